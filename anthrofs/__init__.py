@@ -1,0 +1,1 @@
+"""The Anthropic Files API mounted as a directory."""

@@ -1,0 +1,5 @@
+"""`python -m anthrofs` is the command `anthrofs`."""
+
+from anthrofs.cli import main
+
+main()

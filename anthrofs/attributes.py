@@ -1,0 +1,74 @@
+"""Extended attributes: what is known of a file that stat has no field for.
+
+Serves  fuse_ops (getxattr, listxattr) and control (status).
+Trusts  the rows. An attribute that a file doesn't have is absent, never empty.
+Never   waits, and takes no lock but the database's.
+"""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from anthrofs.errors import NoAttribute
+from anthrofs.handles import Handles
+from anthrofs.model import Attempt, Node
+from anthrofs.outbox import FAILED, Outbox
+from anthrofs.uploader import Uploader
+
+FILE_ID: Final = "user.anthropic.file_id"
+STATE: Final = "user.anthropic.state"
+CONTROL: Final = "user.anthropic.control"       # of the mount's root, unlisted: where the daemon's socket is
+
+
+class Attributes:
+    """Of one mount."""
+
+    def __init__(self, outbox: Outbox, uploader: Uploader, handles: Handles, control: str) -> None:
+        self._outbox = outbox           # given
+        self._uploader = uploader       # given
+        self._handles = handles         # given
+        self._control = control         # constant
+
+    def value(self, node: Node, name: str) -> str:
+        """Raises NoAttribute."""
+        if node.directory and name == CONTROL:
+            return self._control
+        value = self.all(node).get(name)
+        if value is None:
+            raise NoAttribute(f"no attribute {name}")
+        return value
+
+    def all(self, node: Node) -> dict[str, str]:
+        """By name; a directory has none."""
+        if node.directory:
+            return {}
+        found = {STATE: self.state(node, self._outbox.look(node.node_id))}
+        remote = node.remote
+        if remote is not None:
+            found |= {FILE_ID: remote.file_id, "user.anthropic.filename": remote.name,
+                      "user.anthropic.created_at": _time(remote.created_ns),
+                      "user.anthropic.downloadable": "true" if remote.downloadable else "false",
+                      "user.mime_type": remote.mime_type}
+            if remote.expires_ns is not None:
+                found["user.anthropic.expires_at"] = _time(remote.expires_ns)
+        return found
+
+    def state(self, node: Node, attempt: Attempt | None) -> str:
+        """remote, local, waiting, uploading N%, or failed: reason."""
+        content = self._handles.content_of(node.node_id)
+        dirty = content is not None and content.dirty       # one flag; a moment later it may be another
+        if node.stage is None and not dirty:
+            if node.remote is None:
+                return "waiting" if node.wanted else "local"
+            return "remote" if node.readable else "remote, can't be read: uploaded elsewhere, and the service keeps uploads to itself"
+        if node.wanted is None and (node.remote is None or node.stage is not None):
+            return "local"
+        if attempt is not None and attempt.state == FAILED:
+            return f"failed: {attempt.reason}"
+        sent = self._uploader.progress().get(node.node_id)
+        if sent is None or attempt is None:
+            return "waiting"
+        return f"uploading {100 * sent // max(1, attempt.size_bytes)}%"
+
+
+def _time(ns: int) -> str:
+    return datetime.fromtimestamp(ns / 1e9, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,69 @@
+"""All invariants of a state directory that is not in use, each as a sentence when it doesn't hold.
+
+Serves  `anthrofs check`, and every test's end.
+Never   mends anything.
+"""
+
+from pathlib import Path
+
+from anthrofs.cache import BlockCache
+from anthrofs.db import Database
+from anthrofs.disk import Disk
+from anthrofs.index import Index
+from anthrofs.model import FileId
+from anthrofs.outbox import DONE, NEXT, Outbox
+from anthrofs.staging import Staging
+
+
+def problems(state_dir: Path) -> list[str]:
+    """What is wrong; empty when all is well. Raises SetupError when the database can't be read."""
+    db = Database(state_dir / "state.db")
+    try:
+        index, outbox = Index(db), Outbox(db)
+        staging = Staging(state_dir / "staging", Disk(), 0)
+        cache = BlockCache(state_dir, Disk())
+        return [*_rows(db, outbox), *_stages(db, index, outbox, staging), *_copies(db, cache)]
+    finally:
+        db.close()
+
+
+def _rows(db: Database, outbox: Outbox) -> list[str]:
+    found: list[str] = []
+    states = {state for state, _ in NEXT} - {DONE}
+    with db.reading() as tx:
+        found += [f"the database is damaged: {words}" for (words,) in tx.all("PRAGMA integrity_check") if words != "ok"]
+        for (file_id,) in tx.all("SELECT file_id FROM node WHERE file_id IN (SELECT file_id FROM doomed WHERE deleted_ns IS NULL)"):
+            found.append(f"{file_id} is shown and doomed at once")
+        for name, parent in tx.all("SELECT name, parent FROM node WHERE parent NOT IN (0, 1) AND parent NOT IN "
+                                   "(SELECT node_id FROM node WHERE directory)"):
+            found.append(f"{name!r} is in a directory that doesn't exist ({parent})")
+        for name, size, server in tx.all("SELECT name, size_bytes, server_size FROM node WHERE size_bytes < 0 OR server_size < 0"):
+            found.append(f"{name!r} has a size below 0 ({size}, {server})")
+        for (name,) in tx.all("SELECT name FROM node WHERE file_id IS NOT NULL AND (server_name IS NULL OR created_ns IS NULL)"):
+            found.append(f"{name!r} has an id but not what the server said of it")
+    found += [f"an attempt is {attempt.state}, which is no state" for attempt in outbox.every() if attempt.state not in states]
+    return found
+
+
+def _stages(db: Database, index: Index, outbox: Outbox, staging: Staging) -> list[str]:
+    on_disk = staging.numbers()
+    with db.reading() as tx:
+        nodes = index.promised(tx)
+    attempts = outbox.every()
+    found = [f"{node.name!r} is promised, but its content ({node.stage}) is not in staging" for node in nodes
+             if node.stage not in on_disk]
+    found += [f"{node.name!r} has {staging.path(node.stage).stat().st_size} bytes in staging, {node.size_bytes} were promised"
+              for node in nodes if node.stage in on_disk and node.stage is not None
+              and staging.path(node.stage).stat().st_size < node.size_bytes]
+    found += [f"{node.name!r} is promised to the server, but nothing brings it there" for node in nodes
+              if node.wanted is not None and node.node_id not in {attempt.node_id for attempt in attempts}]
+    owned = {node.stage for node in nodes} | {attempt.stage for attempt in attempts}
+    found += [f"{staging.path(number)} belongs to nothing: it was being written when anthrofs was ended. Look at it, then remove it"
+              for number in sorted(on_disk - owned)]
+    return found
+
+
+def _copies(db: Database, cache: BlockCache) -> list[str]:
+    with db.reading() as tx:
+        kept = [FileId(row[0]) for row in tx.all("SELECT file_id FROM kept")]
+    return [f"the kept copy of {file_id} is missing" for file_id in kept if cache.kept_path(file_id) is None]

@@ -1,0 +1,324 @@
+"""The command: `anthrofs mount`, `umount`, `sync`, `status`, `id`, `retry`, `refresh`, `check`, `emulator`.
+
+Owns    what is printed, and the exit codes (errors.EXIT_…).
+Serves  people, and scripts: --json prints one JSON value on standard output and nothing else there.
+Never   takes a key as an argument: arguments are seen by everybody on the machine.
+"""
+
+import errno
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+
+from anthrofs import control, mountpoint
+from anthrofs.attributes import CONTROL, FILE_ID, STATE
+from anthrofs.check import problems
+from anthrofs.config import DEFAULT_PROFILE, Config, Credentials, Service, service_of, state_dir_of
+from anthrofs.errors import EXIT_FAILED, EXIT_LEFT, EXIT_USAGE, SetupError
+from anthrofs.options import with_options
+from anthrofs.statedir import StateDir
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
+                  help="The Anthropic Files API mounted as a directory.")
+said: Final = Console(stderr=True, soft_wrap=True, highlight=False)
+
+POLL_S: Final = 0.2         # between looks for an id that an upload will bring
+END_S: Final = 330.0        # for a daemon to end after its unmount: its own bound and a little
+
+Directory = Annotated[Path, typer.Argument(help="The mount point.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON value on standard output.")]
+Seconds = Annotated[float, typer.Option("--timeout", min=0, help="Seconds to wait at most.")]
+
+
+def main() -> None:
+    """Errors that a person can mend are one sentence and an exit code; the rest are bugs, with a traceback."""
+    try:
+        app()
+    except SetupError as exc:
+        said.print(f"anthrofs: {exc}", markup=False)
+        sys.exit(exc.exit_code)
+    except BrokenPipeError:
+        sys.exit(EXIT_FAILED)       # `anthrofs status | head`
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+@app.command()
+def mount(
+    directory: Directory,
+    foreground: Annotated[bool, typer.Option("--foreground", "-f", help="Stay in the foreground; log to standard error.")] = False,
+    demo: Annotated[bool, typer.Option("--demo", help="Mount a local imitation of the service; needs no key.")] = False,
+    read_only: Annotated[bool, typer.Option("--read-only", help="Change nothing, send nothing.")] = False,
+    upload: Annotated[str, typer.Option(help="When close returns: `wait`, the server has the file; `queue`, it is safe here.")] = "wait",
+    api: Annotated[str, typer.Option(help="Shape of the API: `beta` or `ga`.")] = "beta",
+    profile: Annotated[str, typer.Option(help="Name of the state to use; one mount at a time has it.")] = "",
+    state_dir: Annotated[Path | None, typer.Option(help="Where state, queue and cache are kept, instead of the profile's.")] = None,
+    options: Annotated[list[str] | None, typer.Option("-o", help="ro, allow_other, uid=N, gid=N, umask=OCTAL; comma-separated.")] = None,
+    ready_fd: Annotated[int | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Mount the workspace of $ANTHROPIC_API_KEY on DIRECTORY, and return when it is ready."""
+    if upload not in ("wait", "queue"):
+        raise SetupError(f"--upload takes wait or queue, not {upload!r}.", EXIT_USAGE)
+    if state_dir is None:
+        state_dir = state_dir_of(os.environ, profile or ("demo" if demo else DEFAULT_PROFILE))
+    unknown = Service("http://demo", Credentials("", ""), None, api)
+    service = unknown if demo else service_of(os.environ, api)
+    mountpoint.check_system()
+    mountpoint.check(directory)
+    config = with_options(Config(Path(os.path.realpath(directory)), state_dir.absolute(), service, read_only=read_only,
+                                 upload=upload), options or [])
+    if foreground:
+        _serve(config, ready_fd, demo=demo)
+    else:
+        _start_in_background(config.mountpoint)
+
+
+def _serve(config: Config, ready_fd: int | None, *, demo: bool) -> None:
+    """This process becomes the mount."""
+    # Imported here: fusepy looks for libfuse when it is imported, and the other commands do without.
+    from dataclasses import replace  # noqa: PLC0415
+
+    from anthrofs.daemon import Mount, log_to, tell_on  # noqa: PLC0415
+    from anthrofs.demo import Demo  # noqa: PLC0415
+
+    tell = tell_on(ready_fd)
+    emulator: Demo | None = None
+    try:
+        log_to(config.state_dir, foreground=ready_fd is None)
+        if demo:
+            emulator = Demo(config.state_dir / "emulator")
+            config = replace(config, service=emulator.service(config.service.shape))
+        code = Mount(config, tell).run()
+    except SetupError as exc:
+        tell({"error": str(exc), "code": exc.exit_code})
+        raise
+    finally:
+        if emulator is not None:
+            emulator.stop()
+    sys.exit(code)
+
+
+def _start_in_background(directory: Path) -> None:
+    """The same command again, detached; this one waits until it says ready, or why not."""
+    ours, theirs = os.pipe()
+    with tempfile.TemporaryFile() as words, os.fdopen(ours, "rb") as lines:
+        child = subprocess.Popen([sys.executable, "-m", "anthrofs", *sys.argv[1:], "--foreground", "--ready-fd", str(theirs)],
+                                 stdin=subprocess.DEVNULL, stdout=words, stderr=words, pass_fds=[theirs], start_new_session=True)
+        os.close(theirs)
+        with said.status("mounting") as status:
+            for line in lines:
+                news = json.loads(line)
+                if "progress" in news:
+                    status.update(f"first listing: {news['progress']} files")
+                elif "error" in news:
+                    child.wait()
+                    raise SetupError(news["error"] + _last_words(words), news["code"])
+                elif news.get("ready"):
+                    return
+        code = child.wait()
+        raise SetupError(f"the mount of {directory} ended before it was ready.{_last_words(words)}", code or EXIT_FAILED)
+
+
+def _last_words(words: Any) -> str:
+    """What libfuse or fusermount printed, without our own sentence."""
+    words.seek(0)
+    lines = [line for line in words.read().decode(errors="replace").splitlines() if line.startswith(("fuse", "fusermount"))]
+    return "".join(f"\n{line}" for line in lines[-3:])
+
+
+@app.command()
+def umount(
+    directory: Directory,
+    timeout: Seconds = 300.0,
+    lazy: Annotated[bool, typer.Option("--lazy", help="Detach now, also while files are open.")] = False,
+) -> None:
+    """Send what is queued, then unmount. What is left after the timeout is named, kept, and sent after the next mount."""
+    state_dir = _state_dir(directory)
+    left = _drain(state_dir, timeout, last=True)
+    ending = control.ask(state_dir, "wait", timeout_s=END_S)
+    mountpoint.unmount(directory, lazy=lazy)
+    try:
+        for _ in ending:
+            pass
+    except SetupError:
+        pass            # the connection's end is the process's: that is what we wait for
+    _say_left(left)
+
+
+@app.command()
+def sync(directory: Directory, timeout: Seconds = 300.0) -> None:
+    """Wait until everything is on the server."""
+    _say_left(_drain(_state_dir(directory), timeout))
+
+
+@app.command()
+def status(directory: Annotated[Path | None, typer.Argument(help="The mount point; all, without.")] = None, as_json: AsJson = False) -> None:
+    """What a mount holds, what is still to be sent, and what was refused."""
+    found = [next(control.ask(_state_dir(path), "status")) for path in ([directory] if directory else mountpoint.mounts())]
+    if as_json:
+        print(json.dumps(found[0] if directory else found))
+        return
+    if not found:
+        print("No mounts.")
+    for one in found:
+        print("\n".join(_status_lines(one)))
+
+
+@app.command("id")
+def show_id(
+    paths: Annotated[list[Path], typer.Argument(help="Files in a mount.")],
+    timeout: Seconds = 300.0,
+    as_json: AsJson = False,
+) -> None:
+    """The file id of each path, one a line; waits for an upload that is under way."""
+    ids = {str(path): _wait_for_id(path, timeout) for path in paths}
+    print(json.dumps(ids) if as_json else "\n".join(ids.values()))
+
+
+@app.command()
+def retry(directory: Directory, name: Annotated[str | None, typer.Argument(help="One file; all, without.")] = None) -> None:
+    """Send again what the service refused."""
+    answer = next(control.ask(_state_dir(directory), "retry", name=name))
+    print(f"{answer['retried']} to be sent again")
+
+
+@app.command()
+def refresh(
+    directory: Directory,
+    accept: Annotated[bool, typer.Option("--accept", help="Believe a listing that lacks most of the known files.")] = False,
+    timeout: Seconds = 60.0,
+) -> None:
+    """Ask the service for its listing now."""
+    answer = next(control.ask(_state_dir(directory), "refresh", accept=accept, timeout_s=timeout))
+    print(f"{answer['files']} files")
+
+
+@app.command()
+def check(
+    profile: Annotated[str, typer.Option(help="Name of the state.")] = DEFAULT_PROFILE,
+    state_dir: Annotated[Path | None, typer.Option(help="The state, by its directory.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look for damage in the state of a workspace that isn't mounted. Mends nothing."""
+    path = state_dir or state_dir_of(os.environ, profile)
+    if not (path / "state.db").exists():
+        raise SetupError(f"There is no state in {path}.", EXIT_USAGE)
+    lock = StateDir(path, "(a check)")
+    try:
+        found = problems(path)
+    finally:
+        lock.close()
+    print(json.dumps(found) if as_json else "\n".join(found) or "All is well.")
+    if found:
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
+def emulator(
+    data: Annotated[Path, typer.Option(help="Where its files are kept.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one; it is printed.")] = 0,
+    key: Annotated[list[str] | None, typer.Option(help="An accepted key, for tests. Default: demo-key.")] = None,
+) -> None:
+    """Run the imitation of the service on this machine's loopback, until interrupted."""
+    try:
+        from anthrofs.emulator.server import run  # noqa: PLC0415 - its packages are an extra
+    except ModuleNotFoundError as exc:
+        raise SetupError(f"The emulator needs {exc.name}: pip install 'anthrofs[demo]'") from exc
+    run("127.0.0.1", port, data, key or ["demo-key"])
+
+
+def _state_dir(directory: Path) -> Path:
+    """The state of the mount on, or around, a path. Raises SetupError."""
+    path = Path(os.path.realpath(directory))
+    for place in (path, *path.parents):
+        try:
+            return Path(os.fsdecode(os.getxattr(place, CONTROL)))
+        except OSError as exc:
+            if exc.errno == errno.ENOTCONN:
+                raise SetupError(f"{place} holds the rest of a mount whose program has ended. Clear it with: fusermount -u {place}",
+                                 EXIT_FAILED) from exc
+            if exc.errno == errno.ENOENT:
+                raise SetupError(f"{place} does not exist.", EXIT_USAGE) from exc
+    raise SetupError(f"{directory} is not in a mount of anthrofs.", EXIT_USAGE)
+
+
+def _drain(state_dir: Path, timeout_s: float, *, last: bool = False) -> dict[str, Any]:
+    """What is left when everything was sent or the time was over; shows how it goes on a terminal."""
+    left: dict[str, Any] = {"waiting": [], "failed": [], "deletions": []}
+    with said.status("sending what is queued") as shown:
+        for left in control.ask(state_dir, "drain", timeout_s=timeout_s, last=last):
+            if left["waiting"] or left["deletions"]:
+                shown.update(f"{len(left['waiting'])} to send, {len(left['deletions'])} to delete")
+    return left
+
+
+def _say_left(left: dict[str, Any]) -> None:
+    lines = [f"  {entry['path']}: {entry.get('state') or 'refused: ' + entry['reason']}" for entry in left["waiting"] + left["failed"]]
+    lines += [f"  {entry['file_id']}: to be deleted" for entry in left["deletions"]]
+    if lines:
+        raise SetupError("Not on the server yet (kept on this machine, and tried again by every mount):\n" + "\n".join(lines), EXIT_LEFT)
+
+
+def _wait_for_id(path: Path, timeout_s: float) -> str:
+    until_s = time.monotonic() + timeout_s
+    while True:
+        try:
+            state = os.fsdecode(os.getxattr(path, STATE))
+            if state.startswith("remote"):
+                return os.fsdecode(os.getxattr(path, FILE_ID))
+        except OSError as exc:
+            if exc.errno in (errno.ENODATA, errno.EOPNOTSUPP):
+                raise SetupError(f"{path} is not a file in a mount of anthrofs.", EXIT_USAGE) from exc
+            raise SetupError(f"{path}: {os.strerror(exc.errno or 0)}.", EXIT_USAGE) from exc
+        if state == "local" or state.startswith("failed"):
+            raise SetupError(f"{path} has no id: {state}.")
+        if time.monotonic() >= until_s:
+            raise SetupError(f"{path} has no id after {timeout_s:.0f} s: {state}.", EXIT_LEFT)
+        time.sleep(POLL_S)
+
+
+def _status_lines(one: dict[str, Any]) -> Iterator[str]:
+    age_s = one["refreshed_s_ago"]
+    yield f"{one['mountpoint']}  ({one['service']}, process {one['pid']})"
+    yield (f"  {one['files']} files, {_bytes(one['bytes_on_server'])} on the server, "
+           + ("read-only" if one["read_only"] else f"upload: {one['upload']}"))
+    yield f"  {'online' if one['online'] else 'OFFLINE'}, listing " + ("not refreshed since the mount" if age_s is None else f"{age_s:.0f} s old")
+    yield f"  {one['requests']} requests since the mount"
+    if one["refresh_error"]:
+        yield f"  the last refresh failed: {one['refresh_error']}"
+    if one["kept_copies"]:
+        yield f"  {one['kept_copies']} own uploads kept readable here, {_bytes(one['kept_bytes'])}"
+    if one["local_names"]:
+        yield f"  {one['local_names']} names that stay on this machine"
+    for download in one["downloads"]:
+        yield f"  downloading {download['file_id']}: {_bytes(download['bytes'])} of {_bytes(download['of'])}"
+    yield from _rows("to be sent", (f"{entry['path']} ({_bytes(entry['bytes'])}): {entry['state']}" for entry in one["waiting"]))
+    yield from _rows("REFUSED, kept here", (f"{entry['path']}: {entry['reason']}" for entry in one["failed"]))
+    yield from _rows("to be deleted", (f"{entry['name']} ({entry['file_id']})" + (f": {entry['reason']}" if entry["reason"] else "")
+                                       for entry in one["deletions"]))
+    if not (one["waiting"] or one["failed"] or one["deletions"]):
+        yield "  everything is on the server"
+
+
+def _rows(title: str, rows: Iterable[str]) -> Iterator[str]:
+    lines = [f"    {row}" for row in rows]
+    if lines:
+        yield f"  {title}:"
+        yield from lines
+
+
+def _bytes(count: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"

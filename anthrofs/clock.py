@@ -1,0 +1,28 @@
+"""Time, as something that is passed in.
+
+Serves  every part that waits or stamps. A test's clock moves by itself, so that a back-off of ten minutes takes no time.
+Never   is reached for: nothing else in anthrofs imports `time` to wait or to stamp.
+"""
+
+import threading
+import time
+
+
+class Clock:
+    """The machine's clocks."""
+
+    def now_s(self) -> float:
+        """Monotonic seconds: for durations and deadlines."""
+        return time.monotonic()
+
+    def time_ns(self) -> int:
+        """Wall-clock ns since the epoch: for what is written down. It may jump."""
+        return time.time_ns()
+
+    def wait(self, condition: threading.Condition, timeout_s: float | None) -> None:
+        """Wait on a condition that the caller holds; may return early, so the caller's loop looks again."""
+        condition.wait(timeout_s)
+
+    def sleep(self, stopping: threading.Event, seconds: float) -> bool:
+        """Let time pass. True: `stopping` was set meanwhile."""
+        return stopping.wait(seconds)

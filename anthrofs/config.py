@@ -1,0 +1,117 @@
+"""What a mount is told: frozen settings, and where they come from (environment, defaults).
+
+Serves  daemon, cli, and every part that has a limit or a pace.
+Trusts  nothing: a value that can't work is refused here, with the words to mend it, before anything is mounted.
+Never   prints or quotes a key: `repr` of a Credentials says only which kind it is.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from anthrofs.errors import EXIT_USAGE, SetupError
+from anthrofs.names import LOCAL_PATTERNS
+
+DEFAULT_BASE_URL: Final = "https://api.anthropic.com"
+DEFAULT_PROFILE: Final = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """One header's name and value. The value is left out of repr, so that no log or traceback shows it."""
+
+    header: str
+    value: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Which service, in which shape, as whom."""
+
+    base_url: str
+    credentials: Credentials
+    workspace_id: str | None = None     # sent as anthropic-workspace-id when a credential spans several
+    shape: str = "beta"                 # "beta" or "ga": chooses headers and how listings are paged
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Of one HTTP exchange, seconds. read is also the longest silence in the middle of a body."""
+
+    connect_s: float = 10.0
+    read_s: float = 60.0
+    write_s: float = 60.0
+    pool_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything a mount is built from."""
+
+    mountpoint: Path
+    state_dir: Path
+    service: Service
+    timeouts: Timeouts = Timeouts()
+
+    read_only: bool = False
+    upload: str = "wait"                # "wait": close returns when the server has it; "queue": when it is safe here
+    close_timeout_s: float = 300.0      # without progress
+    drain_s: float = 300.0              # the longest an unmount waits for what is queued
+
+    refresh_s: float = 10.0             # kernel's entry and attr timeouts, and the age that a look may see
+    stale_s: float = 60.0               # an index older than that makes opendir wait, 1 s at most
+    idle_s: float = 120.0               # refreshing goes on that long after the last look
+    sweep_s: float = 300.0              # between full listings of a workspace of several pages
+
+    requests_per_minute: int = 400      # of the about 500 that an organization has
+    max_file_bytes: int = 500_000_000   # what the API surely takes (500 MB; whether 2^20-based is unknown)
+    quota_bytes: int = 10**12           # shown by df
+    spare_bytes: int = 512 * 2**20      # free space on the state's disk that writes don't use up
+    local_patterns: tuple[str, ...] = LOCAL_PATTERNS
+
+    uid: int = field(default_factory=os.getuid)
+    gid: int = field(default_factory=os.getgid)
+    umask: int = 0o022
+    allow_other: bool = False
+
+
+def credentials_of(environ: Mapping[str, str]) -> Credentials:
+    """The key or token that the SDKs use too; an empty value counts as unset. Raises SetupError."""
+    for variable, header, prefix in (("ANTHROPIC_API_KEY", "x-api-key", ""),
+                                     ("ANTHROPIC_AUTH_TOKEN", "Authorization", "Bearer ")):
+        value = environ.get(variable, "").strip()
+        if not value:
+            continue
+        if not all("!" <= character <= "~" for character in value):
+            raise SetupError(f"{variable} holds a space, a line break or a character outside ASCII: no key has those. "
+                             "Set it again.", EXIT_USAGE)
+        return Credentials(header, prefix + value)
+    raise SetupError("No credentials: set ANTHROPIC_API_KEY (or ANTHROPIC_AUTH_TOKEN) and mount again. "
+                     "To try anthrofs without a key: anthrofs mount --demo DIR", EXIT_USAGE)
+
+
+def service_of(environ: Mapping[str, str], shape: str) -> Service:
+    """The service that the environment names. Raises SetupError."""
+    base_url = (environ.get("ANTHROPIC_BASE_URL", "").strip() or DEFAULT_BASE_URL).rstrip("/")
+    try:
+        parts = urlsplit(base_url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise SetupError("ANTHROPIC_BASE_URL is not a URL like https://api.anthropic.com: correct or unset it.", EXIT_USAGE)
+    if shape not in ("beta", "ga"):
+        raise SetupError(f"--api takes beta or ga, not {shape!r}.", EXIT_USAGE)
+    return Service(base_url, credentials_of(environ), environ.get("ANTHROPIC_WORKSPACE_ID", "").strip() or None, shape)
+
+
+def state_dir_of(environ: Mapping[str, str], profile: str) -> Path:
+    """$XDG_STATE_HOME/anthrofs/<profile>. Raises SetupError for a profile that isn't a plain name."""
+    if not profile or profile in (".", "..") or "/" in profile or "\0" in profile:
+        raise SetupError(f"--profile takes a plain name, not {profile!r}.", EXIT_USAGE)
+    base = environ.get("XDG_STATE_HOME", "")
+    root = Path(base) if base.startswith("/") else Path.home() / ".local" / "state"     # XDG: relative ones don't count
+    return root / "anthrofs" / profile

@@ -1,0 +1,218 @@
+"""What handles do with a node's one content: read it, change it, promise it.
+
+Owns    the stages that are open, and the moment at which content is promised: sealed, synced, and written down.
+Serves  filesystem.
+Trusts  the database for what is promised; a stage that the uploader has removed meanwhile is a kept copy by then.
+Never   writes to a sealed stage: the next write makes a new one first. Never waits for the network with a lock held.
+"""
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+from anthrofs import mime, names
+from anthrofs.cache import BlockCache
+from anthrofs.clock import Clock
+from anthrofs.config import Config
+from anthrofs.db import Database
+from anthrofs.errors import BadName, NameTooLong, NotFound, NotReadable, NotSupported, TooLarge
+from anthrofs.handles import Content, Handle, Handles, OpenStage
+from anthrofs.index import Index
+from anthrofs.model import HIDDEN, Node, StageId
+from anthrofs.outbox import Outbox
+from anthrofs.reader import Reader
+from anthrofs.staging import Staging
+
+
+class Contents:
+    """The content of open nodes."""
+
+    def __init__(self, db: Database, index: Index, outbox: Outbox, staging: Staging, cache: BlockCache, handles: Handles,
+                 reader: Reader, clock: Clock, config: Config) -> None:
+        self._db = db               # given
+        self._index = index         # given
+        self._outbox = outbox       # given
+        self._staging = staging     # given
+        self._cache = cache         # given
+        self._handles = handles     # given
+        self._reader = reader       # given
+        self._clock = clock         # given
+        self._config = config       # given
+
+    def begin(self, content: Content, stage: OpenStage) -> None:
+        """A file that was just created: empty, and nothing promised of it."""
+        with content.lock:
+            content.stage, content.sealed = stage, False
+            self._changed_locked(content)
+
+    def read(self, content: Content, size: int, offset: int, interrupted: Callable[[], bool]) -> bytes:
+        """Local content if there is any, else the server's. Raises what Reader.read does, and NotReadable."""
+        with content.lock:
+            stage = self._current_locked(content)
+            if stage is not None:
+                return stage.read(size, offset)
+            file, length = content.remote, content.length
+        return b"" if file is None else self._reader.read(file.file_id, length, offset, size, interrupted)
+
+    def write(self, handle: Handle, data: bytes, offset: int) -> None:
+        """Raises TooLarge, DiskFull, NotReadable, NotSupported."""
+        self._check_size(offset + len(data))
+        content = handle.content
+        with content.lock:
+            stage = self._writable_locked(content)
+            self._staging.reserve(len(data))
+            stage.write(data, offset)
+            handle.wrote = True
+            self._changed_locked(content)
+
+    def truncate(self, content: Content, size_bytes: int, handle: Handle | None) -> None:
+        """Cut, or grown by a hole; cut to nothing it needs nothing of the old content. Raises as write does."""
+        self._check_size(size_bytes)
+        with content.lock:
+            if size_bytes == 0 and (content.stage is None or content.sealed):
+                self._replace_locked(content, self._staging.create())
+            else:
+                self._writable_locked(content).truncate(size_bytes)
+            if handle is not None:
+                handle.wrote = True
+            self._changed_locked(content)
+
+    def set_mtime(self, content: Content, mtime_ns: int) -> None:
+        """The user set it: it holds for what was written until now."""
+        with content.lock:
+            if content.shown is not None:
+                content.shown = (content.shown[0], mtime_ns)
+
+    def promise(self, content: Content, *, seal: bool) -> bool:
+        """Make the content durable and write down that the name shows it; `seal` also hands it to the uploader.
+
+        Nothing is done, and False returned, if nothing is unpromised. Raises DiskFull: then it stays unpromised.
+        """
+        with content.promising:
+            with content.lock:
+                stage, shown = content.stage, content.shown
+                if not content.dirty or stage is None or shown is None:
+                    return False
+                content.dirty = not seal
+                content.sealed = content.sealed or seal
+            try:
+                self._write_down(content, stage, shown, seal=seal)
+            except BaseException:
+                with content.lock:
+                    content.dirty = True
+                raise
+        return True
+
+    def _write_down(self, content: Content, stage: OpenStage, shown: tuple[int, int], *, seal: bool) -> None:
+        size_bytes, mtime_ns = shown
+        self._staging.publish("stage", stage.descriptor)
+        head = stage.read(mime.HEAD_BYTES, 0)
+        unneeded: StageId | None = None
+        with self._db.transaction(durable=True) as tx:
+            node = self._index.node(content.node_id)
+            if node.parent == HIDDEN:
+                return                      # unlinked: it lives as long as it is open, and is promised to nobody
+            wanted = self._wanted(node)
+            self._index.promise(tx, node.node_id, stage.number, size_bytes, mtime_ns, wanted)
+            if seal and wanted is not None:
+                self._outbox.attempt(tx, node.node_id, stage.number, wanted, mime.mime_type_of(node.name, head), size_bytes)
+            attempt = self._outbox.of(tx, node.node_id)
+            if node.stage not in (None, stage.number) and (attempt is None or attempt.stage != node.stage):
+                unneeded = node.stage       # else the uploader is at it and removes it
+        if unneeded is not None:
+            self._staging.remove(unneeded)
+
+    def _wanted(self, node: Node) -> str | None:
+        """The server name that a save under this name asks for. A duplicate that is shown by its id keeps its own name."""
+        if names.stays_local(node.name, self._config.local_patterns):
+            return None
+        if node.wanted is not None:
+            return node.wanted
+        if node.remote is not None:
+            with contextlib.suppress(BadName, NameTooLong):
+                if names.server_name_of(names.entry_name_of(node.remote.name, node.remote.file_id)) == node.remote.name:
+                    return node.remote.name
+        return names.server_name_of(node.name)      # what the server calls it, no upload can be called
+
+    def finish(self, content: Content) -> bool:
+        """The last handle was released: promise what is left, or end an unlinked node. True: something was promised.
+
+        Raises DiskFull and the like: then the content stays open, so that nothing of it is lost.
+        """
+        promised = self.promise(content, seal=True)
+        if not self._handles.forget(content):
+            return promised                 # opened again meanwhile
+        with content.lock:
+            stage, content.stage = content.stage, None
+        self._end(content, None if stage is None else stage.number)
+        if stage is not None:
+            stage.close()
+        return promised
+
+    def _end(self, content: Content, stage: StageId | None) -> None:
+        """Whoever unlinks from now on finds the node closed and removes it; what was unlinked before ends here."""
+        with self._db.transaction() as tx:
+            try:
+                if self._index.node(content.node_id).parent != HIDDEN:
+                    return
+            except NotFound:
+                pass
+            self._index.remove(tx, content.node_id)
+            attempt = self._outbox.of(tx, content.node_id)
+        if stage is not None and (attempt is None or attempt.stage != stage):
+            self._staging.remove(stage)
+
+    # ---- under the content's lock
+
+    def _check_size(self, size_bytes: int) -> None:
+        if size_bytes > self._config.max_file_bytes:
+            raise TooLarge(f"the service takes files up to {self._config.max_file_bytes} bytes")
+
+    def _current_locked(self, content: Content) -> OpenStage | None:
+        """The stage to read from; None: the server's content is the current one, and pinned until the last release."""
+        if content.stage is not None or content.remote is not None:
+            return content.stage
+        node = self._index.node(content.node_id)
+        if node.stage is not None:
+            with contextlib.suppress(FileNotFoundError):
+                self._replace_locked(content, self._staging.open(node.stage))
+                content.sealed = True
+                return content.stage
+            node = self._index.node(content.node_id)        # sent meanwhile: the kept copy has it
+        content.remote, content.length = node.remote, node.size_bytes
+        return None
+
+    def attach(self, content: Content) -> bool:
+        """Before a handle is given out: hold on to the content as it is now. True: it is local."""
+        with content.lock:
+            return self._current_locked(content) is not None
+
+    def _writable_locked(self, content: Content) -> OpenStage:
+        """An unsealed stage with the current content."""
+        current = self._current_locked(content)
+        if current is not None and not content.sealed:
+            return current
+        if current is not None:
+            # By descriptor: the uploader may have removed the name already.
+            return self._replace_locked(content, self._staging.copy_of(Path(f"/proc/self/fd/{current.descriptor}")))
+        file = content.remote
+        kept = None if file is None else self._cache.kept_path(file.file_id)
+        if kept is not None:
+            return self._replace_locked(content, self._staging.copy_of(kept))
+        if file is None or content.length == 0:
+            return self._replace_locked(content, self._staging.create())
+        if not file.downloadable:
+            raise NotReadable("the service doesn't give this file's content out, so it can only be replaced as a whole")
+        raise NotSupported("a file that is on the server only can't be edited in place yet: replace it as a whole, or copy it, "
+                           "edit the copy and copy it back")
+
+    def _replace_locked(self, content: Content, stage: OpenStage) -> OpenStage:
+        if content.stage is not None:
+            content.stage.close()
+        content.stage, content.sealed = stage, False
+        return stage
+
+    def _changed_locked(self, content: Content) -> None:
+        assert content.stage is not None
+        content.dirty = True
+        content.shown = (content.stage.size_bytes(), self._clock.time_ns())

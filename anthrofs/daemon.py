@@ -1,0 +1,279 @@
+"""One mount's life: builds the parts, starts them in order, serves, drains, stops them in reverse order.
+
+Owns    every part and thread of a mount. The only place with constructors.
+Serves  cli.
+Trusts  nobody to stop in time: every step of the end has a bound, and what is left is named and goes on after the next mount.
+"""
+
+import contextlib
+import json
+import logging
+import logging.handlers
+import os
+import random
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from anthrofs import mountpoint, workspace
+from anthrofs.attributes import Attributes
+from anthrofs.cache import BlockCache
+from anthrofs.clock import Clock
+from anthrofs.config import Config
+from anthrofs.contents import Contents
+from anthrofs.control import Control
+from anthrofs.db import Database
+from anthrofs.disk import Disk
+from anthrofs.errors import EXIT_AUTH, EXIT_FAILED, EXIT_LEFT, AuthFailed, FsError, Offline, SetupError
+from anthrofs.filesystem import FileSystem
+from anthrofs.fuse_ops import Operations, serve
+from anthrofs.handles import Handles
+from anthrofs.index import Index
+from anthrofs.model import FileId
+from anthrofs.notify import Notify
+from anthrofs.outbox import FAILED, Outbox
+from anthrofs.reader import Reader
+from anthrofs.recovery import recover
+from anthrofs.refresher import Refresher
+from anthrofs.remote import HttpFiles, Paced, Pacer, Priority, RemoteFiles, Retrying, connect
+from anthrofs.report import Report
+from anthrofs.staging import Staging
+from anthrofs.statedir import StateDir
+from anthrofs.uploader import Uploader
+
+log = logging.getLogger(__name__)
+
+GREET_S: Final = 3.0        # the longest that a mount with a saved index waits for its first refresh
+TERM_DRAIN_S: Final = 60.0  # of a SIGTERM; an unmount has config.drain_s
+OFFLINE_DRAIN_S: Final = 5.0        # while no connection can be made, waiting longer is no use
+DETACH_S: Final = 5.0       # after a lazy unmount: for the last user to leave
+STEP_S: Final = 5.0         # for each part to stop
+
+Tell = Callable[[Mapping[str, Any]], None]
+
+
+class Mount:
+    """Built, then run once."""
+
+    def __init__(self, config: Config, tell: Tell) -> None:
+        """Raises SetupError. `tell` gets {"progress": files}, then {"ready": true}."""
+        self._config = config               # given
+        self._tell = tell                   # given
+        self._clock = clock = Clock()
+        self._notify = Notify(os.environ.get("NOTIFY_SOCKET"))
+        chance = random.Random()            # noqa: S311 - jitter, not a secret
+
+        self._state = StateDir(config.state_dir, str(config.mountpoint))
+        self._db = Database(config.state_dir / "state.db")
+        disk, self._handles = Disk(), Handles()
+        self._index, self._outbox = Index(self._db), Outbox(self._db)
+        self._staging = Staging(config.state_dir / "staging", disk, config.spare_bytes)
+        self._cache = BlockCache(config.state_dir, disk)
+
+        self._client = connect(config.service, config.timeouts)
+        self._http = HttpFiles(self._client, clock)
+        self._pacer = Pacer(config.requests_per_minute, clock)
+        self._stopping = threading.Event()
+
+        def remote(priority: Priority) -> RemoteFiles:
+            # Retry is outside pace so that every try, not only the first, takes a token.
+            return Retrying(Paced(self._http, self._pacer, priority), clock, self._stopping, chance)
+
+        self._reader = Reader(self._cache, remote(Priority.READ), clock, self._delivered, self._gone)
+        self._uploader = Uploader(
+            self._db, self._index, self._outbox, self._staging, self._cache,
+            remote(Priority.CLOSE if config.upload == "wait" else Priority.QUEUED), remote(Priority.DELETE),
+            clock, chance, config.close_timeout_s)
+        self._refresher = Refresher(self._db, self._index, self._outbox, self._handles, remote(Priority.REFRESH), clock, config,
+                                    self._uploader.network_is_back)
+        contents = Contents(self._db, self._index, self._outbox, self._staging, self._cache, self._handles, self._reader,
+                            clock, config)
+        attributes = Attributes(self._outbox, self._uploader, self._handles, str(config.state_dir.absolute()))
+        self._filesystem = FileSystem(config, clock, self._db, self._index, self._outbox, self._staging, self._handles, contents,
+                                self._reader, self._uploader, self._refresher)
+        self._report = Report(self._db, self._index, self._outbox, self._cache, attributes, self._reader, self._uploader,
+                              self._refresher)
+        self._operations = Operations(self._filesystem, attributes, config, self._started)
+        self._control = Control(config.state_dir, {
+            "status": self._on_status, "drain": self._on_drain, "retry": self._on_retry, "refresh": self._on_refresh,
+            "wait": self._on_wait})
+
+        self._drain_s = config.drain_s      # the signal's thread shortens it; read when the end begins
+        self._ended = threading.Event()     # FUSE() has returned
+
+    def run(self) -> int:
+        """Serve until unmounted. Returns the exit code. Raises SetupError before anything is mounted."""
+        signals = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+        # Blocked before any thread exists, so in all of them: libfuse's own handlers never run, and sigwait gets them.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+        self._cache.start()
+        recover(self._db, self._index, self._outbox, self._staging)
+        self._greet()
+        threading.Thread(target=self._await_signal, args=(signals,), name="signals", daemon=True).start()
+        try:
+            serve(self._operations, self._config)
+        finally:
+            self._ended.set()
+        return self._end()
+
+    # ---- the beginning
+
+    def _greet(self) -> None:
+        """The first look at the service: a workspace that isn't known yet has to be listed; a known one may be away."""
+        with self._db.reading() as tx:
+            found = workspace.match(tx, self._config.service, None)
+            listed = tx.get_meta("listed_ns") is not None
+        if found is workspace.Match.SAME and listed:
+            self._refresher.start()
+            error = self._refresher.refresh(GREET_S)
+            if isinstance(error, AuthFailed):
+                raise _refused_key(error)
+            if error is not None:
+                log.warning("mounted from the saved index: %s", error)
+            return
+        try:
+            self._refresher.first(lambda count: self._tell({"progress": count}))
+        except AuthFailed as exc:
+            raise _refused_key(exc) from exc
+        except Offline as exc:
+            why = ("this workspace was never listed here, so there is no saved index to show" if not listed else
+                   "the key or the address is not the one of last time, so only the service can tell whose files these are")
+            raise SetupError(f"The service can't be reached ({exc}), and {why}. Check the network and ANTHROPIC_BASE_URL, then "
+                             "mount again.", EXIT_FAILED) from exc
+        except FsError as exc:
+            raise SetupError(f"The first listing failed: {exc}. Nothing was mounted.", EXIT_FAILED) from exc
+        self._refresher.start()
+
+    def _started(self) -> None:
+        """The kernel has the mount."""
+        if not self._config.read_only:
+            self._uploader.start()
+        self._control.start()
+        files = self._index.totals()[0]
+        log.info("mounted on %s: %d files", self._config.mountpoint, files)
+        self._notify.ready(f"{files} files on {self._config.mountpoint}")
+        self._tell({"ready": True})
+
+    def _delivered(self, file_id: FileId, length: int) -> None:
+        log.info("%s has %d bytes, not what the listing says", file_id, length)
+        with self._db.transaction() as tx:
+            self._index.set_length(tx, file_id, length)
+
+    def _gone(self, file_id: FileId) -> None:
+        with self._db.transaction() as tx:
+            self._index.vanished(tx, file_id, self._handles.busy())
+
+    # ---- the end
+
+    def _await_signal(self, signals: set[signal.Signals]) -> None:
+        number = signal.sigwait(signals)
+        log.info("got %s: unmounting", signal.Signals(number).name)
+        self._drain_s = min(self._drain_s, TERM_DRAIN_S)
+        try:
+            mountpoint.unmount(self._config.mountpoint)
+        except SetupError as exc:
+            log.warning("%s Detaching it.", exc)
+            try:
+                mountpoint.unmount(self._config.mountpoint, lazy=True)
+            except SetupError as worse:
+                log.warning("%s", worse)
+        if not self._ended.wait(DETACH_S):
+            # Somebody still has a file open; FUSE() returns when they leave, which may be never.
+            code = self._end()
+            logging.shutdown()
+            os._exit(code)
+
+    def _end(self) -> int:
+        self._notify.stopping("draining", self._drain_s + 4 * STEP_S)
+        left = list(self._drain(self._drain_s))[-1]
+        self._stopping.set()
+        self._pacer.stop()
+        stopped = [self._uploader.stop(STEP_S), self._refresher.stop(STEP_S), self._reader.stop(STEP_S)]
+        self._control.stop()
+        if all(stopped):
+            self._client.close()
+            self._db.close()
+            self._state.close()
+        names = [entry["path"] for entry in left["waiting"] + left["failed"]]
+        if names:
+            log.warning("not on the server yet, kept for the next mount: %s", ", ".join(names))
+        log.info("ended")
+        return EXIT_LEFT if names else 0
+
+    def _drain(self, bound_s: float) -> Iterator[dict[str, Any]]:
+        """What is left, again and again, until nothing is or the bound has passed; at least once."""
+        began_s = self._clock.now_s()
+        while True:
+            left = self._report.left()
+            yield left
+            waited_s = self._clock.now_s() - began_s
+            bound_s = min(bound_s, OFFLINE_DRAIN_S) if self._uploader.offline() else bound_s
+            if self._config.read_only or waited_s >= bound_s or not (left["waiting"] or left["deletions"]):
+                return
+            if waited_s > 1:
+                self._notify.status(f"draining: {len(left['waiting'])} files and {len(left['deletions'])} deletions left")
+            self._clock.sleep(self._stopping, 0.1)
+
+    # ---- what the command line asks
+
+    def _on_status(self, _request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        config = self._config
+        yield {"mountpoint": str(config.mountpoint), "pid": os.getpid(), "state_dir": str(config.state_dir),
+               "service": config.service.base_url, "api": config.service.shape, "upload": config.upload,
+               "read_only": config.read_only, "requests": self._http.requests(), **self._report.status()}
+
+    def _on_drain(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """`last`: an unmount follows, which then doesn't wait that long again."""
+        self._uploader.retry_now()
+        yield from self._drain(float(request.get("timeout_s", self._config.drain_s)))
+        if request.get("last"):
+            self._drain_s = min(self._drain_s, 1.0)
+
+    def _on_retry(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        failed = [attempt for attempt in self._outbox.every() if attempt.state == FAILED]
+        if request.get("name") is not None:
+            node_id = self._filesystem.node(f"/{request['name']}").node_id
+            failed = [attempt for attempt in failed if attempt.node_id == node_id]
+        self._uploader.retry_failed(failed)
+        yield {"retried": len(failed)}
+
+    def _on_refresh(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        error = self._refresher.refresh(float(request.get("timeout_s", 60)), accept=bool(request.get("accept")))
+        if error is not None:
+            raise error
+        yield {"files": self._index.totals()[0]}
+
+    def _on_wait(self, _request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Open until the process has ended: its parts stop before it closes the connection by ending."""
+        threading.Event().wait()
+        yield {}
+
+
+def _refused_key(exc: FsError) -> SetupError:
+    return SetupError(f"The service refused the credentials: {exc}. Set ANTHROPIC_API_KEY (or ANTHROPIC_AUTH_TOKEN) to a valid one "
+                      "and mount again.", EXIT_AUTH)
+
+
+def tell_on(descriptor: int | None) -> Tell:
+    """Lines of JSON for the command that started this process and waits; nothing without one."""
+    def tell(what: Mapping[str, Any]) -> None:
+        if descriptor is not None:
+            with contextlib.suppress(OSError):      # it may have gone; the mount doesn't need it
+                os.write(descriptor, json.dumps(what).encode() + b"\n")
+    return tell
+
+
+def log_to(state_dir: Path, *, foreground: bool) -> None:
+    """A bounded log file in the state directory; to standard error as well in the foreground. Raises SetupError."""
+    try:
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handlers: list[logging.Handler] = [logging.handlers.RotatingFileHandler(state_dir / "anthrofs.log", maxBytes=2**20, backupCount=2)]
+    except OSError as exc:
+        raise SetupError(f"The state directory {state_dir} can't be used: {exc.strerror}. Choose another with --state-dir.") from exc
+    if foreground:
+        handlers.append(logging.StreamHandler())
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", handlers=handlers, force=True)
+    for name in ("httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)       # a line a request would bury the rest

@@ -1,0 +1,185 @@
+"""The state's database: one SQLite file, its schema, its transactions.
+
+Owns    <state>/state.db and the only connection to it.
+Serves  index and outbox, which write through the `tx` they are handed; a function without `tx` only reads.
+Trusts  SQLite's WAL: after a crash the state is that of the last commit; after power loss that of the last durable one.
+Never   is held while anybody waits for the network or syncs big data. Second in the lock order: content, database,
+        cache, reader.
+"""
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from anthrofs.errors import EXIT_FAILED, DiskFull, FsError, SetupError
+
+log = logging.getLogger(__name__)
+
+VERSION: Final = 1
+# "Full" is no failure of ours: the caller is told ENOSPC.
+_FULL: Final = sqlite3.SQLITE_FULL
+
+SCHEMA: Final = """
+CREATE TABLE meta (                      -- single facts of the whole state
+    name        TEXT PRIMARY KEY,        -- see index.META
+    value       TEXT NOT NULL
+);
+CREATE TABLE node (                      -- the tree: what the user wants of a name, what the server has for it
+    node_id     INTEGER PRIMARY KEY AUTOINCREMENT,  -- st_ino; AUTOINCREMENT: never used again
+    parent      INTEGER NOT NULL,        -- node_id of its directory; 2: unlinked but still in use; 0: of the two roots
+    name        TEXT NOT NULL,           -- the entry's name there
+    directory   INTEGER NOT NULL DEFAULT 0,
+    mode        INTEGER NOT NULL,        -- permission bits
+    mtime_ns    INTEGER NOT NULL,        -- what the user set or did, else created_ns
+    size_bytes  INTEGER NOT NULL,        -- of stage if there is one, else of the server's content as delivered
+    wanted      TEXT,                    -- server name that a user's create asked for; NULL: never sends anything
+    stage       INTEGER,                 -- staging/<number>: promised content that the server hasn't; NULL: none
+    file_id     TEXT UNIQUE,             -- what the server has; NULL: nothing yet. The rest is as it described it:
+    server_name TEXT,
+    server_mime TEXT,
+    server_size INTEGER,                 -- bytes; what is delivered can differ, see size_bytes
+    created_ns  INTEGER,                 -- server's clock
+    downloadable INTEGER,
+    expires_ns  INTEGER,                 -- NULL: never
+    seen        INTEGER NOT NULL DEFAULT 0,         -- number of the last listing that showed it; 0: none did yet
+    UNIQUE (parent, name)
+);
+CREATE TABLE attempt (                   -- to upload; what is to be uploaded is derived from node, not recorded
+    node_id     INTEGER PRIMARY KEY,     -- at most one a node; a newer content supersedes it
+    stage       INTEGER NOT NULL,        -- the sealed file being sent
+    state       TEXT NOT NULL,           -- see outbox.NEXT
+    name        TEXT NOT NULL,           -- name, type and size as sent: how a lost answer is found in a listing
+    mime_type   TEXT NOT NULL,
+    size_bytes  INTEGER NOT NULL,
+    sent_ns     INTEGER,                 -- server's clock, earliest moment of the last try; NULL: never sent
+    tries       INTEGER NOT NULL DEFAULT 0,
+    code        INTEGER,                 -- of FAILED: errno
+    reason      TEXT                     -- of FAILED: the server's words and request id
+);
+CREATE TABLE doomed (                    -- ids that the user no longer wants
+    file_id     TEXT PRIMARY KEY,
+    server_name TEXT NOT NULL,           -- it is deleted only when nothing of this name is still to be sent
+    deleted_ns  INTEGER,                 -- our clock; NULL: to be deleted. Else a tombstone: a lagging listing shows it
+    reason      TEXT                     -- of the last refusal to delete it
+);
+CREATE TABLE kept (                      -- ids of which the cache has a full copy that must stay, whatever a listing says
+    file_id     TEXT PRIMARY KEY
+);
+CREATE INDEX node_by_stage ON node (stage) WHERE stage IS NOT NULL;
+CREATE INDEX doomed_waiting ON doomed (server_name) WHERE deleted_ns IS NULL;
+INSERT INTO node (node_id, parent, name, directory, mode, mtime_ns, size_bytes) VALUES (1, 0, '/', 1, 493, 0, 0);
+INSERT INTO node (node_id, parent, name, directory, mode, mtime_ns, size_bytes) VALUES (2, 0, 'hidden', 1, 0, 0, 0);
+"""
+
+
+class Tx:
+    """The right to execute statements, for as long as the `with` that gave it."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection       # given
+
+    def all(self, statement: str, *values: Any) -> list[Any]:
+        """Every row."""
+        return self._connection.execute(statement, values).fetchall()
+
+    def one(self, statement: str, *values: Any) -> Any:
+        """The first row, or None."""
+        return self._connection.execute(statement, values).fetchone()
+
+    def run(self, statement: str, *values: Any) -> int:
+        """Rows changed."""
+        return self._connection.execute(statement, values).rowcount
+
+    def insert(self, statement: str, *values: Any) -> int:
+        """The new row's id."""
+        return self._connection.execute(statement, values).lastrowid or 0
+
+    def many(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
+        """The same statement for each row."""
+        self._connection.executemany(statement, rows)
+
+    def get_meta(self, name: str) -> str | None:
+        """A single fact."""
+        row = self.one("SELECT value FROM meta WHERE name = ?", name)
+        return None if row is None else str(row[0])
+
+    def set_meta(self, name: str, value: str | None) -> None:
+        """None removes the fact."""
+        if value is None:
+            self.run("DELETE FROM meta WHERE name = ?", name)
+        else:
+            self.run("INSERT OR REPLACE INTO meta VALUES (?, ?)", name, value)
+
+
+class Database:
+    """One connection behind one lock: a reader on a shared connection would else see another thread's uncommitted rows."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises SetupError when the file is of another version or damaged."""
+        self._lock = threading.RLock()          # guards everything below; reentrant: a read inside a transaction
+        self._writing = False
+        self._connection = _open(path)
+        self._tx = Tx(self._connection)
+
+    @contextmanager
+    def reading(self) -> Iterator[Tx]:
+        """A consistent look."""
+        with self._lock, _told():
+            yield self._tx
+
+    @contextmanager
+    def transaction(self, *, durable: bool = False) -> Iterator[Tx]:
+        """All of it or nothing; `durable` ones survive power loss once this returns. Not nested."""
+        with self._lock, _told():
+            assert not self._writing, "one transaction at a time"
+            # Outside of a transaction this takes effect at once. NORMAL doesn't sync; a later FULL commit syncs all before.
+            self._connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._writing = True
+            try:
+                yield self._tx
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+            finally:
+                self._writing = False
+
+    def close(self) -> None:
+        """No more calls after this."""
+        with self._lock:
+            self._connection.close()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as exc:
+        if getattr(exc, "sqlite_errorcode", None) == _FULL:
+            raise DiskFull("no room on the disk of the state directory") from exc
+        log.exception("the state's database failed")
+        raise FsError(f"the state's database failed: {exc}") from exc
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    try:
+        connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
+        connection.execute("PRAGMA journal_mode = WAL")
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+            version = VERSION
+    except sqlite3.Error as exc:
+        raise SetupError(f"The state's database {path} can't be used: {exc}. Move it away to begin with an empty index; "
+                         "files in staging beside it are content that was not sent.", EXIT_FAILED) from exc
+    if version != VERSION:
+        connection.close()
+        raise SetupError(f"The state in {path.parent} was written by another version of anthrofs (schema {version}, this "
+                         f"one knows {VERSION}). Use that version, or another --state-dir.", EXIT_FAILED)
+    return connection

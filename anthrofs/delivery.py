@@ -1,0 +1,231 @@
+"""One upload, exactly once: brings an attempt to its end, whatever the network does in between.
+
+Owns    nothing on its own: rows of the outbox and the index, one stage, one kept copy, each by its owner.
+Serves  uploader, whose threads call `run`, one at a time for a node.
+Trusts  a listing more than its own memory: what became of an upload whose answer was lost is asked, not guessed.
+Never   sends a stage again that may be stored, and never removes one that the server doesn't have.
+"""
+
+import errno
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from anthrofs.cache import BlockCache
+from anthrofs.clock import Clock
+from anthrofs.db import Database, Tx
+from anthrofs.errors import NotFound, Offline, Refused, RemoteError, Stopping, UploadCut
+from anthrofs.index import Index
+from anthrofs.model import HIDDEN, Attempt, Node, NodeId, RemoteFile, StageId
+from anthrofs.outbox import FAILED, QUEUED, UNKNOWN, Outbox, Step, fits
+from anthrofs.remote import Body, RemoteFiles, backoff_s
+from anthrofs.staging import Staging
+
+log = logging.getLogger(__name__)
+
+LOOKS_S: Final = (1.0, 5.0, 20.0)       # after a lost answer: when the newest listing is asked
+LOOKS_500_S: Final = (1.0,)             # after the service's own 500: it rarely stores, and shows it at once
+FIRST_LOOK: Final = 100                 # of the newest files; then whole pages, back to when it was sent
+NEXT_LOOKS: Final = 1000
+
+
+@dataclass
+class Plan:
+    """What memory adds to an attempt's row; after a restart the defaults do. Only the thread that runs the attempt writes."""
+
+    not_before_s: float = 0.0
+    looks: tuple[float, ...] = LOOKS_S      # still to be made while UNKNOWN, seconds after the answer was lost
+    lost_s: float | None = None             # when it was lost; None: before this start
+    refusal: Refused | None = None          # what to fail with if it turns out not to be stored
+
+
+class Delivery:
+    """The steps of outbox.NEXT, taken with what the network said."""
+
+    def __init__(self, db: Database, index: Index, outbox: Outbox, staging: Staging, cache: BlockCache, uploads: RemoteFiles,
+                 listings: RemoteFiles, clock: Clock, chance: random.Random, moved: Callable[[NodeId, int], None]) -> None:
+        self._db = db               # given
+        self._index = index         # given
+        self._outbox = outbox       # given
+        self._staging = staging     # given
+        self._cache = cache         # given
+        self._uploads = uploads     # given
+        self._listings = listings   # given
+        self._clock = clock         # given
+        self._chance = chance       # given
+        self._moved = moved         # given: told the bytes handed to the connection so far
+
+    def run(self, attempt: Attempt, plan: Plan) -> RemoteError | None:
+        """One step further: send, or look for what was sent. Returns what the network said, if it was no success."""
+        return self._look_for(attempt, plan) if attempt.state == UNKNOWN else self._send(attempt, plan)
+
+    def _send(self, attempt: Attempt, plan: Plan) -> RemoteError | None:
+        earliest_ns = self._server_now_ns()
+        with self._db.transaction(durable=True) as tx:
+            now = self._outbox.of(tx, attempt.node_id)
+            if now is None or now.state != QUEUED:
+                return None                 # unlinked meanwhile
+            self._outbox.step(tx, now, Step.SEND, sent_ns=earliest_ns)
+            sending = self._outbox.of(tx, attempt.node_id)
+        assert sending is not None
+        try:
+            with Body(self._staging.path(sending.stage), lambda sent: self._moved(sending.node_id, sent),
+                      lambda: self._pointless(sending)) as body:
+                file = self._uploads.upload(sending.name, sending.mime_type, body)
+        except RemoteError as exc:
+            self._not_sent(sending, plan, exc)
+            return exc
+        except Stopping:
+            self._step(sending, Step.TRY_LATER)     # no slot was had: nothing went out
+        except FileNotFoundError:
+            log.exception("the content of %r is missing in staging", sending.name)
+            self._step(sending, Step.REFUSED, code=errno.EIO, reason="its content is missing in this machine's staging")
+        else:
+            self._have(sending, file, Step.STORED)
+        return None
+
+    def _not_sent(self, attempt: Attempt, plan: Plan, exc: RemoteError) -> None:
+        """Three ways on from an error: surely not stored and later, surely refused, or unknown."""
+        plan.refusal = exc if isinstance(exc, Refused) else None
+        if exc.maybe_stored:
+            log.info("the answer to the upload of %r was lost (%s): the listing will tell", attempt.name, exc)
+            plan.lost_s = self._clock.now_s()
+            plan.looks = LOOKS_500_S if exc.from_service and exc.status == 500 else LOOKS_S
+            plan.not_before_s = plan.lost_s + plan.looks[0]
+            self._step(attempt, Step.LOST)
+        elif plan.refusal is not None:
+            self._fail(attempt, plan.refusal)
+        else:
+            if not isinstance(exc, UploadCut):
+                self._postpone(attempt, plan, exc)
+            self._step(attempt, Step.TRY_LATER)
+
+    def _look_for(self, attempt: Attempt, plan: Plan) -> RemoteError | None:
+        """The newest listing tells what became of an upload whose answer was lost."""
+        try:
+            listed = self._listed_since(attempt)
+        except RemoteError as exc:
+            self._postpone(attempt, plan, exc)
+            return exc
+        with self._db.reading() as tx:
+            found = [file for file in listed
+                     if not self._index.knows(tx, file.file_id) and not self._outbox.is_doomed(tx, file.file_id)]
+            twins = self._outbox.twins(tx, attempt)
+        if len(found) == 1 and not twins:
+            self._have(attempt, found[0], Step.FOUND)
+            return None
+        plan.looks = plan.looks[1:]
+        if plan.looks and not found:
+            plan.lost_s = self._clock.now_s() - LOOKS_S[0] if plan.lost_s is None else plan.lost_s
+            plan.not_before_s = plan.lost_s + plan.looks[0]
+            return None
+        plan.looks = LOOKS_S
+        if found:
+            log.warning("%r may have been stored by an earlier try, or by somebody else: it is sent again, and the server may "
+                        "have it twice", attempt.name)
+        if plan.refusal is not None:
+            self._fail(attempt, plan.refusal)
+        else:
+            self._postpone(attempt, plan, None)
+            self._step(attempt, Step.ABSENT)
+        return None
+
+    def _listed_since(self, attempt: Attempt) -> list[RemoteFile]:
+        """What a listing shows that fits the attempt, back to when it was sent. Raises RemoteError."""
+        page = self._listings.list(FIRST_LOOK)
+        found = [file for file in page.files if fits(attempt, file)]
+        seen = {file.file_id for file in page.files}
+        while (page.following is not None and attempt.sent_ns is not None
+               and page.files and page.files[-1].created_ns >= attempt.sent_ns):
+            page = self._listings.list(NEXT_LOOKS, page.following)
+            new = [file for file in page.files if file.file_id not in seen]
+            if not new:
+                break               # a page that repeats
+            seen.update(file.file_id for file in new)
+            found += [file for file in new if fits(attempt, file)]
+        return found
+
+    def _have(self, attempt: Attempt, file: RemoteFile, step: Step) -> None:
+        """The server has the stage: a second name for it in the cache, then one transaction, then the stage goes."""
+        copied = True
+        try:
+            self._cache.adopt(file.file_id, self._staging.path(attempt.stage))
+        except OSError as exc:
+            copied = False
+            log.warning("no readable copy of %r could be kept (%s): the service doesn't give uploads back", attempt.name, exc)
+        with self._db.transaction(durable=True) as tx:
+            self._outbox.step(tx, attempt, step)
+            self._note_stored(tx, attempt, file)
+            if not copied:
+                self._index.forget_kept(tx, file.file_id)
+        self._staging.remove(attempt.stage)         # who has it open reads on through the descriptor
+        if copied:
+            self._cache.verify(file.file_id)
+
+    def _note_stored(self, tx: Tx, attempt: Attempt, file: RemoteFile) -> None:
+        node = self._node(attempt.node_id)
+        if node is None or node.parent == HIDDEN:       # unlinked while it was sent
+            self._outbox.doom(tx, file.file_id, file.name)
+            return
+        self._index.stored(tx, attempt.node_id, file, attempt.stage)
+        if node.remote is not None:
+            self._outbox.doom(tx, node.remote.file_id, node.remote.name)
+        if node.stage is not None and node.stage != attempt.stage:      # newer content was promised meanwhile
+            self._queue(tx, attempt, node)
+
+    def _step(self, attempt: Attempt, step: Step, *, code: int | None = None, reason: str | None = None) -> None:
+        """A step that ends without a stored file. An unlinked or superseded attempt ends here or makes room."""
+        stage: StageId | None = None
+        with self._db.transaction(durable=True) as tx:
+            state = self._outbox.step(tx, attempt, step, code=code, reason=reason)
+            node = self._node(attempt.node_id)
+            if state in (QUEUED, FAILED):
+                if node is None or node.parent == HIDDEN:
+                    self._outbox.drop(tx, attempt.node_id)
+                    stage = attempt.stage
+                elif node.stage is not None and node.stage != attempt.stage:
+                    self._queue(tx, attempt, node)
+                    stage = attempt.stage
+        if stage is not None:
+            self._staging.remove(stage)
+
+    def _queue(self, tx: Tx, attempt: Attempt, node: Node) -> None:
+        """The node's newer stage takes its turn."""
+        assert node.stage is not None
+        self._outbox.attempt(tx, node.node_id, node.stage, node.wanted or attempt.name, attempt.mime_type, node.size_bytes)
+
+    def _fail(self, attempt: Attempt, exc: Refused) -> None:
+        log.error("%r was refused: %s. It is kept; see `anthrofs status`", attempt.name, exc)
+        self._step(attempt, Step.REFUSED, code=exc.code, reason=str(exc))
+
+    def _postpone(self, attempt: Attempt, plan: Plan, exc: RemoteError | None) -> None:
+        if isinstance(exc, Offline):
+            plan.not_before_s = 0.0         # the uploader's probe decides
+            return
+        wait_s = exc.retry_after_s if exc is not None and exc.retry_after_s is not None else backoff_s(attempt.tries, self._chance)
+        plan.not_before_s = self._clock.now_s() + wait_s
+
+    def _server_now_ns(self) -> int | None:
+        """The earliest that the server's clock may show now. Asked once if no answer has told yet."""
+        if self._uploads.clock() is None:
+            try:
+                self._listings.list(1)
+            except RemoteError:
+                return None         # the upload will say what is wrong
+        known = self._uploads.clock()
+        return None if known is None else self._clock.time_ns() + known.earliest_ns
+
+    def _pointless(self, attempt: Attempt) -> bool:
+        """The node is gone, or shows other content by now."""
+        node = self._node(attempt.node_id)
+        return node is None or node.parent == HIDDEN or node.stage != attempt.stage
+
+    def _node(self, node_id: NodeId) -> Node | None:
+        try:
+            return self._index.node(node_id)
+        except NotFound:
+            return None
+
+

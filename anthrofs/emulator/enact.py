@@ -1,0 +1,123 @@
+"""What scripted faults do to a request: data from faults.py becomes behaviour on the wire.
+
+Owns    the meaning of each kind, in two steps: `begin` before an upload's bytes are read, `finish` around the effect.
+Serves  the operations.
+Trusts  actions, which faults.py has checked.
+Never   knows what the effect is; it runs it, runs it later, or doesn't.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.types import ASGIApp
+
+from .exchange import CutNow, Exchange
+from .faults import (
+    Action,
+    Cut,
+    CutBody,
+    Delay,
+    GarbageJson,
+    Html,
+    LateCommit,
+    RawJson,
+    SlowBody,
+    Stall,
+    Status,
+    StatusAfterCommit,
+)
+from .rules import ApiError
+
+log = logging.getLogger(__name__)
+
+Effect = Callable[[], Awaitable[ASGIApp]]
+PAGE = "<html>\r\n<head><title>{0} Bad Gateway</title></head>\r\n<body><center><h1>{0}</h1></center></body>\r\n</html>\r\n"
+
+
+async def perform(exchange: Exchange, effect: Effect) -> ASGIApp:
+    """An operation without a body to read: its effect, or what the script says."""
+    file_id = exchange.scope["path_params"].get("file_id")
+    filename = None
+    if file_id is not None:
+        file = await run_in_threadpool(exchange.parts.store.get, file_id)
+        filename = exchange.entry.filename = None if file is None else file.filename
+    action = begin(exchange, filename, file_id)
+    return await finish(exchange, action, effect)
+
+
+def begin(exchange: Exchange, filename: str | None, file_id: str | None) -> Action | None:
+    """Take the request's fault and do what concerns its body. Raises CutNow."""
+    action = exchange.parts.faults.take(exchange.entry.operation, filename, file_id)
+    pace = exchange.pace_in if exchange.entry.operation == "upload" else exchange.pace_out
+    match action:
+        case Cut(when="before_body"):
+            raise CutNow
+        case CutBody(after_bytes):
+            pace.cut_after = after_bytes
+        case SlowBody(bytes_per_s):
+            pace.limit(bytes_per_s)
+        case Stall(seconds, after_bytes):
+            pace.stall_after, pace.stall_s = after_bytes, seconds
+        case Delay(seconds):
+            exchange.delay_s += seconds
+    return action
+
+
+async def finish(exchange: Exchange, action: Action | None, effect: Effect) -> ASGIApp:
+    """The answer; the request's body has been read. Raises CutNow, and ApiError where the effect does."""
+    match action:
+        case Status():
+            return _status(exchange, action)
+        case Html(status):
+            exchange.signed = False
+            return HTMLResponse(PAGE.format(status), status)
+        case RawJson(body, status):
+            return JSONResponse(body, status)
+        case GarbageJson():
+            return Response('{"data": [{"type": "fi', media_type="application/json")
+        case Cut(when="after_commit"):
+            await _quietly(effect)
+            raise CutNow
+        case Cut():
+            raise CutNow
+        case LateCommit(seconds):
+            _later(exchange, seconds, effect)
+            raise CutNow
+        case StatusAfterCommit(status):
+            await _quietly(effect)
+            return _status(exchange, Status(status))
+    return await effect()
+
+
+def _status(exchange: Exchange, action: Status) -> Response:
+    headers = {
+        "retry-after": action.retry_after,
+        "retry-after-ms": action.retry_after_ms,
+        "x-should-retry": None if action.should_retry is None else str(action.should_retry).lower(),
+    }
+    error = ApiError(action.status, action.message, error_type=action.error_type, error_code=action.error_code)
+    return JSONResponse(error.body(exchange.entry.request_id, details=True), action.status,
+                        {name: str(value) for name, value in headers.items() if value is not None})
+
+
+async def _quietly(effect: Effect) -> None:
+    """The effect without its answer, for nobody will see it."""
+    try:
+        await effect()
+    except ApiError as error:
+        log.info("an effect whose answer is withheld was refused: %s", error)
+
+
+def _later(exchange: Exchange, seconds: float, effect: Effect) -> None:
+    async def act() -> None:
+        await asyncio.sleep(seconds)
+        await _quietly(effect)
+
+    task = asyncio.get_running_loop().create_task(act())
+    exchange.parts.later.add(task)
+    task.add_done_callback(exchange.parts.later.discard)

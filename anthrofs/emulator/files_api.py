@@ -1,0 +1,103 @@
+"""The five operations of the Files API, and the routes to them.
+
+Owns    list, metadata and delete, and which path means what.
+Serves  app.py.
+Trusts  gate.py: whoever comes here has a key.
+Never   touches the wire.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse
+from starlette.routing import BaseRoute, Route
+
+from . import rules, transfer
+from .enact import perform
+from .gate import Gate, Operation
+from .shapes import ListQuery, Shape, betas_of, file_json, list_json, list_query, position_of, shape_of
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from .exchange import Exchange
+    from .model import Position, StoredFile
+    from .parts import Parts
+    from .store import View
+
+
+def routes(parts: Parts) -> list[BaseRoute]:
+    def route(path: str, method: str, name: str, operation: Operation) -> Route:
+        return Route(path, Gate(parts, name, operation), methods=[method])
+
+    return [
+        route("/v1/files", "POST", "upload", transfer.upload),
+        route("/v1/files", "GET", "list", lambda exchange: perform(exchange, partial(list_files, exchange))),
+        route("/v1/files/{file_id}/content", "GET", "download",
+              lambda exchange: perform(exchange, partial(transfer.download, exchange))),
+        route("/v1/files/{file_id}", "GET", "metadata",
+              lambda exchange: perform(exchange, partial(metadata, exchange))),
+        route("/v1/files/{file_id}", "DELETE", "delete", lambda exchange: perform(exchange, partial(delete, exchange))),
+        Route("/{path:path}", Gate(parts, "other", nothing_here)),
+    ]
+
+
+async def list_files(exchange: Exchange) -> ASGIApp:
+    betas = betas_of(exchange.headers.getlist("anthropic-beta"))
+    query = list_query(exchange.query.multi_items(), betas)
+    view = exchange.parts.view(query.scope_id)
+    files, more = await run_in_threadpool(_found, exchange.parts, view, query)
+    beyond = more or query.before_id is not None
+    return JSONResponse(list_json(
+        files, shape_of(betas), more=more, next_position=files[-1].position if files and beyond else None,
+        extra_fields=exchange.parts.switches.extra_fields))
+
+
+def _found(parts: Parts, view: View, query: ListQuery) -> tuple[list[StoredFile], bool]:
+    if query.ids is not None:
+        return parts.store.get_many(query.ids, view), False
+    start = _start(parts, view, query)
+    return parts.store.page(view, query.limit, start, backwards=query.before_id is not None)
+
+
+def _start(parts: Parts, view: View, query: ListQuery) -> Position | None:
+    """Where the page begins; None: at the beginning of all. Raises ApiError where the cursor is unknown."""
+    cursor = query.after_id or query.before_id
+    if cursor is not None:
+        position = parts.store.place_of(cursor, view)
+    elif query.page is not None:
+        cursor, position = query.page, position_of(query.page)
+    else:
+        return None
+    if position is None:
+        match parts.switches.unknown_cursor:
+            case "error404":
+                raise rules.not_found(cursor)
+            case "error400":
+                raise rules.ApiError(400, f"cursor {cursor[:80]!r} is unknown")
+    return position
+
+
+async def metadata(exchange: Exchange) -> ASGIApp:
+    file = await run_in_threadpool(exchange.parts.store.get, exchange.file_id)
+    if file is None:
+        raise rules.not_found(exchange.file_id)
+    return JSONResponse(file_json(file, _shape(exchange), extra_fields=exchange.parts.switches.extra_fields))
+
+
+async def delete(exchange: Exchange) -> ASGIApp:
+    deleted = await run_in_threadpool(exchange.parts.store.delete, exchange.file_id)
+    if not deleted and exchange.parts.switches.second_delete == "error404":
+        raise rules.not_found(exchange.file_id)
+    return JSONResponse({"id": exchange.file_id, "type": "file_deleted"})
+
+
+async def nothing_here(exchange: Exchange) -> ASGIApp:
+    raise rules.ApiError(404, f"Not found: {exchange.entry.method} {exchange.entry.path[:200]}")
+
+
+def _shape(exchange: Exchange) -> Shape:
+    return shape_of(betas_of(exchange.headers.getlist("anthropic-beta")))

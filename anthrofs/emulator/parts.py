@@ -1,0 +1,41 @@
+"""What a running emulator consists of.
+
+Owns    one of each part, and nothing else: behaviour belongs to the parts.
+Serves  everything that handles requests.
+Trusts  the event loop: all parts but the store are used on it only.
+Never   grows verbs.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from .bucket import Bucket
+from .connections import Connections
+from .faults import Faults
+from .journal import Journal
+from .store import Store, View
+from .switches import Switches
+
+if TYPE_CHECKING:
+    import asyncio
+
+MS_US = 1000
+
+
+@dataclass(slots=True)
+class Parts:
+    store: Store
+    keys: frozenset[str]                                # accepted, as they are sent
+    switches: Switches = field(default_factory=Switches)        # replaced whole by admin.py
+    faults: Faults = field(default_factory=Faults)
+    journal: Journal = field(default_factory=Journal)
+    bucket: Bucket = field(default_factory=lambda: Bucket(time.monotonic))
+    connections: Connections = field(default_factory=Connections)
+    later: set[asyncio.Task[None]] = field(default_factory=set)     # late commits; a loop holds tasks only weakly
+
+    def view(self, scope_id: str | None = None) -> View:
+        return View(self.switches.order, scope_id, self.switches.listing_lag_ms * MS_US,
+                    self.switches.deletion_lag_ms * MS_US)

@@ -1,0 +1,86 @@
+"""How this server behaves where servers may differ: every unknown of the service, both ways, and its weather.
+
+Owns    the settings, their defaults and what values they may have.
+Serves  every route; admin.py changes them while the server runs.
+Trusts  nothing that is patched in: an unknown name or a bad value changes nothing at all.
+Never   holds state that belongs to files or requests.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+
+class BadSwitch(ValueError):
+    """The change can't be made; its words say why."""
+
+
+def one_of(default: str, *others: str) -> str:
+    # dataclasses.field is typed as what it stands for
+    value: str = field(default=default, metadata={"choices": (default, *others)})
+    return value
+
+
+def any_integer(default: int) -> int:
+    value: int = field(default=default, metadata={"negative": True})
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Switches:
+    """Integers are 0 or more unless said otherwise; 0 means none or unlimited for rates, bandwidths and waits."""
+
+    # what the service's pages don't say
+    ranges: bool = True                     # 206 and 416, else every download is whole
+    content_length: bool = True             # else chunked
+    etag: bool = False
+    content_disposition: bool = False
+    empty_uploads: str = one_of("accept", "refuse")
+    unknown_cursor: str = one_of("error400", "error404", "restart")
+    second_delete: str = one_of("error404", "accept")
+    quota_status: int = 400                 # it was 403 once
+    error_details: bool = True              # `details` in error bodies, which older answers lacked
+    foreign_workspace: str = one_of("ignore", "error403")   # a request names another workspace than the key's
+    extra_fields: bool = False              # fields that no client knows yet, in files and lists
+
+    # wrong or older servers
+    order: str = one_of("newest_first", "oldest_first", "shuffled")
+    identity_headers: bool = True
+    delivered_extra_bytes: int = any_integer(0)     # generated image, audio and video: delivered length - size_bytes
+
+    # limits
+    max_file_bytes: int = 500 * 10**6
+    quota_bytes: int = 10**12
+    requests_per_minute: int = 0
+
+    # weather
+    latency_ms: int = 0                     # before each answer, after its effect
+    connect_latency_ms: int = 0             # before a connection's first request
+    bandwidth_bytes_per_s: int = 0          # of one request's body, or one answer's
+    listing_lag_ms: int = 0                 # until a new file is listed
+    deletion_lag_ms: int = 0                # until a deleted file is no longer listed
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def updated(self, changes: object) -> Switches:
+        """A copy with these changes, all or none."""
+        if not isinstance(changes, dict):
+            raise BadSwitch("a JSON object of switches is expected")
+        known = {each.name: each for each in fields(self)}
+        for name, value in changes.items():
+            if name not in known:
+                raise BadSwitch(f"there is no switch {name!r}; there are {', '.join(sorted(known))}")
+            default = known[name].default
+            metadata = known[name].metadata
+            # bool is an int to isinstance, so types are compared, not classes
+            if type(value) is not type(default):
+                raise BadSwitch(f"{name} is of type {type(default).__name__}, not {value!r}")
+            if "choices" in metadata and value not in metadata["choices"]:
+                raise BadSwitch(f"{name} is one of {', '.join(metadata['choices'])}, not {value!r}")
+            if isinstance(value, int) and value < 0 and "negative" not in metadata:
+                raise BadSwitch(f"{name} can't be negative")
+        if changes.get("quota_status", 400) not in (400, 403):
+            raise BadSwitch("quota_status is 400 or 403")
+        return replace(self, **changes)

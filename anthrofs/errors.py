@@ -1,0 +1,236 @@
+"""Everything that can go wrong, on one screen: what happened, the errno the kernel is told, whether trying again can help.
+
+Serves  every module. No builtin exception is part of a contract: a stray KeyError is a bug, not "no such file".
+Trusts  nothing. A message may quote a path, a server's words and a request id; never a key, never a file's content.
+Never   decides what to do about an error: the gate in fuse_ops turns it into an errno, the workers' tables into a step.
+"""
+
+import errno
+
+
+class FsError(Exception):
+    """What the file system raises. `code` is what the kernel is told."""
+
+    code = errno.EIO
+    transient = False       # the same request may succeed later
+
+
+# ---- names and the tree
+
+class NotFound(FsError):
+    """No such name, id or attribute's file."""
+
+    code = errno.ENOENT
+
+
+class Exists(FsError):
+    """The name is taken."""
+
+    code = errno.EEXIST
+
+
+class NotADirectory(FsError):
+    """A path goes through something that is a file."""
+
+    code = errno.ENOTDIR
+
+
+class IsADirectory(FsError):
+    """A file's operation on a directory."""
+
+    code = errno.EISDIR
+
+
+class BadName(FsError):
+    """A name that the API can't hold and the encoding can't carry, or another argument that makes no sense."""
+
+    code = errno.EINVAL
+
+
+class NameTooLong(FsError):
+    """Over 255 characters once encoded, the API's limit for an upload."""
+
+    code = errno.ENAMETOOLONG
+
+
+class NoAttribute(FsError):
+    """No such extended attribute on this file (now)."""
+
+    code = errno.ENODATA
+
+
+class NotPermitted(FsError):
+    """Something this file system never does: links, device nodes, changing an owner."""
+
+    code = errno.EPERM
+
+
+class NotSupported(FsError):
+    """Something this version doesn't do; nothing was changed."""
+
+    code = errno.EOPNOTSUPP
+
+
+class ReadOnly(FsError):
+    """A change on a mount that was made read-only."""
+
+    code = errno.EROFS
+
+
+# ---- content
+
+class NotReadable(FsError):
+    """The server doesn't give the content out and no local copy is kept."""
+
+    code = errno.EACCES
+
+
+class Stale(FsError):
+    """The server no longer has the content this handle was opened on."""
+
+    code = errno.ESTALE
+
+
+class TooLarge(FsError):
+    """Above the size that the API takes."""
+
+    code = errno.EFBIG
+
+
+class DiskFull(FsError):
+    """This machine's disk has no room for what was written; nothing before it was lost."""
+
+    code = errno.ENOSPC
+
+
+class BadHandle(FsError):
+    """A handle that was not opened for this, or is closed."""
+
+    code = errno.EBADF
+
+
+class Interrupted(FsError):
+    """The program that waited got a signal. Its bytes are kept and stay queued."""
+
+    code = errno.EINTR
+
+
+class TimedOut(FsError):
+    """No progress within the bound. The bytes are kept and stay queued."""
+
+    code = errno.ETIMEDOUT
+    transient = True
+
+
+class Stopping(FsError):
+    """The mount is ending. The bytes are kept and are sent after the next mount."""
+
+    code = errno.EIO
+    transient = True
+
+
+# ---- the service
+
+class RemoteError(FsError):
+    """An answer, or the lack of one, from the service. `retry_after_s` is what the server asked for, if it did.
+
+    `maybe_stored`: an upload that ended so may have been stored: ask the listing. False: surely not.
+    `from_service`: the answer was the service's own JSON, not a proxy's page and not a cut connection.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None, maybe_stored: bool = True,
+                 from_service: bool = False, status: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        self.maybe_stored = maybe_stored
+        self.from_service = from_service
+        self.status = status        # of the HTTP answer; None: there was none
+
+
+class Offline(RemoteError):
+    """No connection could be made."""
+
+    code = errno.ENETUNREACH
+    transient = True
+
+
+class NoAnswer(RemoteError):
+    """The connection broke or nothing came in time."""
+
+    code = errno.ETIMEDOUT
+    transient = True
+
+
+class Unavailable(RemoteError):
+    """The service answered that it can't now (408, 409, 429, 5xx), or a proxy answered in its place."""
+
+    transient = True
+
+
+class RateLimited(Unavailable):
+    """429: wait, then the same request succeeds. Never shown as EIO: it is waited for."""
+
+
+class Refused(RemoteError):
+    """The service understood and said no; the same request gets the same answer."""
+
+
+class AuthFailed(Refused):
+    """The key is wrong, expired, or may not do this."""
+
+    code = errno.EACCES
+
+
+class Gone(Refused):
+    """404: the id is unknown, deleted, or its content expired."""
+
+    code = errno.ESTALE
+
+
+class NotDownloadable(Refused):
+    """The service keeps this content to itself: uploads can't be read back."""
+
+    code = errno.EACCES
+
+
+class RemoteTooLarge(Refused):
+    """413: above the size that the API takes."""
+
+    code = errno.EFBIG
+
+
+class QuotaExceeded(Refused):
+    """The organization's storage is full."""
+
+    code = errno.EDQUOT
+
+
+class BadAnswer(RemoteError):
+    """A 2xx whose body is not what the API sends."""
+
+    transient = True
+
+
+class UploadCut(RemoteError):
+    """We ended this upload ourselves, before its last byte: newer content or a deletion made it pointless."""
+
+    transient = True
+
+
+# ---- before there is a mount
+
+class SetupError(Exception):
+    """Why a mount or a command can't start: one sentence for a person, and the process's exit code."""
+
+    def __init__(self, message: str, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+# Exit codes of the command, in one place. 2 is also what a wrong option gives; systemd doesn't restart on 2 and 3.
+EXIT_FAILED = 1         # it was tried and did not work; trying again may help
+EXIT_USAGE = 2          # the command line, the mount point or the environment is wrong
+EXIT_AUTH = 3           # the service doesn't accept the credentials
+EXIT_MISSING = 4        # something has to be installed first
+EXIT_LEFT = 5           # it ended in time but something is still queued; it is named
+EXIT_BUSY = 6           # another mount or a program has it in use

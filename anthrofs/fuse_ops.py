@@ -1,0 +1,238 @@
+"""The border to the kernel: fusepy's operations, translated; the errno gate.
+
+Owns    nothing but the translation. The only module that imports fuse.
+Serves  libfuse's workers.
+Trusts  nothing that the file system raises: only FuseOSError leaves, for an OSError without an errno breaks fusepy's wrapper
+        and returns garbage to the kernel.
+Never   has an attribute named like an operation that it doesn't serve: fusepy registers whatever it finds (lock, init, …).
+
+With flag_nopath, operations that have a handle get no path; the others hold libfuse's path locks, so they never wait.
+"""
+
+import errno
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from anthrofs.attributes import Attributes
+from anthrofs.config import Config
+from anthrofs.errors import EXIT_MISSING, FsError, SetupError
+from anthrofs.filesystem import Attr, FileSystem
+from anthrofs.model import Caller, NodeId
+
+try:
+    import fuse
+except OSError as missing:      # fusepy's EnvironmentError: it looks for libfuse when it is imported
+    raise SetupError("libfuse (version 2) is missing. On Debian and Ubuntu: sudo apt-get install fuse3 libfuse2 "
+                     "(libfuse2t64 on newer releases).", EXIT_MISSING) from missing
+
+log = logging.getLogger(__name__)
+
+UTIME_NOW: Final = 1073741823       # in the nanoseconds; linux/fs.h: (1 << 30) - 1
+UTIME_OMIT: Final = 1073741822
+# What Python's buffered reader, cp and rsync take as the size of their reads.
+BLKSIZE: Final = 128 * 1024
+
+
+class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no types
+    """One method an operation; __call__ is the gate."""
+
+    use_ns = True               # else times are floats, and rsync copies again
+    flag_nullpath_ok = True     # both: else a waiting read or flush freezes the directory
+    flag_nopath = True
+    flag_utime_omit_ok = True   # else utimens is only called with both times given
+    ioctl = None                # the base class's throws outside of the gate
+    bmap = None
+
+    def __init__(self, filesystem: FileSystem, attributes: Attributes, config: Config, started: Callable[[], None]) -> None:
+        self._fs = filesystem           # given
+        self._attributes = attributes   # given
+        self._started = started         # given: told once, when the kernel has the mount
+        self._uid = config.uid          # constant
+        self._gid = config.gid          # constant
+
+    def __call__(self, op: str, *args: Any) -> Any:
+        """Every kernel request enters here; only FuseOSError leaves."""
+        try:
+            return getattr(self, op)(*args)
+        except fuse.FuseOSError:
+            raise
+        except FsError as exc:
+            if exc.code not in QUIET:
+                log.warning("%s: %s", op, exc)
+            raise fuse.FuseOSError(exc.code) from exc
+        except Exception as exc:
+            # Our own disk: only "full" means the same to the caller. A lost stage must not look like "no such file".
+            full = isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT)
+            if not full:
+                log.exception("bug in %s", op)
+            raise fuse.FuseOSError(errno.ENOSPC if full else errno.EIO) from exc
+
+    def init(self, _path: str) -> None:
+        self._started()
+
+    # ---- by path
+
+    def getattr(self, path: str | None, fi: Any = None) -> dict[str, int]:
+        if path is None:        # fgetattr with nopath: by handle
+            return self._stat(self._fs.attr_of(fi.fh))
+        return self._stat(self._fs.attr(path))
+
+    def access(self, _path: str, _mode: int) -> int:
+        return 0                # default_permissions: the kernel has checked
+
+    def opendir(self, path: str) -> int:
+        return self._fs.open_directory(path)
+
+    def readdir(self, _path: None, fh: int) -> list[tuple[str, dict[str, int], int]]:
+        """A list: fusepy iterates what comes back outside of the gate. With type and inode, `find` needs no getattr."""
+        entries = self._fs.entries(NodeId(fh))
+        dots = [(".", {"st_mode": 0o040000, "st_ino": 1}, 0), ("..", {"st_mode": 0o040000}, 0)]
+        return dots + [(name, {"st_mode": 0o040000 if directory else 0o100000, "st_ino": node_id}, 0)
+                       for name, node_id, directory in entries]
+
+    def statfs(self, _path: str) -> dict[str, int]:
+        return self._fs.statfs()
+
+    def unlink(self, path: str) -> None:
+        self._fs.unlink(path)
+
+    def rename(self, old: str, new: str) -> None:
+        self._fs.rename(old, new)
+
+    def chmod(self, path: str, mode: int) -> None:
+        self._fs.set_mode(path, mode)
+
+    def chown(self, path: str, uid: int, gid: int) -> None:
+        self._fs.set_owner(path, uid, gid)
+
+    def utimens(self, path: str, times: tuple[int, int] | None = None) -> None:
+        if times is None or times[1] % 10**9 == UTIME_NOW:
+            self._fs.set_mtime(path, None)
+        elif times[1] % 10**9 != UTIME_OMIT:
+            self._fs.set_mtime(path, times[1])
+
+    def mkdir(self, _path: str, _mode: int) -> None:
+        raise fuse.FuseOSError(errno.EPERM)         # one flat directory, as the API has it
+
+    def rmdir(self, path: str) -> None:
+        raise fuse.FuseOSError(errno.EBUSY if self._fs.node(path).directory else errno.ENOTDIR)
+
+    def link(self, _target: str, _source: str) -> None:
+        raise fuse.FuseOSError(errno.EPERM)
+
+    def symlink(self, _target: str, _source: str) -> None:
+        raise fuse.FuseOSError(errno.EPERM)
+
+    def mknod(self, _path: str, _mode: int, _dev: int) -> None:
+        raise fuse.FuseOSError(errno.EPERM)
+
+    def readlink(self, _path: str) -> str:
+        raise fuse.FuseOSError(errno.EINVAL)        # nothing here is a link
+
+    def getxattr(self, path: str, name: str, _position: int = 0) -> bytes:
+        """Before every write the kernel asks for security.capability: answered in constant time, before any lock."""
+        if not name.startswith("user."):
+            raise fuse.FuseOSError(errno.EOPNOTSUPP if name.startswith(("security.", "system.")) else errno.ENODATA)
+        return os.fsencode(self._attributes.value(self._fs.node(path), name))
+
+    def listxattr(self, path: str) -> list[str]:
+        return sorted(self._attributes.all(self._fs.node(path)))
+
+    def setxattr(self, _path: str, _name: str, _value: bytes, _options: int, _position: int = 0) -> None:
+        raise fuse.FuseOSError(errno.EOPNOTSUPP)
+
+    def removexattr(self, _path: str, _name: str) -> None:
+        raise fuse.FuseOSError(errno.EOPNOTSUPP)
+
+    # ---- by handle
+
+    def create(self, path: str, mode: int, fi: Any) -> int:
+        fi.fh = self._fs.create(path, mode, _caller())
+        return 0
+
+    def open(self, path: str, fi: Any) -> int:
+        fi.fh = self._fs.open(path, fi.flags, _caller())
+        return 0
+
+    def read(self, _path: None, size: int, offset: int, fi: Any) -> bytes:
+        return self._fs.read(fi.fh, size, offset, _caller())
+
+    def write(self, _path: None, data: bytes, offset: int, fi: Any) -> int:
+        return self._fs.write(fi.fh, data, offset)
+
+    def truncate(self, path: str | None, length: int, fi: Any = None) -> None:
+        self._fs.truncate(path or "", length, None if fi is None else fi.fh)
+
+    def flush(self, _path: None, fi: Any) -> None:
+        self._fs.flush(fi.fh, _caller())
+
+    def fsync(self, _path: None, _datasync: int, fi: Any) -> None:
+        self._fs.fsync(fi.fh)
+
+    def release(self, _path: None, fi: Any) -> None:
+        self._fs.release(fi.fh)
+
+    def fsyncdir(self, _path: None, _datasync: int, _fh: int) -> None:
+        """Every change of the tree that was answered is committed already."""
+
+    def releasedir(self, _path: None, _fh: int) -> None:
+        """Nothing is held."""
+
+    def _stat(self, attr: Attr) -> dict[str, int]:
+        return {"st_ino": attr.node_id, "st_mode": attr.mode, "st_nlink": attr.links, "st_uid": self._uid, "st_gid": self._gid,
+                "st_size": attr.size_bytes, "st_blocks": -(-attr.size_bytes // 512),      # 0 would make tar -S archive zeros
+                "st_blksize": BLKSIZE, "st_atime": attr.mtime_ns, "st_mtime": attr.mtime_ns, "st_ctime": attr.mtime_ns}
+
+
+# Errnos that programs ask for all day: no line in the log.
+QUIET: Final = frozenset({errno.ENOENT, errno.EEXIST, errno.ENODATA, errno.ENOTDIR, errno.EISDIR, errno.EINTR, errno.EPERM,
+                          errno.EROFS})
+
+
+def serve(operations: Operations, config: Config) -> None:
+    """Mounts, and returns when it is unmounted. Raises SetupError when libfuse refuses."""
+    options: dict[str, Any] = {
+        "foreground": True,             # libfuse's own fork would lose every thread and client
+        "fsname": "anthrofs", "subtype": "anthrofs", "raw_fi": True, "use_ino": True, "big_writes": True,
+        "default_permissions": True,    # else the kernel enforces no modes
+        "max_background": 256, "congestion_threshold": 192,     # 12 is the default: 16 stalled readers then stop all reads
+        "entry_timeout": config.refresh_s, "attr_timeout": config.refresh_s, "negative_timeout": 1,
+        "allow_other": config.allow_other, "ro": config.read_only,
+    }
+    logging.getLogger("fuse").addFilter(_expected)
+    try:
+        fuse.FUSE(operations, str(config.mountpoint), **options)
+    except RuntimeError as exc:
+        raise SetupError(f"libfuse could not mount {config.mountpoint} (see the lines above).") from exc
+
+
+def _expected(record: logging.LogRecord) -> bool:
+    """A name that isn't UTF-8 fails in fusepy's decoding, outside of the gate: the caller gets EINVAL, nobody needs a traceback."""
+    return not (record.exc_info and isinstance(record.exc_info[1], UnicodeDecodeError))
+
+
+def _caller() -> Caller:
+    _, _, thread = fuse.fuse_get_context()
+    return Caller(_process_of(thread), _interrupted, _lives)
+
+
+def _process_of(thread: int) -> int:
+    """The context's pid is a thread's; closes count by process. 0: another pid namespace, or gone."""
+    try:
+        for line in Path(f"/proc/{thread}/status").read_text().splitlines():
+            if line.startswith("Tgid:"):
+                return int(line.split()[1])
+    except (OSError, ValueError):
+        pass
+    return 0
+
+
+def _lives(process: int) -> bool:
+    return Path(f"/proc/{process}").exists()
+
+
+def _interrupted() -> bool:
+    return bool(fuse._libfuse.fuse_interrupted())       # noqa: SLF001 - the binding has no name of its own for it

@@ -1,0 +1,121 @@
+"""Who has what open: one content a node, shared by all its handles.
+
+Owns    the table of open files. It is counted here because libfuse loses track of some.
+Serves  filesystem; refresher asks which nodes are in use.
+Never   touches the disk or the database: the table's own lock is taken last and held for a few instructions.
+"""
+
+import itertools
+import threading
+from typing import Protocol
+
+from anthrofs.errors import BadHandle
+from anthrofs.model import NodeId, RemoteFile, StageId
+
+
+class OpenStage(Protocol):
+    """What a content needs of a staging file; see staging.Stage."""
+
+    number: StageId
+    descriptor: int
+
+    def read(self, size: int, offset: int) -> bytes: ...
+    def write(self, data: bytes, offset: int) -> None: ...
+    def truncate(self, size_bytes: int) -> None: ...
+    def size_bytes(self) -> int: ...
+    def close(self) -> None: ...
+
+
+class Content:
+    """What all handles of a node see. A change by others is applied to the node only after the last release."""
+
+    def __init__(self, node_id: NodeId) -> None:
+        self.node_id = node_id                      # constant
+        self.promising = threading.Lock()           # one flush, fsync or release at a time makes content durable; no
+                                                    # other lock is held while that waits for the disk
+        self.lock = threading.RLock()               # guards everything below; first in the lock order
+        self.stage: OpenStage | None = None         # local content; None: what the server has
+        self.sealed = False                         # the stage is promised: a write makes a new one first
+        self.dirty = False                          # something is not promised yet
+        self.remote: RemoteFile | None = None       # the server's content that the first reader met
+        self.length = 0                             # of that
+        self.shown: tuple[int, int] | None = None   # (size, mtime ns) of local content. Replaced as a whole, so that stat
+                                                    # reads it without the lock: a writer may hold that for a while
+
+
+class Handle:
+    """One open file description."""
+
+    def __init__(self, number: int, content: Content, *, reads: bool, writes: bool, process: int) -> None:
+        self.number = number            # constant
+        self.content = content          # constant
+        self.reads = reads              # constant
+        self.writes = writes            # constant
+        self.process = process          # constant: thread group that opened it; 0: unknown
+
+        # Guarded by content.lock:
+        self.wrote = False              # since its last close was answered
+        self.opener_left = False        # the opener's own close was seen: an heir's counts from now on
+
+
+class Handles:
+    """The table; numbers are never used again while the mount lives."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()                   # guards everything below; a leaf
+        self._numbers = itertools.count(1)
+        self._handles: dict[int, Handle] = {}
+        self._contents: dict[NodeId, Content] = {}      # of nodes that are open, or whose last release is being finished
+        self._counts: dict[NodeId, int] = {}            # handles of each; absent: 0
+
+    def open(self, node_id: NodeId, *, reads: bool, writes: bool, process: int) -> Handle:
+        """A new handle on the node's one content."""
+        with self._lock:
+            content = self._contents.setdefault(node_id, Content(node_id))
+            handle = Handle(next(self._numbers), content, reads=reads, writes=writes, process=process)
+            self._handles[handle.number] = handle
+            self._counts[node_id] = self._counts.get(node_id, 0) + 1
+            return handle
+
+    def get(self, number: int) -> Handle:
+        """Raises BadHandle."""
+        with self._lock:
+            handle = self._handles.get(number)
+        if handle is None:
+            raise BadHandle(f"handle {number} is not open")
+        return handle
+
+    def content_of(self, node_id: NodeId) -> Content | None:
+        """The shared content, if the node is open."""
+        with self._lock:
+            return self._contents.get(node_id)
+
+    def close(self, handle: Handle) -> bool:
+        """True: it was the last of its node. The content stays in the table until `forget`, so that a node that is opened
+        again meanwhile still sees it.
+        """
+        with self._lock:
+            self._handles.pop(handle.number, None)
+            left = self._counts.get(handle.content.node_id, 1) - 1
+            if left:
+                self._counts[handle.content.node_id] = left
+            else:
+                self._counts.pop(handle.content.node_id, None)
+            return left == 0
+
+    def forget(self, content: Content) -> bool:
+        """Its last release is finished. False: it was opened again meanwhile and goes on."""
+        with self._lock:
+            if content.node_id in self._counts:
+                return False
+            self._contents.pop(content.node_id, None)
+            return True
+
+    def busy(self) -> set[NodeId]:
+        """Nodes whose content must not change under somebody."""
+        with self._lock:
+            return set(self._contents)
+
+    def __len__(self) -> int:
+        with self._lock:
+            return len(self._handles)

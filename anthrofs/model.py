@@ -1,0 +1,109 @@
+"""The values that travel between the parts: frozen, typed, with units in their names.
+
+Serves  every module. A value here says what something is; the modules that own state say what happens to it.
+Never   does I/O, holds a lock, or changes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, NewType
+
+FileId = NewType("FileId", str)         # given by the server, opaque; its content never changes
+NodeId = NewType("NodeId", int)         # ours: a name's inode, st_ino; never used again for another file
+StageId = NewType("StageId", int)       # ours: the number of a file in staging, content the server has not seen
+
+ROOT: Final = NodeId(1)                 # the mount point
+HIDDEN: Final = NodeId(2)               # unlinked while open: reachable by libfuse's hidden name only, never listed
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A file as the server describes it."""
+
+    file_id: FileId
+    name: str                           # as the server spells it, see names.py
+    mime_type: str
+    size_bytes: int
+    created_ns: int                     # since the epoch, the server's clock
+    downloadable: bool
+    expires_ns: int | None = None       # None: never
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a listing goes on: the query parameter's name and its value, as the last page gave them."""
+
+    parameter: str                      # "page" or "after_id"
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a listing, newest first if the server keeps its word."""
+
+    files: tuple[RemoteFile, ...]
+    following: Cursor | None            # None: this was the last page
+    skipped: int = 0                    # entries that could not be understood: such a listing proves no absence
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Whose files a listing shows. Ids are None where the server sends none."""
+
+    organization_id: str | None
+    workspace_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerClock:
+    """Bounds of (server's clock - our clock), from the Date headers of answers; None before the first answer."""
+
+    earliest_ns: int
+    latest_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One row of the tree: what the user wants of a name, and what the server has for it."""
+
+    node_id: NodeId
+    parent: NodeId                      # ROOT or HIDDEN; 0 for those two themselves
+    name: str                           # the entry's name in its directory
+    directory: bool
+    mode: int                           # permission bits only
+    mtime_ns: int
+    size_bytes: int                     # of the promised content: the stage's if there is one, else the server's
+    wanted: str | None                  # server name; None: it stays on this machine, or only display named it
+    stage: StageId | None               # promised content that the server doesn't have; None: it has all of it
+    remote: RemoteFile | None           # what the server has under this node's id
+    kept: bool                          # the cache holds a full copy that must not be dropped
+
+    @property
+    def readable(self) -> bool:
+        """Whether its content can be had from anywhere."""
+        return self.stage is not None or self.kept or (self.remote is not None and self.remote.downloadable)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try to bring a node's stage to the server; its life cycle is outbox.NEXT."""
+
+    node_id: NodeId
+    stage: StageId
+    state: str
+    name: str                           # server name, type and size as they are sent: how a lost answer is found again
+    mime_type: str
+    size_bytes: int
+    sent_ns: int | None                 # earliest moment of the last try, server's clock; None: never tried
+    tries: int
+    code: int | None                    # errno of FAILED
+    reason: str | None                  # of FAILED: the server's words and request id
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who made a kernel request, and what can be asked about them while it is served."""
+
+    process: int                        # thread group id; 0: unknown (another pid namespace)
+    interrupted: Callable[[], bool]     # a signal came: the request should end
+    lives: Callable[[int], bool]        # whether a process still exists

@@ -1,0 +1,84 @@
+"""Mount points: whether one can be used, which are in use, and taking one away again.
+
+Serves  cli and daemon.
+Trusts  /proc/self/mountinfo and fusermount. Never touches a mount of another program.
+"""
+
+import errno
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from anthrofs.errors import EXIT_BUSY, EXIT_MISSING, EXIT_USAGE, SetupError
+
+KIND: Final = "fuse.anthrofs"
+UNMOUNT_S: Final = 30
+
+
+def check(path: Path) -> None:
+    """Raises SetupError: why nothing can be mounted there, and what to do."""
+    try:
+        entries = list(path.iterdir())
+    except FileNotFoundError:
+        raise SetupError(f"{path} does not exist. Make it: mkdir -p {path}", EXIT_USAGE) from None
+    except NotADirectoryError:
+        raise SetupError(f"{path} is not a directory. Choose an empty directory to mount on.", EXIT_USAGE) from None
+    except OSError as exc:
+        if exc.errno == errno.ENOTCONN:
+            raise SetupError(f"{path} holds the rest of a mount whose program has ended (Transport endpoint is not connected). "
+                             f"Clear it with: fusermount -u {path}", EXIT_BUSY) from exc
+        raise SetupError(f"{path} can't be read: {exc.strerror}.", EXIT_USAGE) from exc
+    if is_mounted(path):
+        raise SetupError(f"anthrofs is already mounted on {path}. Unmount it first: anthrofs umount {path}", EXIT_BUSY)
+    if entries:
+        raise SetupError(f"{path} is not empty: mounting would hide what is in it. Choose an empty directory.", EXIT_USAGE)
+
+
+def check_system() -> None:
+    """Raises SetupError naming the package that is missing."""
+    if not Path("/dev/fuse").exists():
+        raise SetupError("/dev/fuse is missing: the kernel's fuse module is not loaded (sudo modprobe fuse), or this is a "
+                         "container that wasn't given it (--device /dev/fuse --cap-add SYS_ADMIN). On Debian and Ubuntu the "
+                         "package is fuse3.", EXIT_MISSING)
+    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        raise SetupError("/dev/fuse may not be opened by this user: see its owner and mode, or join the group fuse.", EXIT_MISSING)
+    if _fusermount() is None:
+        raise SetupError("fusermount is missing. On Debian and Ubuntu: sudo apt-get install fuse3", EXIT_MISSING)
+
+
+def mounts() -> list[Path]:
+    """Where anthrofs is mounted, as the kernel says."""
+    found = []
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        before, _, after = line.partition(" - ")
+        if after.split(" ", 1)[0] == KIND:
+            found.append(Path(re.sub(r"\\(\d{3})", lambda match: chr(int(match[1], 8)), before.split(" ")[4])))
+    return found
+
+
+def is_mounted(path: Path) -> bool:
+    """Whether anthrofs is mounted right there."""
+    return Path(os.path.realpath(path)) in mounts()
+
+
+def unmount(path: Path, *, lazy: bool = False) -> None:
+    """Raises SetupError: a program has something open there, or the system says no."""
+    command = [_fusermount() or "fusermount", "-u", *(["-z"] if lazy else []), str(path)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=UNMOUNT_S, check=False)
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        raise SetupError(f"{path} could not be unmounted: {exc}") from exc
+    if done.returncode == 0:
+        return
+    words = done.stderr.strip()
+    if "busy" in words.lower():
+        raise SetupError(f"{path} is in use: close the files and leave the directories there, then try again (who: fuser -vm {path}), "
+                         f"or detach it now with: anthrofs umount --lazy {path}", EXIT_BUSY)
+    raise SetupError(f"{path} could not be unmounted: {words or done.returncode}")
+
+
+def _fusermount() -> str | None:
+    return shutil.which("fusermount") or shutil.which("fusermount3")

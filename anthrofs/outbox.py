@@ -1,0 +1,180 @@
+"""What is under way to the server: attempts to upload, and ids to be deleted.
+
+Owns    the tables attempt and doomed (see db.SCHEMA).
+Serves  filesystem (promises and unlinks), uploader (takes the next step), refresher (what a listing must not bring back).
+Trusts  nothing it wrote before a crash more than that: SENDING after a start means "may have been stored".
+Never   decides what is to be uploaded: that is derived, a node with unsent content and a wanted name.
+"""
+
+import enum
+import errno
+from collections.abc import Collection
+from typing import Any, Final
+
+from anthrofs.db import Database, Tx
+from anthrofs.errors import FsError
+from anthrofs.model import Attempt, FileId, NodeId, RemoteFile, StageId
+
+QUEUED: Final = "queued"
+SENDING: Final = "sending"
+UNKNOWN: Final = "unknown"      # it may have been stored: ask the listing before sending again
+FAILED: Final = "failed"        # refused: a person has to look; the bytes stay
+DONE: Final = "done"            # the server has it; its row is removed
+
+
+class Step(enum.Enum):
+    """What can happen to an attempt."""
+
+    SEND = enum.auto()
+    STORED = enum.auto()
+    TRY_LATER = enum.auto()     # surely not stored
+    REFUSED = enum.auto()
+    LOST = enum.auto()          # crash or cut answer
+    FOUND = enum.auto()
+    ABSENT = enum.auto()
+    RETRY = enum.auto()
+
+
+NEXT: Final = {
+    (QUEUED, Step.SEND): SENDING,
+    (SENDING, Step.STORED): DONE,
+    (SENDING, Step.TRY_LATER): QUEUED,
+    (SENDING, Step.REFUSED): FAILED,
+    (SENDING, Step.LOST): UNKNOWN,
+    (UNKNOWN, Step.FOUND): DONE,
+    (UNKNOWN, Step.ABSENT): QUEUED,
+    (UNKNOWN, Step.REFUSED): FAILED,    # not stored, and what answered in the service's place would say no again
+    (FAILED, Step.RETRY): QUEUED,
+}
+IN_FLIGHT: Final = (SENDING, UNKNOWN)
+
+# A listing can lag behind a deletion: for so long it doesn't bring an id back that we deleted.
+TOMBSTONE_NS: Final = 3600 * 10**9
+# Clocks' bounds are rounded; created_at has microseconds. So much earlier than the bound still counts as "after".
+SLACK_NS: Final = 10**6
+
+_COLUMNS: Final = "SELECT node_id, stage, state, name, mime_type, size_bytes, sent_ns, tries, code, reason FROM attempt "
+
+
+class Outbox:
+    """Rows; the uploader has the threads."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db           # given
+
+    # ---- attempts
+
+    def attempt(self, tx: Tx, node_id: NodeId, stage: StageId, name: str, mime_type: str, size_bytes: int) -> StageId | None:
+        """This stage is to be sent. Returns the stage of an attempt that it replaces, which nobody needs any more.
+
+        An attempt in flight stays as it is: what became of it has to be known first. Its end brings the newer stage's turn.
+        """
+        old = self.of(tx, node_id)
+        if old is not None and old.state in IN_FLIGHT:
+            return None
+        tx.run("INSERT OR REPLACE INTO attempt (node_id, stage, state, name, mime_type, size_bytes) VALUES (?, ?, ?, ?, ?, ?)",
+               node_id, stage, QUEUED, name, mime_type, size_bytes)
+        return old.stage if old is not None and old.stage != stage else None
+
+    def of(self, tx: Tx, node_id: NodeId) -> Attempt | None:
+        """The node's attempt, if there is one."""
+        return _attempt(tx.one(_COLUMNS + "WHERE node_id = ?", node_id))
+
+    def look(self, node_id: NodeId) -> Attempt | None:
+        """The node's attempt now."""
+        with self._db.reading() as tx:
+            return self.of(tx, node_id)
+
+    def every(self) -> list[Attempt]:
+        """All attempts, oldest first."""
+        with self._db.reading() as tx:
+            return [found for row in tx.all(_COLUMNS + "ORDER BY rowid") if (found := _attempt(row))]
+
+    def candidates(self, tx: Tx, busy: Collection[NodeId]) -> list[Attempt]:
+        """What could take a step now: in the order of promising, without the nodes that are being worked on."""
+        rows = tx.all(_COLUMNS + "WHERE state IN (?, ?) ORDER BY node_id", QUEUED, UNKNOWN)
+        return [found for row in rows if row[0] not in busy and (found := _attempt(row))]
+
+    def step(self, tx: Tx, attempt: Attempt, step: Step, *, sent_ns: int | None = None, code: int | None = None,
+             reason: str | None = None) -> str:
+        """Take one step of the life cycle; DONE removes the row. Raises FsError for a step that isn't in the table."""
+        state = NEXT.get((attempt.state, step))
+        if state is None:
+            raise FsError(f"bug: an attempt that is {attempt.state} can't take the step {step.name}")
+        if state == DONE:
+            tx.run("DELETE FROM attempt WHERE node_id = ?", attempt.node_id)
+        elif step is Step.SEND:
+            tx.run("UPDATE attempt SET state = ?, sent_ns = ?, tries = tries + 1 WHERE node_id = ?",
+                   state, sent_ns, attempt.node_id)
+        else:
+            tx.run("UPDATE attempt SET state = ?, code = ?, reason = ? WHERE node_id = ?", state, code, reason, attempt.node_id)
+        return state
+
+    def drop(self, tx: Tx, node_id: NodeId) -> None:
+        """Its node was unlinked and nothing is in flight, or it was superseded and has ended."""
+        tx.run("DELETE FROM attempt WHERE node_id = ?", node_id)
+
+    def fits_in_flight(self, tx: Tx, file: RemoteFile) -> bool:
+        """It may be what an attempt in flight has stored: a listing must not show it before that attempt has ended."""
+        return any(fits(found, file) for row in tx.all(_COLUMNS + "WHERE state IN (?, ?) AND name = ?", *IN_FLIGHT, file.name)
+                   if (found := _attempt(row)))
+
+    def twins(self, tx: Tx, attempt: Attempt) -> int:
+        """How many other attempts in flight one listed file could fit as well."""
+        return int(tx.one("SELECT count(*) FROM attempt WHERE state IN (?, ?) AND name = ? AND size_bytes = ? AND node_id != ?",
+                          *IN_FLIGHT, attempt.name, attempt.size_bytes, attempt.node_id)[0])
+
+    def recover(self, tx: Tx) -> None:
+        """After a start: a request that was under way may have been stored; a refused key may be another one now."""
+        tx.run("UPDATE attempt SET state = ? WHERE state = ?", UNKNOWN, SENDING)
+        tx.run("UPDATE attempt SET state = ?, code = NULL, reason = NULL WHERE state = ? AND code = ?", QUEUED, FAILED, errno.EACCES)
+
+    # ---- ids to be deleted
+
+    def doom(self, tx: Tx, file_id: FileId, server_name: str) -> None:
+        """The user doesn't want this id any more."""
+        tx.run("INSERT OR IGNORE INTO doomed (file_id, server_name) VALUES (?, ?)", file_id, server_name)
+
+    def deletable(self, tx: Tx, busy: Collection[FileId]) -> list[FileId]:
+        """New before old is gone: not while something of the same server name is still to be sent, or was refused."""
+        rows = tx.all("SELECT file_id FROM doomed WHERE deleted_ns IS NULL AND NOT EXISTS "
+                      "(SELECT 1 FROM node WHERE node.stage IS NOT NULL AND node.wanted = doomed.server_name) ORDER BY rowid")
+        return [FileId(row[0]) for row in rows if row[0] not in busy]
+
+    def deleted(self, tx: Tx, file_id: FileId, now_ns: int) -> None:
+        """The server has deleted it, or never had it."""
+        tx.run("UPDATE doomed SET deleted_ns = ?, reason = NULL WHERE file_id = ?", now_ns, file_id)
+        tx.run("DELETE FROM doomed WHERE deleted_ns < ?", now_ns - TOMBSTONE_NS)
+
+    def not_deleted(self, tx: Tx, file_id: FileId, reason: str) -> None:
+        """It stays queued and visible in the status; the name stays gone."""
+        tx.run("UPDATE doomed SET reason = ? WHERE file_id = ?", reason, file_id)
+
+    def is_doomed(self, tx: Tx, file_id: FileId) -> bool:
+        """To be deleted, or deleted not long ago."""
+        return tx.one("SELECT 1 FROM doomed WHERE file_id = ?", file_id) is not None
+
+    def deletions(self) -> list[tuple[FileId, str, str | None]]:
+        """(id, server name, reason of the last refusal) of what is still to be deleted."""
+        with self._db.reading() as tx:
+            return [(FileId(a), b, c) for a, b, c in tx.all(
+                "SELECT file_id, server_name, reason FROM doomed WHERE deleted_ns IS NULL ORDER BY rowid")]
+
+    def forget_server(self, tx: Tx) -> None:
+        """For another workspace."""
+        tx.run("DELETE FROM attempt")
+        tx.run("DELETE FROM doomed")
+
+
+def fits(attempt: Attempt, file: RemoteFile) -> bool:
+    """Whether a listed file can be what this attempt has stored. Nothing that we upload can be downloaded."""
+    return (file.name == attempt.name and file.size_bytes == attempt.size_bytes and file.mime_type == attempt.mime_type
+            and not file.downloadable
+            and (attempt.sent_ns is None or file.created_ns >= attempt.sent_ns - SLACK_NS))
+
+
+def _attempt(row: Any) -> Attempt | None:
+    if row is None:
+        return None
+    node_id, stage, state, name, mime_type, size_bytes, sent_ns, tries, code, reason = row
+    return Attempt(NodeId(node_id), StageId(stage), state, name, mime_type, size_bytes, sent_ns, tries, code, reason)

@@ -1,0 +1,151 @@
+"""From what came over the wire to values and exceptions; pure.
+
+Serves  http.
+Trusts  nothing: unknown fields are left out, an entry that lacks what can't be guessed is skipped and counted, a body
+        that isn't the API's is BadAnswer. Names are handed on as they are: names.py makes them safe.
+"""
+
+import calendar
+import email.utils
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from anthrofs.errors import (
+    AuthFailed,
+    BadAnswer,
+    Gone,
+    NotDownloadable,
+    QuotaExceeded,
+    RateLimited,
+    Refused,
+    RemoteError,
+    RemoteTooLarge,
+    Unavailable,
+)
+from anthrofs.model import Cursor, FileId, Page, RemoteFile
+
+WORDS_LIMIT: Final = 300        # of a server's message that we repeat; a proxy may send a page
+LATER: Final = frozenset({408, 409, 429})       # the 4xx that may succeed when asked again
+NOT_STORED_5XX: Final = frozenset({503, 529})   # with the service's own JSON: turned away before anything was kept
+
+
+def file_of(entry: object) -> RemoteFile | None:
+    """A file, or None if the entry lacks an id, a name or a size: none of those can be guessed safely."""
+    if not isinstance(entry, dict):
+        return None
+    file_id, name, size = entry.get("id"), entry.get("filename"), entry.get("size_bytes")
+    if not (isinstance(file_id, str) and file_id and isinstance(name, str)):
+        return None
+    if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+        return None
+    mime_type = entry.get("mime_type")
+    return RemoteFile(
+        file_id=FileId(file_id),
+        name=name,
+        mime_type=mime_type if isinstance(mime_type, str) and mime_type else "application/octet-stream",
+        size_bytes=size,
+        created_ns=ns_of(entry.get("created_at")) or 0,
+        downloadable=entry.get("downloadable") is True,
+        expires_ns=ns_of(entry.get("expires_at")),
+    )
+
+
+def page_of(body: object) -> Page:
+    """A listing's page in whichever shape came. Raises BadAnswer when there is no list at all."""
+    if not isinstance(body, dict) or not isinstance(body.get("data"), list):
+        raise BadAnswer("the listing is not a list of files")
+    files = [file_of(entry) for entry in body["data"]]
+    known = tuple(file for file in files if file is not None)
+    return Page(known, _following(body), len(files) - len(known))
+
+
+def _following(body: Mapping[str, Any]) -> Cursor | None:
+    next_page, last_id = body.get("next_page"), body.get("last_id")
+    if isinstance(next_page, str) and next_page:
+        return Cursor("page", next_page)
+    if body.get("has_more") is True and isinstance(last_id, str) and last_id:
+        return Cursor("after_id", last_id)
+    return None
+
+
+def ns_of(text: object) -> int | None:
+    """An RFC 3339 time in ns since the epoch; None for what isn't one (a naive time is taken as UTC)."""
+    if not isinstance(text, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return calendar.timegm(moment.utctimetuple()) * 10**9 + moment.microsecond * 1000
+
+
+def error_of(status: int, headers: Mapping[str, str], body: bytes, now_s: float) -> RemoteError:
+    """The exception for an answer that isn't a success. The words name the request id, so that support can find it."""
+    after_s = retry_after_s(headers, now_s)
+    error, request_id = _envelope(body)
+    request_id = _tame(headers.get("request-id") or request_id or "none")
+    if error is None:       # a proxy's page: whether the service behind it did anything can't be told
+        later = status >= 500 or status in LATER or status < 400
+        words = f"HTTP {status} that is not the service's own answer (a proxy?), request id {request_id}"
+        return (Unavailable if later else Refused)(words, retry_after_s=after_s, status=status)
+    message = _tame(error.get("message") or error.get("type") or "no message")
+    details = error.get("details")
+    code = details.get("error_code") if isinstance(details, dict) else None
+    return _class_of(status, message, code, headers)(
+        f"{message} (HTTP {status}, request id {request_id})",
+        retry_after_s=after_s, from_service=True, status=status,
+        maybe_stored=status in (408, 409) or (status >= 500 and status not in NOT_STORED_5XX))
+
+
+def _class_of(status: int, message: str, code: object, headers: Mapping[str, str]) -> type[RemoteError]:
+    if code == "storage_quota_exceeded":
+        return QuotaExceeded
+    if code == "file_not_downloadable" or (status == 400 and message.endswith("is not downloadable")):
+        return NotDownloadable      # details may be missing
+    fixed: dict[int, type[RemoteError]] = {401: AuthFailed, 403: AuthFailed, 404: Gone, 413: RemoteTooLarge, 429: RateLimited}
+    if status in fixed:
+        return fixed[status]
+    advice = headers.get("x-should-retry", "").lower()
+    later = advice == "true" if advice in ("true", "false") else status >= 500 or status in LATER
+    return Unavailable if later else Refused
+
+
+def _envelope(body: bytes) -> tuple[Mapping[str, Any] | None, object]:
+    """(the error object, the request id beside it); (None, None) when the body is not the API's."""
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return None, None
+    error = answer.get("error") if isinstance(answer, dict) else None
+    return (error, answer.get("request_id")) if isinstance(error, dict) else (None, None)
+
+
+def _tame(text: object) -> str:
+    """One line without control characters: it goes into logs, a terminal and xattrs."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+", " ", str(text))[:WORDS_LIMIT].strip()
+
+
+def retry_after_s(headers: Mapping[str, str], now_s: float) -> float | None:
+    """What the server asks to wait: retry-after-ms, else retry-after in seconds or as an HTTP date. None: nothing usable."""
+    for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        text = headers.get(name, "")
+        try:
+            wait_s = float(text) / unit
+        except ValueError:
+            continue
+        if 0 <= wait_s < float("inf"):
+            return wait_s
+    moment = date_s(headers.get("retry-after", ""))
+    return None if moment is None else max(0.0, moment - now_s)
+
+
+def date_s(text: str) -> float | None:
+    """An HTTP date in seconds since the epoch."""
+    try:
+        return email.utils.parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None

@@ -1,0 +1,80 @@
+"""What every implementation and wrapper of the Files API promises.
+
+Serves  reader, uploader and refresher, which see nothing else of the network.
+Never   says how: no HTTP here.
+"""
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from anthrofs.errors import UploadCut
+from anthrofs.model import Cursor, FileId, Page, RemoteFile, ServerClock, Workspace
+
+
+class Download(Protocol):
+    """One running download; a context manager, since a connection hangs on it."""
+
+    offset: int                 # of the first byte that comes: the one asked for, or 0 if the server ignores ranges
+    ranged: bool                # the server answered 206: it honours ranges
+    sure: bool                  # the answer says how it ends, so that a cut can't be taken for the end
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None: ...
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The pieces, in order, until the clean end. Raises NoAnswer when the body is cut or stalls."""
+        ...
+
+
+class Body(io.FileIO):
+    """A sealed stage on its way out: says how far it is, and can be ended before its last byte."""
+
+    def __init__(self, path: Path, progress: Callable[[int], None], pointless: Callable[[], bool]) -> None:
+        super().__init__(path, "rb")
+        self._progress = progress           # given: told the count of bytes handed to the connection so far
+        self._pointless = pointless         # given: True ends the upload
+        self.handed_over = False            # the sender's thread only: the end was read, so all bytes may be out
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """The next piece. Raises UploadCut while bytes remain that the server would need."""
+        if self._pointless():
+            raise UploadCut("the upload was ended: its content was replaced or deleted meanwhile", maybe_stored=False)
+        piece = super().read(-1 if size is None else size) or b""
+        self.handed_over = self.handed_over or not piece
+        self._progress(self.tell())
+        return piece
+
+
+class RemoteFiles(Protocol):
+    """The five calls. Each raises RemoteError's classes only; errors.py says which means what."""
+
+    def list(self, limit: int, cursor: Cursor | None = None) -> Page:
+        """One page, at most `limit` (1 … 1000) files."""
+        ...
+
+    def stat(self, file_id: FileId) -> RemoteFile:
+        """Raises Gone."""
+        ...
+
+    def download(self, file_id: FileId, first: int = 0, last: int | None = None) -> Download:
+        """Bytes [first, last] (both counted), to the end if last is None. Raises Gone, NotDownloadable, Unavailable."""
+        ...
+
+    def upload(self, name: str, mime_type: str, body: Body) -> RemoteFile:
+        """Sends the whole body once. What an error says of the server's side is in its `maybe_stored`."""
+        ...
+
+    def delete(self, file_id: FileId) -> None:
+        """Raises Gone when it was not there."""
+        ...
+
+    def clock(self) -> ServerClock | None:
+        """What is known of the server's clock; None before the first answer."""
+        ...
+
+    def workspace(self) -> Workspace:
+        """As the last answer's headers named it."""
+        ...

@@ -1,0 +1,210 @@
+"""The five calls over HTTP.
+
+Owns    the connection pool's use, and what answers teach on the way: the server's clock, the workspace's name.
+Serves  the wrappers in this package.
+Trusts  nothing that comes back: answers.py reads it.
+Never   retries, waits for a budget, or logs a header: the key is in one.
+"""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import quote
+
+import httpx
+
+from anthrofs.clock import Clock
+from anthrofs.config import Service, Timeouts
+from anthrofs.errors import BadAnswer, NoAnswer, Offline, RemoteError
+from anthrofs.model import Cursor, FileId, Page, RemoteFile, ServerClock, Workspace
+from anthrofs.remote import answers
+from anthrofs.remote.api import Body
+
+BETA: Final = "files-api-2025-04-14"
+ERROR_BYTES: Final = 64 * 1024          # of an error's body that is read: a proxy may send a page of any size
+
+
+def connect(service: Service, timeouts: Timeouts) -> httpx.Client:
+    """A pool for this service. httpx reads proxies and CA bundles from the environment (HTTPS_PROXY, SSL_CERT_FILE, …)."""
+    headers = {"anthropic-version": "2023-06-01", "user-agent": "anthrofs/0.1", "accept-encoding": "identity",
+               service.credentials.header: service.credentials.value}
+    if service.shape == "beta":
+        headers["anthropic-beta"] = BETA
+    if service.workspace_id:
+        headers["anthropic-workspace-id"] = service.workspace_id
+    return httpx.Client(
+        base_url=service.base_url,
+        headers=headers,
+        params={"beta": "true"} if service.shape == "beta" else None,
+        timeout=httpx.Timeout(connect=timeouts.connect_s, read=timeouts.read_s, write=timeouts.write_s, pool=timeouts.pool_s),
+        limits=httpx.Limits(max_connections=32, max_keepalive_connections=16, keepalive_expiry=20),
+    )
+
+
+class HttpFiles:
+    """One workspace behind one pool of connections."""
+
+    def __init__(self, client: httpx.Client, clock: Clock) -> None:
+        self._client = client                   # given
+        self._clock = clock                     # given
+
+        self._lock = threading.Lock()           # guards everything below
+        self._server_clock: ServerClock | None = None
+        self._workspace = Workspace(None, None)
+        self._requests = 0
+
+    def list(self, limit: int, cursor: Cursor | None = None) -> Page:
+        """See RemoteFiles."""
+        params: dict[str, str | int] = {"limit": limit}
+        if cursor is not None:
+            params[cursor.parameter] = cursor.value
+        return answers.page_of(self._json("GET", "/v1/files", params=params))
+
+    def stat(self, file_id: FileId) -> RemoteFile:
+        """See RemoteFiles."""
+        return _file(self._json("GET", _path(file_id)))
+
+    def delete(self, file_id: FileId) -> None:
+        """See RemoteFiles."""
+        self._json("DELETE", _path(file_id))
+
+    def upload(self, name: str, mime_type: str, body: Body) -> RemoteFile:
+        """See RemoteFiles. httpx writes the name as raw UTF-8, as the SDKs do, and streams the body in small pieces."""
+        try:
+            return _file(self._json("POST", "/v1/files", files={"file": (name, body, mime_type)}))
+        except NoAnswer as exc:
+            # The end of the body was not handed over, so the server can't have all of it.
+            exc.maybe_stored = exc.maybe_stored and body.handed_over
+            raise
+
+    def download(self, file_id: FileId, first: int = 0, last: int | None = None) -> "HttpDownload":
+        """See RemoteFiles."""
+        headers = {"accept": "application/binary"}
+        if first or last is not None:
+            headers["range"] = f"bytes={first}-{'' if last is None else last}"
+        response = self._send("GET", f"{_path(file_id)}/content", headers=headers)
+        return HttpDownload(response, first)
+
+    def clock(self) -> ServerClock | None:
+        """See RemoteFiles."""
+        with self._lock:
+            return self._server_clock
+
+    def workspace(self) -> Workspace:
+        """See RemoteFiles."""
+        with self._lock:
+            return self._workspace
+
+    def requests(self) -> int:
+        """How many requests were sent since the start."""
+        with self._lock:
+            return self._requests
+
+    def _json(self, method: str, path: str, **kwargs: Any) -> object:
+        with ExitStack() as stack:
+            response = self._send(method, path, **kwargs)
+            stack.callback(response.close)
+            try:
+                return json.loads(response.read())
+            except httpx.TransportError as exc:
+                raise NoAnswer(f"the answer was cut: {_words(exc)}") from exc
+            except (ValueError, RecursionError, httpx.DecodingError) as exc:
+                raise BadAnswer("the answer is not JSON (a proxy?)", status=response.status_code) from exc
+
+    def _send(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
+        """One exchange, up to the headers of a success. Raises RemoteError's classes only."""
+        request = self._client.build_request(method, path, **kwargs)
+        with self._lock:
+            self._requests += 1
+        sent_ns = self._clock.time_ns()
+        try:
+            response = self._client.send(request, stream=True)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.UnsupportedProtocol) as exc:
+            raise Offline(f"no connection to {request.url.host}: {_words(exc)}", maybe_stored=False) from exc
+        except httpx.PoolTimeout as exc:
+            raise NoAnswer("all connections are busy", maybe_stored=False) from exc
+        except httpx.TransportError as exc:
+            raise NoAnswer(f"no answer from {request.url.host}: {_words(exc)}") from exc
+        self._learn(response, sent_ns)
+        if response.status_code in (200, 201, 206):
+            return response
+        with ExitStack() as stack:
+            stack.callback(response.close)
+            raise self._error(response)
+
+    def _error(self, response: httpx.Response) -> RemoteError:
+        body = b""
+        try:
+            for piece in response.iter_raw():
+                body += piece
+                if len(body) > ERROR_BYTES:
+                    break
+        except httpx.TransportError:
+            body = b""          # half of an envelope proves nothing: taken for a proxy's
+        return answers.error_of(response.status_code, response.headers, body, self._clock.time_ns() / 1e9)
+
+    def _learn(self, response: httpx.Response, sent_ns: int) -> None:
+        """The Date header is cut to whole seconds, so it bounds the clocks' difference from both sides."""
+        date_s = answers.date_s(response.headers.get("date", ""))
+        received_ns = self._clock.time_ns()
+        with self._lock:
+            self._workspace = Workspace(
+                response.headers.get("anthropic-organization-id") or self._workspace.organization_id,
+                response.headers.get("anthropic-workspace-id") or self._workspace.workspace_id)
+            if date_s is None:
+                return
+            earliest, latest = int(date_s * 1e9) - received_ns, int((date_s + 1) * 1e9) - sent_ns
+            known = self._server_clock
+            if known and max(known.earliest_ns, earliest) <= min(known.latest_ns, latest):
+                earliest, latest = max(known.earliest_ns, earliest), min(known.latest_ns, latest)
+            self._server_clock = ServerClock(earliest, latest)      # else a clock jumped: begin anew
+
+
+class HttpDownload:
+    """A body that is on its way; see Download."""
+
+    def __init__(self, response: httpx.Response, first: int) -> None:
+        self._response = response               # given
+        self.ranged = response.status_code == 206       # constant
+        self.offset = first if self.ranged else 0       # constant
+        self.sure = "content-length" in response.headers or "transfer-encoding" in response.headers     # constant
+        self._encoded = response.headers.get("content-encoding", "identity").lower() != "identity"
+        begins = response.headers.get("content-range", "").partition("-")[0].removeprefix("bytes").strip()
+        if self.ranged and (self._encoded or begins != str(first)):
+            response.close()
+            raise BadAnswer("the server answered another range than it was asked for")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:
+        self._response.close()
+
+    def __iter__(self) -> Iterator[bytes]:
+        """See Download. No chunk size: re-chunking in httpx was measured to halve the speed."""
+        try:
+            yield from self._response.iter_bytes() if self._encoded else self._response.iter_raw()
+        except httpx.TransportError as exc:
+            raise NoAnswer(f"the download was cut: {_words(exc)}") from exc
+        except httpx.DecodingError as exc:
+            raise BadAnswer("the download's encoding is broken") from exc
+
+
+def _path(file_id: FileId) -> str:
+    """Ids are opaque: one that looks like a path stays one component."""
+    quoted = quote(file_id, safe="")
+    return "/v1/files/" + (quoted.replace(".", "%2E") if set(quoted) == {"."} else quoted)
+
+
+def _file(body: object) -> RemoteFile:
+    file = answers.file_of(body)
+    if file is None:
+        raise BadAnswer("the answer does not describe a file")
+    return file
+
+
+def _words(exc: Exception) -> str:
+    return str(exc) or type(exc).__name__

@@ -1,0 +1,66 @@
+"""What a person is told of a running mount: its status, and what is still to reach the server.
+
+Serves  daemon's drain, and control, whose JSON it is.
+Never   changes anything.
+"""
+
+import errno
+from typing import Any
+
+from anthrofs.attributes import Attributes
+from anthrofs.cache import BlockCache
+from anthrofs.db import Database
+from anthrofs.index import Index
+from anthrofs.outbox import FAILED, Outbox
+from anthrofs.reader import Reader
+from anthrofs.refresher import Refresher
+from anthrofs.uploader import Uploader
+
+
+class Report:
+    """Of one mount."""
+
+    def __init__(self, db: Database, index: Index, outbox: Outbox, cache: BlockCache, attributes: Attributes, reader: Reader,
+                 uploader: Uploader, refresher: Refresher) -> None:
+        self._db = db                       # given
+        self._index = index                 # given
+        self._outbox = outbox               # given
+        self._cache = cache                 # given
+        self._attributes = attributes       # given
+        self._reader = reader               # given
+        self._uploader = uploader           # given
+        self._refresher = refresher         # given
+
+    def left(self) -> dict[str, list[dict[str, Any]]]:
+        """What the server doesn't have yet, by what can be done about it: waiting, failed, deletions.
+
+        Deletions that wait for a failed upload's sake (new before old is gone) are not counted: that one is.
+        """
+        with self._db.reading() as tx:
+            nodes = {node.node_id: node for node in self._index.promised(tx)}
+            deletable = set(self._outbox.deletable(tx, ()))
+        waiting, failed = [], []
+        for attempt in self._outbox.every():
+            node = nodes.get(attempt.node_id)
+            entry = {"path": node.name if node else f"{attempt.name} (removed)", "bytes": attempt.size_bytes}
+            if attempt.state == FAILED:
+                failed.append({**entry, "reason": attempt.reason})
+            else:
+                state = self._attributes.state(node, attempt) if node else "waiting"
+                waiting.append({**entry, "state": state})
+        deletions = [{"file_id": file_id, "name": name, "reason": reason} for file_id, name, reason in self._outbox.deletions()
+                     if file_id in deletable]
+        return {"waiting": waiting, "failed": failed, "deletions": deletions}
+
+    def status(self) -> dict[str, Any]:
+        """See README's `anthrofs status --json`."""
+        files, used_bytes, local = self._index.totals()
+        copies, copy_bytes = self._cache.kept_totals()
+        error = self._refresher.error()
+        return {
+            "files": files, "bytes_on_server": used_bytes, "local_names": local, **self.left(),
+            "kept_copies": copies, "kept_bytes": copy_bytes,
+            "downloads": [{"file_id": file_id, "bytes": done, "of": length} for file_id, done, length in self._reader.running()],
+            "online": not self._uploader.offline() and (error is None or error.code != errno.ENETUNREACH),
+            "refreshed_s_ago": self._refresher.age_s(), "refresh_error": None if error is None else str(error),
+        }

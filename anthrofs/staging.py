@@ -1,0 +1,130 @@
+"""Content that the server has not seen: plain files on the local disk.
+
+Owns    <state>/staging/<number>. Open ones belong to a node's handles, sealed ones to the uploader.
+Serves  filesystem (writes) and uploader (sends, removes).
+Trusts  the database for which numbers are promised; the rest is reported by check, never removed on a guess.
+Never   writes to a sealed stage: a new one is made first.
+"""
+
+import contextlib
+import fcntl
+import itertools
+import os
+import shutil
+import threading
+from pathlib import Path
+from typing import Final
+
+from anthrofs.disk import FICLONE, Disk
+from anthrofs.errors import DiskFull
+from anthrofs.model import StageId
+
+ROOM_CHECK_BYTES: Final = 8 * 2**20     # written between two looks at the disk's free space
+
+
+class Stage:
+    """One open staging file. Reading and writing are positional: kernel threads share the descriptor."""
+
+    def __init__(self, number: StageId, path: Path, *, create: bool) -> None:
+        self.number = number        # constant
+        self.path = path            # constant
+        self.descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT | os.O_EXCL if create else 0), 0o600)
+
+    def read(self, size: int, offset: int) -> bytes:
+        """Up to size bytes; fewer at the end."""
+        return os.pread(self.descriptor, size, offset)
+
+    def write(self, data: bytes, offset: int) -> None:
+        """All of it."""
+        view = memoryview(data)
+        while view:
+            done = os.pwrite(self.descriptor, view, offset)
+            view, offset = view[done:], offset + done
+
+    def truncate(self, size_bytes: int) -> None:
+        """Cut, or grown by a hole."""
+        os.ftruncate(self.descriptor, size_bytes)
+
+    def size_bytes(self) -> int:
+        """Its length now."""
+        return os.fstat(self.descriptor).st_size
+
+    def close(self) -> None:
+        """No more calls after this."""
+        os.close(self.descriptor)
+
+
+class Staging:
+    """Makes, copies and removes stages, and keeps some of the disk free."""
+
+    def __init__(self, root: Path, disk: Disk, spare_bytes: int) -> None:
+        self._disk = disk                       # given
+        self._root = root                       # constant
+        self._spare_bytes = spare_bytes         # constant
+
+        self._lock = threading.Lock()           # guards everything below
+        self._numbers = itertools.count(1)
+        self._unchecked_bytes = ROOM_CHECK_BYTES        # written since the last look at the free space
+
+    def start(self, promised: set[StageId]) -> None:
+        """Never uses a number again that is on the disk or promised."""
+        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._lock:
+            self._numbers = itertools.count(max((*self.numbers(), *promised), default=0) + 1)
+
+    def create(self) -> Stage:
+        """A new, empty one. Raises DiskFull."""
+        self.reserve(0)
+        with self._lock:
+            number = StageId(next(self._numbers))
+        return Stage(number, self.path(number), create=True)
+
+    def open(self, number: StageId) -> Stage:
+        """A sealed one, for reading."""
+        return Stage(number, self.path(number), create=False)
+
+    def copy_of(self, source: Path) -> Stage:
+        """A new one with the same content: sharing its blocks where the disk can, else copied. Raises DiskFull."""
+        self.reserve(source.stat().st_size)
+        stage = self.create()
+        try:
+            with source.open("rb") as original:
+                try:
+                    fcntl.ioctl(stage.descriptor, FICLONE, original.fileno())
+                except OSError:
+                    with os.fdopen(os.dup(stage.descriptor), "wb") as target:
+                        shutil.copyfileobj(original, target, 2**20)
+        except BaseException:
+            stage.close()
+            self.remove(stage.number)
+            raise
+        return stage
+
+    def reserve(self, size_bytes: int) -> None:
+        """So many bytes are about to be written. Raises DiskFull while the last of the disk is still free."""
+        with self._lock:
+            self._unchecked_bytes += size_bytes
+            if self._unchecked_bytes < ROOM_CHECK_BYTES and size_bytes < ROOM_CHECK_BYTES:
+                return
+            self._unchecked_bytes = 0
+        if self._disk.free_bytes(self._root) - size_bytes < self._spare_bytes:
+            raise DiskFull(f"less than {self._spare_bytes} bytes would stay free on the disk of {self._root}")
+
+    def path(self, number: StageId) -> Path:
+        """Where its bytes are."""
+        return self._root / str(number)
+
+    def publish(self, label: str, descriptor: int) -> None:
+        """A stage's bytes and its name survive power loss once this returns."""
+        self._disk.sync(f"{label}:data", descriptor)
+        self._disk.sync_dir(f"{label}:dir", self._root)
+
+    def remove(self, number: StageId) -> None:
+        """Nobody promised it, or the server has it."""
+        self._disk.unlink("staging:remove", self.path(number))
+
+    def numbers(self) -> set[StageId]:
+        """What is on the disk."""
+        with contextlib.suppress(FileNotFoundError):
+            return {StageId(int(entry.name)) for entry in os.scandir(self._root) if entry.name.isdecimal()}
+        return set()

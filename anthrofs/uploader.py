@@ -1,0 +1,278 @@
+"""Turns the outbox into the server's state: uploads what is promised, deletes what is doomed.
+
+Owns    a few threads that all do the same: take the next piece of work, do it, note when to try again.
+Serves  filesystem (wait) and daemon (start, drain, stop).
+Trusts  the rows: what a thread works on was reserved under the lock, everything else may have changed.
+Never   asks a network that was not there a moment ago more than one thing at a time.
+"""
+
+import errno
+import logging
+import random
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from anthrofs.cache import BlockCache
+from anthrofs.clock import Clock
+from anthrofs.db import Database
+from anthrofs.delivery import Delivery, Plan
+from anthrofs.errors import FsError, Gone, Interrupted, NotFound, Offline, RemoteError, Stopping, TimedOut
+from anthrofs.index import Index
+from anthrofs.model import HIDDEN, Attempt, FileId, NodeId
+from anthrofs.outbox import FAILED, Outbox, Step
+from anthrofs.remote import RemoteFiles, backoff_s
+from anthrofs.staging import Staging
+
+log = logging.getLogger(__name__)
+
+THREADS: Final = 4
+POLL_S: Final = 0.1             # how soon a waiting close sees that its program got a signal
+OFFLINE_WAIT_S: Final = 2.0     # closes fail that soon after a connect failed, until one gets through
+PROBE_S: Final = 5.0            # between tries to connect while offline
+
+Work = Callable[[], None]
+
+
+class Uploader:
+    """daemon.py starts and stops it."""
+
+    def __init__(self, db: Database, index: Index, outbox: Outbox, staging: Staging, cache: BlockCache, uploads: RemoteFiles,
+                 deletions: RemoteFiles, clock: Clock, chance: random.Random, close_timeout_s: float) -> None:
+        self._db = db                               # given
+        self._index = index                         # given
+        self._outbox = outbox                       # given
+        self._cache = cache                         # given
+        self._deletions = deletions                 # given
+        self._clock = clock                         # given
+        self._chance = chance                       # given
+        self._close_timeout_s = close_timeout_s     # constant
+        self._delivery = Delivery(db, index, outbox, staging, cache, uploads, deletions, clock, chance, self._moved)
+        self._threads = [threading.Thread(target=self._run, name=f"upload-{n}", daemon=True) for n in range(THREADS)]
+
+        self._changed = threading.Condition()       # guards everything below; no other lock is taken while it is held
+        self._plans: dict[NodeId, Plan] = {}
+        self._busy: set[NodeId] = set()             # a thread works on its attempt
+        self._busy_ids: set[FileId] = set()         # a thread deletes it
+        self._later_ids: dict[FileId, tuple[float, int]] = {}       # deletions that failed: when again, how often so far
+        self._sent_bytes: dict[NodeId, int] = {}    # progress of running uploads
+        self._offline = ""                          # why the last connect failed; "": it did not
+        self._probe_s = 0.0                         # when to try to connect again
+        self._news = 0                              # counts wakes, so that none is missed between looking and waiting
+        self._stopping = False
+
+    def start(self) -> None:
+        """Begin with what an earlier mount left."""
+        for thread in self._threads:
+            thread.start()
+
+    def wake(self) -> None:
+        """Rows have changed."""
+        with self._changed:
+            self._news += 1
+            self._changed.notify_all()
+
+    def retry_now(self) -> None:
+        """Don't wait for back-offs: a person asks, or the network is back."""
+        with self._changed:
+            for node_id, plan in self._plans.items():
+                if node_id not in self._busy and plan.lost_s is None:
+                    plan.not_before_s = 0.0
+            self._later_ids.clear()
+            self._offline = ""
+        self.wake()
+
+    def network_is_back(self) -> None:
+        """Somebody else's request was answered."""
+        if self.offline():
+            self.retry_now()
+
+    def retry_failed(self, attempts: list[Attempt]) -> None:
+        """Send again what was refused."""
+        with self._db.transaction() as tx:
+            for attempt in attempts:
+                self._outbox.step(tx, attempt, Step.RETRY)
+        self.retry_now()
+
+    def stop(self, timeout_s: float) -> bool:
+        """Finish the requests in progress. False: one had to be left, and its row says so."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        until_s = self._clock.now_s() + timeout_s
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(max(0.0, until_s - self._clock.now_s()))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def offline(self) -> str:
+        """Why no connection can be made; "" if it can."""
+        with self._changed:
+            return self._offline
+
+    def progress(self) -> dict[NodeId, int]:
+        """Bytes handed to the connection of each upload under way."""
+        with self._changed:
+            return dict(self._sent_bytes)
+
+    # ---- waiting
+
+    def wait(self, node_id: NodeId, interrupted: Callable[[], bool]) -> None:
+        """Until the server has what is promised of a node. Raises what refused it, Interrupted, TimedOut, Offline, Stopping.
+
+        Whatever it raises, the bytes are kept: queued, or failed when refused.
+        """
+        began_s = moved_s = self._clock.now_s()
+        moved = -1
+        while True:
+            with self._changed:
+                news = self._news
+            if self._settled(node_id):
+                return
+            now_s = self._clock.now_s()
+            with self._changed:
+                if self._stopping:
+                    raise Stopping("the mount is ending; the file is kept and will be sent after the next mount")
+                sent = self._sent_bytes.get(node_id, -1)
+                if self._offline and sent <= 0 and now_s - began_s >= OFFLINE_WAIT_S:
+                    raise Offline(f"{self._offline}; the file is kept and stays queued", maybe_stored=False)
+                if sent != moved:
+                    moved, moved_s = sent, now_s
+                if now_s - moved_s > self._close_timeout_s:
+                    raise TimedOut(f"no progress for {self._close_timeout_s:.0f} s; the file is kept and stays queued")
+                if news == self._news:
+                    self._clock.wait(self._changed, POLL_S)
+            if interrupted():
+                raise Interrupted("a signal came while the file was sent; it is kept and stays queued")
+
+    def _settled(self, node_id: NodeId) -> bool:
+        try:
+            node = self._index.node(node_id)
+        except NotFound:
+            return True                     # unlinked
+        if node.stage is None or node.parent == HIDDEN or node.wanted is None:
+            return True
+        attempt = self._outbox.look(node_id)
+        if attempt is not None and attempt.state == FAILED:
+            exc = FsError(f"{node.name} was refused: {attempt.reason}; it is kept, see `anthrofs status`")
+            exc.code = attempt.code or errno.EIO
+            raise exc
+        return False
+
+    # ---- the threads
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                if self._stopping:
+                    return
+                news = self._news
+            try:
+                work, wait_s = self._take()
+                if work is not None:
+                    work()
+                    continue
+            except Stopping:
+                wait_s = PROBE_S            # the pacer is shutting down: our own stop comes next
+            except Exception:
+                log.exception("bug in the uploader; what it worked on stays as it is")
+                wait_s = PROBE_S
+            with self._changed:
+                if news == self._news and not self._stopping:
+                    self._clock.wait(self._changed, wait_s)
+
+    def _take(self) -> tuple[Work | None, float | None]:
+        """The next piece of work, reserved for the caller; or None and how long to wait for one (None: for a wake)."""
+        with self._changed:
+            busy, busy_ids = set(self._busy), set(self._busy_ids)
+        with self._db.reading() as tx:
+            attempts = self._outbox.candidates(tx, busy)
+            doomed = self._outbox.deletable(tx, busy_ids)
+        with self._changed:
+            now_s = self._clock.now_s()
+            if self._offline and now_s < self._probe_s:
+                return None, self._probe_s - now_s if attempts or doomed else None
+            due_s = [self._due_s_locked(attempt.node_id) for attempt in attempts]
+            for attempt, moment_s in zip(attempts, due_s, strict=True):
+                if moment_s <= now_s and attempt.node_id not in self._busy:
+                    self._busy.add(attempt.node_id)
+                    self._probe_s = now_s + PROBE_S         # while offline, one try at a time
+                    return partial(self._deliver, attempt), None
+            for file_id in doomed:
+                moment_s = self._later_ids.get(file_id, (0.0, 0))[0]
+                due_s.append(moment_s)
+                if moment_s <= now_s and file_id not in self._busy_ids:
+                    self._busy_ids.add(file_id)
+                    self._probe_s = now_s + PROBE_S
+                    return partial(self._delete, file_id), None
+            later_s = [moment_s for moment_s in due_s if moment_s > now_s]
+            return None, min(later_s) - now_s if later_s else None
+
+    def _due_s_locked(self, node_id: NodeId) -> float:
+        plan = self._plans.get(node_id)
+        return 0.0 if plan is None else plan.not_before_s
+
+    def _deliver(self, attempt: Attempt) -> None:
+        """A row that another thread has finished since it was read is noticed by the delivery's first transaction."""
+        with self._changed:
+            plan = self._plans.setdefault(attempt.node_id, Plan())
+        try:
+            self._network(self._delivery.run(attempt, plan))
+        finally:
+            ended = self._outbox.look(attempt.node_id) is None
+            with self._changed:
+                self._busy.discard(attempt.node_id)
+                self._sent_bytes.pop(attempt.node_id, None)
+                if ended:
+                    self._plans.pop(attempt.node_id, None)
+            self.wake()
+
+    def _delete(self, file_id: FileId) -> None:
+        error: RemoteError | None = None
+        try:
+            self._deletions.delete(file_id)
+        except Gone:
+            pass
+        except RemoteError as exc:
+            error = exc
+        finally:
+            with self._changed:
+                self._busy_ids.discard(file_id)
+        self._network(error)
+        if error is not None:
+            self._not_deleted(file_id, error)
+            return
+        with self._db.transaction() as tx:
+            self._outbox.deleted(tx, file_id, self._clock.time_ns())
+            self._index.forget_kept(tx, file_id)
+        self._cache.drop(file_id)
+        with self._changed:
+            self._later_ids.pop(file_id, None)
+        self.wake()
+
+    def _not_deleted(self, file_id: FileId, exc: RemoteError) -> None:
+        if not isinstance(exc, Offline):
+            log.warning("an id could not be deleted: %s. It stays queued", exc)
+        with self._db.transaction() as tx:
+            self._outbox.not_deleted(tx, file_id, str(exc))
+        with self._changed:
+            tries = self._later_ids.get(file_id, (0.0, 0))[1] + 1
+            wait_s = exc.retry_after_s if exc.retry_after_s is not None else 3 * backoff_s(tries, self._chance)
+            self._later_ids[file_id] = (0.0 if isinstance(exc, Offline) else self._clock.now_s() + wait_s, tries)
+        self.wake()
+
+    def _moved(self, node_id: NodeId, sent: int) -> None:
+        with self._changed:
+            self._sent_bytes[node_id] = sent
+
+    def _network(self, exc: RemoteError | None) -> None:
+        """Learn from what the network said whether there is one."""
+        with self._changed:
+            was, self._offline = self._offline, str(exc) if isinstance(exc, Offline) else ""
+            if self._offline:
+                self._probe_s = self._clock.now_s() + PROBE_S
+        if was and not isinstance(exc, Offline):
+            log.info("the service answers again")
+        elif not was and isinstance(exc, Offline):
+            log.warning("%s. What is written stays queued", exc)

@@ -1,0 +1,65 @@
+"""Whose files a state mirrors: a state directory belongs to one workspace of one service.
+
+Owns    the facts base_url, organization_id, workspace_id and key_hash in the table meta.
+Serves  refresher (before a listing is believed) and daemon (before anything is sent).
+Trusts  the ids in the server's headers over the key: a new key of the same workspace is the same workspace.
+Never   stores a key: its hash only tells whether it is the one of last time.
+"""
+
+import enum
+import hashlib
+from functools import lru_cache
+
+from anthrofs.config import Service
+from anthrofs.db import Tx
+from anthrofs.model import Workspace
+
+
+class Match(enum.Enum):
+    """What is known of a service before, or after, it has been asked."""
+
+    NEW = enum.auto()       # this state has never seen a service
+    SAME = enum.auto()
+    OTHER = enum.auto()
+    UNSURE = enum.auto()    # another key: only the server can tell whose it is
+
+
+def match(tx: Tx, service: Service, named: Workspace | None) -> Match:
+    """Compare with what the state remembers. `named` is what the server's headers say; None: it was not asked yet."""
+    known_url = tx.get_meta("base_url")
+    if known_url is None:
+        return Match.NEW
+    if known_url != service.base_url:
+        return Match.OTHER
+    same_key = tx.get_meta("key_hash") == _key_hash(service)
+    if named is None:
+        return Match.SAME if same_key else Match.UNSURE
+    known = Workspace(tx.get_meta("organization_id"), tx.get_meta("workspace_id"))
+    if named.workspace_id and known.workspace_id:
+        return Match.SAME if named == known else Match.OTHER
+    if named.organization_id and known.organization_id and named.organization_id != known.organization_id:
+        return Match.OTHER
+    return Match.SAME if same_key else Match.OTHER
+
+
+def remember(tx: Tx, service: Service, named: Workspace) -> None:
+    """This state is of that workspace from now on. What the server doesn't name stays as it was."""
+    tx.set_meta("base_url", service.base_url)
+    tx.set_meta("key_hash", _key_hash(service))
+    if named.organization_id:
+        tx.set_meta("organization_id", named.organization_id)
+    if named.workspace_id:
+        tx.set_meta("workspace_id", named.workspace_id)
+
+
+def forget(tx: Tx) -> None:
+    """Before it becomes another workspace's. Listings go on being counted: rows remember the number that showed them."""
+    for name in ("base_url", "key_hash", "organization_id", "workspace_id", "watermark", "listed_ns", "swept_ns", "unordered"):
+        tx.set_meta(name, None)
+
+
+@lru_cache(maxsize=4)
+def _key_hash(service: Service) -> str:
+    """Of the key and the workspace it was asked for; salted with the address, so that equal hashes tell nothing elsewhere."""
+    text = f"{service.base_url}\n{service.credentials.value}\n{service.workspace_id or ''}"
+    return hashlib.scrypt(text.encode(), salt=b"anthrofs", n=2**12, r=8, p=1, dklen=16).hex()

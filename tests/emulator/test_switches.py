@@ -1,0 +1,253 @@
+"""Every switch, both ways."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from .raw import BETA, GA, error_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .process import EmulatorProcess
+    from .raw import Api
+
+CONTENT = bytes(range(100))
+
+
+@pytest.mark.parametrize(("asked", "first", "last"), [("bytes=0-", 0, 99), ("bytes=10-19", 10, 19), ("bytes=90-1000", 90, 99),
+                                                      ("bytes=-5", 95, 99), ("bytes=-1000", 0, 99)])
+def test_ranges_are_honoured_or_ignored(api: Api, emulator: EmulatorProcess, asked: str, first: int, last: int) -> None:
+    file_id = emulator.generate("a.bin", CONTENT)["id"]
+
+    answer = api.download(file_id, {"range": asked})
+    assert (answer.status_code, answer.content) == (206, CONTENT[first:last + 1])
+    assert answer.headers["content-range"] == f"bytes {first}-{last}/100"
+    assert answer.headers["content-length"] == str(last - first + 1)
+
+    emulator.switch(ranges=False)
+    answer = api.download(file_id, {"range": asked})
+    assert (answer.status_code, answer.content) == (200, CONTENT)
+    assert "content-range" not in answer.headers
+    assert "accept-ranges" not in answer.headers
+
+
+@pytest.mark.parametrize("asked", ["bytes=100-", "bytes=-0", "bytes=200-300"])
+def test_a_range_beyond_the_end_is_416(api: Api, emulator: EmulatorProcess, asked: str) -> None:
+    answer = api.download(emulator.generate("a.bin", CONTENT)["id"], {"range": asked})
+    assert (answer.status_code, answer.headers["content-range"]) == (416, "bytes */100")
+
+
+@pytest.mark.parametrize("asked", ["bytes=0-1,5-6", "bytes=5-2", "lines=1-2", "bytes=-", "bytes=a-b"])
+def test_a_range_that_makes_no_sense_is_ignored(api: Api, emulator: EmulatorProcess, asked: str) -> None:
+    answer = api.download(emulator.generate("a.bin", CONTENT)["id"], {"range": asked})
+    assert (answer.status_code, answer.content) == (200, CONTENT)
+
+
+def test_a_download_tells_its_length_or_is_chunked(api: Api, emulator: EmulatorProcess) -> None:
+    file_id = emulator.generate("a.bin", CONTENT)["id"]
+    assert api.download(file_id).headers["content-length"] == "100"
+    emulator.switch(content_length=False)
+    answer = api.download(file_id)
+    assert answer.headers["transfer-encoding"] == "chunked"
+    assert "content-length" not in answer.headers
+    assert answer.content == CONTENT
+
+
+def test_an_etag_is_sent_or_not_and_guards_ranges(api: Api, emulator: EmulatorProcess) -> None:
+    file_id = emulator.generate("a.bin", CONTENT)["id"]
+    assert "etag" not in api.download(file_id).headers
+    emulator.switch(etag=True)
+    etag = api.download(file_id).headers["etag"]
+    assert api.download(file_id, {"range": "bytes=1-2", "if-range": etag}).status_code == 206
+    assert api.download(file_id, {"range": "bytes=1-2", "if-range": '"another"'}).status_code == 200
+
+
+def test_a_content_disposition_is_sent_or_not(api: Api, emulator: EmulatorProcess) -> None:
+    file_id = emulator.generate("a.bin", CONTENT)["id"]
+    assert "content-disposition" not in api.download(file_id).headers
+    emulator.switch(content_disposition=True)
+    assert api.download(file_id).headers["content-disposition"] == "attachment"
+
+
+def test_empty_uploads_are_accepted_or_refused(api: Api, emulator: EmulatorProcess) -> None:
+    assert api.upload(content=b"").json()["size_bytes"] == 0
+    emulator.switch(empty_uploads="refuse")
+    assert api.upload(content=b"").status_code == 400
+    assert len(emulator.files()) == 1
+
+
+@pytest.mark.parametrize(("way", "status"), [("error400", 400), ("error404", 404), ("restart", 200)])
+@pytest.mark.parametrize("query", [{"after_id": "file_gone"}, {"before_id": "file_gone"}, {"page": "page_gone"}])
+def test_an_unknown_cursor_is_an_error_or_starts_again(
+        api: Api, emulator: EmulatorProcess, way: str, status: int, query: dict[str, str]) -> None:
+    emulator.generate("a.bin", CONTENT)
+    emulator.switch(unknown_cursor=way)
+    answer = api.listing({} if "page" in query else BETA, **query)
+    assert answer.status_code == status
+    if status == 200:
+        assert [file["filename"] for file in answer.json()["data"]] == ["a.bin"]
+
+
+def test_a_deleted_cursor_is_unknown(api: Api, emulator: EmulatorProcess) -> None:
+    file_id = emulator.generate("a.bin", CONTENT)["id"]
+    assert api.listing(BETA, after_id=file_id).status_code == 200
+    emulator.vanish(file_id)
+    assert api.listing(BETA, after_id=file_id).status_code == 400
+
+
+def test_a_second_delete_is_404_or_accepted(api: Api, emulator: EmulatorProcess) -> None:
+    file_id = api.upload().json()["id"]
+    assert api.delete(file_id).json() == {"id": file_id, "type": "file_deleted"}
+    assert api.delete(file_id).status_code == 404
+    emulator.switch(second_delete="accept")
+    assert api.delete(file_id).json() == {"id": file_id, "type": "file_deleted"}
+
+
+@pytest.mark.parametrize("status", [400, 403])
+def test_a_full_quota_is_400_or_403(api: Api, emulator: EmulatorProcess, status: int) -> None:
+    emulator.switch(quota_bytes=3, quota_status=status)
+    answer = api.upload(content=b"four")
+    assert answer.status_code == status
+    assert error_of(answer)["details"] == {"error_code": "storage_quota_exceeded"}
+    assert api.upload(content=b"two").status_code == 200
+
+
+def test_error_details_are_sent_or_missing(api: Api, emulator: EmulatorProcess) -> None:
+    file_id = api.upload().json()["id"]
+    assert "details" in error_of(api.download(file_id))
+    emulator.switch(error_details=False)
+    assert "details" not in error_of(api.download(file_id))
+
+
+def test_a_foreign_workspace_is_ignored_or_refused(api: Api, emulator: EmulatorProcess) -> None:
+    foreign = {"anthropic-workspace-id": "wrkspc_other"}
+    own = {"anthropic-workspace-id": api.listing(foreign).headers["anthropic-workspace-id"]}
+    emulator.switch(foreign_workspace="error403")
+    assert error_of(api.listing(foreign))["type"] == "permission_error"
+    assert api.listing(own).status_code == 200
+
+
+def test_fields_nobody_knows_are_added_or_not(api: Api, emulator: EmulatorProcess) -> None:
+    file = api.upload().json()
+    emulator.switch(extra_fields=True)
+    assert api.metadata(file["id"]).json().keys() - file.keys() == {"later_invention"}
+    assert "later_invention" in api.listing().json()
+
+
+def test_lists_are_newest_first_oldest_first_or_shuffled(api: Api, emulator: EmulatorProcess) -> None:
+    names = [f"{number:02}" for number in range(12)]
+    for name in names:
+        emulator.generate(name, b"")
+    found = {}
+    for order in ("newest_first", "oldest_first", "shuffled"):
+        emulator.switch(order=order)
+        found[order] = api.names(limit=100)
+        page, paged = api.listing(limit=5).json(), []
+        while page["next_page"] is not None:
+            paged += page["data"]
+            page = api.listing(limit=5, page=page["next_page"]).json()
+        assert [file["filename"] for file in paged + page["data"]] == found[order]
+        after = api.listing(BETA, after_id=paged[4]["id"], limit=5).json()
+        assert [file["filename"] for file in after["data"]] == found[order][5:10]
+    assert found["newest_first"] == names[::-1]
+    assert found["oldest_first"] == names
+    assert sorted(found["shuffled"]) == names
+    assert found["shuffled"] not in (names, names[::-1])
+
+
+def test_the_workspace_is_named_or_not(api: Api, emulator: EmulatorProcess) -> None:
+    assert "anthropic-organization-id" in api.listing().headers
+    emulator.switch(identity_headers=False)
+    answer = api.listing()
+    assert "anthropic-organization-id" not in answer.headers
+    assert "anthropic-workspace-id" not in answer.headers
+    assert "request-id" in answer.headers
+
+
+@pytest.mark.parametrize("extra", [7, 100_000, -40, -1000])
+def test_generated_media_may_be_delivered_longer_or_shorter(api: Api, emulator: EmulatorProcess, extra: int) -> None:
+    image = emulator.generate("a.png", CONTENT, "image/png")
+    text = emulator.generate("a.txt", CONTENT, "text/plain")
+    emulator.switch(delivered_extra_bytes=extra)
+    length = max(0, 100 + extra)
+    answer = api.download(image["id"])
+    assert len(answer.content) == length == int(answer.headers["content-length"])
+    assert answer.content[:100] == CONTENT[:length]
+    if length:
+        assert api.download(image["id"], {"range": "bytes=-30"}).content == answer.content[-30:]
+    assert api.download(text["id"]).content == CONTENT
+    assert api.metadata(image["id"]).json()["size_bytes"] == 100
+
+
+def test_requests_above_the_rate_are_refused_and_only_those(api: Api, emulator: EmulatorProcess) -> None:
+    emulator.switch(requests_per_minute=3)
+    answers = [api.listing() for _ in range(5)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
+    assert 1 <= int(answers[-1].headers["retry-after"]) <= 20
+    emulator.switch(requests_per_minute=0)
+    assert api.listing().status_code == 200
+
+
+def test_latency_comes_before_each_answer_but_not_before_its_effect(api: Api, emulator: EmulatorProcess) -> None:
+    emulator.switch(latency_ms=150)
+    for _ in range(2):
+        assert seconds(api.listing) >= 0.15
+    with pytest.raises(httpx.ReadTimeout):
+        api.client.post("/v1/files", files={"file": ("late.txt", b"x", "text/plain")}, timeout=0.1)
+    assert [file["filename"] for file in emulator.files()] == ["late.txt"]
+
+
+def test_only_a_new_connection_waits_for_its_first_answer(emulator: EmulatorProcess) -> None:
+    emulator.switch(connect_latency_ms=400)
+    headers = {"x-api-key": emulator.key, **GA}
+    with httpx.Client(base_url=emulator.url, headers=headers, trust_env=False, verify=False) as client:
+        assert seconds(lambda: client.get("/v1/files")) >= 0.4
+        assert seconds(lambda: client.get("/v1/files")) < 0.4
+
+
+def test_bandwidth_bounds_downloads_and_uploads(api: Api, emulator: EmulatorProcess) -> None:
+    file_id = emulator.generate("a.bin", b"x" * 200_000)["id"]
+    emulator.switch(bandwidth_bytes_per_s=10**6)
+    assert 0.2 <= seconds(lambda: api.download(file_id)) < 5
+    assert 0.2 <= seconds(lambda: api.upload(content=b"x" * 200_000)) < 5
+
+
+def test_a_new_file_is_listed_late(api: Api, emulator: EmulatorProcess) -> None:
+    emulator.switch(listing_lag_ms=10**6)
+    file_id = api.upload("late.txt").json()["id"]
+    assert api.names() == []
+    assert api.metadata(file_id).status_code == 200
+    emulator.switch(listing_lag_ms=0)
+    assert api.names() == ["late.txt"]
+
+
+def test_a_deleted_file_stays_listed_for_a_while(api: Api, emulator: EmulatorProcess) -> None:
+    emulator.switch(deletion_lag_ms=10**6)
+    file_id = emulator.generate("ghost.txt", b"x")["id"]
+    api.delete(file_id)
+    assert api.names() == ["ghost.txt"]
+    assert {api.metadata(file_id).status_code, api.download(file_id).status_code, api.delete(file_id).status_code} == {404}
+    assert emulator.files() == []
+    emulator.switch(deletion_lag_ms=0)
+    assert api.names() == []
+
+
+@pytest.mark.parametrize("changes", [{"no_such": 1}, {"ranges": 1}, {"latency_ms": "1"}, {"latency_ms": True}, {"latency_ms": -1},
+                                     {"order": "best_first"}, {"quota_status": 500}, {"ranges": False, "etag": 3}, [], 7])
+def test_a_bad_switch_is_explained_and_changes_nothing(
+        emulator: EmulatorProcess, defaults: dict[str, object], changes: object) -> None:
+    answer = emulator.client.patch("/_emulator/switches", json=changes)
+    assert answer.status_code == 400
+    assert len(answer.json()["error"]) > 10
+    assert emulator.client.get("/_emulator/switches").json() == defaults
+
+
+def seconds(call: Callable[[], object]) -> float:
+    start = time.monotonic()
+    call()
+    return time.monotonic() - start
