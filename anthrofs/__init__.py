@@ -1,1 +1,44 @@
-"""The Anthropic Files API mounted as a directory."""
+"""The Anthropic Files API mounted as a directory. This is the map: parts, owners, lock order, the two data paths.
+
+A noun owns state, an -er owns threads, everything else is pure. Imports go downward only; tests/test_layers.py says so.
+
+    words       errors (one tree, each with its errno) · model (frozen values) · blocks · clock · mime · names · config
+    tools       disk (labelled durable steps) · db (the SQLite file, its schema, transactions) · notify (systemd)
+                statedir (one mount a state) · remote (the five calls; api, http, answers, pace, retry)
+    state       index (tree of nodes) · outbox (attempts, doomed ids) · staging (unsent content) · cache (blocks, kept
+                copies) · handles (open files) · workspace (whose files a state mirrors)
+    workers     reader (downloads) · delivery (one upload, exactly once) · refresher (listing → index)
+                uploader (outbox → server, by delivery)
+    core        contents (what handles do with a node's one content) · attributes (xattrs) · recovery (after a crash)
+                filesystem (POSIX-shaped verbs) · report (status) · check (all invariants)
+    edges       fuse_ops (fusepy; the errno gate) · control (status socket) · mountpoint · options
+    assembly    demo (the emulator as a child) · daemon (builds, starts, stops in order)
+    commands    cli
+    apart       emulator/ imports nothing of the above: an independent witness of the protocol
+
+Owners on disk, below the state directory:
+
+    state.db            index and outbox (and refresher's and workspace's facts in the table meta)
+    staging/<number>    open: the node's handles; sealed: the uploader. Rows say which are promised
+    cache/              blocks that came from the server; kept/: whole copies of our own uploads. Both the cache's
+    lock, control.sock  statedir, control
+
+Locks, in the order in which they may be taken; nobody holds one while waiting for the network, for a thread, or for a
+sync of big data:
+
+    1  handles.Content.lock     one node's content
+    2  db.Database              tree and outbox
+    3  cache.BlockCache         what is in memory, what is on disk
+    4  reader.Reader            downloads and who waits for them
+    Leaves, under which no other is taken: handles, staging, pacer, http, uploader's and refresher's conditions.
+    Content.promising comes before all: it keeps two closes of one node apart while the first one syncs.
+
+A read: kernel → fuse_ops.read → filesystem → contents: the stage, if content is local; else reader.read → blocks.spans →
+cache (memory, then disk, checked) → for what is missing the file's one running download, joined or started; its thread
+fills the cache and hands the block over.
+
+A write: kernel → fuse_ops.write → contents: the node's stage, copied first if it is sealed. close → filesystem.flush →
+contents.promise: seal, fdatasync, one transaction (the name shows this, this must be sent) → uploader.wake, and in wait
+mode wait → delivery: `sending` committed → multipart streamed from the stage → id → hard link as kept copy → one
+transaction (the node has the id, the old id is doomed) → stage removed → the waiting close returns.
+"""

@@ -2,7 +2,7 @@
 
 Owns    the facts base_url, organization_id, workspace_id and key_hash in the table meta.
 Serves  refresher (before a listing is believed) and daemon (before anything is sent).
-Trusts  the ids in the server's headers over the key: a new key of the same workspace is the same workspace.
+Trusts  the ids in the server's headers over key and address: a new key of the same workspace is the same workspace.
 Never   stores a key: its hash only tells whether it is the one of last time.
 """
 
@@ -21,7 +21,7 @@ class Match(enum.Enum):
     NEW = enum.auto()       # this state has never seen a service
     SAME = enum.auto()
     OTHER = enum.auto()
-    UNSURE = enum.auto()    # another key: only the server can tell whose it is
+    UNSURE = enum.auto()    # another key or address: only the server can tell whose it is
 
 
 def match(tx: Tx, service: Service, named: Workspace | None) -> Match:
@@ -29,9 +29,8 @@ def match(tx: Tx, service: Service, named: Workspace | None) -> Match:
     known_url = tx.get_meta("base_url")
     if known_url is None:
         return Match.NEW
-    if known_url != service.base_url:
-        return Match.OTHER
-    same_key = tx.get_meta("key_hash") == _key_hash(service)
+    # Another address can lead to the same workspace (a gateway, a moved port): the ids tell, where there are any.
+    same_key = known_url == service.base_url and tx.get_meta("key_hash") == _key_hash(service)
     if named is None:
         return Match.SAME if same_key else Match.UNSURE
     known = Workspace(tx.get_meta("organization_id"), tx.get_meta("workspace_id"))
