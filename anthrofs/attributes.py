@@ -6,17 +6,13 @@ Never   waits, and takes no lock but the database's.
 """
 
 from datetime import UTC, datetime
-from typing import Final
 
 from anthrofs.errors import NoAttribute
 from anthrofs.handles import Handles
 from anthrofs.model import Attempt, Node
+from anthrofs.names import CONTROL, FILE_ID, STATE
 from anthrofs.outbox import FAILED, Outbox
 from anthrofs.uploader import Uploader
-
-FILE_ID: Final = "user.anthropic.file_id"
-STATE: Final = "user.anthropic.state"
-CONTROL: Final = "user.anthropic.control"       # of the mount's root, unlisted: where the daemon's socket is
 
 
 class Attributes:

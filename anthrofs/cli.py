@@ -20,10 +20,10 @@ import typer
 from rich.console import Console
 
 from anthrofs import control, mountpoint
-from anthrofs.attributes import CONTROL, FILE_ID, STATE
 from anthrofs.check import problems
 from anthrofs.config import DEFAULT_PROFILE, Config, Credentials, Service, service_of, state_dir_of
 from anthrofs.errors import EXIT_FAILED, EXIT_LEFT, EXIT_USAGE, SetupError
+from anthrofs.names import CONTROL, FILE_ID, STATE
 from anthrofs.options import with_options
 from anthrofs.statedir import StateDir
 
@@ -62,6 +62,8 @@ def mount(
     api: Annotated[str, typer.Option(help="Shape of the API: `beta` or `ga`.")] = "beta",
     profile: Annotated[str, typer.Option(help="Name of the state to use; one mount at a time has it.")] = "",
     state_dir: Annotated[Path | None, typer.Option(help="Where state, queue and cache are kept, instead of the profile's.")] = None,
+    refresh_s: Annotated[float, typer.Option("--refresh", min=0.1, help="Seconds after which a look asks for news.")] = 10.0,
+    close_timeout_s: Annotated[float, typer.Option("--close-timeout", min=1, help="Seconds without progress until close gives up.")] = 300.0,
     options: Annotated[list[str] | None, typer.Option("-o", help="ro, allow_other, uid=N, gid=N, umask=OCTAL; comma-separated.")] = None,
     ready_fd: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
@@ -75,7 +77,7 @@ def mount(
     mountpoint.check_system()
     mountpoint.check(directory)
     config = with_options(Config(Path(os.path.realpath(directory)), state_dir.absolute(), service, read_only=read_only,
-                                 upload=upload), options or [])
+                                 upload=upload, refresh_s=refresh_s, close_timeout_s=close_timeout_s), options or [])
     if foreground:
         _serve(config, ready_fd, demo=demo)
     else:

@@ -33,6 +33,9 @@ Layout = Literal["flat", "tree"]    # tree: ／ separates directories. flat: it 
 MAX_ENTRY_BYTES: Final = 255        # of one path component in UTF-8; Linux's NAME_MAX
 MAX_SERVER_CHARS: Final = 255       # what an upload may have; generated files were seen to have more
 BY_ID: Final = ".by-id"             # the directory in the mount's root that reaches files by id
+FILE_ID: Final = "user.anthropic.file_id"       # extended attributes that the commands read, too
+STATE: Final = "user.anthropic.state"
+CONTROL: Final = "user.anthropic.control"       # of the mount's root, unlisted: the state directory, where the socket is
 HIDDEN_PREFIX: Final = ".fuse_hidden"       # libfuse renames a file to this when it is unlinked while open
 
 _QUOTE: Final = "\u201b"

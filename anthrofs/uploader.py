@@ -229,8 +229,12 @@ class Uploader:
             self.wake()
 
     def _delete(self, file_id: FileId) -> None:
+        """As with a delivery: another thread may have finished it since the row was read."""
         error: RemoteError | None = None
         try:
+            with self._db.reading() as tx:
+                if file_id not in self._outbox.deletable(tx, ()):
+                    return
             self._deletions.delete(file_id)
         except Gone:
             pass

@@ -19,7 +19,7 @@ LAYERS: Final[list[set[str]]] = [
     {"contents", "attributes", "recovery"}, {"filesystem", "report", "check"},  # core
     {"fuse_ops", "control", "mountpoint", "options"},                           # edges
     {"demo", "daemon"},                                                         # assembly
-    {"cli", "__main__"},                                                        # commands
+    {"cli"}, {"__main__"},                                                      # commands
 ]  # fmt: skip
 RANK: Final = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 

@@ -1,5 +1,5 @@
 """Names from the server are never trusted, and what a user typed comes back as it was."""
-# ruff: noqa: RUF001     the characters that look like others are the subject
+
 
 import pytest
 from hypothesis import example, given, settings

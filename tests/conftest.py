@@ -1,0 +1,54 @@
+"""What every test on a real mount begins and ends with."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from anthrofs import mountpoint
+pytest.register_assert_rewrite("tests.mounting")
+
+from tests.emulator.process import EmulatorProcess  # noqa: E402
+from tests.mounting import Mount  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProcess]:
+    with EmulatorProcess(tmp_path_factory.mktemp("server") / "data") as emulator:
+        emulator.switch()
+        yield emulator
+
+
+@pytest.fixture(scope="session")
+def server_defaults(server: EmulatorProcess) -> dict[str, object]:
+    return server.switch()
+
+
+@pytest.fixture
+def emulator(server: EmulatorProcess, server_defaults: dict[str, object]) -> EmulatorProcess:
+    """An empty workspace, no faults, all switches as they come."""
+    if not server.running:
+        server.start()
+    server.clear_faults()
+    server.switch(**server_defaults)
+    server.forget_files()
+    server.forget_requests()
+    return server
+
+
+@pytest.fixture
+def mount(emulator: EmulatorProcess, tmp_path: Path) -> Iterator[Mount]:
+    """Not mounted yet: tests say how."""
+    threads = set(threading.enumerate())
+    mounts = set(mountpoint.mounts())
+    one = Mount(tmp_path, emulator)
+    try:
+        yield one
+    finally:
+        if not emulator.running:
+            emulator.start()
+        emulator.clear_faults()
+        one.finish()
+    assert set(mountpoint.mounts()) <= mounts
+    assert set(threading.enumerate()) <= threads

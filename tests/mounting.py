@@ -1,0 +1,164 @@
+"""A mount as a user has it, for tests: the command, the directory, the state, and what must be true at the end.
+
+Owns    one mount point and one state directory below a temporary one, and whatever process serves them.
+Serves  every test on a real mount.
+Trusts  nothing to be clean at the end: `finish` proves it.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from anthrofs import control, mountpoint
+from anthrofs.check import problems
+from anthrofs.errors import SetupError
+from tests.emulator.process import EmulatorProcess
+
+COMMAND: Final = [sys.executable, "-m", "anthrofs"]
+ROOT: Final = Path(__file__).parents[1]
+BOUND_S: Final = 60.0           # for any command here
+WAIT_S: Final = 30.0            # for any event here
+
+
+class Mount:
+    """One mount point on one state; mounted, unmounted and killed as often as a test likes."""
+
+    def __init__(self, base: Path, emulator: EmulatorProcess) -> None:
+        self.emulator = emulator
+        self.path = base / "files"
+        self.state_dir = base / "state"
+        self.path.mkdir(parents=True)
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("ANTHROPIC_", "NOTIFY_"))},
+            "ANTHROPIC_API_KEY": emulator.key, "ANTHROPIC_BASE_URL": emulator.url, "PYTHONPATH": str(ROOT),
+            "PYTHONWARNINGS": "error::ResourceWarning"}
+        self._allowed: list[str] = []
+        self._problems_allowed: list[str] = []
+
+    # ---- the command
+
+    def run(self, *arguments: str | Path, timeout: float = BOUND_S, **changes: str) -> subprocess.CompletedProcess[str]:
+        """`anthrofs ARGUMENTS`, whatever comes of it."""
+        return subprocess.run([*COMMAND, *map(str, arguments)], env={**self.environment, **changes}, text=True,
+                              capture_output=True, timeout=timeout, check=False)
+
+    def ok(self, *arguments: str | Path, timeout: float = BOUND_S) -> str:
+        """`anthrofs ARGUMENTS`, which must succeed; its standard output."""
+        done = self.run(*arguments, timeout=timeout)
+        assert done.returncode == 0, (arguments, done.returncode, done.stderr, self.log())
+        return done.stdout
+
+    def mount(self, *options: str) -> Path:
+        """Mounted and ready."""
+        self.ok("mount", "--state-dir", self.state_dir, *options, self.path)
+        assert mountpoint.is_mounted(self.path)
+        return self.path
+
+    def umount(self) -> None:
+        """Everything is sent, and the process has ended: what the command does, without its start."""
+        self.sync()
+        mountpoint.unmount(self.path)
+        self.wait_for_end()
+
+    def remount(self, *options: str) -> Path:
+        self.umount()
+        return self.mount(*options)
+
+    def sync(self) -> None:
+        """Everything is on the server."""
+        *_, left = control.ask(self.state_dir, "drain", timeout_s=WAIT_S)
+        assert left["waiting"] + left["deletions"] == []
+
+    def status(self) -> dict[str, Any]:
+        return next(control.ask(self.state_dir, "status"))
+
+    # ---- the process
+
+    def pid(self) -> int:
+        """Of the daemon, as its lock file says."""
+        return int(json.loads((self.state_dir / "lock").read_text())["pid"])
+
+    def kill(self) -> None:
+        """kill -9, and the dead mount is taken away."""
+        pid = self.pid()
+        os.kill(pid, signal.SIGKILL)
+        self.wait_for_end(pid)
+        subprocess.run(["fusermount", "-u", "-z", str(self.path)], check=True, timeout=BOUND_S)
+
+    def wait_for_end(self, pid: int | None = None) -> None:
+        pid = self.pid() if pid is None else pid
+        wait_until(lambda: not _runs(pid), "the daemon ends")
+
+    # ---- what it said
+
+    def log(self) -> str:
+        path = self.state_dir / "anthrofs.log"
+        return path.read_text() if path.exists() else ""
+
+    def expects(self, *patterns: str) -> None:
+        """Warnings and errors that this test provokes, as regular expressions; any other fails it."""
+        self._allowed += patterns
+
+    def leaves(self, *patterns: str) -> None:
+        """What `anthrofs check` may find at the end."""
+        self._problems_allowed += patterns
+
+    # ---- the end
+
+    def finish(self) -> None:
+        """Unmount if need be; then no mount, no process, no damage, no unexpected line, no key in the log."""
+        if mountpoint.is_mounted(self.path):
+            try:
+                for _ in control.ask(self.state_dir, "drain", timeout_s=WAIT_S, last=True):
+                    pass
+                mountpoint.unmount(self.path)
+            except SetupError as exc:
+                subprocess.run(["fusermount", "-u", "-z", str(self.path)], check=False, timeout=BOUND_S)
+                raise AssertionError(f"{exc}\n{self.log()}") from exc
+        if (self.state_dir / "lock").exists():
+            self.wait_for_end()
+        lines = [line for line in self.log().splitlines() if re.match(r"\S+ \S+ (WARNING|ERROR|CRITICAL)|Traceback", line)
+                 and not any(re.search(pattern, line) for pattern in self._allowed)]
+        assert not lines, "\n".join(lines) + "\n" + self.log()
+        assert self.emulator.key not in self.log()
+        if (self.state_dir / "state.db").exists():
+            found = [line for line in problems(self.state_dir) if not any(re.search(p, line) for p in self._problems_allowed)]
+            assert not found, found
+
+
+def wait_until(true: Callable[[], object], what: str) -> None:
+    """Poll for something that has no event to wait for: another process's end, a file's appearance."""
+    until_s = time.monotonic() + WAIT_S
+    while not true():
+        assert time.monotonic() < until_s, f"not within {WAIT_S} s: {what}"
+        time.sleep(0.02)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@contextmanager
+def asks(mount: Mount, **counts: int) -> Iterator[None]:
+    """The block costs exactly these requests; operations that aren't named cost none. Deletions are waited for."""
+    mount.emulator.forget_requests()
+    yield
+    mount.sync()
+    asked = [request["operation"] for request in mount.emulator.requests()]
+    assert {name: asked.count(name) for name in sorted(set(asked))} == dict(sorted(counts.items()))
+
+
+def shell(script: str, directory: Path) -> subprocess.CompletedProcess[str]:
+    """A line as typed into bash, in a directory."""
+    return subprocess.run(["bash", "-c", script], cwd=directory, text=True, capture_output=True, timeout=BOUND_S, check=False)
