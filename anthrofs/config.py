@@ -98,7 +98,8 @@ def service_of(environ: Mapping[str, str], shape: str) -> Service:
     base_url = (environ.get("ANTHROPIC_BASE_URL", "").strip() or DEFAULT_BASE_URL).rstrip("/")
     try:
         parts = urlsplit(base_url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        usable = (parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+                  and not parts.query and not parts.fragment and base_url.isprintable() and " " not in base_url)
     except ValueError:
         usable = False
     if not usable:

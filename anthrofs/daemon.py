@@ -102,6 +102,7 @@ class Mount:
 
         self._drain_s = config.drain_s      # the signal's thread shortens it; read when the end begins
         self._ended = threading.Event()     # FUSE() has returned
+        self._ending = threading.Lock()     # taken once, and never given back, by whoever ends the mount
 
     def run(self) -> int:
         """Serve until unmounted. Returns the exit code. Raises SetupError before anything is mounted."""
@@ -168,17 +169,23 @@ class Mount:
     # ---- the end
 
     def _await_signal(self, signals: set[signal.Signals]) -> None:
-        number = signal.sigwait(signals)
-        log.info("got %s: unmounting", signal.Signals(number).name)
-        self._drain_s = min(self._drain_s, TERM_DRAIN_S)
+        """The first one unmounts and drains, within a shorter bound; the next one ends the draining, too."""
+        for bound_s in (TERM_DRAIN_S, 0.0):
+            number = signal.sigwait(signals)
+            log.info("got %s", signal.Signals(number).name)
+            self._drain_s = min(self._drain_s, bound_s)
+            if not self._ended.is_set():
+                threading.Thread(target=self._unmount, name="unmount", daemon=True).start()
+
+    def _unmount(self) -> None:
         try:
             mountpoint.unmount(self._config.mountpoint)
         except SetupError as exc:
+            if self._ended.is_set():
+                return                  # somebody else has unmounted it in this moment
             log.warning("%s Detaching it.", exc)
-            try:
+            with contextlib.suppress(SetupError):
                 mountpoint.unmount(self._config.mountpoint, lazy=True)
-            except SetupError as worse:
-                log.warning("%s", worse)
         if not self._ended.wait(DETACH_S):
             # Somebody still has a file open; FUSE() returns when they leave, which may be never.
             code = self._end()
@@ -186,8 +193,9 @@ class Mount:
             os._exit(code)
 
     def _end(self) -> int:
+        self._ending.acquire()
         self._notify.stopping("draining", self._drain_s + 4 * STEP_S)
-        left = list(self._drain(self._drain_s))[-1]
+        *_, left = self._drain(lambda: self._drain_s)
         self._stopping.set()
         self._pacer.stop()
         stopped = [self._uploader.stop(STEP_S), self._refresher.stop(STEP_S), self._reader.stop(STEP_S)]
@@ -202,14 +210,14 @@ class Mount:
         log.info("ended")
         return EXIT_LEFT if names else 0
 
-    def _drain(self, bound_s: float) -> Iterator[dict[str, Any]]:
-        """What is left, again and again, until nothing is or the bound has passed; at least once."""
+    def _drain(self, bound: Callable[[], float]) -> Iterator[dict[str, Any]]:
+        """What is left, again and again, until nothing is or the bound (seconds; it may shrink) has passed; at least once."""
         began_s = self._clock.now_s()
         while True:
             left = self._report.left()
             yield left
             waited_s = self._clock.now_s() - began_s
-            bound_s = min(bound_s, OFFLINE_DRAIN_S) if self._uploader.offline() else bound_s
+            bound_s = min(bound(), OFFLINE_DRAIN_S) if self._uploader.offline() else bound()
             if self._config.read_only or waited_s >= bound_s or not (left["waiting"] or left["deletions"]):
                 return
             if waited_s > 1:
@@ -227,7 +235,8 @@ class Mount:
     def _on_drain(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """`last`: an unmount follows, which then doesn't wait that long again."""
         self._uploader.retry_now()
-        yield from self._drain(float(request.get("timeout_s", self._config.drain_s)))
+        timeout_s = float(request.get("timeout_s", self._config.drain_s))
+        yield from self._drain(lambda: timeout_s)
         if request.get("last"):
             self._drain_s = min(self._drain_s, 1.0)
 

@@ -41,7 +41,7 @@ def mime_type_of(name: str, head: bytes) -> str:
     guessed, encoding = _TABLE.guess_type("x" + suffix if suffix else "x", strict=False)
     if encoding:                # f.tar.gz is sent as it is: gzip
         return _COMPRESSED.get(encoding, UNKNOWN)
-    return guessed or _by_content(head)
+    return guessed if guessed not in (None, UNKNOWN) else _by_content(head)     # .bin and .obj say no more than "bytes"
 
 
 def _by_content(head: bytes) -> str:

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,7 @@ from anthrofs.errors import EXIT_BUSY, EXIT_MISSING, EXIT_USAGE, SetupError
 
 KIND: Final = "fuse.anthrofs"
 UNMOUNT_S: Final = 30
+BUSY_WAITS_S: Final = (0.05, 0.2, 0.5)      # a program that has just closed its files can keep them busy for a moment
 
 
 def check(path: Path) -> None:
@@ -67,14 +69,19 @@ def is_mounted(path: Path) -> bool:
 def unmount(path: Path, *, lazy: bool = False) -> None:
     """Raises SetupError: a program has something open there, or the system says no."""
     command = [_fusermount() or "fusermount", "-u", *(["-z"] if lazy else []), str(path)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=UNMOUNT_S, check=False)
-    except (OSError, subprocess.TimeoutExpired) as exc:
-        raise SetupError(f"{path} could not be unmounted: {exc}") from exc
-    if done.returncode == 0:
-        return
-    words = done.stderr.strip()
-    if "busy" in words.lower():
+    for wait_s in (*BUSY_WAITS_S, None):
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=UNMOUNT_S, check=False)
+        except (OSError, subprocess.TimeoutExpired) as exc:
+            raise SetupError(f"{path} could not be unmounted: {exc}") from exc
+        if done.returncode == 0:
+            return
+        words = done.stderr.strip()
+        busy = "busy" in words.lower()
+        if not busy or wait_s is None:
+            break
+        time.sleep(wait_s)
+    if busy:
         raise SetupError(f"{path} is in use: close the files and leave the directories there, then try again (who: fuser -vm {path}), "
                          f"or detach it now with: anthrofs umount --lazy {path}", EXIT_BUSY)
     raise SetupError(f"{path} could not be unmounted: {words or done.returncode}")

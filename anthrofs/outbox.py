@@ -53,6 +53,9 @@ TOMBSTONE_NS: Final = 3600 * 10**9
 # Clocks' bounds are rounded; created_at has microseconds. So much earlier than the bound still counts as "after".
 SLACK_NS: Final = 10**6
 
+# Rows that one look for work reads: a queue of thousands must not be read whole for each of its files.
+AT_ONCE: Final = 500
+
 _COLUMNS: Final = "SELECT node_id, stage, state, name, mime_type, size_bytes, sent_ns, tries, code, reason FROM attempt "
 
 
@@ -92,7 +95,7 @@ class Outbox:
 
     def candidates(self, tx: Tx, busy: Collection[NodeId]) -> list[Attempt]:
         """What could take a step now: in the order of promising, without the nodes that are being worked on."""
-        rows = tx.all(_COLUMNS + "WHERE state IN (?, ?) ORDER BY node_id", QUEUED, UNKNOWN)
+        rows = tx.all(_COLUMNS + "WHERE state IN (?, ?) ORDER BY node_id LIMIT ?", QUEUED, UNKNOWN, AT_ONCE)
         return [found for row in rows if row[0] not in busy and (found := _attempt(row))]
 
     def step(self, tx: Tx, attempt: Attempt, step: Step, *, sent_ns: int | None = None, code: int | None = None,
@@ -138,7 +141,7 @@ class Outbox:
     def deletable(self, tx: Tx, busy: Collection[FileId]) -> list[FileId]:
         """New before old is gone: not while something of the same server name is still to be sent, or was refused."""
         rows = tx.all("SELECT file_id FROM doomed WHERE deleted_ns IS NULL AND NOT EXISTS "
-                      "(SELECT 1 FROM node WHERE node.stage IS NOT NULL AND node.wanted = doomed.server_name) ORDER BY rowid")
+                      "(SELECT 1 FROM node WHERE node.stage IS NOT NULL AND node.wanted = doomed.server_name) ORDER BY rowid LIMIT ?", AT_ONCE)
         return [FileId(row[0]) for row in rows if row[0] not in busy]
 
     def deleted(self, tx: Tx, file_id: FileId, now_ns: int) -> None:
@@ -149,6 +152,10 @@ class Outbox:
     def not_deleted(self, tx: Tx, file_id: FileId, reason: str) -> None:
         """It stays queued and visible in the status; the name stays gone."""
         tx.run("UPDATE doomed SET reason = ? WHERE file_id = ?", reason, file_id)
+
+    def is_waiting(self, tx: Tx, file_id: FileId) -> bool:
+        """It is still to be deleted."""
+        return tx.one("SELECT 1 FROM doomed WHERE file_id = ? AND deleted_ns IS NULL", file_id) is not None
 
     def is_doomed(self, tx: Tx, file_id: FileId) -> bool:
         """To be deleted, or deleted not long ago."""

@@ -25,6 +25,10 @@ WHOLE_BYTES: Final = 8 * 2**20          # files up to that are fetched whole: as
 WINDOW_BYTES: Final = 4 * 2**20         # ahead of the furthest reader; doubled by each read that follows the one before
 WINDOW_MOST_BYTES: Final = 32 * 2**20
 NEAR_BYTES: Final = 4 * 2**20           # a reader so far ahead of a feed waits for it; a further one gets its own request
+# The kernel's readahead comes through several threads, so neighbours overtake each other: a request begins a little before
+# the place of the first read that asks for it.
+OVERTAKE_BYTES: Final = 2 * BLOCK_BYTES
+START_BYTES: Final = 2**20              # so near to the start, a first read is taken for a reader of the whole file
 JUMP_BYTES: Final = 2**20               # of the first request after a jump; four times as much if the next one follows it
 IDLE_S: Final = 5.0                     # without a question a feed is closed, if it can be resumed by range
 RESUMES: Final = 5                      # in a row, without a byte between them
@@ -176,10 +180,12 @@ class Reader:
 
     def _extent_locked(self, file_id: FileId, length: int, offset: int) -> tuple[int, int | None]:
         """What to ask for: everything, or a bounded part after a jump that grows while it turns out to be a walk."""
-        if offset == 0 or length <= WHOLE_BYTES or not self._ranges:
-            return 0, None
         end, size = self._jumps.get(file_id, (-1, 0))
-        size = size * 4 if offset == end else JUMP_BYTES
+        walking = offset == end
+        if length <= WHOLE_BYTES or not self._ranges or (offset < START_BYTES and not walking):
+            return 0, None
+        size = size * 4 if walking else JUMP_BYTES
+        offset -= 0 if walking else OVERTAKE_BYTES
         if size > WINDOW_MOST_BYTES or offset + size >= length:
             return offset, None
         self._jumps[file_id] = (offset + size, size)

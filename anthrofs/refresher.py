@@ -61,8 +61,10 @@ class Refresher:
     def look(self) -> None:
         """Somebody looks: from now on what is shown is kept fresh, for a while."""
         with self._changed:
-            self._looked_s = self._clock.now_s()
-            if self._due_s_locked() <= 0:
+            now_s = self._clock.now_s()
+            asleep = now_s - self._looked_s > self._config.idle_s       # nobody looked for long: it waits for a notify only
+            self._looked_s = now_s
+            if asleep or self._due_s_locked() <= 0:
                 self._changed.notify_all()
 
     def look_closely(self) -> None:

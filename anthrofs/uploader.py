@@ -233,7 +233,7 @@ class Uploader:
         error: RemoteError | None = None
         try:
             with self._db.reading() as tx:
-                if file_id not in self._outbox.deletable(tx, ()):
+                if not self._outbox.is_waiting(tx, file_id):
                     return
             self._deletions.delete(file_id)
         except Gone:

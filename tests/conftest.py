@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from anthrofs import mountpoint
+
 pytest.register_assert_rewrite("tests.mounting")
 
 from tests.emulator.process import EmulatorProcess  # noqa: E402
@@ -41,7 +42,6 @@ def emulator(server: EmulatorProcess, server_defaults: dict[str, object]) -> Emu
 def mount(emulator: EmulatorProcess, tmp_path: Path) -> Iterator[Mount]:
     """Not mounted yet: tests say how."""
     threads = set(threading.enumerate())
-    mounts = set(mountpoint.mounts())
     one = Mount(tmp_path, emulator)
     try:
         yield one
@@ -50,5 +50,5 @@ def mount(emulator: EmulatorProcess, tmp_path: Path) -> Iterator[Mount]:
             emulator.start()
         emulator.clear_faults()
         one.finish()
-    assert set(mountpoint.mounts()) <= mounts
+    assert not mountpoint.is_mounted(one.path)
     assert set(threading.enumerate()) <= threads

@@ -45,9 +45,9 @@ class Mount:
 
     # ---- the command
 
-    def run(self, *arguments: str | Path, timeout: float = BOUND_S, **changes: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str | Path, timeout: float = BOUND_S, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         """`anthrofs ARGUMENTS`, whatever comes of it."""
-        return subprocess.run([*COMMAND, *map(str, arguments)], env={**self.environment, **changes}, text=True,
+        return subprocess.run([*COMMAND, *map(str, arguments)], env={**self.environment, **(environment or {})}, text=True,
                               capture_output=True, timeout=timeout, check=False)
 
     def ok(self, *arguments: str | Path, timeout: float = BOUND_S) -> str:
@@ -79,6 +79,15 @@ class Mount:
 
     def status(self) -> dict[str, Any]:
         return next(control.ask(self.state_dir, "status"))
+
+    def end_now(self) -> None:
+        """Unmounted without waiting for what is queued: two signals, as an impatient person sends them."""
+        pid = self.pid()
+        for _ in range(2):
+            if _runs(pid):
+                os.kill(pid, signal.SIGTERM)
+                wait_until(lambda: not mountpoint.is_mounted(self.path), "the mount point is free")
+        self.wait_for_end(pid)
 
     # ---- the process
 

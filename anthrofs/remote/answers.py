@@ -30,6 +30,8 @@ from anthrofs.model import Cursor, FileId, Page, RemoteFile
 WORDS_LIMIT: Final = 300        # of a server's message that we repeat; a proxy may send a page
 LATER: Final = frozenset({408, 409, 429})       # the 4xx that may succeed when asked again
 NOT_STORED_5XX: Final = frozenset({503, 529})   # with the service's own JSON: turned away before anything was kept
+LONGEST_ADVICE_S: Final = 24 * 3600.0           # of a server's wait that we believe; a wrong clock must not stop us for years
+INTEGER_LIMIT: Final = 2**63                    # what the state's database can hold
 
 
 def file_of(entry: object) -> RemoteFile | None:
@@ -37,15 +39,15 @@ def file_of(entry: object) -> RemoteFile | None:
     if not isinstance(entry, dict):
         return None
     file_id, name, size = entry.get("id"), entry.get("filename"), entry.get("size_bytes")
-    if not (isinstance(file_id, str) and file_id and isinstance(name, str)):
+    if not (isinstance(file_id, str) and file_id and _tidy(file_id) == file_id and isinstance(name, str)):
         return None
-    if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+    if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size < INTEGER_LIMIT:
         return None
     mime_type = entry.get("mime_type")
     return RemoteFile(
         file_id=FileId(file_id),
-        name=name,
-        mime_type=mime_type if isinstance(mime_type, str) and mime_type else "application/octet-stream",
+        name=_tidy(name),
+        mime_type=_tidy(mime_type) if isinstance(mime_type, str) and mime_type else "application/octet-stream",
         size_bytes=size,
         created_ns=ns_of(entry.get("created_at")) or 0,
         downloadable=entry.get("downloadable") is True,
@@ -65,10 +67,17 @@ def page_of(body: object) -> Page:
 def _following(body: Mapping[str, Any]) -> Cursor | None:
     next_page, last_id = body.get("next_page"), body.get("last_id")
     if isinstance(next_page, str) and next_page:
-        return Cursor("page", next_page)
+        return Cursor("page", _tidy(next_page))
     if body.get("has_more") is True and isinstance(last_id, str) and last_id:
-        return Cursor("after_id", last_id)
+        return Cursor("after_id", _tidy(last_id))
+    if body.get("has_more") or next_page:       # taken for the last page, it would prove the absence of all that follows
+        raise BadAnswer("the listing goes on, but doesn't say where")
     return None
+
+
+def _tidy(text: str) -> str:
+    """JSON can spell half of a surrogate pair, which is no text: neither a database nor a URL holds it."""
+    return re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
 def ns_of(text: object) -> int | None:
@@ -80,7 +89,11 @@ def ns_of(text: object) -> int | None:
     except ValueError:
         return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return calendar.timegm(moment.utctimetuple()) * 10**9 + moment.microsecond * 1000
+    try:
+        ns = calendar.timegm(moment.utctimetuple()) * 10**9 + moment.microsecond * 1000
+    except OverflowError:       # its offset leads out of the calendar
+        return None
+    return ns if -INTEGER_LIMIT <= ns < INTEGER_LIMIT else None
 
 
 def error_of(status: int, headers: Mapping[str, str], body: bytes, now_s: float) -> RemoteError:
@@ -138,9 +151,9 @@ def retry_after_s(headers: Mapping[str, str], now_s: float) -> float | None:
         except ValueError:
             continue
         if 0 <= wait_s < float("inf"):
-            return wait_s
+            return min(wait_s, LONGEST_ADVICE_S)
     moment = date_s(headers.get("retry-after", ""))
-    return None if moment is None else max(0.0, moment - now_s)
+    return None if moment is None else min(max(0.0, moment - now_s), LONGEST_ADVICE_S)
 
 
 def date_s(text: str) -> float | None:

@@ -113,7 +113,7 @@ class Pacer:
             return None
         for ticket in sorted(self._queue):
             priority, _, download = ticket
-            needed = 1.0 if priority is Priority.READ else 1.0 + self._full * KEPT_FOR_READERS
+            needed = 1.0 if priority is Priority.READ else min(1.0 + self._full * KEPT_FOR_READERS, self._full)
             if self._per_s < self._full / 60:       # slowed: the bucket hardly fills, a reserve would starve the rest
                 needed = 1.0
             if self._tokens >= needed and not (download and self._busy_downloads >= DOWNLOAD_SLOTS):

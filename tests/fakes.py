@@ -1,0 +1,203 @@
+"""What tests put in the place of time and of the network, where the emulator would be slower without proving more.
+
+Serves  every test. `FakeFiles` keeps the same promises as HttpFiles: test_remote_conformance.py holds both to them.
+Never   lets real time pass on purpose: a back-off of ten minutes takes a millisecond.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+from hypothesis import settings
+
+from anthrofs.clock import Clock
+from anthrofs.errors import AuthFailed, Gone, NotDownloadable, Refused, RemoteError, RemoteTooLarge
+from anthrofs.model import Cursor, FileId, Page, RemoteFile, ServerClock, Workspace
+from anthrofs.remote import Body, Download
+
+T = TypeVar("T")
+
+SECOND_NS: Final = 10**9
+EPOCH_NS: Final = 1_790_000_000 * SECOND_NS     # some day in 2026
+PIECE_BYTES: Final = 1000                       # of a download: small, so that tests see several
+
+law = settings(derandomize=True, deadline=None)     # of every property test: the same examples each time, and no timing
+
+
+class FakeClock(Clock):
+    """Moves when somebody waits, and by `advance`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()       # guards everything below
+        self._now_ns = 0
+        self.slept_s: list[float] = []      # what `sleep` was asked for, in order
+
+    def now_s(self) -> float:
+        with self._lock:
+            return self._now_ns / SECOND_NS
+
+    def time_ns(self) -> int:
+        with self._lock:
+            return EPOCH_NS + self._now_ns
+
+    def advance(self, seconds: float) -> None:
+        with self._lock:
+            self._now_ns += round(seconds * SECOND_NS)
+
+    def wait(self, condition: threading.Condition, timeout_s: float | None) -> None:
+        """Lets other threads in for a moment: what is waited for may be theirs to do."""
+        if timeout_s is not None:
+            self.advance(timeout_s)
+        condition.wait(0.001 if timeout_s is not None else 5)
+
+    def sleep(self, stopping: threading.Event, seconds: float) -> bool:
+        with self._lock:
+            self.slept_s.append(seconds)
+        self.advance(seconds)
+        return stopping.is_set()
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One scripted mishap of one operation ("any": of the next, whichever it is)."""
+
+    operation: str
+    exc: RemoteError
+    after: bool         # the effect has happened, only its answer is lost
+
+
+class FakeFiles:
+    """The Files API in memory."""
+
+    def __init__(self, clock: Clock, *, max_file_bytes: int = 500_000_000) -> None:
+        self._clock = clock                                 # given
+        self.max_file_bytes = max_file_bytes                # tests may change these three at any time
+        self.ranges = True
+        self.key_accepted = True
+
+        self._lock = threading.RLock()                      # guards everything below
+        self.files: list[RemoteFile] = []                   # newest first
+        self.contents: dict[FileId, bytes] = {}             # of every file that there ever was
+        self.failures: deque[Failure] = deque()
+        self.requests: list[tuple[str, str]] = []  # (operation, name or id), failed ones too
+
+    def generate(self, name: str, content: bytes, mime_type: str = "text/plain", *, downloadable: bool = True) -> RemoteFile:
+        """A file as tools make it."""
+        with self._lock:
+            number = len(self.contents) + 1
+            newest_ns = self.files[0].created_ns if self.files else 0
+            created_ns = max(newest_ns + 1000, self._clock.time_ns() // 1000 * 1000)
+            file = RemoteFile(FileId(f"file_{number:06}"), name, mime_type, len(content), created_ns, downloadable)
+            self.files.insert(0, file)
+            self.contents[file.file_id] = content
+            return file
+
+    def vanish(self, file_id: FileId) -> None:
+        """Somebody else deletes it."""
+        with self._lock:
+            self.files.remove(self._known(file_id))
+
+    def fail(self, operation: str, *exceptions: RemoteError, after: bool = False) -> None:
+        """The next such requests end with these, each once; `after`: what they ask for happens nevertheless."""
+        self.failures.extend(Failure(operation, exc, after) for exc in exceptions)
+
+    # ---- RemoteFiles
+
+    def list(self, limit: int, cursor: Cursor | None = None) -> Page:
+        def page() -> Page:
+            start = 0
+            if cursor is not None:
+                ids = [file.file_id for file in self.files]
+                if cursor.parameter != "after_id" or cursor.value not in ids:
+                    raise Refused(f"cursor {cursor.value} is unknown", from_service=True, status=400, maybe_stored=False)
+                start = ids.index(FileId(cursor.value)) + 1
+            shown = tuple(self.files[start:start + limit])
+            more = start + limit < len(self.files)
+            return Page(shown, Cursor("after_id", shown[-1].file_id) if more else None)
+        return self._answer("list", "" if cursor is None else cursor.value, page)
+
+    def stat(self, file_id: FileId) -> RemoteFile:
+        return self._answer("metadata", file_id, lambda: self._known(file_id))
+
+    def upload(self, name: str, mime_type: str, body: Body) -> RemoteFile:
+        content = body.read()
+        assert body.read() == b""           # as a sender does, who notices the end that way
+
+        def store() -> RemoteFile:
+            if len(content) > self.max_file_bytes:
+                raise RemoteTooLarge("the file is too large", from_service=True, status=413, maybe_stored=False)
+            return self.generate(name, content, mime_type, downloadable=False)
+        return self._answer("upload", name, store)
+
+    def delete(self, file_id: FileId) -> None:
+        self._answer("delete", file_id, lambda: self.files.remove(self._known(file_id)))
+
+    def download(self, file_id: FileId, first: int = 0, last: int | None = None) -> Download:
+        def begin() -> FakeDownload:
+            if not self._known(file_id).downloadable:
+                raise NotDownloadable(f"File '{file_id}' is not downloadable", from_service=True, status=400, maybe_stored=False)
+            content = self.contents[file_id]
+            if not self.ranges or (first == 0 and last is None):
+                return FakeDownload(content, 0, ranged=False)
+            if first >= len(content):
+                raise Refused("none of these bytes exist", from_service=True, status=416, maybe_stored=False)
+            return FakeDownload(content[first:None if last is None else last + 1], first, ranged=True)
+        return self._answer("download", file_id, begin)
+
+    def clock(self) -> ServerClock | None:
+        return ServerClock(-SECOND_NS, SECOND_NS) if self.requests else None
+
+    def workspace(self) -> Workspace:
+        return Workspace("organization", "wrkspc_fake") if self.requests else Workspace(None, None)
+
+    # ----
+
+    def _known(self, file_id: FileId) -> RemoteFile:
+        for file in self.files:
+            if file.file_id == file_id:
+                return file
+        raise Gone(f"File '{file_id}' not found", from_service=True, status=404, maybe_stored=False)
+
+    def _answer(self, operation: str, subject: str, effect: Callable[[], T]) -> T:
+        with self._lock:
+            self.requests.append((operation, subject))
+            failure = next((each for each in self.failures if each.operation in (operation, "any")), None)
+            if failure is not None:
+                self.failures.remove(failure)
+                if failure.after:
+                    effect()
+                raise failure.exc
+            if not self.key_accepted:
+                raise AuthFailed("invalid x-api-key", from_service=True, status=401, maybe_stored=False)
+            return effect()
+
+
+class FakeDownload:
+    """A body that never breaks."""
+
+    def __init__(self, content: bytes, offset: int, *, ranged: bool) -> None:
+        self._content = content
+        self.offset = offset
+        self.ranged = ranged
+        self.sure = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:
+        pass
+
+    def __iter__(self) -> Iterator[bytes]:
+        for start in range(0, len(self._content), PIECE_BYTES):
+            yield self._content[start:start + PIECE_BYTES]
+
+
+def body_of(folder: Path, content: bytes) -> Body:
+    """A sealed stage with this content, on its way out."""
+    path = folder / "stage"
+    path.write_bytes(content)
+    return Body(path, lambda _: None, lambda: False)

@@ -1,0 +1,210 @@
+"""What can be wrong before there is a mount: each is its own sentence and a non-zero exit, and nothing is mounted."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from anthrofs import mountpoint
+from tests.mounting import COMMAND, Mount
+
+
+def refused(mount: Mount, *arguments: str | Path, code: int, says: str, **changes: str) -> str:
+    done = mount.run("mount", "--state-dir", mount.state_dir, *arguments, environment=changes)
+    assert done.returncode == code, done.stderr
+    assert says in done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert mount.emulator.key not in done.stderr
+    assert not mountpoint.is_mounted(mount.path)
+    return done.stderr
+
+
+def test_without_a_key_it_says_which_variable_to_set(mount: Mount) -> None:
+    refused(mount, mount.path, code=2, says="set ANTHROPIC_API_KEY", ANTHROPIC_API_KEY="")
+    assert mount.emulator.requests() == []
+
+
+def test_a_key_with_a_line_break_is_refused_without_quoting_it(mount: Mount) -> None:
+    words = refused(mount, mount.path, code=2, says="ANTHROPIC_API_KEY holds", ANTHROPIC_API_KEY="sk-very\nsecret")
+    assert "secret" not in words
+
+
+def test_a_wrong_key_is_said_at_the_mount(mount: Mount) -> None:
+    words = refused(mount, mount.path, code=3, says="refused the credentials", ANTHROPIC_API_KEY="sk-wrong-key")
+    assert "sk-wrong-key" not in words
+    mount.expects(".*")
+
+
+def test_a_key_that_stopped_working_is_said_at_the_mount_of_a_known_workspace(mount: Mount) -> None:
+    mount.mount()
+    mount.umount()
+    mount.emulator.fault("list", {"kind": "status", "status": 401, "error_type": "authentication_error"}, times=-1)
+    mount.expects("the listing could not be refreshed")
+    refused(mount, mount.path, code=3, says="refused the credentials")
+
+
+def test_a_token_is_as_good_as_a_key(mount: Mount) -> None:
+    mount.environment |= {"ANTHROPIC_API_KEY": "", "ANTHROPIC_AUTH_TOKEN": mount.emulator.key}
+    mount.emulator.generate("a.txt", b"a")
+    assert (mount.mount() / "a.txt").read_bytes() == b"a"
+
+
+@pytest.mark.parametrize("url", ["ftp://x", "nonsense", "http://", "http://host:99999"])
+def test_an_address_that_is_none_is_refused(mount: Mount, url: str) -> None:
+    refused(mount, mount.path, code=2, says="ANTHROPIC_BASE_URL", ANTHROPIC_BASE_URL=url)
+
+
+def test_a_missing_mount_point(mount: Mount, tmp_path: Path) -> None:
+    refused(mount, tmp_path / "nowhere", code=2, says="does not exist. Make it: mkdir -p")
+
+
+def test_a_mount_point_that_is_a_file(mount: Mount, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    refused(mount, tmp_path / "file", code=2, says="is not a directory")
+
+
+def test_a_mount_point_that_is_not_empty(mount: Mount) -> None:
+    (mount.path / "photo.jpg").write_text("mine")
+    refused(mount, mount.path, code=2, says="is not empty")
+    assert (mount.path / "photo.jpg").read_text() == "mine"
+
+
+def test_a_mount_point_that_is_mounted_already(mount: Mount) -> None:
+    mount.mount()
+    done = mount.run("mount", "--state-dir", mount.state_dir, mount.path)
+    assert (done.returncode, "already mounted" in done.stderr) == (6, True)
+    assert mountpoint.is_mounted(mount.path)
+
+
+def test_a_stale_mount_point_says_how_to_clear_it(mount: Mount) -> None:
+    mount.mount()
+    os.kill(mount.pid(), 9)
+    mount.wait_for_end()
+
+    done = mount.run("mount", "--state-dir", mount.state_dir, mount.path)
+    assert (done.returncode, f"fusermount -u {mount.path}" in done.stderr) == (6, True)
+    done = mount.run("status", mount.path)
+    assert (done.returncode, "whose program has ended" in done.stderr) == (1, True)
+    subprocess.run(["fusermount", "-u", mount.path], check=True)
+    mount.mount()
+
+
+def test_a_state_that_is_in_use_names_the_process_and_its_mount_point(mount: Mount, tmp_path: Path) -> None:
+    mount.mount()
+    (tmp_path / "other").mkdir()
+    done = mount.run("mount", "--state-dir", mount.state_dir, tmp_path / "other")
+    assert done.returncode == 6
+    assert f"by process {mount.pid()}, mounted on {mount.path}" in done.stderr
+
+
+def test_a_state_that_cant_be_made(mount: Mount, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = mount.run("mount", "--state-dir", tmp_path / "file" / "state", mount.path)
+    assert (done.returncode, "--state-dir" in done.stderr) == (1, True)
+
+
+def test_a_state_of_another_version_is_left_alone(mount: Mount) -> None:
+    import sqlite3
+    mount.state_dir.mkdir()
+    with sqlite3.connect(mount.state_dir / "state.db") as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    refused(mount, mount.path, code=1, says="another version of anthrofs")
+    (mount.state_dir / "state.db").unlink()
+
+
+def test_a_damaged_state_says_what_to_move_away(mount: Mount) -> None:
+    mount.state_dir.mkdir()
+    (mount.state_dir / "state.db").write_bytes(os.urandom(10_000))
+    refused(mount, mount.path, code=1, says="can't be used")
+    (mount.state_dir / "state.db").unlink()
+
+
+@pytest.mark.parametrize(("option", "says"), [("uid=me", "uid=me: needs a number"), ("umask=9", "octal"), ("frobnicate", "not an option")])
+def test_a_wrong_mount_option(mount: Mount, option: str, says: str) -> None:
+    refused(mount, "-o", option, mount.path, code=2, says=says)
+
+
+def test_mount_options_are_applied(mount: Mount) -> None:
+    mount.emulator.generate("a.txt", b"a")
+    files = mount.mount("-o", "uid=1234,gid=2345", "-o", "umask=027,nosuid,ro")
+    shown = (files / "a.txt").stat()
+    assert (shown.st_uid, shown.st_gid, shown.st_mode & 0o777) == (1234, 2345, 0o640)
+    with pytest.raises(OSError, match="Read-only"):
+        (files / "b.txt").write_text("b")
+
+
+def test_a_server_that_is_down_the_very_first_time(mount: Mount) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))       # bound, not listening: connections are refused
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        words = refused(mount, mount.path, code=1, says="never listed here", ANTHROPIC_BASE_URL=url)
+    assert "can't be reached" in words
+
+
+def test_a_server_that_is_down_later_doesnt_keep_from_mounting(mount: Mount) -> None:
+    mount.emulator.generate("a.txt", b"a")
+    files = mount.mount()
+    assert (files / "a.txt").read_bytes() == b"a"
+    mount.umount()
+    mount.emulator.stop()
+    mount.expects("could not be refreshed", "mounted from the saved index", "no connection to")
+
+    mount.mount()
+
+    assert os.listdir(files) == ["a.txt"]
+    assert (files / "a.txt").read_bytes() == b"a"       # from the cache
+    assert mount.status()["online"] is False
+
+
+@pytest.mark.parametrize("action", [
+    {"kind": "html", "status": 502}, {"kind": "html", "status": 200}, {"kind": "garbage_json"},
+    {"kind": "raw_json", "status": 200, "body": {"data": None}}, {"kind": "status", "status": 500},
+])
+def test_a_first_listing_that_makes_no_sense_says_so(mount: Mount, action: dict) -> None:
+    mount.emulator.fault("list", action, times=-1)
+    refused(mount, mount.path, code=1, says="The first listing failed")
+
+
+def test_without_libfuse_the_sentence_names_the_package(mount: Mount) -> None:
+    # An empty ldconfig cache is what ctypes sees where no libfuse is installed.
+    code = ("import ctypes.util; ctypes.util.find_library = lambda name: None; import sys; "
+            f"sys.argv = ['anthrofs', 'mount', '--foreground', '--state-dir', {str(mount.state_dir)!r}, {str(mount.path)!r}]; "
+            "from anthrofs.cli import main; main()")
+    done = subprocess.run([sys.executable, "-c", code], env=mount.environment, text=True, capture_output=True, timeout=30, check=False)
+    assert (done.returncode, "apt-get install fuse3 libfuse2" in done.stderr) == (4, True), done.stderr
+
+
+def test_without_fusermount_the_sentence_names_the_package(mount: Mount, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    words = refused(mount, mount.path, code=4, says="fusermount is missing", PATH=str(tmp_path / "bin"))
+    assert "apt-get install fuse3" in words
+
+
+def test_another_workspaces_state_with_unsent_files_is_refused(mount: Mount, tmp_path: Path) -> None:
+    files = mount.mount("--upload", "queue")
+    mount.emulator.fault("upload", {"kind": "status", "status": 503}, times=-1)
+    (files / "mine.txt").write_text("for the first workspace")
+    mount.end_now()
+    mount.expects("not on the server yet")
+
+    from tests.emulator.process import EmulatorProcess
+    with EmulatorProcess(tmp_path / "other") as other:
+        done = mount.run("mount", "--state-dir", mount.state_dir, mount.path, environment={"ANTHROPIC_BASE_URL": other.url})
+        assert done.returncode == 2
+        assert "another workspace" in done.stderr
+        assert other.files() == []
+    mount.emulator.clear_faults()
+    mount.mount()
+    mount.sync()
+    assert [stored["filename"] for stored in mount.emulator.files()] == ["mine.txt"]
+
+
+def test_help_says_what_each_command_is_for() -> None:
+    done = subprocess.run([*COMMAND, "--help"], text=True, capture_output=True, timeout=30, check=True)
+    for command in ("mount", "umount", "sync", "status", "id", "retry", "refresh", "check", "emulator"):
+        assert command in done.stdout

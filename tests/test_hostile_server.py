@@ -1,0 +1,172 @@
+"""A server, or a proxy before it, that sends nonsense: no crash, no wrong listing, no unsafe name, nothing that hangs."""
+
+import os
+from typing import Any
+
+import pytest
+
+from tests.mounting import Mount, wait_until
+
+ENTRY: dict[str, Any] = {"type": "file", "id": "file_x", "filename": "x.txt", "size_bytes": 1, "mime_type": "text/plain",
+                         "created_at": "2026-01-01T00:00:00Z", "downloadable": True}
+
+
+def page(*entries: object, **more: object) -> dict[str, object]:
+    return {"kind": "raw_json", "status": 200, "body": {"data": list(entries), "has_more": False, "first_id": None, "last_id": None, **more}}
+
+
+@pytest.mark.parametrize("name", [
+    "../../etc/passwd", "/etc/passwd", "", ".", "..", "a/b", "nul\0byte", "line\nbreak", "\x1b[31mred", "x" * 500, "ü" * 300, "🎈" * 500,
+    ".fuse_hidden0000", ".by-id", "a\\b", "con:", "...", " ",
+])
+def test_a_hostile_name_becomes_a_safe_entry_that_can_be_read_and_removed(mount: Mount, name: str) -> None:
+    mount.emulator.fault("list", page({**ENTRY, "filename": name}), times=-1)
+    made = mount.emulator.generate("real.txt", b"!")
+    mount.emulator.fault("list", page({**ENTRY, "filename": name, "id": made["id"]}), times=-1)
+    mount.emulator.clear_faults()
+    mount.emulator.fault("list", page({**ENTRY, "filename": name, "id": made["id"]}), times=-1)
+    files = mount.mount()
+
+    [entry] = os.listdir(files)
+    assert entry not in {"", ".", ".."}
+    assert "/" not in entry
+    assert "\0" not in entry
+    assert len(os.fsencode(entry)) <= 255
+    assert not any(ord(character) < 32 for character in entry)
+    assert (files / entry).read_bytes() == b"!"
+    os.unlink(files / entry)
+    mount.sync()
+    assert mount.emulator.files() == []
+
+
+def test_unknown_fields_are_no_trouble(mount: Mount) -> None:
+    mount.emulator.switch(extra_fields=True)
+    mount.emulator.generate("a.txt", b"a")
+    assert (mount.mount() / "a.txt").read_bytes() == b"a"
+
+
+@pytest.mark.parametrize("broken", [
+    {}, None, 7, {"id": "file_y"}, {**ENTRY, "id": None}, {**ENTRY, "filename": 3}, {**ENTRY, "size_bytes": -1},
+    {**ENTRY, "size_bytes": "many"}, {**ENTRY, "id": ""},
+], ids=str)
+def test_an_entry_that_makes_no_sense_is_left_out_and_hides_nothing_else(mount: Mount, broken: object) -> None:
+    mount.emulator.fault("list", page(broken, {**ENTRY, "id": "file_z", "filename": "good.txt"}), times=-1)
+    assert os.listdir(mount.mount()) == ["good.txt"]
+
+
+def test_a_listing_with_nonsense_in_it_removes_nothing(mount: Mount) -> None:
+    mount.emulator.generate("a.txt", b"a")
+    files = mount.mount()
+    mount.emulator.fault("list", page({"id": "file_y"}))
+    mount.ok("refresh", files)
+    assert os.listdir(files) == ["a.txt"]
+
+
+@pytest.mark.parametrize("action", [
+    {"kind": "html", "status": 200}, {"kind": "html", "status": 502}, {"kind": "garbage_json"}, {"kind": "status", "status": 500},
+    {"kind": "raw_json", "status": 200, "body": []}, {"kind": "raw_json", "status": 200, "body": {"data": "x"}},
+], ids=str)
+def test_a_refresh_that_fails_leaves_what_is_shown(mount: Mount, action: dict[str, Any]) -> None:
+    mount.emulator.generate("a.txt", b"a")
+    files = mount.mount()
+    mount.emulator.fault("list", action, times=-1)
+    mount.expects("could not be refreshed")
+    assert mount.run("refresh", files).returncode == 1
+    assert os.listdir(files) == ["a.txt"]
+    assert (files / "a.txt").read_bytes() == b"a"
+
+
+def test_a_page_that_repeats_for_ever_ends(mount: Mount) -> None:
+    mount.emulator.generate("a.txt", b"a")
+    files = mount.mount()
+    mount.emulator.fault("list", page({**ENTRY, "id": "file_z", "filename": "z.txt", "created_at": "2030-01-01T00:00:00Z"}, has_more=True, last_id="file_z"), times=-1)
+    mount.expects("the listing repeats itself")
+    done = mount.run("refresh", files)
+    assert (done.returncode, "repeats itself" in done.stderr) == (1, True)
+    assert sorted(os.listdir(files)) == ["a.txt", "z.txt"]      # what it showed is taken, what it lacked is not removed
+
+
+def test_a_listing_that_lacks_most_files_of_an_unnamed_workspace_is_not_believed(mount: Mount) -> None:
+    mount.emulator.switch(identity_headers=False)
+    mount.emulator.bulk(30, size_bytes=3)
+    files = mount.mount()
+    mount.emulator.fault("list", page(), times=-1)
+    mount.expects("lacks 30 of 30 known files")
+    done = mount.run("refresh", files)
+    assert (done.returncode, "refresh --accept" in done.stderr) == (1, True)
+    assert len(os.listdir(files)) == 30
+    mount.ok("refresh", "--accept", files)
+    assert os.listdir(files) == []
+
+
+def test_duplicates_are_all_there_and_each_is_its_own_file(mount: Mount) -> None:
+    made = [mount.emulator.generate("a.txt", f"content {number}".encode()) for number in range(5)]
+    files = mount.mount()
+    names = [f"a ({file['id']}).txt" for file in made[:-1]]
+    assert sorted(os.listdir(files)) == sorted(["a.txt", *names])
+    assert (files / "a.txt").read_bytes() == b"content 4"
+    assert [(files / name).read_bytes() for name in names] == [f"content {number}".encode() for number in range(4)]
+
+    os.unlink(files / names[2])
+    mount.sync()
+    assert {file["id"] for file in mount.emulator.files()} == {made[index]["id"] for index in (0, 1, 3, 4)}
+    os.unlink(files / "a.txt")
+    mount.sync()
+    mount.ok("refresh", files)
+    assert "a.txt" not in os.listdir(files)         # removing the newest doesn't make an older one jump into its place
+
+
+@pytest.mark.parametrize("order", ["newest_first", "oldest_first", "shuffled"])
+def test_the_order_of_the_listing_never_matters(mount: Mount, order: str) -> None:
+    mount.emulator.switch(order=order)
+    made = [mount.emulator.generate("a.txt", f"{number}".encode()) for number in range(4)]
+    files = mount.mount()
+    assert (files / "a.txt").read_bytes() == b"3"
+    assert sorted(os.listdir(files)) == sorted(["a.txt", *(f"a ({file['id']}).txt" for file in made[:-1])])
+
+
+@pytest.mark.parametrize("action", [
+    {"kind": "cut_body", "after_bytes": 200_000}, {"kind": "status", "status": 503}, {"kind": "cut", "when": "before_commit"},
+    {"kind": "html", "status": 502}, {"kind": "status", "status": 429, "retry_after_ms": 200},
+], ids=str)
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_download_that_goes_wrong_once_gives_the_right_bytes(mount: Mount, action: dict[str, Any], ranges: bool) -> None:
+    content = os.urandom(900_000)
+    mount.emulator.switch(ranges=ranges)
+    mount.emulator.generate("data.bin", content)
+    files = mount.mount()
+    mount.emulator.fault("download", action)
+    assert (files / "data.bin").read_bytes() == content
+
+
+def test_a_file_that_is_gone_when_it_is_read_says_so_and_goes(mount: Mount) -> None:
+    made = mount.emulator.generate("a.txt", b"a" * 1000)
+    files = mount.mount()
+    mount.emulator.vanish(made["id"])
+    mount.expects("not found|Not found|does not exist")
+    with pytest.raises(OSError), (files / "a.txt").open("rb") as a:
+        a.read()
+    mount.ok("refresh", files)
+    wait_until(lambda: os.listdir(files) == [], "it goes")
+
+
+def test_a_file_that_delivers_another_length_is_read_whole(mount: Mount) -> None:
+    mount.emulator.switch(delivered_extra_bytes=-200)
+    mount.emulator.generate("chart.png", os.urandom(1000), "image/png")
+    files = mount.mount()
+    with (files / "chart.png").open("rb") as chart:
+        assert len(chart.read()) in (800, 1000)
+    mount.emulator.switch(delivered_extra_bytes=0)
+
+
+@pytest.mark.parametrize("api", ["beta", "ga"])
+def test_both_shapes_of_the_api_do_the_main_job(mount: Mount, api: str) -> None:
+    mount.emulator.bulk(1500, size_bytes=3)
+    files = mount.mount("--api", api)
+    (files / "mine.txt").write_text("mine")
+    os.unlink(files / "bulk-000000.txt")
+    assert (files / "bulk-000777.txt").stat().st_size == 3
+    mount.sync()
+    mount.ok("refresh", files)
+    assert len(os.listdir(files)) == 1500
+    assert len(mount.emulator.files()) == 1500

@@ -1,0 +1,411 @@
+"""The budget of requests, and what is asked again: by a clock that moves when somebody waits."""
+
+import random
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from anthrofs.errors import (
+    AuthFailed,
+    BadAnswer,
+    Gone,
+    NoAnswer,
+    NotDownloadable,
+    Offline,
+    RateLimited,
+    Refused,
+    RemoteError,
+    Stopping,
+    Unavailable,
+)
+from anthrofs.model import FileId
+from anthrofs.remote import Paced, Pacer, Priority, RemoteFiles, Retrying, backoff_s
+from anthrofs.remote.pace import DOWNLOAD_SLOTS, KEPT_FOR_READERS, SLOTS, SLOWEST
+from anthrofs.remote.retry import FIRST_WAIT_S, LONGEST_WAIT_S, TRIES
+
+from .fakes import FakeClock, FakeFiles, body_of
+
+PER_MINUTE: Final = 60
+BOUND_S: Final = 20     # real seconds, for what should come at once
+IDEMPOTENT: Final[dict[str, Callable[[RemoteFiles, FileId], object]]] = {
+    "list": lambda remote, _: remote.list(10),
+    "metadata": lambda remote, file_id: remote.stat(file_id),
+    "download": lambda remote, file_id: remote.download(file_id),
+    "delete": lambda remote, file_id: remote.delete(file_id),
+}
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def pacer(clock: FakeClock) -> Pacer:
+    return Pacer(PER_MINUTE, clock)
+
+
+def spend(pacer: Pacer, count: int, priority: Priority = Priority.READ) -> None:
+    for _ in range(count):
+        with pacer.slot(priority):
+            pass
+
+
+def moments_s(pacer: Pacer, clock: FakeClock, count: int, priority: Priority = Priority.READ) -> list[float]:
+    """When each of so many requests may begin, one after the other."""
+    moments = []
+    for _ in range(count):
+        with pacer.slot(priority):
+            moments.append(clock.now_s())
+    return moments
+
+
+# ---- tokens
+
+def test_a_whole_minutes_worth_goes_at_once_then_the_pace_is_steady(pacer: Pacer, clock: FakeClock) -> None:
+    moments = moments_s(pacer, clock, 2 * PER_MINUTE)
+
+    assert moments[:PER_MINUTE] == [0.0] * PER_MINUTE
+    steps = [later - earlier for earlier, later in zip(moments[PER_MINUTE - 1:], moments[PER_MINUTE:], strict=False)]
+    assert steps == pytest.approx([60 / PER_MINUTE] * PER_MINUTE)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("per_minute", [7, 60, 400])
+def test_no_minute_sees_more_than_the_burst_and_a_minutes_worth(clock: FakeClock, per_minute: int, seed: int) -> None:
+    chance = random.Random(seed)
+    pacer = Pacer(per_minute, clock)
+    moments = []
+    for _ in range(6 * per_minute):
+        if chance.random() < 0.1:
+            clock.advance(chance.choice([0.01, 1, 30, 300]))
+        moments += moments_s(pacer, clock, 1, chance.choice(list(Priority)))
+
+    for number, moment in enumerate(moments):
+        within = sum(1 for other in moments[number:] if other < moment + 60)
+        assert within <= 2 * per_minute + 1
+    # And in the long run the pace itself is the bound.
+    assert len(moments) <= per_minute + moments[-1] * per_minute / 60 + 1
+
+
+def test_idle_time_saves_up_one_burst_and_not_more(pacer: Pacer, clock: FakeClock) -> None:
+    spend(pacer, PER_MINUTE)
+    clock.advance(3600)
+
+    moments = moments_s(pacer, clock, PER_MINUTE + 1)
+
+    assert moments[PER_MINUTE - 1] == 3600
+    assert moments[PER_MINUTE] > 3600
+
+
+def test_a_part_of_the_budget_is_kept_for_readers(pacer: Pacer, clock: FakeClock) -> None:
+    kept = int(PER_MINUTE * KEPT_FOR_READERS)
+    spend(pacer, PER_MINUTE - kept, Priority.QUEUED)
+    assert clock.now_s() == 0
+
+    assert moments_s(pacer, clock, kept) == [0.0] * kept        # readers don't wait
+    assert moments_s(pacer, clock, 1, Priority.QUEUED)[0] > 0
+
+
+@pytest.mark.parametrize("per_minute", [1, 2, 9])
+@pytest.mark.parametrize("priority", list(Priority))
+def test_the_smallest_budget_serves_every_priority(clock: FakeClock, per_minute: int, priority: Priority) -> None:
+    assert len(moments_s(Pacer(per_minute, clock), clock, 3, priority)) == 3
+
+
+# ---- slots and turns
+
+@contextmanager
+def waiting(pacer: Pacer, *asked: tuple[Priority, bool]) -> Iterator[list[Priority]]:
+    """Threads that ask for a slot in this order; yields, once all of them wait, whose turn it was so far."""
+    turns: list[Priority] = []
+    before = len(pacer._queue)
+
+    def ask(priority: Priority, download: bool) -> None:
+        with suppress(Stopping):
+            pacer.take(priority, download=download)
+            turns.append(priority)
+            pacer.give_back(download=download)
+
+    threads = []
+    for number, (priority, download) in enumerate(asked):
+        thread = threading.Thread(target=ask, args=(priority, download), daemon=True)
+        thread.start()
+        threads.append(thread)
+        with pacer._turn:
+            assert pacer._turn.wait_for(lambda: len(pacer._queue) > before + number or _polled(pacer), BOUND_S)  # noqa: B023
+    try:
+        yield turns
+        for thread in threads:
+            thread.join(BOUND_S)
+            assert not thread.is_alive()
+    finally:
+        pacer.stop()
+
+
+def _polled(pacer: Pacer) -> bool:
+    """Arrivals notify nobody: look again soon."""
+    pacer._turn.wait(0.001)
+    return False
+
+
+def test_a_reader_overtakes_what_is_queued_and_equals_come_in_order_of_arrival(pacer: Pacer) -> None:
+    for _ in range(SLOTS):
+        pacer.take(Priority.READ)
+
+    with waiting(pacer, (Priority.PREFETCH, True), (Priority.QUEUED, False), (Priority.DELETE, False), (Priority.QUEUED, False),
+                 (Priority.REFRESH, False), (Priority.CLOSE, False), (Priority.READ, True)) as turns:
+        assert turns == []                      # all slots are taken
+        pacer.give_back(download=False)
+
+    assert turns == sorted(turns)
+    assert turns[0] is Priority.READ
+
+
+def test_no_more_than_the_slots_are_taken_at_once(pacer: Pacer) -> None:
+    for _ in range(SLOTS):
+        pacer.take(Priority.READ)
+
+    with waiting(pacer, (Priority.READ, False)) as turns:
+        assert turns == []
+        pacer.give_back(download=False)
+
+    assert turns == [Priority.READ]
+
+
+def test_downloads_leave_two_slots_for_saves(pacer: Pacer) -> None:
+    for _ in range(DOWNLOAD_SLOTS):
+        pacer.take(Priority.READ, download=True)
+
+    with waiting(pacer, (Priority.READ, True)) as turns:
+        for _ in range(SLOTS - DOWNLOAD_SLOTS):
+            pacer.take(Priority.QUEUED)         # though somebody of a higher priority waits
+        assert turns == []
+        pacer.give_back(download=True)
+        pacer.give_back(download=False)
+
+    assert turns == [Priority.READ]
+
+
+def test_stop_releases_everybody_who_waits_now_or_later(pacer: Pacer) -> None:
+    for _ in range(SLOTS):
+        pacer.take(Priority.READ)
+
+    with waiting(pacer, (Priority.READ, True), (Priority.QUEUED, False)) as turns:
+        pacer.stop()
+
+    assert turns == []
+    with pytest.raises(Stopping):
+        pacer.take(Priority.READ)
+
+
+def test_a_failed_call_gives_its_slot_back(clock: FakeClock, tmp_path: Path) -> None:
+    files, pacer = FakeFiles(clock), Pacer(1000, clock)
+    remote = Paced(files, pacer, Priority.READ)
+    body = body_of(tmp_path, b"")
+    calls: list[Callable[[RemoteFiles, FileId], object]] = [
+        *IDEMPOTENT.values(), lambda remote, _: remote.upload("a", "text/plain", body)]
+
+    with body:
+        for call in calls * 2 * SLOTS:
+            files.fail("any", NoAnswer("cut"))
+            with pytest.raises(NoAnswer):
+                call(remote, FileId("f"))
+
+    assert pacer._busy == pacer._busy_downloads == 0
+
+
+def test_a_download_holds_its_slot_until_it_is_left(clock: FakeClock) -> None:
+    files, pacer = FakeFiles(clock), Pacer(1000, clock)
+    file_id = files.generate("a", b"content").file_id
+
+    with Paced(files, pacer, Priority.READ).download(file_id) as download:
+        assert (pacer._busy, pacer._busy_downloads) == (1, 1)
+        assert b"".join(download) == b"content"
+
+    assert (pacer._busy, pacer._busy_downloads) == (0, 0)
+
+
+# ---- 429
+
+def test_a_429_makes_everybody_wait_as_long_as_the_server_says(pacer: Pacer, clock: FakeClock) -> None:
+    pacer.answered(RateLimited("slow down", retry_after_s=30))
+
+    assert moments_s(pacer, clock, 1)[0] == pytest.approx(30, abs=3)
+    assert clock.now_s() >= 30
+
+
+def test_a_shorter_wait_does_not_end_a_longer_one(pacer: Pacer, clock: FakeClock) -> None:
+    pacer.answered(RateLimited("slow down", retry_after_s=30))
+    pacer.answered(RateLimited("slow down", retry_after_s=1))
+
+    assert moments_s(pacer, clock, 1)[0] >= 30
+
+
+def test_each_429_halves_the_pace_down_to_a_floor_and_answers_bring_it_back(pacer: Pacer, clock: FakeClock) -> None:
+    full_s = 60 / PER_MINUTE
+    for number in range(1, 10):
+        pacer.answered(RateLimited("slow down", retry_after_s=0))
+        slowed = moments_s(pacer, clock, 3)
+        assert slowed[2] - slowed[1] == pytest.approx(full_s * min(2.0 ** number, 1 / SLOWEST))
+
+    pacer.answered(NoAnswer("cut"))             # says nothing of the budget
+    assert 1 / pacer._per_s == pytest.approx(full_s / SLOWEST)
+    for _ in range(100):
+        pacer.answered(None)
+    spend(pacer, PER_MINUTE)
+
+    moments = moments_s(pacer, clock, 2)
+    assert moments[1] - moments[0] == pytest.approx(full_s)
+
+
+def test_a_slowed_budget_still_serves_what_is_queued(pacer: Pacer, clock: FakeClock) -> None:
+    pacer.answered(RateLimited("slow down"))
+
+    assert len(moments_s(pacer, clock, 5, Priority.PREFETCH)) == 5
+
+
+# ---- asking again
+
+def retrying(files: RemoteFiles, clock: FakeClock, stopping: threading.Event | None = None) -> Retrying:
+    return Retrying(files, clock, stopping or threading.Event(), random.Random(1))
+
+
+@pytest.mark.parametrize("exc", [NoAnswer("cut"), Unavailable("503"), BadAnswer("html")])
+@pytest.mark.parametrize("operation", IDEMPOTENT)
+def test_what_may_pass_is_asked_again_so_often_and_then_told(clock: FakeClock, operation: str, exc: RemoteError) -> None:
+    files = FakeFiles(clock)
+    file_id = files.generate("a", b"x").file_id
+    files.fail(operation, *[exc] * (TRIES - 1))
+    IDEMPOTENT[operation](retrying(files, clock), file_id)
+    assert [asked for asked, _ in files.requests] == [operation] * TRIES
+
+    files.requests.clear()
+    files.fail(operation, *[exc] * TRIES)
+    with pytest.raises(type(exc)):
+        IDEMPOTENT[operation](retrying(files, clock), file_id)
+    assert len(files.requests) == TRIES
+
+
+@pytest.mark.parametrize("exc", [Refused("no"), Gone("no"), AuthFailed("no"), NotDownloadable("no"), Offline("no network")])
+@pytest.mark.parametrize("operation", IDEMPOTENT)
+def test_what_will_not_pass_is_told_at_once(clock: FakeClock, operation: str, exc: RemoteError) -> None:
+    files = FakeFiles(clock)
+    files.fail(operation, exc)
+
+    with pytest.raises(type(exc)):
+        IDEMPOTENT[operation](retrying(files, clock), FileId("f"))
+
+    assert len(files.requests) == 1
+    assert clock.slept_s == []
+
+
+@pytest.mark.parametrize("exc", [NoAnswer("cut"), Unavailable("503"), RateLimited("429"), BadAnswer("html"), Offline("no network")])
+def test_an_upload_is_never_asked_twice(clock: FakeClock, tmp_path: Path, exc: RemoteError) -> None:
+    files = FakeFiles(clock)
+    files.fail("upload", exc, after=True)
+
+    with body_of(tmp_path, b"text") as body, pytest.raises(type(exc)):
+        retrying(files, clock).upload("a", "text/plain", body)
+
+    assert files.requests == [("upload", "a")]
+    assert len(files.files) == 1
+
+
+def test_a_429_is_waited_for_and_never_shown(clock: FakeClock) -> None:
+    files, pacer = FakeFiles(clock), Pacer(400, clock)
+    files.fail("list", *[RateLimited("slow down", retry_after_s=20)] * (5 * TRIES))
+
+    page = retrying(Paced(files, pacer, Priority.READ), clock).list(10)
+
+    assert page.files == ()
+    assert len(files.requests) == 5 * TRIES + 1
+    assert clock.now_s() >= 5 * TRIES * 20
+
+
+def test_every_try_takes_a_token(clock: FakeClock) -> None:
+    files, pacer = FakeFiles(clock), Pacer(PER_MINUTE, clock)
+    files.fail("list", *[Unavailable("503", retry_after_s=0)] * (TRIES - 1))
+
+    retrying(Paced(files, pacer, Priority.READ), clock).list(10)
+
+    assert pacer._tokens == PER_MINUTE - TRIES
+
+
+def test_what_the_server_asks_to_wait_is_waited(clock: FakeClock) -> None:
+    files = FakeFiles(clock)
+    files.fail("list", Unavailable("503", retry_after_s=0.25), Unavailable("503", retry_after_s=19), Unavailable("503", retry_after_s=0))
+
+    retrying(files, clock).list(10)
+
+    assert clock.slept_s == [0.25, 19, 0]
+
+
+def test_a_server_that_asks_to_wait_long_is_unavailable_now(clock: FakeClock) -> None:
+    files = FakeFiles(clock)
+    files.fail("list", Unavailable("503", retry_after_s=LONGEST_WAIT_S + 1))
+
+    with pytest.raises(Unavailable):
+        retrying(files, clock).list(10)
+
+    assert clock.slept_s == []
+
+
+def test_a_deletion_whose_answer_was_lost_ends_as_gone(clock: FakeClock) -> None:
+    files = FakeFiles(clock)
+    file_id = files.generate("a", b"x").file_id
+    files.fail("delete", NoAnswer("cut"), after=True)
+
+    with pytest.raises(Gone):
+        retrying(files, clock).delete(file_id)
+
+
+def test_the_end_of_the_mount_ends_the_asking(clock: FakeClock) -> None:
+    files, stopping = FakeFiles(clock), threading.Event()
+    files.fail("list", Unavailable("503"))
+    stopping.set()
+
+    with pytest.raises(Stopping):
+        retrying(files, clock, stopping).list(10)
+
+    assert len(files.requests) == 1
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_back_off_doubles_is_jittered_and_is_bounded(seed: int) -> None:
+    chance = random.Random(seed)
+    waits_s = [backoff_s(tries, chance) for tries in range(40)]
+
+    for tries, wait_s in enumerate(waits_s):
+        middle_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** tries)
+        assert 0.75 * middle_s <= wait_s <= 1.25 * middle_s
+    assert waits_s[6:] != [waits_s[6]] * 34     # not all clients come back together
+
+
+def test_tries_wait_longer_and_longer(clock: FakeClock) -> None:
+    files = FakeFiles(clock)
+    files.fail("list", *[Unavailable("503")] * TRIES)
+
+    with pytest.raises(Unavailable):
+        retrying(files, clock).list(10)
+
+    assert len(clock.slept_s) == TRIES - 1
+    assert clock.slept_s == sorted(clock.slept_s)
+    assert clock.slept_s[0] > 0
+
+
+def test_no_back_off_asks_to_wait_longer_than_is_allowed() -> None:
+    class Late(random.Random):
+        def random(self) -> float:
+            return 1.0
+
+    files, clock = FakeFiles(FakeClock()), FakeClock()
+    files.fail("list", *[Unavailable("503")] * (TRIES - 1))
+
+    Retrying(files, clock, threading.Event(), Late()).list(10)     # else a long back-off of our own would look like the server's
+
+    assert len(files.requests) == TRIES
