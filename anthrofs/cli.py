@@ -32,7 +32,6 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 said: Final = Console(stderr=True, soft_wrap=True, highlight=False)
 
 POLL_S: Final = 0.2         # between looks for an id that an upload will bring
-END_S: Final = 330.0        # for a daemon to end after its unmount: its own bound and a little
 
 Directory = Annotated[Path, typer.Argument(help="The mount point.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON value on standard output.")]
@@ -146,7 +145,8 @@ def umount(
     """Send what is queued, then unmount. What is left after the timeout is named, kept, and sent after the next mount."""
     state_dir = _state_dir(directory)
     left = _drain(state_dir, timeout, last=True)
-    ending = control.ask(state_dir, "wait", timeout_s=END_S)
+    ending = control.ask(state_dir, "wait")
+    next(ending)            # connected: from now on its end can't be missed
     mountpoint.unmount(directory, lazy=lazy)
     try:
         for _ in ending:

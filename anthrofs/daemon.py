@@ -255,9 +255,9 @@ class Mount:
         yield {"files": self._index.totals()[0]}
 
     def _on_wait(self, _request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """Open until the process has ended: its parts stop before it closes the connection by ending."""
+        """Open until the process has ended: nothing but that closes the connection."""
+        yield {"waiting": True}
         threading.Event().wait()
-        yield {}
 
 
 def _refused_key(exc: FsError) -> SetupError:

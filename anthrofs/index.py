@@ -7,6 +7,7 @@ Never   sends anything, and never sets a wanted server name by display: only a u
 """
 
 import enum
+import itertools
 from collections.abc import Collection
 from typing import Any, Final
 
@@ -113,6 +114,7 @@ class Index:
         tx.run("INSERT OR IGNORE INTO kept VALUES (?)", file.file_id)
         tx.run("DELETE FROM node WHERE file_id = ? AND node_id != ?", file.file_id, node_id)    # a listing was faster
         _set_remote(tx, node_id, file)
+        tx.run("UPDATE node SET seen = 0 WHERE node_id = ?", node_id)       # listings showed the id before: not this one
         tx.run("UPDATE node SET stage = NULL WHERE node_id = ? AND stage = ?", node_id, stage)
         return None if row is None else row[0]
 
@@ -214,11 +216,15 @@ def _forget_remote(tx: Tx, node_id: NodeId) -> None:
 
 
 def _free(tx: Tx, name: str, file_id: FileId) -> str:
-    """The id name of a duplicate; a file that really has that name makes it go one step further."""
-    while True:
-        name = id_name_of(name, file_id)
-        if tx.one("SELECT 1 FROM node WHERE parent = ? AND name = ?", ROOT, name) is None:
-            return name
+    """The id name of a duplicate; a file that really has that name makes it count on. (Adding the id once more would end
+    nowhere: a name of full length, cut for its id, stays the same.)
+    """
+    entry = id_name_of(name, file_id)
+    for number in itertools.count(2):
+        if tx.one("SELECT 1 FROM node WHERE parent = ? AND name = ?", ROOT, entry) is None:
+            break
+        entry = id_name_of(name, f"{file_id}-{number}")
+    return entry
 
 
 def _touch(tx: Tx, now_ns: int) -> None:

@@ -108,6 +108,8 @@ class Staging:
                 return
             self._unchecked_bytes = 0
         if self._disk.free_bytes(self._root) - size_bytes < self._spare_bytes:
+            with self._lock:
+                self._unchecked_bytes = ROOM_CHECK_BYTES        # the next one looks again
             raise DiskFull(f"less than {self._spare_bytes} bytes would stay free on the disk of {self._root}")
 
     def path(self, number: StageId) -> Path:

@@ -84,7 +84,7 @@ class Mount:
         """Unmounted without waiting for what is queued: two signals, as an impatient person sends them."""
         pid = self.pid()
         for _ in range(2):
-            if _runs(pid):
+            if runs(pid):
                 os.kill(pid, signal.SIGTERM)
                 wait_until(lambda: not mountpoint.is_mounted(self.path), "the mount point is free")
         self.wait_for_end(pid)
@@ -104,7 +104,7 @@ class Mount:
 
     def wait_for_end(self, pid: int | None = None) -> None:
         pid = self.pid() if pid is None else pid
-        wait_until(lambda: not _runs(pid), "the daemon ends")
+        wait_until(lambda: not runs(pid), "the daemon ends")
 
     # ---- what it said
 
@@ -151,7 +151,8 @@ def wait_until(true: Callable[[], object], what: str) -> None:
         time.sleep(0.02)
 
 
-def _runs(pid: int) -> bool:
+def runs(pid: int) -> bool:
+    """Whether a process lives; one that has ended and waits for its parent doesn't."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):

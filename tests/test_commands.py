@@ -1,0 +1,127 @@
+"""README: the commands, as typed, and as a script reads them."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from anthrofs import mountpoint
+from tests.mounting import COMMAND, Mount, runs, wait_until
+
+
+def test_status_is_readable_and_one_json_value(mount: Mount) -> None:
+    mount.emulator.generate("a.txt", b"a" * 1500)
+    files = mount.mount()
+    (files / "mine.txt").write_text("mine")
+
+    text = mount.ok("status", files)
+    assert str(files) in text
+    assert "2 files, 1.5 kB on the server, upload: wait" in text
+    assert "everything is on the server" in text
+    one = json.loads(mount.ok("status", "--json", files))
+    assert (one["files"], one["mountpoint"], one["waiting"], one["failed"]) == (2, str(files), [], [])
+    every = json.loads(mount.ok("status", "--json"))
+    assert str(files) in [mounted["mountpoint"] for mounted in every]
+
+
+def test_status_names_what_is_waiting_and_what_was_refused(mount: Mount) -> None:
+    files = mount.mount("--upload", "queue")
+    mount.emulator.fault({"operation": "upload", "filename": "no.txt"}, {"kind": "status", "status": 400, "message": "not this one"})
+    mount.emulator.fault({"operation": "upload", "filename": "later.txt"}, {"kind": "status", "status": 503}, times=-1)
+    mount.expects("was refused", "not on the server yet")
+    (files / "no.txt").write_text("x")
+    (files / "later.txt").write_text("x")
+    wait_until(lambda: mount.status()["failed"], "the refusal")
+
+    text = mount.ok("status", files)
+    assert "later.txt (1 B): waiting" in text
+    assert "no.txt: not this one (HTTP 400, request id req_" in text
+    mount.emulator.clear_faults()
+    os.unlink(files / "no.txt")
+
+
+def test_id_prints_one_id_a_line_and_waits_for_an_upload(mount: Mount) -> None:
+    made = mount.emulator.generate("a.txt", b"a")
+    files = mount.mount("--upload", "queue")
+    mount.emulator.fault("upload", {"kind": "delay", "seconds": 1})
+    (files / "b.txt").write_text("b")
+
+    printed = mount.ok("id", files / "a.txt", files / "b.txt").splitlines()
+    assert printed == [made["id"], next(stored["id"] for stored in mount.emulator.files() if stored["filename"] == "b.txt")]
+    assert json.loads(mount.ok("id", "--json", files / "a.txt")) == {str(files / "a.txt"): made["id"]}
+
+
+def test_id_says_why_there_is_none(mount: Mount, tmp_path: Path) -> None:
+    files = mount.mount()
+    (files / ".a.swp").write_text("local")
+    (tmp_path / "plain").write_text("")
+    for path, says in ((files / ".a.swp", "has no id: local"), (files / "missing", "No such file"),
+                       (tmp_path / "plain", "is not a file in a mount")):
+        done = mount.run("id", path)
+        assert done.returncode != 0
+        assert says in done.stderr
+        assert done.stdout == ""
+
+
+@pytest.mark.parametrize("command", ["status", "sync", "umount", "retry", "refresh"])
+def test_a_directory_that_is_no_mount_is_said_to_be_none(mount: Mount, command: str, tmp_path: Path) -> None:
+    done = mount.run(command, tmp_path)
+    assert (done.returncode, "is not in a mount of anthrofs" in done.stderr) == (2, True)
+    done = mount.run(command, tmp_path / "nowhere")
+    assert (done.returncode, "does not exist" in done.stderr) == (2, True)
+
+
+def test_umount_returns_when_the_process_has_ended(mount: Mount) -> None:
+    files = mount.mount()
+    pid = mount.pid()
+    mount.ok("umount", files)
+    assert not runs(pid)
+    assert not mountpoint.is_mounted(files)
+    mount.mount()
+
+
+def test_check_finds_nothing_in_a_clean_state_and_says_what_is_missing(mount: Mount) -> None:
+    files = mount.mount()
+    (files / "a.txt").write_text("a")
+    done = mount.run("check", "--state-dir", mount.state_dir)
+    assert (done.returncode, f"mounted on {files}" in done.stderr) == (6, True)
+    mount.umount()
+    assert mount.ok("check", "--state-dir", mount.state_dir) == "All is well.\n"
+    assert json.loads(mount.ok("check", "--json", "--state-dir", mount.state_dir)) == []
+    [kept] = [path for path in (mount.state_dir / "kept").iterdir() if not path.suffix]
+    kept.unlink()
+    done = mount.run("check", "--state-dir", mount.state_dir)
+    assert (done.returncode, "the kept copy of file_" in done.stdout) == (1, True)
+    mount.leaves("the kept copy of")
+
+
+def test_the_demo_survives_a_remount(mount: Mount, tmp_path: Path) -> None:
+    environment = {"ANTHROPIC_API_KEY": "", "ANTHROPIC_BASE_URL": ""}
+    state = tmp_path / "demo"
+
+    def command(*arguments: object) -> None:
+        done = subprocess.run([*COMMAND, *map(str, arguments)], env={**mount.environment, **environment}, text=True,
+                              capture_output=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+
+    for time in range(2):
+        command("mount", "--demo", "--state-dir", state, mount.path)
+        assert "report.csv" in os.listdir(mount.path)
+        assert (mount.path / "report.csv").read_text().startswith("month,")
+        if time == 0:
+            (mount.path / "mine.txt").write_text("mine")
+        assert (mount.path / "mine.txt").read_text() == "mine"
+        command("umount", mount.path)
+    assert "demo-key" not in (state / "anthrofs.log").read_text()
+
+
+def test_the_log_and_the_process_list_hold_no_key_and_no_content(mount: Mount) -> None:
+    files = mount.mount()
+    mount.emulator.fault("upload", {"kind": "status", "status": 500}, times=2)
+    (files / "a.txt").write_text("very private content")
+    arguments = Path(f"/proc/{mount.pid()}/cmdline").read_text()
+    assert mount.emulator.key not in arguments + mount.log()
+    assert "very private content" not in arguments + mount.log()
+    assert (mount.state_dir.stat().st_mode & 0o777) == 0o700

@@ -1,0 +1,54 @@
+"""README: a mount as a systemd user service. Its manager is played by a socket: the protocol is one datagram a message."""
+
+import os
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from anthrofs import mountpoint
+from anthrofs.notify import Notify
+from tests.mounting import COMMAND, Mount, wait_until
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+def test_ready_is_told_when_the_mount_serves_and_stopping_when_it_drains(mount: Mount, tmp_path: Path, abstract: bool) -> None:
+    mount.emulator.generate("a.txt", b"a")
+    address = f"\0anthrofs-test-{os.getpid()}" if abstract else str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.settimeout(20)
+        manager.bind(address)
+        environment = {**mount.environment, "NOTIFY_SOCKET": address.replace("\0", "@")}
+        service = subprocess.Popen([*COMMAND, "mount", "--foreground", "--state-dir", mount.state_dir, mount.path], env=environment,
+                                   stderr=subprocess.PIPE, text=True)
+        try:
+            assert manager.recv(4096).decode() == f"READY=1\nSTATUS=1 files on {mount.path}"
+            assert mountpoint.is_mounted(mount.path)
+            assert os.listdir(mount.path) == ["a.txt"]
+            mount.emulator.fault("upload", {"kind": "delay", "seconds": 2})
+            note = (mount.path / "note.txt").open("w")
+            note.write("sent before the stop")
+            note.flush()
+            service.send_signal(signal.SIGTERM)
+            wait_until(lambda: not mountpoint.is_mounted(mount.path), "it is detached")
+            note.close()            # the mount point is free, but who has a file open is served to the end
+        finally:
+            said = service.communicate(timeout=60)[1]
+        messages = []
+        manager.setblocking(False)
+        while True:
+            try:
+                messages.append(manager.recv(4096).decode())
+            except BlockingIOError:
+                break
+    mount.expects("is in use.*Detaching it")
+    assert mount.emulator.content(mount.emulator.files()[0]["id"]) == b"sent before the stop"
+    assert any(message.startswith("STOPPING=1\nSTATUS=draining\nEXTEND_TIMEOUT_USEC=") for message in messages)
+    assert "Traceback" not in said
+
+
+def test_without_a_manager_nothing_is_sent() -> None:
+    Notify(None).ready("nobody listens")
+    Notify("/nowhere/at/all").ready("nobody listens")
