@@ -18,7 +18,7 @@ from anthrofs.db import Database
 from anthrofs.errors import BadName, NameTooLong, NotFound, NotReadable, NotSupported, TooLarge
 from anthrofs.handles import Content, Handle, Handles, OpenStage
 from anthrofs.index import Index
-from anthrofs.model import HIDDEN, Node, StageId
+from anthrofs.model import HIDDEN, FileId, Node, StageId
 from anthrofs.outbox import Outbox
 from anthrofs.reader import Reader
 from anthrofs.staging import Staging
@@ -144,10 +144,22 @@ class Contents:
             return promised                 # opened again meanwhile
         with content.lock:
             stage, content.stage = content.stage, None
+            remote = content.remote
+        if remote is not None:
+            self._forget_deleted(remote.file_id)
         self._end(content, None if stage is None else stage.number)
         if stage is not None:
             stage.close()
         return promised
+
+    def _forget_deleted(self, file_id: FileId) -> None:
+        """Its bytes were kept for those who had it open. The uploader looks at the handles after its commit, we at the row
+        after ours are gone: one of the two sees that nobody needs them.
+        """
+        with self._db.reading() as tx:
+            deleted = self._outbox.is_deleted(tx, file_id)
+        if deleted:
+            self._cache.drop(file_id)
 
     def _end(self, content: Content, stage: StageId | None) -> None:
         """Whoever unlinks from now on finds the node closed and removes it; what was unlinked before ends here."""

@@ -83,7 +83,7 @@ class Mount:
 
         self._reader = Reader(self._cache, remote(Priority.READ), clock, self._delivered, self._gone)
         self._uploader = Uploader(
-            self._db, self._index, self._outbox, self._staging, self._cache,
+            self._db, self._index, self._outbox, self._staging, self._cache, self._handles,
             remote(Priority.CLOSE if config.upload == "wait" else Priority.QUEUED), remote(Priority.DELETE),
             clock, chance, config.close_timeout_s)
         self._refresher = Refresher(self._db, self._index, self._outbox, self._handles, remote(Priority.REFRESH), clock, config,

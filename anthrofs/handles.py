@@ -10,7 +10,7 @@ import threading
 from typing import Protocol
 
 from anthrofs.errors import BadHandle
-from anthrofs.model import NodeId, RemoteFile, StageId
+from anthrofs.model import FileId, NodeId, RemoteFile, StageId
 
 
 class OpenStage(Protocol):
@@ -115,6 +115,11 @@ class Handles:
         """Nodes whose content must not change under somebody."""
         with self._lock:
             return set(self._contents)
+
+    def reads_from(self, file_id: FileId) -> bool:
+        """Somebody has the server's content of that id open."""
+        with self._lock:
+            return any(content.remote is not None and content.remote.file_id == file_id for content in self._contents.values())
 
     def __len__(self) -> int:
         with self._lock:

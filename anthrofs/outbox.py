@@ -157,6 +157,10 @@ class Outbox:
         """It is still to be deleted."""
         return tx.one("SELECT 1 FROM doomed WHERE file_id = ? AND deleted_ns IS NULL", file_id) is not None
 
+    def is_deleted(self, tx: Tx, file_id: FileId) -> bool:
+        """We had it deleted, not long ago."""
+        return tx.one("SELECT 1 FROM doomed WHERE file_id = ? AND deleted_ns IS NOT NULL", file_id) is not None
+
     def is_doomed(self, tx: Tx, file_id: FileId) -> bool:
         """To be deleted, or deleted not long ago."""
         return tx.one("SELECT 1 FROM doomed WHERE file_id = ?", file_id) is not None

@@ -19,6 +19,7 @@ from anthrofs.clock import Clock
 from anthrofs.db import Database
 from anthrofs.delivery import Delivery, Plan
 from anthrofs.errors import FsError, Gone, Interrupted, NotFound, Offline, RemoteError, Stopping, TimedOut
+from anthrofs.handles import Handles
 from anthrofs.index import Index
 from anthrofs.model import HIDDEN, Attempt, FileId, NodeId
 from anthrofs.outbox import FAILED, Outbox, Step
@@ -38,12 +39,13 @@ Work = Callable[[], None]
 class Uploader:
     """daemon.py starts and stops it."""
 
-    def __init__(self, db: Database, index: Index, outbox: Outbox, staging: Staging, cache: BlockCache, uploads: RemoteFiles,
-                 deletions: RemoteFiles, clock: Clock, chance: random.Random, close_timeout_s: float) -> None:
+    def __init__(self, db: Database, index: Index, outbox: Outbox, staging: Staging, cache: BlockCache, handles: Handles,
+                 uploads: RemoteFiles, deletions: RemoteFiles, clock: Clock, chance: random.Random, close_timeout_s: float) -> None:
         self._db = db                               # given
         self._index = index                         # given
         self._outbox = outbox                       # given
         self._cache = cache                         # given
+        self._handles = handles                     # given
         self._deletions = deletions                 # given
         self._clock = clock                         # given
         self._chance = chance                       # given
@@ -250,7 +252,8 @@ class Uploader:
         with self._db.transaction() as tx:
             self._outbox.deleted(tx, file_id, self._clock.time_ns())
             self._index.forget_kept(tx, file_id)
-        self._cache.drop(file_id)
+        if not self._handles.reads_from(file_id):       # else the last release drops it
+            self._cache.drop(file_id)
         with self._changed:
             self._later_ids.pop(file_id, None)
         self.wake()

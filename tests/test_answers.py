@@ -229,6 +229,13 @@ def test_control_characters_never_survive_in_an_errors_words(evil: str) -> None:
         str(exc).encode()
 
 
+def test_a_servers_page_of_words_is_cut() -> None:
+    exc = error_of(500, {"request-id": "r" * 10_000}, envelope("word " * 10_000), NOW_S)
+
+    assert len(str(exc)) < 2 * WORDS_LIMIT + 100
+    assert str(exc).startswith("word word ")
+
+
 # ---- how long to wait
 
 @pytest.mark.parametrize(("given_headers", "expected"), [

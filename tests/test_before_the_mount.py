@@ -179,6 +179,14 @@ def test_without_libfuse_the_sentence_names_the_package(mount: Mount) -> None:
     assert (done.returncode, "apt-get install fuse3 libfuse2" in done.stderr) == (4, True), done.stderr
 
 
+def test_without_the_fuse_device_the_sentence_says_what_a_container_needs(mount: Mount) -> None:
+    # In a mount namespace of its own, /dev is empty.
+    script = 'mount -t tmpfs none /dev && : > /dev/null && exec "$@"'
+    done = subprocess.run(["unshare", "--mount", "sh", "-c", script, "sh", *COMMAND, "mount", "--state-dir", mount.state_dir, mount.path],
+                          env=mount.environment, text=True, capture_output=True, timeout=30, check=False)
+    assert (done.returncode, "--device /dev/fuse" in done.stderr, "package is fuse3" in done.stderr) == (4, True, True), done.stderr
+
+
 def test_without_fusermount_the_sentence_names_the_package(mount: Mount, tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     words = refused(mount, mount.path, code=4, says="fusermount is missing", PATH=str(tmp_path / "bin"))

@@ -204,11 +204,16 @@ def test_a_file_stays_readable_while_it_is_open_though_it_was_removed(mount: Mou
     with (files / "note.txt").open() as note:
         (files / "note.txt").unlink()
         assert os.listdir(files) == []
+        mount.sync()
+        assert mount.emulator.files() == []
+        mount.emulator.generate("other.bin", bytes(70 * 2**20))     # more than the cache's memory
+        mount.ok("refresh", files)
+        assert len((files / "other.bin").read_bytes()) == 70 * 2**20
+        (files / "other.bin").unlink()
         assert note.read() == "still here"
         assert os.fstat(note.fileno()).st_size == 10
 
-    mount.sync()
-    assert mount.emulator.files() == []
+    wait_until(lambda: mount.status()["kept_copies"] == 0, "the copy goes with the last handle")
     wait_until(lambda: mount.status()["files"] == 0, "the removed file is forgotten")
 
 

@@ -266,7 +266,10 @@ def test_each_429_halves_the_pace_down_to_a_floor_and_answers_bring_it_back(pace
 def test_a_slowed_budget_still_serves_what_is_queued(pacer: Pacer, clock: FakeClock) -> None:
     pacer.answered(RateLimited("slow down"))
 
-    assert len(moments_s(pacer, clock, 5, Priority.PREFETCH)) == 5
+    moments = moments_s(pacer, clock, 5, Priority.PREFETCH)
+
+    # As fast as the halved pace allows: no reserve for readers has to be saved up first.
+    assert moments == pytest.approx([120 / PER_MINUTE * number for number in range(1, 6)], abs=1)
 
 
 # ---- asking again

@@ -2,6 +2,7 @@
 
 import dataclasses
 import gzip
+import zlib
 from pathlib import Path
 from typing import Final
 
@@ -60,6 +61,15 @@ def test_so_many_blocks_hold_a_file_as_its_spans_need(size: int, block_bytes: in
 @given(seed=st.integers(0, 2**32 - 1), number=st.integers(0, 2**40), data=st.binary(max_size=200))
 def test_a_checksum_is_never_0_and_fits_the_map(seed: int, number: int, data: bytes) -> None:
     assert 0 < checksum(seed, number, data) < 2**32
+
+
+def test_a_block_whose_crc_is_0_does_not_look_absent() -> None:
+    seed, number = 77, 5
+    so_far = zlib.crc32(number.to_bytes(8, "little"), seed)
+    data = (0x6DD90A9D ^ so_far).to_bytes(4, "little")
+    assert zlib.crc32(data, so_far) == 0
+
+    assert checksum(seed, number, data) == 1
 
 
 @law
