@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 MEMORY_BYTES: Final = 64 * 2**20
 LIMIT_BYTES: Final = 10 * 10**9
+ROOM_CHECK_BYTES: Final = 16 * 2**20    # written between two looks at the disk's free space
 _ENTRY: Final = struct.Struct("<II")        # of a map: checksum (0: absent) and length in bytes of one block
 _TAG: Final = ("Signature: 8a477f597d28d172789f06886806bc55\n"      # https://bford.info/cachedir/
                "# Blocks of remote files, kept by anthrofs. They can be fetched again: backups may leave them out.\n")
@@ -37,22 +38,25 @@ _TAG: Final = ("Signature: 8a477f597d28d172789f06886806bc55\n"      # https://bf
 class BlockCache:
     """Blocks by (file, number): memory in front, disk behind."""
 
-    def __init__(self, state_dir: Path, disk: Disk, limit_bytes: int = LIMIT_BYTES) -> None:
+    def __init__(self, state_dir: Path, disk: Disk, limit_bytes: int = LIMIT_BYTES, spare_bytes: int = 0) -> None:
         self._disk = disk                               # given
         self._root = state_dir / "cache"                # constant
         self._kept_root = state_dir / "kept"            # constant
         self._limit_bytes = limit_bytes                 # constant
+        self._spare_bytes = spare_bytes                 # constant
 
         self._lock = threading.Lock()                   # guards everything below
         self._memory: cachetools.LRUCache[tuple[FileId, int], bytes] = cachetools.LRUCache(MEMORY_BYTES, getsizeof=len)
         self._files: OrderedDict[str, int] = OrderedDict()      # disk bytes by name, least recently used first
         self._used_bytes = 0                            # == sum of _files
+        self._unchecked_bytes = 0                       # written since the last look at the free space
         self._writable = True                           # False after the disk was full
 
     def start(self) -> None:
         """Make the directories; take stock of what an earlier mount left."""
         for root in (self._root, self._kept_root):
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._disk.sync_dir("state:dir", self._root.parent)
         (self._root / "CACHEDIR.TAG").write_text(_TAG)
         with os.scandir(self._root) as entries:
             found = [(entry.stat(), entry.name) for entry in entries if len(entry.name) == 32]
@@ -92,13 +96,22 @@ class BlockCache:
         except OSError as exc:
             with self._lock:
                 self._writable = False
+                victims = self._choose_victims_locked(self._limit_bytes // 2, name)      # others need the room, too
+            for victim in victims:
+                self._remove(self._root / victim)
             log.warning("the cache in %s can't be written (%s): reads go on without it", self._root, exc.strerror)
             return
         with self._lock:
             self._files[name] = self._files.get(name, 0) + len(data)
             self._files.move_to_end(name)
             self._used_bytes += len(data)
-            victims = self._choose_victims_locked(name)
+            self._unchecked_bytes += len(data)
+            look = self._unchecked_bytes >= ROOM_CHECK_BYTES
+            self._unchecked_bytes = 0 if look else self._unchecked_bytes
+        # Twice the spare bytes: the cache gives way long before a write is refused.
+        lacking = 2 * self._spare_bytes - self._disk.free_bytes(self._root) if look else 0
+        with self._lock:
+            victims = self._choose_victims_locked(min(self._limit_bytes, self._used_bytes - lacking), name)
         for victim in victims:
             self._remove(self._root / victim)
 
@@ -120,7 +133,10 @@ class BlockCache:
                 while data := content.read(BLOCK_BYTES):
                     sums += _ENTRY.pack(checksum(0, len(sums) // _ENTRY.size, data), len(data))
             made = path.with_suffix(".new")
-            made.write_bytes(sums)
+            with made.open("wb", buffering=0) as new:
+                new.write(sums)
+                # Else it could be empty after power loss, and an empty map says that nothing is there.
+                self._disk.sync("kept:sums", new.fileno())
             self._disk.rename("kept:map", made, path.with_suffix(".map"))
         except OSError as exc:
             log.warning("no checksums could be written for a kept copy (%s): it is read unchecked", exc.strerror)
@@ -149,9 +165,9 @@ class BlockCache:
         if len(data) <= MEMORY_BYTES:           # LRUCache raises ValueError for more
             self._memory[(file_id, number)] = data
 
-    def _choose_victims_locked(self, but: str) -> list[str]:
+    def _choose_victims_locked(self, limit_bytes: int, but: str) -> list[str]:
         victims = []
-        while self._used_bytes > self._limit_bytes and (name := next((n for n in self._files if n != but), None)):
+        while self._used_bytes > limit_bytes and (name := next((n for n in self._files if n != but), None)):
             self._used_bytes -= self._files.pop(name)
             victims.append(name)
         return victims
@@ -182,6 +198,8 @@ def _read(path: Path, number: int, seed: int, *, checked: bool) -> bytes | None:
         if entry is None:
             return None if checked else os.pread(descriptor, BLOCK_BYTES, number * BLOCK_BYTES)
         expected, length = entry
+        if not expected and not checked:
+            return os.pread(descriptor, BLOCK_BYTES, number * BLOCK_BYTES)      # a map of nothing: as if there were none
         if not expected or length > BLOCK_BYTES:
             return None
         data = os.pread(descriptor, length, number * BLOCK_BYTES)

@@ -7,19 +7,21 @@ Never   mends anything.
 from pathlib import Path
 
 from anthrofs.cache import BlockCache
+from anthrofs.clock import Clock
 from anthrofs.db import Database
 from anthrofs.disk import Disk
 from anthrofs.index import Index
 from anthrofs.model import FileId
 from anthrofs.outbox import DONE, NEXT, Outbox
 from anthrofs.staging import Staging
+from anthrofs.surprises import Surprises
 
 
 def problems(state_dir: Path) -> list[str]:
     """What is wrong; empty when all is well. Raises SetupError when the database can't be read."""
     db = Database(state_dir / "state.db")
     try:
-        index, outbox = Index(db), Outbox(db)
+        index, outbox = Index(db, Surprises(Clock(), 0)), Outbox(db)
         staging = Staging(state_dir / "staging", Disk(), 0)
         cache = BlockCache(state_dir, Disk())
         return [*_rows(db, outbox), *_stages(db, index, outbox, staging), *_copies(db, cache)]
@@ -56,7 +58,7 @@ def _stages(db: Database, index: Index, outbox: Outbox, staging: Staging) -> lis
               for node in nodes if node.stage in on_disk and node.stage is not None
               and staging.path(node.stage).stat().st_size < node.size_bytes]
     found += [f"{node.name!r} is promised to the server, but nothing brings it there" for node in nodes
-              if node.wanted is not None and node.node_id not in {attempt.node_id for attempt in attempts}]
+              if node.wanted is not None and node.sealed and node.node_id not in {attempt.node_id for attempt in attempts}]
     owned = {node.stage for node in nodes} | {attempt.stage for attempt in attempts}
     found += [f"{staging.path(number)} belongs to nothing: it was being written when anthrofs was ended. Look at it, then remove it"
               for number in sorted(on_disk - owned)]

@@ -7,19 +7,20 @@ Never   writes to a sealed stage: the next write makes a new one first. Never wa
 """
 
 import contextlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
-from anthrofs import mime, names
+from anthrofs import mime, names, unlinking
 from anthrofs.cache import BlockCache
 from anthrofs.clock import Clock
 from anthrofs.config import Config
 from anthrofs.db import Database
-from anthrofs.errors import BadName, NameTooLong, NotFound, NotReadable, NotSupported, TooLarge
+from anthrofs.errors import BadName, FsError, NameTooLong, NotFound, NotReadable, NotSupported, TooLarge
 from anthrofs.handles import Content, Handle, Handles, OpenStage
 from anthrofs.index import Index
-from anthrofs.model import HIDDEN, FileId, Node, StageId
-from anthrofs.outbox import Outbox
+from anthrofs.model import HIDDEN, FileId, Node, NodeId, StageId
+from anthrofs.outbox import IN_FLIGHT, Outbox
 from anthrofs.reader import Reader
 from anthrofs.staging import Staging
 
@@ -51,16 +52,16 @@ class Contents:
             stage = self._current_locked(content)
             if stage is not None:
                 return stage.read(size, offset)
-            file, length = content.remote, content.length
-        return b"" if file is None else self._reader.read(file.file_id, length, offset, size, interrupted)
+            file, length, exact = content.remote, content.length, content.exact
+        return b"" if file is None else self._reader.read(file.file_id, length, offset, size, interrupted, exact=exact)
 
     def write(self, handle: Handle, data: bytes, offset: int) -> None:
         """Raises TooLarge, DiskFull, NotReadable, NotSupported."""
         self._check_size(offset + len(data))
+        self._staging.reserve(len(data))
         content = handle.content
         with content.lock:
             stage = self._writable_locked(content)
-            self._staging.reserve(len(data))
             stage.write(data, offset)
             handle.wrote = True
             self._changed_locked(content)
@@ -95,32 +96,48 @@ class Contents:
                     return False
                 content.dirty = not seal
                 content.sealed = content.sealed or seal
+                # Our own: a write that comes after this makes a new stage and closes the sealed one's.
+                descriptor = os.dup(stage.descriptor)
             try:
-                self._write_down(content, stage, shown, seal=seal)
+                unneeded = self._write_down(content.node_id, stage.number, descriptor, shown, seal=seal)
             except BaseException:
                 with content.lock:
                     content.dirty = True
+                    replaced = content.stage is not stage
+                if replaced:
+                    self._staging.remove(stage.number)      # what is newer than it stays, unpromised
                 raise
+            finally:
+                os.close(descriptor)
+            if stage.number in unneeded:                    # unlinked meanwhile
+                with content.lock:
+                    if content.stage is stage:
+                        content.sealed = False              # its handles may go on writing to it
+                        unneeded.discard(stage.number)
+        for number in unneeded:
+            self._staging.remove(number)
         return True
 
-    def _write_down(self, content: Content, stage: OpenStage, shown: tuple[int, int], *, seal: bool) -> None:
+    def _write_down(self, node_id: NodeId, number: StageId, descriptor: int, shown: tuple[int, int], *, seal: bool) -> set[StageId]:
+        """Returns the stages that nobody needs any more; with this one in it, if the node is unlinked: promised to nobody."""
         size_bytes, mtime_ns = shown
-        self._staging.publish("stage", stage.descriptor)
-        head = stage.read(mime.HEAD_BYTES, 0)
-        unneeded: StageId | None = None
+        self._staging.publish("stage", descriptor)
+        head = os.pread(descriptor, mime.HEAD_BYTES, 0)
         with self._db.transaction(durable=True) as tx:
-            node = self._index.node(content.node_id)
+            node = self._index.node(node_id)
             if node.parent == HIDDEN:
-                return                      # unlinked: it lives as long as it is open, and is promised to nobody
+                return {number}
             wanted = self._wanted(node)
-            self._index.promise(tx, node.node_id, stage.number, size_bytes, mtime_ns, wanted)
+            self._index.promise(tx, node_id, number, size_bytes, mtime_ns, wanted, sealed=seal)
+            older = {node.stage}
+            attempt = self._outbox.of(tx, node_id)
+            if attempt is not None and attempt.state not in IN_FLIGHT and attempt.stage != number:
+                older.add(attempt.stage)
+                self._outbox.drop(tx, node_id)
             if seal and wanted is not None:
-                self._outbox.attempt(tx, node.node_id, stage.number, wanted, mime.mime_type_of(node.name, head), size_bytes)
-            attempt = self._outbox.of(tx, node.node_id)
-            if node.stage not in (None, stage.number) and (attempt is None or attempt.stage != node.stage):
-                unneeded = node.stage       # else the uploader is at it and removes it
-        if unneeded is not None:
-            self._staging.remove(unneeded)
+                self._outbox.attempt(tx, node_id, number, wanted, mime.mime_type_of(node.name, head), size_bytes)
+            kept = self._outbox.of(tx, node_id)             # the uploader removes what it is at
+            return {stage for stage in older if stage not in (None, number) and (kept is None or kept.stage != stage)}
 
     def _wanted(self, node: Node) -> str | None:
         """The server name that a save under this name asks for. A duplicate that is shown by its id keeps its own name."""
@@ -162,17 +179,20 @@ class Contents:
             self._cache.drop(file_id)
 
     def _end(self, content: Content, stage: StageId | None) -> None:
-        """Whoever unlinks from now on finds the node closed and removes it; what was unlinked before ends here."""
-        with self._db.transaction() as tx:
-            try:
-                if self._index.node(content.node_id).parent != HIDDEN:
-                    return
-            except NotFound:
-                pass
-            self._index.remove(tx, content.node_id)
-            attempt = self._outbox.of(tx, content.node_id)
-        if stage is not None and (attempt is None or attempt.stage != stage):
-            self._staging.remove(stage)
+        """Whoever unlinks from now on finds the node closed and ends it; what was unlinked before ends here."""
+        stages = set() if stage is None else {stage}
+        try:
+            if self._index.node(content.node_id).parent != HIDDEN:
+                return
+            with self._db.transaction(durable=True) as tx:
+                stages |= unlinking.end(tx, self._index, self._outbox, self._index.node(content.node_id))
+                attempt = self._outbox.of(tx, content.node_id)
+            if attempt is not None:
+                stages.discard(attempt.stage)
+        except NotFound:
+            pass
+        for number in stages:
+            self._staging.remove(number)
 
     # ---- under the content's lock
 
@@ -191,8 +211,16 @@ class Contents:
                 content.sealed = True
                 return content.stage
             node = self._index.node(content.node_id)        # sent meanwhile: the kept copy has it
-        content.remote, content.length = node.remote, node.size_bytes
+            if node.stage is not None:
+                raise FsError(f"the content of {node.name} is missing in this machine's staging")
+        content.remote, content.length, content.exact = node.remote, node.size_bytes, not self.may_differ(node)
         return None
+
+    @staticmethod
+    def may_differ(node: Node) -> bool:
+        """What is delivered may have another length than the listing says: provenance data is added to these at download."""
+        return (node.stage is None and node.remote is not None and node.remote.downloadable and not node.confirmed
+                and node.remote.mime_type.startswith(("image/", "audio/", "video/")))
 
     def attach(self, content: Content) -> bool:
         """Before a handle is given out: hold on to the content as it is now. True: it is local."""

@@ -41,6 +41,7 @@ from anthrofs.remote import HttpFiles, Paced, Pacer, Priority, RemoteFiles, Retr
 from anthrofs.report import Report
 from anthrofs.staging import Staging
 from anthrofs.statedir import StateDir
+from anthrofs.surprises import Surprises
 from anthrofs.uploader import Uploader
 
 log = logging.getLogger(__name__)
@@ -68,9 +69,10 @@ class Mount:
         self._state = StateDir(config.state_dir, str(config.mountpoint))
         self._db = Database(config.state_dir / "state.db")
         disk, self._handles = Disk(), Handles()
-        self._index, self._outbox = Index(self._db), Outbox(self._db)
+        self._surprises = surprises = Surprises(clock, config.refresh_s)
+        self._index, self._outbox = Index(self._db, surprises), Outbox(self._db)
         self._staging = Staging(config.state_dir / "staging", disk, config.spare_bytes)
-        self._cache = BlockCache(config.state_dir, disk)
+        self._cache = BlockCache(config.state_dir, disk, spare_bytes=config.spare_bytes)
 
         self._client = connect(config.service, config.timeouts)
         self._http = HttpFiles(self._client, clock)
@@ -85,14 +87,14 @@ class Mount:
         self._uploader = Uploader(
             self._db, self._index, self._outbox, self._staging, self._cache, self._handles,
             remote(Priority.CLOSE if config.upload == "wait" else Priority.QUEUED), remote(Priority.DELETE),
-            clock, chance, config.close_timeout_s)
+            clock, chance, self._ask_whose, config.close_timeout_s)
         self._refresher = Refresher(self._db, self._index, self._outbox, self._handles, remote(Priority.REFRESH), clock, config,
-                                    self._uploader.network_is_back)
+                                    self._uploader.allow, self._silent)
         contents = Contents(self._db, self._index, self._outbox, self._staging, self._cache, self._handles, self._reader,
                             clock, config)
         attributes = Attributes(self._outbox, self._uploader, self._handles, str(config.state_dir.absolute()))
         self._filesystem = FileSystem(config, clock, self._db, self._index, self._outbox, self._staging, self._handles, contents,
-                                self._reader, self._uploader, self._refresher)
+                                self._reader, self._uploader, self._refresher, surprises)
         self._report = Report(self._db, self._index, self._outbox, self._cache, attributes, self._reader, self._uploader,
                               self._refresher)
         self._operations = Operations(self._filesystem, attributes, config, self._started)
@@ -101,6 +103,7 @@ class Mount:
             "wait": self._on_wait})
 
         self._drain_s = config.drain_s      # the signal's thread shortens it; read when the end begins
+        self._serving = threading.Event()   # the first look at the service is over
         self._ended = threading.Event()     # FUSE() has returned
         self._ending = threading.Lock()     # taken once, and never given back, by whoever ends the mount
 
@@ -109,10 +112,13 @@ class Mount:
         signals = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
         # Blocked before any thread exists, so in all of them: libfuse's own handlers never run, and sigwait gets them.
         signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+        threading.Thread(target=self._await_signal, args=(signals,), name="signals", daemon=True).start()
         self._cache.start()
         recover(self._db, self._index, self._outbox, self._staging)
         self._greet()
-        threading.Thread(target=self._await_signal, args=(signals,), name="signals", daemon=True).start()
+        self._serving.set()
+        if self._stopping.is_set():
+            raise SetupError("Ended by a signal before the mount was ready.", EXIT_FAILED)
         try:
             serve(self._operations, self._config)
         finally:
@@ -131,6 +137,8 @@ class Mount:
             error = self._refresher.refresh(GREET_S)
             if isinstance(error, AuthFailed):
                 raise _refused_key(error)
+            if isinstance(error, SetupError):
+                raise error         # another workspace's files
             if error is not None:
                 log.warning("mounted from the saved index: %s", error)
             return
@@ -157,10 +165,19 @@ class Mount:
         self._notify.ready(f"{files} files on {self._config.mountpoint}")
         self._tell({"ready": True})
 
+    def _ask_whose(self) -> None:
+        self._refresher.ask()       # which is built after the uploader
+
+    def _silent(self, exc: FsError | SetupError) -> None:
+        if isinstance(exc, (Offline, SetupError)):
+            self._uploader.forbid(str(exc), offline=isinstance(exc, Offline))
+
     def _delivered(self, file_id: FileId, length: int) -> None:
-        log.info("%s has %d bytes, not what the listing says", file_id, length)
+        """A download came to its clean end: what it delivered is the truth, whatever the listing says."""
         with self._db.transaction() as tx:
-            self._index.set_length(tx, file_id, length)
+            name = self._index.set_length(tx, file_id, length)
+            if name is not None:
+                self._surprises.note(name)
 
     def _gone(self, file_id: FileId) -> None:
         with self._db.transaction() as tx:
@@ -174,7 +191,10 @@ class Mount:
             number = signal.sigwait(signals)
             log.info("got %s", signal.Signals(number).name)
             self._drain_s = min(self._drain_s, bound_s)
-            if not self._ended.is_set():
+            if not self._serving.is_set():          # still listing: nothing is mounted
+                self._stopping.set()
+                self._pacer.stop()
+            elif not self._ended.is_set():
                 threading.Thread(target=self._unmount, name="unmount", daemon=True).start()
 
     def _unmount(self) -> None:
@@ -218,11 +238,13 @@ class Mount:
             yield left
             waited_s = self._clock.now_s() - began_s
             bound_s = min(bound(), OFFLINE_DRAIN_S) if self._uploader.offline() else bound()
-            if self._config.read_only or waited_s >= bound_s or not (left["waiting"] or left["deletions"]):
+            # A deletion that was refused is tried again and again, but not waited for.
+            hoped = left["waiting"] or any(entry["reason"] is None for entry in left["deletions"])
+            if self._config.read_only or waited_s >= bound_s or not hoped:
                 return
             if waited_s > 1:
                 self._notify.status(f"draining: {len(left['waiting'])} files and {len(left['deletions'])} deletions left")
-            self._clock.sleep(self._stopping, 0.1)
+            self._clock.sleep(self._stopping, 0.1 if waited_s < 2 else 0.5)     # a long queue costs a look, too
 
     # ---- what the command line asks
 

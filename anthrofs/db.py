@@ -20,6 +20,9 @@ from anthrofs.errors import EXIT_FAILED, DiskFull, FsError, SetupError
 log = logging.getLogger(__name__)
 
 VERSION: Final = 1
+# A fact that lasts until the next transaction: the node that the last one hid. libfuse replaces an open file in two steps,
+# hide and rename; a crash between them is known by this.
+LAST_HIDE: Final = "last_hide"
 # "Full" is no failure of ours: the caller is told ENOSPC.
 _FULL: Final = sqlite3.SQLITE_FULL
 
@@ -38,6 +41,10 @@ CREATE TABLE node (                      -- the tree: what the user wants of a n
     size_bytes  INTEGER NOT NULL,        -- of stage if there is one, else of the server's content as delivered
     wanted      TEXT,                    -- server name that a user's create asked for; NULL: never sends anything
     stage       INTEGER,                 -- staging/<number>: promised content that the server hasn't; NULL: none
+    sealed      INTEGER NOT NULL DEFAULT 0,         -- 1: a close handed the stage over. 0: only fsync promised it, its
+                                         -- handles still write to it, so it must not be sent yet
+    hidden_from TEXT,                    -- of an unlinked node that is open: the name it had
+    confirmed   INTEGER NOT NULL DEFAULT 0,         -- 1: a download has shown size_bytes to be what is delivered
     file_id     TEXT UNIQUE,             -- what the server has; NULL: nothing yet. The rest is as it described it:
     server_name TEXT,
     server_mime TEXT,
@@ -70,6 +77,8 @@ CREATE TABLE kept (                      -- ids of which the cache has a full co
     file_id     TEXT PRIMARY KEY
 );
 CREATE INDEX node_by_stage ON node (stage) WHERE stage IS NOT NULL;
+CREATE INDEX node_unsent ON node (wanted) WHERE stage IS NOT NULL;
+CREATE INDEX attempt_name ON attempt (name);
 CREATE INDEX doomed_waiting ON doomed (server_name) WHERE deleted_ns IS NULL;
 INSERT INTO node (node_id, parent, name, directory, mode, mtime_ns, size_bytes) VALUES (1, 0, '/', 1, 493, 0, 0);
 INSERT INTO node (node_id, parent, name, directory, mode, mtime_ns, size_bytes) VALUES (2, 0, 'hidden', 1, 0, 0, 0);
@@ -122,6 +131,7 @@ class Database:
         """Raises SetupError when the file is of another version or damaged."""
         self._lock = threading.RLock()          # guards everything below; reentrant: a read inside a transaction
         self._writing = False
+        self._noted = True                      # the fact below may be set: an earlier run may have left it
         self._connection = _open(path)
         self._tx = Tx(self._connection)
 
@@ -141,7 +151,10 @@ class Database:
             self._connection.execute("BEGIN IMMEDIATE")
             self._writing = True
             try:
+                if self._noted:
+                    self._tx.set_meta(LAST_HIDE, None)
                 yield self._tx
+                self._noted = self._tx.get_meta(LAST_HIDE) is not None
                 self._connection.execute("COMMIT")
             except BaseException:
                 if self._connection.in_transaction:
@@ -149,6 +162,11 @@ class Database:
                 raise
             finally:
                 self._writing = False
+
+    def last_hide(self) -> str | None:
+        """What the last transaction hid, if that is what it did: read it before the first transaction."""
+        with self.reading() as tx:
+            return tx.get_meta(LAST_HIDE)
 
     def close(self) -> None:
         """No more calls after this."""

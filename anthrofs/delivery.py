@@ -19,7 +19,7 @@ from anthrofs.db import Database, Tx
 from anthrofs.errors import NotFound, Offline, Refused, RemoteError, Stopping, UploadCut
 from anthrofs.index import Index
 from anthrofs.model import HIDDEN, Attempt, Node, NodeId, RemoteFile, StageId
-from anthrofs.outbox import FAILED, QUEUED, UNKNOWN, Outbox, Step, fits
+from anthrofs.outbox import FAILED, QUEUED, SENDING, UNKNOWN, Outbox, Step, fits
 from anthrofs.remote import Body, RemoteFiles, backoff_s
 from anthrofs.staging import Staging
 
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 LOOKS_S: Final = (1.0, 5.0, 20.0)       # after a lost answer: when the newest listing is asked
 LOOKS_500_S: Final = (1.0,)             # after the service's own 500: it rarely stores, and shows it at once
+CUTS: Final = 3                         # a file that is saved faster than it is sent must arrive now and then
 FIRST_LOOK: Final = 100                 # of the newest files; then whole pages, back to when it was sent
 NEXT_LOOKS: Final = 1000
 
@@ -39,6 +40,7 @@ class Plan:
     looks: tuple[float, ...] = LOOKS_S      # still to be made while UNKNOWN, seconds after the answer was lost
     lost_s: float | None = None             # when it was lost; None: before this start
     refusal: Refused | None = None          # what to fail with if it turns out not to be stored
+    cuts: int = 0                           # in a row, because newer content had come
 
 
 class Delivery:
@@ -58,49 +60,70 @@ class Delivery:
         self._moved = moved         # given: told the bytes handed to the connection so far
 
     def run(self, attempt: Attempt, plan: Plan) -> RemoteError | None:
-        """One step further: send, or look for what was sent. Returns what the network said, if it was no success."""
-        return self._look_for(attempt, plan) if attempt.state == UNKNOWN else self._send(attempt, plan)
+        """One step further. Returns what the network said, if it was no success. `attempt` was reserved for this thread."""
+        now = self._outbox.look(attempt.node_id)
+        if now is None:
+            return None                     # done or unlinked since it was read
+        if now.state == SENDING:            # a thread failed at it, for instance because the disk was full
+            self._lose(now, plan, LOOKS_S)
+            return None
+        if now.state == UNKNOWN:
+            return self._look_for(now, plan)
+        return self._send(now, plan) if now.state == QUEUED else None
 
     def _send(self, attempt: Attempt, plan: Plan) -> RemoteError | None:
-        earliest_ns = self._server_now_ns()
-        with self._db.transaction(durable=True) as tx:
-            now = self._outbox.of(tx, attempt.node_id)
-            if now is None or now.state != QUEUED:
-                return None                 # unlinked meanwhile
-            self._outbox.step(tx, now, Step.SEND, sent_ns=earliest_ns)
-            sending = self._outbox.of(tx, attempt.node_id)
-        assert sending is not None
         try:
-            with Body(self._staging.path(sending.stage), lambda sent: self._moved(sending.node_id, sent),
-                      lambda: self._pointless(sending)) as body:
-                file = self._uploads.upload(sending.name, sending.mime_type, body)
-        except RemoteError as exc:
-            self._not_sent(sending, plan, exc)
-            return exc
-        except Stopping:
-            self._step(sending, Step.TRY_LATER)     # no slot was had: nothing went out
+            body = Body(self._staging.path(attempt.stage), lambda sent: self._moved(attempt.node_id, sent),
+                        lambda: plan.cuts < CUTS and self._pointless(attempt))
         except FileNotFoundError:
-            log.exception("the content of %r is missing in staging", sending.name)
-            self._step(sending, Step.REFUSED, code=errno.EIO, reason="its content is missing in this machine's staging")
-        else:
-            self._have(sending, file, Step.STORED)
+            if not self._superseded(attempt):
+                log.exception("the content of %r is missing in staging", attempt.name)
+                self._step(attempt, Step.REFUSED, code=errno.EIO, reason="its content is missing in this machine's staging")
+            return None
+        with body:
+            earliest_ns = self._server_now_ns()
+            with self._db.transaction(durable=True) as tx:
+                now = self._outbox.of(tx, attempt.node_id)
+                if now is None or (now.state, now.stage) != (QUEUED, attempt.stage):
+                    return None             # unlinked or superseded meanwhile
+                self._outbox.step(tx, now, Step.SEND, sent_ns=earliest_ns)
+                sending = self._outbox.of(tx, attempt.node_id)
+            assert sending is not None
+            try:
+                file = self._uploads.upload(sending.name, sending.mime_type, body)
+            except RemoteError as exc:
+                self._not_sent(sending, plan, exc)
+                return exc
+            except Stopping:
+                self._step(sending, Step.TRY_LATER)     # no slot was had: nothing went out
+                return None
+        plan.cuts = 0
+        self._have(sending, file, Step.STORED)
         return None
+
+    def _superseded(self, attempt: Attempt) -> bool:
+        now = self._outbox.look(attempt.node_id)
+        return now is None or now.stage != attempt.stage
 
     def _not_sent(self, attempt: Attempt, plan: Plan, exc: RemoteError) -> None:
         """Three ways on from an error: surely not stored and later, surely refused, or unknown."""
         plan.refusal = exc if isinstance(exc, Refused) else None
         if exc.maybe_stored:
             log.info("the answer to the upload of %r was lost (%s): the listing will tell", attempt.name, exc)
-            plan.lost_s = self._clock.now_s()
-            plan.looks = LOOKS_500_S if exc.from_service and exc.status == 500 else LOOKS_S
-            plan.not_before_s = plan.lost_s + plan.looks[0]
-            self._step(attempt, Step.LOST)
+            self._lose(attempt, plan, LOOKS_500_S if exc.from_service and exc.status == 500 else LOOKS_S)
         elif plan.refusal is not None:
             self._fail(attempt, plan.refusal)
         else:
-            if not isinstance(exc, UploadCut):
+            if isinstance(exc, UploadCut):
+                plan.cuts += 1
+            else:
                 self._postpone(attempt, plan, exc)
             self._step(attempt, Step.TRY_LATER)
+
+    def _lose(self, attempt: Attempt, plan: Plan, looks: tuple[float, ...]) -> None:
+        plan.lost_s, plan.looks = self._clock.now_s(), looks
+        plan.not_before_s = plan.lost_s + looks[0]
+        self._step(attempt, Step.LOST)
 
     def _look_for(self, attempt: Attempt, plan: Plan) -> RemoteError | None:
         """The newest listing tells what became of an upload whose answer was lost."""
@@ -121,7 +144,7 @@ class Delivery:
             plan.lost_s = self._clock.now_s() - LOOKS_S[0] if plan.lost_s is None else plan.lost_s
             plan.not_before_s = plan.lost_s + plan.looks[0]
             return None
-        plan.looks = LOOKS_S
+        plan.looks, plan.lost_s = LOOKS_S, None
         if found:
             log.warning("%r may have been stored by an earlier try, or by somebody else: it is sent again, and the server may "
                         "have it twice", attempt.name)
@@ -154,25 +177,26 @@ class Delivery:
             self._cache.adopt(file.file_id, self._staging.path(attempt.stage))
         except OSError as exc:
             copied = False
-            log.warning("no readable copy of %r could be kept (%s): the service doesn't give uploads back", attempt.name, exc)
+            log.warning("%r is on the server, but no readable copy of it could be kept (%s), and the service doesn't give uploads "
+                        "back: %s has its content", attempt.name, exc, self._staging.path(attempt.stage))
         with self._db.transaction(durable=True) as tx:
             self._outbox.step(tx, attempt, step)
-            self._note_stored(tx, attempt, file)
+            self._note_stored(tx, attempt, file, found=step is Step.FOUND)
             if not copied:
                 self._index.forget_kept(tx, file.file_id)
-        self._staging.remove(attempt.stage)         # who has it open reads on through the descriptor
         if copied:
+            self._staging.remove(attempt.stage)     # who has it open reads on through the descriptor
             self._cache.verify(file.file_id)
 
-    def _note_stored(self, tx: Tx, attempt: Attempt, file: RemoteFile) -> None:
+    def _note_stored(self, tx: Tx, attempt: Attempt, file: RemoteFile, *, found: bool) -> None:
         node = self._node(attempt.node_id)
-        if node is None or node.parent == HIDDEN:       # unlinked while it was sent
+        if node is None:                    # unlinked while it was sent
             self._outbox.doom(tx, file.file_id, file.name)
             return
-        self._index.stored(tx, attempt.node_id, file, attempt.stage)
+        self._index.stored(tx, attempt.node_id, file, attempt.stage, found=found)
         if node.remote is not None:
             self._outbox.doom(tx, node.remote.file_id, node.remote.name)
-        if node.stage is not None and node.stage != attempt.stage:      # newer content was promised meanwhile
+        if node.stage is not None and node.stage != attempt.stage and node.sealed:      # newer content was promised meanwhile
             self._queue(tx, attempt, node)
 
     def _step(self, attempt: Attempt, step: Step, *, code: int | None = None, reason: str | None = None) -> None:
@@ -181,13 +205,11 @@ class Delivery:
         with self._db.transaction(durable=True) as tx:
             state = self._outbox.step(tx, attempt, step, code=code, reason=reason)
             node = self._node(attempt.node_id)
-            if state in (QUEUED, FAILED):
-                if node is None or node.parent == HIDDEN:
-                    self._outbox.drop(tx, attempt.node_id)
-                    stage = attempt.stage
-                elif node.stage is not None and node.stage != attempt.stage:
+            if state in (QUEUED, FAILED) and (node is None or node.stage != attempt.stage):
+                self._outbox.drop(tx, attempt.node_id)
+                stage = attempt.stage
+                if node is not None and node.stage is not None and node.sealed:     # else its close queues it
                     self._queue(tx, attempt, node)
-                    stage = attempt.stage
         if stage is not None:
             self._staging.remove(stage)
 

@@ -9,10 +9,10 @@ Never   waits for the network in a verb without a handle: that would freeze the 
 import logging
 import os
 import stat
-from dataclasses import dataclass
+import threading
 from typing import Final
 
-from anthrofs import names
+from anthrofs import names, unlinking
 from anthrofs.clock import Clock
 from anthrofs.config import Config
 from anthrofs.contents import Contents
@@ -30,11 +30,12 @@ from anthrofs.errors import (
 )
 from anthrofs.handles import Handle, Handles
 from anthrofs.index import Index
-from anthrofs.model import HIDDEN, ROOT, Caller, Node, NodeId
-from anthrofs.outbox import IN_FLIGHT, Outbox
+from anthrofs.model import HIDDEN, ROOT, Attr, Caller, Node, NodeId, Opened, StageId
+from anthrofs.outbox import Outbox
 from anthrofs.reader import Reader
 from anthrofs.refresher import Refresher
 from anthrofs.staging import Staging
+from anthrofs.surprises import Surprises
 from anthrofs.uploader import Uploader
 
 log = logging.getLogger(__name__)
@@ -44,22 +45,12 @@ OPEN_TRIES: Final = 5       # a listing can move a name between finding its node
 NOBODY: Final = Caller(0, interrupted=lambda: False, lives=lambda _: True)
 
 
-@dataclass(frozen=True, slots=True)
-class Attr:
-    """What stat shows."""
-
-    node_id: NodeId
-    mode: int               # type and permission bits
-    size_bytes: int
-    mtime_ns: int
-    links: int
-
-
 class FileSystem:
     """One mount's files."""
 
     def __init__(self, config: Config, clock: Clock, db: Database, index: Index, outbox: Outbox, staging: Staging,
-                 handles: Handles, contents: Contents, reader: Reader, uploader: Uploader, refresher: Refresher) -> None:
+                 handles: Handles, contents: Contents, reader: Reader, uploader: Uploader, refresher: Refresher,
+                 surprises: Surprises) -> None:
         self._config = config           # given
         self._clock = clock             # given
         self._db = db                   # given
@@ -71,11 +62,16 @@ class FileSystem:
         self._reader = reader           # given
         self._uploader = uploader       # given
         self._refresher = refresher     # given
+        self._surprises = surprises     # given
+
+        self._hidden_lock = threading.Lock()        # guards the following; a leaf
+        self._hidden: dict[str, NodeId] = {}        # path → node that libfuse has just hidden there
 
     # ---- looking
 
     def attr(self, path: str) -> Attr:
         """Raises NotFound."""
+        self._forget_replacement(path)
         self._refresher.look()
         return self._attr(self.node(path))
 
@@ -134,7 +130,7 @@ class FileSystem:
         self._contents.begin(handle.content, stage)
         return handle.number
 
-    def open(self, path: str, flags: int, caller: Caller) -> int:
+    def open(self, path: str, flags: int, caller: Caller) -> Opened:
         """A handle. Raises NotFound, IsADirectory, NotReadable, NotSupported."""
         reads, writes = flags & os.O_ACCMODE != os.O_WRONLY, flags & os.O_ACCMODE != os.O_RDONLY
         for _ in range(OPEN_TRIES):
@@ -148,7 +144,9 @@ class FileSystem:
                     local = self._contents.attach(handle.content)
                     if not (local or now.readable) and (reads or flags & os.O_APPEND):
                         raise NotReadable(f"{path} was uploaded elsewhere: the service doesn't give uploads back")
-                    return handle.number
+                    # A writable one keeps the page cache: a shared mmap needs it.
+                    surprising = not writes and (self._surprises.recent(now.name) or self._contents.may_differ(now))
+                    return Opened(handle.number, direct_io=surprising and not local)
             except NotFound:
                 pass
             except BaseException:
@@ -178,7 +176,7 @@ class FileSystem:
             handle = self._handles.get(number)
             self._contents.truncate(handle.content, size_bytes, handle)
             return
-        handle = self._handles.get(self.open(path, os.O_WRONLY, NOBODY))
+        handle = self._handles.get(self.open(path, os.O_WRONLY, NOBODY).number)
         try:
             self._contents.truncate(handle.content, size_bytes, None)
         finally:
@@ -198,12 +196,13 @@ class FileSystem:
         with content.lock:
             size_bytes = content.shown[0] if content.shown else 0
             wrote, handle.wrote = handle.wrote, False
-        if not size_bytes:
+            stage = content.stage.number if content.stage is not None else None
+        if not size_bytes or stage is None:
             return
         if self._contents.promise(content, seal=True):
             self._uploader.wake()
         if wrote and self._config.upload == "wait":
-            self._uploader.wait(content.node_id, caller.interrupted)
+            self._uploader.wait(content.node_id, stage, caller.interrupted)
 
     def fsync(self, number: int) -> None:
         """Bytes and promise survive power loss; the server gets them at close. Raises DiskFull."""
@@ -235,34 +234,54 @@ class FileSystem:
 
     # ---- the tree
 
-    def unlink(self, path: str, hidden_name: str | None = None) -> None:
-        """The name is gone when this returns; the server is told in the background. `hidden_name` is libfuse's, if open."""
-        node = self.node(path)
-        if node.directory:
-            raise IsADirectory(f"{path} is a directory")
-        stage = node.stage
+    def unlink(self, path: str) -> None:
+        """The name is gone when this returns; the server is told in the background, or after the last release."""
+        node = self._file(path)
+        stages: set[StageId] = set()
         with self._db.transaction(durable=True) as tx:
             node = self._index.node(node.node_id)
-            if node.remote is not None and node.parent != HIDDEN:
-                self._outbox.doom(tx, node.remote.file_id, node.remote.name)
-            self._index.hide(tx, node.node_id, hidden_name or f"#{node.node_id}", self._clock.time_ns())
-            attempt = self._outbox.of(tx, node.node_id)
-            if attempt is not None and attempt.state in IN_FLIGHT:
-                stage = None if attempt.stage == node.stage else node.stage     # the uploader finds out and removes it
-            else:
-                self._outbox.drop(tx, node.node_id)
             if self._handles.content_of(node.node_id) is None:
-                self._index.remove(tx, node.node_id)
-        if stage is not None:
-            self._staging.remove(stage)         # who has it open reads on through the descriptor
+                stages = unlinking.end(tx, self._index, self._outbox, node)
+            elif node.parent != HIDDEN:
+                self._index.hide(tx, node.node_id, f"#{node.node_id}", self._clock.time_ns(), by_libfuse=False)
+        for number in stages:
+            self._staging.remove(number)
+        self._forget_replacement(path)
         self._uploader.wake()
 
     def rename(self, old: str, new: str) -> None:
-        """Only libfuse's own: a file that is unlinked while open. Raises NotSupported for others, and changes nothing."""
-        name = new.rpartition("/")[2]
-        if not names.is_hidden(name):
-            raise NotSupported("renaming isn't supported yet: copy the file to the new name and remove the old one")
-        self.unlink(old, name)
+        """Raises NotSupported, and changes nothing, but for libfuse's own renames.
+
+        libfuse hides a file that is open: when it is unlinked, and before another one is renamed over it. Only what comes next
+        tells which: no lookup comes between the two steps of a replacement. When that one is refused, the hiding is undone.
+        """
+        if names.is_hidden(name := new.rpartition("/")[2]):
+            node = self._file(old)
+            with self._db.transaction(durable=True) as tx:
+                self._index.hide(tx, node.node_id, name, self._clock.time_ns(), by_libfuse=True)
+            with self._hidden_lock:
+                self._hidden[old] = node.node_id
+            self._uploader.wake()
+            return
+        with self._hidden_lock:
+            replaced = self._hidden.pop(new, None)
+        if replaced is not None:
+            with self._db.transaction(durable=True) as tx:
+                self._index.unhide(tx, replaced)
+            self._uploader.wake()
+        raise NotSupported(f"{old}: renaming isn't supported yet, nothing was changed. Copy the file to the new name and remove the "
+                           "old one")
+
+    def _forget_replacement(self, path: str) -> None:
+        if self._hidden:                    # without the lock: nearly always empty
+            with self._hidden_lock:
+                self._hidden.pop(path, None)
+
+    def _file(self, path: str) -> Node:
+        node = self.node(path)
+        if node.directory:
+            raise IsADirectory(f"{path} is a directory")
+        return node
 
     def set_mode(self, path: str, mode: int) -> None:
         """Kept on this machine."""

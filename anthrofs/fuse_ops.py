@@ -19,8 +19,8 @@ from typing import Any, Final
 from anthrofs.attributes import Attributes
 from anthrofs.config import Config
 from anthrofs.errors import EXIT_MISSING, FsError, SetupError
-from anthrofs.filesystem import Attr, FileSystem
-from anthrofs.model import Caller, NodeId
+from anthrofs.filesystem import FileSystem
+from anthrofs.model import Attr, Caller, NodeId
 
 try:
     import fuse
@@ -154,7 +154,8 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
         return 0
 
     def open(self, path: str, fi: Any) -> int:
-        fi.fh = self._fs.open(path, fi.flags, _caller())
+        opened = self._fs.open(path, fi.flags, _caller())
+        fi.fh, fi.direct_io = opened.number, opened.direct_io
         return 0
 
     def read(self, _path: None, size: int, offset: int, fi: Any) -> bytes:

@@ -38,7 +38,8 @@ class Content:
         self.sealed = False                         # the stage is promised: a write makes a new one first
         self.dirty = False                          # something is not promised yet
         self.remote: RemoteFile | None = None       # the server's content that the first reader met
-        self.length = 0                             # of that
+        self.length = 0                             # of that, as far as is known
+        self.exact = True                           # it is known
         self.shown: tuple[int, int] | None = None   # (size, mtime ns) of local content. Replaced as a whole, so that stat
                                                     # reads it without the lock: a writer may hold that for a while
 
@@ -106,7 +107,7 @@ class Handles:
     def forget(self, content: Content) -> bool:
         """Its last release is finished. False: it was opened again meanwhile and goes on."""
         with self._lock:
-            if content.node_id in self._counts:
+            if content.node_id in self._counts or self._contents.get(content.node_id) is not content:
                 return False
             self._contents.pop(content.node_id, None)
             return True

@@ -11,13 +11,14 @@ import itertools
 from collections.abc import Collection
 from typing import Any, Final
 
-from anthrofs.db import Database, Tx
+from anthrofs.db import LAST_HIDE, Database, Tx
 from anthrofs.errors import NotFound
 from anthrofs.model import HIDDEN, ROOT, FileId, Node, NodeId, RemoteFile, StageId
 from anthrofs.names import entry_name_of, id_name_of
+from anthrofs.surprises import Surprises
 
 _COLUMNS: Final = (
-    "SELECT node_id, parent, name, directory, mode, mtime_ns, size_bytes, wanted, stage, file_id, server_name, "
+    "SELECT node_id, parent, name, directory, mode, mtime_ns, size_bytes, wanted, stage, sealed, confirmed, file_id, server_name, "
     "server_mime, server_size, created_ns, downloadable, expires_ns, kept.file_id IS NOT NULL AS is_kept "
     "FROM node LEFT JOIN kept USING (file_id) ")
 _FILE: Final = 0o644
@@ -40,8 +41,9 @@ class Shown(enum.Enum):
 class Index:
     """Lookups answer from the local database, always; changes are made in the caller's transaction."""
 
-    def __init__(self, db: Database) -> None:
-        self._db = db           # given
+    def __init__(self, db: Database, surprises: Surprises) -> None:
+        self._db = db                       # given
+        self._surprises = surprises         # given: told, before the commit, which names others have changed
 
     # ---- reading
 
@@ -81,10 +83,11 @@ class Index:
         return NodeId(tx.insert("INSERT INTO node (parent, name, mode, mtime_ns, size_bytes, wanted) VALUES (?, ?, ?, ?, 0, ?)",
                                 ROOT, name, mode, now_ns, wanted))
 
-    def promise(self, tx: Tx, node_id: NodeId, stage: StageId, size_bytes: int, mtime_ns: int, wanted: str | None) -> None:
+    def promise(self, tx: Tx, node_id: NodeId, stage: StageId, size_bytes: int, mtime_ns: int, wanted: str | None, *,
+                sealed: bool) -> None:
         """From this commit on the name shows that content, whatever happens."""
-        tx.run("UPDATE node SET stage = ?, size_bytes = ?, mtime_ns = ?, wanted = coalesce(wanted, ?) WHERE node_id = ?",
-               stage, size_bytes, mtime_ns, wanted, node_id)
+        tx.run("UPDATE node SET stage = ?, size_bytes = ?, mtime_ns = ?, wanted = coalesce(wanted, ?), sealed = ? WHERE node_id = ?",
+               stage, size_bytes, mtime_ns, wanted, sealed, node_id)
 
     def set_mode(self, tx: Tx, node_id: NodeId, mode: int) -> None:
         """Kept on this machine: the API has no modes."""
@@ -94,13 +97,25 @@ class Index:
         """Kept on this machine, with the node."""
         tx.run("UPDATE node SET mtime_ns = ? WHERE node_id = ?", mtime_ns, node_id)
 
-    def hide(self, tx: Tx, node_id: NodeId, hidden_name: str, now_ns: int) -> FileId | None:
-        """The name is free; the node lives on for those who have it open. The server's file, if any, is no longer its."""
-        row = tx.one("SELECT file_id FROM node WHERE node_id = ?", node_id)
+    def hide(self, tx: Tx, node_id: NodeId, hidden_name: str, now_ns: int, *, by_libfuse: bool) -> None:
+        """The name is free; the node lives on for those who have it open. libfuse's hiding may be half of a replacement."""
         _touch(tx, now_ns)
-        tx.run("UPDATE node SET parent = ?, name = ?, wanted = NULL WHERE node_id = ?", HIDDEN, hidden_name, node_id)
-        _forget_remote(tx, node_id)
-        return None if row is None else row[0]
+        tx.run("UPDATE node SET parent = ?, hidden_from = name, name = ? WHERE node_id = ?", HIDDEN, hidden_name, node_id)
+        if by_libfuse:
+            tx.set_meta(LAST_HIDE, str(node_id))
+
+    def unhide(self, tx: Tx, node_id: NodeId, suffix: str = "") -> str:
+        """It wasn't an unlink after all: back to its name, or to one beside it if that is taken. Returns it."""
+        (was,) = tx.one("SELECT hidden_from FROM node WHERE node_id = ?", node_id)
+        name = id_name_of(was, suffix) if suffix else was
+        if tx.one("SELECT 1 FROM node WHERE parent = ? AND name = ?", ROOT, name) is not None:
+            name = _free(tx, name, FileId(f"{suffix or 'kept'}-{node_id}"))
+        tx.run("UPDATE node SET parent = ?, name = ?, hidden_from = NULL WHERE node_id = ?", ROOT, name, node_id)
+        return str(name)
+
+    def hidden(self, tx: Tx) -> list[Node]:
+        """Unlinked nodes that were open when the program ended."""
+        return [_node(row, "") for row in tx.all(_COLUMNS + "WHERE parent = ?", HIDDEN)]
 
     def remove(self, tx: Tx, node_id: NodeId) -> None:
         """The end of a hidden node."""
@@ -108,15 +123,16 @@ class Index:
 
     # ---- what the server has
 
-    def stored(self, tx: Tx, node_id: NodeId, file: RemoteFile, stage: StageId) -> FileId | None:
-        """The server has `stage` as `file`. Returns the id that this replaces. Newer promised content stays promised."""
-        row = tx.one("SELECT file_id FROM node WHERE node_id = ?", node_id)
+    def stored(self, tx: Tx, node_id: NodeId, file: RemoteFile, stage: StageId, *, found: bool) -> None:
+        """The server has `stage` as `file`. Newer promised content stays promised.
+
+        One that was found in a listing counts as shown: a listing that is under way has held it aside and would sweep it.
+        """
         tx.run("INSERT OR IGNORE INTO kept VALUES (?)", file.file_id)
         tx.run("DELETE FROM node WHERE file_id = ? AND node_id != ?", file.file_id, node_id)    # a listing was faster
         _set_remote(tx, node_id, file)
-        tx.run("UPDATE node SET seen = 0 WHERE node_id = ?", node_id)       # listings showed the id before: not this one
-        tx.run("UPDATE node SET stage = NULL WHERE node_id = ? AND stage = ?", node_id, stage)
-        return None if row is None else row[0]
+        tx.run("UPDATE node SET seen = ? WHERE node_id = ?", int(tx.get_meta("listing") or 0) if found else 0, node_id)
+        tx.run("UPDATE node SET stage = NULL, sealed = 0, confirmed = 1 WHERE node_id = ? AND stage = ?", node_id, stage)
 
     def show(self, tx: Tx, file: RemoteFile, listing: int, busy: Collection[NodeId]) -> Shown:
         """A listing shows this file. The newest of a name has the plain one; a name with local changes is never taken."""
@@ -134,6 +150,7 @@ class Index:
                 return Shown.HELD
             else:
                 tx.run("UPDATE node SET name = ? WHERE node_id = ?", _free(tx, name, theirs.file_id), held.node_id)
+                self._surprises.note(name)
         node_id = tx.insert("INSERT INTO node (parent, name, mode, mtime_ns, size_bytes, seen) VALUES (?, ?, ?, ?, ?, ?)",
                             ROOT, name, _FILE, file.created_ns, file.size_bytes, listing)
         _set_remote(tx, NodeId(node_id), file)
@@ -162,14 +179,19 @@ class Index:
         return True
 
     def _vanish(self, tx: Tx, node_id: NodeId, stage: int | None) -> None:
+        self._surprises.note(tx.one("SELECT name FROM node WHERE node_id = ?", node_id)[0])
         if stage is None:
             tx.run("DELETE FROM node WHERE node_id = ?", node_id)
         else:
             _forget_remote(tx, node_id)         # the user's own unsent content stays
 
-    def set_length(self, tx: Tx, file_id: FileId, size_bytes: int) -> None:
-        """What a download delivered to its clean end is the truth; size_bytes can differ from it."""
-        tx.run("UPDATE node SET size_bytes = ? WHERE file_id = ? AND stage IS NULL", size_bytes, file_id)
+    def set_length(self, tx: Tx, file_id: FileId, size_bytes: int) -> str | None:
+        """What a download delivered to its clean end is the truth; size_bytes can differ from it. Returns the entry's
+        name if it did.
+        """
+        row = tx.one("SELECT name FROM node WHERE file_id = ? AND size_bytes != ?", file_id, size_bytes)
+        tx.run("UPDATE node SET size_bytes = ?, confirmed = 1 WHERE file_id = ? AND stage IS NULL", size_bytes, file_id)
+        return None if row is None else str(row[0])
 
     def forget_kept(self, tx: Tx, file_id: FileId) -> None:
         """Its kept copy is gone: the user deleted or replaced it, and the server did too."""
@@ -186,18 +208,16 @@ class Index:
 
     # ---- after a start, when nothing is open
 
-    def end_hidden(self, tx: Tx) -> set[StageId]:
-        """Unlinked nodes that were open. Returns their stages."""
-        stages = {StageId(row[0]) for row in tx.all("SELECT stage FROM node WHERE parent = ? AND stage IS NOT NULL", HIDDEN)}
-        tx.run("DELETE FROM node WHERE parent = ?", HIDDEN)
-        return stages
-
     def forget_unpromised(self, tx: Tx) -> list[str]:
         """Names of files that were being made, and of which nothing was promised."""
         nothing = "NOT directory AND stage IS NULL AND file_id IS NULL"
         names = [str(row[0]) for row in tx.all(f"SELECT name FROM node WHERE {nothing}")]
         tx.run(f"DELETE FROM node WHERE {nothing}")
         return names
+
+    def seal(self, tx: Tx, node_id: NodeId, size_bytes: int) -> None:
+        """Nobody writes to its stage any more; what was written after the last fsync is in it, too."""
+        tx.run("UPDATE node SET sealed = 1, size_bytes = ? WHERE node_id = ?", size_bytes, node_id)
 
     def promised(self, tx: Tx) -> list[Node]:
         """Nodes whose content the server doesn't have."""
@@ -234,9 +254,9 @@ def _touch(tx: Tx, now_ns: int) -> None:
 def _node(row: Any, name: str) -> Node:
     if row is None:
         raise NotFound(f"no such file: {name}")
-    (node_id, parent, entry, directory, mode, mtime_ns, size_bytes, wanted, stage, file_id, server_name, mime_type,
+    (node_id, parent, entry, directory, mode, mtime_ns, size_bytes, wanted, stage, sealed, confirmed, file_id, server_name, mime_type,
      server_size, created_ns, downloadable, expires_ns, kept) = row
     remote = None if file_id is None else RemoteFile(
         FileId(file_id), server_name, mime_type, server_size, created_ns, bool(downloadable), expires_ns)
     return Node(NodeId(node_id), NodeId(parent), entry, bool(directory), mode, mtime_ns, size_bytes, wanted,
-                None if stage is None else StageId(stage), remote, bool(kept))
+                None if stage is None else StageId(stage), bool(sealed), bool(confirmed), remote, bool(kept))

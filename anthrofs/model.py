@@ -75,6 +75,8 @@ class Node:
     size_bytes: int                     # of the promised content: the stage's if there is one, else the server's
     wanted: str | None                  # server name; None: it stays on this machine, or only display named it
     stage: StageId | None               # promised content that the server doesn't have; None: it has all of it
+    sealed: bool                        # a close handed the stage over; else only fsync promised it
+    confirmed: bool                     # a download has shown size_bytes to be what is delivered
     remote: RemoteFile | None           # what the server has under this node's id
     kept: bool                          # the cache holds a full copy that must not be dropped
 
@@ -107,3 +109,22 @@ class Caller:
     process: int                        # thread group id; 0: unknown (another pid namespace)
     interrupted: Callable[[], bool]     # a signal came: the request should end
     lives: Callable[[int], bool]        # whether a process still exists
+
+
+@dataclass(frozen=True, slots=True)
+class Attr:
+    """What stat shows."""
+
+    node_id: NodeId
+    mode: int               # type and permission bits
+    size_bytes: int
+    mtime_ns: int
+    links: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A handle, and how the kernel should treat it."""
+
+    number: int
+    direct_io: bool         # not through the page cache, whose size may be wrong

@@ -8,12 +8,12 @@ Never   decides what is to be uploaded: that is derived, a node with unsent cont
 
 import enum
 import errno
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from anthrofs.db import Database, Tx
 from anthrofs.errors import FsError
-from anthrofs.model import Attempt, FileId, NodeId, RemoteFile, StageId
+from anthrofs.model import HIDDEN, Attempt, FileId, NodeId, RemoteFile, StageId
 
 QUEUED: Final = "queued"
 SENDING: Final = "sending"
@@ -50,8 +50,8 @@ IN_FLIGHT: Final = (SENDING, UNKNOWN)
 
 # A listing can lag behind a deletion: for so long it doesn't bring an id back that we deleted.
 TOMBSTONE_NS: Final = 3600 * 10**9
-# Clocks' bounds are rounded; created_at has microseconds. So much earlier than the bound still counts as "after".
-SLACK_NS: Final = 10**6
+# Clocks' bounds are rounded, and a created_at may be cut to seconds. So much earlier than the bound still counts as "after".
+SLACK_NS: Final = 10**9
 
 # Rows that one look for work reads: a queue of thousands must not be read whole for each of its files.
 AT_ONCE: Final = 500
@@ -93,9 +93,14 @@ class Outbox:
         with self._db.reading() as tx:
             return [found for row in tx.all(_COLUMNS + "ORDER BY rowid") if (found := _attempt(row))]
 
-    def candidates(self, tx: Tx, busy: Collection[NodeId]) -> list[Attempt]:
-        """What could take a step now: in the order of promising, without the nodes that are being worked on."""
-        rows = tx.all(_COLUMNS + "WHERE state IN (?, ?) ORDER BY node_id LIMIT ?", QUEUED, UNKNOWN, AT_ONCE)
+    def candidates(self, tx: Tx, busy: Collection[NodeId], among: Sequence[NodeId] | None = None) -> list[Attempt]:
+        """What could take a step now: oldest names first, without the nodes that are being worked on.
+
+        One that is SENDING and not worked on was left by a thread that failed. An unlinked node's waits for its end.
+        """
+        only = "" if among is None else f"node_id IN ({', '.join('?' * len(among))}) AND "
+        rows = tx.all(_COLUMNS + f"WHERE {only}state != ? AND NOT EXISTS (SELECT 1 FROM node WHERE node.node_id = attempt.node_id "
+                      "AND node.parent = ? AND attempt.state = ?) ORDER BY node_id LIMIT ?", *(among or ()), FAILED, HIDDEN, QUEUED, AT_ONCE)
         return [found for row in rows if row[0] not in busy and (found := _attempt(row))]
 
     def step(self, tx: Tx, attempt: Attempt, step: Step, *, sent_ns: int | None = None, code: int | None = None,
@@ -104,13 +109,16 @@ class Outbox:
         state = NEXT.get((attempt.state, step))
         if state is None:
             raise FsError(f"bug: an attempt that is {attempt.state} can't take the step {step.name}")
+        same = (attempt.node_id, attempt.stage, attempt.state)
+        where = "WHERE node_id = ? AND stage = ? AND state = ?"
         if state == DONE:
-            tx.run("DELETE FROM attempt WHERE node_id = ?", attempt.node_id)
+            changed = tx.run(f"DELETE FROM attempt {where}", *same)
         elif step is Step.SEND:
-            tx.run("UPDATE attempt SET state = ?, sent_ns = ?, tries = tries + 1 WHERE node_id = ?",
-                   state, sent_ns, attempt.node_id)
+            changed = tx.run(f"UPDATE attempt SET state = ?, sent_ns = ?, tries = tries + 1 {where}", state, sent_ns, *same)
         else:
-            tx.run("UPDATE attempt SET state = ?, code = ?, reason = ? WHERE node_id = ?", state, code, reason, attempt.node_id)
+            changed = tx.run(f"UPDATE attempt SET state = ?, code = ?, reason = ? {where}", state, code, reason, *same)
+        if not changed:
+            raise FsError(f"bug: an attempt that was {attempt.state} is so no more, and can't take the step {step.name}")
         return state
 
     def drop(self, tx: Tx, node_id: NodeId) -> None:

@@ -74,7 +74,7 @@ class Reader:
         self._cache = cache                 # given
         self._remote = remote               # given
         self._clock = clock                 # given
-        self._delivered = delivered         # given: told the true length when it isn't what was said
+        self._delivered = delivered         # given: told the true length at each clean end
         self._gone = gone                   # given: told that the server no longer has an id
 
         self._changed = threading.Condition()       # guards everything below
@@ -84,13 +84,15 @@ class Reader:
         self._threads: set[threading.Thread] = set()
         self._stopping = False
 
-    def read(self, file_id: FileId, length: int, offset: int, size: int, interrupted: Callable[[], bool]) -> bytes:
-        """Content of [offset, offset + size), shorter only at the end. `length` is what the file is thought to have.
+    def read(self, file_id: FileId, length: int, offset: int, size: int, interrupted: Callable[[], bool], *,
+             exact: bool = True) -> bytes:
+        """Content of [offset, offset + size), shorter only at the end. `length` is what the file has, or, if that isn't
+        `exact`, what it is thought to have.
 
         Raises Gone, NotDownloadable, Unavailable, NoAnswer, Offline, Interrupted, Stopping.
         """
         pieces = []
-        for span in spans(offset, max(0, min(size, length - offset))):
+        for span in spans(offset, max(0, min(size, length - offset)) if exact else size):
             block = self._cache.get(file_id, span.number)
             if block is None:
                 block = self._fetch(file_id, length, span.number, interrupted)
@@ -175,8 +177,12 @@ class Reader:
         feed.wants[number] = [want]
         self._feeds.setdefault(file_id, []).append(feed)
         thread = threading.Thread(target=self._run, args=(feed,), name="download", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as exc:         # the system gives no more threads: nobody may wait for this feed
+            self._remove_locked(feed)
+            raise FsError(f"no thread for a download: {exc}") from exc
         self._threads.add(thread)
-        thread.start()
 
     def _extent_locked(self, file_id: FileId, length: int, offset: int) -> tuple[int, int | None]:
         """What to ask for: everything, or a bounded part after a jump that grows while it turns out to be a walk."""
@@ -208,9 +214,7 @@ class Reader:
             error = FsError(str(exc))
         finally:
             with self._changed:
-                self._feeds[feed.file_id].remove(feed)
-                if not self._feeds[feed.file_id]:
-                    del self._feeds[feed.file_id]
+                self._remove_locked(feed)
                 self._threads.discard(threading.current_thread())
                 for want in [want for wants in feed.wants.values() for want in wants]:
                     want.error = error
@@ -219,14 +223,23 @@ class Reader:
                         want.data = b"" if ended else None      # beyond the end
                 self._changed.notify_all()
 
+    def _remove_locked(self, feed: _Feed) -> None:
+        self._feeds[feed.file_id].remove(feed)
+        if not self._feeds[feed.file_id]:
+            del self._feeds[feed.file_id]
+
     def _deliver(self, feed: _Feed) -> bool:
-        """Requests until the end is there: a cut body is resumed from its last byte. False: closed before the end."""
+        """Requests until the end is there: a cut body is resumed from its last byte. False: the file goes on, but nobody
+        wants the rest, or it wasn't asked for.
+        """
         rest = bytearray()
         fruitless = 0
         while True:
             start = feed.position + len(rest)
+            opened = False
             try:
                 with self._remote.download(feed.file_id, start, feed.last) as body:
+                    opened = True
                     if body.offset != start:        # it ignores ranges: from 0, and everything is kept
                         with self._changed:
                             self._ranges = False
@@ -234,15 +247,19 @@ class Reader:
                         rest.clear()
                     if not self._pour(feed, body, rest):
                         return False
-                    total = feed.position + len(rest)
-                    if not body.sure and total < feed.length:
-                        raise NoAnswer("the connection ended before the file did")
-                self._finish(feed, rest, total)
-                return True
+                    end = feed.position + len(rest)
+                    whole = end == body.total if body.total is not None else body.sure or end >= feed.length
+                    if not whole and (feed.last is None or end <= feed.last):
+                        raise NoAnswer("the answer ended before the file did")
+                if rest:
+                    self._hand_out(feed, bytes(rest))
+                if whole:
+                    self._delivered(feed.file_id, end)
+                return whole
             except NoAnswer:
                 fruitless = 0 if feed.position + len(rest) > start else fruitless + 1
-                if fruitless >= RESUMES or self._stopping:
-                    raise
+                if not opened or fruitless >= RESUMES or self._stopping:
+                    raise           # not opened: that was tried again already
 
     def _pour(self, feed: _Feed, body: Download, rest: bytearray) -> bool:
         """Bytes into blocks. False: nobody wants the rest, or the mount ends."""
@@ -277,10 +294,3 @@ class Reader:
                     return False
                 self._clock.wait(self._changed, left_s)
         return False
-
-    def _finish(self, feed: _Feed, rest: bytearray, total: int) -> None:
-        """A clean end: the last, short block; and if the file is not as long as was said, that is the truth now."""
-        if rest:
-            self._hand_out(feed, bytes(rest))
-        if feed.last is None and total != feed.length:
-            self._delivered(feed.file_id, total)

@@ -8,10 +8,10 @@ Never   removes bytes that nobody asked to remove.
 
 import logging
 
-from anthrofs import mime
-from anthrofs.db import Database
+from anthrofs import mime, unlinking
+from anthrofs.db import Database, Tx
 from anthrofs.index import Index
-from anthrofs.model import StageId
+from anthrofs.model import Node, StageId
 from anthrofs.outbox import IN_FLIGHT, Outbox
 from anthrofs.staging import Staging
 
@@ -20,28 +20,42 @@ log = logging.getLogger(__name__)
 
 def recover(db: Database, index: Index, outbox: Outbox, staging: Staging) -> None:
     """Bring the rows back to what can be served."""
+    last_hide = db.last_hide()
+    unneeded: set[StageId] = set()
     with db.transaction(durable=True) as tx:
         outbox.recover(tx)
-        in_flight = {attempt.stage for attempt in outbox.every() if attempt.state in IN_FLIGHT}
-        unlinked = index.end_hidden(tx) - in_flight         # the uploader still has to learn what became of those
+        for node in index.hidden(tx):
+            if str(node.node_id) == last_hide:      # perhaps half of a replacement that never happened
+                log.warning("%r was being replaced or removed when anthrofs was ended: it is kept", index.unhide(tx, node.node_id, "recovered"))
+            else:
+                unneeded |= unlinking.end(tx, index, outbox, node)
         for name in index.forget_unpromised(tx):
             log.warning("%r was being written when anthrofs was ended: nothing of it was promised, so it isn't shown", name)
-        promised = index.promised(tx)
-        for node in promised:
-            assert node.stage is not None
-            attempt = outbox.of(tx, node.node_id)
-            behind = attempt is None or (attempt.state not in IN_FLIGHT and attempt.stage != node.stage)
-            if node.wanted is not None and behind:          # promised by fsync, never closed
-                kind = mime.mime_type_of(node.name, _head(staging, node.stage))
-                outbox.attempt(tx, node.node_id, node.stage, node.wanted, kind, node.size_bytes)
-    staging.start({node.stage for node in promised if node.stage is not None} | in_flight)
-    for number in unlinked:
+        for node in index.promised(tx):
+            unneeded |= _queue(tx, index, outbox, staging, node)
+        promised = {node.stage for node in index.promised(tx)} | {attempt.stage for attempt in outbox.every()}
+    staging.start({number for number in promised if number is not None})
+    for number in unneeded:
         staging.remove(number)
 
 
-def _head(staging: Staging, number: StageId) -> bytes:
+def _queue(tx: Tx, index: Index, outbox: Outbox, staging: Staging, node: Node) -> set[StageId]:
+    """Nobody writes to it any more, so it can be sent as it is: promised by fsync only, it has no attempt yet."""
+    assert node.stage is not None
+    size_bytes, head = _look(staging, node)
+    index.seal(tx, node.node_id, size_bytes)
+    attempt = outbox.of(tx, node.node_id)
+    if node.wanted is None or (attempt is not None and (attempt.state in IN_FLIGHT or attempt.stage == node.stage)):
+        return set()
+    replaced = outbox.attempt(tx, node.node_id, node.stage, node.wanted, mime.mime_type_of(node.name, head), size_bytes)
+    return set() if replaced is None else {replaced}
+
+
+def _look(staging: Staging, node: Node) -> tuple[int, bytes]:
+    """(size, first bytes) of what is in staging now: more may have been written after the last fsync."""
+    assert node.stage is not None
     try:
-        with staging.path(number).open("rb") as content:
-            return content.read(mime.HEAD_BYTES)
+        with staging.path(node.stage).open("rb") as content:
+            return staging.path(node.stage).stat().st_size, content.read(mime.HEAD_BYTES)
     except OSError:
-        return b""          # the uploader says that it is missing
+        return node.size_bytes, b""         # the uploader says that it is missing

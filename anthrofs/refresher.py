@@ -35,7 +35,7 @@ class Refresher:
     """daemon.py starts and stops it."""
 
     def __init__(self, db: Database, index: Index, outbox: Outbox, handles: Handles, remote: RemoteFiles, clock: Clock,
-                 config: Config, answered: Callable[[], None]) -> None:
+                 config: Config, answered: Callable[[], None], silent: Callable[[FsError | SetupError], None]) -> None:
         self._db = db                   # given
         self._index = index             # given
         self._outbox = outbox           # given
@@ -43,7 +43,8 @@ class Refresher:
         self._remote = remote           # given
         self._clock = clock             # given
         self._config = config           # given
-        self._answered = answered       # given: told that the service answers
+        self._answered = answered       # given: told that the service answers, and for the workspace of this state
+        self._silent = silent           # given: told why it doesn't
         self._thread = threading.Thread(target=self._run, name="refresher", daemon=True)
 
         self._changed = threading.Condition()       # guards everything below; no other lock is taken while it is held
@@ -51,9 +52,10 @@ class Refresher:
         self._asked = False                         # somebody wants a refresh now
         self._accept = False                        # and will believe a listing that lacks most files
         self._done = 0                              # refreshes that have ended, well or not
+        self._running = False
         self._listed_s = float("-inf")              # when the last good one began
         self._tried_s = float("-inf")               # when the last one began
-        self._error: FsError | None = None          # of the last one
+        self._error: FsError | SetupError | None = None     # of the last one
         self._stopping = False
 
     # ---- for those who look
@@ -76,15 +78,22 @@ class Refresher:
         if old and not failing:
             self.refresh(LOOK_WAIT_S)
 
-    def refresh(self, timeout_s: float, *, accept: bool = False) -> FsError | None:
+    def ask(self) -> None:
+        """A refresh is wanted soon; nobody waits for it."""
+        with self._changed:
+            self._asked = True
+            self._changed.notify_all()
+
+    def refresh(self, timeout_s: float, *, accept: bool = False) -> FsError | SetupError | None:
         """Ask now. Returns what went wrong, also that it took longer; None: the index is fresh."""
         until_s = self._clock.now_s() + timeout_s
         with self._changed:
-            begun = self._done
+            # One that is under way began before this was asked: it doesn't count.
+            begun = self._done + (self._running and self._thread.is_alive())
             self._asked = True
             self._accept = self._accept or accept
             self._changed.notify_all()
-            while self._done == begun and not self._stopping:
+            while self._done <= begun and not self._stopping:
                 left_s = until_s - self._clock.now_s()
                 if left_s <= 0:
                     return FsError("the listing takes long; it goes on in the background")
@@ -96,7 +105,7 @@ class Refresher:
         with self._changed:
             return None if self._listed_s == float("-inf") else self._clock.now_s() - self._listed_s
 
-    def error(self) -> FsError | None:
+    def error(self) -> FsError | SetupError | None:
         """Of the last refresh."""
         with self._changed:
             return self._error
@@ -130,21 +139,22 @@ class Refresher:
                 if self._stopping:
                     return
                 began_s = self._tried_s = self._clock.now_s()
-                self._asked = False
+                self._asked, self._running = False, True
                 accept, self._accept = self._accept, False
-            error: FsError | None = None
+            error: FsError | SetupError | None = None
             try:
                 self._refresh(whole=accept, accept=accept, progress=lambda _: None)
             except Stopping:
                 return
             except (FsError, SetupError) as exc:
-                error = exc if isinstance(exc, FsError) else FsError(str(exc))
+                error = exc
+                self._silent(exc)
                 log.warning("the listing could not be refreshed: %s", exc)
             except Exception as exc:
                 error = FsError(str(exc))
                 log.exception("bug in the refresher")
             with self._changed:
-                self._error = error
+                self._error, self._running = error, False
                 if error is None:
                     self._listed_s = began_s
                 self._done += 1
@@ -167,6 +177,8 @@ class Refresher:
             tx.set_meta("listing", str(listing))
             watermark = _watermark(tx.get_meta("watermark"))
             whole = whole or watermark is None or tx.get_meta("unordered") is not None or self._sweep_due(tx.get_meta("swept_ns"))
+            if whole:       # tried: one that can't be completed must not be tried again at every look
+                tx.set_meta("swept_ns", str(self._clock.time_ns()))
         known = self._index.totals()[0]
         page = self._remote.list(PAGE_FILES if whole or known <= PAGE_FILES else NEWS_FILES)
         whole = self._identify() or whole
@@ -179,7 +191,8 @@ class Refresher:
             held += self._merge(page, listing)
             skipped += page.skipped
             for file in page.files:
-                ordered, previous_ns = ordered and file.created_ns <= previous_ns, file.created_ns
+                if file.created_ns:         # 0: the server didn't say
+                    ordered, previous_ns = ordered and file.created_ns <= previous_ns, file.created_ns
             count += len(page.files)
             progress(count)
             if page.following is None:
@@ -198,7 +211,6 @@ class Refresher:
             if newest is not None and not held:
                 tx.set_meta("watermark", f"{newest.created_ns} {newest.file_id}")
             if complete:
-                tx.set_meta("swept_ns", str(self._clock.time_ns()))
                 tx.set_meta("unordered", None if ordered else "1")
 
     def _merge(self, page: Page, listing: int) -> int:

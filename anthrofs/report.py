@@ -4,13 +4,14 @@ Serves  daemon's drain, and control, whose JSON it is.
 Never   changes anything.
 """
 
-import errno
 from typing import Any
 
 from anthrofs.attributes import Attributes
 from anthrofs.cache import BlockCache
 from anthrofs.db import Database
+from anthrofs.errors import Offline
 from anthrofs.index import Index
+from anthrofs.model import HIDDEN
 from anthrofs.outbox import FAILED, Outbox
 from anthrofs.reader import Reader
 from anthrofs.refresher import Refresher
@@ -42,6 +43,8 @@ class Report:
         waiting, failed = [], []
         for attempt in self._outbox.every():
             node = nodes.get(attempt.node_id)
+            if node is not None and node.parent == HIDDEN:
+                continue            # unlinked, and still open
             entry = {"path": node.name if node else f"{attempt.name} (removed)", "bytes": attempt.size_bytes}
             if attempt.state == FAILED:
                 failed.append({**entry, "reason": attempt.reason})
@@ -61,6 +64,6 @@ class Report:
             "files": files, "bytes_on_server": used_bytes, "local_names": local, **self.left(),
             "kept_copies": copies, "kept_bytes": copy_bytes,
             "downloads": [{"file_id": file_id, "bytes": done, "of": length} for file_id, done, length in self._reader.running()],
-            "online": not self._uploader.offline() and (error is None or error.code != errno.ENETUNREACH),
+            "online": not self._uploader.offline() and not isinstance(error, Offline),
             "refreshed_s_ago": self._refresher.age_s(), "refresh_error": None if error is None else str(error),
         }

@@ -69,6 +69,7 @@ class Staging:
     def start(self, promised: set[StageId]) -> None:
         """Never uses a number again that is on the disk or promised."""
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._disk.sync_dir("state:dir", self._root.parent)
         with self._lock:
             self._numbers = itertools.count(max((*self.numbers(), *promised), default=0) + 1)
 

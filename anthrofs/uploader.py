@@ -10,6 +10,7 @@ import errno
 import logging
 import random
 import threading
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Final
@@ -21,7 +22,7 @@ from anthrofs.delivery import Delivery, Plan
 from anthrofs.errors import FsError, Gone, Interrupted, NotFound, Offline, RemoteError, Stopping, TimedOut
 from anthrofs.handles import Handles
 from anthrofs.index import Index
-from anthrofs.model import HIDDEN, Attempt, FileId, NodeId
+from anthrofs.model import HIDDEN, Attempt, FileId, NodeId, StageId
 from anthrofs.outbox import FAILED, Outbox, Step
 from anthrofs.remote import RemoteFiles, backoff_s
 from anthrofs.staging import Staging
@@ -40,7 +41,8 @@ class Uploader:
     """daemon.py starts and stops it."""
 
     def __init__(self, db: Database, index: Index, outbox: Outbox, staging: Staging, cache: BlockCache, handles: Handles,
-                 uploads: RemoteFiles, deletions: RemoteFiles, clock: Clock, chance: random.Random, close_timeout_s: float) -> None:
+                 uploads: RemoteFiles, deletions: RemoteFiles, clock: Clock, chance: random.Random,
+                 ask_whose: Callable[[], None], close_timeout_s: float) -> None:
         self._db = db                               # given
         self._index = index                         # given
         self._outbox = outbox                       # given
@@ -49,6 +51,7 @@ class Uploader:
         self._deletions = deletions                 # given
         self._clock = clock                         # given
         self._chance = chance                       # given
+        self._ask_whose = ask_whose                 # given: asks for a refresh, without waiting
         self._close_timeout_s = close_timeout_s     # constant
         self._delivery = Delivery(db, index, outbox, staging, cache, uploads, deletions, clock, chance, self._moved)
         self._threads = [threading.Thread(target=self._run, name=f"upload-{n}", daemon=True) for n in range(THREADS)]
@@ -61,6 +64,8 @@ class Uploader:
         self._sent_bytes: dict[NodeId, int] = {}    # progress of running uploads
         self._offline = ""                          # why the last connect failed; "": it did not
         self._probe_s = 0.0                         # when to try to connect again
+        self._waited: Counter[NodeId] = Counter()   # closes that wait for it: their files go first
+        self._allowed = False                       # this mount has seen whose files the service's are
         self._news = 0                              # counts wakes, so that none is missed between looking and waiting
         self._stopping = False
 
@@ -85,16 +90,27 @@ class Uploader:
             self._offline = ""
         self.wake()
 
-    def network_is_back(self) -> None:
-        """Somebody else's request was answered."""
-        if self.offline():
+    def allow(self) -> None:
+        """The service answers, and its files are those that this state mirrors."""
+        with self._changed:
+            news, self._allowed = not self._allowed or self._offline != "", True
+        if news:
             self.retry_now()
+
+    def forbid(self, reason: str, *, offline: bool) -> None:
+        """The service can't be asked whose files it has, or they are somebody else's: nothing is sent until that is known."""
+        with self._changed:
+            self._allowed = self._allowed and offline
+            if offline:
+                self._offline, self._probe_s = reason, self._clock.now_s() + PROBE_S
+            self._changed.notify_all()
 
     def retry_failed(self, attempts: list[Attempt]) -> None:
         """Send again what was refused."""
         with self._db.transaction() as tx:
             for attempt in attempts:
-                self._outbox.step(tx, attempt, Step.RETRY)
+                if self._outbox.of(tx, attempt.node_id) == attempt:
+                    self._outbox.step(tx, attempt, Step.RETRY)
         self.retry_now()
 
     def stop(self, timeout_s: float) -> bool:
@@ -120,17 +136,29 @@ class Uploader:
 
     # ---- waiting
 
-    def wait(self, node_id: NodeId, interrupted: Callable[[], bool]) -> None:
-        """Until the server has what is promised of a node. Raises what refused it, Interrupted, TimedOut, Offline, Stopping.
+    def wait(self, node_id: NodeId, stage: StageId, interrupted: Callable[[], bool]) -> None:
+        """Until the server has this stage, or newer content has replaced it, or its name is gone.
 
-        Whatever it raises, the bytes are kept: queued, or failed when refused.
+        Raises what refused it, Interrupted, TimedOut, Offline, Stopping. Whatever it raises, the bytes are kept: queued, or
+        failed when refused.
         """
+        with self._changed:
+            self._waited[node_id] += 1
+        try:
+            self._wait(node_id, stage, interrupted)
+        finally:
+            with self._changed:
+                self._waited[node_id] -= 1
+                if not self._waited[node_id]:
+                    del self._waited[node_id]
+
+    def _wait(self, node_id: NodeId, stage: StageId, interrupted: Callable[[], bool]) -> None:
         began_s = moved_s = self._clock.now_s()
         moved = -1
         while True:
             with self._changed:
                 news = self._news
-            if self._settled(node_id):
+            if self._settled(node_id, stage):
                 return
             now_s = self._clock.now_s()
             with self._changed:
@@ -148,13 +176,13 @@ class Uploader:
             if interrupted():
                 raise Interrupted("a signal came while the file was sent; it is kept and stays queued")
 
-    def _settled(self, node_id: NodeId) -> bool:
+    def _settled(self, node_id: NodeId, stage: StageId) -> bool:
         try:
             node = self._index.node(node_id)
         except NotFound:
             return True                     # unlinked
-        if node.stage is None or node.parent == HIDDEN or node.wanted is None:
-            return True
+        if node.stage != stage or node.parent == HIDDEN or node.wanted is None:
+            return True                     # sent, superseded, unlinked, or local
         attempt = self._outbox.look(node_id)
         if attempt is not None and attempt.state == FAILED:
             exc = FsError(f"{node.name} was refused: {attempt.reason}; it is kept, see `anthrofs status`")
@@ -187,12 +215,16 @@ class Uploader:
     def _take(self) -> tuple[Work | None, float | None]:
         """The next piece of work, reserved for the caller; or None and how long to wait for one (None: for a wake)."""
         with self._changed:
-            busy, busy_ids = set(self._busy), set(self._busy_ids)
+            busy, busy_ids, waited = set(self._busy), set(self._busy_ids), list(self._waited)
         with self._db.reading() as tx:
-            attempts = self._outbox.candidates(tx, busy)
+            attempts = [*self._outbox.candidates(tx, busy, waited), *self._outbox.candidates(tx, busy)]
             doomed = self._outbox.deletable(tx, busy_ids)
         with self._changed:
             now_s = self._clock.now_s()
+            if not self._allowed:
+                if attempts or doomed:
+                    self._ask_whose()
+                return None, PROBE_S if attempts or doomed else None
             if self._offline and now_s < self._probe_s:
                 return None, self._probe_s - now_s if attempts or doomed else None
             due_s = [self._due_s_locked(attempt.node_id) for attempt in attempts]
@@ -232,23 +264,26 @@ class Uploader:
 
     def _delete(self, file_id: FileId) -> None:
         """As with a delivery: another thread may have finished it since the row was read."""
-        error: RemoteError | None = None
         try:
             with self._db.reading() as tx:
-                if not self._outbox.is_waiting(tx, file_id):
-                    return
+                waiting = self._outbox.is_waiting(tx, file_id)
+            if waiting:
+                self._try_to_delete(file_id)
+        finally:
+            with self._changed:
+                self._busy_ids.discard(file_id)
+            self.wake()
+
+    def _try_to_delete(self, file_id: FileId) -> None:
+        try:
             self._deletions.delete(file_id)
         except Gone:
             pass
         except RemoteError as exc:
-            error = exc
-        finally:
-            with self._changed:
-                self._busy_ids.discard(file_id)
-        self._network(error)
-        if error is not None:
-            self._not_deleted(file_id, error)
+            self._network(exc)
+            self._not_deleted(file_id, exc)
             return
+        self._network(None)
         with self._db.transaction() as tx:
             self._outbox.deleted(tx, file_id, self._clock.time_ns())
             self._index.forget_kept(tx, file_id)
@@ -256,7 +291,6 @@ class Uploader:
             self._cache.drop(file_id)
         with self._changed:
             self._later_ids.pop(file_id, None)
-        self.wake()
 
     def _not_deleted(self, file_id: FileId, exc: RemoteError) -> None:
         if not isinstance(exc, Offline):
@@ -267,7 +301,6 @@ class Uploader:
             tries = self._later_ids.get(file_id, (0.0, 0))[1] + 1
             wait_s = exc.retry_after_s if exc.retry_after_s is not None else 3 * backoff_s(tries, self._chance)
             self._later_ids[file_id] = (0.0 if isinstance(exc, Offline) else self._clock.now_s() + wait_s, tries)
-        self.wake()
 
     def _moved(self, node_id: NodeId, sent: int) -> None:
         with self._changed:

@@ -184,6 +184,7 @@ class FakeDownload:
         self.offset = offset
         self.ranged = ranged
         self.sure = True
+        self.total: int | None = len(content)
 
     def __enter__(self) -> Self:
         return self

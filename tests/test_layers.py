@@ -14,8 +14,8 @@ MAX_LINES: Final = 350
 LAYERS: Final[list[set[str]]] = [
     {"errors"}, {"blocks", "clock", "mime", "model", "names"}, {"config"},      # words
     {"disk", "db", "notify", "remote", "statedir"},                                         # tools
-    {"index", "outbox", "staging", "cache", "handles", "workspace"},                         # state
-    {"reader", "delivery", "refresher"}, {"uploader"},                          # workers
+    {"surprises"}, {"index", "outbox", "staging", "cache", "handles", "workspace"},                         # state
+    {"unlinking", "reader", "delivery", "refresher"}, {"uploader"},             # workers
     {"contents", "attributes", "recovery"}, {"filesystem", "report", "check"},  # core
     {"fuse_ops", "control", "mountpoint", "options"},                           # edges
     {"demo", "daemon"},                                                         # assembly

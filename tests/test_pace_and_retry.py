@@ -153,7 +153,20 @@ def _polled(pacer: Pacer) -> bool:
     return False
 
 
-def test_a_reader_overtakes_what_is_queued_and_equals_come_in_order_of_arrival(pacer: Pacer) -> None:
+def test_who_has_waited_long_goes_before_a_new_reader(pacer: Pacer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("anthrofs.remote.pace.AGED_S", 0.0)
+    for _ in range(SLOTS):
+        pacer.take(Priority.READ)
+
+    with waiting(pacer, (Priority.CLOSE, False), (Priority.READ, False)) as turns:
+        pacer.give_back(download=False)
+
+    assert turns == [Priority.CLOSE, Priority.READ]
+
+
+def test_a_reader_overtakes_what_is_queued_and_equals_come_in_order_of_arrival(
+        pacer: Pacer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("anthrofs.remote.pace.AGED_S", 10.0**9)      # a fake clock's waits are long
     for _ in range(SLOTS):
         pacer.take(Priority.READ)
 

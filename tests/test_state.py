@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from anthrofs import workspace
 from anthrofs.blocks import BLOCK_BYTES
 from anthrofs.cache import BlockCache
+from anthrofs.clock import Clock
 from anthrofs.config import Credentials, Service
 from anthrofs.db import VERSION, Database, Tx
 from anthrofs.disk import FICLONE, Disk
@@ -44,6 +45,7 @@ from anthrofs.outbox import (
 )
 from anthrofs.staging import ROOM_CHECK_BYTES, Staging
 from anthrofs.statedir import StateDir
+from anthrofs.surprises import Surprises
 from anthrofs.workspace import Match
 
 from .fakes import EPOCH_NS, SECOND_NS, law
@@ -68,7 +70,7 @@ def db(tmp_path: Path) -> Iterator[Database]:
 
 @pytest.fixture
 def index(db: Database) -> Index:
-    return Index(db)
+    return Index(db, Surprises(Clock(), 10))
 
 
 @pytest.fixture
@@ -293,13 +295,13 @@ def test_only_what_can_take_a_step_is_a_candidate(db: Database, outbox: Outbox) 
             outbox.attempt(tx, NodeId(number), StageId(number), "a", "text/plain", 1)
             tx.run("UPDATE attempt SET state = ? WHERE node_id = ?", state, number)
 
-        assert [attempt.node_id for attempt in outbox.candidates(tx, {NodeId(5)})] == [1, 3]
+        assert [attempt.node_id for attempt in outbox.candidates(tx, {NodeId(5)})] == [1, 2, 3]     # 2: a thread failed at it
 
 
 @pytest.mark.parametrize(("change", "expected"), [
     ({}, True), ({"name": "b.txt"}, False), ({"size_bytes": 4}, False), ({"mime_type": "text/csv"}, False),
     ({"downloadable": True}, False),            # nothing that we upload can be downloaded
-    ({"created_ns": EPOCH_NS - 10**9}, False),  # it was there before
+    ({"created_ns": EPOCH_NS - 2 * 10**9}, False),  # it was there before
     ({"created_ns": EPOCH_NS - 1000}, True),    # clocks' bounds are rounded
     ({"created_ns": EPOCH_NS + 10**12}, True),
 ])
@@ -318,7 +320,7 @@ def test_new_before_old_is_gone(db: Database, index: Index, outbox: Outbox) -> N
     old, new = remote(1), remote(2, downloadable=False)
     with db.transaction() as tx:
         node_id = index.create(tx, "a.txt", 0o644, EPOCH_NS, "a.txt")
-        index.promise(tx, node_id, StageId(1), 3, EPOCH_NS, "a.txt")
+        index.promise(tx, node_id, StageId(1), 3, EPOCH_NS, "a.txt", sealed=True)
         outbox.doom(tx, old.file_id, "a.txt")
         outbox.doom(tx, FileId("file_other"), "other.txt")
 
@@ -330,7 +332,7 @@ def test_new_before_old_is_gone(db: Database, index: Index, outbox: Outbox) -> N
             outbox.step(tx, attempt, step)
             assert outbox.deletable(tx, set()) == ["file_other"]
 
-        index.stored(tx, node_id, new, StageId(1))
+        index.stored(tx, node_id, new, StageId(1), found=False)
         assert outbox.deletable(tx, set()) == [old.file_id, "file_other"]
         assert outbox.deletable(tx, {old.file_id}) == ["file_other"]        # somebody is at it
 
@@ -338,7 +340,7 @@ def test_new_before_old_is_gone(db: Database, index: Index, outbox: Outbox) -> N
 def test_a_name_that_stays_local_protects_nothing(db: Database, index: Index, outbox: Outbox) -> None:
     with db.transaction() as tx:
         node_id = index.create(tx, "a.txt~", 0o644, EPOCH_NS, None)
-        index.promise(tx, node_id, StageId(1), 3, EPOCH_NS, None)
+        index.promise(tx, node_id, StageId(1), 3, EPOCH_NS, None, sealed=True)
         outbox.doom(tx, FileId("file_1"), "a.txt")
 
         assert outbox.deletable(tx, set()) == ["file_1"]
@@ -377,7 +379,7 @@ def test_the_newest_has_the_plain_name_whatever_the_listings_order(tmp_path_fact
     order = data.draw(st.permutations(files))
 
     with database(tmp_path_factory.mktemp("index") / "state.db") as db:
-        index = Index(db)
+        index = Index(db, Surprises(Clock(), 10))
         for file in order:                              # pages of one file each
             with db.transaction() as tx:
                 assert index.show(tx, file, 1, NOBODY) is Shown.NEW
@@ -396,7 +398,7 @@ def test_files_of_the_same_moment_have_an_order_too(tmp_path: Path) -> None:
     results = []
     for number, order in enumerate(itertools.permutations(files)):
         with database(tmp_path / f"{number}.db") as db, db.transaction() as tx:
-            index = Index(db)
+            index = Index(db, Surprises(Clock(), 10))
             for file in order:
                 index.show(tx, file, 1, NOBODY)
             results.append(shown(index))
@@ -476,7 +478,7 @@ def test_a_node_with_local_changes_keeps_its_name(db: Database, index: Index, lo
         else:
             node_id = index.create(tx, "a.txt", 0o644, EPOCH_NS, "a.txt")
         if local == "unsent":
-            index.promise(tx, node_id, StageId(1), 3, EPOCH_NS, "a.txt")
+            index.promise(tx, node_id, StageId(1), 3, EPOCH_NS, "a.txt", sealed=True)
         assert index.show(tx, remote(1, age_s=-1000), 1, NOBODY) is Shown.NEW       # newer than all
 
     assert index.lookup(ROOT, "a.txt").node_id == node_id
@@ -487,7 +489,7 @@ def test_an_edited_server_file_keeps_its_name_too(db: Database, index: Index) ->
     with db.transaction() as tx:
         index.show(tx, remote(1), 1, NOBODY)
         node_id = index.lookup(ROOT, "a.txt").node_id
-        index.promise(tx, node_id, StageId(1), 3, EPOCH_NS, "a.txt")
+        index.promise(tx, node_id, StageId(1), 3, EPOCH_NS, "a.txt", sealed=True)
         index.show(tx, remote(2), 2, NOBODY)
 
     assert shown(index) == {"a.txt": "file_1", "a (file_2).txt": "file_2"}
@@ -513,7 +515,7 @@ def test_a_known_file_keeps_name_mode_time_and_number(db: Database, index: Index
         index.set_mode(tx, node.node_id, 0o755)
         index.set_mtime(tx, node.node_id, 12)
         assert index.show(tx, remote(1), 2, NOBODY) is Shown.KNOWN
-        index.stored(tx, node.node_id, remote(5, size_bytes=9, downloadable=False), StageId(1))
+        index.stored(tx, node.node_id, remote(5, size_bytes=9, downloadable=False), StageId(1), found=False)
 
     after = index.lookup(ROOT, "a.txt")
     assert (after.node_id, after.mode, after.mtime_ns) == (node.node_id, 0o755, 12)
@@ -530,9 +532,9 @@ def test_node_numbers_are_never_used_again(db: Database, index: Index) -> None:
 def test_an_upload_that_a_listing_showed_first_is_one_file(db: Database, index: Index) -> None:
     with db.transaction() as tx:
         node_id = index.create(tx, "a.txt", 0o644, EPOCH_NS, "a.txt")
-        index.promise(tx, node_id, StageId(1), 3, EPOCH_NS, "a.txt")
+        index.promise(tx, node_id, StageId(1), 3, EPOCH_NS, "a.txt", sealed=True)
         index.show(tx, remote(1, downloadable=False), 1, NOBODY)
-        assert index.stored(tx, node_id, remote(1, downloadable=False), StageId(1)) is None
+        index.stored(tx, node_id, remote(1, downloadable=False), StageId(1), found=False)
 
     assert shown(index) == {"a.txt": "file_1"}
     assert index.lookup(ROOT, "a.txt").stage is None
@@ -541,9 +543,9 @@ def test_an_upload_that_a_listing_showed_first_is_one_file(db: Database, index: 
 def test_newer_promised_content_stays_promised_when_the_older_is_stored(db: Database, index: Index) -> None:
     with db.transaction() as tx:
         node_id = index.create(tx, "a.txt", 0o644, EPOCH_NS, "a.txt")
-        index.promise(tx, node_id, StageId(1), 3, EPOCH_NS, "a.txt")
-        index.promise(tx, node_id, StageId(2), 7, EPOCH_NS, "a.txt")
-        index.stored(tx, node_id, remote(1), StageId(1))
+        index.promise(tx, node_id, StageId(1), 3, EPOCH_NS, "a.txt", sealed=True)
+        index.promise(tx, node_id, StageId(2), 7, EPOCH_NS, "a.txt", sealed=True)
+        index.stored(tx, node_id, remote(1), StageId(1), found=False)
 
     node = index.node(node_id)
     assert (node.stage, node.size_bytes) == (2, 7)
@@ -566,8 +568,8 @@ def test_a_sweep_removes_only_what_was_listed_before(db: Database, index: Index)
 
 def uploaded(tx: Tx, index: Index, file: RemoteFile, node_id: NodeId | None = None) -> NodeId:
     node_id = node_id or index.create(tx, file.name, 0o644, EPOCH_NS, file.name)
-    index.promise(tx, node_id, StageId(1), file.size_bytes, EPOCH_NS, file.name)
-    index.stored(tx, node_id, file, StageId(1))
+    index.promise(tx, node_id, StageId(1), file.size_bytes, EPOCH_NS, file.name, sealed=True)
+    index.stored(tx, node_id, file, StageId(1), found=False)
     return node_id
 
 
@@ -608,7 +610,7 @@ def test_unsent_content_survives_that_its_file_is_gone(db: Database, index: Inde
     with db.transaction() as tx:
         index.show(tx, remote(1), 1, NOBODY)
         node_id = index.lookup(ROOT, "a.txt").node_id
-        index.promise(tx, node_id, StageId(9), 100, EPOCH_NS, "a.txt")
+        index.promise(tx, node_id, StageId(9), 100, EPOCH_NS, "a.txt", sealed=True)
         assert index.sweep(tx, 2, EPOCH_NS, NOBODY) == 1
 
         node = index.node(node_id)

@@ -19,7 +19,8 @@ class Download(Protocol):
 
     offset: int                 # of the first byte that comes: the one asked for, or 0 if the server ignores ranges
     ranged: bool                # the server answered 206: it honours ranges
-    sure: bool                  # the answer says how it ends, so that a cut can't be taken for the end
+    sure: bool                  # an answer without ranges says how it ends, so that a cut can't be taken for the end
+    total: int | None           # bytes that the whole file has, where the answer says so
 
     def __enter__(self) -> Self: ...
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None: ...

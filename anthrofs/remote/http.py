@@ -7,6 +7,7 @@ Never   retries, waits for a budget, or logs a header: the key is in one.
 """
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -24,6 +25,7 @@ from anthrofs.remote import answers
 from anthrofs.remote.api import Body
 
 BETA: Final = "files-api-2025-04-14"
+RANGE: Final = re.compile(r"bytes\s+(?P<first>\d{1,18})-\d{1,18}/(?P<total>\d{1,18}|\*)", re.ASCII)     # RFC 9110, 14.4
 ERROR_BYTES: Final = 64 * 1024          # of an error's body that is read: a proxy may send a page of any size
 
 
@@ -170,10 +172,12 @@ class HttpDownload:
         self._response = response               # given
         self.ranged = response.status_code == 206       # constant
         self.offset = first if self.ranged else 0       # constant
-        self.sure = "content-length" in response.headers or "transfer-encoding" in response.headers     # constant
+        framed = "content-length" in response.headers or "transfer-encoding" in response.headers
+        self.sure = framed and not self.ranged      # constant: a 206 may hold less than was asked for
         self._encoded = response.headers.get("content-encoding", "identity").lower() != "identity"
-        begins = response.headers.get("content-range", "").partition("-")[0].removeprefix("bytes").strip()
-        if self.ranged and (self._encoded or begins != str(first)):
+        said = RANGE.fullmatch(response.headers.get("content-range", "")) if self.ranged else None
+        self.total = int(said["total"]) if said and said["total"] != "*" else None      # constant
+        if self.ranged and (self._encoded or said is None or int(said["first"]) != first):
             response.close()
             raise BadAnswer("the server answered another range than it was asked for")
 

@@ -10,6 +10,7 @@ import enum
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
@@ -21,6 +22,7 @@ from anthrofs.remote.api import Body, Download, RemoteFiles
 SLOTS: Final = 8
 DOWNLOAD_SLOTS: Final = 6
 KEPT_FOR_READERS: Final = 0.1       # of the minute's tokens: somebody waits in read() while a queue drains
+AGED_S: Final = 2.0                 # a close must not wait for ever behind a loop of small reads
 SLOWEST: Final = 1 / 16             # of the configured pace; 429s halve it down to that
 RECOVERY: Final = 1 / 100           # of the configured pace, given back by each answer that isn't a 429
 
@@ -34,6 +36,14 @@ class Priority(enum.IntEnum):
     DELETE = 3
     REFRESH = 4
     PREFETCH = 5
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Ticket:
+    arrival: int            # first: tickets of one priority are ordered by it
+    priority: Priority
+    download: bool
+    asked_s: float
 
 
 class Pacer:
@@ -50,7 +60,7 @@ class Pacer:
         self._blocked_until_s = 0.0
         self._busy = 0
         self._busy_downloads = 0
-        self._queue: list[tuple[Priority, int, bool]] = []      # (priority, arrival, download); sorted when asked
+        self._queue: list[_Ticket] = []
         self._arrivals = 0
         self._stopping = False
 
@@ -67,7 +77,7 @@ class Pacer:
         """Wait for a token and a slot. Raises Stopping."""
         with self._turn:
             self._arrivals += 1
-            ticket = (priority, self._arrivals, download)
+            ticket = _Ticket(self._arrivals, priority, download, self._clock.now_s())
             self._queue.append(ticket)
             try:
                 while not self._stopping and self._first_locked() != ticket:
@@ -106,17 +116,17 @@ class Pacer:
             self._stopping = True
             self._turn.notify_all()
 
-    def _first_locked(self) -> tuple[Priority, int, bool] | None:
-        """Whose turn it is: the first in order who may go now."""
+    def _first_locked(self) -> _Ticket | None:
+        """Whose turn it is: the first in order who may go now. Who has waited long counts as a waiting reader."""
         self._refill_locked()
         if self._clock.now_s() < self._blocked_until_s or self._busy >= SLOTS:
             return None
-        for ticket in sorted(self._queue):
-            priority, _, download = ticket
+        aged_s = self._clock.now_s() - AGED_S
+        for priority, ticket in sorted((Priority.READ if ticket.asked_s <= aged_s else ticket.priority, ticket) for ticket in self._queue):
             needed = 1.0 if priority is Priority.READ else min(1.0 + self._full * KEPT_FOR_READERS, self._full)
             if self._per_s < self._full / 60:       # slowed: the bucket hardly fills, a reserve would starve the rest
                 needed = 1.0
-            if self._tokens >= needed and not (download and self._busy_downloads >= DOWNLOAD_SLOTS):
+            if self._tokens >= needed and not (ticket.download and self._busy_downloads >= DOWNLOAD_SLOTS):
                 return ticket
         return None
 
@@ -200,6 +210,7 @@ class _PacedDownload:
         self.offset = inner.offset      # constant
         self.ranged = inner.ranged      # constant
         self.sure = inner.sure          # constant
+        self.total = inner.total        # constant
 
     def __enter__(self) -> Self:
         self._inner.__enter__()

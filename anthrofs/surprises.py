@@ -1,0 +1,36 @@
+"""Names whose content others have changed lately, so that the kernel may still believe an old size.
+
+Owns    a few names, each for as long as the kernel keeps attributes.
+Serves  index (notes) and filesystem (asks, at open). The kernel cuts reads at the size it knows; with direct_io it doesn't.
+Never   holds its lock while calling anybody.
+"""
+
+import threading
+
+from anthrofs.clock import Clock
+
+
+class Surprises:
+    """Entries' names with the moment of their change."""
+
+    def __init__(self, clock: Clock, attr_timeout_s: float) -> None:
+        self._clock = clock                         # given
+        self._attr_timeout_s = attr_timeout_s       # constant
+
+        self._lock = threading.Lock()               # guards everything below; a leaf
+        self._changed_s: dict[str, float] = {}
+
+    def note(self, name: str) -> None:
+        """Called before the change can be seen."""
+        now_s = self._clock.now_s()
+        with self._lock:
+            if len(self._changed_s) > 1000:         # a refresh that changed much: the old ones have served
+                self._changed_s = {known: at_s for known, at_s in self._changed_s.items() if now_s - at_s < self._attr_timeout_s}
+            self._changed_s[name] = now_s
+
+    def recent(self, name: str) -> bool:
+        """The kernel may believe a size that is no longer true."""
+        with self._lock:
+            at_s = self._changed_s.get(name)
+        # Twice: a commit can come a while after its note.
+        return at_s is not None and self._clock.now_s() - at_s < 2 * self._attr_timeout_s

@@ -1,0 +1,25 @@
+"""How a node ends whose name is gone and that nobody has open.
+
+Serves  filesystem (unlink), contents (the last release) and recovery (what was open when the program ended).
+Never   touches the disk: it says which stages nobody needs, and the caller removes them after the commit.
+"""
+
+from anthrofs.db import Tx
+from anthrofs.index import Index
+from anthrofs.model import Node, StageId
+from anthrofs.outbox import IN_FLIGHT, Outbox
+
+
+def end(tx: Tx, index: Index, outbox: Outbox, node: Node) -> set[StageId]:
+    """The server's file is doomed, what was to be sent isn't. An upload in flight ends by itself: it finds no node then."""
+    stages = set() if node.stage is None else {node.stage}
+    if node.remote is not None:
+        outbox.doom(tx, node.remote.file_id, node.remote.name)
+    attempt = outbox.of(tx, node.node_id)
+    if attempt is not None and attempt.state in IN_FLIGHT:
+        stages.discard(attempt.stage)
+    elif attempt is not None:
+        stages.add(attempt.stage)
+        outbox.drop(tx, node.node_id)
+    index.remove(tx, node.node_id)
+    return stages
