@@ -9,6 +9,7 @@ Never   waits for the network, knows a path name, or fails a read: a full disk t
         Third in the lock order: content, database, cache, reader.
 """
 
+import errno
 import hashlib
 import logging
 import os
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 
 MEMORY_BYTES: Final = 64 * 2**20
 LIMIT_BYTES: Final = 10 * 10**9
+UNWRITABLE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO})
 ROOM_CHECK_BYTES: Final = 16 * 2**20    # written between two looks at the disk's free space
 _ENTRY: Final = struct.Struct("<II")        # of a map: checksum (0: absent) and length in bytes of one block
 _TAG: Final = ("Signature: 8a477f597d28d172789f06886806bc55\n"      # https://bford.info/cachedir/
@@ -94,6 +96,8 @@ class BlockCache:
         try:
             _write(self._root / name, number, data, checksum(_seed(file_id), number, data))
         except OSError as exc:
+            if exc.errno not in UNWRITABLE:
+                return                  # this file only: somebody put a directory in its place
             with self._lock:
                 self._writable = False
                 victims = self._choose_victims_locked(self._limit_bytes // 2, name)      # others need the room, too
@@ -119,6 +123,7 @@ class BlockCache:
 
     def adopt(self, file_id: FileId, stage: Path) -> None:
         """A second name for the sealed content that the server has just taken. Raises OSError: the caller keeps the stage."""
+        self._kept_root.mkdir(mode=0o700, parents=True, exist_ok=True)
         target = self._kept_root / _name(file_id)
         target.with_suffix(".map").unlink(missing_ok=True)
         self._disk.link("kept:link", stage, target)
@@ -141,10 +146,9 @@ class BlockCache:
         except OSError as exc:
             log.warning("no checksums could be written for a kept copy (%s): it is read unchecked", exc.strerror)
 
-    def kept_path(self, file_id: FileId) -> Path | None:
-        """The whole copy, to make a new stage from; None if there is none."""
-        path = self._kept_root / _name(file_id)
-        return path if path.exists() else None
+    def has_kept(self, file_id: FileId) -> bool:
+        """There is a whole copy."""
+        return (self._kept_root / _name(file_id)).exists()
 
     def kept_totals(self) -> tuple[int, int]:
         """(copies, bytes) that are kept."""
@@ -231,6 +235,6 @@ def _write(path: Path, number: int, data: bytes, crc: int) -> None:
         try:
             written = os.pwrite(descriptor, raw, offset)
             if written != len(raw):
-                raise OSError(28, "no space left on device")
+                raise OSError(errno.ENOSPC, "no space left on device")
         finally:
             os.close(descriptor)

@@ -11,7 +11,7 @@ from anthrofs.clock import Clock
 from anthrofs.db import Database
 from anthrofs.disk import Disk
 from anthrofs.index import Index
-from anthrofs.model import FileId
+from anthrofs.model import HIDDEN, FileId
 from anthrofs.outbox import DONE, NEXT, Outbox
 from anthrofs.staging import Staging
 from anthrofs.surprises import Surprises
@@ -50,7 +50,7 @@ def _rows(db: Database, outbox: Outbox) -> list[str]:
 def _stages(db: Database, index: Index, outbox: Outbox, staging: Staging) -> list[str]:
     on_disk = staging.numbers()
     with db.reading() as tx:
-        nodes = index.promised(tx)
+        nodes = [node for node in index.promised(tx) if node.parent != HIDDEN]      # a start ends those
     attempts = outbox.every()
     found = [f"{node.name!r} is promised, but its content ({node.stage}) is not in staging" for node in nodes
              if node.stage not in on_disk]
@@ -59,6 +59,8 @@ def _stages(db: Database, index: Index, outbox: Outbox, staging: Staging) -> lis
               and staging.path(node.stage).stat().st_size < node.size_bytes]
     found += [f"{node.name!r} is promised to the server, but nothing brings it there" for node in nodes
               if node.wanted is not None and node.sealed and node.node_id not in {attempt.node_id for attempt in attempts}]
+    with db.reading() as tx:
+        nodes = index.promised(tx)
     owned = {node.stage for node in nodes} | {attempt.stage for attempt in attempts}
     found += [f"{staging.path(number)} belongs to nothing: it was being written when anthrofs was ended. Look at it, then remove it"
               for number in sorted(on_disk - owned)]
@@ -68,4 +70,4 @@ def _stages(db: Database, index: Index, outbox: Outbox, staging: Staging) -> lis
 def _copies(db: Database, cache: BlockCache) -> list[str]:
     with db.reading() as tx:
         kept = [FileId(row[0]) for row in tx.all("SELECT file_id FROM kept")]
-    return [f"the kept copy of {file_id} is missing" for file_id in kept if cache.kept_path(file_id) is None]
+    return [f"the kept copy of {file_id} is missing" for file_id in kept if not cache.has_kept(file_id)]

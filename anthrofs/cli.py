@@ -31,6 +31,8 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
                   help="The Anthropic Files API mounted as a directory.")
 said: Final = Console(stderr=True, soft_wrap=True, highlight=False)
 
+LAZY_S: Final = 3.0         # after a lazy unmount: for a process that nobody keeps
+END_S: Final = 400.0        # after an unmount: above the daemon's own bound
 POLL_S: Final = 0.2         # between looks for an id that an upload will bring
 
 Directory = Annotated[Path, typer.Argument(help="The mount point.", show_default=False)]
@@ -143,16 +145,19 @@ def umount(
     lazy: Annotated[bool, typer.Option("--lazy", help="Detach now, also while files are open.")] = False,
 ) -> None:
     """Send what is queued, then unmount. What is left after the timeout is named, kept, and sent after the next mount."""
-    state_dir = _state_dir(directory)
+    root, state_dir = _mount_of(directory)
+    if root != Path(os.path.realpath(directory)):
+        raise SetupError(f"{directory} is in the mount on {root}: anthrofs umount {root}", EXIT_USAGE)
     left = _drain(state_dir, timeout, last=True)
-    ending = control.ask(state_dir, "wait")
+    ending = control.ask(state_dir, "wait", patience_s=LAZY_S if lazy else END_S)
     next(ending)            # connected: from now on its end can't be missed
-    mountpoint.unmount(directory, lazy=lazy)
+    mountpoint.unmount(root, lazy=lazy)
     try:
         for _ in ending:
             pass
-    except SetupError:
-        pass            # the connection's end is the process's: that is what we wait for
+    except SetupError as exc:
+        if "not answered" in str(exc):      # else the connection's end is the process's: that is what we wait for
+            said.print(f"{root} is detached; its process ends when the last program has left it.")
     _say_left(left)
 
 
@@ -200,7 +205,7 @@ def refresh(
     timeout: Seconds = 60.0,
 ) -> None:
     """Ask the service for its listing now."""
-    answer = next(control.ask(_state_dir(directory), "refresh", accept=accept, timeout_s=timeout))
+    answer = next(control.ask(_state_dir(directory), "refresh", accept=accept, timeout_s=timeout, patience_s=timeout + 10))
     print(f"{answer['files']} files")
 
 
@@ -239,11 +244,15 @@ def emulator(
 
 
 def _state_dir(directory: Path) -> Path:
-    """The state of the mount on, or around, a path. Raises SetupError."""
+    return _mount_of(directory)[1]
+
+
+def _mount_of(directory: Path) -> tuple[Path, Path]:
+    """(mount point, state directory) of the mount on, or around, a path. Raises SetupError."""
     path = Path(os.path.realpath(directory))
     for place in (path, *path.parents):
         try:
-            return Path(os.fsdecode(os.getxattr(place, CONTROL)))
+            return place, Path(os.fsdecode(os.getxattr(place, CONTROL)))
         except OSError as exc:
             if exc.errno == errno.ENOTCONN:
                 raise SetupError(f"{place} holds the rest of a mount whose program has ended. Clear it with: fusermount -u {place}",
@@ -307,6 +316,7 @@ def _status_lines(one: dict[str, Any]) -> Iterator[str]:
     yield from _rows("REFUSED, kept here", (f"{entry['path']}: {entry['reason']}" for entry in one["failed"]))
     yield from _rows("to be deleted", (f"{entry['name']} ({entry['file_id']})" + (f": {entry['reason']}" if entry["reason"] else "")
                                        for entry in one["deletions"]))
+    yield from _rows("removed while open: the server is told at the last close", (entry["name"] for entry in one["open"]))
     if not (one["waiting"] or one["failed"] or one["deletions"]):
         yield "  everything is on the server"
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from anthrofs import mime, names, unlinking
+from anthrofs.blocks import BLOCK_BYTES, spans
 from anthrofs.cache import BlockCache
 from anthrofs.clock import Clock
 from anthrofs.config import Config
@@ -104,7 +105,7 @@ class Contents:
                 with content.lock:
                     content.dirty = True
                     replaced = content.stage is not stage
-                if replaced:
+                if replaced and not self._promised(content.node_id, stage.number):
                     self._staging.remove(stage.number)      # what is newer than it stays, unpromised
                 raise
             finally:
@@ -139,6 +140,12 @@ class Contents:
             kept = self._outbox.of(tx, node_id)             # the uploader removes what it is at
             return {stage for stage in older if stage not in (None, number) and (kept is None or kept.stage != stage)}
 
+    def _promised(self, node_id: NodeId, number: StageId) -> bool:
+        try:
+            return self._index.node(node_id).stage == number       # by an fsync before
+        except NotFound:
+            return False
+
     def _wanted(self, node: Node) -> str | None:
         """The server name that a save under this name asks for. A duplicate that is shown by its id keeps its own name."""
         if names.stays_local(node.name, self._config.local_patterns):
@@ -156,12 +163,13 @@ class Contents:
 
         Raises DiskFull and the like: then the content stays open, so that nothing of it is lost.
         """
-        promised = self.promise(content, seal=True)
-        if not self._handles.forget(content):
-            return promised                 # opened again meanwhile
-        with content.lock:
-            stage, content.stage = content.stage, None
-            remote = content.remote
+        with content.promising:             # a second last release, after another open, comes after this one
+            promised = self.promise(content, seal=True)
+            if not self._handles.forget(content):
+                return promised             # opened again meanwhile
+            with content.lock:
+                stage, content.stage = content.stage, None
+                remote = content.remote
         if remote is not None:
             self._forget_deleted(remote.file_id)
         self._end(content, None if stage is None else stage.number)
@@ -236,15 +244,27 @@ class Contents:
             # By descriptor: the uploader may have removed the name already.
             return self._replace_locked(content, self._staging.copy_of(Path(f"/proc/self/fd/{current.descriptor}")))
         file = content.remote
-        kept = None if file is None else self._cache.kept_path(file.file_id)
-        if kept is not None:
-            return self._replace_locked(content, self._staging.copy_of(kept))
         if file is None or content.length == 0:
             return self._replace_locked(content, self._staging.create())
+        if self._cache.has_kept(file.file_id):
+            return self._replace_locked(content, self._copy_of_kept(file.file_id, content.length))
         if not file.downloadable:
             raise NotReadable("the service doesn't give this file's content out, so it can only be replaced as a whole")
         raise NotSupported("a file that is on the server only can't be edited in place yet: replace it as a whole, or copy it, "
                            "edit the copy and copy it back")
+
+    def _copy_of_kept(self, file_id: FileId, length: int) -> OpenStage:
+        """Block by block, so that each is checked: what is edited is sent again, and the good file on the server deleted."""
+        self._staging.reserve(length)
+        stage = self._staging.create()
+        for span in spans(0, length):
+            block = self._cache.get(file_id, span.number)
+            if block is None or len(block) < span.length:
+                stage.close()
+                self._staging.remove(stage.number)
+                raise NotReadable("the copy that was kept on this machine is damaged, so the file can only be replaced as a whole")
+            stage.write(block, span.number * BLOCK_BYTES)
+        return stage
 
     def _replace_locked(self, content: Content, stage: OpenStage) -> OpenStage:
         if content.stage is not None:

@@ -9,12 +9,14 @@ Never   carries keys or contents.
 """
 
 import contextlib
+import errno
 import json
 import logging
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -59,8 +61,11 @@ class Control:
         while True:
             try:
                 connection, _ = self._socket.accept()
-            except OSError:
-                return
+            except OSError as exc:
+                if exc.errno not in (errno.EMFILE, errno.ENFILE, errno.ECONNABORTED):
+                    return                  # stopped
+                time.sleep(0.1)
+                continue
             threading.Thread(target=self._answer, args=(connection,), name="control-connection", daemon=True).start()
 
     def _answer(self, connection: socket.socket) -> None:
@@ -87,14 +92,18 @@ class Control:
             yield {"end": True, "error": f"bug: {exc}"}
 
 
-def ask(state_dir: Path, op: str, **values: Any) -> Iterator[dict[str, Any]]:
-    """The command's end. Raises SetupError when nobody answers; FsError's words come as SetupError, too."""
+def ask(state_dir: Path, op: str, *, patience_s: float = 30.0, **values: Any) -> Iterator[dict[str, Any]]:
+    """The command's end. `patience_s`: the longest silence between two answers.
+
+    Raises SetupError when nobody answers; FsError's words come as SetupError, too.
+    """
     try:
         directory = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as exc:
-        raise SetupError(f"No state in {state_dir}: {exc.strerror}.") from exc
+        raise SetupError(f"No state in {state_dir}: {exc.strerror}. If its mount is stuck: fusermount -u -z and the mount point.") from exc
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(patience_s)
             try:
                 connection.connect(_address(directory))
             except OSError as exc:
@@ -102,7 +111,7 @@ def ask(state_dir: Path, op: str, **values: Any) -> Iterator[dict[str, Any]]:
             with connection.makefile("rwb") as lines:
                 lines.write(json.dumps({"op": op, **values}).encode() + b"\n")
                 lines.flush()
-                for line in lines:
+                for line in _lines(lines, patience_s):
                     answer = json.loads(line)
                     if "error" in answer:
                         raise SetupError(answer["error"])
@@ -112,6 +121,13 @@ def ask(state_dir: Path, op: str, **values: Any) -> Iterator[dict[str, Any]]:
             raise SetupError("The mount ended before it had answered.")
     finally:
         os.close(directory)
+
+
+def _lines(lines: Iterable[bytes], patience_s: float) -> Iterator[bytes]:
+    try:
+        yield from lines
+    except TimeoutError as exc:
+        raise SetupError(f"The mount has not answered for {patience_s:.0f} s.") from exc
 
 
 def _address(directory: int) -> str:

@@ -11,6 +11,7 @@ import logging
 import logging.handlers
 import os
 import random
+import resource
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -49,7 +50,9 @@ log = logging.getLogger(__name__)
 GREET_S: Final = 3.0        # the longest that a mount with a saved index waits for its first refresh
 TERM_DRAIN_S: Final = 60.0  # of a SIGTERM; an unmount has config.drain_s
 OFFLINE_DRAIN_S: Final = 5.0        # while no connection can be made, waiting longer is no use
+RELEASE_S: Final = 1.0      # the kernel tells of a close a moment later; a deletion waits for the last one
 DETACH_S: Final = 5.0       # after a lazy unmount: for the last user to leave
+DRAINED_S: Final = 30.0     # an unmount that follows its drain that soon doesn't drain as long again
 STEP_S: Final = 5.0         # for each part to stop
 
 Tell = Callable[[Mapping[str, Any]], None]
@@ -102,6 +105,7 @@ class Mount:
             "status": self._on_status, "drain": self._on_drain, "retry": self._on_retry, "refresh": self._on_refresh,
             "wait": self._on_wait})
 
+        self._drained_s = float("-inf")     # when an unmount's drain had ended
         self._drain_s = config.drain_s      # the signal's thread shortens it; read when the end begins
         self._serving = threading.Event()   # the first look at the service is over
         self._ended = threading.Event()     # FUSE() has returned
@@ -112,6 +116,9 @@ class Mount:
         signals = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
         # Blocked before any thread exists, so in all of them: libfuse's own handlers never run, and sigwait gets them.
         signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+        # Each file that is open for writing costs a descriptor, and 1024 is what most sessions have.
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 65536)), hard))
         threading.Thread(target=self._await_signal, args=(signals,), name="signals", daemon=True).start()
         self._cache.start()
         recover(self._db, self._index, self._outbox, self._staging)
@@ -215,6 +222,8 @@ class Mount:
     def _end(self) -> int:
         self._ending.acquire()
         self._notify.stopping("draining", self._drain_s + 4 * STEP_S)
+        if self._clock.now_s() - self._drained_s < DRAINED_S:
+            self._drain_s = min(self._drain_s, 1.0)
         *_, left = self._drain(lambda: self._drain_s)
         self._stopping.set()
         self._pacer.stop()
@@ -239,7 +248,8 @@ class Mount:
             waited_s = self._clock.now_s() - began_s
             bound_s = min(bound(), OFFLINE_DRAIN_S) if self._uploader.offline() else bound()
             # A deletion that was refused is tried again and again, but not waited for.
-            hoped = left["waiting"] or any(entry["reason"] is None for entry in left["deletions"])
+            hoped = (left["waiting"] or any(entry["reason"] is None for entry in left["deletions"])
+                     or (left["open"] and waited_s < RELEASE_S))
             if self._config.read_only or waited_s >= bound_s or not hoped:
                 return
             if waited_s > 1:
@@ -260,7 +270,7 @@ class Mount:
         timeout_s = float(request.get("timeout_s", self._config.drain_s))
         yield from self._drain(lambda: timeout_s)
         if request.get("last"):
-            self._drain_s = min(self._drain_s, 1.0)
+            self._drained_s = self._clock.now_s()
 
     def _on_retry(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         failed = [attempt for attempt in self._outbox.every() if attempt.state == FAILED]

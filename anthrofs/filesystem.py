@@ -179,6 +179,8 @@ class FileSystem:
         handle = self._handles.get(self.open(path, os.O_WRONLY, NOBODY).number)
         try:
             self._contents.truncate(handle.content, size_bytes, None)
+            if self._handles.is_alone(handle) and self._contents.promise(handle.content, seal=True):
+                self._uploader.wake()       # here, not in release: a full disk must be said
         finally:
             self.release(handle.number)
 
@@ -255,7 +257,7 @@ class FileSystem:
         libfuse hides a file that is open: when it is unlinked, and before another one is renamed over it. Only what comes next
         tells which: no lookup comes between the two steps of a replacement. When that one is refused, the hiding is undone.
         """
-        if names.is_hidden(name := new.rpartition("/")[2]):
+        if names.is_made_by_libfuse(name := new.rpartition("/")[2]):
             node = self._file(old)
             with self._db.transaction(durable=True) as tx:
                 self._index.hide(tx, node.node_id, name, self._clock.time_ns(), by_libfuse=True)

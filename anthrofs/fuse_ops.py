@@ -64,11 +64,11 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
                 log.warning("%s: %s", op, exc)
             raise fuse.FuseOSError(exc.code) from exc
         except Exception as exc:
-            # Our own disk: only "full" means the same to the caller. A lost stage must not look like "no such file".
-            full = isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT)
-            if not full:
+            # Our own machine: only "full" means the same to the caller. A lost stage must not look like "no such file".
+            code = LOCAL.get(exc.errno, errno.EIO) if isinstance(exc, OSError) and exc.errno else errno.EIO
+            if code == errno.EIO:
                 log.exception("bug in %s", op)
-            raise fuse.FuseOSError(errno.ENOSPC if full else errno.EIO) from exc
+            raise fuse.FuseOSError(code) from exc
 
     def init(self, _path: str) -> None:
         self._started()
@@ -109,9 +109,10 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
         self._fs.set_owner(path, uid, gid)
 
     def utimens(self, path: str, times: tuple[int, int] | None = None) -> None:
-        if times is None or times[1] % 10**9 == UTIME_NOW:
+        # Both marks come in the nanoseconds of second 0, so they are more than 10^9 here.
+        if times is None or times[1] == UTIME_NOW:
             self._fs.set_mtime(path, None)
-        elif times[1] % 10**9 != UTIME_OMIT:
+        elif times[1] != UTIME_OMIT:
             self._fs.set_mtime(path, times[1])
 
     def mkdir(self, _path: str, _mode: int) -> None:
@@ -188,6 +189,8 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
                 "st_blksize": BLKSIZE, "st_atime": attr.mtime_ns, "st_mtime": attr.mtime_ns, "st_ctime": attr.mtime_ns}
 
 
+# What our own disk and process limits say to a caller.
+LOCAL: Final = {errno.ENOSPC: errno.ENOSPC, errno.EDQUOT: errno.ENOSPC, errno.EMFILE: errno.ENFILE, errno.ENFILE: errno.ENFILE}
 # Errnos that programs ask for all day: no line in the log.
 QUIET: Final = frozenset({errno.ENOENT, errno.EEXIST, errno.ENODATA, errno.ENOTDIR, errno.EISDIR, errno.EINTR, errno.EPERM,
                           errno.EROFS})

@@ -31,7 +31,7 @@ class Content:
 
     def __init__(self, node_id: NodeId) -> None:
         self.node_id = node_id                      # constant
-        self.promising = threading.Lock()           # one flush, fsync or release at a time makes content durable; no
+        self.promising = threading.RLock()          # one flush, fsync or release at a time makes content durable; no
                                                     # other lock is held while that waits for the disk
         self.lock = threading.RLock()               # guards everything below; first in the lock order
         self.stage: OpenStage | None = None         # local content; None: what the server has
@@ -111,6 +111,11 @@ class Handles:
                 return False
             self._contents.pop(content.node_id, None)
             return True
+
+    def is_alone(self, handle: Handle) -> bool:
+        """Nobody else has the node open."""
+        with self._lock:
+            return self._counts.get(handle.content.node_id) == 1
 
     def busy(self) -> set[NodeId]:
         """Nodes whose content must not change under somebody."""

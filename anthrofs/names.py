@@ -169,6 +169,11 @@ def is_hidden(name: str) -> bool:
     return name.startswith(HIDDEN_PREFIX)
 
 
+def is_made_by_libfuse(name: str) -> bool:
+    """True for exactly what libfuse 2.9 renames to: two numbers of eight hexadecimal digits behind the prefix."""
+    return re.fullmatch(re.escape(HIDDEN_PREFIX) + "[0-9a-f]{16}", name) is not None
+
+
 def is_trash(name: str) -> bool:
     """True for the directories that file browsers make to move deleted files into."""
     return name == ".Trash" or name.startswith(".Trash-")

@@ -30,6 +30,7 @@ NEAR_BYTES: Final = 4 * 2**20           # a reader so far ahead of a feed waits 
 OVERTAKE_BYTES: Final = 2 * BLOCK_BYTES
 START_BYTES: Final = 2**20              # so near to the start, a first read is taken for a reader of the whole file
 JUMP_BYTES: Final = 2**20               # of the first request after a jump; four times as much if the next one follows it
+SILENT_S: Final = 1.0                   # a small file's download that nobody waits for runs to its end, unless it hangs
 IDLE_S: Final = 5.0                     # without a question a feed is closed, if it can be resumed by range
 RESUMES: Final = 5                      # in a row, without a byte between them
 POLL_S: Final = 0.1                     # how soon a waiting reader sees that its program got a signal
@@ -59,6 +60,8 @@ class _Feed:
         self.window = WINDOW_BYTES
         self.wants: dict[int, list[_Want]] = {}
         self.abandoned = False          # the last reader left
+        self.moved_s = 0.0              # when bytes came last
+        self.body: Download | None = None       # the answer that is being read
 
     def ahead_of(self, offset: int, near: int | None) -> bool:
         """Whether this feed will come by there soon; near None: however far."""
@@ -94,7 +97,7 @@ class Reader:
         pieces = []
         for span in spans(offset, max(0, min(size, length - offset)) if exact else size):
             block = self._cache.get(file_id, span.number)
-            if block is None:
+            if block is None or (exact and len(block) < min(BLOCK_BYTES, length - span.number * BLOCK_BYTES)):
                 block = self._fetch(file_id, length, span.number, interrupted)
             pieces.append(block[span.start:span.start + span.length])
             if len(block) < span.start + span.length:
@@ -105,14 +108,21 @@ class Reader:
         """Nobody has the file open any more: what isn't nearly done stops within a piece."""
         with self._changed:
             self._jumps.pop(file_id, None)
-            for feed in self._feeds.get(file_id, ()):
-                feed.abandoned = feed.length > WHOLE_BYTES
+            now_s = self._clock.now_s()
+            feeds = [feed for feed in self._feeds.get(file_id, ()) if feed.length > WHOLE_BYTES or now_s - feed.moved_s > SILENT_S]
+            for feed in feeds:
+                feed.abandoned = True
+                if feed.body is not None:
+                    feed.body.abort()       # it may hang in a read that nobody waits for
             self._changed.notify_all()
 
     def stop(self, timeout_s: float) -> bool:
         """Every wait ends with Stopping. False: a thread hangs in a read of the network and was left to the process's end."""
         with self._changed:
             self._stopping = True
+            for feed in [feed for feeds in self._feeds.values() for feed in feeds if feed.body is not None]:
+                assert feed.body is not None
+                feed.body.abort()
             self._changed.notify_all()
             threads = list(self._threads)
         until_s = self._clock.now_s() + timeout_s
@@ -139,7 +149,7 @@ class Reader:
         if not joined:
             # The feed that brought it may have passed between the look into the cache and ours.
             data = self._cache.get(file_id, number)
-            if data is not None:
+            if data is not None and len(data) >= min(BLOCK_BYTES, length - number * BLOCK_BYTES):
                 return data
             with self._changed:
                 if not self._join_locked(file_id, number, want):
@@ -208,12 +218,13 @@ class Reader:
             self._gone(feed.file_id)
             error = exc
         except FsError as exc:
-            error = exc
+            error = None if feed.abandoned else exc         # who joined meanwhile asks anew
         except Exception as exc:
             log.exception("bug in a download")
             error = FsError(str(exc))
         finally:
             with self._changed:
+                feed.body = None
                 self._remove_locked(feed)
                 self._threads.discard(threading.current_thread())
                 for want in [want for wants in feed.wants.values() for want in wants]:
@@ -240,6 +251,7 @@ class Reader:
             try:
                 with self._remote.download(feed.file_id, start, feed.last) as body:
                     opened = True
+                    self._begin(feed, body)
                     if body.offset != start:        # it ignores ranges: from 0, and everything is kept
                         with self._changed:
                             self._ranges = False
@@ -258,13 +270,18 @@ class Reader:
                 return whole
             except NoAnswer:
                 fruitless = 0 if feed.position + len(rest) > start else fruitless + 1
-                if not opened or fruitless >= RESUMES or self._stopping:
+                if not opened or feed.abandoned or fruitless >= RESUMES or self._stopping:
                     raise           # not opened: that was tried again already
+
+    def _begin(self, feed: _Feed, body: Download) -> None:
+        with self._changed:
+            feed.body, feed.moved_s = body, self._clock.now_s()
 
     def _pour(self, feed: _Feed, body: Download, rest: bytearray) -> bool:
         """Bytes into blocks. False: nobody wants the rest, or the mount ends."""
         for piece in body:
             rest += piece
+            feed.moved_s = self._clock.now_s()      # one float: no lock for each piece
             while len(rest) >= BLOCK_BYTES:
                 block = bytes(memoryview(rest)[:BLOCK_BYTES])
                 del rest[:BLOCK_BYTES]

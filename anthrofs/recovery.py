@@ -35,7 +35,8 @@ def recover(db: Database, index: Index, outbox: Outbox, staging: Staging) -> Non
             unneeded |= _queue(tx, index, outbox, staging, node)
         promised = {node.stage for node in index.promised(tx)} | {attempt.stage for attempt in outbox.every()}
     staging.start({number for number in promised if number is not None})
-    for number in unneeded:
+    kept = staging.adopted() - {number for number in promised if number is not None}
+    for number in unneeded | kept:
         staging.remove(number)
 
 

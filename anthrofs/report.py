@@ -33,13 +33,16 @@ class Report:
         self._refresher = refresher         # given
 
     def left(self) -> dict[str, list[dict[str, Any]]]:
-        """What the server doesn't have yet, by what can be done about it: waiting, failed, deletions.
+        """What the server doesn't have yet, by what can be done about it: waiting, failed, deletions, open.
 
         Deletions that wait for a failed upload's sake (new before old is gone) are not counted: that one is.
         """
         with self._db.reading() as tx:
             nodes = {node.node_id: node for node in self._index.promised(tx)}
             deletable = set(self._outbox.deletable(tx, ()))
+            # Names that were removed while their files are open: the server is told at their last close.
+            removed = [{"file_id": node.remote.file_id, "name": node.remote.name} for node in self._index.hidden(tx)
+                       if node.remote is not None]
         waiting, failed = [], []
         for attempt in self._outbox.every():
             node = nodes.get(attempt.node_id)
@@ -53,7 +56,7 @@ class Report:
                 waiting.append({**entry, "state": state})
         deletions = [{"file_id": file_id, "name": name, "reason": reason} for file_id, name, reason in self._outbox.deletions()
                      if file_id in deletable]
-        return {"waiting": waiting, "failed": failed, "deletions": deletions}
+        return {"waiting": waiting, "failed": failed, "deletions": deletions, "open": removed}
 
     def status(self) -> dict[str, Any]:
         """See README's `anthrofs status --json`."""

@@ -126,6 +126,10 @@ class Staging:
         """Nobody promised it, or the server has it."""
         self._disk.unlink("staging:remove", self.path(number))
 
+    def adopted(self) -> set[StageId]:
+        """Those that the cache has a second name for: the server has them, and only their removal was cut."""
+        return {number for number in self.numbers() if self.path(number).stat().st_nlink > 1}
+
     def numbers(self) -> set[StageId]:
         """What is on the disk."""
         with contextlib.suppress(FileNotFoundError):

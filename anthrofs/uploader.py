@@ -15,6 +15,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+from anthrofs import unlinking
 from anthrofs.cache import BlockCache
 from anthrofs.clock import Clock
 from anthrofs.db import Database
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 THREADS: Final = 4
 POLL_S: Final = 0.1             # how soon a waiting close sees that its program got a signal
 OFFLINE_WAIT_S: Final = 2.0     # closes fail that soon after a connect failed, until one gets through
+SETTLE_S: Final = 0.2           # far longer than libfuse takes between the two steps of a replacement
 PROBE_S: Final = 5.0            # between tries to connect while offline
 
 Work = Callable[[], None]
@@ -48,6 +50,7 @@ class Uploader:
         self._outbox = outbox                       # given
         self._cache = cache                         # given
         self._handles = handles                     # given
+        self._staging = staging                     # given
         self._deletions = deletions                 # given
         self._clock = clock                         # given
         self._chance = chance                       # given
@@ -64,6 +67,7 @@ class Uploader:
         self._sent_bytes: dict[NodeId, int] = {}    # progress of running uploads
         self._offline = ""                          # why the last connect failed; "": it did not
         self._probe_s = 0.0                         # when to try to connect again
+        self._hidden_s: dict[NodeId, float] = {}    # unlinked nodes that nobody has open: since when that is known
         self._waited: Counter[NodeId] = Counter()   # closes that wait for it: their files go first
         self._allowed = False                       # this mount has seen whose files the service's are
         self._news = 0                              # counts wakes, so that none is missed between looking and waiting
@@ -215,6 +219,11 @@ class Uploader:
     def _take(self) -> tuple[Work | None, float | None]:
         """The next piece of work, reserved for the caller; or None and how long to wait for one (None: for a wake)."""
         with self._changed:
+            now_s = self._clock.now_s()
+            if self._allowed and self._offline and now_s < self._probe_s:
+                return None, self._probe_s - now_s      # not even a look at the rows: there may be thousands
+        settle_s = self._end_unlinked()
+        with self._changed:
             busy, busy_ids, waited = set(self._busy), set(self._busy_ids), list(self._waited)
         with self._db.reading() as tx:
             attempts = [*self._outbox.candidates(tx, busy, waited), *self._outbox.candidates(tx, busy)]
@@ -224,9 +233,9 @@ class Uploader:
             if not self._allowed:
                 if attempts or doomed:
                     self._ask_whose()
-                return None, PROBE_S if attempts or doomed else None
+                return None, PROBE_S if attempts or doomed else settle_s
             if self._offline and now_s < self._probe_s:
-                return None, self._probe_s - now_s if attempts or doomed else None
+                return None, self._probe_s - now_s
             due_s = [self._due_s_locked(attempt.node_id) for attempt in attempts]
             for attempt, moment_s in zip(attempts, due_s, strict=True):
                 if moment_s <= now_s and attempt.node_id not in self._busy:
@@ -240,8 +249,31 @@ class Uploader:
                     self._busy_ids.add(file_id)
                     self._probe_s = now_s + PROBE_S
                     return partial(self._delete, file_id), None
+            due_s += [] if settle_s is None else [now_s + settle_s]
             later_s = [moment_s for moment_s in due_s if moment_s > now_s]
             return None, min(later_s) - now_s if later_s else None
+
+    def _end_unlinked(self) -> float | None:
+        """Nodes that libfuse has hidden although their last release had come already: it never unlinks some of those.
+
+        Not at once: the hiding may be half of a replacement, whose other half comes within the same request. Returns the
+        seconds until this has to be looked at again; None: nothing to wait for.
+        """
+        with self._db.reading() as tx:
+            closed = [node.node_id for node in self._index.hidden(tx) if self._handles.content_of(node.node_id) is None]
+        now_s = self._clock.now_s()
+        with self._changed:
+            self._hidden_s = {node_id: self._hidden_s.get(node_id, now_s) for node_id in closed}
+            ripe = [node_id for node_id, since_s in self._hidden_s.items() if now_s - since_s >= SETTLE_S]
+        for node_id in ripe:
+            stages: set[StageId] = set()
+            with self._db.transaction(durable=True) as tx:
+                for node in self._index.hidden(tx):
+                    if node.node_id == node_id and self._handles.content_of(node_id) is None:
+                        stages = unlinking.end(tx, self._index, self._outbox, node)
+            for number in stages:
+                self._staging.remove(number)
+        return SETTLE_S if len(ripe) < len(closed) else None
 
     def _due_s_locked(self, node_id: NodeId) -> float:
         plan = self._plans.get(node_id)

@@ -186,6 +186,9 @@ class FakeDownload:
         self.sure = True
         self.total: int | None = len(content)
 
+    def abort(self) -> None:
+        pass
+
     def __enter__(self) -> Self:
         return self
 

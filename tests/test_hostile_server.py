@@ -1,11 +1,12 @@
 """A server, or a proxy before it, that sends nonsense: no crash, no wrong listing, no unsafe name, nothing that hangs."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.mounting import Mount, wait_until
+from tests.mounting import Mount, shell, wait_until
 
 ENTRY: dict[str, Any] = {"type": "file", "id": "file_x", "filename": "x.txt", "size_bytes": 1, "mime_type": "text/plain",
                          "created_at": "2026-01-01T00:00:00Z", "downloadable": True}
@@ -150,13 +151,26 @@ def test_a_file_that_is_gone_when_it_is_read_says_so_and_goes(mount: Mount) -> N
     wait_until(lambda: os.listdir(files) == [], "it goes")
 
 
-def test_a_file_that_delivers_another_length_is_read_whole(mount: Mount) -> None:
-    mount.emulator.switch(delivered_extra_bytes=-200)
-    mount.emulator.generate("chart.png", os.urandom(1000), "image/png")
+@pytest.mark.parametrize("extra", [1000, -1000])
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_picture_that_delivers_another_length_is_copied_whole(mount: Mount, tmp_path: Path, extra: int, ranges: bool) -> None:
+    mount.emulator.switch(delivered_extra_bytes=extra, ranges=ranges)
+    mount.emulator.generate("chart.png", os.urandom(500_000), "image/png")
     files = mount.mount()
-    with (files / "chart.png").open("rb") as chart:
-        assert len(chart.read()) in (800, 1000)
-    mount.emulator.switch(delivered_extra_bytes=0)
+    for copy in ("one.png", "two.png"):
+        assert shell(f"cp chart.png {tmp_path}/{copy}", files).returncode == 0
+        assert (tmp_path / copy).stat().st_size == 500_000 + extra
+    assert (files / "chart.png").stat().st_size == 500_000 + extra
+
+
+def test_a_file_that_others_replace_with_a_longer_one_is_copied_whole(mount: Mount, tmp_path: Path) -> None:
+    mount.emulator.generate("a.txt", b"old" * 1000)
+    files = mount.mount()
+    assert (files / "a.txt").stat().st_size == 3000
+    mount.emulator.generate("a.txt", b"newer" * 100_000)
+    mount.ok("refresh", files)
+    assert shell(f"cp a.txt {tmp_path}/copy", files).returncode == 0
+    assert (tmp_path / "copy").read_bytes() == b"newer" * 100_000
 
 
 @pytest.mark.parametrize("api", ["beta", "ga"])

@@ -442,6 +442,7 @@ def recorder(tls: ssl.SSLContext | None = None) -> Iterator[Recorder]:
             body = b'{"id":"f","filename":"a.txt","size_bytes":3,"data":[],"has_more":false}'
             self.send_response(200)
             self.send_header("content-length", str(len(body)))
+            self.send_header("request-id", "req_1")
             self.end_headers()
             self.wfile.write(body)
 

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -205,7 +206,6 @@ def test_a_file_stays_readable_while_it_is_open_though_it_was_removed(mount: Mou
         (files / "note.txt").unlink()
         assert os.listdir(files) == []
         mount.sync()
-        assert mount.emulator.files() == []
         mount.emulator.generate("other.bin", bytes(70 * 2**20))     # more than the cache's memory
         mount.ok("refresh", files)
         assert len((files / "other.bin").read_bytes()) == 70 * 2**20
@@ -214,6 +214,7 @@ def test_a_file_stays_readable_while_it_is_open_though_it_was_removed(mount: Mou
         assert os.fstat(note.fileno()).st_size == 10
 
     wait_until(lambda: mount.status()["kept_copies"] == 0, "the copy goes with the last handle")
+    assert mount.emulator.files() == []
     wait_until(lambda: mount.status()["files"] == 0, "the removed file is forgotten")
 
 
@@ -240,6 +241,63 @@ def test_the_mode_and_the_time_that_a_user_sets_are_kept_over_remounts(mount: Mo
         assert stat.S_IMODE(shown.st_mode) == 0o755
         assert shown.st_mtime_ns == 10**18 + 123_456_789
         mount.remount()
+
+
+@pytest.mark.parametrize(("command", "expected"), [
+    ("touch f", None), ("touch -m f", None), ("touch -a f", 10**9), ("touch -d '2020-02-02 02:02:02 UTC' f", 1580608922),
+])
+def test_touch_sets_the_time_that_it_says(mount: Mount, command: str, expected: int | None) -> None:
+    files = mount.mount()
+    (files / "f").write_text("x")
+    os.utime(files / "f", (10**9, 10**9))
+    before_s = int(time.time())
+    assert shell(command, files).returncode == 0
+    found_s = int((files / "f").stat().st_mtime)
+    assert found_s == expected if expected is not None else before_s - 1 <= found_s <= before_s + 60
+
+
+def test_a_refused_rename_over_an_open_file_changes_nothing(mount: Mount) -> None:
+    files = mount.mount()
+    mount.expects("renaming isn't supported yet")
+    (files / "old.txt").write_text("old")
+    (files / "new.txt").write_text("new")
+    with (files / "old.txt").open() as old:
+        with pytest.raises(OSError, match="not supported"):
+            os.rename(files / "new.txt", files / "old.txt")
+        assert sorted(os.listdir(files)) == ["new.txt", "old.txt"]
+        assert old.read() == "old"
+    mount.sync()
+    assert {stored["filename"]: mount.emulator.content(stored["id"]) for stored in mount.emulator.files()} == {
+        "old.txt": b"old", "new.txt": b"new"}
+
+
+def test_a_user_cant_make_a_file_vanish_by_libfuses_own_name(mount: Mount) -> None:
+    files = mount.mount()
+    mount.expects("renaming isn't supported yet")
+    (files / "a.txt").write_text("a")
+    with pytest.raises(OSError, match="not supported"):
+        os.rename(files / "a.txt", files / ".fuse_hidden1")
+    assert (files / "a.txt").read_text() == "a"
+
+
+def test_a_damaged_kept_copy_is_neither_read_nor_sent_again(mount: Mount) -> None:
+    files = mount.mount()
+    (files / "a.bin").write_bytes(os.urandom(300_000))
+    [stored] = mount.emulator.files()
+    mount.umount()
+    [kept] = [path for path in (mount.state_dir / "kept").iterdir() if not path.suffix]
+    with kept.open("r+b") as damaged:
+        damaged.seek(200_000)
+        damaged.write(b"flipped")
+    mount.mount()
+    mount.expects("damaged", "not downloadable")
+
+    with pytest.raises(OSError), (files / "a.bin").open("rb") as a:
+        a.read()
+    with pytest.raises(OSError), (files / "a.bin").open("ab") as a:
+        a.write(b"!")
+    mount.sync()
+    assert [file["id"] for file in mount.emulator.files()] == [stored["id"]]
 
 
 def test_a_sparse_and_a_shrunk_file_arrive_as_they_are(mount: Mount) -> None:

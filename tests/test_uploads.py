@@ -93,6 +93,48 @@ def test_fsync_is_a_promise_too(mount: Mount) -> None:
     assert contents(mount) == {"a.txt": b"synced"}
 
 
+def test_a_close_after_an_fsync_while_the_older_content_is_sent_brings_the_newest_to_the_server(mount: Mount) -> None:
+    files = mount.mount("--upload", "queue")
+    mount.emulator.fault("upload", {"kind": "delay", "seconds": 1.5})
+    (files / "a.txt").write_text("one ")
+    wait_until(lambda: names(mount), "the server has the first")
+    with (files / "a.txt").open("a") as note:
+        note.write("two ")
+        note.flush()
+        os.fsync(note.fileno())
+        wait_until(lambda: mount.status()["waiting"] == [], "the first upload has ended")
+        assert names(mount) == {"a.txt": 1}
+        note.write("three")
+    mount.sync()
+    assert contents(mount) == {"a.txt": b"one two three"}
+
+
+def test_what_was_written_after_the_last_fsync_is_shown_as_it_is_sent_after_a_kill(mount: Mount) -> None:
+    files = mount.mount()
+    note = (files / "a.txt").open("w")
+    note.write("synced ")
+    note.flush()
+    os.fsync(note.fileno())
+    note.write("and more")
+    note.flush()
+    mount.kill()
+    with pytest.raises(OSError):
+        note.close()
+    mount.mount()
+    mount.sync()
+    assert contents(mount) == {"a.txt": b"synced and more"}
+    assert (files / "a.txt").read_text() == "synced and more"
+
+
+def test_many_writers_of_one_file_are_never_told_of_an_error(mount: Mount) -> None:
+    files = mount.mount("--upload", "queue")
+    done = shell("for i in 1 2 3 4 5 6; do (for j in $(seq 60); do echo x >> f || echo failed; done) & done; wait", files)
+    assert (done.stdout, done.stderr) == ("", "")
+    mount.sync()
+    assert list(contents(mount)) == ["f"]
+    assert mount.emulator.content(mount.emulator.files()[0]["id"]) == (files / "f").read_bytes()
+
+
 def test_what_was_being_written_when_the_program_was_killed_is_not_shown_as_a_file(mount: Mount) -> None:
     files = mount.mount()
     note = (files / "half.txt").open("w")

@@ -222,5 +222,9 @@ class _PacedDownload:
         finally:
             self._pacer.give_back(download=True)
 
+    def abort(self) -> None:
+        """See Download."""
+        self._inner.abort()
+
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._inner)
