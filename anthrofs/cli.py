@@ -316,7 +316,7 @@ def _status_lines(one: dict[str, Any]) -> Iterator[str]:
     yield from _rows("REFUSED, kept here", (f"{entry['path']}: {entry['reason']}" for entry in one["failed"]))
     yield from _rows("to be deleted", (f"{entry['name']} ({entry['file_id']})" + (f": {entry['reason']}" if entry["reason"] else "")
                                        for entry in one["deletions"]))
-    yield from _rows("removed while open: the server is told at the last close", (entry["name"] for entry in one["open"]))
+    yield from _rows("open: the server is told at the last close", (f"{entry['name']}: {entry['state']}" for entry in one["open"]))
     if not (one["waiting"] or one["failed"] or one["deletions"]):
         yield "  everything is on the server"
 

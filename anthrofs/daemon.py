@@ -98,7 +98,7 @@ class Mount:
         attributes = Attributes(self._outbox, self._uploader, self._handles, str(config.state_dir.absolute()))
         self._filesystem = FileSystem(config, clock, self._db, self._index, self._outbox, self._staging, self._handles, contents,
                                 self._reader, self._uploader, self._refresher, surprises)
-        self._report = Report(self._db, self._index, self._outbox, self._cache, attributes, self._reader, self._uploader,
+        self._report = Report(self._db, self._index, self._outbox, self._cache, self._handles, attributes, self._reader, self._uploader,
                               self._refresher)
         self._operations = Operations(self._filesystem, attributes, config, self._started)
         self._control = Control(config.state_dir, {
@@ -108,6 +108,7 @@ class Mount:
         self._drained_s = float("-inf")     # when an unmount's drain had ended
         self._drain_s = config.drain_s      # the signal's thread shortens it; read when the end begins
         self._serving = threading.Event()   # the first look at the service is over
+        self._mounted = threading.Event()
         self._ended = threading.Event()     # FUSE() has returned
         self._ending = threading.Lock()     # taken once, and never given back, by whoever ends the mount
 
@@ -128,6 +129,10 @@ class Mount:
             raise SetupError("Ended by a signal before the mount was ready.", EXIT_FAILED)
         try:
             serve(self._operations, self._config)
+        except SetupError:
+            if not self._mounted.is_set():
+                raise
+            log.warning("libfuse ended with an error; what is queued is sent all the same")
         finally:
             self._ended.set()
         return self._end()
@@ -164,6 +169,7 @@ class Mount:
 
     def _started(self) -> None:
         """The kernel has the mount."""
+        self._mounted.set()
         if not self._config.read_only:
             self._uploader.start()
         self._control.start()

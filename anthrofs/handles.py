@@ -112,6 +112,11 @@ class Handles:
             self._contents.pop(content.node_id, None)
             return True
 
+    def unpromised(self) -> list[NodeId]:
+        """Nodes whose content has changes that no close has handed over, or whose last release is being finished."""
+        with self._lock:
+            return [node_id for node_id, content in self._contents.items() if content.dirty or node_id not in self._counts]
+
     def is_alone(self, handle: Handle) -> bool:
         """Nobody else has the node open."""
         with self._lock:

@@ -4,12 +4,14 @@ Serves  daemon's drain, and control, whose JSON it is.
 Never   changes anything.
 """
 
+import contextlib
 from typing import Any
 
 from anthrofs.attributes import Attributes
 from anthrofs.cache import BlockCache
 from anthrofs.db import Database
-from anthrofs.errors import Offline
+from anthrofs.errors import NotFound, Offline
+from anthrofs.handles import Handles
 from anthrofs.index import Index
 from anthrofs.model import HIDDEN
 from anthrofs.outbox import FAILED, Outbox
@@ -21,12 +23,13 @@ from anthrofs.uploader import Uploader
 class Report:
     """Of one mount."""
 
-    def __init__(self, db: Database, index: Index, outbox: Outbox, cache: BlockCache, attributes: Attributes, reader: Reader,
+    def __init__(self, db: Database, index: Index, outbox: Outbox, cache: BlockCache, handles: Handles, attributes: Attributes, reader: Reader,
                  uploader: Uploader, refresher: Refresher) -> None:
         self._db = db                       # given
         self._index = index                 # given
         self._outbox = outbox               # given
         self._cache = cache                 # given
+        self._handles = handles             # given
         self._attributes = attributes       # given
         self._reader = reader               # given
         self._uploader = uploader           # given
@@ -40,9 +43,11 @@ class Report:
         with self._db.reading() as tx:
             nodes = {node.node_id: node for node in self._index.promised(tx)}
             deletable = set(self._outbox.deletable(tx, ()))
-            # Names that were removed while their files are open: the server is told at their last close.
-            removed = [{"file_id": node.remote.file_id, "name": node.remote.name} for node in self._index.hidden(tx)
-                       if node.remote is not None]
+            # What the server is told at the last close: removed names, and content that is still being written.
+            opened = [{"name": node.remote.name, "state": "removed"} for node in self._index.hidden(tx) if node.remote is not None]
+        for node_id in self._handles.unpromised():
+            with contextlib.suppress(NotFound):
+                opened.append({"name": self._index.node(node_id).name, "state": "being written"})
         waiting, failed = [], []
         for attempt in self._outbox.every():
             node = nodes.get(attempt.node_id)
@@ -56,7 +61,7 @@ class Report:
                 waiting.append({**entry, "state": state})
         deletions = [{"file_id": file_id, "name": name, "reason": reason} for file_id, name, reason in self._outbox.deletions()
                      if file_id in deletable]
-        return {"waiting": waiting, "failed": failed, "deletions": deletions, "open": removed}
+        return {"waiting": waiting, "failed": failed, "deletions": deletions, "open": opened}
 
     def status(self) -> dict[str, Any]:
         """See README's `anthrofs status --json`."""
