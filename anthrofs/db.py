@@ -186,6 +186,7 @@ def _told() -> Iterator[None]:
 
 
 def _open(path: Path) -> sqlite3.Connection:
+    connection: sqlite3.Connection | None = None
     try:
         connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
         connection.execute("PRAGMA journal_mode = WAL")
@@ -194,6 +195,8 @@ def _open(path: Path) -> sqlite3.Connection:
             connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
             version = VERSION
     except sqlite3.Error as exc:
+        if connection is not None:
+            connection.close()
         raise SetupError(f"The state's database {path} can't be used: {exc}. Move it away to begin with an empty index; "
                          "files in staging beside it are content that was not sent.", EXIT_FAILED) from exc
     if version != VERSION:
