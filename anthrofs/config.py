@@ -37,7 +37,7 @@ class Service:
     shape: str = "beta"                 # "beta" or "ga": chooses headers and how listings are paged
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Timeouts:
     """Of one HTTP exchange, seconds. read is also the longest silence in the middle of a body."""
 
@@ -45,6 +45,7 @@ class Timeouts:
     read_s: float = 60.0
     write_s: float = 60.0
     pool_s: float = 30.0
+    stall_s: float = 20.0       # of a download without a byte: it is cut and resumed, so that it can't keep others' places
 
 
 @dataclass(frozen=True, slots=True)

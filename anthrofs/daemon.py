@@ -78,7 +78,7 @@ class Mount:
         self._cache = BlockCache(config.state_dir, disk, spare_bytes=config.spare_bytes)
 
         self._client = connect(config.service, config.timeouts)
-        self._http = HttpFiles(self._client, clock)
+        self._http = HttpFiles(self._client, clock, config.timeouts.stall_s)
         self._pacer = Pacer(config.requests_per_minute, clock)
         self._stopping = threading.Event()
 

@@ -286,7 +286,7 @@ class Reader:
                 block = bytes(memoryview(rest)[:BLOCK_BYTES])
                 del rest[:BLOCK_BYTES]
                 self._hand_out(feed, block)
-            if not self._wanted(feed):
+            if not self._wanted(feed, body):
                 return False
         return True
 
@@ -299,15 +299,21 @@ class Reader:
                 want.data = block
             self._changed.notify_all()
 
-    def _wanted(self, feed: _Feed) -> bool:
-        """Hold back while nobody is near: the socket's buffers fill and the server waits. False: close it."""
-        until_s = self._clock.now_s() + IDLE_S
+    def _wanted(self, feed: _Feed, body: Download) -> bool:
+        """Whether to read on. While nobody is near it is held back, and others have its slot. False: close it."""
         with self._changed:
-            while not self._stopping and not feed.abandoned:
-                if feed.length <= WHOLE_BYTES or not self._ranges or feed.position < feed.demand + feed.window:
-                    return True
-                left_s = until_s - self._clock.now_s()
-                if left_s <= 0:
-                    return False
-                self._clock.wait(self._changed, left_s)
-        return False
+            if self._wanted_locked(feed) is not None:
+                return self._wanted_locked(feed) is True
+        with body.parked():
+            until_s = self._clock.now_s() + IDLE_S
+            with self._changed:
+                while (wanted := self._wanted_locked(feed)) is None and (left_s := until_s - self._clock.now_s()) > 0:
+                    self._clock.wait(self._changed, left_s)
+        return wanted is True
+
+    def _wanted_locked(self, feed: _Feed) -> bool | None:
+        """None: not now."""
+        if self._stopping or feed.abandoned:
+            return False
+        # One that couldn't be resumed runs to its end.
+        return True if feed.length <= WHOLE_BYTES or not self._ranges or feed.position < feed.demand + feed.window else None

@@ -4,6 +4,7 @@ Serves  every test. `FakeFiles` keeps the same promises as HttpFiles: test_remot
 Never   lets real time pass on purpose: a back-off of ten minutes takes a millisecond.
 """
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -185,6 +186,9 @@ class FakeDownload:
         self.ranged = ranged
         self.sure = True
         self.total: int | None = len(content)
+
+    def parked(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
 
     def abort(self) -> None:
         pass

@@ -140,6 +140,23 @@ def test_a_download_that_goes_wrong_once_gives_the_right_bytes(mount: Mount, act
     assert (files / "data.bin").read_bytes() == content
 
 
+@pytest.mark.timeout(60)
+def test_readers_that_pause_keep_nobody_from_reading(mount: Mount) -> None:
+    for number in range(9):
+        mount.emulator.generate(f"{number}.bin", bytes([number]) * (60 * 2**20))
+    files = mount.mount()
+    readers = [(files / f"{number}.bin").open("rb", buffering=0) for number in range(8)]     # more than there are slots
+    try:
+        for number, reader in enumerate(readers):
+            assert reader.read(1000) == bytes([number]) * 1000
+        assert (files / "8.bin").read_bytes() == bytes([8]) * (60 * 2**20)
+        for number, reader in enumerate(readers):
+            assert reader.read(10**6) == bytes([number]) * 10**6
+    finally:
+        for reader in readers:
+            reader.close()
+
+
 def test_a_file_that_is_gone_when_it_is_read_says_so_and_goes(mount: Mount) -> None:
     made = mount.emulator.generate("a.txt", b"a" * 1000)
     files = mount.mount()

@@ -1,5 +1,6 @@
 """The budget of requests, and what is asked again: by a clock that moves when somebody waits."""
 
+import contextlib
 import random
 import threading
 from collections.abc import Callable, Iterator
@@ -240,6 +241,30 @@ def test_a_download_holds_its_slot_until_it_is_left(clock: FakeClock) -> None:
         assert (pacer._busy, pacer._busy_downloads) == (1, 1)
         assert b"".join(download) == b"content"
 
+    assert (pacer._busy, pacer._busy_downloads) == (0, 0)
+
+
+def test_a_download_that_is_held_back_gives_its_slot_to_others(clock: FakeClock) -> None:
+    files, pacer = FakeFiles(clock), Pacer(1000, clock)
+    paced = Paced(files, pacer, Priority.READ)
+    file_id = files.generate("a", b"content").file_id
+    tokens = pacer._tokens
+
+    with contextlib.ExitStack() as stack:
+        held = [stack.enter_context(paced.download(file_id)) for _ in range(DOWNLOAD_SLOTS)]
+        with held[0].parked(), paced.download(file_id) as another:
+            assert b"".join(another) == b"content"
+        assert pacer._busy_downloads == DOWNLOAD_SLOTS
+    assert (pacer._busy, pacer._busy_downloads) == (0, 0)
+    assert tokens - pacer._tokens <= DOWNLOAD_SLOTS + 1         # going on costs no token
+
+
+def test_a_download_that_ends_while_it_is_held_back_gives_its_slot_back_once(clock: FakeClock) -> None:
+    files, pacer = FakeFiles(clock), Pacer(1000, clock)
+    file_id = files.generate("a", b"content").file_id
+
+    with pytest.raises(Stopping), Paced(files, pacer, Priority.READ).download(file_id) as download, download.parked():
+        pacer.stop()
     assert (pacer._busy, pacer._busy_downloads) == (0, 0)
 
 

@@ -6,6 +6,7 @@ Never   says how: no HTTP here.
 
 import io
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -27,6 +28,10 @@ class Download(Protocol):
 
     def abort(self) -> None:
         """From any thread: whoever waits for bytes gets NoAnswer at once."""
+        ...
+
+    def parked(self) -> AbstractContextManager[None]:
+        """While no bytes are wanted: the connection stays, but others may have its place in the budget."""
         ...
 
     def __iter__(self) -> Iterator[bytes]:

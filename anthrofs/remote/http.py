@@ -11,7 +11,7 @@ import re
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import quote
@@ -50,9 +50,11 @@ def connect(service: Service, timeouts: Timeouts) -> httpx.Client:
 class HttpFiles:
     """One workspace behind one pool of connections."""
 
-    def __init__(self, client: httpx.Client, clock: Clock) -> None:
+    def __init__(self, client: httpx.Client, clock: Clock, stall_s: float = Timeouts.stall_s) -> None:
         self._client = client                   # given
         self._clock = clock                     # given
+        limits = client.timeout
+        self._patience = httpx.Timeout(connect=limits.connect, read=stall_s, write=limits.write, pool=limits.pool)   # constant
 
         self._lock = threading.Lock()           # guards everything below
         self._server_clock: ServerClock | None = None
@@ -88,7 +90,7 @@ class HttpFiles:
         headers = {"accept": "application/binary"}
         if first or last is not None:
             headers["range"] = f"bytes={first}-{'' if last is None else last}"
-        response = self._send("GET", f"{_path(file_id)}/content", headers=headers)
+        response = self._send("GET", f"{_path(file_id)}/content", headers=headers, timeout=self._patience)
         if "request-id" not in response.headers:
             # Each of the service's answers has one; a login page of the network in between hasn't.
             response.close()
@@ -199,6 +201,10 @@ class HttpDownload:
         if raw is not None:
             with suppress(OSError):
                 raw.shutdown(socket.SHUT_RDWR)
+
+    def parked(self) -> AbstractContextManager[None]:
+        """See Download. The socket's buffers fill, and the server waits."""
+        return nullcontext()
 
     def __iter__(self) -> Iterator[bytes]:
         """See Download. No chunk size: re-chunking in httpx was measured to halve the speed."""

@@ -44,6 +44,7 @@ class _Ticket:
     priority: Priority
     download: bool
     asked_s: float
+    tokens: int             # 0: its request is running already
 
 
 class Pacer:
@@ -73,11 +74,11 @@ class Pacer:
         finally:
             self.give_back(download=download)
 
-    def take(self, priority: Priority, *, download: bool = False) -> None:
-        """Wait for a token and a slot. Raises Stopping."""
+    def take(self, priority: Priority, *, download: bool = False, tokens: int = 1) -> None:
+        """Wait for a token and a slot; without a token for one that goes on. Raises Stopping."""
         with self._turn:
             self._arrivals += 1
-            ticket = _Ticket(self._arrivals, priority, download, self._clock.now_s())
+            ticket = _Ticket(self._arrivals, priority, download, self._clock.now_s(), tokens)
             self._queue.append(ticket)
             try:
                 while not self._stopping and self._first_locked() != ticket:
@@ -87,7 +88,7 @@ class Pacer:
                 self._turn.notify_all()
             if self._stopping:
                 raise Stopping("the mount is ending")
-            self._tokens -= 1
+            self._tokens -= tokens
             self._busy += 1
             self._busy_downloads += download
 
@@ -126,7 +127,7 @@ class Pacer:
             needed = 1.0 if priority is Priority.READ else min(1.0 + self._full * KEPT_FOR_READERS, self._full)
             if self._per_s < self._full / 60:       # slowed: the bucket hardly fills, a reserve would starve the rest
                 needed = 1.0
-            if self._tokens >= needed and not (ticket.download and self._busy_downloads >= DOWNLOAD_SLOTS):
+            if self._tokens >= needed * ticket.tokens and not (ticket.download and self._busy_downloads >= DOWNLOAD_SLOTS):
                 return ticket
         return None
 
@@ -173,7 +174,7 @@ class Paced:
         self._pacer.take(self._priority, download=True)
         try:
             with self._noted():
-                return _PacedDownload(self._inner.download(file_id, first, last), self._pacer)
+                return _PacedDownload(self._inner.download(file_id, first, last), self._pacer, self._priority)
         except BaseException:
             self._pacer.give_back(download=True)
             raise
@@ -204,9 +205,11 @@ class Paced:
 class _PacedDownload:
     """A Download that gives its slot back when it is left."""
 
-    def __init__(self, inner: Download, pacer: Pacer) -> None:
+    def __init__(self, inner: Download, pacer: Pacer, priority: Priority) -> None:
         self._inner = inner             # given
         self._pacer = pacer             # given
+        self._priority = priority       # constant
+        self._held = True               # the slot; its thread only
         self.offset = inner.offset      # constant
         self.ranged = inner.ranged      # constant
         self.sure = inner.sure          # constant
@@ -220,7 +223,18 @@ class _PacedDownload:
         try:
             self._inner.__exit__(kind, exc, trace)
         finally:
-            self._pacer.give_back(download=True)
+            if self._held:
+                self._pacer.give_back(download=True)
+
+    @contextmanager
+    def parked(self) -> Iterator[None]:
+        """See Download. Raises Stopping."""
+        self._held = False
+        self._pacer.give_back(download=True)
+        with self._inner.parked():
+            yield
+        self._pacer.take(self._priority, download=True, tokens=0)
+        self._held = True
 
     def abort(self) -> None:
         """See Download."""
