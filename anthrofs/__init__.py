@@ -6,8 +6,10 @@ A noun owns state, an -er owns threads, everything else is pure. Imports go down
     tools       disk (labelled durable steps) · db (the SQLite file, its schema, transactions) · notify (systemd)
                 statedir (one mount a state) · remote (the five calls; api, http, answers, pace, retry)
     state       index (tree of nodes) · outbox (attempts, doomed ids) · staging (unsent content) · cache (blocks, kept
-                copies) · handles (open files) · workspace (whose files a state mirrors)
+                copies) · handles (open files) · workspace (whose files a state mirrors) · surprises (names that others
+                have changed, while the kernel may hold old sizes)
     workers     reader (downloads) · delivery (one upload, exactly once) · refresher (listing → index)
+                unlinking (how a node ends)
                 uploader (outbox → server, by delivery)
     core        contents (what handles do with a node's one content) · attributes (xattrs) · recovery (after a crash)
                 filesystem (POSIX-shaped verbs) · report (status) · check (all invariants)
@@ -30,7 +32,8 @@ sync of big data:
     2  db.Database              tree and outbox
     3  cache.BlockCache         what is in memory, what is on disk
     4  reader.Reader            downloads and who waits for them
-    Leaves, under which no other is taken: handles, staging, pacer, http, uploader's and refresher's conditions.
+    Leaves, under which no other is taken: handles, surprises, staging, pacer, http, filesystem's replacements, the
+    uploader's and the refresher's conditions.
     Content.promising comes before all: it keeps two closes of one node apart while the first one syncs.
 
 A read: kernel → fuse_ops.read → filesystem → contents: the stage, if content is local; else reader.read → blocks.spans →

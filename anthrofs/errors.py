@@ -91,6 +91,14 @@ class Stale(FsError):
     code = errno.ESTALE
 
 
+class Revalidate(FsError):
+    """The kernel may hold attributes of what was there before. At ESTALE from an open it asks for them anew and opens again
+    (Linux, fs/namei.c, do_filp_open), so no program sees this.
+    """
+
+    code = errno.ESTALE
+
+
 class TooLarge(FsError):
     """Above the size that the API takes."""
 

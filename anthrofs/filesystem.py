@@ -27,6 +27,7 @@ from anthrofs.errors import (
     NotPermitted,
     NotReadable,
     NotSupported,
+    Revalidate,
 )
 from anthrofs.handles import Handle, Handles
 from anthrofs.index import Index
@@ -73,7 +74,10 @@ class FileSystem:
         """Raises NotFound."""
         self._forget_replacement(path)
         self._refresher.look()
-        return self._attr(self.node(path))
+        asked_s = self._clock.now_s()
+        node = self.node(path)
+        self._surprises.told(node.name, asked_s)
+        return self._attr(node)
 
     def attr_of(self, number: int) -> Attr:
         """By handle. Raises NotFound."""
@@ -130,8 +134,8 @@ class FileSystem:
         self._contents.begin(handle.content, stage)
         return handle.number
 
-    def open(self, path: str, flags: int, caller: Caller) -> Opened:
-        """A handle. Raises NotFound, IsADirectory, NotReadable, NotSupported."""
+    def open(self, path: str, flags: int, caller: Caller, *, by_kernel: bool = True) -> Opened:
+        """A handle. Raises NotFound, IsADirectory, NotReadable, NotSupported; Revalidate, when it should be asked again."""
         reads, writes = flags & os.O_ACCMODE != os.O_WRONLY, flags & os.O_ACCMODE != os.O_RDONLY
         for _ in range(OPEN_TRIES):
             found = self.node(path)
@@ -144,9 +148,10 @@ class FileSystem:
                     local = self._contents.attach(handle.content)
                     if not (local or now.readable) and (reads or flags & os.O_APPEND):
                         raise NotReadable(f"{path} was uploaded elsewhere: the service doesn't give uploads back")
+                    if by_kernel and self._surprises.recent(now.name):
+                        raise Revalidate(f"{path} was changed by others")
                     # A writable one keeps the page cache: a shared mmap needs it.
-                    surprising = not writes and (self._surprises.recent(now.name) or self._contents.may_differ(now))
-                    return Opened(handle.number, direct_io=surprising and not local)
+                    return Opened(handle.number, direct_io=not writes and not local and self._contents.may_differ(now))
             except NotFound:
                 pass
             except BaseException:
@@ -176,7 +181,7 @@ class FileSystem:
             handle = self._handles.get(number)
             self._contents.truncate(handle.content, size_bytes, handle)
             return
-        handle = self._handles.get(self.open(path, os.O_WRONLY, NOBODY).number)
+        handle = self._handles.get(self.open(path, os.O_WRONLY, NOBODY, by_kernel=False).number)
         try:
             self._contents.truncate(handle.content, size_bytes, None)
             if self._handles.is_alone(handle) and self._contents.promise(handle.content, seal=True):

@@ -127,4 +127,4 @@ class Opened:
     """A handle, and how the kernel should treat it."""
 
     number: int
-    direct_io: bool         # not through the page cache, whose size may be wrong
+    direct_io: bool         # not through the page cache: nobody knows the length yet

@@ -1,7 +1,7 @@
 """Names whose content others have changed lately, so that the kernel may still believe an old size.
 
 Owns    a few names, each for as long as the kernel keeps attributes.
-Serves  index (notes) and filesystem (asks, at open). The kernel cuts reads at the size it knows; with direct_io it doesn't.
+Serves  index (notes) and filesystem (asks, at open). The kernel cuts reads and mappings at the size it knows.
 Never   holds its lock while calling anybody.
 """
 
@@ -27,6 +27,13 @@ class Surprises:
             if len(self._changed_s) > 1000:         # a refresh that changed much: the old ones have served
                 self._changed_s = {known: at_s for known, at_s in self._changed_s.items() if now_s - at_s < self._attr_timeout_s}
             self._changed_s[name] = now_s
+
+    def told(self, name: str, asked_s: float) -> None:
+        """The kernel gets attributes that were looked up after `asked_s`: what was noted before is no surprise any more."""
+        if self._changed_s:             # without the lock: nearly always empty
+            with self._lock:
+                if self._changed_s.get(name, asked_s) < asked_s:
+                    del self._changed_s[name]
 
     def recent(self, name: str) -> bool:
         """The kernel may believe a size that is no longer true."""

@@ -180,12 +180,16 @@ def test_a_picture_that_delivers_another_length_is_copied_whole(mount: Mount, tm
     assert (files / "chart.png").stat().st_size == 500_000 + extra
 
 
-def test_a_file_that_others_replace_with_a_longer_one_is_copied_whole(mount: Mount, tmp_path: Path) -> None:
+def test_a_file_that_others_replace_with_a_longer_one_is_read_whole_at_once(mount: Mount, tmp_path: Path) -> None:
     mount.emulator.generate("a.txt", b"old" * 1000)
     files = mount.mount()
-    assert (files / "a.txt").stat().st_size == 3000
+    assert (files / "a.txt").stat().st_size == 3000         # the kernel keeps that for 10 s
     mount.emulator.generate("a.txt", b"newer" * 100_000)
     mount.ok("refresh", files)
+
+    with (files / "a.txt").open("rb") as a:
+        assert os.fstat(a.fileno()).st_size == 500_000
+        assert a.read() == b"newer" * 100_000
     assert shell(f"cp a.txt {tmp_path}/copy", files).returncode == 0
     assert (tmp_path / "copy").read_bytes() == b"newer" * 100_000
 
