@@ -65,8 +65,9 @@ def emulator(one_emulator: EmulatorProcess) -> Iterator[EmulatorProcess]:
 
 @contextlib.contextmanager
 def http_files(url: str, timeouts: Timeouts | None = None, shape: str = "beta") -> Iterator[HttpFiles]:
-    with connect(Service(url, Credentials("x-api-key", KEY), shape=shape), timeouts or Timeouts()) as client:
-        yield HttpFiles(client, Clock())
+    timeouts = timeouts or Timeouts()
+    with connect(Service(url, Credentials("x-api-key", KEY), shape=shape), timeouts) as client:
+        yield HttpFiles(client, Clock(), min(timeouts.read_s, timeouts.stall_s))
 
 
 @pytest.fixture
