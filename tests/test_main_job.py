@@ -214,6 +214,7 @@ def test_a_file_stays_readable_while_it_is_open_though_it_was_removed(mount: Mou
         assert os.fstat(note.fileno()).st_size == 10
 
     wait_until(lambda: mount.status()["kept_copies"] == 0, "the copy goes with the last handle")
+    mount.sync()
     assert mount.emulator.files() == []
     wait_until(lambda: mount.status()["files"] == 0, "the removed file is forgotten")
 
