@@ -159,7 +159,7 @@ class Contents:
         return names.server_name_of(node.name)      # what the server calls it, no upload can be called
 
     def finish(self, content: Content) -> bool:
-        """The last handle was released: promise what is left, or end an unlinked node. True: something was promised.
+        """The last handle was released: promise what is left, or end an unlinked node. True: there is work for the uploader.
 
         Raises DiskFull and the like: then the content stays open, so that nothing of it is lost.
         """
@@ -172,10 +172,10 @@ class Contents:
                 remote = content.remote
         if remote is not None:
             self._forget_deleted(remote.file_id)
-        self._end(content, None if stage is None else stage.number)
+        ended = self._end(content, None if stage is None else stage.number)
         if stage is not None:
             stage.close()
-        return promised
+        return promised or ended
 
     def _forget_deleted(self, file_id: FileId) -> None:
         """Its bytes were kept for those who had it open. The uploader looks at the handles after its commit, we at the row
@@ -186,12 +186,12 @@ class Contents:
         if deleted:
             self._cache.drop(file_id)
 
-    def _end(self, content: Content, stage: StageId | None) -> None:
-        """Whoever unlinks from now on finds the node closed and ends it; what was unlinked before ends here."""
+    def _end(self, content: Content, stage: StageId | None) -> bool:
+        """Whoever unlinks from now on finds the node closed and ends it; what was unlinked before ends here: True."""
         stages = set() if stage is None else {stage}
         try:
             if self._index.node(content.node_id).parent != HIDDEN:
-                return
+                return False
             with self._db.transaction(durable=True) as tx:
                 stages |= unlinking.end(tx, self._index, self._outbox, self._index.node(content.node_id))
                 attempt = self._outbox.of(tx, content.node_id)
@@ -201,6 +201,7 @@ class Contents:
             pass
         for number in stages:
             self._staging.remove(number)
+        return True
 
     # ---- under the content's lock
 

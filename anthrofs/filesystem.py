@@ -6,6 +6,7 @@ Trusts  the kernel for permissions (default_permissions) and for path lookups al
 Never   waits for the network in a verb without a handle: that would freeze the directory.
 """
 
+import contextlib
 import logging
 import os
 import stat
@@ -273,7 +274,7 @@ class FileSystem:
         with self._hidden_lock:
             replaced = self._hidden.pop(new, None)
         if replaced is not None:
-            with self._db.transaction(durable=True) as tx:
+            with contextlib.suppress(NotFound), self._db.transaction(durable=True) as tx:
                 self._index.unhide(tx, replaced)
             self._uploader.wake()
         raise NotSupported(f"{old}: renaming isn't supported yet, nothing was changed. Copy the file to the new name and remove the "

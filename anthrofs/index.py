@@ -105,8 +105,14 @@ class Index:
             tx.set_meta(LAST_HIDE, str(node_id))
 
     def unhide(self, tx: Tx, node_id: NodeId, suffix: str = "") -> str:
-        """It wasn't an unlink after all: back to its name, or to one beside it if that is taken. Returns it."""
-        (was,) = tx.one("SELECT hidden_from FROM node WHERE node_id = ?", node_id)
+        """It wasn't an unlink after all: back to its name, or to one beside it if that is taken. Returns it.
+
+        Raises NotFound when it has ended meanwhile.
+        """
+        row = tx.one("SELECT hidden_from FROM node WHERE node_id = ? AND parent = ?", node_id, HIDDEN)
+        if row is None:
+            raise NotFound(f"node {node_id} has ended")
+        was = str(row[0])
         name = id_name_of(was, suffix) if suffix else was
         if tx.one("SELECT 1 FROM node WHERE parent = ? AND name = ?", ROOT, name) is not None:
             name = _free(tx, name, FileId(f"{suffix or 'kept'}-{node_id}"))
