@@ -107,10 +107,6 @@ class Tx:
         """The new row's id."""
         return self._connection.execute(statement, values).lastrowid or 0
 
-    def many(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
-        """The same statement for each row."""
-        self._connection.executemany(statement, rows)
-
     def get_meta(self, name: str) -> str | None:
         """A single fact."""
         row = self.one("SELECT value FROM meta WHERE name = ?", name)

@@ -71,24 +71,12 @@ class NotSupported(FsError):
     code = errno.EOPNOTSUPP
 
 
-class ReadOnly(FsError):
-    """A change on a mount that was made read-only."""
-
-    code = errno.EROFS
-
-
 # ---- content
 
 class NotReadable(FsError):
     """The server doesn't give the content out and no local copy is kept."""
 
     code = errno.EACCES
-
-
-class Stale(FsError):
-    """The server no longer has the content this handle was opened on."""
-
-    code = errno.ESTALE
 
 
 class Revalidate(FsError):

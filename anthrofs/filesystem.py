@@ -162,7 +162,7 @@ class FileSystem:
         raise NotFound(f"{path} moves about")
 
     def read(self, number: int, size: int, offset: int, caller: Caller) -> bytes:
-        """Up to size bytes, fewer at the end. Raises Stale, NotReadable, and what the network does."""
+        """Up to size bytes, fewer at the end. Raises Gone, NotReadable, and what else the network does."""
         handle = self._handles.get(number)
         if not handle.reads:
             raise BadHandle("not open for reading")

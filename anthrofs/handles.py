@@ -131,7 +131,3 @@ class Handles:
         """Somebody has the server's content of that id open."""
         with self._lock:
             return any(content.remote is not None and content.remote.file_id == file_id for content in self._contents.values())
-
-    def __len__(self) -> int:
-        with self._lock:
-            return len(self._handles)
