@@ -1,6 +1,6 @@
 """Arithmetic of blocks: where a byte range falls, and what a block's checksum is.
 
-Serves  cache and reader.
+Serves  blockfile, reader and contents.
 Never   does I/O.
 """
 
@@ -32,11 +32,35 @@ def spans(offset: int, size: int, block_bytes: int = BLOCK_BYTES) -> Iterator[Sp
         size -= length
 
 
-def block_count(size_bytes: int, block_bytes: int = BLOCK_BYTES) -> int:
-    """How many blocks hold that many bytes."""
-    return -(-size_bytes // block_bytes)
-
-
 def checksum(seed: int, number: int, data: bytes) -> int:
     """crc32 of a block, seeded with its file and place so that swapped blocks and files don't match. Never 0: absent."""
     return zlib.crc32(data, zlib.crc32(number.to_bytes(8, "little"), seed)) or 1
+
+
+class Cutter:
+    """Pieces of any size in, whole blocks out; each byte is copied once."""
+
+    def __init__(self) -> None:
+        self._parts: list[memoryview] = []
+        self.held_bytes = 0             # of a block that isn't whole yet
+
+    def push(self, piece: bytes) -> Iterator[bytes]:
+        """The blocks that this piece completes; to be used up before the next push."""
+        view = memoryview(piece)
+        while len(view) >= (lacking := BLOCK_BYTES - self.held_bytes):
+            block = b"".join((*self._parts, view[:lacking]))
+            view = view[lacking:]
+            self.clear()
+            yield block
+        if view:
+            self._parts.append(view)
+            self.held_bytes += len(view)
+
+    def rest(self) -> bytes:
+        """What is held: the file's last block, if it ended here."""
+        return b"".join(self._parts)
+
+    def clear(self) -> None:
+        """Forget what is held."""
+        self._parts.clear()
+        self.held_bytes = 0

@@ -24,7 +24,7 @@ from anthrofs.check import problems
 from anthrofs.config import DEFAULT_PROFILE, Config, Credentials, Service, service_of, state_dir_of
 from anthrofs.errors import EXIT_FAILED, EXIT_LEFT, EXIT_USAGE, SetupError
 from anthrofs.names import CONTROL, FILE_ID, STATE
-from anthrofs.options import with_options
+from anthrofs.options import byte_count, with_options
 from anthrofs.statedir import StateDir
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
@@ -65,6 +65,7 @@ def mount(
     state_dir: Annotated[Path | None, typer.Option(help="Where state, queue and cache are kept, instead of the profile's.")] = None,
     refresh_s: Annotated[float, typer.Option("--refresh", min=0.1, help="Seconds after which a look asks for news.")] = 10.0,
     close_timeout_s: Annotated[float, typer.Option("--close-timeout", min=1, help="Seconds without progress until close gives up.")] = 300.0,
+    cache_size: Annotated[str, typer.Option(help="Disk space for what can be fetched again: 10G, 500M; 0: none.")] = "10G",
     options: Annotated[list[str] | None, typer.Option("-o", help="ro, allow_other, uid=N, gid=N, umask=OCTAL; comma-separated.")] = None,
     ready_fd: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
@@ -78,7 +79,8 @@ def mount(
     mountpoint.check_system()
     mountpoint.check(directory)
     config = with_options(Config(Path(os.path.realpath(directory)), state_dir.absolute(), service, read_only=read_only,
-                                 upload=upload, refresh_s=refresh_s, close_timeout_s=close_timeout_s), options or [])
+                                 upload=upload, refresh_s=refresh_s, close_timeout_s=close_timeout_s,
+                                 cache_bytes=byte_count("--cache-size", cache_size)), options or [])
     if foreground:
         _serve(config, ready_fd, demo=demo)
     else:
@@ -306,6 +308,8 @@ def _status_lines(one: dict[str, Any]) -> Iterator[str]:
     yield f"  {one['requests']} requests since the mount"
     if one["refresh_error"]:
         yield f"  the last refresh failed: {one['refresh_error']}"
+    if one["cached_bytes"]:
+        yield f"  {_bytes(one['cached_bytes'])} cached here"
     if one["kept_copies"]:
         yield f"  {one['kept_copies']} own uploads kept readable here, {_bytes(one['kept_bytes'])}"
     if one["local_names"]:

@@ -1,7 +1,7 @@
 """What handles do with a node's one content: read it, change it, promise it.
 
 Owns    the stages that are open, and the moment at which content is promised: sealed, synced, and written down.
-Serves  filesystem.
+Serves  openfiles, filesystem.
 Trusts  the database for what is promised; a stage that the uploader has removed meanwhile is a kept copy by then.
 Never   writes to a sealed stage: the next write makes a new one first. Never waits for the network with a lock held.
 """
@@ -22,6 +22,7 @@ from anthrofs.handles import Content, Handle, Handles, OpenStage
 from anthrofs.index import Index
 from anthrofs.model import HIDDEN, FileId, Node, NodeId, StageId
 from anthrofs.outbox import IN_FLIGHT, Outbox
+from anthrofs.pages import Version
 from anthrofs.reader import Reader
 from anthrofs.staging import Staging
 
@@ -230,6 +231,14 @@ class Contents:
         """What is delivered may have another length than the listing says: provenance data is added to these at download."""
         return (node.stage is None and node.remote is not None and node.remote.downloadable and not node.confirmed
                 and node.remote.mime_type.startswith(("image/", "audio/", "video/")))
+
+    @staticmethod
+    def version(content: Content) -> Version | None:
+        """What never changes of it while nobody writes; None: it may."""
+        with content.lock:
+            if content.stage is not None or content.remote is None or not content.exact:
+                return None
+            return content.remote.file_id, content.length
 
     def attach(self, content: Content) -> bool:
         """Before a handle is given out: hold on to the content as it is now. True: it is local."""

@@ -32,9 +32,11 @@ from anthrofs.filesystem import FileSystem
 from anthrofs.fuse_ops import Operations, serve
 from anthrofs.handles import Handles
 from anthrofs.index import Index
-from anthrofs.model import FileId
+from anthrofs.model import FileId, Node
 from anthrofs.notify import Notify
+from anthrofs.openfiles import OpenFiles
 from anthrofs.outbox import FAILED, Outbox
+from anthrofs.pages import Pages
 from anthrofs.reader import Reader
 from anthrofs.recovery import recover
 from anthrofs.refresher import Refresher
@@ -43,7 +45,9 @@ from anthrofs.report import Report
 from anthrofs.staging import Staging
 from anthrofs.statedir import StateDir
 from anthrofs.surprises import Surprises
+from anthrofs.tree import Tree
 from anthrofs.uploader import Uploader
+from anthrofs.walks import Walks
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +79,7 @@ class Mount:
         self._surprises = surprises = Surprises(clock, config.refresh_s)
         self._index, self._outbox = Index(self._db, surprises), Outbox(self._db)
         self._staging = Staging(config.state_dir / "staging", disk, config.spare_bytes)
-        self._cache = BlockCache(config.state_dir, disk, spare_bytes=config.spare_bytes)
+        self._cache = BlockCache(config.state_dir, disk, config.cache_bytes, config.spare_bytes)
 
         self._client = connect(config.service, config.timeouts)
         self._http = HttpFiles(self._client, clock, config.timeouts.stall_s)
@@ -86,7 +90,8 @@ class Mount:
             # Retry is outside pace so that every try, not only the first, takes a token.
             return Retrying(Paced(self._http, self._pacer, priority), clock, self._stopping, chance)
 
-        self._reader = Reader(self._cache, remote(Priority.READ), clock, self._delivered, self._gone)
+        self._reader = Reader(self._cache, remote(Priority.READ), clock, self._delivered, self._gone,
+                              self._pacer.spare)
         self._uploader = Uploader(
             self._db, self._index, self._outbox, self._staging, self._cache, self._handles,
             remote(Priority.CLOSE if config.upload == "wait" else Priority.QUEUED), remote(Priority.DELETE),
@@ -96,11 +101,15 @@ class Mount:
         contents = Contents(self._db, self._index, self._outbox, self._staging, self._cache, self._handles, self._reader,
                             clock, config)
         attributes = Attributes(self._outbox, self._uploader, self._handles, str(config.state_dir.absolute()))
-        self._filesystem = FileSystem(config, clock, self._db, self._index, self._outbox, self._staging, self._handles, contents,
-                                self._reader, self._uploader, self._refresher, surprises)
+        self._tree, pages = Tree(self._index), Pages()
+        walks = Walks(clock, self._index.following, self._early)
+        files = OpenFiles(config, clock, self._db, self._index, self._tree, self._staging, self._handles, pages, contents, walks,
+                          self._reader, self._uploader, surprises)
+        filesystem = FileSystem(config, clock, self._db, self._index, self._tree, self._outbox, self._staging, self._handles, pages,
+                                contents, self._uploader, self._refresher, surprises)
         self._report = Report(self._db, self._index, self._outbox, self._cache, self._handles, attributes, self._reader, self._uploader,
                               self._refresher)
-        self._operations = Operations(self._filesystem, attributes, config, self._started)
+        self._operations = Operations(filesystem, self._tree, files, attributes, config, self._started)
         self._control = Control(config.state_dir, {
             "status": self._on_status, "drain": self._on_drain, "retry": self._on_retry, "refresh": self._on_refresh,
             "wait": self._on_wait})
@@ -192,6 +201,9 @@ class Mount:
             if name is not None:
                 self._surprises.note(name)
 
+    def _early(self, node: Node) -> bool:
+        return node.remote is None or self._reader.early(node.remote.file_id, node.size_bytes)
+
     def _gone(self, file_id: FileId) -> None:
         with self._db.transaction() as tx:
             self._index.vanished(tx, file_id, self._handles.busy())
@@ -281,7 +293,7 @@ class Mount:
     def _on_retry(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         failed = [attempt for attempt in self._outbox.every() if attempt.state == FAILED]
         if request.get("name") is not None:
-            node_id = self._filesystem.node(f"/{request['name']}").node_id
+            node_id = self._tree.node(f"/{request['name']}").node_id
             failed = [attempt for attempt in failed if attempt.node_id == node_id]
         self._uploader.retry_failed(failed)
         yield {"retried": len(failed)}

@@ -21,6 +21,8 @@ from anthrofs.config import Config
 from anthrofs.errors import EXIT_MISSING, FsError, Revalidate, SetupError
 from anthrofs.filesystem import FileSystem
 from anthrofs.model import Attr, Caller, NodeId
+from anthrofs.openfiles import OpenFiles
+from anthrofs.tree import Tree
 
 try:
     import fuse
@@ -46,8 +48,11 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
     ioctl = None                # the base class's throws outside of the gate
     bmap = None
 
-    def __init__(self, filesystem: FileSystem, attributes: Attributes, config: Config, started: Callable[[], None]) -> None:
+    def __init__(self, filesystem: FileSystem, tree: Tree, files: OpenFiles, attributes: Attributes, config: Config,
+                 started: Callable[[], None]) -> None:
         self._fs = filesystem           # given
+        self._tree = tree               # given
+        self._files = files             # given
         self._attributes = attributes   # given
         self._started = started         # given: told once, when the kernel has the mount
         self._uid = config.uid          # constant
@@ -119,7 +124,7 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
         raise fuse.FuseOSError(errno.EPERM)         # one flat directory, as the API has it
 
     def rmdir(self, path: str) -> None:
-        raise fuse.FuseOSError(errno.EBUSY if self._fs.node(path).directory else errno.ENOTDIR)
+        raise fuse.FuseOSError(errno.EBUSY if self._tree.node(path).directory else errno.ENOTDIR)
 
     def link(self, _target: str, _source: str) -> None:
         raise fuse.FuseOSError(errno.EPERM)
@@ -137,10 +142,10 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
         """Before every write the kernel asks for security.capability: answered in constant time, before any lock."""
         if not name.startswith("user."):
             raise fuse.FuseOSError(errno.EOPNOTSUPP if name.startswith(("security.", "system.")) else errno.ENODATA)
-        return os.fsencode(self._attributes.value(self._fs.node(path), name))
+        return os.fsencode(self._attributes.value(self._tree.node(path), name))
 
     def listxattr(self, path: str) -> list[str]:
-        return sorted(self._attributes.all(self._fs.node(path)))
+        return sorted(self._attributes.all(self._tree.node(path)))
 
     def setxattr(self, _path: str, _name: str, _value: bytes, _options: int, _position: int = 0) -> None:
         raise fuse.FuseOSError(errno.EOPNOTSUPP)
@@ -151,31 +156,31 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
     # ---- by handle
 
     def create(self, path: str, mode: int, fi: Any) -> int:
-        fi.fh = self._fs.create(path, mode, _caller())
+        fi.fh = self._files.create(path, mode, _caller())
         return 0
 
     def open(self, path: str, fi: Any) -> int:
-        opened = self._fs.open(path, fi.flags, _caller())
-        fi.fh, fi.direct_io = opened.number, opened.direct_io
+        opened = self._files.open(path, fi.flags, _caller())
+        fi.fh, fi.direct_io, fi.keep_cache = opened.number, opened.direct_io, opened.keep_cache
         return 0
 
     def read(self, _path: None, size: int, offset: int, fi: Any) -> bytes:
-        return self._fs.read(fi.fh, size, offset, _caller())
+        return self._files.read(fi.fh, size, offset, _interrupted)
 
     def write(self, _path: None, data: bytes, offset: int, fi: Any) -> int:
-        return self._fs.write(fi.fh, data, offset)
+        return self._files.write(fi.fh, data, offset)
 
     def truncate(self, path: str | None, length: int, fi: Any = None) -> None:
-        self._fs.truncate(path or "", length, None if fi is None else fi.fh)
+        self._files.truncate(path or "", length, None if fi is None else fi.fh)
 
     def flush(self, _path: None, fi: Any) -> None:
-        self._fs.flush(fi.fh, _caller())
+        self._files.flush(fi.fh, _caller())
 
     def fsync(self, _path: None, _datasync: int, fi: Any) -> None:
-        self._fs.fsync(fi.fh)
+        self._files.fsync(fi.fh)
 
     def release(self, _path: None, fi: Any) -> None:
-        self._fs.release(fi.fh)
+        self._files.release(fi.fh)
 
     def fsyncdir(self, _path: None, _datasync: int, _fh: int) -> None:
         """Every change of the tree that was answered is committed already."""

@@ -7,10 +7,13 @@ Never   touches the disk or the database: the table's own lock is taken last and
 
 import itertools
 import threading
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from anthrofs.errors import BadHandle
 from anthrofs.model import FileId, NodeId, RemoteFile, StageId
+
+if TYPE_CHECKING:
+    from anthrofs.pages import Glance
 
 
 class OpenStage(Protocol):
@@ -53,6 +56,9 @@ class Handle:
         self.reads = reads              # constant
         self.writes = writes            # constant
         self.process = process          # constant: thread group that opened it; 0: unknown
+
+        self.glance: Glance | None = None       # set before the handle is given out
+        self.was_read = False           # one byte, set by any thread
 
         # Guarded by content.lock:
         self.wrote = False              # since its last close was answered

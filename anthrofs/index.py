@@ -58,10 +58,15 @@ class Index:
             return _node(tx.one(_COLUMNS + "WHERE node_id = ?", node_id), f"node {node_id}")
 
     def entries(self, parent: NodeId) -> list[tuple[str, NodeId, bool]]:
-        """(name, node, directory) of everything in a directory."""
+        """(name, node, directory) of everything in a directory, by name."""
         with self._db.reading() as tx:
             return [(name, NodeId(number), bool(directory)) for name, number, directory in tx.all(
-                "SELECT name, node_id, directory FROM node WHERE parent = ?", parent)]
+                "SELECT name, node_id, directory FROM node WHERE parent = ? ORDER BY name", parent)]
+
+    def following(self, parent: NodeId, name: str, limit: int) -> list[Node]:
+        """Up to so many entries that `entries` shows after a name."""
+        with self._db.reading() as tx:
+            return [_node(row, "") for row in tx.all(_COLUMNS + "WHERE parent = ? AND name > ? ORDER BY name LIMIT ?", parent, name, limit)]
 
     def totals(self) -> tuple[int, int, int]:
         """(files shown, bytes on the server, names that stay on this machine)."""

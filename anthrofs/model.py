@@ -128,3 +128,4 @@ class Opened:
 
     number: int
     direct_io: bool         # not through the page cache: nobody knows the length yet
+    keep_cache: bool        # what the page cache holds of this path is this very content

@@ -3,6 +3,7 @@
 Serves  cli. Pure: a configuration in, a configuration out.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
@@ -13,6 +14,8 @@ from anthrofs.errors import EXIT_USAGE, SetupError
 # What mount(8) and fstab add to any file system, and what has no meaning or is always so here.
 HARMLESS: Final = frozenset({"rw", "nosuid", "nodev", "noatime", "relatime", "nodiratime", "default_permissions", "noauto", "auto",
                              "user", "users", "_netdev", "nofail", "async"})
+
+SIZE: Final = re.compile(r"(?P<number>\d{1,12}(\.\d{1,3})?)(?P<unit>[kmgt])?b?", re.ASCII | re.IGNORECASE)
 
 
 def with_options(config: Config, given: Sequence[str]) -> Config:
@@ -33,6 +36,14 @@ def with_options(config: Config, given: Sequence[str]) -> Config:
             raise SetupError(f"-o {option}: not an option of this file system. Known: ro, allow_other, uid=N, gid=N, umask=OCTAL.",
                              EXIT_USAGE)
     return config
+
+
+def byte_count(option: str, text: str) -> int:
+    """10G, 500M, 64k, 0: powers of 1000, as disks are sold. Raises SetupError naming the option."""
+    match = SIZE.fullmatch(text.strip())
+    if match is None:
+        raise SetupError(f"{option} {text}: needs a size, like 10G, 500M or 0.", EXIT_USAGE)
+    return int(float(match["number"]) * 1000 ** " kmgt".index((match["unit"] or " ").lower()))
 
 
 def _number(option: str, value: str, base: int) -> int:

@@ -66,11 +66,11 @@ class Report:
     def status(self) -> dict[str, Any]:
         """See README's `anthrofs status --json`."""
         files, used_bytes, local = self._index.totals()
-        copies, copy_bytes = self._cache.kept_totals()
+        cached_bytes, copies, copy_bytes = self._cache.totals()
         error = self._refresher.error()
         return {
             "files": files, "bytes_on_server": used_bytes, "local_names": local, **self.left(),
-            "kept_copies": copies, "kept_bytes": copy_bytes,
+            "cached_bytes": cached_bytes, "kept_copies": copies, "kept_bytes": copy_bytes,
             "downloads": [{"file_id": file_id, "bytes": done, "of": length} for file_id, done, length in self._reader.running()],
             "online": not self._uploader.offline() and not isinstance(error, Offline),
             "refreshed_s_ago": self._refresher.age_s(), "refresh_error": None if error is None else str(error),

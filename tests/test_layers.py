@@ -14,9 +14,9 @@ MAX_LINES: Final = 350
 LAYERS: Final[list[set[str]]] = [
     {"errors"}, {"blocks", "clock", "mime", "model", "names"}, {"config"},      # words
     {"disk", "db", "notify", "remote", "statedir"},                                         # tools
-    {"surprises"}, {"index", "outbox", "staging", "cache", "handles", "workspace"},                         # state
-    {"unlinking", "reader", "delivery", "refresher"}, {"uploader"},             # workers
-    {"contents", "attributes", "recovery"}, {"filesystem", "report", "check"},  # core
+    {"surprises", "pages", "blockfile"}, {"index", "outbox", "staging", "cache", "handles", "workspace", "walks"},      # state
+    {"feed", "unlinking", "delivery", "refresher"}, {"reader", "uploader"},     # workers
+    {"contents", "attributes", "recovery", "tree"}, {"filesystem", "openfiles", "report", "check"},     # core
     {"fuse_ops", "control", "mountpoint", "options"},                           # edges
     {"demo", "daemon"},                                                         # assembly
     {"cli"}, {"__main__"},                                                      # commands

@@ -171,7 +171,7 @@ def test_a_reader_overtakes_what_is_queued_and_equals_come_in_order_of_arrival(
     for _ in range(SLOTS):
         pacer.take(Priority.READ)
 
-    with waiting(pacer, (Priority.PREFETCH, True), (Priority.QUEUED, False), (Priority.DELETE, False), (Priority.QUEUED, False),
+    with waiting(pacer, (Priority.REFRESH, True), (Priority.QUEUED, False), (Priority.DELETE, False), (Priority.QUEUED, False),
                  (Priority.REFRESH, False), (Priority.CLOSE, False), (Priority.READ, True)) as turns:
         assert turns == []                      # all slots are taken
         pacer.give_back(download=False)
@@ -304,10 +304,29 @@ def test_each_429_halves_the_pace_down_to_a_floor_and_answers_bring_it_back(pace
 def test_a_slowed_budget_still_serves_what_is_queued(pacer: Pacer, clock: FakeClock) -> None:
     pacer.answered(RateLimited("slow down"))
 
-    moments = moments_s(pacer, clock, 5, Priority.PREFETCH)
+    moments = moments_s(pacer, clock, 5, Priority.REFRESH)
 
     # As fast as the halved pace allows: no reserve for readers has to be saved up first.
     assert moments == pytest.approx([120 / PER_MINUTE * number for number in range(1, 6)], abs=1)
+
+
+def test_there_is_something_to_spare_only_while_nobody_would_notice(pacer: Pacer, clock: FakeClock) -> None:
+    assert pacer.spare()
+    for _ in range(DOWNLOAD_SLOTS - 1):
+        assert pacer.spare()
+        pacer.take(Priority.READ, download=True)
+    assert not pacer.spare()                    # the last place is a waiting reader's
+    for _ in range(DOWNLOAD_SLOTS - 1):
+        pacer.give_back(download=True)
+    assert pacer.spare()
+
+    spend(pacer, PER_MINUTE // 2)
+    assert not pacer.spare()                    # what is left is for those who wait
+    clock.advance(60)
+    assert pacer.spare()
+
+    pacer.answered(RateLimited("slow down"))
+    assert not pacer.spare()
 
 
 # ---- asking again

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anthrofs.blocks import BLOCK_BYTES, Span, block_count, checksum, spans
+from anthrofs.blocks import BLOCK_BYTES, Cutter, Span, checksum, spans
 from anthrofs.config import DEFAULT_BASE_URL, Config, Credentials, Service, credentials_of, service_of, state_dir_of
 from anthrofs.errors import EXIT_USAGE, SetupError
 from anthrofs.mime import HEAD_BYTES, UNKNOWN, mime_type_of
@@ -52,9 +52,17 @@ def test_an_aligned_kernel_read_is_one_block_and_nothing_is_no_block() -> None:
 
 
 @law
-@given(size=st.integers(0, 10**7), block_bytes=st.integers(1000, 10**5))
-def test_so_many_blocks_hold_a_file_as_its_spans_need(size: int, block_bytes: int) -> None:
-    assert block_count(size, block_bytes) == len(list(spans(0, size, block_bytes)))
+@given(sizes=st.lists(st.integers(0, 3 * BLOCK_BYTES), max_size=6), seed=st.integers(0, 255))
+def test_pieces_of_any_size_become_whole_blocks_and_a_rest(sizes: list[int], seed: int) -> None:
+    content = bytes((seed + place * place // 7) % 256 for place in range(2000)) * (sum(sizes) // 2000 + 1)
+    cutter, blocks, start = Cutter(), list[bytes](), 0
+    for size in sizes:
+        blocks += cutter.push(content[start:start + size])
+        start += size
+
+    assert all(len(block) == BLOCK_BYTES for block in blocks)
+    assert b"".join((*blocks, cutter.rest())) == content[:start]
+    assert cutter.held_bytes == len(cutter.rest()) < BLOCK_BYTES
 
 
 @law

@@ -22,6 +22,7 @@ from anthrofs.remote.api import Body, Download, RemoteFiles
 SLOTS: Final = 8
 DOWNLOAD_SLOTS: Final = 6
 KEPT_FOR_READERS: Final = 0.1       # of the minute's tokens: somebody waits in read() while a queue drains
+SPARE: Final = 0.5                  # of the minute's tokens: below that, nothing is asked for that nobody waits for
 AGED_S: Final = 2.0                 # a close must not wait for ever behind a loop of small reads
 SLOWEST: Final = 1 / 16             # of the configured pace; 429s halve it down to that
 RECOVERY: Final = 1 / 100           # of the configured pace, given back by each answer that isn't a 429
@@ -35,7 +36,6 @@ class Priority(enum.IntEnum):
     QUEUED = 2
     DELETE = 3
     REFRESH = 4
-    PREFETCH = 5
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -110,6 +110,13 @@ class Pacer:
                 self._blocked_until_s = max(self._blocked_until_s, self._clock.now_s() + wait_s)
             elif exc is None:
                 self._per_s = min(self._full / 60, self._per_s + self._full / 60 * RECOVERY)
+
+    def spare(self) -> bool:
+        """A download that nobody waits for would be in nobody's way: no queue, a slot beside the last, half of the budget."""
+        with self._turn:
+            self._refill_locked()
+            return (not self._queue and self._clock.now_s() >= self._blocked_until_s and self._tokens >= self._full * SPARE
+                    and self._busy < SLOTS - 1 and self._busy_downloads < DOWNLOAD_SLOTS - 1)
 
     def stop(self) -> None:
         """Everybody who waits, now or later, gets Stopping."""

@@ -1,0 +1,94 @@
+"""One running request of a file: where it is, who waits for what it brings, and how far it may run ahead of them.
+
+Serves  reader, whose lock guards it. Pure: no thread, no network, no disk.
+"""
+
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from anthrofs.blocks import BLOCK_BYTES
+from anthrofs.errors import FsError
+from anthrofs.model import FileId
+
+if TYPE_CHECKING:
+    from anthrofs.remote import Download
+
+WHOLE_BYTES: Final = 8 * 2**20          # files up to that are fetched whole: asking twice costs more than the bytes
+WINDOW_BYTES: Final = 2**20             # ahead of the furthest reader; doubled by each read that follows the one before
+WINDOW_MOST_BYTES: Final = 32 * 2**20
+NEAR_BYTES: Final = 4 * 2**20           # a reader so far ahead of a feed waits for it; a further one gets its own request
+
+
+class Want:
+    """One reader's wait for one block."""
+
+    def __init__(self) -> None:
+        # Guarded by Reader._lock; no longer changed once `settled` is set:
+        self.data: bytes | None = None
+        self.error: FsError | None = None       # neither of the two: its feed was closed before it came by, ask anew
+
+        self.settled = threading.Event()
+
+
+class Feed:
+    """What Reader._lock guards of one running request; its thread is in reader.py."""
+
+    def __init__(self, lock: threading.Lock, file_id: FileId, first: int, last: int | None, length: int, *, early: bool) -> None:
+        self.file_id = file_id          # constant
+        self.last = last                # constant: last byte asked for; None: to the end
+        self.length = length            # constant: what the file is thought to have
+        self.early = early              # constant: nobody had asked for it when it began
+        self.asked = threading.Condition(lock)      # notified when `wanted` may have changed
+
+        # Guarded by that lock:
+        self.position = first           # of the next byte to hand out; a block boundary
+        self.demand = first             # end of the furthest block that was asked for
+        self.window = WINDOW_BYTES
+        self.wants: dict[int, list[Want]] = {}
+        self.abandoned = False          # the last reader left
+        self.moved_s = 0.0              # when bytes came last
+        self.body: Download | None = None       # the answer that is being read
+
+    def will_bring(self, number: int, *, ranges: bool) -> bool:
+        """Whether to wait for this one, rather than ask for the block itself. Without ranges there is no other way."""
+        ahead = number * BLOCK_BYTES - self.position
+        return (not self.abandoned and ahead >= 0 and (self.last is None or number * BLOCK_BYTES <= self.last)
+                and (not ranges or self.length <= WHOLE_BYTES or ahead <= NEAR_BYTES))
+
+    def ask(self, number: int, want: Want) -> None:
+        """It will be settled when the block comes by, or when the feed ends."""
+        self.wants.setdefault(number, []).append(want)
+        if (number + 1) * BLOCK_BYTES > self.demand:
+            self.demand = (number + 1) * BLOCK_BYTES
+            self.window = min(WINDOW_MOST_BYTES, self.window * 2)
+        self.asked.notify_all()
+
+    def wanted(self, *, ranges: bool) -> bool | None:
+        """Whether to read on; None: not now. One that couldn't be resumed runs to its end."""
+        if self.abandoned:
+            return False
+        return True if self.length <= WHOLE_BYTES or not ranges or self.position < self.demand + self.window else None
+
+    def bring(self, blocks: Sequence[bytes]) -> None:
+        """The blocks from `position` on are in the cache: who waits for one has it."""
+        for block in blocks:
+            wants = self.wants.pop(self.position // BLOCK_BYTES, ())
+            self.position += len(block)
+            for want in wants:
+                want.data = block
+                want.settled.set()
+
+    def end(self, error: FsError | None, *, ended: bool) -> None:
+        """No more comes. `ended`: because the file ended, so what is wanted lies beyond."""
+        for want in [want for wants in self.wants.values() for want in wants]:
+            want.error, want.data = error, b"" if ended else None
+            want.settled.set()
+        self.wants.clear()
+
+    def abandon(self) -> None:
+        """Nobody wants it any more: a read of the network that may hang ends, too."""
+        self.abandoned = True
+        if self.body is not None:
+            self.body.abort()
+        self.asked.notify_all()

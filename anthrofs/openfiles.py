@@ -1,0 +1,188 @@
+"""Open files: the verbs that have a handle, and those that make one. No FUSE, no HTTP, no threads.
+
+Owns    the order of steps in each verb: what is durable before what is answered.
+Serves  fuse_ops, which translates.
+Trusts  the kernel for permissions (default_permissions), and to release each handle once.
+Never   waits for the network but in read and flush.
+"""
+
+import logging
+import os
+import stat
+from collections.abc import Callable
+from typing import Final
+
+from anthrofs import names
+from anthrofs.clock import Clock
+from anthrofs.config import Config
+from anthrofs.contents import Contents
+from anthrofs.db import Database
+from anthrofs.errors import BadHandle, Exists, FsError, NotFound, NotReadable, Revalidate
+from anthrofs.handles import Handle, Handles
+from anthrofs.index import Index
+from anthrofs.model import Caller, Opened
+from anthrofs.pages import Pages
+from anthrofs.reader import Reader
+from anthrofs.staging import Staging
+from anthrofs.surprises import Surprises
+from anthrofs.tree import Tree
+from anthrofs.uploader import Uploader
+from anthrofs.walks import Walks
+
+log = logging.getLogger(__name__)
+
+OPEN_TRIES: Final = 5       # a listing can move a name between finding its node and holding it
+# For what a verb opens for itself: it is never interrupted.
+NOBODY: Final = Caller(0, interrupted=lambda: False, lives=lambda _: True)
+
+
+class OpenFiles:
+    """One mount's handles, from create or open to release."""
+
+    def __init__(self, config: Config, clock: Clock, db: Database, index: Index, tree: Tree, staging: Staging, handles: Handles,
+                 pages: Pages, contents: Contents, walks: Walks, reader: Reader, uploader: Uploader, surprises: Surprises) -> None:
+        self._config = config           # given
+        self._clock = clock             # given
+        self._db = db                   # given
+        self._index = index             # given
+        self._tree = tree               # given
+        self._staging = staging         # given
+        self._handles = handles         # given
+        self._pages = pages             # given
+        self._contents = contents       # given
+        self._walks = walks             # given
+        self._reader = reader           # given
+        self._uploader = uploader       # given
+        self._surprises = surprises     # given
+
+    def create(self, path: str, mode: int, caller: Caller) -> int:
+        """A new, empty file, open for reading and writing. Raises Exists, BadName, NameTooLong, NotPermitted, DiskFull."""
+        parent, name = self._tree.place(path)
+        local = names.stays_local(name, self._config.local_patterns)
+        wanted = names.server_name_of(name)
+        stage = self._staging.create()
+        try:
+            with self._db.transaction() as tx:
+                if self._tree.exists(parent, name):
+                    raise Exists(f"{path} exists")
+                node_id = self._index.create(tx, name, stat.S_IMODE(mode), self._clock.time_ns(), None if local else wanted)
+                handle = self._handles.open(node_id, reads=True, writes=True, process=caller.process)
+        except BaseException:
+            stage.close()
+            self._staging.remove(stage.number)
+            raise
+        self._contents.begin(handle.content, stage)
+        handle.glance = self._pages.opened(path, None, writes=True)
+        return handle.number
+
+    def open(self, path: str, flags: int, caller: Caller, *, by_kernel: bool = True) -> Opened:
+        """A handle. Raises NotFound, IsADirectory, NotReadable, NotSupported; Revalidate, when it should be asked again."""
+        reads, writes = flags & os.O_ACCMODE != os.O_WRONLY, flags & os.O_ACCMODE != os.O_RDONLY
+        for _ in range(OPEN_TRIES):
+            found = self._tree.file(path)
+            handle = self._handles.open(found.node_id, reads=reads, writes=writes, process=caller.process)
+            try:
+                now = self._index.node(found.node_id)       # after the handle: from here on no listing changes it
+                if (now.parent, now.name) == (found.parent, found.name):
+                    local = self._contents.attach(handle.content)
+                    if not (local or now.readable) and (reads or flags & os.O_APPEND):
+                        raise NotReadable(f"{path} was uploaded elsewhere: the service doesn't give uploads back")
+                    if by_kernel and self._surprises.recent(now.name):
+                        raise Revalidate(f"{path} was changed by others")
+                    # A writable one goes through the page cache: a shared mmap needs it.
+                    direct_io = not writes and not local and self._contents.may_differ(now)
+                    version = None if local or direct_io else self._contents.version(handle.content)
+                    handle.glance = self._pages.opened(path, version, writes=writes)
+                    return Opened(handle.number, direct_io=direct_io, keep_cache=handle.glance.keep)
+            except NotFound:
+                pass
+            except BaseException:
+                self.release(handle.number)
+                raise
+            self.release(handle.number)
+        raise NotFound(f"{path} moves about")
+
+    def read(self, number: int, size: int, offset: int, interrupted: Callable[[], bool]) -> bytes:
+        """Up to size bytes, fewer at the end. Raises Gone, NotReadable, and what else the network does."""
+        handle = self._handles.get(number)
+        if not handle.reads:
+            raise BadHandle("not open for reading")
+        if not handle.was_read:
+            handle.was_read = True      # twice by two threads: no harm
+            if handle.content.remote is not None:
+                self._walks.step(self._index.node(handle.content.node_id))
+        return self._contents.read(handle.content, size, offset, interrupted)
+
+    def write(self, number: int, data: bytes, offset: int) -> int:
+        """All of it. Raises TooLarge, DiskFull, NotReadable, NotSupported."""
+        handle = self._handles.get(number)
+        if not handle.writes:
+            raise BadHandle("not open for writing")
+        self._contents.write(handle, data, offset)
+        return len(data)
+
+    def truncate(self, path: str, size_bytes: int, number: int | None) -> None:
+        """By handle or by path; a file that nobody has open is promised at once. Raises as write does."""
+        if number is not None:
+            handle = self._handles.get(number)
+            self._contents.truncate(handle.content, size_bytes, handle)
+            return
+        handle = self._handles.get(self.open(path, os.O_WRONLY, NOBODY, by_kernel=False).number)
+        try:
+            self._contents.truncate(handle.content, size_bytes, None)
+            if self._handles.is_alone(handle) and self._contents.promise(handle.content, seal=True):
+                self._uploader.wake()       # here, not in release: a full disk must be said
+        finally:
+            self.release(handle.number)
+
+    def flush(self, number: int, caller: Caller) -> None:
+        """One close of this handle. Content is promised, and in wait mode the server has it when this returns.
+
+        Each close of a dup comes here, and each exit of a child that inherited the descriptor: the opener's count, and those
+        of its heirs once it has closed or ended. Empty content waits for the last release: a shell's `> file` closes a dup
+        before anything is written. Raises what Uploader.wait does, and DiskFull.
+        """
+        handle = self._handles.get(number)
+        if not handle.writes or not self._counts(handle, caller):
+            return
+        content = handle.content
+        with content.lock:
+            size_bytes = content.shown[0] if content.shown else 0
+            wrote, handle.wrote = handle.wrote, False
+            stage = content.stage.number if content.stage is not None else None
+        if not size_bytes or stage is None:
+            return
+        if self._contents.promise(content, seal=True):
+            self._uploader.wake()
+        if wrote and self._config.upload == "wait":
+            self._uploader.wait(content.node_id, stage, caller.interrupted)
+
+    def fsync(self, number: int) -> None:
+        """Bytes and promise survive power loss; the server gets them at close. Raises DiskFull."""
+        self._contents.promise(self._handles.get(number).content, seal=False)
+
+    def release(self, number: int) -> None:
+        """The handle is gone; the last one of a node promises what no close did."""
+        handle = self._handles.get(number)
+        if handle.glance is not None:
+            self._pages.released(handle.glance)
+        if not self._handles.close(handle):
+            return
+        content = handle.content
+        if content.remote is not None:
+            self._reader.leave(content.remote.file_id)
+        try:
+            if self._contents.finish(content):
+                self._uploader.wake()
+        except FsError as exc:
+            # The reason is in the words; a traceback would say nothing more.
+            log.error("the content of node %d could not be made durable: %s. It stays in the mount until it is",  # noqa: TRY400
+                      content.node_id, exc)
+
+    def _counts(self, handle: Handle, caller: Caller) -> bool:
+        if 0 in (handle.process, caller.process) or caller.process == handle.process:
+            with handle.content.lock:
+                handle.opener_left = True
+            return True
+        with handle.content.lock:
+            return handle.opener_left or not caller.lives(handle.process)

@@ -1,0 +1,75 @@
+"""What the kernel's page cache may hold under each path: whether an open may leave it as it is.
+
+The kernel drops a file's pages at each open, unless the answer says to keep them (keep_cache). Pages belong to the path, not to
+the handle, so they may be kept only if all that they can hold is the very content that is opened now.
+
+Owns    a note a path: the content that was last read there, once its handle is gone and nobody could have written.
+Serves  openfiles (opened, released), filesystem (forget).
+Never   believes a writer: dirty pages whose write was refused can stay behind in the kernel, with no trace here.
+"""
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Final
+
+from anthrofs.model import FileId
+
+PATHS: Final = 10_000       # noted at most; one that was forgotten costs a read from the cache
+
+Version = tuple[FileId, int]        # a file id's content never changes; what is thought to be its length can
+
+
+class _Path:
+    def __init__(self) -> None:
+        # Guarded by Pages._lock:
+        self.holds: Version | None = None       # all that can be in the kernel; None: anything
+        self.writers = 0                        # handles open for writing
+        self.writes = 0                         # such handles so far
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """One open, as `released` wants to see it again."""
+
+    path: _Path
+    version: Version | None
+    writes: bool
+    before: int             # _Path.writes at the open
+    keep: bool              # the answer: the kernel may keep its pages
+
+
+class Pages:
+    """Notes by path; a rename makes them void."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()           # guards everything below; a leaf
+        self._paths: OrderedDict[str, _Path] = OrderedDict()
+
+    def opened(self, name: str, version: Version | None, *, writes: bool) -> Glance:
+        """Something is about to be open there with that content; None: with content that may change."""
+        with self._lock:
+            path = self._paths.setdefault(name, _Path())
+            self._paths.move_to_end(name)
+            if writes:
+                path.holds = None
+                path.writers += 1
+                path.writes += 1
+            glance = Glance(path, None if path.writers else version, writes, path.writes,
+                            not path.writers and version is not None and path.holds == version)
+            if len(self._paths) > PATHS:
+                self._paths.pop(next(each for each, known in self._paths.items() if not known.writers), None)
+        return glance
+
+    def released(self, glance: Glance) -> None:
+        """Its handle is gone: the open's answer has surely come to the kernel, and dropped all older pages there."""
+        with self._lock:
+            glance.path.writers -= glance.writes
+            if glance.version is not None and glance.path.writes == glance.before:
+                glance.path.holds = glance.version
+
+    def forget(self, *names: str) -> None:
+        """Other files may come to these paths, or have gone from them. What is still open there notes into nothing."""
+        with self._lock:
+            for name in names:
+                self._paths.pop(name, None)
