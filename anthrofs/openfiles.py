@@ -165,7 +165,7 @@ class OpenFiles:
         """The handle is gone; the last one of a node promises what no close did."""
         handle = self._handles.get(number)
         if handle.glance is not None:
-            self._pages.released(handle.glance)
+            self._pages.released(handle.glance, self._contents.version(handle.content))
         if not self._handles.close(handle):
             return
         content = handle.content

@@ -25,7 +25,7 @@ class _Path:
         # Guarded by Pages._lock:
         self.holds: Version | None = None       # all that can be in the kernel; None: anything
         self.writers = 0                        # handles open for writing
-        self.writes = 0                         # such handles so far
+        self.changes = 0                        # opens so far of content that may change
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Glance:
     path: _Path
     version: Version | None
     writes: bool
-    before: int             # _Path.writes at the open
+    before: int             # _Path.changes at the open
     keep: bool              # the answer: the kernel may keep its pages
 
 
@@ -51,22 +51,24 @@ class Pages:
         with self._lock:
             path = self._paths.setdefault(name, _Path())
             self._paths.move_to_end(name)
-            if writes:
+            path.writers += writes
+            if writes or version is None:
                 path.holds = None
-                path.writers += 1
-                path.writes += 1
-            glance = Glance(path, None if path.writers else version, writes, path.writes,
+                path.changes += 1
+            glance = Glance(path, None if path.writers else version, writes, path.changes,
                             not path.writers and version is not None and path.holds == version)
             if len(self._paths) > PATHS:
                 self._paths.pop(next(each for each, known in self._paths.items() if not known.writers), None)
         return glance
 
-    def released(self, glance: Glance) -> None:
-        """Its handle is gone: the open's answer has surely come to the kernel, and dropped all older pages there."""
+    def released(self, glance: Glance, version: Version | None) -> None:
+        """Its handle is gone: the open's answer has surely come to the kernel, and dropped all older pages there. `version`
+        is that of the content at the end: through another path it may have become a local one.
+        """
         with self._lock:
             glance.path.writers -= glance.writes
-            if glance.version is not None and glance.path.writes == glance.before:
-                glance.path.holds = glance.version
+            if glance.version is not None and glance.version == version and glance.path.changes == glance.before:
+                glance.path.holds = version
 
     def forget(self, *names: str) -> None:
         """Other files may come to these paths, or have gone from them. What is still open there notes into nothing."""

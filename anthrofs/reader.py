@@ -53,6 +53,7 @@ class Reader:
         self._feeds: dict[FileId, list[Feed]] = {}
         self._jumps: dict[FileId, tuple[int, int]] = {}     # end and size of the last bounded request of an open file
         self._ranges = True                 # False once the server answered 200 to a range
+        self._ended = 0                     # feeds so far
         self._threads: set[threading.Thread] = set()
         self._stopping = False
 
@@ -75,17 +76,15 @@ class Reader:
 
     def early(self, file_id: FileId, length: int) -> bool:
         """Somebody will probably ask for this small file soon: fetch it now. False: not now, it would be in somebody's way."""
-        if self._cache.has(file_id, 0):
-            return True
         with self._lock:
-            if file_id in self._feeds:
-                return True
-            running = sum(feed.early for feeds in self._feeds.values() for feed in feeds)
-            if running >= EARLY_FEEDS or self._stopping:
-                return False
-        if not self._spare():
+            running, ended = [feed for feeds in self._feeds.values() for feed in feeds], self._ended
+        if any(feed.file_id == file_id for feed in running) or self._cache.has(file_id, 0):
+            return True
+        if sum(feed.early for feed in running) >= EARLY_FEEDS or not self._spare():
             return False
         with self._lock:
+            if ended != self._ended or file_id in self._feeds or self._stopping:
+                return False            # it may have come meanwhile
             self._run_locked(Feed(self._lock, file_id, 0, None, length, early=True))
         return True
 
@@ -134,21 +133,25 @@ class Reader:
 
     def _ask(self, file_id: FileId, length: int, number: int, want: Want) -> bytes | None:
         """The block, if it has come meanwhile; else a feed will settle the want."""
-        with self._lock:
-            if self._joined_locked(file_id, number, want):
-                return None
-        # The feed that brought it may have passed between the look into the cache and ours.
-        data = self._cache.get(file_id, number)
-        if data is not None and len(data) >= min(BLOCK_BYTES, length - number * BLOCK_BYTES):
-            return data
-        with self._lock:
-            if not self._joined_locked(file_id, number, want):
-                first, last = self._extent_locked(file_id, length, number * BLOCK_BYTES)
-                feed = Feed(self._lock, file_id, first, last, length, early=False)
-                feed.demand = (number + 1) * BLOCK_BYTES
-                feed.wants[number] = [want]
-                self._run_locked(feed)
-        return None
+        while True:
+            with self._lock:
+                if self._joined_locked(file_id, number, want):
+                    return None
+                ended = self._ended
+            # A feed that brought it may have ended between the look into the cache and the one at the feeds.
+            data = self._cache.get(file_id, number)
+            if data is not None and len(data) >= min(BLOCK_BYTES, length - number * BLOCK_BYTES):
+                return data
+            with self._lock:
+                if self._joined_locked(file_id, number, want):
+                    return None
+                if ended == self._ended:
+                    first, last = self._extent_locked(file_id, length, number * BLOCK_BYTES)
+                    feed = Feed(self._lock, file_id, first, last, length, early=False)
+                    feed.demand = (number + 1) * BLOCK_BYTES
+                    feed.wants[number] = [want]
+                    self._run_locked(feed)
+                    return None
 
     def _joined_locked(self, file_id: FileId, number: int, want: Want) -> bool:
         """Whether a feed that runs will settle it."""
@@ -203,6 +206,7 @@ class Reader:
                 self._feeds[feed.file_id].remove(feed)
                 if not self._feeds[feed.file_id]:
                     del self._feeds[feed.file_id]
+                self._ended += 1
                 self._threads.discard(threading.current_thread())
                 feed.end(error, ended=ended)
 
