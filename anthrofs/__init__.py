@@ -5,14 +5,15 @@ A noun owns state, an -er owns threads, everything else is pure. Imports go down
     words       errors (one tree, each with its errno) · model (frozen values) · blocks · clock · mime · names · config
     tools       disk (labelled durable steps) · db (the SQLite file, its schema, transactions) · notify (systemd)
                 statedir (one mount a state) · remote (the five calls; api, http, answers, pace, retry)
-    state       index (tree of nodes) · outbox (attempts, doomed ids) · staging (unsent content) · cache (blocks, kept
-                copies) · handles (open files) · workspace (whose files a state mirrors) · surprises (names that others
-                have changed, while the kernel may hold old sizes)
-    workers     reader (downloads) · delivery (one upload, exactly once) · refresher (listing → index)
-                unlinking (how a node ends)
-                uploader (outbox → server, by delivery)
+    state       index (tree of nodes) · outbox (attempts, doomed ids) · staging (unsent content) · blockfile (one file's blocks on
+                disk) · cache (all blocks, kept copies) · handles (open files) · workspace (whose files a state mirrors)
+                surprises (names that others have changed, while the kernel may hold old sizes) · pages (what the kernel's
+                page cache may hold) · walks (directories that are read in order)
+    workers     feed (one running download) · reader (their threads) · delivery (one upload, exactly once) · unlinking (how a node
+                ends) · uploader (outbox → server, by delivery) · refresher (listing → index)
     core        contents (what handles do with a node's one content) · attributes (xattrs) · recovery (after a crash)
-                filesystem (POSIX-shaped verbs) · report (status) · check (all invariants)
+                tree (paths to nodes) · openfiles (verbs with a handle) · filesystem (the tree's verbs) · report (status)
+                check (all invariants)
     edges       fuse_ops (fusepy; the errno gate) · control (status socket) · mountpoint · options
     assembly    demo (the emulator as a child) · daemon (builds, starts, stops in order)
     commands    cli
@@ -32,15 +33,15 @@ sync of big data:
     2  db.Database              tree and outbox
     3  cache.BlockCache         what is in memory, what is on disk
     4  reader.Reader            downloads and who waits for them
-    Leaves, under which no other is taken: handles, surprises, staging, pacer, http, filesystem's replacements, the
-    uploader's and the refresher's conditions.
+    Leaves, under which no other is taken: handles, surprises, pages, walks, staging, pacer, http, filesystem's
+    replacements, the uploader's and the refresher's conditions.
     Content.promising comes before all: it keeps two closes of one node apart while the first one syncs.
 
-A read: kernel → fuse_ops.read → filesystem → contents: the stage, if content is local; else reader.read → blocks.spans →
-cache (memory, then disk, checked) → for what is missing the file's one running download, joined or started; its thread
-fills the cache and hands the block over.
+A read: kernel (its page cache, if pages let the open keep it) → fuse_ops.read → openfiles → contents: the stage, if content is
+local; else reader.read → blocks.spans → cache (memory, then disk, checked) → for what is missing the file's one running
+download, joined or started: its thread hands runs of blocks over, then stores them.
 
-A write: kernel → fuse_ops.write → contents: the node's stage, copied first if it is sealed. close → filesystem.flush →
+A write: kernel → fuse_ops.write → contents: the node's stage, copied first if it is sealed. close → openfiles.flush →
 contents.promise: seal, fdatasync, one transaction (the name shows this, this must be sent) → uploader.wake, and in wait
 mode wait → delivery: `sending` committed → multipart streamed from the stage → id → hard link as kept copy → one
 transaction (the node has the id, the old id is doomed) → stage removed → the waiting close returns.

@@ -29,7 +29,7 @@ from anthrofs.model import FileId
 log = logging.getLogger(__name__)
 
 # Small reads of one block come back to us again and again; all else the kernel's page cache holds, ours or that of the disk.
-MEMORY_BYTES: Final = 16 * 2**20
+MEMORY_BYTES: Final = 8 * 2**20
 OPEN_FILES: Final = 64                  # whose descriptors and maps are at hand
 UNWRITABLE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO})
 NAME_LENGTH: Final = 32
