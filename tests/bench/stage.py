@@ -45,7 +45,7 @@ class Sizes:
     bandwidth_bytes_per_s: int = 125 * 10**6
 
 
-SHORT: Final = Sizes(repetitions=2, big_bytes=16 * 2**20, long_bytes=40 * 2**20, small_files=20, small_repetitions=1, long_repetitions=1)
+SHORT: Final = Sizes(repetitions=2, big_bytes=16 * 2**20, long_bytes=40 * 10**6, small_files=20, small_repetitions=1, long_repetitions=1)
 
 
 class Stage:
