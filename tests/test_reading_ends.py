@@ -135,7 +135,7 @@ def test_of_a_file_that_others_remove_while_it_is_open_what_came_stays_readable_
     with (files / "data.bin").open("rb", buffering=0) as data:
         assert os.pread(data.fileno(), 3 * MB, 0) == content[:3 * MB]
         mount.emulator.vanish(made["id"])
-        mount.ok("refresh", files)
+        mount.refresh()
         for place in (60 * MB, 75 * MB):         # further than anything reads ahead
             with pytest.raises(OSError) as raised:
                 os.pread(data.fileno(), 1000, place)
@@ -143,7 +143,7 @@ def test_of_a_file_that_others_remove_while_it_is_open_what_came_stays_readable_
         os.posix_fadvise(data.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         assert os.pread(data.fileno(), 3 * MB, 0) == content[:3 * MB]
         assert os.listdir(files) == ["data.bin"]
-    wait_until(lambda: mount.run("refresh", files) and os.listdir(files) == [], "it goes with the last release")
+    wait_until(lambda: mount.refresh() and os.listdir(files) == [], "it goes with the last release")
 
 
 def test_a_file_that_cant_be_read_is_refused_when_it_is_opened_with_one_line_about_why(mount: Mount) -> None:

@@ -22,7 +22,7 @@ from tests.mounting import Mount
 SIZES: Final = {"empty": 0, "one": 1, "under": BLOCK_BYTES - 1, "block": BLOCK_BYTES, "over": BLOCK_BYTES + 1,
                 "nine": 9 * 2**20 + 4321, "thirty": 30 * 2**20 + 17, "forty": 40 * 2**20 - 1}
 ROUNDS: Final = [["abort", "length"], ["abort", "length", "ranges"], ["abort", "limit"]]        # what else happens
-ROUND_S: Final = 3.0
+ROUND_S: Final = 2.5
 PROGRAMS: Final = 3
 MISHAPS: Final[list[dict[str, Any]]] = [
     {"kind": "cut_body", "after_bytes": 0}, {"kind": "cut_body", "after_bytes": 1}, {"kind": "cut_body", "after_bytes": BLOCK_BYTES},

@@ -13,7 +13,6 @@ from typing import Final
 
 import pytest
 
-from anthrofs import control
 from tests.mounting import Mount, asks, wait_until
 
 SIZE: Final = 700_000
@@ -31,8 +30,7 @@ def everything_in(path: Path) -> list[bytes]:
 
 def shown(mount: Mount, made: dict[str, object]) -> None:
     """Others' change is visible."""
-    mount.ok("refresh", mount.path)
-    wait_until(lambda: os.getxattr(mount.path / "data.bin", "user.anthropic.file_id").decode() == made["id"], "it is shown")
+    wait_until(lambda: mount.refresh() and os.getxattr(mount.path / "data.bin", "user.anthropic.file_id").decode() == made["id"], "it is shown")
 
 
 def others_replace_it(mount: Mount) -> None:
@@ -47,10 +45,9 @@ def others_replace_it_twice(mount: Mount) -> None:
 def others_replace_it_while_it_is_open(mount: Mount) -> None:
     with (mount.path / "data.bin").open("rb", buffering=0) as held:
         made = mount.emulator.generate("data.bin", NEW)
-        mount.ok("refresh", mount.path)
+        mount.refresh()
         assert everything_in(mount.path / "data.bin") == [OLD] * 3
         assert held.readall() == OLD
-    wait_until(lambda: mount.run("refresh", mount.path) and not mount.status()["open"], "it was released")
     shown(mount, made)
 
 
@@ -64,7 +61,7 @@ def others_replace_it_while_it_is_unmounted(mount: Mount) -> None:
 def others_remove_it_and_make_another(mount: Mount) -> None:
     for file in mount.emulator.files():
         mount.emulator.vanish(file["id"])
-    mount.ok("refresh", mount.path)
+    mount.refresh()
     shown(mount, mount.emulator.generate("data.bin", NEW))
 
 
@@ -162,7 +159,7 @@ def test_an_open_never_fails_because_others_replace_the_file_in_that_moment(moun
         changes = 0
         while time.monotonic() < until_s:
             mount.emulator.generate("data.bin", os.urandom(100 + changes))
-            list(control.ask(mount.state_dir, "refresh", timeout_s=20))
+            mount.refresh()
             changes += 1
     finally:
         end.touch()

@@ -11,12 +11,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Final
 
-from anthrofs import control
 from tests.changing_program import CALM, MIXED, NAMES, OURS, THEIRS, Board
 from tests.mounting import Mount
 from tests.test_versions import content_of
 
-SECONDS: Final = 7.0
+SECONDS: Final = 5.0
 PROGRAMS: Final = 4
 
 
@@ -30,7 +29,7 @@ def others_replace(mount: Mount, board: Board, name: str) -> None:
         version = board.begun(name) + 1
         board.begin(name, version)
         made = mount.emulator.generate(name, content_of(version))
-        list(control.ask(mount.state_dir, "refresh", timeout_s=20))
+        mount.refresh()
         if shows(mount, name) == made["id"]:
             board.finish(name, version)
 
@@ -66,7 +65,7 @@ def test_no_read_mixes_or_is_older_than_what_was_there_when_it_was_opened(mount:
     assert min(board.done(name) for name in OURS + THEIRS + MIXED) > 1
 
     mount.sync()
-    mount.ok("refresh", files)
+    mount.refresh()
     for name in NAMES:
         assert (files / name).read_bytes() == content_of(board.begun(name)), (seed, name)
     downloads = Counter(request["filename"] for request in mount.emulator.requests("download"))
