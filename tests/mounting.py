@@ -77,6 +77,11 @@ class Mount:
         *_, left = control.ask(self.state_dir, "drain", timeout_s=WAIT_S)
         assert left["waiting"] + left["deletions"] == []
 
+    def refresh(self) -> bool:
+        """What others did until now was listed: what the command does, without its start. True, for conditions to wait for."""
+        list(control.ask(self.state_dir, "refresh", timeout_s=WAIT_S))
+        return True
+
     def status(self) -> dict[str, Any]:
         return next(control.ask(self.state_dir, "status"))
 
