@@ -236,8 +236,13 @@ class BlockCache:
 
     def _remove(self, path: Path) -> None:
         # The map first: content without a map is absent, a map without content must not be.
-        self._disk.unlink("cache:map", path.with_suffix(".map"))
-        self._disk.unlink("cache:data", path)
+        for label, each in (("cache:map", path.with_suffix(".map")), ("cache:data", path)):
+            try:
+                self._disk.unlink(label, each)
+            except IsADirectoryError:
+                pass                    # somebody else's: it stays
+            except OSError as exc:
+                log.warning("%s can't be removed (%s): the space stays taken until it is deleted by hand", each, exc.strerror)
 
 
 def _is_ours(entry: os.DirEntry[str]) -> bool:

@@ -7,6 +7,7 @@ Never   writes to a sealed stage: the next write makes a new one first. Never wa
 """
 
 import contextlib
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,8 @@ from anthrofs.outbox import IN_FLIGHT, Outbox
 from anthrofs.pages import Version
 from anthrofs.reader import Reader
 from anthrofs.staging import Staging
+
+log = logging.getLogger(__name__)
 
 
 class Contents:
@@ -272,6 +275,7 @@ class Contents:
             if block is None or len(block) < span.length:
                 stage.close()
                 self._staging.remove(stage.number)
+                log.error("the copy of %s that was kept on this machine is damaged, so it can't be edited in place", file_id)
                 raise NotReadable("the copy that was kept on this machine is damaged, so the file can only be replaced as a whole")
             stage.write(block, span.number * BLOCK_BYTES)
         return stage

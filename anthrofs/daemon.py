@@ -202,7 +202,7 @@ class Mount:
                 self._surprises.note(name)
 
     def _early(self, node: Node) -> bool:
-        return node.remote is None or self._reader.early(node.remote.file_id, node.size_bytes)
+        return node.remote is None or self._reader.early(node.remote.file_id, node.size_bytes, exact=not Contents.may_differ(node))
 
     def _gone(self, file_id: FileId) -> None:
         with self._db.transaction() as tx:

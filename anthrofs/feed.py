@@ -34,10 +34,12 @@ class Want:
 class Feed:
     """What Reader._lock guards of one running request; its thread is in reader.py."""
 
-    def __init__(self, lock: threading.Lock, file_id: FileId, first: int, last: int | None, length: int, *, early: bool) -> None:
+    def __init__(self, lock: threading.Lock, file_id: FileId, first: int, last: int | None, length: int, *,
+                 exact: bool, early: bool) -> None:
         self.file_id = file_id          # constant
         self.last = last                # constant: last byte asked for; None: to the end
         self.length = length            # constant: what the file is thought to have
+        self.exact = exact              # constant: a download or the listing has said so, and it is no clip
         self.early = early              # constant: nobody had asked for it when it began
         self.asked = threading.Condition(lock)      # notified when `wanted` may have changed
 

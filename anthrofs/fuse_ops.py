@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from anthrofs.attributes import Attributes
 from anthrofs.config import Config
-from anthrofs.errors import EXIT_MISSING, FsError, Revalidate, SetupError
+from anthrofs.errors import EXIT_MISSING, FsError, NotReadable, Revalidate, SetupError
 from anthrofs.filesystem import FileSystem
 from anthrofs.model import Attr, Caller, NodeId
 from anthrofs.openfiles import OpenFiles
@@ -65,7 +65,7 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
         except fuse.FuseOSError:
             raise
         except FsError as exc:
-            if exc.code not in QUIET and not isinstance(exc, Revalidate):
+            if exc.code not in QUIET and not isinstance(exc, (Revalidate, NotReadable)):
                 log.warning("%s: %s", op, exc)
             raise fuse.FuseOSError(exc.code) from exc
         except Exception as exc:

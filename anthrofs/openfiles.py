@@ -20,7 +20,7 @@ from anthrofs.db import Database
 from anthrofs.errors import BadHandle, Exists, FsError, NotFound, NotReadable, Revalidate
 from anthrofs.handles import Handle, Handles
 from anthrofs.index import Index
-from anthrofs.model import Caller, Opened
+from anthrofs.model import Caller, NodeId, Opened
 from anthrofs.pages import Pages
 from anthrofs.reader import Reader
 from anthrofs.staging import Staging
@@ -31,6 +31,7 @@ from anthrofs.walks import Walks
 
 log = logging.getLogger(__name__)
 
+EXPLAINED: Final = 20       # unreadable files that the log names
 OPEN_TRIES: Final = 5       # a listing can move a name between finding its node and holding it
 # For what a verb opens for itself: it is never interrupted.
 NOBODY: Final = Caller(0, interrupted=lambda: False, lives=lambda _: True)
@@ -54,6 +55,8 @@ class OpenFiles:
         self._reader = reader           # given
         self._uploader = uploader       # given
         self._surprises = surprises     # given
+
+        self._explained: set[NodeId] = set()    # only grows, one step at a time
 
     def create(self, path: str, mode: int, caller: Caller) -> int:
         """A new, empty file, open for reading and writing. Raises Exists, BadName, NameTooLong, NotPermitted, DiskFull."""
@@ -86,11 +89,13 @@ class OpenFiles:
                 if (now.parent, now.name) == (found.parent, found.name):
                     local = self._contents.attach(handle.content)
                     if not (local or now.readable) and (reads or flags & os.O_APPEND):
+                        self._explain(path, now.node_id)
                         raise NotReadable(f"{path} was uploaded elsewhere: the service doesn't give uploads back")
-                    if by_kernel and self._surprises.recent(now.name):
+                    surprised = by_kernel and self._surprises.recent(now.name)
+                    if surprised and self._surprises.may_ask_anew(now.name):
                         raise Revalidate(f"{path} was changed by others")
                     # A writable one goes through the page cache: a shared mmap needs it.
-                    direct_io = not writes and not local and self._contents.may_differ(now)
+                    direct_io = not writes and (surprised or (not local and self._contents.may_differ(now)))
                     version = None if local or direct_io else self._contents.version(handle.content)
                     handle.glance = self._pages.opened(path, version, writes=writes)
                     return Opened(handle.number, direct_io=direct_io, keep_cache=handle.glance.keep)
@@ -101,6 +106,12 @@ class OpenFiles:
                 raise
             self.release(handle.number)
         raise NotFound(f"{path} moves about")
+
+    def _explain(self, path: str, node_id: NodeId) -> None:
+        """In the log, once a file; a walk as root meets many such, so not for all of them."""
+        if node_id not in self._explained and len(self._explained) < EXPLAINED:
+            self._explained.add(node_id)
+            log.warning("%s can't be read: it was uploaded elsewhere, and the service gives out only what its own tools made", path)
 
     def read(self, number: int, size: int, offset: int, interrupted: Callable[[], bool]) -> bytes:
         """Up to size bytes, fewer at the end. Raises Gone, NotReadable, and what else the network does."""

@@ -68,13 +68,13 @@ class Reader:
         for span in spans(offset, max(0, min(size, length - offset)) if exact else size):
             block = self._cache.get(file_id, span.number)
             if block is None or (exact and len(block) < min(BLOCK_BYTES, length - span.number * BLOCK_BYTES)):
-                block = self._fetch(file_id, length, span.number, interrupted)
+                block = self._fetch(file_id, length, span.number, interrupted, exact=exact)
             pieces.append(block[span.start:span.start + span.length])
             if len(block) < span.start + span.length:
                 break
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def early(self, file_id: FileId, length: int) -> bool:
+    def early(self, file_id: FileId, length: int, *, exact: bool) -> bool:
         """Somebody will probably ask for this small file soon: fetch it now. False: not now, it would be in somebody's way."""
         with self._lock:
             running, ended = [feed for feeds in self._feeds.values() for feed in feeds], self._ended
@@ -85,7 +85,7 @@ class Reader:
         with self._lock:
             if ended != self._ended or file_id in self._feeds or self._stopping:
                 return False            # it may have come meanwhile
-            self._run_locked(Feed(self._lock, file_id, 0, None, length, early=True))
+            self._run_locked(Feed(self._lock, file_id, 0, None, length, exact=exact, early=True))
         return True
 
     def leave(self, file_id: FileId) -> None:
@@ -117,10 +117,10 @@ class Reader:
 
     # ---- a reader's thread
 
-    def _fetch(self, file_id: FileId, length: int, number: int, interrupted: Callable[[], bool]) -> bytes:
+    def _fetch(self, file_id: FileId, length: int, number: int, interrupted: Callable[[], bool], *, exact: bool) -> bytes:
         while True:
             want = Want()
-            data = self._ask(file_id, length, number, want)
+            data = self._ask(file_id, length, number, want, exact=exact)
             if data is not None:
                 return data
             while not self._clock.sleep(want.settled, POLL_S):
@@ -131,7 +131,7 @@ class Reader:
             if want.data is not None:
                 return want.data
 
-    def _ask(self, file_id: FileId, length: int, number: int, want: Want) -> bytes | None:
+    def _ask(self, file_id: FileId, length: int, number: int, want: Want, *, exact: bool) -> bytes | None:
         """The block, if it has come meanwhile; else a feed will settle the want."""
         while True:
             with self._lock:
@@ -147,7 +147,7 @@ class Reader:
                     return None
                 if ended == self._ended:
                     first, last = self._extent_locked(file_id, length, number * BLOCK_BYTES)
-                    feed = Feed(self._lock, file_id, first, last, length, early=False)
+                    feed = Feed(self._lock, file_id, first, last, length, exact=exact, early=False)
                     feed.demand = (number + 1) * BLOCK_BYTES
                     feed.wants[number] = [want]
                     self._run_locked(feed)
@@ -216,12 +216,16 @@ class Reader:
         """
         cutter = Cutter()
         fruitless = 0
+        doubted: int | None = None      # a length that isn't the listing's: believed when it is said twice
         while True:
             start = feed.position + cutter.held_bytes
             opened = False
             try:
                 with self._remote.download(feed.file_id, start, feed.last) as body:
                     opened = True
+                    if feed.exact and body.total not in (None, feed.length, doubted):
+                        doubted = body.total
+                        raise NoAnswer(f"{doubted} bytes are announced instead of {feed.length}")
                     with self._lock:
                         if feed.abandoned:
                             return False

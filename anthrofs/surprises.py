@@ -6,8 +6,11 @@ Never   holds its lock while calling anybody.
 """
 
 import threading
+from typing import Final
 
 from anthrofs.clock import Clock
+
+ONCE_S: Final = 1.0     # longer than an open and its second try are apart
 
 
 class Surprises:
@@ -19,6 +22,7 @@ class Surprises:
 
         self._lock = threading.Lock()               # guards everything below; a leaf
         self._changed_s: dict[str, float] = {}
+        self._asked_anew_s: dict[str, float] = {}       # when an open was last answered with "ask again"
 
     def note(self, name: str) -> None:
         """Called before the change can be seen."""
@@ -41,3 +45,14 @@ class Surprises:
             at_s = self._changed_s.get(name)
         # Twice: a commit can come a while after its note.
         return at_s is not None and self._clock.now_s() - at_s < 2 * self._attr_timeout_s
+
+    def may_ask_anew(self, name: str) -> bool:
+        """Whether an open may be answered that way: the kernel does so once, then the program gets the error."""
+        now_s = self._clock.now_s()
+        with self._lock:
+            if now_s - self._asked_anew_s.get(name, -ONCE_S) < ONCE_S:
+                return False
+            if len(self._asked_anew_s) > 1000:
+                self._asked_anew_s = {known: at_s for known, at_s in self._asked_anew_s.items() if now_s - at_s < ONCE_S}
+            self._asked_anew_s[name] = now_s
+            return True

@@ -184,6 +184,9 @@ class HttpDownload:
         self._encoded = response.headers.get("content-encoding", "identity").lower() != "identity"
         said = RANGE.fullmatch(response.headers.get("content-range", "")) if self.ranged else None
         self.total = int(said["total"]) if said and said["total"] != "*" else None      # constant
+        size = response.headers.get("content-length", "")
+        if not self.ranged and not self._encoded and size.isascii() and size.isdecimal():
+            self.total = int(size)
         if self.ranged and (self._encoded or said is None or int(said["first"]) != first):
             response.close()
             raise BadAnswer("the server answered another range than it was asked for")
