@@ -41,7 +41,7 @@ from anthrofs.refresher import Refresher
 from anthrofs.remote import HttpFiles, Paced, Pacer, Priority, RemoteFiles, Retrying, connect
 from anthrofs.report import Report
 from anthrofs.staging import Staging
-from anthrofs.statedir import StateDir
+from anthrofs.statedir import StateDir, log_path, usable
 from anthrofs.surprises import Surprises
 from anthrofs.uploader import Uploader
 
@@ -93,7 +93,7 @@ class Mount:
             clock, chance, self._ask_whose, config.close_timeout_s)
         self._refresher = Refresher(self._db, self._index, self._outbox, self._handles, remote(Priority.REFRESH), clock, config,
                                     self._uploader.allow, self._silent)
-        contents = Contents(self._db, self._index, self._outbox, self._staging, self._cache, self._handles, self._reader,
+        self._contents = contents = Contents(self._db, self._index, self._outbox, self._staging, self._cache, self._handles, self._reader,
                             clock, config)
         attributes = Attributes(self._outbox, self._uploader, self._handles, str(config.state_dir.absolute()))
         self._filesystem = FileSystem(config, clock, self._db, self._index, self._outbox, self._staging, self._handles, contents,
@@ -101,9 +101,10 @@ class Mount:
         self._report = Report(self._db, self._index, self._outbox, self._cache, self._handles, attributes, self._reader, self._uploader,
                               self._refresher)
         self._operations = Operations(self._filesystem, attributes, config, self._started)
-        self._control = Control(config.state_dir, {
-            "status": self._on_status, "drain": self._on_drain, "retry": self._on_retry, "refresh": self._on_refresh,
-            "wait": self._on_wait})
+        with usable(config.state_dir):
+            self._control = Control(config.state_dir, {
+                "status": self._on_status, "drain": self._on_drain, "retry": self._on_retry, "refresh": self._on_refresh,
+                "wait": self._on_wait})
 
         self._drained_s = float("-inf")     # when an unmount's drain had ended
         self._drain_s = config.drain_s      # the signal's thread shortens it; read when the end begins
@@ -121,9 +122,10 @@ class Mount:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 65536)), hard))
         threading.Thread(target=self._await_signal, args=(signals,), name="signals", daemon=True).start()
-        self._cache.start()
-        recover(self._db, self._index, self._outbox, self._staging)
-        self._greet()
+        with usable(self._config.state_dir):
+            self._cache.start()
+            recover(self._db, self._index, self._outbox, self._staging)
+            self._greet()
         self._serving.set()
         if self._stopping.is_set():
             raise SetupError("Ended by a signal before the mount was ready.", EXIT_FAILED)
@@ -187,13 +189,13 @@ class Mount:
 
     def _delivered(self, file_id: FileId, length: int) -> None:
         """A download came to its clean end: what it delivered is the truth, whatever the listing says."""
-        with self._db.transaction() as tx:
+        with _reading_goes_on(), self._db.transaction() as tx:
             name = self._index.set_length(tx, file_id, length)
             if name is not None:
                 self._surprises.note(name)
 
     def _gone(self, file_id: FileId) -> None:
-        with self._db.transaction() as tx:
+        with _reading_goes_on(), self._db.transaction() as tx:
             self._index.vanished(tx, file_id, self._handles.busy())
 
     # ---- the end
@@ -249,7 +251,7 @@ class Mount:
         """What is left, again and again, until nothing is or the bound (seconds; it may shrink) has passed; at least once."""
         began_s = self._clock.now_s()
         while True:
-            left = self._report.left()
+            left = self._report.left(self._finish_closed())
             yield left
             waited_s = self._clock.now_s() - began_s
             bound_s = min(bound(), OFFLINE_DRAIN_S) if self._uploader.offline() else bound()
@@ -261,6 +263,18 @@ class Mount:
             if waited_s > 1:
                 self._notify.status(f"draining: {len(left['waiting'])} files and {len(left['deletions'])} deletions left")
             self._clock.sleep(self._stopping, 0.1 if waited_s < 2 else 0.5)     # a long queue costs a look, too
+
+    def _finish_closed(self) -> Iterator[dict[str, Any]]:
+        """What a full disk has kept from being promised at its last close: there may be room now, else it is named."""
+        for content in self._handles.closed():
+            try:
+                if self._contents.finish(content):
+                    self._uploader.wake()
+            except (FsError, OSError) as exc:
+                with contextlib.suppress(FsError), content.lock:
+                    if content.stage is not None:
+                        yield {"path": self._index.node(content.node_id).name, "bytes": content.stage.size_bytes(),
+                               "reason": f"{exc}. What was written is in {self._staging.path(content.stage.number)}"}
 
     # ---- what the command line asks
 
@@ -298,6 +312,15 @@ class Mount:
         threading.Event().wait()
 
 
+@contextlib.contextmanager
+def _reading_goes_on() -> Iterator[None]:
+    """What a download has shown is worth a row, but its reader has the bytes without it."""
+    try:
+        yield
+    except FsError as exc:
+        log.warning("what a download has shown could not be written down: %s", exc)
+
+
 def _refused_key(exc: FsError) -> SetupError:
     return SetupError(f"The service refused the credentials: {exc}. Set ANTHROPIC_API_KEY (or ANTHROPIC_AUTH_TOKEN) to a valid one "
                       "and mount again.", EXIT_AUTH)
@@ -313,12 +336,11 @@ def tell_on(descriptor: int | None) -> Tell:
 
 
 def log_to(state_dir: Path, *, foreground: bool) -> None:
-    """A bounded log file in the state directory; to standard error as well in the foreground. Raises SetupError."""
-    try:
-        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handlers: list[logging.Handler] = [logging.handlers.RotatingFileHandler(state_dir / "anthrofs.log", maxBytes=2**20, backupCount=2)]
-    except OSError as exc:
-        raise SetupError(f"The state directory {state_dir} can't be used: {exc.strerror}. Choose another with --state-dir.") from exc
+    """A bounded log file, made at the first line; in the foreground to standard error, too. Raises SetupError."""
+    path = log_path(state_dir)
+    logging.raiseExceptions = False     # a line that a full disk doesn't take is not worth a traceback
+    handlers: list[logging.Handler] = [logging.handlers.RotatingFileHandler(path, maxBytes=2**20, backupCount=2, delay=True,
+                                                                            encoding="utf-8", errors="backslashreplace")]
     if foreground:
         handlers.append(logging.StreamHandler())
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", handlers=handlers, force=True)
