@@ -4,7 +4,8 @@ A noun owns state, an -er owns threads, everything else is pure. Imports go down
 
     words       errors (one tree, each with its errno) · model (frozen values) · blocks · clock · mime · names · config
     tools       disk (labelled durable steps) · db (the SQLite file, its schema, transactions) · notify (systemd)
-                statedir (one mount a state) · remote (the five calls; api, http, answers, pace, retry)
+                statedir (one mount a state) · process (its log, signals, limits)
+                remote (the five calls; api, http, answers, pace, retry)
     state       index (tree of nodes) · outbox (attempts, doomed ids) · staging (unsent content) · blockfile (one file's blocks on
                 disk) · cache (all blocks, kept copies) · handles (open files) · workspace (whose files a state mirrors)
                 surprises (names that others have changed, while the kernel may hold old sizes) · pages (what the kernel's
@@ -13,8 +14,8 @@ A noun owns state, an -er owns threads, everything else is pure. Imports go down
                 ends) · uploader (outbox → server, by delivery) · refresher (listing → index)
     core        contents (what handles do with a node's one content) · attributes (xattrs) · recovery (after a crash)
                 tree (paths to nodes) · openfiles (verbs with a handle) · filesystem (the tree's verbs) · report (status)
-                check (all invariants)
-    edges       fuse_ops (fusepy; the errno gate) · control (status socket) · mountpoint · options
+                check (all invariants) · drain (until everything is on the server)
+    edges       fuse_ops (fusepy; the errno gate) · control (status socket) · commands (what it answers) · mountpoint · options
     assembly    demo (the emulator as a child) · daemon (builds, starts, stops in order)
     commands    cli
     apart       emulator/ imports nothing of the above: an independent witness of the protocol

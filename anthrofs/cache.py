@@ -9,10 +9,12 @@ Never   waits for the network, knows a path name, or fails a read: a full disk t
         Third in the lock order: content, database, cache, reader.
 """
 
+import contextlib
 import errno
 import hashlib
 import logging
 import os
+import re
 import threading
 import zlib
 from collections import OrderedDict
@@ -29,10 +31,10 @@ from anthrofs.model import FileId
 log = logging.getLogger(__name__)
 
 # Small reads of one block come back to us again and again; all else the kernel's page cache holds, ours or that of the disk.
-MEMORY_BYTES: Final = 8 * 2**20
+MEMORY_BYTES: Final = 4 * 2**20
 OPEN_FILES: Final = 64                  # whose descriptors and maps are at hand
 UNWRITABLE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO})
-NAME_LENGTH: Final = 32
+OURS: Final = re.compile("[0-9a-f]{32}", re.ASCII)
 ROOM_CHECK_BYTES: Final = 16 * 2**20    # written, or not written, between two looks at the disk's free space
 _TAG: Final = ("Signature: 8a477f597d28d172789f06886806bc55\n"      # https://bford.info/cachedir/
                "# Blocks of remote files, kept by anthrofs. They can be fetched again: backups may leave them out.\n")
@@ -69,7 +71,8 @@ class BlockCache:
         for root in (self._root, self._kept_root):
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._disk.sync_dir("state:dir", self._root.parent)
-        (self._root / "CACHEDIR.TAG").write_text(_TAG)
+        with contextlib.suppress(OSError), (self._root / "CACHEDIR.TAG").open("x") as tag:     # there, or no room: no harm
+            tag.write(_TAG)
         with os.scandir(self._root) as entries:
             found = [(entry.stat(follow_symlinks=False), entry.name) for entry in entries if _is_ours(entry)]
         with self._lock:
@@ -104,11 +107,10 @@ class BlockCache:
         places = self._places(file_id)
         return any(place is not None and place.has(number) for place in (places.copy, places.blocks))
 
-    def hold(self, file_id: FileId, number: int, blocks: Sequence[bytes]) -> None:
-        """A run of blocks that came from the server is there for readers, in memory; `store` puts it on the disk."""
+    def hold(self, file_id: FileId, number: int, data: bytes) -> None:
+        """A block that came from the server is there for readers, in memory; `store` puts it on the disk."""
         with self._lock:
-            for step, data in enumerate(blocks):
-                self._memory[file_id, number + step] = data
+            self._memory[file_id, number] = data
 
     def store(self, file_id: FileId, number: int, blocks: Sequence[bytes]) -> None:
         """Keep a run of blocks on the disk, if there is room."""
@@ -181,7 +183,8 @@ class BlockCache:
         path = self._kept_root / _name(file_id)
         try:
             made = path.with_suffix(".new")
-            with made.open("wb", buffering=0) as new:
+            self._disk.unlink("kept:new", made)
+            with made.open("xb", buffering=0) as new:
                 new.write(sums_of(path))
                 # Else it could be empty after power loss, and an empty map says that nothing is there.
                 self._disk.sync("kept:sums", new.fileno())
@@ -192,7 +195,7 @@ class BlockCache:
 
     def has_kept(self, file_id: FileId) -> bool:
         """There is a whole copy."""
-        return (self._kept_root / _name(file_id)).exists()
+        return BlockFile.of_copy(self._kept_root / _name(file_id)) is not None
 
     def totals(self) -> tuple[int, int, int]:
         """(bytes of blocks that can be fetched again, kept copies, their bytes) on the disk."""
@@ -247,12 +250,12 @@ class BlockCache:
 
 def _is_ours(entry: os.DirEntry[str]) -> bool:
     """Content of a file; its map, and whatever else lies there, aren't counted and stay."""
-    return len(entry.name) == NAME_LENGTH and entry.is_file(follow_symlinks=False)
+    return OURS.fullmatch(entry.name) is not None and entry.is_file(follow_symlinks=False)
 
 
 def _name(file_id: FileId) -> str:
     """Ids are opaque and may hold any character: 32 hexadecimal digits of a hash are a safe file name."""
-    return hashlib.blake2b(file_id.encode("utf-8", "surrogatepass"), digest_size=NAME_LENGTH // 2).hexdigest()
+    return hashlib.blake2b(file_id.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def _seed(file_id: FileId) -> int:

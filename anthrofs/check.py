@@ -4,6 +4,7 @@ Serves  `anthrofs check`, and every test's end.
 Never   mends anything.
 """
 
+import os
 from pathlib import Path
 
 from anthrofs.cache import BlockCache
@@ -24,7 +25,7 @@ def problems(state_dir: Path) -> list[str]:
         index, outbox = Index(db, Surprises(Clock(), 0)), Outbox(db)
         staging = Staging(state_dir / "staging", Disk(), 0)
         cache = BlockCache(state_dir, Disk())
-        return [*_rows(db, outbox), *_stages(db, index, outbox, staging), *_copies(db, cache)]
+        return [*_rows(db, outbox), *_stages(db, index, outbox, staging), *_copies(db, cache), *_foreign(state_dir)]
     finally:
         db.close()
 
@@ -71,3 +72,9 @@ def _copies(db: Database, cache: BlockCache) -> list[str]:
     with db.reading() as tx:
         kept = [FileId(row[0]) for row in tx.all("SELECT file_id FROM kept")]
     return [f"the kept copy of {file_id} is missing" for file_id in kept if not cache.has_kept(file_id)]
+
+
+def _foreign(state_dir: Path) -> list[str]:
+    """All that we put there are plain files."""
+    return [f"{entry.path} is no plain file, so not anthrofs's. It is left alone; move it away" for name in ("staging", "cache", "kept")
+            if (state_dir / name).is_dir() for entry in os.scandir(state_dir / name) if not entry.is_file(follow_symlinks=False)]

@@ -92,8 +92,9 @@ def _serve(config: Config, ready_fd: int | None, *, demo: bool) -> None:
     # Imported here: fusepy looks for libfuse when it is imported, and the other commands do without.
     from dataclasses import replace  # noqa: PLC0415
 
-    from anthrofs.daemon import Mount, log_to, tell_on  # noqa: PLC0415
+    from anthrofs.daemon import Mount, tell_on  # noqa: PLC0415
     from anthrofs.demo import Demo  # noqa: PLC0415
+    from anthrofs.process import log_to  # noqa: PLC0415
 
     tell = tell_on(ready_fd)
     emulator: Demo | None = None

@@ -37,7 +37,11 @@ class Control:
         self._handlers = handlers       # given
         self._directory = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)      # constant
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        (state_dir / NAME).unlink(missing_ok=True)
+        path = state_dir / NAME
+        if path.is_socket():                # an earlier mount's
+            path.unlink()
+        elif os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, "it is not a socket of anthrofs, move it away", path)
         self._socket.bind(_address(self._directory))
         self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
 
@@ -51,7 +55,7 @@ class Control:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)     # wakes accept
         self._socket.close()
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):              # somebody's hand, or the disk takes no changes any more
             os.unlink(NAME, dir_fd=self._directory)
         if self._thread.ident is not None:
             self._thread.join(1)

@@ -8,25 +8,24 @@ Trusts  nobody to stop in time: every step of the end has a bound, and what is l
 import contextlib
 import json
 import logging
-import logging.handlers
 import os
 import random
-import resource
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, Final
 
-from anthrofs import mountpoint, workspace
+from anthrofs import mountpoint, process, workspace
 from anthrofs.attributes import Attributes
 from anthrofs.cache import BlockCache
 from anthrofs.clock import Clock
+from anthrofs.commands import Commands
 from anthrofs.config import Config
 from anthrofs.contents import Contents
 from anthrofs.control import Control
 from anthrofs.db import Database
 from anthrofs.disk import Disk
+from anthrofs.drain import Drain
 from anthrofs.errors import EXIT_AUTH, EXIT_FAILED, EXIT_LEFT, AuthFailed, FsError, Offline, SetupError
 from anthrofs.filesystem import FileSystem
 from anthrofs.fuse_ops import Operations, serve
@@ -35,7 +34,7 @@ from anthrofs.index import Index
 from anthrofs.model import FileId, Node
 from anthrofs.notify import Notify
 from anthrofs.openfiles import OpenFiles
-from anthrofs.outbox import FAILED, Outbox
+from anthrofs.outbox import Outbox
 from anthrofs.pages import Pages
 from anthrofs.reader import Reader
 from anthrofs.recovery import recover
@@ -43,7 +42,7 @@ from anthrofs.refresher import Refresher
 from anthrofs.remote import HttpFiles, Paced, Pacer, Priority, RemoteFiles, Retrying, connect
 from anthrofs.report import Report
 from anthrofs.staging import Staging
-from anthrofs.statedir import StateDir
+from anthrofs.statedir import StateDir, usable
 from anthrofs.surprises import Surprises
 from anthrofs.tree import Tree
 from anthrofs.uploader import Uploader
@@ -53,10 +52,7 @@ log = logging.getLogger(__name__)
 
 GREET_S: Final = 3.0        # the longest that a mount with a saved index waits for its first refresh
 TERM_DRAIN_S: Final = 60.0  # of a SIGTERM; an unmount has config.drain_s
-OFFLINE_DRAIN_S: Final = 5.0        # while no connection can be made, waiting longer is no use
-RELEASE_S: Final = 1.0      # the kernel tells of a close a moment later; a deletion waits for the last one
 DETACH_S: Final = 5.0       # after a lazy unmount: for the last user to leave
-DRAINED_S: Final = 30.0     # an unmount that follows its drain that soon doesn't drain as long again
 STEP_S: Final = 5.0         # for each part to stop
 
 Tell = Callable[[Mapping[str, Any]], None]
@@ -101,20 +97,22 @@ class Mount:
         contents = Contents(self._db, self._index, self._outbox, self._staging, self._cache, self._handles, self._reader,
                             clock, config)
         attributes = Attributes(self._outbox, self._uploader, self._handles, str(config.state_dir.absolute()))
-        self._tree, pages = Tree(self._index), Pages()
+        tree, pages = Tree(self._index), Pages()
         walks = Walks(clock, self._index.following, self._early)
-        files = OpenFiles(config, clock, self._db, self._index, self._tree, self._staging, self._handles, pages, contents, walks,
+        files = OpenFiles(config, clock, self._db, self._index, tree, self._staging, self._handles, pages, contents, walks,
                           self._reader, self._uploader, surprises)
-        filesystem = FileSystem(config, clock, self._db, self._index, self._tree, self._outbox, self._staging, self._handles, pages,
+        filesystem = FileSystem(config, clock, self._db, self._index, tree, self._outbox, self._staging, self._handles, pages,
                                 contents, self._uploader, self._refresher, surprises)
-        self._report = Report(self._db, self._index, self._outbox, self._cache, self._handles, attributes, self._reader, self._uploader,
+        report = Report(self._db, self._index, self._outbox, self._cache, self._handles, attributes, self._reader, self._uploader,
                               self._refresher)
-        self._operations = Operations(filesystem, self._tree, files, attributes, config, self._started)
-        self._control = Control(config.state_dir, {
-            "status": self._on_status, "drain": self._on_drain, "retry": self._on_retry, "refresh": self._on_refresh,
-            "wait": self._on_wait})
+        self._operations = Operations(filesystem, tree, files, attributes, config, self._started)
+        self._drain = Drain(clock, self._stopping, self._index, self._staging, self._handles, contents, self._uploader, report,
+                            self._notify, read_only=config.read_only)
+        self._commands = Commands(config, clock, self._index, tree, self._outbox, self._uploader, self._refresher, report,
+                                  self._drain, self._http.requests)
+        with usable(config.state_dir):
+            self._control = Control(config.state_dir, self._commands.table)
 
-        self._drained_s = float("-inf")     # when an unmount's drain had ended
         self._drain_s = config.drain_s      # the signal's thread shortens it; read when the end begins
         self._serving = threading.Event()   # the first look at the service is over
         self._mounted = threading.Event()
@@ -123,16 +121,12 @@ class Mount:
 
     def run(self) -> int:
         """Serve until unmounted. Returns the exit code. Raises SetupError before anything is mounted."""
-        signals = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
-        # Blocked before any thread exists, so in all of them: libfuse's own handlers never run, and sigwait gets them.
-        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-        # Each file that is open for writing costs a descriptor, and 1024 is what most sessions have.
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 65536)), hard))
-        threading.Thread(target=self._await_signal, args=(signals,), name="signals", daemon=True).start()
-        self._cache.start()
-        recover(self._db, self._index, self._outbox, self._staging)
-        self._greet()
+        process.prepare()
+        threading.Thread(target=self._await_signal, name="signals", daemon=True).start()
+        with usable(self._config.state_dir):
+            self._cache.start()
+            recover(self._db, self._index, self._outbox, self._staging)
+            self._greet()
         self._serving.set()
         if self._stopping.is_set():
             raise SetupError("Ended by a signal before the mount was ready.", EXIT_FAILED)
@@ -196,7 +190,7 @@ class Mount:
 
     def _delivered(self, file_id: FileId, length: int) -> None:
         """A download came to its clean end: what it delivered is the truth, whatever the listing says."""
-        with self._db.transaction() as tx:
+        with _reading_goes_on(), self._db.transaction() as tx:
             name = self._index.set_length(tx, file_id, length)
             if name is not None:
                 self._surprises.note(name)
@@ -205,15 +199,15 @@ class Mount:
         return node.remote is None or self._reader.early(node.remote.file_id, node.size_bytes, exact=not Contents.may_differ(node))
 
     def _gone(self, file_id: FileId) -> None:
-        with self._db.transaction() as tx:
+        with _reading_goes_on(), self._db.transaction() as tx:
             self._index.vanished(tx, file_id, self._handles.busy())
 
     # ---- the end
 
-    def _await_signal(self, signals: set[signal.Signals]) -> None:
+    def _await_signal(self) -> None:
         """The first one unmounts and drains, within a shorter bound; the next one ends the draining, too."""
         for bound_s in (TERM_DRAIN_S, 0.0):
-            number = signal.sigwait(signals)
+            number = signal.sigwait(process.SIGNALS)
             log.info("got %s", signal.Signals(number).name)
             self._drain_s = min(self._drain_s, bound_s)
             if not self._serving.is_set():          # still listing: nothing is mounted
@@ -226,28 +220,29 @@ class Mount:
         try:
             mountpoint.unmount(self._config.mountpoint)
         except SetupError as exc:
-            if self._ended.is_set():
+            if self._ended.is_set() or not mountpoint.is_mounted(self._config.mountpoint):
                 return                  # somebody else has unmounted it in this moment
             log.warning("%s Detaching it.", exc)
             with contextlib.suppress(SetupError):
                 mountpoint.unmount(self._config.mountpoint, lazy=True)
         if not self._ended.wait(DETACH_S):
             # Somebody still has a file open; FUSE() returns when they leave, which may be never.
-            code = self._end()
+            code = self._end(in_use=True)
             logging.shutdown()
             os._exit(code)
 
-    def _end(self) -> int:
+    def _end(self, *, in_use: bool = False) -> int:
+        """`in_use`: releases may still come while the process ends, so nothing is closed under them."""
         self._ending.acquire()
         self._notify.stopping("draining", self._drain_s + 4 * STEP_S)
-        if self._clock.now_s() - self._drained_s < DRAINED_S:
+        if self._commands.was_drained():
             self._drain_s = min(self._drain_s, 1.0)
-        *_, left = self._drain(lambda: self._drain_s)
+        *_, left = self._drain.run(lambda: self._drain_s)
         self._stopping.set()
         self._pacer.stop()
         stopped = [self._uploader.stop(STEP_S), self._refresher.stop(STEP_S), self._reader.stop(STEP_S)]
         self._control.stop()
-        if all(stopped):
+        if all(stopped) and not in_use:
             self._client.close()
             self._db.close()
             self._state.close()
@@ -257,57 +252,14 @@ class Mount:
         log.info("ended")
         return EXIT_LEFT if names else 0
 
-    def _drain(self, bound: Callable[[], float]) -> Iterator[dict[str, Any]]:
-        """What is left, again and again, until nothing is or the bound (seconds; it may shrink) has passed; at least once."""
-        began_s = self._clock.now_s()
-        while True:
-            left = self._report.left()
-            yield left
-            waited_s = self._clock.now_s() - began_s
-            bound_s = min(bound(), OFFLINE_DRAIN_S) if self._uploader.offline() else bound()
-            # A deletion that was refused is tried again and again, but not waited for.
-            hoped = (left["waiting"] or any(entry["reason"] is None for entry in left["deletions"])
-                     or (left["open"] and waited_s < RELEASE_S))
-            if self._config.read_only or waited_s >= bound_s or not hoped:
-                return
-            if waited_s > 1:
-                self._notify.status(f"draining: {len(left['waiting'])} files and {len(left['deletions'])} deletions left")
-            self._clock.sleep(self._stopping, 0.1 if waited_s < 2 else 0.5)     # a long queue costs a look, too
 
-    # ---- what the command line asks
-
-    def _on_status(self, _request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        config = self._config
-        yield {"mountpoint": str(config.mountpoint), "pid": os.getpid(), "state_dir": str(config.state_dir),
-               "service": config.service.base_url, "api": config.service.shape, "upload": config.upload,
-               "read_only": config.read_only, "requests": self._http.requests(), **self._report.status()}
-
-    def _on_drain(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """`last`: an unmount follows, which then doesn't wait that long again."""
-        self._uploader.retry_now()
-        timeout_s = float(request.get("timeout_s", self._config.drain_s))
-        yield from self._drain(lambda: timeout_s)
-        if request.get("last"):
-            self._drained_s = self._clock.now_s()
-
-    def _on_retry(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        failed = [attempt for attempt in self._outbox.every() if attempt.state == FAILED]
-        if request.get("name") is not None:
-            node_id = self._tree.node(f"/{request['name']}").node_id
-            failed = [attempt for attempt in failed if attempt.node_id == node_id]
-        self._uploader.retry_failed(failed)
-        yield {"retried": len(failed)}
-
-    def _on_refresh(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        error = self._refresher.refresh(float(request.get("timeout_s", 60)), accept=bool(request.get("accept")))
-        if error is not None:
-            raise error
-        yield {"files": self._index.totals()[0]}
-
-    def _on_wait(self, _request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """Open until the process has ended: nothing but that closes the connection."""
-        yield {"waiting": True}
-        threading.Event().wait()
+@contextlib.contextmanager
+def _reading_goes_on() -> Iterator[None]:
+    """What a download has shown is worth a row, but its reader has the bytes without it."""
+    try:
+        yield
+    except FsError as exc:
+        log.warning("what a download has shown could not be written down: %s", exc)
 
 
 def _refused_key(exc: FsError) -> SetupError:
@@ -322,17 +274,3 @@ def tell_on(descriptor: int | None) -> Tell:
             with contextlib.suppress(OSError):      # it may have gone; the mount doesn't need it
                 os.write(descriptor, json.dumps(what).encode() + b"\n")
     return tell
-
-
-def log_to(state_dir: Path, *, foreground: bool) -> None:
-    """A bounded log file in the state directory; to standard error as well in the foreground. Raises SetupError."""
-    try:
-        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handlers: list[logging.Handler] = [logging.handlers.RotatingFileHandler(state_dir / "anthrofs.log", maxBytes=2**20, backupCount=2)]
-    except OSError as exc:
-        raise SetupError(f"The state directory {state_dir} can't be used: {exc.strerror}. Choose another with --state-dir.") from exc
-    if foreground:
-        handlers.append(logging.StreamHandler())
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", handlers=handlers, force=True)
-    for name in ("httpx", "httpcore"):
-        logging.getLogger(name).setLevel(logging.WARNING)       # a line a request would bury the rest

@@ -23,8 +23,10 @@ VERSION: Final = 1
 # A fact that lasts until the next transaction: the node that the last one hid. libfuse replaces an open file in two steps,
 # hide and rename; a crash between them is known by this.
 LAST_HIDE: Final = "last_hide"
-# "Full" is no failure of ours: the caller is told ENOSPC.
+# Failures of the disk below, not ours. The lowest byte of a code is its kind.
 _FULL: Final = sqlite3.SQLITE_FULL
+_DISK: Final = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM})
+_TABLES: Final = "meta, node, attempt, doomed, kept"
 
 SCHEMA: Final = """
 CREATE TABLE meta (                      -- single facts of the whole state
@@ -175,28 +177,55 @@ def _told() -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as exc:
-        if getattr(exc, "sqlite_errorcode", None) == _FULL:
+        if _kind(exc) == _FULL:
             raise DiskFull("no room on the disk of the state directory") from exc
-        log.exception("the state's database failed")
+        if _kind(exc) not in _DISK:
+            log.exception("the state's database failed")
         raise FsError(f"the state's database failed: {exc}") from exc
+
+
+def _kind(exc: sqlite3.Error) -> int:
+    return int(getattr(exc, "sqlite_errorcode", 0)) & 0xFF
 
 
 def _open(path: Path) -> sqlite3.Connection:
     connection: sqlite3.Connection | None = None
     try:
+        # SQLite takes the changes of a missing or empty database for another one's, and deletes them.
+        if not _bytes(path) and _bytes(changes := path.with_name(f"{path.name}-wal")):
+            raise SetupError(f"{path} is missing or empty, but {changes} has changes to it. {_way_out(path)}", EXIT_FAILED)
         connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
-        connection.execute("PRAGMA journal_mode = WAL")
+        # One mount at a time has it, so SQLite needs no shared memory: that would take room, also for reading.
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
+        if version == 0 and not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
-            version = VERSION
-    except sqlite3.Error as exc:
+            return connection
+        if version == VERSION:
+            connection.execute(f"SELECT 1 FROM {_TABLES} LIMIT 0")
+            # 40 ms for 100,000 files; else damage shows in the middle of somebody's work.
+            words = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if words != "ok":
+                raise sqlite3.DatabaseError(" ".join(words.split()))
+            connection.execute("PRAGMA journal_mode = WAL")
+            return connection
+    except (sqlite3.Error, OSError) as exc:
         if connection is not None:
             connection.close()
-        raise SetupError(f"The state's database {path} can't be used: {exc}. Move it away to begin with an empty index; "
-                         "files in staging beside it are content that was not sent.", EXIT_FAILED) from exc
-    if version != VERSION:
-        connection.close()
-        raise SetupError(f"The state in {path.parent} was written by another version of anthrofs (schema {version}, this "
-                         f"one knows {VERSION}). Use that version, or another --state-dir.", EXIT_FAILED)
-    return connection
+        if isinstance(exc, OSError) or _kind(exc) in (_FULL, *_DISK):
+            raise SetupError(f"The state's database {path} can't be used: {exc}. Nothing was changed. Look at its disk (df) and its "
+                             "owner, then mount again, or choose another with --state-dir.", EXIT_FAILED) from exc
+        raise SetupError(f"The state's database {path} can't be used: {exc}. {_way_out(path)}", EXIT_FAILED) from exc
+    connection.close()
+    raise SetupError(f"The state in {path.parent} was written by another version of anthrofs (schema {version}, this one knows "
+                     f"{VERSION}), or by another program. Use that version, or another --state-dir.", EXIT_FAILED)
+
+
+def _bytes(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _way_out(path: Path) -> str:
+    return (f"Nothing was changed. To go on with an empty index, move {path} and {path.name}-wal away together, or use another "
+            f"--state-dir; content that was not sent yet is in {path.parent / 'staging'}, as plain files: copy it out.")

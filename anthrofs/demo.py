@@ -13,6 +13,7 @@ from typing import Final
 
 from anthrofs.config import Credentials, Service
 from anthrofs.errors import EXIT_MISSING, SetupError
+from anthrofs.statedir import usable
 
 KEY: Final = "demo-key"
 STOP_S: Final = 5
@@ -23,7 +24,8 @@ class Demo:
 
     def __init__(self, data: Path) -> None:
         """Raises SetupError."""
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with usable(data):
+            data.mkdir(mode=0o700, parents=True, exist_ok=True)
         command = [sys.executable, "-m", "anthrofs.emulator", "--port", "0", "--data", str(data), "--api-key", KEY,
                    "--exit-with-stdin", "--samples"]
         self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

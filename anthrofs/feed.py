@@ -4,7 +4,6 @@ Serves  reader, whose lock guards it. Pure: no thread, no network, no disk.
 """
 
 import threading
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from anthrofs.blocks import BLOCK_BYTES
@@ -48,6 +47,7 @@ class Feed:
         self.demand = first             # end of the furthest block that was asked for
         self.window = WINDOW_BYTES
         self.wants: dict[int, list[Want]] = {}
+        self.brought: list[Want] = []   # whose block has come
         self.abandoned = False          # the last reader left
         self.moved_s = 0.0              # when bytes came last
         self.body: Download | None = None       # the answer that is being read
@@ -72,17 +72,22 @@ class Feed:
             return False
         return True if self.length <= WHOLE_BYTES or not ranges or self.position < self.demand + self.window else None
 
-    def bring(self, blocks: Sequence[bytes]) -> None:
-        """The blocks from `position` on are in the cache: who waits for one has it."""
-        for block in blocks:
-            wants = self.wants.pop(self.position // BLOCK_BYTES, ())
-            self.position += len(block)
-            for want in wants:
-                want.data = block
-                want.settled.set()
+    def bring(self, block: bytes) -> None:
+        """The block at `position` is in the cache. Who waits for it is told by `wake`, or looks for itself."""
+        for want in self.wants.pop(self.position // BLOCK_BYTES, ()):
+            want.data = block
+            self.brought.append(want)
+        self.position += len(block)
+
+    def wake(self) -> None:
+        """Who waits for what was brought has it."""
+        for want in self.brought:
+            want.settled.set()
+        self.brought.clear()
 
     def end(self, error: FsError | None, *, ended: bool) -> None:
         """No more comes. `ended`: because the file ended, so what is wanted lies beyond."""
+        self.wake()
         for want in [want for wants in self.wants.values() for want in wants]:
             want.error, want.data = error, b"" if ended else None
             want.settled.set()

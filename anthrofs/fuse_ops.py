@@ -71,7 +71,9 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
         except Exception as exc:
             # Our own machine: only "full" means the same to the caller. A lost stage must not look like "no such file".
             code = LOCAL.get(exc.errno, errno.EIO) if isinstance(exc, OSError) and exc.errno else errno.EIO
-            if code == errno.EIO:
+            if isinstance(exc, OSError) and exc.errno in BROKEN:
+                log.error("%s: this machine's disk: %s", op, exc)       # noqa: TRY400 - no traceback: nothing here is wrong
+            elif code == errno.EIO:
                 log.exception("bug in %s", op)
             raise fuse.FuseOSError(code) from exc
 
@@ -195,7 +197,8 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
 
 
 # What our own disk and process limits say to a caller.
-LOCAL: Final = {errno.ENOSPC: errno.ENOSPC, errno.EDQUOT: errno.ENOSPC, errno.EMFILE: errno.ENFILE, errno.ENFILE: errno.ENFILE}
+LOCAL: Final = {errno.ENOSPC: errno.ENOSPC, errno.EROFS: errno.EROFS, errno.EDQUOT: errno.ENOSPC, errno.EMFILE: errno.ENFILE, errno.ENFILE: errno.ENFILE}
+BROKEN: Final = frozenset({errno.EIO, errno.EROFS})
 # Errnos that programs ask for all day: no line in the log.
 QUIET: Final = frozenset({errno.ENOENT, errno.EEXIST, errno.ENODATA, errno.ENOTDIR, errno.EISDIR, errno.EINTR, errno.EPERM,
                           errno.EROFS})

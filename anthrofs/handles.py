@@ -123,6 +123,11 @@ class Handles:
         with self._lock:
             return [node_id for node_id, content in self._contents.items() if content.dirty or node_id not in self._counts]
 
+    def closed(self) -> list[Content]:
+        """Contents whose last release isn't finished: it is being done, or a full disk has stopped it."""
+        with self._lock:
+            return [content for node_id, content in self._contents.items() if node_id not in self._counts]
+
     def is_alone(self, handle: Handle) -> bool:
         """Nobody else has the node open."""
         with self._lock:

@@ -157,7 +157,7 @@ class Index:
             theirs = held.remote
             if held.stage is not None or theirs is None or (theirs.created_ns, theirs.file_id) > (file.created_ns, file.file_id):
                 name = _free(tx, name, file.file_id)
-            elif held.node_id in busy:
+            elif held.node_id in busy or self._surprises.expects(held.node_id):
                 return Shown.HELD
             else:
                 tx.run("UPDATE node SET name = ? WHERE node_id = ?", _free(tx, name, theirs.file_id), held.node_id)
@@ -176,7 +176,8 @@ class Index:
     def sweep(self, tx: Tx, listing: int, began_ns: int, busy: Collection[NodeId]) -> int:
         """A complete listing is in: what it should have shown and didn't is gone. Returns how many; those in use wait."""
         gone = tx.all(f"SELECT node_id, stage FROM node WHERE {_MISSING}", listing, began_ns - LISTING_LAG_NS)
-        free = [(NodeId(number), stage) for number, stage in gone if number not in busy]
+        free = [(NodeId(number), stage) for number, stage in gone
+                if number not in busy and not self._surprises.expects(number)]
         for node_id, stage in free:
             self._vanish(tx, node_id, stage)
         return len(free)
@@ -184,7 +185,7 @@ class Index:
     def vanished(self, tx: Tx, file_id: FileId, busy: Collection[NodeId]) -> bool:
         """The service says that it has no such id. False: it is in use and stays until the next look."""
         row = tx.one("SELECT node_id, stage FROM node WHERE file_id = ?", file_id)
-        if row is None or row[0] in busy:
+        if row is None or row[0] in busy or self._surprises.expects(row[0]):
             return False
         self._vanish(tx, NodeId(row[0]), row[1])
         return True

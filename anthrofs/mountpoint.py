@@ -54,7 +54,7 @@ def check_system() -> None:
 def mounts() -> list[Path]:
     """Where anthrofs is mounted, as the kernel says."""
     found = []
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+    for line in os.fsdecode(Path("/proc/self/mountinfo").read_bytes()).split("\n"):     # paths are bytes; they hold no newline
         before, _, after = line.partition(" - ")
         if after.split(" ", 1)[0] == KIND:
             found.append(Path(re.sub(r"\\(\d{3})", lambda match: chr(int(match[1], 8)), before.split(" ")[4])))

@@ -91,11 +91,11 @@ class OpenFiles:
                     if not (local or now.readable) and (reads or flags & os.O_APPEND):
                         self._explain(path, now.node_id)
                         raise NotReadable(f"{path} was uploaded elsewhere: the service doesn't give uploads back")
-                    surprised = by_kernel and self._surprises.recent(now.name)
-                    if surprised and self._surprises.may_ask_anew(now.name):
+                    if by_kernel and self._surprises.recent(now.name):
+                        self._surprises.expect(now.node_id)
                         raise Revalidate(f"{path} was changed by others")
                     # A writable one goes through the page cache: a shared mmap needs it.
-                    direct_io = not writes and (surprised or (not local and self._contents.may_differ(now)))
+                    direct_io = not writes and not local and self._contents.may_differ(now)
                     version = None if local or direct_io else self._contents.version(handle.content)
                     handle.glance = self._pages.opened(path, version, writes=writes)
                     return Opened(handle.number, direct_io=direct_io, keep_cache=handle.glance.keep)
@@ -111,7 +111,7 @@ class OpenFiles:
         """In the log, once a file; a walk as root meets many such, so not for all of them."""
         if node_id not in self._explained and len(self._explained) < EXPLAINED:
             self._explained.add(node_id)
-            log.warning("%s can't be read: it was uploaded elsewhere, and the service gives out only what its own tools made", path)
+            log.warning("%s was uploaded elsewhere: it can't be read, as the service gives out only what its own tools made", path)
 
     def read(self, number: int, size: int, offset: int, interrupted: Callable[[], bool]) -> bytes:
         """Up to size bytes, fewer at the end. Raises Gone, NotReadable, and what else the network does."""
@@ -185,7 +185,7 @@ class OpenFiles:
         try:
             if self._contents.finish(content):
                 self._uploader.wake()
-        except FsError as exc:
+        except (FsError, OSError) as exc:
             # The reason is in the words; a traceback would say nothing more.
             log.error("the content of node %d could not be made durable: %s. It stays in the mount until it is",  # noqa: TRY400
                       content.node_id, exc)

@@ -31,9 +31,10 @@ SILENT_S: Final = 1.0                   # a small file's download that nobody wa
 IDLE_S: Final = 5.0                     # without a question a feed is closed, if it can be resumed by range
 RESUMES: Final = 5                      # in a row, without a byte between them
 POLL_S: Final = 0.1                     # how soon a waiting reader sees that its program got a signal
-# Waking a reader costs more than a block's worth of work, so blocks are handed out together when they come fast.
+# Waking a reader costs more than a block's worth of work: when blocks come fast, readers are woken for several together.
 RUN_BLOCKS: Final = 4
 RUN_S: Final = 0.005
+LOOK_S: Final = 0.01                    # after which a waiting reader looks whether its block came without the others of its run
 EARLY_FEEDS: Final = 5                  # at once, of files that nobody has asked for yet
 
 
@@ -52,6 +53,7 @@ class Reader:
         self._lock = threading.Lock()       # guards everything below, and every feed
         self._feeds: dict[FileId, list[Feed]] = {}
         self._jumps: dict[FileId, tuple[int, int]] = {}     # end and size of the last bounded request of an open file
+        self._lengths: dict[FileId, int] = {}       # that a download has shown to be another than was thought
         self._ranges = True                 # False once the server answered 200 to a range
         self._ended = 0                     # feeds so far
         self._threads: set[threading.Thread] = set()
@@ -64,6 +66,9 @@ class Reader:
 
         Raises Gone, NotDownloadable, Unavailable, NoAnswer, Offline, Interrupted, Stopping.
         """
+        if not exact:
+            with self._lock:
+                length, exact = self._lengths.get(file_id, length), file_id in self._lengths
         pieces = []
         for span in spans(offset, max(0, min(size, length - offset)) if exact else size):
             block = self._cache.get(file_id, span.number)
@@ -92,6 +97,7 @@ class Reader:
         """Nobody has the file open any more: what isn't nearly done stops within a piece."""
         with self._lock:
             self._jumps.pop(file_id, None)
+            self._lengths.pop(file_id, None)
             now_s = self._clock.now_s()
             for feed in self._feeds.get(file_id, ()):
                 if feed.length > WHOLE_BYTES or now_s - feed.moved_s > SILENT_S:
@@ -123,9 +129,14 @@ class Reader:
             data = self._ask(file_id, length, number, want, exact=exact)
             if data is not None:
                 return data
-            while not self._clock.sleep(want.settled, POLL_S):
+            pause_s = LOOK_S
+            while not self._clock.sleep(want.settled, pause_s):
                 if interrupted():
                     raise Interrupted("a signal came while reading")
+                # It may have come, while those that are to wake us with it don't come.
+                data, pause_s = self._complete(file_id, length, number), POLL_S
+                if data is not None:
+                    return data
             if want.error is not None:
                 raise want.error
             if want.data is not None:
@@ -139,8 +150,8 @@ class Reader:
                     return None
                 ended = self._ended
             # A feed that brought it may have ended between the look into the cache and the one at the feeds.
-            data = self._cache.get(file_id, number)
-            if data is not None and len(data) >= min(BLOCK_BYTES, length - number * BLOCK_BYTES):
+            data = self._complete(file_id, length, number)
+            if data is not None:
                 return data
             with self._lock:
                 if self._joined_locked(file_id, number, want):
@@ -152,6 +163,10 @@ class Reader:
                     feed.wants[number] = [want]
                     self._run_locked(feed)
                     return None
+
+    def _complete(self, file_id: FileId, length: int, number: int) -> bytes | None:
+        data = self._cache.get(file_id, number)
+        return data if data is not None and len(data) >= min(BLOCK_BYTES, length - number * BLOCK_BYTES) else None
 
     def _joined_locked(self, file_id: FileId, number: int, want: Want) -> bool:
         """Whether a feed that runs will settle it."""
@@ -241,8 +256,12 @@ class Reader:
                     if not whole and (feed.last is None or end <= feed.last):
                         raise NoAnswer("the answer ended before the file did")
                 if cutter.held_bytes:
+                    self._bring(feed, cutter.rest())
                     self._hand_out(feed, [cutter.rest()])
                 if whole:
+                    with self._lock:
+                        if not feed.exact or end != feed.length:
+                            self._lengths[feed.file_id] = end
                     self._delivered(feed.file_id, end)
                 return whole
             except NoAnswer:
@@ -256,7 +275,9 @@ class Reader:
         handed_s = self._clock.now_s()
         try:
             for piece in body:
-                run += cutter.push(piece)
+                for block in cutter.push(piece):
+                    self._bring(feed, block)
+                    run.append(block)
                 feed.moved_s = now_s = self._clock.now_s()      # one float: no lock for each piece
                 if len(run) >= RUN_BLOCKS or (run and now_s - handed_s >= RUN_S):
                     handed_s = now_s
@@ -265,16 +286,21 @@ class Reader:
                     if not self._wanted(feed, body):
                         return False
         finally:
-            if run:
-                self._hand_out(feed, run)
+            self._hand_out(feed, run)
         return True
 
-    def _hand_out(self, feed: Feed, run: Sequence[bytes]) -> None:
-        number = feed.position // BLOCK_BYTES
-        self._cache.hold(feed.file_id, number, run)
+    def _bring(self, feed: Feed, block: bytes) -> None:
+        self._cache.hold(feed.file_id, feed.position // BLOCK_BYTES, block)
         with self._lock:
-            feed.bring(run)
-        self._cache.store(feed.file_id, number, run)        # while the readers go on
+            feed.bring(block)
+
+    def _hand_out(self, feed: Feed, run: Sequence[bytes]) -> None:
+        """Those are the blocks that were brought last."""
+        with self._lock:
+            feed.wake()
+            number = -(-feed.position // BLOCK_BYTES) - len(run)
+        if run:
+            self._cache.store(feed.file_id, number, run)        # while the readers go on
 
     def _wanted(self, feed: Feed, body: Download) -> bool:
         """Whether to read on. While nobody is near it is held back, and others have its slot. False: close it."""

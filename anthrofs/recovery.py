@@ -10,6 +10,7 @@ import logging
 
 from anthrofs import mime, unlinking
 from anthrofs.db import Database, Tx
+from anthrofs.errors import EXIT_FAILED, SetupError
 from anthrofs.index import Index
 from anthrofs.model import Node, StageId
 from anthrofs.outbox import IN_FLIGHT, Outbox
@@ -55,8 +56,12 @@ def _queue(tx: Tx, index: Index, outbox: Outbox, staging: Staging, node: Node) -
 def _look(staging: Staging, node: Node) -> tuple[int, bytes]:
     """(size, first bytes) of what is in staging now: more may have been written after the last fsync."""
     assert node.stage is not None
+    path = staging.path(node.stage)
+    if path.is_symlink() or (path.exists() and not path.is_file()):     # opening a pipe would wait for ever
+        raise SetupError(f"{path} should be the unsent content of {node.name!r}, but is no plain file: somebody else put it there. "
+                         "Move it away, put the content back if you have it, and mount again.", EXIT_FAILED)
     try:
-        with staging.path(node.stage).open("rb") as content:
-            return staging.path(node.stage).stat().st_size, content.read(mime.HEAD_BYTES)
+        with path.open("rb") as content:
+            return path.stat().st_size, content.read(mime.HEAD_BYTES)
     except OSError:
         return node.size_bytes, b""         # the uploader says that it is missing

@@ -5,6 +5,7 @@ Never   changes anything.
 """
 
 import contextlib
+from collections.abc import Iterable
 from typing import Any
 
 from anthrofs.attributes import Attributes
@@ -35,11 +36,13 @@ class Report:
         self._uploader = uploader           # given
         self._refresher = refresher         # given
 
-    def left(self) -> dict[str, list[dict[str, Any]]]:
-        """What the server doesn't have yet, by what can be done about it: waiting, failed, deletions, open.
+    def left(self, stuck: Iterable[dict[str, Any]] = ()) -> dict[str, list[dict[str, Any]]]:
+        """What the server doesn't have yet, by what can be done about it: waiting, failed (and stuck on this machine), deletions,
+        open.
 
         Deletions that wait for a failed upload's sake (new before old is gone) are not counted: that one is.
         """
+        waiting, failed = [], list(stuck)
         with self._db.reading() as tx:
             nodes = {node.node_id: node for node in self._index.promised(tx)}
             deletable = set(self._outbox.deletable(tx, ()))
@@ -48,7 +51,6 @@ class Report:
         for node_id in self._handles.unpromised():
             with contextlib.suppress(NotFound):
                 opened.append({"name": self._index.node(node_id).name, "state": "being written"})
-        waiting, failed = [], []
         for attempt in self._outbox.every():
             node = nodes.get(attempt.node_id)
             if node is not None and node.parent == HIDDEN:

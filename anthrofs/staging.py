@@ -2,7 +2,8 @@
 
 Owns    <state>/staging/<number>. Open ones belong to a node's handles, sealed ones to the uploader.
 Serves  filesystem (writes) and uploader (sends, removes).
-Trusts  the database for which numbers are promised; the rest is reported by check, never removed on a guess.
+Trusts  the database for which numbers are promised; the rest is reported by check, never removed on a guess. What has
+        another name than a number, or is no plain file, is somebody else's: left alone.
 Never   writes to a sealed stage: a new one is made first.
 """
 
@@ -10,6 +11,7 @@ import contextlib
 import fcntl
 import itertools
 import os
+import re
 import shutil
 import threading
 from pathlib import Path
@@ -20,6 +22,7 @@ from anthrofs.errors import DiskFull
 from anthrofs.model import StageId
 
 ROOM_CHECK_BYTES: Final = 8 * 2**20     # written between two looks at the disk's free space
+_NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)     # below 2**63: SQLite's integers end there
 
 
 class Stage:
@@ -28,7 +31,8 @@ class Stage:
     def __init__(self, number: StageId, path: Path, *, create: bool) -> None:
         self.number = number        # constant
         self.path = path            # constant
-        self.descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT | os.O_EXCL if create else 0), 0o600)
+        # A sealed one can be read while the disk takes no changes.
+        self.descriptor = os.open(path, (os.O_RDWR | os.O_CREAT | os.O_EXCL if create else os.O_RDONLY) | os.O_CLOEXEC, 0o600)
 
     def read(self, size: int, offset: int) -> bytes:
         """Up to size bytes; fewer at the end."""
@@ -76,9 +80,11 @@ class Staging:
     def create(self) -> Stage:
         """A new, empty one. Raises DiskFull."""
         self.reserve(0)
-        with self._lock:
-            number = StageId(next(self._numbers))
-        return Stage(number, self.path(number), create=True)
+        while True:
+            with self._lock:
+                number = StageId(next(self._numbers))
+            with contextlib.suppress(FileExistsError):      # somebody else's
+                return Stage(number, self.path(number), create=True)
 
     def open(self, number: StageId) -> Stage:
         """A sealed one, for reading."""
@@ -133,5 +139,6 @@ class Staging:
     def numbers(self) -> set[StageId]:
         """What is on the disk."""
         with contextlib.suppress(FileNotFoundError):
-            return {StageId(int(entry.name)) for entry in os.scandir(self._root) if entry.name.isdecimal()}
+            return {StageId(int(entry.name)) for entry in os.scandir(self._root)
+                    if _NUMBER.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)}
         return set()

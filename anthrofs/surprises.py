@@ -1,7 +1,7 @@
 """Names whose content others have changed lately, so that the kernel may still believe an old size.
 
 Owns    a few names, each for as long as the kernel keeps attributes.
-Serves  index (notes) and filesystem (asks, at open). The kernel cuts reads and mappings at the size it knows.
+Serves  index (notes, and holds back what would surprise twice), filesystem (told), openfiles (asks). The kernel cuts reads and mappings at the size it knows.
 Never   holds its lock while calling anybody.
 """
 
@@ -9,8 +9,9 @@ import threading
 from typing import Final
 
 from anthrofs.clock import Clock
+from anthrofs.model import NodeId
 
-ONCE_S: Final = 1.0     # longer than an open and its second try are apart
+AGAIN_S: Final = 0.5        # longer than an open and its second try are apart
 
 
 class Surprises:
@@ -22,7 +23,7 @@ class Surprises:
 
         self._lock = threading.Lock()               # guards everything below; a leaf
         self._changed_s: dict[str, float] = {}
-        self._asked_anew_s: dict[str, float] = {}       # when an open was last answered with "ask again"
+        self._expected_s: dict[NodeId, float] = {}
 
     def note(self, name: str) -> None:
         """Called before the change can be seen."""
@@ -46,13 +47,14 @@ class Surprises:
         # Twice: a commit can come a while after its note.
         return at_s is not None and self._clock.now_s() - at_s < 2 * self._attr_timeout_s
 
-    def may_ask_anew(self, name: str) -> bool:
-        """Whether an open may be answered that way: the kernel does so once, then the program gets the error."""
+    def expect(self, node_id: NodeId) -> None:
+        """Its open is answered with "ask again": the kernel does so once, then the program gets the error."""
         now_s = self._clock.now_s()
         with self._lock:
-            if now_s - self._asked_anew_s.get(name, -ONCE_S) < ONCE_S:
-                return False
-            if len(self._asked_anew_s) > 1000:
-                self._asked_anew_s = {known: at_s for known, at_s in self._asked_anew_s.items() if now_s - at_s < ONCE_S}
-            self._asked_anew_s[name] = now_s
-            return True
+            self._expected_s = {known: at_s for known, at_s in self._expected_s.items() if now_s - at_s < AGAIN_S}
+            self._expected_s[node_id] = now_s
+
+    def expects(self, node_id: NodeId) -> bool:
+        """It is about to be opened again, so others' changes wait a moment."""
+        with self._lock:
+            return self._clock.now_s() - self._expected_s.get(node_id, float("-inf")) < AGAIN_S

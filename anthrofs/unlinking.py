@@ -1,12 +1,14 @@
 """How a node ends whose name is gone and that nobody has open.
 
-Serves  filesystem (unlink), contents (the last release) and recovery (what was open when the program ended).
+Serves  filesystem (unlink), contents (the last release), uploader (what libfuse has forgotten) and recovery (what was open
+        when the program ended).
 Never   touches the disk: it says which stages nobody needs, and the caller removes them after the commit.
 """
 
-from anthrofs.db import Tx
+from anthrofs.db import Database, Tx
+from anthrofs.handles import Handles
 from anthrofs.index import Index
-from anthrofs.model import Node, StageId
+from anthrofs.model import Node, NodeId, StageId
 from anthrofs.outbox import IN_FLIGHT, Outbox
 
 
@@ -23,3 +25,12 @@ def end(tx: Tx, index: Index, outbox: Outbox, node: Node) -> set[StageId]:
         outbox.drop(tx, node.node_id)
     index.remove(tx, node.node_id)
     return stages
+
+
+def end_closed(db: Database, index: Index, outbox: Outbox, handles: Handles, node_id: NodeId) -> set[StageId]:
+    """The same for a hidden node, if still nobody has it open."""
+    with db.transaction(durable=True) as tx:
+        for node in index.hidden(tx):
+            if node.node_id == node_id and handles.content_of(node_id) is None:
+                return end(tx, index, outbox, node)
+    return set()

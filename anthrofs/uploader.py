@@ -207,8 +207,10 @@ class Uploader:
                 if work is not None:
                     work()
                     continue
-            except Stopping:
-                wait_s = PROBE_S            # the pacer is shutting down: our own stop comes next
+            except FsError as exc:
+                wait_s = PROBE_S
+                if not isinstance(exc, Stopping):       # that is the pacer's shutting down: our own stop comes next
+                    log.warning("nothing can be sent now: %s. It stays queued", exc)
             except Exception:
                 log.exception("bug in the uploader; what it worked on stays as it is")
                 wait_s = PROBE_S
@@ -222,9 +224,8 @@ class Uploader:
             now_s = self._clock.now_s()
             if self._allowed and self._offline and now_s < self._probe_s:
                 return None, self._probe_s - now_s      # not even a look at the rows: there may be thousands
-        settle_s = self._end_unlinked()
-        with self._changed:
             busy, busy_ids, waited = set(self._busy), set(self._busy_ids), list(self._waited)
+        settle_s = self._end_unlinked()
         with self._db.reading() as tx:
             attempts = [*self._outbox.candidates(tx, busy, waited), *self._outbox.candidates(tx, busy)]
             doomed = self._outbox.deletable(tx, busy_ids)
@@ -266,18 +267,12 @@ class Uploader:
             self._hidden_s = {node_id: self._hidden_s.get(node_id, now_s) for node_id in closed}
             ripe = [node_id for node_id, since_s in self._hidden_s.items() if now_s - since_s >= SETTLE_S]
         for node_id in ripe:
-            stages: set[StageId] = set()
-            with self._db.transaction(durable=True) as tx:
-                for node in self._index.hidden(tx):
-                    if node.node_id == node_id and self._handles.content_of(node_id) is None:
-                        stages = unlinking.end(tx, self._index, self._outbox, node)
-            for number in stages:
+            for number in unlinking.end_closed(self._db, self._index, self._outbox, self._handles, node_id):
                 self._staging.remove(number)
         return SETTLE_S if len(ripe) < len(closed) else None
 
     def _due_s_locked(self, node_id: NodeId) -> float:
-        plan = self._plans.get(node_id)
-        return 0.0 if plan is None else plan.not_before_s
+        return self._plans.get(node_id, Plan()).not_before_s
 
     def _deliver(self, attempt: Attempt) -> None:
         """A row that another thread has finished since it was read is noticed by the delivery's first transaction."""
@@ -285,6 +280,9 @@ class Uploader:
             plan = self._plans.setdefault(attempt.node_id, Plan())
         try:
             self._network(self._delivery.run(attempt, plan))
+        except FsError:
+            plan.not_before_s = self._clock.now_s() + PROBE_S       # our own disk: not again at the wake below
+            raise
         finally:
             ended = self._outbox.look(attempt.node_id) is None
             with self._changed:
@@ -316,6 +314,8 @@ class Uploader:
             self._not_deleted(file_id, exc)
             return
         self._network(None)
+        with self._changed:
+            self._later_ids[file_id] = (self._clock.now_s() + PROBE_S, 0)       # should our own disk be full
         with self._db.transaction() as tx:
             self._outbox.deleted(tx, file_id, self._clock.time_ns())
             self._index.forget_kept(tx, file_id)
@@ -327,12 +327,12 @@ class Uploader:
     def _not_deleted(self, file_id: FileId, exc: RemoteError) -> None:
         if not isinstance(exc, Offline):
             log.warning("an id could not be deleted: %s. It stays queued", exc)
-        with self._db.transaction() as tx:
-            self._outbox.not_deleted(tx, file_id, str(exc))
         with self._changed:
             tries = self._later_ids.get(file_id, (0.0, 0))[1] + 1
             wait_s = exc.retry_after_s if exc.retry_after_s is not None else 3 * backoff_s(tries, self._chance)
             self._later_ids[file_id] = (0.0 if isinstance(exc, Offline) else self._clock.now_s() + wait_s, tries)
+        with self._db.transaction() as tx:
+            self._outbox.not_deleted(tx, file_id, str(exc))
 
     def _moved(self, node_id: NodeId, sent: int) -> None:
         with self._changed:

@@ -19,7 +19,7 @@ SURE: Final = 3                 # files in order, until it is taken for a walk
 SKIPPED: Final = 4              # files that may be left out between two (a pattern), or overtaken by their neighbours
 PAUSE_S: Final = 5.0            # between two files; after a longer one it begins anew
 AHEAD_FILES: Final = 16         # doubled with each file up to that
-AHEAD_BYTES: Final = 4 * 2**20  # half of what the cache holds in memory: they stay, even if the disk is full
+AHEAD_BYTES: Final = 3 * 2**20  # less than what the cache holds in memory: they stay, even if the disk is full
 LOOK_FILES: Final = 64          # directory entries looked at in one go
 WALKS: Final = 32               # remembered at most
 

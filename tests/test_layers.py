@@ -13,11 +13,11 @@ MAX_LINES: Final = 350
 # Upward. Modules of one set don't know each other.
 LAYERS: Final[list[set[str]]] = [
     {"errors"}, {"blocks", "clock", "mime", "model", "names"}, {"config"},      # words
-    {"disk", "db", "notify", "remote", "statedir"},                                         # tools
+    {"disk", "db", "notify", "remote", "statedir"}, {"process"},                             # tools
     {"surprises", "pages", "blockfile"}, {"index", "outbox", "staging", "cache", "handles", "workspace", "walks"},      # state
     {"feed", "unlinking", "delivery", "refresher"}, {"reader", "uploader"},     # workers
-    {"contents", "attributes", "recovery", "tree"}, {"filesystem", "openfiles", "report", "check"},     # core
-    {"fuse_ops", "control", "mountpoint", "options"},                           # edges
+    {"contents", "attributes", "recovery", "tree"}, {"filesystem", "openfiles", "report", "check"}, {"drain"},      # core
+    {"fuse_ops", "control", "commands", "mountpoint", "options"},               # edges
     {"demo", "daemon"},                                                         # assembly
     {"cli"}, {"__main__"},                                                      # commands
 ]  # fmt: skip

@@ -194,6 +194,7 @@ def test_a_file_whose_place_in_the_cache_is_taken_by_a_directory_can_be_read_rep
     assert (files / "data.bin").read_bytes() == content
     mount.umount()
     [victim] = [path for path in (mount.state_dir / "cache").iterdir() if path.name != "CACHEDIR.TAG" and path.suffix == place]
+    mount.leaves(f"{victim.name} is no plain file")
     victim.unlink()
     victim.mkdir()
     mount.mount()

@@ -645,7 +645,7 @@ def cache_at(path: Path, limit_bytes: int = 10**9, disk: Disk | None = None) -> 
 
 
 def put(cache: BlockCache, file_id: FileId, number: int, data: bytes) -> None:
-    cache.hold(file_id, number, [data])
+    cache.hold(file_id, number, data)
     cache.store(file_id, number, [data])
 
 

@@ -8,11 +8,12 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from tests.changing_program import CALM, MIXED, NAMES, OURS, THEIRS, Board
-from tests.mounting import Mount
+from tests.mounting import Mount, wait_until
 from tests.test_versions import content_of
 
 SECONDS: Final = 5.0
@@ -32,6 +33,13 @@ def others_replace(mount: Mount, board: Board, name: str) -> None:
         mount.refresh()
         if shows(mount, name) == made["id"]:
             board.finish(name, version)
+
+
+def shows_newest(mount: Mount, name: str) -> bool:
+    """After a refresh; others' changes of a name that was opened a moment ago wait for the next one."""
+    mount.refresh()
+    newest = next(file["id"] for file in mount.emulator.files() if file["filename"] == name)
+    return shows(mount, name) == str(newest)
 
 
 def test_no_read_mixes_or_is_older_than_what_was_there_when_it_was_opened(mount: Mount, tmp_path: Path) -> None:
@@ -65,8 +73,8 @@ def test_no_read_mixes_or_is_older_than_what_was_there_when_it_was_opened(mount:
     assert min(board.done(name) for name in OURS + THEIRS + MIXED) > 1
 
     mount.sync()
-    mount.refresh()
     for name in NAMES:
+        wait_until(partial(shows_newest, mount, name), f"{name} shows its newest file")
         assert (files / name).read_bytes() == content_of(board.begun(name)), (seed, name)
     downloads = Counter(request["filename"] for request in mount.emulator.requests("download"))
     assert {name: downloads[name] for name in CALM + OURS} == {"calm-1": 1, "calm-2": 1, "calm-ours": 0, "ours-1": 0, "ours-2": 0}

@@ -1,0 +1,79 @@
+"""What the command line asks of a running mount; control.py carries it.
+
+Serves  daemon, which hands `table` to the control socket.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from anthrofs.clock import Clock
+from anthrofs.config import Config
+from anthrofs.drain import Drain
+from anthrofs.index import Index
+from anthrofs.outbox import FAILED, Outbox
+from anthrofs.refresher import Refresher
+from anthrofs.report import Report
+from anthrofs.tree import Tree
+from anthrofs.uploader import Uploader
+
+DRAINED_S: Final = 30.0     # an unmount that follows its drain that soon doesn't drain as long again
+
+
+class Commands:
+    """Each answers with one JSON object or more."""
+
+    def __init__(self, config: Config, clock: Clock, index: Index, tree: Tree, outbox: Outbox, uploader: Uploader, refresher: Refresher,
+                 report: Report, drain: Drain, requests: Callable[[], int]) -> None:
+        self._config = config           # given
+        self._clock = clock             # given
+        self._index = index             # given
+        self._tree = tree               # given
+        self._outbox = outbox           # given
+        self._uploader = uploader       # given
+        self._refresher = refresher     # given
+        self._report = report           # given
+        self._drain = drain             # given
+        self._requests = requests       # given: how many were sent
+
+        self._drained_s = float("-inf")     # when an unmount's drain had ended
+        self.table = {"status": self._on_status, "drain": self._on_drain, "retry": self._on_retry, "refresh": self._on_refresh,
+                      "wait": self._on_wait}
+
+    def was_drained(self) -> bool:
+        """An unmount has waited a moment ago."""
+        return self._clock.now_s() - self._drained_s < DRAINED_S
+
+    def _on_status(self, _request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        config = self._config
+        yield {"mountpoint": str(config.mountpoint), "pid": os.getpid(), "state_dir": str(config.state_dir),
+               "service": config.service.base_url, "api": config.service.shape, "upload": config.upload,
+               "read_only": config.read_only, "requests": self._requests(), **self._report.status()}
+
+    def _on_drain(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """`last`: an unmount follows, which then doesn't wait that long again."""
+        self._uploader.retry_now()
+        timeout_s = float(request.get("timeout_s", self._config.drain_s))
+        yield from self._drain.run(lambda: timeout_s)
+        if request.get("last"):
+            self._drained_s = self._clock.now_s()
+
+    def _on_retry(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        failed = [attempt for attempt in self._outbox.every() if attempt.state == FAILED]
+        if request.get("name") is not None:
+            node_id = self._tree.node(f"/{request['name']}").node_id
+            failed = [attempt for attempt in failed if attempt.node_id == node_id]
+        self._uploader.retry_failed(failed)
+        yield {"retried": len(failed)}
+
+    def _on_refresh(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        error = self._refresher.refresh(float(request.get("timeout_s", 60)), accept=bool(request.get("accept")))
+        if error is not None:
+            raise error
+        yield {"files": self._index.totals()[0]}
+
+    def _on_wait(self, _request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Open until the process has ended: nothing but that closes the connection."""
+        yield {"waiting": True}
+        threading.Event().wait()

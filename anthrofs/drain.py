@@ -1,0 +1,69 @@
+"""Waiting until everything is on the server: for `anthrofs sync`, and before a mount ends.
+
+Serves  commands, daemon.
+Never   waits for what can't come: no connection, a deletion that was refused, a name whose upload was.
+"""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from anthrofs.clock import Clock
+from anthrofs.contents import Contents
+from anthrofs.errors import FsError
+from anthrofs.handles import Handles
+from anthrofs.index import Index
+from anthrofs.notify import Notify
+from anthrofs.report import Report
+from anthrofs.staging import Staging
+from anthrofs.uploader import Uploader
+
+OFFLINE_S: Final = 5.0      # while no connection can be made, waiting longer is no use
+RELEASE_S: Final = 1.0      # the kernel tells of a close a moment later; a deletion waits for the last one
+
+
+class Drain:
+    """Of one mount."""
+
+    def __init__(self, clock: Clock, stopping: threading.Event, index: Index, staging: Staging, handles: Handles, contents: Contents,
+                 uploader: Uploader, report: Report, notify: Notify, *, read_only: bool) -> None:
+        self._clock = clock             # given
+        self._stopping = stopping       # given: set once, when the mount has ended
+        self._index = index             # given
+        self._staging = staging         # given
+        self._handles = handles         # given
+        self._contents = contents       # given
+        self._uploader = uploader       # given
+        self._report = report           # given
+        self._notify = notify           # given
+        self._read_only = read_only     # constant
+
+    def run(self, bound: Callable[[], float]) -> Iterator[dict[str, Any]]:
+        """What is left, again and again, until nothing is or the bound (seconds; it may shrink) has passed; at least once."""
+        began_s = self._clock.now_s()
+        while True:
+            left = self._report.left(self._finish_closed())
+            yield left
+            waited_s = self._clock.now_s() - began_s
+            bound_s = min(bound(), OFFLINE_S) if self._uploader.offline() else bound()
+            # A deletion that was refused is tried again and again, but not waited for.
+            hoped = (left["waiting"] or any(entry["reason"] is None for entry in left["deletions"])
+                     or (left["open"] and waited_s < RELEASE_S))
+            if self._read_only or waited_s >= bound_s or not hoped:
+                return
+            if waited_s > 1:
+                self._notify.status(f"draining: {len(left['waiting'])} files and {len(left['deletions'])} deletions left")
+            self._clock.sleep(self._stopping, 0.1 if waited_s < 2 else 0.5)     # a long queue costs a look, too
+
+    def _finish_closed(self) -> Iterator[dict[str, Any]]:
+        """What a full disk has kept from being promised at its last close: there may be room now, else it is named."""
+        for content in self._handles.closed():
+            try:
+                if self._contents.finish(content):
+                    self._uploader.wake()
+            except (FsError, OSError) as exc:
+                with contextlib.suppress(FsError), content.lock:
+                    if content.stage is not None:
+                        yield {"path": self._index.node(content.node_id).name, "bytes": content.stage.size_bytes(),
+                               "reason": f"{exc}. What was written is in {self._staging.path(content.stage.number)}"}
