@@ -2,7 +2,7 @@
 
 Owns    <state>/cache/<hash of id> and .map: blocks that came from the server, as many as fit; sparse, evicted by file
         <state>/kept/<hash of id> and .map:  whole copies of our own uploads, the only readable ones: never evicted
-Serves  reader (get, hold, store), uploader (adopt, verify, drop). Nobody else touches these files.
+Serves  reader (get, has, put), uploader (adopt, verify, drop). Nobody else touches these files.
 Trusts  nothing in cache/: a block whose checksum (seeded with id and place) differs is a miss, so power loss or a flipped
         bit costs a download. A kept block that differs is reported as missing, never returned.
 Never   waits for the network, knows a path name, or fails a read: a full disk turns writing to it off, with one log line.
@@ -45,7 +45,7 @@ class _Places:
 
     def __init__(self, copy: BlockFile | None, blocks: BlockFile | None) -> None:
         self.copy = copy                # constant
-        self.blocks = blocks            # replaced once, when the first block is stored
+        self.blocks = blocks            # replaced once, when the first block is put
 
 
 class BlockCache:
@@ -107,13 +107,11 @@ class BlockCache:
         places = self._places(file_id)
         return any(place is not None and place.has(number) for place in (places.copy, places.blocks))
 
-    def hold(self, file_id: FileId, number: int, data: bytes) -> None:
-        """A block that came from the server is there for readers, in memory; `store` puts it on the disk."""
+    def put(self, file_id: FileId, number: int, blocks: Sequence[bytes]) -> None:
+        """Keep a run of blocks that came from the server: in memory, and on the disk if there is room."""
         with self._lock:
-            self._memory[file_id, number] = data
-
-    def store(self, file_id: FileId, number: int, blocks: Sequence[bytes]) -> None:
-        """Keep a run of blocks on the disk, if there is room."""
+            for step, data in enumerate(blocks):
+                self._memory[file_id, number + step] = data
         size = sum(map(len, blocks))
         name = _name(file_id)
         with self._lock:

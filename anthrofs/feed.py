@@ -48,6 +48,7 @@ class Feed:
         self.window = WINDOW_BYTES
         self.wants: dict[int, list[Want]] = {}
         self.brought: list[Want] = []   # whose block has come
+        self.fresh: dict[int, bytes] = {}       # blocks that came and aren't in the cache yet
         self.abandoned = False          # the last reader left
         self.moved_s = 0.0              # when bytes came last
         self.body: Download | None = None       # the answer that is being read
@@ -73,8 +74,10 @@ class Feed:
         return True if self.length <= WHOLE_BYTES or not ranges or self.position < self.demand + self.window else None
 
     def bring(self, block: bytes) -> None:
-        """The block at `position` is in the cache. Who waits for it is told by `wake`, or looks for itself."""
-        for want in self.wants.pop(self.position // BLOCK_BYTES, ()):
+        """The block at `position` has come. Who waits for it is told by `wake`, or looks for itself."""
+        number = self.position // BLOCK_BYTES
+        self.fresh[number] = block
+        for want in self.wants.pop(number, ()):
             want.data = block
             self.brought.append(want)
         self.position += len(block)

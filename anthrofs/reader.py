@@ -9,7 +9,7 @@ Never   reads from the socket far ahead of its readers, or keeps a connection th
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 from anthrofs.blocks import BLOCK_BYTES, Cutter, spans
@@ -134,7 +134,7 @@ class Reader:
                 if interrupted():
                     raise Interrupted("a signal came while reading")
                 # It may have come, while those that are to wake us with it don't come.
-                data, pause_s = self._complete(file_id, length, number), POLL_S
+                data, pause_s = self._here(file_id, length, number), POLL_S
                 if data is not None:
                     return data
             if want.error is not None:
@@ -150,7 +150,7 @@ class Reader:
                     return None
                 ended = self._ended
             # A feed that brought it may have ended between the look into the cache and the one at the feeds.
-            data = self._complete(file_id, length, number)
+            data = self._here(file_id, length, number)
             if data is not None:
                 return data
             with self._lock:
@@ -164,8 +164,11 @@ class Reader:
                     self._run_locked(feed)
                     return None
 
-    def _complete(self, file_id: FileId, length: int, number: int) -> bytes | None:
-        data = self._cache.get(file_id, number)
+    def _here(self, file_id: FileId, length: int, number: int) -> bytes | None:
+        """The block, if it has come. It is in the cache before it leaves its feed."""
+        with self._lock:
+            data = next((feed.fresh[number] for feed in self._feeds.get(file_id, ()) if number in feed.fresh), None)
+        data = self._cache.get(file_id, number) if data is None else data
         return data if data is not None and len(data) >= min(BLOCK_BYTES, length - number * BLOCK_BYTES) else None
 
     def _joined_locked(self, file_id: FileId, number: int, want: Want) -> bool:
@@ -257,7 +260,7 @@ class Reader:
                         raise NoAnswer("the answer ended before the file did")
                 if cutter.held_bytes:
                     self._bring(feed, cutter.rest())
-                    self._hand_out(feed, [cutter.rest()])
+                    self._hand_out(feed)
                 if whole:
                     with self._lock:
                         if not feed.exact or end != feed.length:
@@ -271,36 +274,35 @@ class Reader:
 
     def _pour(self, feed: Feed, body: Download, cutter: Cutter) -> bool:
         """Bytes into blocks. False: nobody wants the rest, or the mount ends."""
-        run: list[bytes] = []
-        handed_s = self._clock.now_s()
+        handed_s, waiting = self._clock.now_s(), 0
         try:
             for piece in body:
                 for block in cutter.push(piece):
                     self._bring(feed, block)
-                    run.append(block)
+                    waiting += 1
                 feed.moved_s = now_s = self._clock.now_s()      # one float: no lock for each piece
-                if len(run) >= RUN_BLOCKS or (run and now_s - handed_s >= RUN_S):
-                    handed_s = now_s
-                    self._hand_out(feed, run)
-                    run = []
+                if waiting >= RUN_BLOCKS or (waiting and now_s - handed_s >= RUN_S):
+                    self._hand_out(feed)
+                    handed_s, waiting = now_s, 0
                     if not self._wanted(feed, body):
                         return False
         finally:
-            self._hand_out(feed, run)
+            self._hand_out(feed)
         return True
 
     def _bring(self, feed: Feed, block: bytes) -> None:
-        self._cache.hold(feed.file_id, feed.position // BLOCK_BYTES, block)
         with self._lock:
             feed.bring(block)
 
-    def _hand_out(self, feed: Feed, run: Sequence[bytes]) -> None:
-        """Those are the blocks that were brought last."""
+    def _hand_out(self, feed: Feed) -> None:
+        """What was brought since the last time."""
         with self._lock:
             feed.wake()
-            number = -(-feed.position // BLOCK_BYTES) - len(run)
+            run = dict(feed.fresh)
         if run:
-            self._cache.store(feed.file_id, number, run)        # while the readers go on
+            self._cache.put(feed.file_id, min(run), list(run.values()))     # while the readers go on
+            with self._lock:
+                feed.fresh.clear()      # this thread brings
 
     def _wanted(self, feed: Feed, body: Download) -> bool:
         """Whether to read on. While nobody is near it is held back, and others have its slot. False: close it."""

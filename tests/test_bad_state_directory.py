@@ -251,8 +251,7 @@ def a_cache(root: Path) -> BlockCache:
 
 
 def put(cache: BlockCache, data: bytes) -> None:
-    cache.hold(FileId("x"), 0, data)
-    cache.store(FileId("x"), 0, [data])
+    cache.put(FileId("x"), 0, [data])
 
 
 @pytest.fixture

@@ -645,8 +645,7 @@ def cache_at(path: Path, limit_bytes: int = 10**9, disk: Disk | None = None) -> 
 
 
 def put(cache: BlockCache, file_id: FileId, number: int, data: bytes) -> None:
-    cache.hold(file_id, number, data)
-    cache.store(file_id, number, [data])
+    cache.put(file_id, number, [data])
 
 
 def test_a_block_comes_back_from_memory_and_after_a_start_from_disk(tmp_path: Path) -> None:
