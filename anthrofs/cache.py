@@ -107,8 +107,10 @@ class BlockCache:
         places = self._places(file_id)
         return any(place is not None and place.has(number) for place in (places.copy, places.blocks))
 
-    def put(self, file_id: FileId, number: int, blocks: Sequence[bytes]) -> None:
-        """Keep a run of blocks that came from the server: in memory, and on the disk if there is room."""
+    def put(self, file_id: FileId, number: int, blocks: Sequence[bytes]) -> bool:
+        """Keep a run of blocks that came from the server: in memory, and on the disk if there is room. False: there was none,
+        so that they won't stay for long.
+        """
         with self._lock:
             for step, data in enumerate(blocks):
                 self._memory[file_id, number + step] = data
@@ -124,7 +126,7 @@ class BlockCache:
         if off in (errno.ENOSPC, errno.EDQUOT) and look and lacking <= 0:
             off = self._turn(0, name)
         if off or grown > self._limit_bytes:        # one file alone would be too much: its beginning stays
-            return
+            return False
         try:
             places = self._places(file_id)
             file = places.blocks or BlockFile.of_cache(self._root / name, _seed(file_id), create=True)
@@ -135,13 +137,14 @@ class BlockCache:
         except OSError as exc:
             if exc.errno in UNWRITABLE:             # else this file only: somebody put a directory in its place
                 self._turn(exc.errno or errno.EIO, name)
-            return
+            return False
         with self._lock:
             if not file.removed:
                 self._files[name] = self._files.get(name, 0) + added
                 self._files.move_to_end(name)
                 self._used_bytes += added
         self._evict(min(self._limit_bytes, self._used_bytes - lacking), name)
+        return True
 
     def _turn(self, off: int, name: str) -> int:
         """Off, with the errno of the write that failed, or on again (0). Returns what it is now."""

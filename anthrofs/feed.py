@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 WHOLE_BYTES: Final = 8 * 2**20          # files up to that are fetched whole: asking twice costs more than the bytes
 WINDOW_BYTES: Final = 2**20             # ahead of the furthest reader; doubled by each read that follows the one before
 WINDOW_MOST_BYTES: Final = 32 * 2**20
+FLEETING_BYTES: Final = 2**19           # the window when the disk keeps nothing: six feeds fit into the cache's memory
 NEAR_BYTES: Final = 4 * 2**20           # a reader so far ahead of a feed waits for it; a further one gets its own request
 
 
@@ -48,6 +49,7 @@ class Feed:
         self.window = WINDOW_BYTES
         self.wants: dict[int, list[Want]] = {}
         self.brought: list[Want] = []   # whose block has come
+        self.lasting = True             # the cache keeps on the disk what comes
         self.fresh: dict[int, bytes] = {}       # blocks that came and aren't in the cache yet
         self.abandoned = False          # the last reader left
         self.moved_s = 0.0              # when bytes came last
@@ -71,7 +73,9 @@ class Feed:
         """Whether to read on; None: not now. One that couldn't be resumed runs to its end."""
         if self.abandoned:
             return False
-        return True if self.length <= WHOLE_BYTES or not ranges or self.position < self.demand + self.window else None
+        if not ranges or (self.lasting and self.length <= WHOLE_BYTES):
+            return True
+        return True if self.position < self.demand + (self.window if self.lasting else FLEETING_BYTES) else None
 
     def bring(self, block: bytes) -> None:
         """The block at `position` has come. Who waits for it is told by `wake`, or looks for itself."""

@@ -15,7 +15,7 @@ from anthrofs.errors import EXIT_USAGE, SetupError
 HARMLESS: Final = frozenset({"rw", "nosuid", "nodev", "noatime", "relatime", "nodiratime", "default_permissions", "noauto", "auto",
                              "user", "users", "_netdev", "nofail", "async"})
 
-SIZE: Final = re.compile(r"(?P<number>\d{1,12}(\.\d{1,3})?)(?P<unit>[kmgt])?b?", re.ASCII | re.IGNORECASE)
+SIZE: Final = re.compile(r"(?P<number>\d{1,12}(\.\d{1,3})?) ?(?P<unit>[kmgt])?b?", re.ASCII | re.IGNORECASE)
 
 
 def with_options(config: Config, given: Sequence[str]) -> Config:

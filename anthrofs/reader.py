@@ -300,9 +300,10 @@ class Reader:
             feed.wake()
             run = dict(feed.fresh)
         if run:
-            self._cache.put(feed.file_id, min(run), list(run.values()))     # while the readers go on
+            lasting = self._cache.put(feed.file_id, min(run), list(run.values()))       # while the readers go on
             with self._lock:
-                feed.fresh.clear()      # this thread brings
+                feed.fresh.clear()      # only this thread adds to it
+                feed.lasting = lasting
 
     def _wanted(self, feed: Feed, body: Download) -> bool:
         """Whether to read on. While nobody is near it is held back, and others have its slot. False: close it."""

@@ -57,6 +57,26 @@ def test_a_big_file_read_from_end_to_end_costs_one_request(mount: Mount) -> None
         assert (files / "big.bin").read_bytes() == content
 
 
+@pytest.mark.parametrize("cache_size", ["0", "8M"])
+@pytest.mark.parametrize("mib", [7, 40])
+def test_a_file_that_the_cache_has_no_room_for_is_read_for_one_request_all_the_same(mount: Mount, cache_size: str, mib: int) -> None:
+    content = os.urandom(2**20) * mib
+    mount.emulator.generate("big.bin", content)
+    files = mount.mount("--cache-size", cache_size)
+    with asks(mount, download=1):
+        assert (files / "big.bin").read_bytes() == content
+    used = sum(path.stat().st_blocks * 512 for path in (mount.state_dir / "cache").iterdir())
+    assert used <= 9_000_000
+    assert mount.status()["cached_bytes"] <= 8_000_000
+
+
+@pytest.mark.parametrize(("size", "said"), [("10 G", 0), ("1.5m", 0), ("-1", 2), ("much", 2), ("1e9", 2)])
+def test_a_cache_size_that_cant_be_understood_is_refused(mount: Mount, size: str, said: int) -> None:
+    done = mount.run("mount", "--state-dir", mount.state_dir, f"--cache-size={size}", mount.path)
+    assert done.returncode == said
+    assert not said or f"--cache-size {size}: needs a size, like 10G" in done.stderr
+
+
 @pytest.mark.parametrize("ranges", [True, False])
 def test_a_jump_costs_at_most_one_request_and_what_came_is_kept(mount: Mount, ranges: bool) -> None:
     content = os.urandom(2**20) * 24
