@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 WHOLE_BYTES: Final = 8 * 2**20          # files up to that are fetched whole: asking twice costs more than the bytes
 WINDOW_BYTES: Final = 2**20             # ahead of the furthest reader; doubled by each read that follows the one before
 WINDOW_MOST_BYTES: Final = 32 * 2**20
-FLEETING_BYTES: Final = 2**19           # the window when the disk keeps nothing: six feeds fit into the cache's memory
+FLEETING_BYTES: Final = 2**18           # the window when the disk keeps nothing: all feeds fit into the cache's memory
 NEAR_BYTES: Final = 4 * 2**20           # a reader so far ahead of a feed waits for it; a further one gets its own request
 
 
