@@ -316,7 +316,7 @@ def _status_lines(one: dict[str, Any]) -> Iterator[str]:
     if one["local_names"]:
         yield f"  {one['local_names']} names that stay on this machine"
     for download in one["downloads"]:
-        yield f"  downloading {download['file_id']}: {_bytes(download['bytes'])} of {_bytes(download['of'])}"
+        yield f"  downloading {download['name'] or download['file_id']}: {_bytes(download['bytes'])} of {_bytes(download['of'])}"
     yield from _rows("to be sent", (f"{entry['path']} ({_bytes(entry['bytes'])}): {entry['state']}" for entry in one["waiting"]))
     yield from _rows("REFUSED, kept here", (f"{entry['path']}: {entry['reason']}" for entry in one["failed"]))
     yield from _rows("to be deleted", (f"{entry['name']} ({entry['file_id']})" + (f": {entry['reason']}" if entry["reason"] else "")

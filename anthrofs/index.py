@@ -68,6 +68,12 @@ class Index:
         with self._db.reading() as tx:
             return [_node(row, "") for row in tx.all(_COLUMNS + "WHERE parent = ? AND name > ? ORDER BY name LIMIT ?", parent, name, limit)]
 
+    def names_of(self, file_ids: Collection[FileId]) -> dict[FileId, str]:
+        """The entries' names of those that are in the tree."""
+        with self._db.reading() as tx:
+            rows = [(each, tx.one("SELECT name FROM node WHERE file_id = ?", each)) for each in file_ids]
+        return {file_id: str(row[0]) for file_id, row in rows if row is not None}
+
     def totals(self) -> tuple[int, int, int]:
         """(files shown, bytes on the server, names that stay on this machine)."""
         with self._db.reading() as tx:

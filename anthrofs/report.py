@@ -70,10 +70,12 @@ class Report:
         files, used_bytes, local = self._index.totals()
         cached_bytes, copies, copy_bytes = self._cache.totals()
         error = self._refresher.error()
+        running = self._reader.running()
+        shown = self._index.names_of([file_id for file_id, _, _ in running])
         return {
             "files": files, "bytes_on_server": used_bytes, "local_names": local, **self.left(),
             "cached_bytes": cached_bytes, "kept_copies": copies, "kept_bytes": copy_bytes,
-            "downloads": [{"file_id": file_id, "bytes": done, "of": length} for file_id, done, length in self._reader.running()],
+            "downloads": [{"name": shown.get(file_id), "file_id": file_id, "bytes": done, "of": length} for file_id, done, length in running],
             "online": not self._uploader.offline() and not isinstance(error, Offline),
             "refreshed_s_ago": self._refresher.age_s(), "refresh_error": None if error is None else str(error),
         }

@@ -203,6 +203,6 @@ def test_status_shows_a_download_and_how_it_goes_on(mount: Mount) -> None:
         assert (later["file_id"], later["of"]) == (made["id"], 50 * MB)
         assert first["bytes"] < later["bytes"] < 50 * MB
         text = mount.ok("status", files)
-    assert f"downloading {made['id']}" in text
+    assert "downloading data.bin: " in text
     assert "of 50" in text
     wait_until(lambda: mount.status()["downloads"] == [], "it ends with its reader")
