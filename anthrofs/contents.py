@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from anthrofs import mime, names, unlinking
+from anthrofs import mime, names, renaming, unlinking
 from anthrofs.blocks import BLOCK_BYTES, spans
 from anthrofs.cache import BlockCache
 from anthrofs.clock import Clock
@@ -161,6 +161,18 @@ class Contents:
                 if names.server_name_of(names.entry_name_of(node.remote.name, node.remote.file_id)) == node.remote.name:
                     return node.remote.name
         return names.server_name_of(node.name)      # what the server calls it, no upload can be called
+
+    def to_send(self, node: Node, name: str, wanted: str | None) -> renaming.Content:
+        """What a rename would send. Raises DiskFull. A copy that isn't used is the caller's to remove."""
+        copy, is_remote, head = None, False, b""
+        if node.remote is not None and renaming.needs_copy(node, wanted):
+            copy = self._staging.link_of(self._cache.kept_path(node.remote.file_id))
+        elif node.stage is not None and node.remote is not None:
+            is_remote = self._staging.is_same(node.stage, self._cache.kept_path(node.remote.file_id))
+        stage = node.stage if copy is None else copy
+        if stage is not None:
+            head = self._staging.head(stage, mime.HEAD_BYTES)
+        return renaming.Content(node, copy, is_remote, mime.mime_type_of(name, head))
 
     def finish(self, content: Content) -> bool:
         """The last handle was released: promise what is left, or end an unlinked node. True: there is work for the uploader.
