@@ -6,6 +6,7 @@ Trusts  the kernel for permissions (default_permissions), and to release each ha
 Never   waits for the network but in read, flush, and the first write into a file that is only on the server.
 """
 
+import contextlib
 import logging
 import os
 import stat
@@ -120,8 +121,9 @@ class OpenFiles:
             raise BadHandle("not open for reading")
         if not handle.was_read:
             handle.was_read = True      # twice by two threads: no harm
-            if handle.content.remote is not None:
-                self._walks.step(self._index.node(handle.content.node_id))
+            with contextlib.suppress(NotFound):         # it was removed, and is still open
+                if handle.content.remote is not None:
+                    self._walks.step(self._index.node(handle.content.node_id))
         return self._contents.read(handle.content, size, offset, interrupted)
 
     def write(self, number: int, data: bytes, offset: int, interrupted: Callable[[], bool]) -> int:
