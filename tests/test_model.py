@@ -1,7 +1,6 @@
 """Whatever is done in whatever order, the mount shows what a dictionary would, and the server ends up with the same, once."""
 
 import os
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -128,7 +127,7 @@ def decoded(filename: str) -> str:
 
 
 @pytest.fixture
-def mounted(mount: Mount) -> Iterator[Mount]:
+def mounted(mount: Mount) -> Mount:
     mount.mount("--upload", "queue", "--refresh", "1")
     return mount
 
