@@ -201,9 +201,10 @@ class HttpDownload:
         """See Download. Shutting the socket down wakes a read of it; closing it would not."""
         stream = self._response.extensions.get("network_stream")
         raw = None if stream is None else stream.get_extra_info("socket")
-        if raw is not None:
+        if isinstance(raw, socket.socket):
             with suppress(OSError):
-                raw.shutdown(socket.SHUT_RDWR)
+                # Not the TLS socket's own shutdown: that ends the decryption, and who reads would get the records as they are.
+                socket.socket.shutdown(raw, socket.SHUT_RDWR)
 
     def parked(self) -> AbstractContextManager[None]:
         """See Download. The socket's buffers fill, and the server waits."""
