@@ -182,6 +182,8 @@ class HttpDownload:
         framed = "content-length" in response.headers or "transfer-encoding" in response.headers
         self.sure = framed and not self.ranged      # constant: a 206 may hold less than was asked for
         self._encoded = response.headers.get("content-encoding", "identity").lower() != "identity"
+        self._lock = threading.Lock()           # guards the following; a leaf
+        self._over = self._encoded              # the connection may be another request's by now
         said = RANGE.fullmatch(response.headers.get("content-range", "")) if self.ranged else None
         self.total = int(said["total"]) if said and said["total"] != "*" else None      # constant
         size = response.headers.get("content-length", "")
@@ -195,14 +197,16 @@ class HttpDownload:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:
+        with self._lock:
+            self._over = True
         self._response.close()
 
     def abort(self) -> None:
         """See Download. Shutting the socket down wakes a read of it; closing it would not."""
         stream = self._response.extensions.get("network_stream")
         raw = None if stream is None else stream.get_extra_info("socket")
-        if isinstance(raw, socket.socket):
-            with suppress(OSError):
+        with self._lock, suppress(OSError):
+            if isinstance(raw, socket.socket) and not self._over:
                 # Not the TLS socket's own shutdown: that ends the decryption, and who reads would get the records as they are.
                 socket.socket.shutdown(raw, socket.SHUT_RDWR)
 
@@ -211,9 +215,15 @@ class HttpDownload:
         return nullcontext()
 
     def __iter__(self) -> Iterator[bytes]:
-        """See Download. No chunk size: re-chunking in httpx was measured to halve the speed."""
+        """See Download. The stream itself: httpx's own iterators give the connection back at the end of the body, and an abort
+        that comes a moment later would then cut another request.
+        """
         try:
-            yield from self._response.iter_bytes() if self._encoded else self._response.iter_raw()
+            if self._encoded:
+                yield from self._response.iter_bytes()
+                return
+            assert isinstance(self._response.stream, httpx.SyncByteStream)
+            yield from self._response.stream
         except httpx.TransportError as exc:
             raise NoAnswer(f"the download was cut: {_words(exc)}") from exc
         except httpx.DecodingError as exc:
