@@ -11,7 +11,7 @@ import re
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import quote
@@ -43,7 +43,8 @@ def connect(service: Service, timeouts: Timeouts) -> httpx.Client:
         headers=headers,
         params={"beta": "true"} if service.shape == "beta" else None,
         timeout=httpx.Timeout(connect=timeouts.connect_s, read=timeouts.read_s, write=timeouts.write_s, pool=timeouts.pool_s),
-        limits=httpx.Limits(max_connections=32, max_keepalive_connections=16, keepalive_expiry=20),
+        # No bound here: the pacer's slots are one, and a download that is parked must not keep a save from connecting.
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=16, keepalive_expiry=20),
     )
 
 
@@ -210,9 +211,11 @@ class HttpDownload:
                 # Not the TLS socket's own shutdown: that ends the decryption, and who reads would get the records as they are.
                 socket.socket.shutdown(raw, socket.SHUT_RDWR)
 
-    def parked(self) -> AbstractContextManager[None]:
+    def park(self) -> None:
         """See Download. The socket's buffers fill, and the server waits."""
-        return nullcontext()
+
+    def resume(self) -> None:
+        """See Download. Whatever comes next is read from the same socket."""
 
     def __iter__(self) -> Iterator[bytes]:
         """See Download. The stream itself: httpx's own iterators give the connection back at the end of the body, and an abort
