@@ -18,7 +18,7 @@ import re
 import threading
 import zlib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -63,7 +63,7 @@ class BlockCache:
         self._open: cachetools.LRUCache[FileId, _Places] = cachetools.LRUCache(OPEN_FILES)
         self._files: OrderedDict[str, int] = OrderedDict()      # disk bytes by name, least recently used first
         self._used_bytes = 0                            # == sum of _files
-        self._unchecked_bytes = 0                       # since the last look at the free space
+        self._unchecked_bytes = ROOM_CHECK_BYTES        # since the last look at the free space
         self._off = 0                                   # errno that turned writing off; 0: it is on
 
     def start(self) -> None:
@@ -107,52 +107,65 @@ class BlockCache:
         places = self._places(file_id)
         return any(place is not None and place.has(number) for place in (places.copy, places.blocks))
 
-    def put(self, file_id: FileId, number: int, blocks: Sequence[bytes]) -> bool:
-        """Keep a run of blocks that came from the server: in memory, and on the disk if there is room. False: there was none,
-        so that they won't stay for long.
+    def put(self, file_id: FileId, number: int, blocks: Sequence[bytes], pinned: Collection[FileId] = ()) -> bool:
+        """Keep a run of blocks that came from the server: in memory, and on the disk if there is room, for which files give way
+        that aren't `pinned`. False: there was none, so that they won't stay for long.
         """
+        name, size = _name(file_id), sum(map(len, blocks))
+        keep = {name, *map(_name, pinned)}
         with self._lock:
             for step, data in enumerate(blocks):
                 self._memory[file_id, number + step] = data
-        size = sum(map(len, blocks))
-        name = _name(file_id)
-        with self._lock:
-            off, grown = self._off, self._files.get(name, 0) + size
-            self._unchecked_bytes += size
+            off, self._unchecked_bytes = self._off, self._unchecked_bytes + size
             look = self._unchecked_bytes >= ROOM_CHECK_BYTES
             self._unchecked_bytes = 0 if look else self._unchecked_bytes
         # Twice the spare bytes: the cache gives way long before a write is refused.
-        lacking = 2 * self._spare_bytes - self._disk.free_bytes(self._root) if look else 0
+        lacking = 2 * self._spare_bytes - self._free_bytes() if look else 0
         if off in (errno.ENOSPC, errno.EDQUOT) and look and lacking <= 0:
-            off = self._turn(0, name)
-        if off or grown > self._limit_bytes:        # one file alone would be too much: its beginning stays
+            off = self._turn(0)
+        with self._lock:
+            most = min(self._limit_bytes, self._used_bytes - lacking if lacking > 0 else self._limit_bytes)
+        if not self._made_room(most, 0 if off else size, keep) or off:
             return False
         try:
-            places = self._places(file_id)
-            file = places.blocks or BlockFile.of_cache(self._root / name, _seed(file_id), create=True)
-            with self._lock:
-                file = places.blocks = places.blocks or file        # another thread may have been quicker
-            assert file is not None
-            added = file.write(number, blocks)
+            added = self._write(file_id, name, number, blocks)
         except OSError as exc:
             if exc.errno in UNWRITABLE:             # else this file only: somebody put a directory in its place
-                self._turn(exc.errno or errno.EIO, name)
+                self._turn(exc.errno or errno.EIO)
             return False
         with self._lock:
-            if not file.removed:
-                self._files[name] = self._files.get(name, 0) + added
-                self._files.move_to_end(name)
-                self._used_bytes += added
-        self._evict(min(self._limit_bytes, self._used_bytes - lacking), name)
+            self._files[name] = self._files.get(name, 0) + added
+            self._files.move_to_end(name)
+            self._used_bytes += added
         return True
 
-    def _turn(self, off: int, name: str) -> int:
+    def _write(self, file_id: FileId, name: str, number: int, blocks: Sequence[bytes]) -> int:
+        """How many bytes it adds; 0 for a file that was removed meanwhile. Raises OSError."""
+        places = self._places(file_id)
+        try:
+            file = places.blocks or BlockFile.of_cache(self._root / name, _seed(file_id), create=True)
+        except FileNotFoundError:                   # somebody removed the cache, as its tag invites one to do
+            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            file = BlockFile.of_cache(self._root / name, _seed(file_id), create=True)
+        with self._lock:
+            file = places.blocks = places.blocks or file        # another thread may have been quicker
+        assert file is not None
+        added = file.write(number, blocks)
+        return 0 if file.removed else added
+
+    def _free_bytes(self) -> int:
+        try:
+            return self._disk.free_bytes(self._root.parent)
+        except OSError:
+            return 0                # the state itself has gone: nothing more is written
+
+    def _turn(self, off: int) -> int:
         """Off, with the errno of the write that failed, or on again (0). Returns what it is now."""
         with self._lock:
-            changed, self._off = self._off != off, off
+            changed, self._off, half = self._off != off, off, self._used_bytes // 2
         if changed and off:
             log.warning("the cache in %s can't be written (%s): reads go on without it", self._root, os.strerror(off))
-            self._evict(self._limit_bytes // 2, name)       # others need the room, too
+            self._made_room(half, 0, ())        # others need the room, too
         elif changed:
             log.info("the cache in %s is written again", self._root)
         return off
@@ -231,16 +244,22 @@ class BlockCache:
             if blocks is not None:
                 blocks.removed = True
 
-    def _evict(self, limit_bytes: int, but: str) -> None:
-        """Least recently used files go, until it is within the limit."""
-        victims = []
+    def _made_room(self, most_bytes: int, size: int, keep: Collection[str]) -> bool:
+        """Least recently used files go, until so many bytes more are within the bound. False: those that may go aren't enough."""
         with self._lock:
-            while self._used_bytes > limit_bytes and (name := next((n for n in self._files if n != but), None)):
+            lacking, victims = self._used_bytes + size - most_bytes, list[str]()
+            for name, used in self._files.items():
+                if lacking <= 0:
+                    break
+                if name not in keep:
+                    victims.append(name)
+                    lacking -= used
+            for name in victims:
                 self._used_bytes -= self._files.pop(name)
                 self._forget_locked(name)
-                victims.append(name)
         for name in victims:
             self._remove(self._root / name)
+        return lacking <= 0
 
     def _remove(self, path: Path) -> None:
         # The map first: content without a map is absent, a map without content must not be.
@@ -264,4 +283,5 @@ def _name(file_id: FileId) -> str:
 
 
 def _seed(file_id: FileId) -> int:
-    return zlib.crc32(file_id.encode("utf-8", "surrogatepass"))
+    # The number changes when blocks that an older version has written can't be trusted: they are misses then.
+    return zlib.crc32(b"2 " + file_id.encode("utf-8", "surrogatepass"))

@@ -45,7 +45,7 @@ from anthrofs.staging import Staging
 from anthrofs.statedir import StateDir, usable
 from anthrofs.surprises import Surprises
 from anthrofs.tree import Tree
-from anthrofs.uploader import Uploader
+from anthrofs.uploader import SETTLE_S, Uploader
 from anthrofs.walks import Walks
 
 log = logging.getLogger(__name__)
@@ -234,6 +234,8 @@ class Mount:
     def _end(self, *, in_use: bool = False) -> int:
         """`in_use`: releases may still come while the process ends, so nothing is closed under them."""
         self._ending.acquire()
+        with contextlib.suppress(FsError):          # our own disk: the drain will say so
+            self._uploader.end_unlinked(SETTLE_S if in_use else 0.0)        # no second step of a replacement can come any more
         self._notify.stopping("draining", self._drain_s + 4 * STEP_S)
         if self._commands.was_drained():
             self._drain_s = min(self._drain_s, 1.0)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 WHOLE_BYTES: Final = 8 * 2**20          # files up to that are fetched whole: asking twice costs more than the bytes
 WINDOW_BYTES: Final = 2**20             # ahead of the furthest reader; doubled by each read that follows the one before
 WINDOW_MOST_BYTES: Final = 32 * 2**20
-FLEETING_BYTES: Final = 2**18           # the window when the disk keeps nothing: all feeds fit into the cache's memory
+FLEETING_BYTES: Final = 2**18           # the window when the disk keeps nothing
+FLEETING_BLOCKS: Final = 16             # that a feed holds then: the window, a run, and readers that overtake each other
 NEAR_BYTES: Final = 4 * 2**20           # a reader so far ahead of a feed waits for it; a further one gets its own request
 
 
@@ -50,7 +51,8 @@ class Feed:
         self.wants: dict[int, list[Want]] = {}
         self.brought: list[Want] = []   # whose block has come
         self.lasting = True             # the cache keeps on the disk what comes
-        self.fresh: dict[int, bytes] = {}       # blocks that came and aren't in the cache yet
+        self.fresh: dict[int, bytes] = {}       # blocks that came and aren't in the cache, or won't stay there
+        self.put_to = 0                 # the first of them that wasn't offered to the cache yet
         self.abandoned = False          # the last reader left
         self.moved_s = 0.0              # when bytes came last
         self.body: Download | None = None       # the answer that is being read
@@ -91,6 +93,12 @@ class Feed:
         for want in self.brought:
             want.settled.set()
         self.brought.clear()
+
+    def was_put(self, *, lasting: bool) -> None:
+        """All that came was offered to the cache. What it has no room for stays here until its readers had the time to come."""
+        self.lasting, self.put_to = lasting, -(-self.position // BLOCK_BYTES)
+        for number in list(self.fresh)[:None if lasting else -FLEETING_BLOCKS]:
+            del self.fresh[number]
 
     def end(self, error: FsError | None, *, ended: bool) -> None:
         """No more comes. `ended`: because the file ended, so what is wanted lies beyond."""

@@ -210,7 +210,7 @@ def serve(operations: Operations, config: Config) -> None:
         "foreground": True,             # libfuse's own fork would lose every thread and client
         "fsname": "anthrofs", "subtype": "anthrofs", "raw_fi": True, "use_ino": True, "big_writes": True,
         "default_permissions": True,    # else the kernel enforces no modes
-        "max_background": 256, "congestion_threshold": 192,     # 12 is the default: 16 stalled readers then stop all reads
+        "max_background": 2048, "congestion_threshold": 1536,   # 12 is the default: 16 stalled readers then stop all reads
         "entry_timeout": config.refresh_s, "attr_timeout": config.refresh_s, "negative_timeout": 1,
         "allow_other": config.allow_other, "ro": config.read_only,
     }

@@ -134,6 +134,11 @@ class Handles:
         with self._lock:
             return self._counts.get(handle.content.node_id) == 1
 
+    def is_open(self, node_id: NodeId) -> bool:
+        """Somebody has it open, also if its last release is still being finished."""
+        with self._lock:
+            return node_id in self._counts
+
     def busy(self) -> set[NodeId]:
         """Nodes whose content must not change under somebody."""
         with self._lock:

@@ -182,7 +182,7 @@ class OpenFiles:
         if not self._handles.close(handle):
             return
         content = handle.content
-        if content.remote is not None:
+        if content.remote is not None and not self._handles.is_open(content.node_id):
             self._reader.leave(content.remote.file_id)
         try:
             if self._contents.finish(content):

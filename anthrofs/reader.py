@@ -15,7 +15,7 @@ from typing import Final
 from anthrofs.blocks import BLOCK_BYTES, Cutter, spans
 from anthrofs.cache import BlockCache
 from anthrofs.clock import Clock
-from anthrofs.errors import FsError, Gone, Interrupted, NoAnswer, Stopping
+from anthrofs.errors import FsError, Gone, Interrupted, NoAnswer, Refused, Stopping
 from anthrofs.feed import WHOLE_BYTES, WINDOW_MOST_BYTES, Feed, Want
 from anthrofs.model import FileId
 from anthrofs.remote import Download, RemoteFiles
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 OVERTAKE_BYTES: Final = 2 * BLOCK_BYTES
 START_BYTES: Final = 2**20              # so near to the start, a first read is taken for a reader of the whole file
 JUMP_BYTES: Final = 2**20               # of the first request after a jump; four times as much if the next one follows it
+JUMPERS: Final = 8                      # walkers in one file that are told apart
 SILENT_S: Final = 1.0                   # a small file's download that nobody waits for runs to its end, unless it hangs
 IDLE_S: Final = 5.0                     # without a question a feed is closed, if it can be resumed by range
 RESUMES: Final = 5                      # in a row, without a byte between them
@@ -52,7 +53,8 @@ class Reader:
 
         self._lock = threading.Lock()       # guards everything below, and every feed
         self._feeds: dict[FileId, list[Feed]] = {}
-        self._jumps: dict[FileId, tuple[int, int]] = {}     # end and size of the last bounded request of an open file
+        self._jumps: dict[FileId, dict[int, int]] = {}      # of an open file: end of each of the last bounded requests → its
+                                                            # size; 0: it was asked for whole
         self._lengths: dict[FileId, int] = {}       # that a download has shown to be another than was thought
         self._ranges = True                 # False once the server answered 200 to a range
         self._ended = 0                     # feeds so far
@@ -192,15 +194,21 @@ class Reader:
 
     def _extent_locked(self, file_id: FileId, length: int, offset: int) -> tuple[int, int | None]:
         """What to ask for: everything, or a bounded part after a jump that grows while it turns out to be a walk."""
-        end, size = self._jumps.get(file_id, (-1, 0))
-        walking = offset == end
-        if length <= WHOLE_BYTES or not self._ranges or (offset < START_BYTES and not walking):
+        jumps = self._jumps.setdefault(file_id, {})
+        again, walking = 0 in jumps, offset in jumps
+        size = jumps.pop(offset, 0)
+        if not self._ranges or (offset < START_BYTES and not walking) or (length <= WHOLE_BYTES and not again):
+            jumps[0] = 0
             return 0, None
+        if length <= WHOLE_BYTES:           # it was fetched whole, and evicted while it was read
+            return offset - OVERTAKE_BYTES, None
         size = size * 4 if walking else JUMP_BYTES
         offset -= 0 if walking else OVERTAKE_BYTES
         if size > WINDOW_MOST_BYTES or offset + size >= length:
             return offset, None
-        self._jumps[file_id] = (offset + size, size)
+        jumps[offset + size] = size
+        if len(jumps) > JUMPERS:
+            del jumps[next(iter(jumps))]
         return offset, offset + size - 1
 
     # ---- a feed's thread
@@ -214,7 +222,8 @@ class Reader:
             self._gone(feed.file_id)
             error = exc
         except FsError as exc:
-            error = None if feed.abandoned else exc         # who joined meanwhile asks anew
+            ended = isinstance(exc, Refused) and exc.status == 416      # nobody knew the length: this is beyond it
+            error = None if ended or feed.abandoned else exc            # who joined meanwhile asks anew
         except Exception as exc:
             log.exception("bug in a download")
             error = FsError(str(exc))
@@ -238,6 +247,8 @@ class Reader:
         while True:
             start = feed.position + cutter.held_bytes
             opened = False
+            if feed.abandoned:
+                return False
             try:
                 with self._remote.download(feed.file_id, start, feed.last) as body:
                     opened = True
@@ -251,6 +262,8 @@ class Reader:
                         if body.offset != start:        # it ignores ranges: from 0, and everything is kept
                             self._ranges = False
                             feed.position = body.offset
+                            feed.put_to = 0
+                            feed.fresh.clear()
                             cutter.clear()
                     if not self._pour(feed, body, cutter):
                         return False
@@ -277,6 +290,8 @@ class Reader:
         handed_s, waiting = self._clock.now_s(), 0
         try:
             for piece in body:
+                if feed.abandoned:
+                    return False
                 for block in cutter.push(piece):
                     self._bring(feed, block)
                     waiting += 1
@@ -298,12 +313,12 @@ class Reader:
         """What was brought since the last time."""
         with self._lock:
             feed.wake()
-            run = dict(feed.fresh)
+            run = {number: block for number, block in feed.fresh.items() if number >= feed.put_to}
+            pinned = self._jumps.keys() | self._feeds.keys()        # what is open, and was asked for
         if run:
-            lasting = self._cache.put(feed.file_id, min(run), list(run.values()))       # while the readers go on
+            lasting = self._cache.put(feed.file_id, min(run), list(run.values()), pinned)       # while the readers go on
             with self._lock:
-                feed.fresh.clear()      # only this thread adds to it
-                feed.lasting = lasting
+                feed.was_put(lasting=lasting)
 
     def _wanted(self, feed: Feed, body: Download) -> bool:
         """Whether to read on. While nobody is near it is held back, and others have its slot. False: close it."""
@@ -311,9 +326,11 @@ class Reader:
             wanted = feed.wanted(ranges=self._ranges)
         if wanted is not None:
             return wanted
-        with body.parked():
-            until_s = self._clock.now_s() + IDLE_S
-            with self._lock:
-                while (wanted := feed.wanted(ranges=self._ranges)) is None and (left_s := until_s - self._clock.now_s()) > 0:
-                    self._clock.wait(feed.asked, left_s)
+        body.park()
+        until_s = self._clock.now_s() + IDLE_S
+        with self._lock:
+            while (wanted := feed.wanted(ranges=self._ranges)) is None and (left_s := until_s - self._clock.now_s()) > 0:
+                self._clock.wait(feed.asked, left_s)
+        if wanted:
+            body.resume()
         return wanted is True

@@ -226,7 +226,7 @@ class Uploader:
             if self._allowed and self._offline and now_s < self._probe_s:
                 return None, self._probe_s - now_s      # not even a look at the rows: there may be thousands
             busy, busy_ids, waited = set(self._busy), set(self._busy_ids), list(self._waited)
-        settle_s = self._end_unlinked()
+        settle_s = self.end_unlinked()
         with self._db.reading() as tx:
             attempts = [*self._outbox.candidates(tx, busy, waited), *self._outbox.candidates(tx, busy)]
             doomed = self._outbox.deletable(tx, busy_ids)
@@ -255,7 +255,7 @@ class Uploader:
             later_s = [moment_s for moment_s in due_s if moment_s > now_s]
             return None, min(later_s) - now_s if later_s else None
 
-    def _end_unlinked(self) -> float | None:
+    def end_unlinked(self, settle_s: float = SETTLE_S) -> float | None:
         """Nodes that libfuse has hidden although their last release had come already: it never unlinks some of those.
 
         Not at once: the hiding may be half of a replacement, whose other half comes within the same request. Returns the
@@ -266,11 +266,11 @@ class Uploader:
         now_s = self._clock.now_s()
         with self._changed:
             self._hidden_s = {node_id: self._hidden_s.get(node_id, now_s) for node_id in closed}
-            ripe = [node_id for node_id, since_s in self._hidden_s.items() if now_s - since_s >= SETTLE_S]
+            ripe = [node_id for node_id, since_s in self._hidden_s.items() if now_s - since_s >= settle_s]
         for node_id in ripe:
             for number in unlinking.end_closed(self._db, self._index, self._outbox, self._handles, node_id):
                 self._staging.remove(number)
-        return SETTLE_S if len(ripe) < len(closed) else None
+        return settle_s if len(ripe) < len(closed) else None
 
     def _due_s_locked(self, node_id: NodeId) -> float:
         return self._plans.get(node_id, Plan()).not_before_s

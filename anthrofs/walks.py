@@ -17,6 +17,7 @@ from anthrofs.model import Node, NodeId
 SMALL_BYTES: Final = 2**20      # bigger files take longer than their request's latency: early ones would win little
 SURE: Final = 3                 # files in order, until it is taken for a walk
 SKIPPED: Final = 4              # files that may be left out between two (a pattern), or overtaken by their neighbours
+WASTED: Final = 4               # with so many left out more than read, it is a pattern, and what it leaves out isn't fetched
 PAUSE_S: Final = 5.0            # between two files; after a longer one it begins anew
 AHEAD_FILES: Final = 16         # doubled with each file up to that
 AHEAD_BYTES: Final = 3 * 2**20  # less than what the cache holds in memory: they stay, even if the disk is full
@@ -34,6 +35,7 @@ class _Walk:
         self.ahead: list[Node] = []             # small files that can be fetched, next first
         self.asked: set[NodeId] = set()         # of them, those that were fetched early
         self.overtaken: set[NodeId] = set()
+        self.wasted = 0                         # fetched early and left out, less those that were read
         self.looked: str | None = name          # last name that was looked at; None: the directory's end
 
 
@@ -83,6 +85,7 @@ class Walks:
             if node.node_id in ids:
                 place = ids.index(node.node_id)
                 walk.overtaken = {*ids[:place], *(walk.overtaken if len(walk.overtaken) < LOOK_FILES else ())}
+                walk.wasted += len(walk.asked & {*ids[:place]}) - (node.node_id in walk.asked)
                 walk.asked.difference_update(ids[:place + 1])
                 del walk.ahead[:place + 1]
                 walk.run, walk.at_s = walk.run + 1, now_s
@@ -97,7 +100,7 @@ class Walks:
     @staticmethod
     def _chosen_locked(walk: _Walk) -> list[Node]:
         chosen: list[Node] = []
-        if walk.run >= SURE:
+        if walk.run >= SURE and walk.wasted <= WASTED:
             left_bytes = AHEAD_BYTES
             for each in walk.ahead[:min(AHEAD_FILES, 2 ** (walk.run - SURE + 1))]:
                 left_bytes -= each.size_bytes

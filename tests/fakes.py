@@ -4,7 +4,7 @@ Serves  every test. `FakeFiles` keeps the same promises as HttpFiles: test_remot
 Never   lets real time pass on purpose: a back-off of ten minutes takes a millisecond.
 """
 
-import contextlib
+
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -187,8 +187,11 @@ class FakeDownload:
         self.sure = True
         self.total: int | None = len(content)
 
-    def parked(self) -> contextlib.AbstractContextManager[None]:
-        return contextlib.nullcontext()
+    def park(self) -> None:
+        pass
+
+    def resume(self) -> None:
+        pass
 
     def abort(self) -> None:
         pass

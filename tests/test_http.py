@@ -440,7 +440,7 @@ def recorder(tls: ssl.SSLContext | None = None) -> Iterator[Recorder]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             said.targets.append(self.path)
-            body = b'{"id":"f","filename":"a.txt","size_bytes":3,"data":[],"has_more":false}'
+            body = bytes(64 * 2**20) if "/big/" in self.path else b'{"id":"f","filename":"a.txt","size_bytes":3,"data":[],"has_more":false}'
             self.send_response(200)
             self.send_header("content-length", str(len(body)))
             self.send_header("request-id", "req_1")
@@ -521,7 +521,9 @@ def test_a_proxy_that_is_not_there_is_offline(monkeypatch: pytest.MonkeyPatch) -
             files.list(1)
 
 
-def test_the_environments_ca_bundle_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """A server's; its certificate is in tmp_path, and nothing of the environment's speaks for or against it."""
     for variable in (*PROXY_VARIABLES, "SSL_CERT_FILE", "SSL_CERT_DIR"):
         monkeypatch.delenv(variable, raising=False)
         monkeypatch.delenv(variable.lower(), raising=False)
@@ -533,13 +535,28 @@ def test_the_environments_ca_bundle_is_used(tmp_path: Path, monkeypatch: pytest.
         pytest.skip("no openssl command to make a certificate with")
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate, key)
+    return tls
 
+
+def test_the_environments_ca_bundle_is_used(tls: ssl.SSLContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with recorder(tls) as said:
         with http_files(said.url) as files, pytest.raises(Offline, match=r"(?i)certificate"):
             files.list(1)
         assert said.targets == []
-        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
         with http_files(said.url) as files:
             files.list(1)
 
     assert said.targets == ["/v1/files?beta=true&limit=1"]
+
+
+def test_a_download_over_tls_that_is_ended_from_outside_gives_no_byte_that_is_not_the_files(
+        tls: ssl.SSLContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+    with recorder(tls) as said, http_files(said.url) as files, files.download(FileId("big")) as body:
+        pieces = iter(body)
+        came = [next(pieces) for _ in range(10)]
+        body.abort()
+        with pytest.raises(NoAnswer):
+            came += pieces
+    assert set(b"".join(came)) == {0}           # and not a TLS record as it is on the wire

@@ -261,6 +261,21 @@ def test_a_rename_over_an_open_file_that_fails_changes_nothing(mount: Mount) -> 
         "old.txt": b"old", "new.txt": b"new"}
 
 
+def test_what_was_removed_just_before_the_unmount_stays_removed(mount: Mount) -> None:
+    files = mount.mount()
+    for _ in range(6):          # the last close may come after the removal, which libfuse then does by hiding
+        (files / "note.txt~").write_text("backup")
+        (files / "note.txt").write_text("words")
+        for name in ("note.txt", "note.txt~"):
+            with (files / name).open() as held:
+                (files / name).unlink()
+                assert held.read()
+        mount.remount()
+        assert os.listdir(files) == []
+    mount.sync()
+    assert mount.emulator.files() == []
+
+
 def test_a_user_cant_make_a_file_vanish_by_libfuses_own_name(mount: Mount) -> None:
     files = mount.mount()
     (files / "a.txt").write_text("a")

@@ -252,8 +252,10 @@ def test_a_download_that_is_held_back_gives_its_slot_to_others(clock: FakeClock)
 
     with contextlib.ExitStack() as stack:
         held = [stack.enter_context(paced.download(file_id)) for _ in range(DOWNLOAD_SLOTS)]
-        with held[0].parked(), paced.download(file_id) as another:
+        held[0].park()
+        with paced.download(file_id) as another:
             assert b"".join(another) == b"content"
+        held[0].resume()
         assert pacer._busy_downloads == DOWNLOAD_SLOTS
     assert (pacer._busy, pacer._busy_downloads) == (0, 0)
     assert tokens - pacer._tokens <= DOWNLOAD_SLOTS + 1         # going on costs no token
@@ -263,9 +265,22 @@ def test_a_download_that_ends_while_it_is_held_back_gives_its_slot_back_once(clo
     files, pacer = FakeFiles(clock), Pacer(1000, clock)
     file_id = files.generate("a", b"content").file_id
 
-    with pytest.raises(Stopping), Paced(files, pacer, Priority.READ).download(file_id) as download, download.parked():
+    with Paced(files, pacer, Priority.READ).download(file_id) as download:
+        download.park()
         pacer.stop()
+        with pytest.raises(Stopping):
+            download.resume()
     assert (pacer._busy, pacer._busy_downloads) == (0, 0)
+
+
+def test_a_download_that_is_closed_while_it_is_held_back_waits_for_no_slot(clock: FakeClock) -> None:
+    files, pacer = FakeFiles(clock), Pacer(1000, clock)
+    file_id = files.generate("a", b"content").file_id
+    with Paced(files, pacer, Priority.READ).download(file_id) as download:
+        download.park()
+        for _ in range(DOWNLOAD_SLOTS):
+            pacer.take(Priority.READ, download=True)
+    assert pacer._busy_downloads == DOWNLOAD_SLOTS
 
 
 # ---- 429

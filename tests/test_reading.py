@@ -219,3 +219,73 @@ def test_a_cache_that_is_removed_while_it_is_used_costs_a_download(mount: Mount)
         assert (files / "data.bin").read_bytes() == content
     mount.remount()
     assert (files / "data.bin").read_bytes() == content
+
+
+# ---- many at once
+
+def test_a_hundred_paused_readers_of_big_files_keep_nobody_waiting(mount: Mount) -> None:
+    """Each has a download that is held back, and a connection."""
+    for number in range(60):
+        mount.emulator.generate(f"big-{number}.bin", noise(20 * MIB))
+    mount.emulator.generate("small.txt", b"small")
+    files = mount.mount()
+    held = [(files / f"big-{number}.bin").open("rb", buffering=0) for number in range(60)]
+    try:
+        for each in held:
+            assert len(each.read(BLOCK_BYTES)) == BLOCK_BYTES
+        assert (files / "small.txt").read_bytes() == b"small"
+        (files / "ours.txt").write_text("ours")
+    finally:
+        for each in held:
+            each.close()
+    assert len(mount.emulator.requests("download")) == 61
+
+
+def test_two_that_read_different_parts_of_one_file_cost_a_few_requests_each(mount: Mount) -> None:
+    content = noise(60 * MIB)
+    mount.emulator.generate("big.bin", content)
+    files = mount.mount()
+    with (files / "big.bin").open("rb", buffering=0) as one, (files / "big.bin").open("rb", buffering=0) as two:
+        for offset in range(0, 20 * MIB, MIB // 2):
+            for reader, start in ((one, 10 * MIB), (two, 38 * MIB)):
+                assert os.pread(reader.fileno(), MIB // 2, start + offset) == content[start + offset:start + offset + MIB // 2]
+    assert len(mount.emulator.requests("download")) <= 8
+
+
+def test_programs_that_read_whole_files_at_once_never_cut_each_others_requests(mount: Mount) -> None:
+    """A file's last close comes while its connection is already another download's, or a save's."""
+    content = noise(9 * MIB)
+    for number in range(40):
+        mount.emulator.generate(f"{number:02}.bin", content)
+    files = mount.mount()
+    with asks(mount, download=40, upload=40), ThreadPoolExecutor(9) as pool:
+        saves = [pool.submit((files / f"{number}.txt").write_text, "x") for number in range(40)]
+        reads = [pool.submit((files / f"{number:02}.bin").read_bytes) for number in range(40)]
+        assert all(read.result(60) == content for read in reads)
+        assert all(save.result(60) for save in saves)
+
+
+def test_beyond_the_end_of_a_film_that_is_shorter_than_listed_there_is_nothing(mount: Mount) -> None:
+    mount.emulator.switch(delivered_extra_bytes=-2 * MIB)
+    mount.emulator.generate("film.mp4", noise(20 * MIB), "video/mp4")
+    files = mount.mount()
+    with (files / "film.mp4").open("rb", buffering=0) as film:
+        for offset in (20 * MIB - 4096, 20 * MIB + 100, 2**40):
+            assert os.pread(film.fileno(), 4096, offset) == b""
+        assert os.pread(film.fileno(), 4096, 17 * MIB) == noise(20 * MIB)[17 * MIB:17 * MIB + 4096]
+
+
+def test_a_cache_that_is_smaller_than_what_is_read_at_once_costs_no_file_twice(mount: Mount) -> None:
+    content = noise(6 * MIB)
+    for number in range(10):
+        mount.emulator.generate(f"{number}.bin", content)
+    files = mount.mount("--cache-size", "20M")
+    held = [(files / f"{number}.bin").open("rb", buffering=0) for number in range(10)]
+    try:
+        for offset in range(0, 6 * MIB, MIB):
+            for each in held:
+                assert os.pread(each.fileno(), MIB, offset) == content[offset:offset + MIB]
+    finally:
+        for each in held:
+            each.close()
+    assert len(mount.emulator.requests("download")) <= 30

@@ -168,6 +168,12 @@ def test_other_orders_are_no_walk(clock: FakeClock, order: tuple[int, ...]) -> N
     assert folder.fetched == []
 
 
+def test_a_pattern_is_seen_and_what_it_leaves_out_is_no_longer_fetched(clock: FakeClock) -> None:
+    folder = Early([100] * 400, clock)
+    folder.read(*range(0, 400, 5))
+    assert len([number for number in folder.fetched if number % 5]) <= 12
+
+
 def test_a_pause_ends_a_walk(clock: FakeClock) -> None:
     folder = Early([100] * 50, clock)
     for number in range(10):

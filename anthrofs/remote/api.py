@@ -6,7 +6,6 @@ Never   says how: no HTTP here.
 
 import io
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -30,8 +29,12 @@ class Download(Protocol):
         """From any thread: whoever waits for bytes gets NoAnswer at once."""
         ...
 
-    def parked(self) -> AbstractContextManager[None]:
-        """While no bytes are wanted: the connection stays, but others may have its place in the budget."""
+    def park(self) -> None:
+        """No bytes are wanted for a while: the connection stays, but others may have its place in the budget."""
+        ...
+
+    def resume(self) -> None:
+        """They are wanted again. Raises Stopping."""
         ...
 
     def __iter__(self) -> Iterator[bytes]:

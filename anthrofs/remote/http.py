@@ -11,7 +11,7 @@ import re
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import quote
@@ -43,7 +43,8 @@ def connect(service: Service, timeouts: Timeouts) -> httpx.Client:
         headers=headers,
         params={"beta": "true"} if service.shape == "beta" else None,
         timeout=httpx.Timeout(connect=timeouts.connect_s, read=timeouts.read_s, write=timeouts.write_s, pool=timeouts.pool_s),
-        limits=httpx.Limits(max_connections=32, max_keepalive_connections=16, keepalive_expiry=20),
+        # No bound here: the pacer's slots are one, and a download that is parked must not keep a save from connecting.
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=16, keepalive_expiry=20),
     )
 
 
@@ -182,6 +183,8 @@ class HttpDownload:
         framed = "content-length" in response.headers or "transfer-encoding" in response.headers
         self.sure = framed and not self.ranged      # constant: a 206 may hold less than was asked for
         self._encoded = response.headers.get("content-encoding", "identity").lower() != "identity"
+        self._lock = threading.Lock()           # guards the following; a leaf
+        self._over = self._encoded              # the connection may be another request's by now
         said = RANGE.fullmatch(response.headers.get("content-range", "")) if self.ranged else None
         self.total = int(said["total"]) if said and said["total"] != "*" else None      # constant
         size = response.headers.get("content-length", "")
@@ -195,24 +198,35 @@ class HttpDownload:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:
+        with self._lock:
+            self._over = True
         self._response.close()
 
     def abort(self) -> None:
         """See Download. Shutting the socket down wakes a read of it; closing it would not."""
         stream = self._response.extensions.get("network_stream")
         raw = None if stream is None else stream.get_extra_info("socket")
-        if raw is not None:
-            with suppress(OSError):
-                raw.shutdown(socket.SHUT_RDWR)
+        with self._lock, suppress(OSError):
+            if isinstance(raw, socket.socket) and not self._over:
+                # Not the TLS socket's own shutdown: that ends the decryption, and who reads would get the records as they are.
+                socket.socket.shutdown(raw, socket.SHUT_RDWR)
 
-    def parked(self) -> AbstractContextManager[None]:
+    def park(self) -> None:
         """See Download. The socket's buffers fill, and the server waits."""
-        return nullcontext()
+
+    def resume(self) -> None:
+        """See Download. Whatever comes next is read from the same socket."""
 
     def __iter__(self) -> Iterator[bytes]:
-        """See Download. No chunk size: re-chunking in httpx was measured to halve the speed."""
+        """See Download. The stream itself: httpx's own iterators give the connection back at the end of the body, and an abort
+        that comes a moment later would then cut another request.
+        """
         try:
-            yield from self._response.iter_bytes() if self._encoded else self._response.iter_raw()
+            if self._encoded:
+                yield from self._response.iter_bytes()
+                return
+            assert isinstance(self._response.stream, httpx.SyncByteStream)
+            yield from self._response.stream
         except httpx.TransportError as exc:
             raise NoAnswer(f"the download was cut: {_words(exc)}") from exc
         except httpx.DecodingError as exc:

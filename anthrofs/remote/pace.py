@@ -233,15 +233,17 @@ class _PacedDownload:
             if self._held:
                 self._pacer.give_back(download=True)
 
-    @contextmanager
-    def parked(self) -> Iterator[None]:
-        """See Download. Raises Stopping."""
+    def park(self) -> None:
+        """See Download."""
         self._held = False
         self._pacer.give_back(download=True)
-        with self._inner.parked():
-            yield
+        self._inner.park()
+
+    def resume(self) -> None:
+        """See Download. Only who goes on reading waits for a place: one that is to be closed must not."""
         self._pacer.take(self._priority, download=True, tokens=0)
         self._held = True
+        self._inner.resume()
 
     def abort(self) -> None:
         """See Download."""
