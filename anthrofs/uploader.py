@@ -56,8 +56,7 @@ class Uploader:
         self._chance = chance                       # given
         self._ask_whose = ask_whose                 # given: asks for a refresh, without waiting
         self._close_timeout_s = close_timeout_s     # constant
-        self._delivery = Delivery(db, index, outbox, staging, cache, uploads, deletions, clock, chance, self._moved,
-                                  local_patterns)
+        self._delivery = Delivery(db, index, outbox, staging, cache, uploads, deletions, clock, chance, self._moved, local_patterns)
         self._threads = [threading.Thread(target=self._run, name=f"upload-{n}", daemon=True) for n in range(THREADS)]
 
         self._changed = threading.Condition()       # guards everything below; no other lock is taken while it is held
