@@ -112,7 +112,6 @@ class BlockCache:
         that aren't `pinned`. False: there was none, so that they won't stay for long.
         """
         name, size = _name(file_id), sum(map(len, blocks))
-        keep = {name, *map(_name, pinned)}
         with self._lock:
             for step, data in enumerate(blocks):
                 self._memory[file_id, number + step] = data
@@ -125,7 +124,7 @@ class BlockCache:
             off = self._turn(0)
         with self._lock:
             most = min(self._limit_bytes, self._used_bytes - lacking if lacking > 0 else self._limit_bytes)
-        if not self._made_room(most, 0 if off else size, keep) or off:
+        if not self._made_room(most, 0 if off else size, {file_id, *pinned}) or off:
             return False
         try:
             added = self._write(file_id, name, number, blocks)
@@ -240,8 +239,12 @@ class BlockCache:
             if blocks is not None:
                 blocks.removed = True
 
-    def _made_room(self, most_bytes: int, size: int, keep: Collection[str]) -> bool:
+    def _made_room(self, most_bytes: int, size: int, pinned: Collection[FileId]) -> bool:
         """Least recently used files go, until so many bytes more are within the bound. False: those that may go aren't enough."""
+        with self._lock:
+            if self._used_bytes + size <= most_bytes:
+                return True
+        keep = set(map(_name, pinned))          # hashes: not for each run of blocks, nearly all of which find room
         with self._lock:
             lacking, victims = self._used_bytes + size - most_bytes, list[str]()
             for name, used in self._files.items():

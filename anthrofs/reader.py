@@ -1,7 +1,7 @@
 """Downloads: one running request of a file serves all its readers and fills the cache as bytes come.
 
 Owns    the feeds (running requests) and their threads, one each; the pacer's slots bound how many run.
-Serves  contents (read), filesystem (leave, early).
+Serves  contents (read), openfiles (leave), and walks through daemon (early).
 Trusts  the cache to forget anything at any time: a waiting reader is handed its block directly.
 Never   reads from the socket far ahead of its readers, or keeps a connection that nobody asked anything of for a while.
         Its lock is the last in the order: content, database, cache, reader.
