@@ -10,8 +10,8 @@ A noun owns state, an -er owns threads, everything else is pure. Imports go down
                 disk) · cache (all blocks, kept copies) · handles (open files) · workspace (whose files a state mirrors)
                 surprises (names that others have changed, while the kernel may hold old sizes) · pages (what the kernel's
                 page cache may hold) · walks (directories that are read in order)
-    workers     feed (one running download) · reader (their threads) · delivery (one upload, exactly once) · unlinking (how a node
-                ends) · uploader (outbox → server, by delivery) · refresher (listing → index)
+    workers     feed (one running download) · reader (their threads) · delivery (one upload, exactly once) · renaming (what a rename
+                sends) · unlinking (how a node ends) · uploader (outbox → server, by delivery) · refresher (listing → index)
     core        contents (what handles do with a node's one content) · attributes (xattrs) · recovery (after a crash)
                 tree (paths to nodes) · openfiles (verbs with a handle) · filesystem (the tree's verbs) · report (status)
                 check (all invariants) · drain (until everything is on the server)

@@ -55,6 +55,8 @@ class Attributes:
         if node.stage is None and not dirty:
             if node.remote is None:
                 return "waiting" if node.wanted else "local"
+            if node.wanted not in (None, node.remote.name):
+                return "remote, named here: the server still calls it " + node.remote.name
             return "remote" if node.readable else "remote, can't be read: uploaded elsewhere, and the service keeps uploads to itself"
         if node.wanted is None and (node.remote is None or node.stage is not None):
             return "local"

@@ -206,6 +206,10 @@ class BlockCache:
             log.warning("no checksums could be written for a kept copy (%s): it is read unchecked", exc.strerror)
         self._close(file_id)
 
+    def kept_path(self, file_id: FileId) -> Path:
+        """Where a whole copy is, if there is one."""
+        return self._kept_root / _name(file_id)
+
     def has_kept(self, file_id: FileId) -> bool:
         """There is a whole copy."""
         return BlockFile.of_copy(self._kept_root / _name(file_id)) is not None

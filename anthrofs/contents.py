@@ -11,8 +11,9 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
-from anthrofs import mime, names, unlinking
+from anthrofs import mime, names, renaming, unlinking
 from anthrofs.blocks import BLOCK_BYTES, spans
 from anthrofs.cache import BlockCache
 from anthrofs.clock import Clock
@@ -29,6 +30,7 @@ from anthrofs.staging import Staging
 
 log = logging.getLogger(__name__)
 
+FETCH_BYTES: Final = 2**20      # read at once of a file that is about to be edited
 
 class Contents:
     """The content of open nodes."""
@@ -60,20 +62,27 @@ class Contents:
             file, length, exact = content.remote, content.length, content.exact
         return b"" if file is None else self._reader.read(file.file_id, length, offset, size, interrupted, exact=exact)
 
-    def write(self, handle: Handle, data: bytes, offset: int) -> None:
-        """Raises TooLarge, DiskFull, NotReadable, NotSupported."""
+    def write(self, handle: Handle, data: bytes, offset: int, interrupted: Callable[[], bool]) -> None:
+        """The first one into a file that is only on the server fetches it. Raises TooLarge, DiskFull, NotReadable, and what
+        Reader.read does.
+        """
         self._check_size(offset + len(data))
         self._staging.reserve(len(data))
         content = handle.content
+        self._fetch(content, interrupted)
         with content.lock:
             stage = self._writable_locked(content)
             stage.write(data, offset)
             handle.wrote = True
             self._changed_locked(content)
 
-    def truncate(self, content: Content, size_bytes: int, handle: Handle | None) -> None:
-        """Cut, or grown by a hole; cut to nothing it needs nothing of the old content. Raises as write does."""
+    def truncate(self, content: Content, size_bytes: int, handle: Handle | None, interrupted: Callable[[], bool]) -> None:
+        """Cut, or grown by a hole; cut to nothing it needs nothing of the old content. Raises as write does; without a handle
+        it never waits for the network: NotSupported.
+        """
         self._check_size(size_bytes)
+        if size_bytes and handle is not None:
+            self._fetch(content, interrupted)
         with content.lock:
             if size_bytes == 0 and (content.stage is None or content.sealed):
                 self._replace_locked(content, self._staging.create())
@@ -162,6 +171,18 @@ class Contents:
                     return node.remote.name
         return names.server_name_of(node.name)      # what the server calls it, no upload can be called
 
+    def to_send(self, node: Node, name: str, wanted: str | None) -> renaming.Content:
+        """What a rename would send. Raises DiskFull. A copy that isn't used is the caller's to remove."""
+        copy, is_remote, head = None, False, b""
+        if node.remote is not None and renaming.needs_copy(node, wanted):
+            copy = self._staging.link_of(self._cache.kept_path(node.remote.file_id))
+        elif node.stage is not None and node.remote is not None:
+            is_remote = self._staging.is_same(node.stage, self._cache.kept_path(node.remote.file_id))
+        stage = node.stage if copy is None else copy
+        if stage is not None:
+            head = self._staging.head(stage, mime.HEAD_BYTES)
+        return renaming.Content(node, copy, is_remote, mime.mime_type_of(name, head))
+
     def finish(self, content: Content) -> bool:
         """The last handle was released: promise what is left, or end an unlinked node. True: there is work for the uploader.
 
@@ -173,12 +194,14 @@ class Contents:
                 return promised             # opened again meanwhile
             with content.lock:
                 stage, content.stage = content.stage, None
-                remote = content.remote
+                remote, unchanged = content.remote, content.fetched
         if remote is not None:
             self._forget_deleted(remote.file_id)
         ended = self._end(content, None if stage is None else stage.number)
         if stage is not None:
             stage.close()
+            if unchanged:
+                self._staging.remove(stage.number)      # the write that it was fetched for failed
         return promised or ended
 
     def _forget_deleted(self, file_id: FileId) -> None:
@@ -263,8 +286,34 @@ class Contents:
             return self._replace_locked(content, self._copy_of_kept(file.file_id, content.length))
         if not file.downloadable:
             raise NotReadable("the service doesn't give this file's content out, so it can only be replaced as a whole")
-        raise NotSupported("a file that is on the server only can't be edited in place yet: replace it as a whole, or copy it, "
-                           "edit the copy and copy it back")
+        raise NotSupported("a file that is only on the server can't be cut by its path: it has to be fetched first, and that would "
+                           "stop the whole directory. Open it, and cut it by its descriptor (truncate(1) does)")
+
+    def _fetch(self, content: Content, interrupted: Callable[[], bool]) -> None:
+        """Before an edit in place: all of the server's content into a stage. Without the lock, for it waits for the network."""
+        with content.lock:
+            if self._current_locked(content) is not None:
+                return
+            file, length, exact = content.remote, content.length, content.exact
+        if file is None or not length or not file.downloadable or self._cache.has_kept(file.file_id):
+            return
+        self._staging.reserve(length)
+        stage, done = self._staging.create(), 0
+        try:
+            while piece := self._reader.read(file.file_id, length, done, FETCH_BYTES, interrupted, exact=exact):
+                stage.write(piece, done)
+                done += len(piece)
+        except BaseException:
+            stage.close()
+            self._staging.remove(stage.number)
+            raise
+        with content.lock:
+            if content.stage is None:
+                content.fetched = True
+                self._replace_locked(content, stage)
+                return
+        stage.close()                       # another thread was quicker
+        self._staging.remove(stage.number)
 
     def _copy_of_kept(self, file_id: FileId, length: int) -> OpenStage:
         """Block by block, so that each is checked: what is edited is sent again, and the good file on the server deleted."""
@@ -288,5 +337,5 @@ class Contents:
 
     def _changed_locked(self, content: Content) -> None:
         assert content.stage is not None
-        content.dirty = True
+        content.dirty, content.fetched = True, False
         content.shown = (content.stage.size_bytes(), self._clock.time_ns())

@@ -91,7 +91,7 @@ class Mount:
         self._uploader = Uploader(
             self._db, self._index, self._outbox, self._staging, self._cache, self._handles,
             remote(Priority.CLOSE if config.upload == "wait" else Priority.QUEUED), remote(Priority.DELETE),
-            clock, chance, self._ask_whose, config.close_timeout_s)
+            clock, chance, self._ask_whose, config.close_timeout_s, config.local_patterns)
         self._refresher = Refresher(self._db, self._index, self._outbox, self._handles, remote(Priority.REFRESH), clock, config,
                                     self._uploader.allow, self._silent)
         contents = Contents(self._db, self._index, self._outbox, self._staging, self._cache, self._handles, self._reader,

@@ -9,14 +9,15 @@ Never   sends a stage again that may be stored, and never removes one that the s
 import errno
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from anthrofs import mime, names
 from anthrofs.cache import BlockCache
 from anthrofs.clock import Clock
 from anthrofs.db import Database, Tx
-from anthrofs.errors import NotFound, Offline, Refused, RemoteError, Stopping, UploadCut
+from anthrofs.errors import FsError, NotFound, Offline, Refused, RemoteError, Stopping, UploadCut
 from anthrofs.index import Index
 from anthrofs.model import HIDDEN, Attempt, Node, NodeId, RemoteFile, StageId
 from anthrofs.outbox import FAILED, QUEUED, SENDING, UNKNOWN, Outbox, Step, fits
@@ -47,7 +48,8 @@ class Delivery:
     """The steps of outbox.NEXT, taken with what the network said."""
 
     def __init__(self, db: Database, index: Index, outbox: Outbox, staging: Staging, cache: BlockCache, uploads: RemoteFiles,
-                 listings: RemoteFiles, clock: Clock, chance: random.Random, moved: Callable[[NodeId, int], None]) -> None:
+                 listings: RemoteFiles, clock: Clock, chance: random.Random, moved: Callable[[NodeId, int], None],
+                 local_patterns: Sequence[str]) -> None:
         self._db = db               # given
         self._index = index         # given
         self._outbox = outbox       # given
@@ -57,6 +59,7 @@ class Delivery:
         self._listings = listings   # given
         self._clock = clock         # given
         self._chance = chance       # given
+        self._local_patterns = local_patterns       # constant
         self._moved = moved         # given: told the bytes handed to the connection so far
 
     def run(self, attempt: Attempt, plan: Plan) -> RemoteError | None:
@@ -179,44 +182,94 @@ class Delivery:
             copied = False
             log.warning("%r is on the server, but no readable copy of it could be kept (%s), and the service doesn't give uploads "
                         "back: %s has its content", attempt.name, exc, self._staging.path(attempt.stage))
+        head = self._staging.head(attempt.stage, mime.HEAD_BYTES)
         with self._db.transaction(durable=True) as tx:
             self._outbox.step(tx, attempt, step)
-            self._note_stored(tx, attempt, file, found=step is Step.FOUND)
+            again = self._note_stored(tx, attempt, file, head, found=step is Step.FOUND)
             if not copied:
                 self._index.forget_kept(tx, file.file_id)
-        if copied:
+            namesakes = self._index.namesakes(tx, attempt.node_id, file.name)
+        if copied and not again:
             self._staging.remove(attempt.stage)     # who has it open reads on through the descriptor
+        if copied:
             self._cache.verify(file.file_id)
+        for node in namesakes:
+            if names.stays_local(node.name, self._local_patterns):
+                self._detach(node)
 
-    def _note_stored(self, tx: Tx, attempt: Attempt, file: RemoteFile, *, found: bool) -> None:
+    def _detach(self, node: Node) -> None:
+        """A backup's server file has been replaced there: it lives on here, and that file goes."""
+        assert node.remote is not None
+        try:
+            stage = self._staging.link_of(self._cache.kept_path(node.remote.file_id)) if node.kept else self._fetch(node.remote)
+        except (OSError, FsError) as exc:
+            log.warning("%s could not be fetched (%s): its content stays on the server, under the name %s", node.name, exc, node.remote.name)
+            return
+        with self._db.transaction(durable=True) as tx:
+            now = self._node(node.node_id)
+            used = now is not None and (now.stage, now.remote, now.wanted) == (None, node.remote, None)
+            if used:
+                self._index.detach(tx, node.node_id, stage)
+                self._outbox.doom(tx, node.remote.file_id, node.remote.name)
+        if not used:
+            self._staging.remove(stage)
+
+    def _fetch(self, file: RemoteFile) -> StageId:
+        """The whole content, into staging. Raises OSError, FsError."""
+        self._staging.reserve(file.size_bytes)
+        stage, done = self._staging.create(), 0
+        try:
+            with self._listings.download(file.file_id) as body:
+                for piece in body:
+                    stage.write(piece, done)
+                    done += len(piece)
+            self._staging.publish("fetch", stage.descriptor)
+        except BaseException:
+            self._staging.remove(stage.number)
+            raise
+        finally:
+            stage.close()
+        return stage.number
+
+    def _note_stored(self, tx: Tx, attempt: Attempt, file: RemoteFile, head: bytes, *, found: bool) -> bool:
+        """True: the stage is still needed, for the node was renamed meanwhile."""
         node = self._node(attempt.node_id)
         if node is None:                    # unlinked while it was sent
             self._outbox.doom(tx, file.file_id, file.name)
-            return
-        self._index.stored(tx, attempt.node_id, file, attempt.stage, found=found)
+            return False
+        if node.stage is None and node.remote is not None and node.wanted == node.remote.name != file.name:
+            self._outbox.doom(tx, file.file_id, file.name)      # there and back while it was sent
+            return False
+        again = node.stage == attempt.stage and node.wanted not in (None, attempt.name)
+        self._index.stored(tx, attempt.node_id, file, attempt.stage, found=found, renamed=again)
         if node.remote is not None:
             self._outbox.doom(tx, node.remote.file_id, node.remote.name)
-        if node.stage is not None and node.stage != attempt.stage and node.sealed:      # newer content was promised meanwhile
-            self._queue(tx, attempt, node)
+        if node.stage is not None and (again or node.stage != attempt.stage) and node.sealed:       # newer content, or another name
+            self._queue(tx, attempt, node, head)
+        return again
 
     def _step(self, attempt: Attempt, step: Step, *, code: int | None = None, reason: str | None = None) -> None:
-        """A step that ends without a stored file. An unlinked or superseded attempt ends here or makes room."""
+        """A step that ends without a stored file. An unlinked, superseded or renamed attempt ends here or makes room."""
         stage: StageId | None = None
+        head = self._staging.head(attempt.stage, mime.HEAD_BYTES)
         with self._db.transaction(durable=True) as tx:
             state = self._outbox.step(tx, attempt, step, code=code, reason=reason)
             node = self._node(attempt.node_id)
-            if state in (QUEUED, FAILED) and (node is None or node.stage != attempt.stage):
+            if state in (QUEUED, FAILED) and (node is None or (node.stage, node.wanted) != (attempt.stage, attempt.name)):
                 self._outbox.drop(tx, attempt.node_id)
-                stage = attempt.stage
+                stage = None if node is not None and node.stage == attempt.stage else attempt.stage
                 if node is not None and node.stage is not None and node.sealed:     # else its close queues it
-                    self._queue(tx, attempt, node)
+                    self._queue(tx, attempt, node, head)
         if stage is not None:
             self._staging.remove(stage)
 
-    def _queue(self, tx: Tx, attempt: Attempt, node: Node) -> None:
-        """The node's newer stage takes its turn."""
+    def _queue(self, tx: Tx, attempt: Attempt, node: Node, head: bytes) -> None:
+        """The node's newer stage, or name, takes its turn. `head` is the beginning of the attempt's own stage."""
         assert node.stage is not None
-        self._outbox.attempt(tx, node.node_id, node.stage, node.wanted or attempt.name, attempt.mime_type, node.size_bytes)
+        if node.wanted is None:
+            return                          # a name that stays here
+        mime_type = mime.mime_type_of(node.name, head) if node.stage == attempt.stage else attempt.mime_type
+        self._outbox.attempt(tx, node.node_id, node.stage, node.wanted, mime_type, node.size_bytes)
 
     def _fail(self, attempt: Attempt, exc: Refused) -> None:
         log.error("%r was refused: %s. It is kept; see `anthrofs status`", attempt.name, exc)
@@ -240,9 +293,9 @@ class Delivery:
         return None if known is None else self._clock.time_ns() + known.earliest_ns
 
     def _pointless(self, attempt: Attempt) -> bool:
-        """The node is gone, or shows other content by now."""
+        """The node is gone, or shows other content by now, or under another name."""
         node = self._node(attempt.node_id)
-        return node is None or node.parent == HIDDEN or node.stage != attempt.stage
+        return node is None or node.parent == HIDDEN or (node.stage, node.wanted) != (attempt.stage, attempt.name)
 
     def _node(self, node_id: NodeId) -> Node | None:
         try:

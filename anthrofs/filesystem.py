@@ -10,12 +10,12 @@ import contextlib
 import stat
 import threading
 
-from anthrofs import names, unlinking
+from anthrofs import names, renaming, unlinking
 from anthrofs.clock import Clock
 from anthrofs.config import Config
 from anthrofs.contents import Contents
-from anthrofs.db import Database
-from anthrofs.errors import NotADirectory, NotFound, NotPermitted, NotSupported
+from anthrofs.db import Database, Tx
+from anthrofs.errors import IsADirectory, NotADirectory, NotFound, NotPermitted, NotSupported
 from anthrofs.handles import Handles
 from anthrofs.index import Index
 from anthrofs.model import HIDDEN, Attr, Node, NodeId, StageId
@@ -106,28 +106,74 @@ class FileSystem:
         self._uploader.wake()
 
     def rename(self, old: str, new: str) -> None:
-        """Raises NotSupported, and changes nothing, but for libfuse's own renames.
+        """Both names change in one transaction; the server is told in the background. What had the new name is unlinked.
 
         libfuse hides a file that is open: when it is unlinked, and before another one is renamed over it. Only what comes next
         tells which: no lookup comes between the two steps of a replacement. When that one is refused, the hiding is undone.
+        Raises NotFound, NotSupported for directories, BadName, NameTooLong, NotPermitted, DiskFull.
         """
         if names.is_made_by_libfuse(name := new.rpartition("/")[2]):
-            node = self._tree.file(old)
-            with self._db.transaction(durable=True) as tx:
-                self._index.hide(tx, node.node_id, name, self._clock.time_ns(), by_libfuse=True)
-            self._pages.forget(old, new)
-            with self._hidden_lock:
-                self._hidden[old] = node.node_id
-            self._uploader.wake()
+            self._hide(old, new, name)
             return
         with self._hidden_lock:
             replaced = self._hidden.pop(new, None)
-        if replaced is not None:
-            with contextlib.suppress(NotFound), self._db.transaction(durable=True) as tx:
-                self._index.unhide(tx, replaced)
+        try:
+            self._rename(old, new)
+        except BaseException:
+            if replaced is not None:
+                with contextlib.suppress(NotFound), self._db.transaction(durable=True) as tx:
+                    self._index.unhide(tx, replaced)
+            raise
+        finally:
             self._uploader.wake()
-        raise NotSupported(f"{old}: renaming isn't supported yet, nothing was changed. Copy the file to the new name and remove the "
-                           "old one")
+
+    def _hide(self, old: str, new: str, name: str) -> None:
+        node = self._tree.file(old)
+        with self._db.transaction(durable=True) as tx:
+            self._index.hide(tx, node.node_id, name, self._clock.time_ns(), by_libfuse=True)
+        self._pages.forget(old, new)
+        with self._hidden_lock:
+            self._hidden[old] = node.node_id
+        self._uploader.wake()
+
+    def _rename(self, old: str, new: str) -> None:
+        parent, name = self._tree.place(new)
+        local = names.stays_local(name, self._config.local_patterns)
+        asked = names.server_name_of(name)          # of a local one too: its length and its bytes have to be right
+        wanted = None if local else asked
+        while True:
+            node = self._tree.node(old)
+            if node.directory:
+                raise NotSupported(f"{old}: directories can't be renamed yet")
+            content = self._contents.to_send(node, name, wanted)
+            unneeded = {content.copy} if content.copy is not None else set()
+            try:
+                with self._db.transaction(durable=True) as tx:
+                    now = self._index.node(node.node_id)
+                    if (now.stage, now.sealed, now.remote, now.name) != (node.stage, node.sealed, node.remote, node.name):
+                        continue                    # sent, or saved, in this moment
+                    stages = self._replace(tx, parent, name, node)
+                    unneeded = stages | renaming.renamed(tx, self._index, self._outbox, content, name, wanted)
+                    break
+            finally:
+                for number in unneeded:
+                    self._staging.remove(number)
+        self._pages.forget(old, new)
+
+    def _replace(self, tx: Tx, parent: NodeId, name: str, node: Node) -> set[StageId]:
+        """What has the name goes: the same as an unlink. Returns the stages that nobody needs any more."""
+        try:
+            there = self._index.lookup(parent, name)
+        except NotFound:
+            return set()
+        if there.directory:
+            raise IsADirectory(f"{name} is a directory")
+        if there.node_id == node.node_id:
+            return set()
+        if self._handles.content_of(there.node_id) is None:
+            return unlinking.end(tx, self._index, self._outbox, there)
+        self._index.hide(tx, there.node_id, f"#{there.node_id}", self._clock.time_ns(), by_libfuse=False)
+        return set()
 
     def _forget_replacement(self, path: str) -> None:
         if self._hidden:                    # without the lock: nearly always empty

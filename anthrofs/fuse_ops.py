@@ -170,10 +170,10 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
         return self._files.read(fi.fh, size, offset, _interrupted)
 
     def write(self, _path: None, data: bytes, offset: int, fi: Any) -> int:
-        return self._files.write(fi.fh, data, offset)
+        return self._files.write(fi.fh, data, offset, _interrupted)
 
     def truncate(self, path: str | None, length: int, fi: Any = None) -> None:
-        self._files.truncate(path or "", length, None if fi is None else fi.fh)
+        self._files.truncate(path or "", length, None if fi is None else fi.fh, _interrupted)
 
     def flush(self, _path: None, fi: Any) -> None:
         self._files.flush(fi.fh, _caller())

@@ -40,6 +40,7 @@ class Content:
         self.stage: OpenStage | None = None         # local content; None: what the server has
         self.sealed = False                         # the stage is promised: a write makes a new one first
         self.dirty = False                          # something is not promised yet
+        self.fetched = False                        # the stage is the server's content, and nothing was changed yet
         self.remote: RemoteFile | None = None       # the server's content that the first reader met
         self.length = 0                             # of that, as far as is known
         self.exact = True                           # it is known

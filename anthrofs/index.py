@@ -108,6 +108,24 @@ class Index:
         """Kept on this machine, with the node."""
         tx.run("UPDATE node SET mtime_ns = ? WHERE node_id = ?", mtime_ns, node_id)
 
+    def rename(self, tx: Tx, node_id: NodeId, name: str, wanted: str | None) -> None:
+        """The user named it. `wanted` None: the name stays on this machine."""
+        tx.run("UPDATE node SET name = ?, wanted = ? WHERE node_id = ?", name, wanted, node_id)
+
+    def restage(self, tx: Tx, node_id: NodeId, stage: StageId | None) -> None:
+        """The same content in another place: in staging, to be sent; or None, the server has it."""
+        tx.run("UPDATE node SET stage = ?, sealed = ? WHERE node_id = ?", stage, stage is not None, node_id)
+
+    def detach(self, tx: Tx, node_id: NodeId, stage: StageId) -> None:
+        """From now on it lives on this machine only."""
+        self.restage(tx, node_id, stage)
+        _forget_remote(tx, node_id)
+
+    def namesakes(self, tx: Tx, node_id: NodeId, server_name: str) -> list[Node]:
+        """Others that the server has under the same name, though nobody asked for that name: duplicates, and names that stay local."""
+        return [_node(row, "") for row in tx.all(_COLUMNS + "WHERE server_name = ? AND node_id != ? AND wanted IS NULL AND stage IS NULL "
+                                                 "AND parent != ?", server_name, node_id, HIDDEN)]
+
     def hide(self, tx: Tx, node_id: NodeId, hidden_name: str, now_ns: int, *, by_libfuse: bool) -> None:
         """The name is free; the node lives on for those who have it open. libfuse's hiding may be half of a replacement."""
         _touch(tx, now_ns)
@@ -140,8 +158,8 @@ class Index:
 
     # ---- what the server has
 
-    def stored(self, tx: Tx, node_id: NodeId, file: RemoteFile, stage: StageId, *, found: bool) -> None:
-        """The server has `stage` as `file`. Newer promised content stays promised.
+    def stored(self, tx: Tx, node_id: NodeId, file: RemoteFile, stage: StageId, *, found: bool, renamed: bool = False) -> None:
+        """The server has `stage` as `file`. Newer promised content stays promised, and so does what was renamed meanwhile.
 
         One that was found in a listing counts as shown: a listing that is under way has held it aside and would sweep it.
         """
@@ -149,7 +167,8 @@ class Index:
         tx.run("DELETE FROM node WHERE file_id = ? AND node_id != ?", file.file_id, node_id)    # a listing was faster
         _set_remote(tx, node_id, file)
         tx.run("UPDATE node SET seen = ? WHERE node_id = ?", int(tx.get_meta("listing") or 0) if found else 0, node_id)
-        tx.run("UPDATE node SET stage = NULL, sealed = 0, confirmed = 1 WHERE node_id = ? AND stage = ?", node_id, stage)
+        if not renamed:
+            tx.run("UPDATE node SET stage = NULL, sealed = 0, confirmed = 1 WHERE node_id = ? AND stage = ?", node_id, stage)
 
     def show(self, tx: Tx, file: RemoteFile, listing: int, busy: Collection[NodeId]) -> Shown:
         """A listing shows this file. The newest of a name has the plain one; a name with local changes is never taken."""
@@ -161,7 +180,8 @@ class Index:
         if holder is not None:
             held = _node(holder, name)
             theirs = held.remote
-            if held.stage is not None or theirs is None or (theirs.created_ns, theirs.file_id) > (file.created_ns, file.file_id):
+            named_here = theirs is not None and held.wanted not in (None, theirs.name)
+            if held.stage is not None or theirs is None or named_here or (theirs.created_ns, theirs.file_id) > (file.created_ns, file.file_id):
                 name = _free(tx, name, file.file_id)
             elif held.node_id in busy or self._surprises.expects(held.node_id):
                 return Shown.HELD

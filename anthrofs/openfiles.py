@@ -3,7 +3,7 @@
 Owns    the order of steps in each verb: what is durable before what is answered.
 Serves  fuse_ops, which translates.
 Trusts  the kernel for permissions (default_permissions), and to release each handle once.
-Never   waits for the network but in read and flush.
+Never   waits for the network but in read, flush, and the first write into a file that is only on the server.
 """
 
 import contextlib
@@ -126,23 +126,23 @@ class OpenFiles:
                     self._walks.step(self._index.node(handle.content.node_id))
         return self._contents.read(handle.content, size, offset, interrupted)
 
-    def write(self, number: int, data: bytes, offset: int) -> int:
-        """All of it. Raises TooLarge, DiskFull, NotReadable, NotSupported."""
+    def write(self, number: int, data: bytes, offset: int, interrupted: Callable[[], bool]) -> int:
+        """All of it. Raises TooLarge, DiskFull, NotReadable, and what read does."""
         handle = self._handles.get(number)
         if not handle.writes:
             raise BadHandle("not open for writing")
-        self._contents.write(handle, data, offset)
+        self._contents.write(handle, data, offset, interrupted)
         return len(data)
 
-    def truncate(self, path: str, size_bytes: int, number: int | None) -> None:
+    def truncate(self, path: str, size_bytes: int, number: int | None, interrupted: Callable[[], bool]) -> None:
         """By handle or by path; a file that nobody has open is promised at once. Raises as write does."""
         if number is not None:
             handle = self._handles.get(number)
-            self._contents.truncate(handle.content, size_bytes, handle)
+            self._contents.truncate(handle.content, size_bytes, handle, interrupted)
             return
         handle = self._handles.get(self.open(path, os.O_WRONLY, NOBODY, by_kernel=False).number)
         try:
-            self._contents.truncate(handle.content, size_bytes, None)
+            self._contents.truncate(handle.content, size_bytes, None, interrupted)
             if self._handles.is_alone(handle) and self._contents.promise(handle.content, seal=True):
                 self._uploader.wake()       # here, not in release: a full disk must be said
         finally:

@@ -107,6 +107,27 @@ class Staging:
             raise
         return stage
 
+    def link_of(self, source: Path) -> StageId:
+        """A new, sealed one that is a second name for a kept copy: nobody writes to either. Raises OSError."""
+        with self._lock:
+            number = StageId(next(self._numbers))
+        self._disk.link("rename:link", source, self.path(number))
+        self._disk.sync_dir("rename:dir", self._root)
+        return number
+
+    def is_same(self, number: StageId, source: Path) -> bool:
+        """The stage is a second name for that file."""
+        try:
+            return self.path(number).samefile(source)
+        except OSError:
+            return False
+
+    def head(self, number: StageId, size: int) -> bytes:
+        """Its first bytes; none if it isn't there."""
+        with contextlib.suppress(OSError), self.path(number).open("rb") as content:
+            return content.read(size)
+        return b""
+
     def reserve(self, size_bytes: int) -> None:
         """So many bytes are about to be written. Raises DiskFull while the last of the disk is still free."""
         with self._lock:

@@ -11,7 +11,7 @@ import logging
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -44,7 +44,7 @@ class Uploader:
 
     def __init__(self, db: Database, index: Index, outbox: Outbox, staging: Staging, cache: BlockCache, handles: Handles,
                  uploads: RemoteFiles, deletions: RemoteFiles, clock: Clock, chance: random.Random,
-                 ask_whose: Callable[[], None], close_timeout_s: float) -> None:
+                 ask_whose: Callable[[], None], close_timeout_s: float, local_patterns: Sequence[str]) -> None:
         self._db = db                               # given
         self._index = index                         # given
         self._outbox = outbox                       # given
@@ -56,7 +56,7 @@ class Uploader:
         self._chance = chance                       # given
         self._ask_whose = ask_whose                 # given: asks for a refresh, without waiting
         self._close_timeout_s = close_timeout_s     # constant
-        self._delivery = Delivery(db, index, outbox, staging, cache, uploads, deletions, clock, chance, self._moved)
+        self._delivery = Delivery(db, index, outbox, staging, cache, uploads, deletions, clock, chance, self._moved, local_patterns)
         self._threads = [threading.Thread(target=self._run, name=f"upload-{n}", daemon=True) for n in range(THREADS)]
 
         self._changed = threading.Condition()       # guards everything below; no other lock is taken while it is held

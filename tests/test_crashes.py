@@ -53,6 +53,39 @@ def test_a_closed_file_survives_a_crash_at(mount: Mount, label: str, after: str,
     assert {path.name: path.read_bytes() for path in files.iterdir()} == found
 
 
+@pytest.mark.parametrize("after", ["", "+"])
+@pytest.mark.parametrize("label", ["rename:link", "rename:dir", "kept:link", "kept:dir", "staging:remove", "kept:map"])
+def test_a_renamed_file_survives_a_crash_at(mount: Mount, label: str, after: str) -> None:
+    """An own upload: under one of its names, and on the server once."""
+    mount.mount()
+    contents = {name: name.encode() * 100 for name in ("a.txt", "b.txt", "c.txt")}
+    for name, content in contents.items():
+        (mount.path / name).write_bytes(content)
+    mount.umount()
+    killed = subprocess.Popen([sys.executable, "-m", "tests.crash_at", label + after, "2", "mount", "--foreground",
+                               "--state-dir", mount.state_dir, mount.path], env=mount.environment, cwd=Path(__file__).parents[1],
+                              stderr=subprocess.DEVNULL)
+    wait_until(lambda: mountpoint.is_mounted(mount.path), "it is mounted")
+    expected = dict(contents)
+    for name in contents:
+        try:
+            (mount.path / name).rename(mount.path / f"new {name}")
+        except OSError:
+            break
+        expected[f"new {name}"] = expected.pop(name)
+    assert killed.wait(30) == -9
+    subprocess.run(["fusermount", "-u", "-z", str(mount.path)], check=True, timeout=30)
+
+    files = mount.mount()
+    mount.sync()
+    stored = mount.emulator.files()
+    found = {file["filename"]: mount.emulator.content(file["id"]) for file in stored}
+    assert len(found) == len(stored) == 3
+    assert {path.name: path.read_bytes() for path in files.iterdir()} == found
+    assert sorted(found.values()) == sorted(contents.values())
+    assert len(found.keys() - expected.keys()) <= 1         # one rename was under way
+
+
 @pytest.mark.timeout(600)        # a lost answer is looked for during 20 s
 def test_acknowledged_changes_survive_kills_at_random_moments(mount: Mount) -> None:
     """A short form; scripts/crash runs it long."""
@@ -60,8 +93,22 @@ def test_acknowledged_changes_survive_kills_at_random_moments(mount: Mount) -> N
              seed=int(os.environ.get("ANTHROFS_CRASH_SEED", random.randrange(10**6))))
 
 
+def rename(files: Path, old: str, new: str, certain: dict[str, bytes], unsure: dict[str, set[bytes | None]]) -> None:
+    """What is certain afterwards, and what isn't."""
+    moved, there = (unsure.get(name) or {certain.get(name)} for name in (old, new))
+    unsure[old], unsure[new] = {*moved, None}, {*there, *moved, None}
+    try:
+        os.replace(files / old, files / new)
+    except FileNotFoundError:
+        unsure[old], unsure[new] = {None}, there
+    except OSError:
+        pass
+    else:
+        unsure[old], unsure[new] = {None}, moved - {None}
+
+
 def campaign(mount: Mount, rounds: int, seed: int) -> None:
-    """Write, replace and delete while the daemon is killed; after each remount the server and the mount agree with what
+    """Write, replace, rename and delete while the daemon is killed; after each remount the server and the mount agree with what
     was acknowledged, and nothing is there twice.
     """
     print(f"seed {seed}")
@@ -80,7 +127,10 @@ def campaign(mount: Mount, rounds: int, seed: int) -> None:
         killer = subprocess.Popen(["sh", "-c", f"sleep {chance.random() * 1.5}; kill -9 {mount.pid()}"])
         deadline_s = time.monotonic() + 5
         while killer.poll() is None and time.monotonic() < deadline_s:
-            name = f"{chance.randrange(8)}.txt"
+            name, other = (f"{number}.txt" for number in chance.sample(range(8), 2))
+            if chance.random() < 0.3:
+                rename(mount.path, name, other, certain, unsure)
+                continue
             content = f"{round_number} {chance.random()} ".encode() * chance.randrange(1, 3000)
             before = unsure.get(name) or {certain.get(name)}
             wanted = None if chance.random() < 0.25 else content
