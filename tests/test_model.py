@@ -1,5 +1,6 @@
 """Whatever is done in whatever order, the mount shows what a dictionary would, and the server ends up with the same, once."""
 
+import hashlib
 import os
 
 import pytest
@@ -93,7 +94,8 @@ def machine(mount: Mount) -> type[RuleBasedStateMachine]:
         def sync(self) -> None:
             """What is under way comes to rest: then the server has exactly what it should."""
             mount.sync()
-            wait_until(lambda: on_server(mount) == self.model.on_server(), f"{on_server(mount)} becomes {self.model.on_server()}")
+            expected = sorted((name, hashlib.sha256(content).hexdigest()) for name, content in self.model.on_server())
+            wait_until(lambda: on_server(mount) == expected, f"{on_server(mount)} becomes {expected}")
 
         @rule()
         def remount(self) -> None:
@@ -118,8 +120,9 @@ def refreshed(mount: Mount, name: str) -> str | None:
     return os.getxattr(path, "user.anthropic.file_id").decode() if path.exists() else None
 
 
-def on_server(mount: Mount) -> list[tuple[str, bytes]]:
-    return sorted((decoded(file["filename"]), mount.emulator.content(file["id"])) for file in mount.emulator.files())
+def on_server(mount: Mount) -> list[tuple[str, str]]:
+    """(name, SHA-256 of the content) of everything it has now."""
+    return sorted((decoded(file["filename"]), file["sha256"]) for file in mount.emulator.files())
 
 
 def decoded(filename: str) -> str:
