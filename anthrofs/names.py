@@ -68,7 +68,8 @@ _SUFFIX: Final = re.compile(rf"\.[^\s{_SLASH}]+")
 _MAX_SUFFIX_BYTES: Final = 16       # with its dot; anything longer is a sentence, not a type
 _MAX_ID_CHARS: Final = 64           # real ids have 29
 
-# A file with such a name is kept here and never sent. Globs, case matters; XXXXXX stands for what mkstemp(3) puts there.
+# A file with such a name is kept here and never sent. Globs, case matters; XXXXXX stands for what mkstemp(3) puts there, a
+# trailing slash for a directory with all that is in it.
 LOCAL_PATTERNS: Final[tuple[str, ...]] = (
     f"{HIDDEN_PREFIX}*",                                # libfuse
     "*~", ".*.sw?", "4913", ".#*", "#*#",               # editors: backups, vim's swap and probe, emacs
@@ -78,6 +79,7 @@ LOCAL_PATTERNS: Final[tuple[str, ...]] = (
     ".DS_Store", "._*", "Thumbs.db", "desktop.ini", ".directory",       # file browsers
     ".nfs*",                                            # NFS's own hiding
     ".?*.XXXXXX", "sedXXXXXX", "ziXXXXXX",              # rsync, sed -i, zip
+    ".~tmp~/",                                          # rsync --delay-updates
     # git, by name: *.lock would keep Cargo.lock and poetry.lock from ever being sent.
     "index.lock", "HEAD.lock", "config.lock", "packed-refs.lock", "shallow.lock", "tmp_obj_*",
 )  # fmt: skip
@@ -159,9 +161,11 @@ def id_name_of(entry_name: str, file_id: str) -> str:
     return stem.encode()[:room].decode(errors="ignore") + tail      # ignore: the half character at the cut
 
 
-def stays_local(name: str, patterns: Sequence[str] = LOCAL_PATTERNS) -> bool:
-    """True for an entry that is a helper file of some program, by the given patterns."""
-    return any(_compiled(pattern).match(name) for pattern in patterns)
+def stays_local(path: str, patterns: Sequence[str] = LOCAL_PATTERNS) -> bool:
+    """True for a helper file of some program, by the given patterns; those with a trailing slash are for directories on its way."""
+    *above, name = path.split("/")
+    return any(_compiled(pattern).match(name) if not pattern.endswith("/") else any(_compiled(pattern[:-1]).match(part) for part in above)
+               for pattern in patterns)
 
 
 def is_hidden(name: str) -> bool:

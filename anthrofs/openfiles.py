@@ -13,7 +13,6 @@ import stat
 from collections.abc import Callable
 from typing import Final
 
-from anthrofs import names
 from anthrofs.clock import Clock
 from anthrofs.config import Config
 from anthrofs.contents import Contents
@@ -61,15 +60,13 @@ class OpenFiles:
 
     def create(self, path: str, mode: int, caller: Caller) -> int:
         """A new, empty file, open for reading and writing. Raises Exists, BadName, NameTooLong, NotPermitted, DiskFull."""
-        parent, name = self._tree.place(path)
-        local = names.stays_local(name, self._config.local_patterns)
-        wanted = names.server_name_of(name)
+        place = self._tree.place(path)
         stage = self._staging.create()
         try:
             with self._db.transaction() as tx:
-                if self._tree.exists(parent, name):
+                if self._tree.exists(place):
                     raise Exists(f"{path} exists")
-                node_id = self._index.create(tx, name, stat.S_IMODE(mode), self._clock.time_ns(), None if local else wanted)
+                node_id = self._index.create(tx, place.parent, place.name, stat.S_IMODE(mode), self._clock.time_ns(), place.wanted)
                 handle = self._handles.open(node_id, reads=True, writes=True, process=caller.process)
         except BaseException:
             stage.close()
@@ -92,7 +89,7 @@ class OpenFiles:
                     if not (local or now.readable) and (reads or flags & os.O_APPEND):
                         self._explain(path, now.node_id)
                         raise NotReadable(f"{path} was uploaded elsewhere: the service doesn't give uploads back")
-                    if by_kernel and self._surprises.recent(now.name):
+                    if by_kernel and self._surprises.recent((now.parent, now.name)):
                         self._surprises.expect(now.node_id)
                         raise Revalidate(f"{path} was changed by others")
                     # A writable one goes through the page cache: a shared mmap needs it.
