@@ -7,6 +7,7 @@ Never   waits, and takes no lock but the database's.
 
 from datetime import UTC, datetime
 
+from anthrofs import settings
 from anthrofs.errors import NoAttribute
 from anthrofs.handles import Handles
 from anthrofs.model import Attempt, Node
@@ -42,10 +43,12 @@ class Attributes:
         if remote is not None:
             found |= {FILE_ID: remote.file_id, "user.anthropic.filename": remote.name,
                       "user.anthropic.created_at": _time(remote.created_ns),
-                      "user.anthropic.downloadable": "true" if remote.downloadable else "false",
-                      "user.mime_type": remote.mime_type}
+                      "user.anthropic.downloadable": "true" if remote.downloadable else "false"}
             if remote.expires_ns is not None:
                 found["user.anthropic.expires_at"] = _time(remote.expires_ns)
+        for name in settings.COLUMNS:
+            if (value := settings.value(node, name)) is not None:
+                found[name] = str(value)
         return found
 
     def state(self, node: Node, attempt: Attempt | None) -> str:

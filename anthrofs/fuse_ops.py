@@ -95,8 +95,8 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
 
     def readdir(self, _path: None, fh: int) -> list[tuple[str, dict[str, int], int]]:
         """A list: fusepy iterates what comes back outside of the gate. With type and inode, `find` needs no getattr."""
-        entries = self._fs.entries(NodeId(fh))
-        dots = [(".", {"st_mode": 0o040000, "st_ino": 1}, 0), ("..", {"st_mode": 0o040000}, 0)]
+        above, entries = self._fs.entries(NodeId(fh))
+        dots = [(".", {"st_mode": 0o040000, "st_ino": fh}, 0), ("..", {"st_mode": 0o040000, "st_ino": above}, 0)]
         return dots + [(name, {"st_mode": 0o040000 if directory else 0o100000, "st_ino": node_id}, 0)
                        for name, node_id, directory in entries]
 
@@ -149,11 +149,15 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
     def listxattr(self, path: str) -> list[str]:
         return sorted(self._attributes.all(self._tree.node(path)))
 
-    def setxattr(self, _path: str, _name: str, _value: bytes, _options: int, _position: int = 0) -> None:
-        raise fuse.FuseOSError(errno.EOPNOTSUPP)
+    def setxattr(self, path: str, name: str, value: bytes, options: int, _position: int = 0) -> None:
+        if not name.startswith("user."):
+            raise fuse.FuseOSError(errno.EOPNOTSUPP)
+        self._fs.set_attribute(path, name, os.fsdecode(value), create=bool(options & os.XATTR_CREATE), replace=bool(options & os.XATTR_REPLACE))
 
-    def removexattr(self, _path: str, _name: str) -> None:
-        raise fuse.FuseOSError(errno.EOPNOTSUPP)
+    def removexattr(self, path: str, name: str) -> None:
+        if not name.startswith("user."):
+            raise fuse.FuseOSError(errno.EOPNOTSUPP)
+        self._fs.set_attribute(path, name, None, replace=True)
 
     # ---- by handle
 
@@ -201,7 +205,7 @@ LOCAL: Final = {errno.ENOSPC: errno.ENOSPC, errno.EROFS: errno.EROFS, errno.EDQU
 BROKEN: Final = frozenset({errno.EIO, errno.EROFS})
 # Errnos that programs ask for all day: no line in the log.
 QUIET: Final = frozenset({errno.ENOENT, errno.EEXIST, errno.ENODATA, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY, errno.EINTR, errno.EPERM,
-                          errno.EROFS})
+                          errno.EROFS, errno.EOPNOTSUPP})
 
 
 def serve(operations: Operations, config: Config) -> None:

@@ -51,6 +51,7 @@ class Report:
         for node_id in self._handles.unpromised():
             with contextlib.suppress(NotFound):
                 opened.append({"name": self._index.path(self._index.node(node_id)), "state": "being written"})
+        sent = self._uploader.progress()
         attempts = {attempt.node_id: attempt for attempt in self._outbox.every()}
         for node_id in {**attempts, **nodes}:           # oldest attempts first; then what has none yet
             node, attempt = nodes.get(node_id), attempts.get(node_id)
@@ -61,7 +62,7 @@ class Report:
             if attempt is not None and attempt.state == FAILED:
                 failed.append({**entry, "reason": attempt.reason})
             else:
-                waiting.append({**entry, "state": self._attributes.state(node, attempt) if node else "waiting"})
+                waiting.append({**entry, "sent": sent.get(node_id, 0), "state": self._attributes.state(node, attempt) if node else "waiting"})
         deletions = [{"file_id": file_id, "name": name, "reason": reason} for file_id, name, reason in self._outbox.deletions()
                      if file_id in deletable]
         return {"waiting": waiting, "failed": failed, "deletions": deletions, "open": opened}

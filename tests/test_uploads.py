@@ -244,7 +244,7 @@ def test_a_refused_file_is_kept_named_and_can_be_sent_again(mount: Mount, action
     assert os.getxattr(files / "a.txt", "user.anthropic.state").decode().startswith("failed: ")
     done = mount.run("sync", files)
     assert (done.returncode, "a.txt: refused:" in done.stderr) == (5, True)
-    assert "1 to be sent again" in mount.ok("retry", files, "a.txt")
+    assert mount.ok("retry", files / "a.txt") == "a.txt is sent again\n"
     mount.sync()
     assert contents(mount) == {"a.txt": b"precious"}
 
