@@ -60,6 +60,7 @@ def mount(
     read_only: Annotated[bool, typer.Option("--read-only", help="Change nothing, send nothing.")] = False,
     upload: Annotated[str, typer.Option(help="When close returns: `wait`, the server has the file; `queue`, it is safe here.")] = "wait",
     api: Annotated[str, typer.Option(help="Shape of the API: `beta` or `ga`.")] = "beta",
+    layout: Annotated[str, typer.Option(help="`tree`: names with a full-width slash are in directories; `flat`: one directory.")] = "tree",
     profile: Annotated[str, typer.Option(help="Name of the state to use; one mount at a time has it.")] = "",
     state_dir: Annotated[Path | None, typer.Option(help="Where state, queue and cache are kept, instead of the profile's.")] = None,
     refresh_s: Annotated[float, typer.Option("--refresh", min=0.1, help="Seconds after which a look asks for news.")] = 10.0,
@@ -71,6 +72,8 @@ def mount(
     """Mount the workspace of $ANTHROPIC_API_KEY on DIRECTORY, and return when it is ready."""
     if upload not in ("wait", "queue"):
         raise SetupError(f"--upload takes wait or queue, not {upload!r}.", EXIT_USAGE)
+    if layout not in ("tree", "flat"):
+        raise SetupError(f"--layout takes tree or flat, not {layout!r}.", EXIT_USAGE)
     if state_dir is None:
         state_dir = state_dir_of(os.environ, profile or ("demo" if demo else DEFAULT_PROFILE))
     unknown = Service("http://demo", Credentials("", ""), None, api)
@@ -78,7 +81,7 @@ def mount(
     mountpoint.check_system()
     mountpoint.check(directory)
     config = with_options(Config(Path(os.path.realpath(directory)), state_dir.absolute(), service, read_only=read_only,
-                                 upload=upload, refresh_s=refresh_s, close_timeout_s=close_timeout_s,
+                                 upload=upload, layout="flat" if layout == "flat" else "tree", refresh_s=refresh_s, close_timeout_s=close_timeout_s,
                                  cache_bytes=byte_count("--cache-size", cache_size)), options or [])
     if foreground:
         _serve(config, ready_fd, demo=demo)
