@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from anthrofs import settings
 from anthrofs.errors import NoAttribute
 from anthrofs.handles import Handles
-from anthrofs.model import Attempt, Node
+from anthrofs.model import ROOT, Attempt, Node
 from anthrofs.names import CONTROL, FILE_ID, STATE
 from anthrofs.outbox import FAILED, Outbox
 from anthrofs.uploader import Uploader
@@ -27,7 +27,7 @@ class Attributes:
 
     def value(self, node: Node, name: str) -> str:
         """Raises NoAttribute."""
-        if node.directory and name == CONTROL:
+        if node.node_id == ROOT and name == CONTROL:
             return self._control
         value = self.all(node).get(name)
         if value is None:
