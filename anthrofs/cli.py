@@ -199,12 +199,13 @@ def show_id(
 @app.command()
 def retry(
     paths: Annotated[list[Path] | None, typer.Argument(help="Files, or directories with all that was refused in them.", show_default=False)] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Everything that was refused, in all mounts.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Everything that was refused in the mount, of the path or of this directory.")] = False,
 ) -> None:
     """Send again what the service refused."""
-    if bool(paths) == everything:
+    if not (paths or everything):
         raise SetupError("Which? Name files or directories, or say --all.", EXIT_USAGE)
-    found = [shown for path in paths or mountpoint.mounts() for shown in _decide("retry", path)["paths"]]
+    chosen = [_mount_of(path)[0] for path in paths or [Path()]] if everything else paths or []
+    found = [shown for path in chosen for shown in _decide("retry", path)["paths"]]
     print("\n".join(f"{shown} is sent again" for shown in found) or "Nothing was refused there.")
 
 
