@@ -161,14 +161,13 @@ class Contents:
 
     def _wanted(self, node: Node) -> str | None:
         """The server name that a save under this name asks for. A duplicate that is shown by its id keeps its own name."""
-        if names.stays_local(node.name, self._config.local_patterns):
-            return None
         if node.wanted is not None:
             return node.wanted
-        if node.remote is not None:
-            with contextlib.suppress(BadName, NameTooLong):
-                if names.server_name_of(names.entry_name_of(node.remote.name, node.remote.file_id)) == node.remote.name:
-                    return node.remote.name
+        if node.remote is None or names.stays_local(node.name, self._config.local_patterns):
+            return None                             # it was made, or named, as a helper file
+        with contextlib.suppress(BadName, NameTooLong):
+            if names.server_name_of(names.entry_name_of(node.remote.name, node.remote.file_id)) == node.remote.name:
+                return node.remote.name
         return names.server_name_of(node.name)      # what the server calls it, no upload can be called
 
     def to_send(self, node: Node, name: str, wanted: str | None) -> renaming.Content:

@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 EXPLAINED: Final = 20       # unreadable files that the log names
 OPEN_TRIES: Final = 5       # a listing can move a name between finding its node and holding it
 # For what a verb opens for itself: it is never interrupted.
-NOBODY: Final = Caller(0, interrupted=lambda: False, lives=lambda _: True)
+NOBODY: Final = Caller(0, program=str, interrupted=lambda: False, lives=lambda _: True)
 
 
 class OpenFiles:
@@ -59,10 +59,10 @@ class OpenFiles:
 
         self._explained: set[NodeId] = set()    # only grows, one step at a time
 
-    def create(self, path: str, mode: int, caller: Caller) -> int:
-        """A new, empty file, open for reading and writing. Raises Exists, BadName, NameTooLong, NotPermitted, DiskFull."""
+    def create(self, path: str, mode: int, caller: Caller, *, reads: bool) -> int:
+        """A new, empty file, open for writing. `reads`: and for reading. Raises Exists, BadName, NameTooLong, NotPermitted, DiskFull."""
         parent, name = self._tree.place(path)
-        local = names.stays_local(name, self._config.local_patterns)
+        local = self._is_helper(parent, name, caller, reads=reads)
         wanted = names.server_name_of(name)
         stage = self._staging.create()
         try:
@@ -78,6 +78,12 @@ class OpenFiles:
         self._contents.begin(handle.content, stage)
         handle.glance = self._pages.opened(path, None, writes=True)
         return handle.number
+
+    def _is_helper(self, parent: NodeId, name: str, caller: Caller, *, reads: bool) -> bool:
+        """It never leaves this machine. Whoever copies a database and its journal writes both only."""
+        database = names.database_of(name) if reads else ""
+        return (names.stays_local(name, self._config.local_patterns, names.maker_of(caller.program(), reads=reads))
+                or (database != "" and self._tree.exists(parent, database)))
 
     def open(self, path: str, flags: int, caller: Caller, *, by_kernel: bool = True) -> Opened:
         """A handle. Raises NotFound, IsADirectory, NotReadable, NotSupported; Revalidate, when it should be asked again."""
