@@ -49,23 +49,29 @@ class Attributes:
         return found
 
     def state(self, node: Node, attempt: Attempt | None) -> str:
-        """remote, local, waiting, uploading N%, or failed: reason."""
+        """remote, remote named here, local, waiting, uploading N%, or failed: reason."""
         content = self._handles.content_of(node.node_id)
         dirty = content is not None and content.dirty       # one flag; a moment later it may be another
-        if node.stage is None and not dirty:
-            if node.remote is None:
-                return "waiting" if node.wanted else "local"
-            if node.wanted not in (None, node.remote.name):
-                return "remote, named here: the server still calls it " + node.remote.name
-            return "remote" if node.readable else "remote, can't be read: uploaded elsewhere, and the service keeps uploads to itself"
-        if node.wanted is None and (node.remote is None or node.stage is not None):
+        if not node.unsent and not dirty:
+            return self._rest_state(node)
+        if node.local:
             return "local"
         if attempt is not None and attempt.state == FAILED:
             return f"failed: {attempt.reason}"
         sent = self._uploader.progress().get(node.node_id)
         if sent is None or attempt is None:
             return "waiting"
-        return f"uploading {100 * sent // max(1, attempt.size_bytes)}%"
+        return f"uploading {100 * sent // max(1, attempt.size_bytes or 0)}%"
+
+    @staticmethod
+    def _rest_state(node: Node) -> str:
+        if node.local:
+            return "local"
+        if node.remote is None:
+            return "waiting"
+        named = "" if node.wanted in (None, node.remote.name) else f", named here: the server calls it {node.remote.name}"
+        closed = "" if node.readable else ", can't be read: uploaded elsewhere, and the service keeps uploads to itself"
+        return f"remote{named}{closed}"
 
 
 def _time(ns: int) -> str:

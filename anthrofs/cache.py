@@ -25,6 +25,7 @@ from typing import Final
 import cachetools
 
 from anthrofs.blockfile import BlockFile, sums_of
+from anthrofs.blocks import spans
 from anthrofs.disk import Disk
 from anthrofs.model import FileId
 
@@ -213,6 +214,11 @@ class BlockCache:
     def has_kept(self, file_id: FileId) -> bool:
         """There is a whole copy."""
         return BlockFile.of_copy(self._kept_root / _name(file_id)) is not None
+
+    def is_sound(self, file_id: FileId, size_bytes: int) -> bool:
+        """There is a whole copy, and every block of it is as it was: all of it is read."""
+        copy = BlockFile.of_copy(self._kept_root / _name(file_id))
+        return copy is not None and all(len(copy.read(span.number) or b"") == span.length for span in spans(0, size_bytes))
 
     def totals(self) -> tuple[int, int, int]:
         """(bytes of blocks that can be fetched again, kept copies, their bytes) on the disk."""

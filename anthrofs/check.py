@@ -8,21 +8,19 @@ import os
 from pathlib import Path
 
 from anthrofs.cache import BlockCache
-from anthrofs.clock import Clock
 from anthrofs.db import Database
 from anthrofs.disk import Disk
 from anthrofs.index import Index
 from anthrofs.model import HIDDEN, FileId
 from anthrofs.outbox import DONE, NEXT, Outbox
 from anthrofs.staging import Staging
-from anthrofs.surprises import Surprises
 
 
 def problems(state_dir: Path) -> list[str]:
     """What is wrong; empty when all is well. Raises SetupError when the database can't be read."""
     db = Database(state_dir / "state.db")
     try:
-        index, outbox = Index(db, Surprises(Clock(), 0)), Outbox(db)
+        index, outbox = Index(db), Outbox(db)
         staging = Staging(state_dir / "staging", Disk(), 0)
         cache = BlockCache(state_dir, Disk())
         return [*_rows(db, outbox), *_stages(db, index, outbox, staging), *_copies(db, cache), *_foreign(state_dir)]
@@ -40,6 +38,13 @@ def _rows(db: Database, outbox: Outbox) -> list[str]:
         for name, parent in tx.all("SELECT name, parent FROM node WHERE parent NOT IN (0, 1) AND parent NOT IN "
                                    "(SELECT node_id FROM node WHERE directory)"):
             found.append(f"{name!r} is in a directory that doesn't exist ({parent})")
+        for (name,) in tx.all("SELECT name FROM node WHERE local AND (wanted IS NOT NULL OR resend)"):
+            found.append(f"{name!r} stays on this machine and is to be sent at once")
+        for (name,) in tx.all("SELECT name FROM node WHERE resend AND (stage IS NOT NULL OR file_id IS NULL OR wanted IS NULL)"):
+            found.append(f"{name!r} is to be sent again, but there is nothing to be sent, or no name for it")
+        for (name,) in tx.all("WITH RECURSIVE shown(node_id) AS (VALUES (1), (2) UNION SELECT node.node_id FROM node JOIN shown "
+                              "ON node.parent = shown.node_id) SELECT name FROM node WHERE node_id NOT IN (SELECT node_id FROM shown)"):
+            found.append(f"{name!r} can't be reached from the root")
         for name, size, server in tx.all("SELECT name, size_bytes, server_size FROM node WHERE size_bytes < 0 OR server_size < 0"):
             found.append(f"{name!r} has a size below 0 ({size}, {server})")
         for (name,) in tx.all("SELECT name FROM node WHERE file_id IS NOT NULL AND (server_name IS NULL OR created_ns IS NULL)"):
@@ -51,7 +56,8 @@ def _rows(db: Database, outbox: Outbox) -> list[str]:
 def _stages(db: Database, index: Index, outbox: Outbox, staging: Staging) -> list[str]:
     on_disk = staging.numbers()
     with db.reading() as tx:
-        nodes = [node for node in index.promised(tx) if node.parent != HIDDEN]      # a start ends those
+        unsent = [node for node in index.unsent(tx) if node.stage is not None]
+        nodes = [node for node in unsent if node.parent != HIDDEN]      # a start ends those
     attempts = outbox.every()
     found = [f"{node.name!r} is promised, but its content ({node.stage}) is not in staging" for node in nodes
              if node.stage not in on_disk]
@@ -60,9 +66,7 @@ def _stages(db: Database, index: Index, outbox: Outbox, staging: Staging) -> lis
               and staging.path(node.stage).stat().st_size < node.size_bytes]
     found += [f"{node.name!r} is promised to the server, but nothing brings it there" for node in nodes
               if node.wanted is not None and node.sealed and node.node_id not in {attempt.node_id for attempt in attempts}]
-    with db.reading() as tx:
-        nodes = index.promised(tx)
-    owned = {node.stage for node in nodes} | {attempt.stage for attempt in attempts}
+    owned = {node.stage for node in unsent} | {attempt.stage for attempt in attempts}
     found += [f"{staging.path(number)} belongs to nothing: it was being written when anthrofs was ended. Look at it, then remove it"
               for number in sorted(on_disk - owned)]
     return found

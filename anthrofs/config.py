@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from anthrofs.errors import EXIT_USAGE, SetupError
-from anthrofs.names import LOCAL_PATTERNS
+from anthrofs.names import LOCAL_PATTERNS, Layout
 
 DEFAULT_BASE_URL: Final = "https://api.anthropic.com"
 DEFAULT_PROFILE: Final = "default"
@@ -57,6 +57,7 @@ class Config:
     service: Service
     timeouts: Timeouts = Timeouts()
 
+    layout: Layout = "tree"             # "tree": names with a full-width slash are in directories; "flat": they are not
     read_only: bool = False
     upload: str = "wait"                # "wait": close returns when the server has it; "queue": when it is safe here
     close_timeout_s: float = 300.0      # without progress

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from anthrofs import mime, names, renaming, unlinking
+from anthrofs import names, unlinking
 from anthrofs.blocks import BLOCK_BYTES, spans
 from anthrofs.cache import BlockCache
 from anthrofs.clock import Clock
@@ -136,7 +136,6 @@ class Contents:
         """Returns the stages that nobody needs any more; with this one in it, if the node is unlinked: promised to nobody."""
         size_bytes, mtime_ns = shown
         self._staging.publish("stage", descriptor)
-        head = os.pread(descriptor, mime.HEAD_BYTES, 0)
         with self._db.transaction(durable=True) as tx:
             node = self._index.node(node_id)
             if node.parent == HIDDEN:
@@ -149,7 +148,7 @@ class Contents:
                 older.add(attempt.stage)
                 self._outbox.drop(tx, node_id)
             if seal and wanted is not None:
-                self._outbox.attempt(tx, node_id, number, wanted, mime.mime_type_of(node.name, head), size_bytes)
+                self._outbox.attempt(tx, node_id, number)
             kept = self._outbox.of(tx, node_id)             # the uploader removes what it is at
             return {stage for stage in older if stage not in (None, number) and (kept is None or kept.stage != stage)}
 
@@ -161,26 +160,14 @@ class Contents:
 
     def _wanted(self, node: Node) -> str | None:
         """The server name that a save under this name asks for. A duplicate that is shown by its id keeps its own name."""
-        if node.wanted is not None:
+        if node.local or node.wanted is not None:
             return node.wanted
-        if node.remote is None or names.stays_local(node.name, self._config.local_patterns):
-            return None                             # it was made, or named, as a helper file
-        with contextlib.suppress(BadName, NameTooLong):
-            if names.server_name_of(names.entry_name_of(node.remote.name, node.remote.file_id)) == node.remote.name:
-                return node.remote.name
-        return names.server_name_of(node.name)      # what the server calls it, no upload can be called
-
-    def to_send(self, node: Node, name: str, wanted: str | None) -> renaming.Content:
-        """What a rename would send. Raises DiskFull. A copy that isn't used is the caller's to remove."""
-        copy, is_remote, head = None, False, b""
-        if node.remote is not None and renaming.needs_copy(node, wanted):
-            copy = self._staging.link_of(self._cache.kept_path(node.remote.file_id))
-        elif node.stage is not None and node.remote is not None:
-            is_remote = self._staging.is_same(node.stage, self._cache.kept_path(node.remote.file_id))
-        stage = node.stage if copy is None else copy
-        if stage is not None:
-            head = self._staging.head(stage, mime.HEAD_BYTES)
-        return renaming.Content(node, copy, is_remote, mime.mime_type_of(name, head))
+        if node.remote is not None:
+            with contextlib.suppress(BadName, NameTooLong):
+                if names.server_name_of(names.path_of(node.remote.name), "tree") == node.remote.name:
+                    return node.remote.name
+        # What the server calls it, no upload can be called.
+        return names.server_name_of(self._index.path(node), self._config.layout)
 
     def finish(self, content: Content) -> bool:
         """The last handle was released: promise what is left, or end an unlinked node. True: there is work for the uploader.

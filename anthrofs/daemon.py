@@ -31,6 +31,7 @@ from anthrofs.filesystem import FileSystem
 from anthrofs.fuse_ops import Operations, serve
 from anthrofs.handles import Handles
 from anthrofs.index import Index
+from anthrofs.mirror import Mirror
 from anthrofs.model import FileId, Node
 from anthrofs.notify import Notify
 from anthrofs.openfiles import OpenFiles
@@ -73,7 +74,7 @@ class Mount:
         self._db = Database(config.state_dir / "state.db")
         disk, self._handles = Disk(), Handles()
         self._surprises = surprises = Surprises(clock, config.refresh_s)
-        self._index, self._outbox = Index(self._db, surprises), Outbox(self._db)
+        self._index, self._mirror, self._outbox = Index(self._db), Mirror(surprises, config.layout), Outbox(self._db)
         self._staging = Staging(config.state_dir / "staging", disk, config.spare_bytes)
         self._cache = BlockCache(config.state_dir, disk, config.cache_bytes, config.spare_bytes)
 
@@ -89,15 +90,15 @@ class Mount:
         self._reader = Reader(self._cache, remote(Priority.READ), clock, self._delivered, self._gone,
                               self._pacer.spare)
         self._uploader = Uploader(
-            self._db, self._index, self._outbox, self._staging, self._cache, self._handles,
+            self._db, self._index, self._mirror, self._outbox, self._staging, self._cache, self._handles,
             remote(Priority.CLOSE if config.upload == "wait" else Priority.QUEUED), remote(Priority.DELETE),
-            clock, chance, self._ask_whose, config.close_timeout_s, config.local_patterns)
-        self._refresher = Refresher(self._db, self._index, self._outbox, self._handles, remote(Priority.REFRESH), clock, config,
+            clock, chance, self._ask_whose, config.close_timeout_s)
+        self._refresher = Refresher(self._db, self._index, self._mirror, self._outbox, self._handles, remote(Priority.REFRESH), clock, config,
                                     self._uploader.allow, self._silent)
         contents = Contents(self._db, self._index, self._outbox, self._staging, self._cache, self._handles, self._reader,
                             clock, config)
         attributes = Attributes(self._outbox, self._uploader, self._handles, str(config.state_dir.absolute()))
-        tree, pages = Tree(self._index), Pages()
+        tree, pages = Tree(config, self._index), Pages()
         walks = Walks(clock, self._index.following, self._early)
         files = OpenFiles(config, clock, self._db, self._index, tree, self._staging, self._handles, pages, contents, walks,
                           self._reader, self._uploader, surprises)
@@ -125,7 +126,7 @@ class Mount:
         threading.Thread(target=self._await_signal, name="signals", daemon=True).start()
         with usable(self._config.state_dir):
             self._cache.start()
-            recover(self._db, self._index, self._outbox, self._staging)
+            recover(self._db, self._index, self._mirror, self._outbox, self._staging)
             self._greet()
         self._serving.set()
         if self._stopping.is_set():
@@ -191,16 +192,16 @@ class Mount:
     def _delivered(self, file_id: FileId, length: int) -> None:
         """A download came to its clean end: what it delivered is the truth, whatever the listing says."""
         with _reading_goes_on(), self._db.transaction() as tx:
-            name = self._index.set_length(tx, file_id, length)
-            if name is not None:
-                self._surprises.note(name)
+            entry = self._mirror.set_length(tx, file_id, length)
+            if entry is not None:
+                self._surprises.note(entry)
 
     def _early(self, node: Node) -> bool:
         return node.remote is None or self._reader.early(node.remote.file_id, node.size_bytes, exact=not Contents.may_differ(node))
 
     def _gone(self, file_id: FileId) -> None:
         with _reading_goes_on(), self._db.transaction() as tx:
-            self._index.vanished(tx, file_id, self._handles.busy())
+            self._mirror.vanished(tx, file_id, self._handles.busy())
 
     # ---- the end
 

@@ -1,4 +1,4 @@
-"""The state's database: one SQLite file, its schema, its transactions.
+"""The state's database: one SQLite file, its transactions; the tables are in schema.py.
 
 Owns    <state>/state.db and the only connection to it.
 Serves  index and outbox, which write through the `tx` they are handed; a function without `tx` only reads.
@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from anthrofs.errors import EXIT_FAILED, DiskFull, FsError, SetupError
+from anthrofs.schema import SCHEMA, STEPS, VERSION
 
 log = logging.getLogger(__name__)
 
-VERSION: Final = 1
 # A fact that lasts until the next transaction: the node that the last one hid. libfuse replaces an open file in two steps,
 # hide and rename; a crash between them is known by this.
 LAST_HIDE: Final = "last_hide"
@@ -27,64 +27,6 @@ LAST_HIDE: Final = "last_hide"
 _FULL: Final = sqlite3.SQLITE_FULL
 _DISK: Final = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM})
 _TABLES: Final = "meta, node, attempt, doomed, kept"
-
-SCHEMA: Final = """
-CREATE TABLE meta (                      -- single facts of the whole state
-    name        TEXT PRIMARY KEY,        -- see index.META
-    value       TEXT NOT NULL
-);
-CREATE TABLE node (                      -- the tree: what the user wants of a name, what the server has for it
-    node_id     INTEGER PRIMARY KEY AUTOINCREMENT,  -- st_ino; AUTOINCREMENT: never used again
-    parent      INTEGER NOT NULL,        -- node_id of its directory; 2: unlinked but still in use; 0: of the two roots
-    name        TEXT NOT NULL,           -- the entry's name there
-    directory   INTEGER NOT NULL DEFAULT 0,
-    mode        INTEGER NOT NULL,        -- permission bits
-    mtime_ns    INTEGER NOT NULL,        -- what the user set or did, else created_ns
-    size_bytes  INTEGER NOT NULL,        -- of stage if there is one, else of the server's content as delivered
-    wanted      TEXT,                    -- server name that a user's create asked for; NULL: never sends anything
-    stage       INTEGER,                 -- staging/<number>: promised content that the server hasn't; NULL: none
-    sealed      INTEGER NOT NULL DEFAULT 0,         -- 1: a close handed the stage over. 0: only fsync promised it, its
-                                         -- handles still write to it, so it must not be sent yet
-    hidden_from TEXT,                    -- of an unlinked node that is open: the name it had
-    confirmed   INTEGER NOT NULL DEFAULT 0,         -- 1: a download has shown size_bytes to be what is delivered
-    file_id     TEXT UNIQUE,             -- what the server has; NULL: nothing yet. The rest is as it described it:
-    server_name TEXT,
-    server_mime TEXT,
-    server_size INTEGER,                 -- bytes; what is delivered can differ, see size_bytes
-    created_ns  INTEGER,                 -- server's clock
-    downloadable INTEGER,
-    expires_ns  INTEGER,                 -- NULL: never
-    seen        INTEGER NOT NULL DEFAULT 0,         -- number of the last listing that showed it; 0: none did yet
-    UNIQUE (parent, name)
-);
-CREATE TABLE attempt (                   -- to upload; what is to be uploaded is derived from node, not recorded
-    node_id     INTEGER PRIMARY KEY,     -- at most one a node; a newer content supersedes it
-    stage       INTEGER NOT NULL,        -- the sealed file being sent
-    state       TEXT NOT NULL,           -- see outbox.NEXT
-    name        TEXT NOT NULL,           -- name, type and size as sent: how a lost answer is found in a listing
-    mime_type   TEXT NOT NULL,
-    size_bytes  INTEGER NOT NULL,
-    sent_ns     INTEGER,                 -- server's clock, earliest moment of the last try; NULL: never sent
-    tries       INTEGER NOT NULL DEFAULT 0,
-    code        INTEGER,                 -- of FAILED: errno
-    reason      TEXT                     -- of FAILED: the server's words and request id
-);
-CREATE TABLE doomed (                    -- ids that the user no longer wants
-    file_id     TEXT PRIMARY KEY,
-    server_name TEXT NOT NULL,           -- it is deleted only when nothing of this name is still to be sent
-    deleted_ns  INTEGER,                 -- our clock; NULL: to be deleted. Else a tombstone: a lagging listing shows it
-    reason      TEXT                     -- of the last refusal to delete it
-);
-CREATE TABLE kept (                      -- ids of which the cache has a full copy that must stay, whatever a listing says
-    file_id     TEXT PRIMARY KEY
-);
-CREATE INDEX node_by_stage ON node (stage) WHERE stage IS NOT NULL;
-CREATE INDEX node_unsent ON node (wanted) WHERE stage IS NOT NULL;
-CREATE INDEX attempt_name ON attempt (name);
-CREATE INDEX doomed_waiting ON doomed (server_name) WHERE deleted_ns IS NULL;
-INSERT INTO node (node_id, parent, name, directory, mode, mtime_ns, size_bytes) VALUES (1, 0, '/', 1, 493, 0, 0);
-INSERT INTO node (node_id, parent, name, directory, mode, mtime_ns, size_bytes) VALUES (2, 0, 'hidden', 1, 0, 0, 0);
-"""
 
 
 class Tx:
@@ -202,13 +144,15 @@ def _open(path: Path) -> sqlite3.Connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
             return connection
-        if version == VERSION:
+        if version == VERSION or version in STEPS:
             connection.execute(f"SELECT 1 FROM {_TABLES} LIMIT 0")
             # 40 ms for 100,000 files; else damage shows in the middle of somebody's work.
             words = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             if words != "ok":
                 raise sqlite3.DatabaseError(" ".join(words.split()))
             connection.execute("PRAGMA journal_mode = WAL")
+            for step in range(version, VERSION):
+                connection.executescript(f"BEGIN; {STEPS[step]} PRAGMA user_version = {step + 1}; COMMIT;")
             return connection
     except (sqlite3.Error, OSError) as exc:
         if connection is not None:

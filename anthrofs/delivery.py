@@ -9,16 +9,18 @@ Never   sends a stage again that may be stored, and never removes one that the s
 import errno
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from anthrofs import mime, names
+from anthrofs import mime
 from anthrofs.cache import BlockCache
 from anthrofs.clock import Clock
+from anthrofs.copies import Copies
 from anthrofs.db import Database, Tx
-from anthrofs.errors import FsError, NotFound, Offline, Refused, RemoteError, Stopping, UploadCut
+from anthrofs.errors import FsError, NotFound, NotReadable, Offline, Refused, RemoteError, Stopping, UploadCut
 from anthrofs.index import Index
+from anthrofs.mirror import Mirror
 from anthrofs.model import HIDDEN, Attempt, Node, NodeId, RemoteFile, StageId
 from anthrofs.outbox import FAILED, QUEUED, SENDING, UNKNOWN, Outbox, Step, fits
 from anthrofs.remote import Body, RemoteFiles, backoff_s
@@ -47,11 +49,12 @@ class Plan:
 class Delivery:
     """The steps of outbox.NEXT, taken with what the network said."""
 
-    def __init__(self, db: Database, index: Index, outbox: Outbox, staging: Staging, cache: BlockCache, uploads: RemoteFiles,
-                 listings: RemoteFiles, clock: Clock, chance: random.Random, moved: Callable[[NodeId, int], None],
-                 local_patterns: Sequence[str]) -> None:
+    def __init__(self, db: Database, index: Index, mirror: Mirror, outbox: Outbox, staging: Staging, cache: BlockCache,
+                 uploads: RemoteFiles, listings: RemoteFiles, clock: Clock, chance: random.Random,
+                 moved: Callable[[NodeId, int], None]) -> None:
         self._db = db               # given
         self._index = index         # given
+        self._mirror = mirror       # given
         self._outbox = outbox       # given
         self._staging = staging     # given
         self._cache = cache         # given
@@ -59,8 +62,26 @@ class Delivery:
         self._listings = listings   # given
         self._clock = clock         # given
         self._chance = chance       # given
-        self._local_patterns = local_patterns       # constant
         self._moved = moved         # given: told the bytes handed to the connection so far
+        self._copies = Copies(staging, cache, listings)     # constant
+
+    def prepare(self, node: Node) -> None:
+        """A node that is to be sent again, as the user wants it now, gets a stage and an attempt. Raises DiskFull, RemoteError."""
+        try:
+            stage = self._copies.stage_of(node)
+        except NotReadable as exc:
+            log.warning("%r keeps its name on the server: %s", node.name, exc)
+            with self._db.transaction() as tx:
+                self._index.set_resend(tx, node.node_id, False)
+            return
+        with self._db.transaction(durable=True) as tx:
+            now = self._node(node.node_id)
+            wanted = (now is not None and now.resend and now.stage is None and now.remote == node.remote
+                      and self._outbox.of(tx, node.node_id) is None)
+            if wanted:
+                self._outbox.attempt(tx, node.node_id, stage)
+        if not wanted:
+            self._staging.remove(stage)
 
     def run(self, attempt: Attempt, plan: Plan) -> RemoteError | None:
         """One step further. Returns what the network said, if it was no success. `attempt` was reserved for this thread."""
@@ -75,25 +96,31 @@ class Delivery:
         return self._send(now, plan) if now.state == QUEUED else None
 
     def _send(self, attempt: Attempt, plan: Plan) -> RemoteError | None:
+        sending: Attempt | None = None
+
+        def pointless() -> bool:
+            return plan.cuts < CUTS and sending is not None and not self._is_wanted(sending)
+
         try:
-            body = Body(self._staging.path(attempt.stage), lambda sent: self._moved(attempt.node_id, sent),
-                        lambda: plan.cuts < CUTS and self._pointless(attempt))
+            body = Body(self._staging.path(attempt.stage), lambda sent: self._moved(attempt.node_id, sent), pointless)
         except FileNotFoundError:
             if not self._superseded(attempt):
-                log.exception("the content of %r is missing in staging", attempt.name)
+                log.exception("the content of node %d is missing in staging", attempt.node_id)
                 self._step(attempt, Step.REFUSED, code=errno.EIO, reason="its content is missing in this machine's staging")
             return None
         with body:
-            earliest_ns = self._server_now_ns()
+            earliest_ns, head = self._server_now_ns(), self._staging.head(attempt.stage, mime.HEAD_BYTES)
+            size_bytes = body.size_bytes()
             with self._db.transaction(durable=True) as tx:
-                now = self._outbox.of(tx, attempt.node_id)
+                now, node = self._outbox.of(tx, attempt.node_id), self._node(attempt.node_id)
                 if now is None or (now.state, now.stage) != (QUEUED, attempt.stage):
                     return None             # unlinked or superseded meanwhile
-                self._outbox.step(tx, now, Step.SEND, sent_ns=earliest_ns)
-                sending = self._outbox.of(tx, attempt.node_id)
-            assert sending is not None
+                assert node is not None, "its end takes the attempt along"
+                assert node.wanted is not None, "so does a name that stays here"
+                mime_type = node.mime_type or mime.mime_type_of(node.name, head)
+                sending = self._outbox.send(tx, now, node.wanted, mime_type, size_bytes, node.expires_s, earliest_ns)
             try:
-                file = self._uploads.upload(sending.name, sending.mime_type, body)
+                file = self._uploads.upload(node.wanted, mime_type, body, node.expires_s)
             except RemoteError as exc:
                 self._not_sent(sending, plan, exc)
                 return exc
@@ -137,7 +164,7 @@ class Delivery:
             return exc
         with self._db.reading() as tx:
             found = [file for file in listed
-                     if not self._index.knows(tx, file.file_id) and not self._outbox.is_doomed(tx, file.file_id)]
+                     if not self._mirror.knows(tx, file.file_id) and not self._outbox.is_doomed(tx, file.file_id)]
             twins = self._outbox.twins(tx, attempt)
         if len(found) == 1 and not twins:
             self._have(attempt, found[0], Step.FOUND)
@@ -182,94 +209,74 @@ class Delivery:
             copied = False
             log.warning("%r is on the server, but no readable copy of it could be kept (%s), and the service doesn't give uploads "
                         "back: %s has its content", attempt.name, exc, self._staging.path(attempt.stage))
-        head = self._staging.head(attempt.stage, mime.HEAD_BYTES)
         with self._db.transaction(durable=True) as tx:
             self._outbox.step(tx, attempt, step)
-            again = self._note_stored(tx, attempt, file, head, found=step is Step.FOUND)
-            if not copied:
-                self._index.forget_kept(tx, file.file_id)
-            namesakes = self._index.namesakes(tx, attempt.node_id, file.name)
-        if copied and not again:
-            self._staging.remove(attempt.stage)     # who has it open reads on through the descriptor
+            self._note_stored(tx, attempt, file, found=step is Step.FOUND, copied=copied)
+            namesakes = self._mirror.namesakes(tx, attempt.node_id, file.name)
         if copied:
+            self._staging.remove(attempt.stage)     # who has it open reads on through the descriptor
             self._cache.verify(file.file_id)
         for node in namesakes:
-            if names.stays_local(node.name, self._local_patterns):
-                self._detach(node)
+            self._detach(node)
+
+    def _note_stored(self, tx: Tx, attempt: Attempt, file: RemoteFile, *, found: bool, copied: bool) -> None:
+        node = self._node(attempt.node_id)
+        if node is None or not (node.unsent or node.remote is None):
+            self._outbox.doom(tx, file)         # unlinked while it was sent; or renamed, and back again
+            return
+        self._mirror.stored(tx, attempt, file, found=found, copied=copied)
+        if node.remote is not None:
+            self._outbox.doom(tx, node.remote)
+        if node.stage is not None and node.stage != attempt.stage:
+            self._queue(tx, node)               # newer content was promised meanwhile
 
     def _detach(self, node: Node) -> None:
         """A backup's server file has been replaced there: it lives on here, and that file goes."""
         assert node.remote is not None
         try:
-            stage = self._staging.link_of(self._cache.kept_path(node.remote.file_id)) if node.kept else self._fetch(node.remote)
+            stage = self._copies.stage_of(node) if node.stage is None else node.stage
         except (OSError, FsError) as exc:
             log.warning("%s could not be fetched (%s): its content stays on the server, under the name %s", node.name, exc, node.remote.name)
             return
         with self._db.transaction(durable=True) as tx:
             now = self._node(node.node_id)
-            used = now is not None and (now.stage, now.remote, now.wanted) == (None, node.remote, None)
+            used = now is not None and (now.stage, now.remote, now.local) == (node.stage, node.remote, True)
             if used:
-                self._index.detach(tx, node.node_id, stage)
-                self._outbox.doom(tx, node.remote.file_id, node.remote.name)
-        if not used:
+                self._mirror.detach(tx, node.node_id, stage)
+                self._outbox.doom(tx, node.remote)
+        if not used and node.stage is None:
             self._staging.remove(stage)
 
-    def _fetch(self, file: RemoteFile) -> StageId:
-        """The whole content, into staging. Raises OSError, FsError."""
-        self._staging.reserve(file.size_bytes)
-        stage, done = self._staging.create(), 0
-        try:
-            with self._listings.download(file.file_id) as body:
-                for piece in body:
-                    stage.write(piece, done)
-                    done += len(piece)
-            self._staging.publish("fetch", stage.descriptor)
-        except BaseException:
-            self._staging.remove(stage.number)
-            raise
-        finally:
-            stage.close()
-        return stage.number
-
-    def _note_stored(self, tx: Tx, attempt: Attempt, file: RemoteFile, head: bytes, *, found: bool) -> bool:
-        """True: the stage is still needed, for the node was renamed meanwhile."""
-        node = self._node(attempt.node_id)
-        if node is None:                    # unlinked while it was sent
-            self._outbox.doom(tx, file.file_id, file.name)
-            return False
-        if node.stage is None and node.remote is not None and node.wanted == node.remote.name != file.name:
-            self._outbox.doom(tx, file.file_id, file.name)      # there and back while it was sent
-            return False
-        again = node.stage == attempt.stage and node.wanted not in (None, attempt.name)
-        self._index.stored(tx, attempt.node_id, file, attempt.stage, found=found, renamed=again)
-        if node.remote is not None:
-            self._outbox.doom(tx, node.remote.file_id, node.remote.name)
-        if node.stage is not None and (again or node.stage != attempt.stage) and node.sealed:       # newer content, or another name
-            self._queue(tx, attempt, node, head)
-        return again
-
     def _step(self, attempt: Attempt, step: Step, *, code: int | None = None, reason: str | None = None) -> None:
-        """A step that ends without a stored file. An unlinked, superseded or renamed attempt ends here or makes room."""
+        """A step that ends without a stored file. An attempt whose node is gone, or wants something else by now, ends here."""
         stage: StageId | None = None
-        head = self._staging.head(attempt.stage, mime.HEAD_BYTES)
         with self._db.transaction(durable=True) as tx:
             state = self._outbox.step(tx, attempt, step, code=code, reason=reason)
             node = self._node(attempt.node_id)
-            if state in (QUEUED, FAILED) and (node is None or (node.stage, node.wanted) != (attempt.stage, attempt.name)):
+            if state in (QUEUED, FAILED) and not self._is_of(node, attempt):
                 self._outbox.drop(tx, attempt.node_id)
                 stage = None if node is not None and node.stage == attempt.stage else attempt.stage
-                if node is not None and node.stage is not None and node.sealed:     # else its close queues it
-                    self._queue(tx, attempt, node, head)
+                if node is not None:
+                    self._queue(tx, node)
+            elif state == FAILED and node is not None and node.wanted != attempt.name:
+                self._outbox.attempt(tx, attempt.node_id, attempt.stage)    # its new name may not be refused
         if stage is not None:
             self._staging.remove(stage)
 
-    def _queue(self, tx: Tx, attempt: Attempt, node: Node, head: bytes) -> None:
-        """The node's newer stage, or name, takes its turn. `head` is the beginning of the attempt's own stage."""
-        assert node.stage is not None
-        if node.wanted is None:
-            return                          # a name that stays here
-        mime_type = mime.mime_type_of(node.name, head) if node.stage == attempt.stage else attempt.mime_type
-        self._outbox.attempt(tx, node.node_id, node.stage, node.wanted, mime_type, node.size_bytes)
+    def _queue(self, tx: Tx, node: Node) -> None:
+        """The node's newer content takes its turn, if its close has come; else that queues it."""
+        if node.stage is not None and node.sealed and node.wanted is not None:
+            self._outbox.attempt(tx, node.node_id, node.stage)
+
+    @staticmethod
+    def _is_of(node: Node | None, attempt: Attempt) -> bool:
+        """The attempt's stage is what the node wants to have sent."""
+        return node is not None and node.wanted is not None and (node.resend if node.stage is None else node.stage == attempt.stage)
+
+    def _is_wanted(self, attempt: Attempt) -> bool:
+        """And under the name under which it is being sent."""
+        node = self._node(attempt.node_id)
+        return node is not None and node.parent != HIDDEN and node.wanted == attempt.name and self._is_of(node, attempt)
 
     def _fail(self, attempt: Attempt, exc: Refused) -> None:
         log.error("%r was refused: %s. It is kept; see `anthrofs status`", attempt.name, exc)
@@ -292,15 +299,8 @@ class Delivery:
         known = self._uploads.clock()
         return None if known is None else self._clock.time_ns() + known.earliest_ns
 
-    def _pointless(self, attempt: Attempt) -> bool:
-        """The node is gone, or shows other content by now, or under another name."""
-        node = self._node(attempt.node_id)
-        return node is None or node.parent == HIDDEN or (node.stage, node.wanted) != (attempt.stage, attempt.name)
-
     def _node(self, node_id: NodeId) -> Node | None:
         try:
             return self._index.node(node_id)
         except NotFound:
             return None
-
-

@@ -41,6 +41,12 @@ class IsADirectory(FsError):
     code = errno.EISDIR
 
 
+class NotEmpty(FsError):
+    """A directory with something in it can't be removed or replaced."""
+
+    code = errno.ENOTEMPTY
+
+
 class BadName(FsError):
     """A name that the API can't hold and the encoding can't carry, or another argument that makes no sense."""
 

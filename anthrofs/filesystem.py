@@ -6,19 +6,18 @@ Trusts  the kernel for permissions (default_permissions) and for path lookups al
 Never   waits for the network: that would freeze the directory.
 """
 
-import contextlib
 import stat
-import threading
 
-from anthrofs import names, renaming, unlinking
+from anthrofs import names, unlinking
 from anthrofs.clock import Clock
 from anthrofs.config import Config
 from anthrofs.contents import Contents
-from anthrofs.db import Database, Tx
-from anthrofs.errors import IsADirectory, NotADirectory, NotFound, NotPermitted, NotSupported
+from anthrofs.db import Database
+from anthrofs.errors import Exists, NotEmpty, NotPermitted
 from anthrofs.handles import Handles
 from anthrofs.index import Index
 from anthrofs.model import HIDDEN, Attr, Node, NodeId, StageId
+from anthrofs.moves import Moves
 from anthrofs.outbox import Outbox
 from anthrofs.pages import Pages
 from anthrofs.refresher import Refresher
@@ -47,19 +46,17 @@ class FileSystem:
         self._uploader = uploader       # given
         self._refresher = refresher     # given
         self._surprises = surprises     # given
-
-        self._hidden_lock = threading.Lock()        # guards the following; a leaf
-        self._hidden: dict[str, NodeId] = {}        # path → node that libfuse has just hidden there
+        self._moves = Moves(clock, db, index, tree, outbox, staging, handles, pages)    # constant
 
     # ---- looking
 
     def attr(self, path: str) -> Attr:
         """Raises NotFound."""
-        self._forget_replacement(path)
+        self._moves.forget_replacement(path)
         self._refresher.look()
         asked_s = self._clock.now_s()
         node = self._tree.node(path)
-        self._surprises.told(node.name, asked_s)
+        self._surprises.told((node.parent, node.name), asked_s)
         return self._attr(node)
 
     def attr_of(self, number: int) -> Attr:
@@ -68,9 +65,7 @@ class FileSystem:
 
     def open_directory(self, path: str) -> NodeId:
         """Somebody is about to list it: an old index is worth a short wait. Raises NotFound, NotADirectory."""
-        node = self._tree.node(path)
-        if not node.directory:
-            raise NotADirectory(f"{path} is a file")
+        node = self._tree.directory(path)
         self._refresher.look_closely()
         return node.node_id
 
@@ -91,94 +86,43 @@ class FileSystem:
 
     def unlink(self, path: str) -> None:
         """The name is gone when this returns; the server is told in the background, or after the last release."""
-        node = self._tree.file(path)
         stages: set[StageId] = set()
         with self._db.transaction(durable=True) as tx:
-            node = self._index.node(node.node_id)
+            node = self._tree.file(path)
             if self._handles.content_of(node.node_id) is None:
-                stages = unlinking.end(tx, self._index, self._outbox, node)
+                stages = unlinking.end(tx, self._index, self._outbox, node, self._clock.time_ns())
             elif node.parent != HIDDEN:
                 self._index.hide(tx, node.node_id, f"#{node.node_id}", self._clock.time_ns(), by_libfuse=False)
         for number in stages:
             self._staging.remove(number)
         self._pages.forget(path)
-        self._forget_replacement(path)
+        self._moves.forget_replacement(path)
         self._uploader.wake()
 
     def rename(self, old: str, new: str) -> None:
-        """Both names change in one transaction; the server is told in the background. What had the new name is unlinked.
-
-        libfuse hides a file that is open: when it is unlinked, and before another one is renamed over it. Only what comes next
-        tells which: no lookup comes between the two steps of a replacement. When that one is refused, the hiding is undone.
-        Raises NotFound, NotSupported for directories, BadName, NameTooLong, NotPermitted, DiskFull.
-        """
-        if names.is_made_by_libfuse(name := new.rpartition("/")[2]):
-            self._hide(old, new, name)
-            return
-        with self._hidden_lock:
-            replaced = self._hidden.pop(new, None)
+        """Both names change in one transaction; the server is told in the background. See Moves.rename."""
         try:
-            self._rename(old, new)
-        except BaseException:
-            if replaced is not None:
-                with contextlib.suppress(NotFound), self._db.transaction(durable=True) as tx:
-                    self._index.unhide(tx, replaced)
-            raise
+            self._moves.rename(old, new)
         finally:
             self._uploader.wake()
 
-    def _hide(self, old: str, new: str, name: str) -> None:
-        node = self._tree.file(old)
+    def make_directory(self, path: str, mode: int) -> None:
+        """The server doesn't know of it until a file is in it. Raises Exists, NotPermitted, BadName, NameTooLong."""
+        if self._config.layout == "flat":
+            raise NotPermitted("this mount has one flat directory (--layout flat)")
+        place = self._tree.place(path)
         with self._db.transaction(durable=True) as tx:
-            self._index.hide(tx, node.node_id, name, self._clock.time_ns(), by_libfuse=True)
-        self._pages.forget(old, new)
-        with self._hidden_lock:
-            self._hidden[old] = node.node_id
-        self._uploader.wake()
+            if self._tree.exists(place):
+                raise Exists(f"{path} exists")
+            self._index.make_directory(tx, place.parent, place.name, stat.S_IMODE(mode), self._clock.time_ns())
 
-    def _rename(self, old: str, new: str) -> None:
-        parent, name = self._tree.place(new)
-        local = names.stays_local(name, self._config.local_patterns)
-        asked = names.server_name_of(name)          # of a local one too: its length and its bytes have to be right
-        wanted = None if local else asked
-        while True:
-            node = self._tree.node(old)
-            if node.directory:
-                raise NotSupported(f"{old}: directories can't be renamed yet")
-            content = self._contents.to_send(node, name, wanted)
-            unneeded = {content.copy} if content.copy is not None else set()
-            try:
-                with self._db.transaction(durable=True) as tx:
-                    now = self._index.node(node.node_id)
-                    if (now.stage, now.sealed, now.remote, now.name) != (node.stage, node.sealed, node.remote, node.name):
-                        continue                    # sent, or saved, in this moment
-                    stages = self._replace(tx, parent, name, node)
-                    unneeded = stages | renaming.renamed(tx, self._index, self._outbox, content, name, wanted)
-                    break
-            finally:
-                for number in unneeded:
-                    self._staging.remove(number)
-        self._pages.forget(old, new)
-
-    def _replace(self, tx: Tx, parent: NodeId, name: str, node: Node) -> set[StageId]:
-        """What has the name goes: the same as an unlink. Returns the stages that nobody needs any more."""
-        try:
-            there = self._index.lookup(parent, name)
-        except NotFound:
-            return set()
-        if there.directory:
-            raise IsADirectory(f"{name} is a directory")
-        if there.node_id == node.node_id:
-            return set()
-        if self._handles.content_of(there.node_id) is None:
-            return unlinking.end(tx, self._index, self._outbox, there)
-        self._index.hide(tx, there.node_id, f"#{there.node_id}", self._clock.time_ns(), by_libfuse=False)
-        return set()
-
-    def _forget_replacement(self, path: str) -> None:
-        if self._hidden:                    # without the lock: nearly always empty
-            with self._hidden_lock:
-                self._hidden.pop(path, None)
+    def remove_directory(self, path: str) -> None:
+        """Raises NotFound, NotADirectory, NotEmpty."""
+        with self._db.transaction(durable=True) as tx:
+            node = self._tree.directory(path)
+            if not self._index.is_empty(tx, node.node_id):
+                raise NotEmpty(f"{path} is not empty")
+            self._index.remove(tx, node.node_id, self._clock.time_ns())
 
     def set_mode(self, path: str, mode: int) -> None:
         """Kept on this machine."""
@@ -204,7 +148,8 @@ class FileSystem:
 
     def _attr(self, node: Node) -> Attr:
         if node.directory:
-            return Attr(node.node_id, stat.S_IFDIR | node.mode & ~self._config.umask, 4096, node.mtime_ns, 2)
+            # One link, as btrfs has it: how many directories are in it isn't counted.
+            return Attr(node.node_id, stat.S_IFDIR | node.mode & ~self._config.umask, 4096, node.mtime_ns, 1)
         content = self._handles.content_of(node.node_id)
         shown = content.shown if content is not None else None
         size_bytes, mtime_ns = shown or (node.size_bytes, node.mtime_ns)

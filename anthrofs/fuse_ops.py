@@ -122,11 +122,11 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
         elif times[1] != UTIME_OMIT:
             self._fs.set_mtime(path, times[1])
 
-    def mkdir(self, _path: str, _mode: int) -> None:
-        raise fuse.FuseOSError(errno.EPERM)         # one flat directory, as the API has it
+    def mkdir(self, path: str, mode: int) -> None:
+        self._fs.make_directory(path, mode)
 
     def rmdir(self, path: str) -> None:
-        raise fuse.FuseOSError(errno.EBUSY if self._tree.node(path).directory else errno.ENOTDIR)
+        self._fs.remove_directory(path)
 
     def link(self, _target: str, _source: str) -> None:
         raise fuse.FuseOSError(errno.EPERM)
@@ -200,7 +200,7 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
 LOCAL: Final = {errno.ENOSPC: errno.ENOSPC, errno.EROFS: errno.EROFS, errno.EDQUOT: errno.ENOSPC, errno.EMFILE: errno.ENFILE, errno.ENFILE: errno.ENFILE}
 BROKEN: Final = frozenset({errno.EIO, errno.EROFS})
 # Errnos that programs ask for all day: no line in the log.
-QUIET: Final = frozenset({errno.ENOENT, errno.EEXIST, errno.ENODATA, errno.ENOTDIR, errno.EISDIR, errno.EINTR, errno.EPERM,
+QUIET: Final = frozenset({errno.ENOENT, errno.EEXIST, errno.ENODATA, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY, errno.EINTR, errno.EPERM,
                           errno.EROFS})
 
 

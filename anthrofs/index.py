@@ -1,61 +1,58 @@
-"""The tree of nodes: what the user wants of each name, and what the server has for it.
+"""The tree of nodes, as the user sees and changes it.
 
-Owns    the tables node and kept (see db.SCHEMA).
-Serves  filesystem (lookups, the user's changes), uploader (what was stored) and refresher (what a listing shows).
-Trusts  no name from a server: names.py makes it a safe entry.
-Never   sends anything, and never sets a wanted server name by display: only a user's create does.
+Owns    the table node, but for what the server has: the columns from file_id on, and where display puts files, are mirror's.
+Serves  tree, filesystem, contents (the user's changes), delivery and uploader (what is to be sent).
+Trusts  no name: whoever asks has made sure that it is one.
+Never   sends anything, and sets a wanted server name only for a user's create or rename.
 """
 
-import enum
-import itertools
 from collections.abc import Collection
 from typing import Any, Final
 
 from anthrofs.db import LAST_HIDE, Database, Tx
 from anthrofs.errors import NotFound
 from anthrofs.model import HIDDEN, ROOT, FileId, Node, NodeId, RemoteFile, StageId
-from anthrofs.names import entry_name_of, id_name_of
-from anthrofs.surprises import Surprises
+from anthrofs.names import id_name_of
 
-_COLUMNS: Final = (
-    "SELECT node_id, parent, name, directory, mode, mtime_ns, size_bytes, wanted, stage, sealed, confirmed, file_id, server_name, "
-    "server_mime, server_size, created_ns, downloadable, expires_ns, kept.file_id IS NOT NULL AS is_kept "
+COLUMNS: Final = (
+    "SELECT node_id, parent, name, directory, mode, mtime_ns, size_bytes, wanted, local, mime_type, expires_s, stage, sealed, resend, "
+    "confirmed, file_id, server_name, server_mime, server_size, created_ns, downloadable, expires_ns, kept.file_id IS NOT NULL AS is_kept "
     "FROM node LEFT JOIN kept USING (file_id) ")
-_FILE: Final = 0o644
-# Listed before and not by this listing; or never listed although old enough. Takes the listing's number and that age.
-_MISSING: Final = "file_id IS NOT NULL AND seen < ? AND (seen > 0 OR created_ns < ?)"
-
-# A new upload can be missing from listings for a while: only one that is older than this is taken for deleted by others
-# when no listing ever showed it.
-LISTING_LAG_NS: Final = 120 * 10**9
-
-
-class Shown(enum.Enum):
-    """What a listed file meant to the tree."""
-
-    KNOWN = enum.auto()
-    NEW = enum.auto()
-    HELD = enum.auto()      # it would change a name that is in use; it has to be shown again
+_UNSENT: Final = "(stage IS NOT NULL OR resend)"
 
 
 class Index:
     """Lookups answer from the local database, always; changes are made in the caller's transaction."""
 
-    def __init__(self, db: Database, surprises: Surprises) -> None:
+    def __init__(self, db: Database) -> None:
         self._db = db                       # given
-        self._surprises = surprises         # given: told, before the commit, which names others have changed
 
     # ---- reading
 
     def lookup(self, parent: NodeId, name: str) -> Node:
         """Raises NotFound."""
         with self._db.reading() as tx:
-            return _node(tx.one(_COLUMNS + "WHERE parent = ? AND name = ?", parent, name), name)
+            return node_of(tx.one(COLUMNS + "WHERE parent = ? AND name = ?", parent, name), name)
 
     def node(self, node_id: NodeId) -> Node:
         """Raises NotFound."""
         with self._db.reading() as tx:
-            return _node(tx.one(_COLUMNS + "WHERE node_id = ?", node_id), f"node {node_id}")
+            return node_of(tx.one(COLUMNS + "WHERE node_id = ?", node_id), f"node {node_id}")
+
+    def path(self, node: Node) -> str:
+        """From the mount's root, without a leading slash. Of a hidden node, what it was."""
+        parts = [node.name]
+        with self._db.reading() as tx:
+            parent: int = node.parent
+            if parent == HIDDEN:
+                parts[0], parent = tx.one("SELECT hidden_from, hidden_parent FROM node WHERE node_id = ?", node.node_id)
+            while parent not in (0, ROOT):
+                row = tx.one("SELECT name, parent FROM node WHERE node_id = ?", parent)
+                if row is None:
+                    break               # a hidden one's directory has gone
+                parts.append(row[0])
+                parent = row[1]
+        return "/".join(reversed(parts))
 
     def entries(self, parent: NodeId) -> list[tuple[str, NodeId, bool]]:
         """(name, node, directory) of everything in a directory, by name."""
@@ -63,42 +60,75 @@ class Index:
             return [(name, NodeId(number), bool(directory)) for name, number, directory in tx.all(
                 "SELECT name, node_id, directory FROM node WHERE parent = ? ORDER BY name", parent)]
 
+    def below(self, tx: Tx, directory: NodeId) -> list[tuple[Node, str]]:
+        """(file, path from that directory) of all that is in it, however deep."""
+        found: list[tuple[Node, str]] = []
+        pending = [(directory, "")]
+        while pending:
+            number, prefix = pending.pop()
+            for row in tx.all(COLUMNS + "WHERE parent = ?", number):
+                node = node_of(row, "")
+                if node.directory:
+                    pending.append((node.node_id, f"{prefix}{node.name}/"))
+                else:
+                    found.append((node, prefix + node.name))
+        return found
+
+    def is_empty(self, tx: Tx, directory: NodeId) -> bool:
+        """Nothing is in it."""
+        return tx.one("SELECT 1 FROM node WHERE parent = ?", directory) is None
+
     def following(self, parent: NodeId, name: str, limit: int) -> list[Node]:
         """Up to so many entries that `entries` shows after a name."""
         with self._db.reading() as tx:
-            return [_node(row, "") for row in tx.all(_COLUMNS + "WHERE parent = ? AND name > ? ORDER BY name LIMIT ?", parent, name, limit)]
+            return [node_of(row, "") for row in tx.all(COLUMNS + "WHERE parent = ? AND name > ? ORDER BY name LIMIT ?", parent, name, limit)]
 
-    def names_of(self, file_ids: Collection[FileId]) -> dict[FileId, str]:
-        """The entries' names of those that are in the tree."""
+    def paths_of(self, file_ids: Collection[FileId]) -> dict[FileId, str]:
+        """The paths of those that are in the tree."""
         with self._db.reading() as tx:
-            rows = [(each, tx.one("SELECT name FROM node WHERE file_id = ?", each)) for each in file_ids]
-        return {file_id: str(row[0]) for file_id, row in rows if row is not None}
+            rows = [tx.one(COLUMNS + "WHERE file_id = ?", each) for each in file_ids]
+        nodes = [node_of(row, "") for row in rows if row is not None]
+        return {node.remote.file_id: self.path(node) for node in nodes if node.remote is not None}
 
     def totals(self) -> tuple[int, int, int]:
         """(files shown, bytes on the server, names that stay on this machine)."""
         with self._db.reading() as tx:
             shown, used, local = tx.one(
-                "SELECT count(*), sum(CASE WHEN file_id IS NOT NULL THEN size_bytes END), "
-                "sum(wanted IS NULL AND file_id IS NULL) FROM node WHERE parent = ? AND NOT directory", ROOT)
+                "SELECT count(*), sum(CASE WHEN file_id IS NOT NULL THEN size_bytes END), sum(local) FROM node "
+                "WHERE parent != ? AND NOT directory", HIDDEN)
             return int(shown), int(used or 0), int(local or 0)
 
-    def unsent(self, tx: Tx) -> int:
-        """How many nodes hold content that the server doesn't have."""
-        return int(tx.one("SELECT count(*) FROM node WHERE stage IS NOT NULL")[0])
+    def unsent(self, tx: Tx) -> list[Node]:
+        """Nodes whose content the server doesn't have, or not as the user wants it."""
+        return [node_of(row, "") for row in tx.all(COLUMNS + f"WHERE {_UNSENT} ORDER BY node_id")]
+
+    def renamed(self, tx: Tx, busy: Collection[NodeId], limit: int) -> list[Node]:
+        """Some of the nodes that are to be sent again as the user wants them, and nothing brings them there yet."""
+        rows = tx.all(COLUMNS + "WHERE resend AND stage IS NULL AND parent != ? AND NOT EXISTS (SELECT 1 FROM attempt "
+                      "WHERE attempt.node_id = node.node_id) ORDER BY node_id LIMIT ?", HIDDEN, limit + len(busy))
+        return [node for row in rows if (node := node_of(row, "")).node_id not in busy]
 
     # ---- the user's changes
 
-    def create(self, tx: Tx, name: str, mode: int, now_ns: int, wanted: str | None) -> NodeId:
-        """A new file that nothing is promised of yet: a crash before its first promise takes it away again."""
-        _touch(tx, now_ns)
-        return NodeId(tx.insert("INSERT INTO node (parent, name, mode, mtime_ns, size_bytes, wanted) VALUES (?, ?, ?, ?, 0, ?)",
-                                ROOT, name, mode, now_ns, wanted))
+    def create(self, tx: Tx, parent: NodeId, name: str, mode: int, now_ns: int, wanted: str | None) -> NodeId:
+        """A new file that nothing is promised of yet: a crash before its first promise takes it away again. `wanted` None: it
+        stays on this machine.
+        """
+        _touch(tx, parent, now_ns)
+        return NodeId(tx.insert("INSERT INTO node (parent, name, mode, mtime_ns, size_bytes, wanted, local) VALUES (?, ?, ?, ?, 0, ?, ?)",
+                                parent, name, mode, now_ns, wanted, wanted is None))
+
+    def make_directory(self, tx: Tx, parent: NodeId, name: str, mode: int, now_ns: int) -> NodeId:
+        """The server doesn't know of it until a file is in it."""
+        _touch(tx, parent, now_ns)
+        return NodeId(tx.insert("INSERT INTO node (parent, name, directory, made, mode, mtime_ns, size_bytes) VALUES (?, ?, 1, 1, ?, ?, 0)",
+                                parent, name, mode, now_ns))
 
     def promise(self, tx: Tx, node_id: NodeId, stage: StageId, size_bytes: int, mtime_ns: int, wanted: str | None, *,
                 sealed: bool) -> None:
         """From this commit on the name shows that content, whatever happens."""
-        tx.run("UPDATE node SET stage = ?, size_bytes = ?, mtime_ns = ?, wanted = coalesce(wanted, ?), sealed = ? WHERE node_id = ?",
-               stage, size_bytes, mtime_ns, wanted, sealed, node_id)
+        tx.run("UPDATE node SET stage = ?, size_bytes = ?, mtime_ns = ?, wanted = coalesce(wanted, ?), sealed = ?, resend = 0 "
+               "WHERE node_id = ?", stage, size_bytes, mtime_ns, wanted, sealed, node_id)
 
     def set_mode(self, tx: Tx, node_id: NodeId, mode: int) -> None:
         """Kept on this machine: the API has no modes."""
@@ -108,28 +138,32 @@ class Index:
         """Kept on this machine, with the node."""
         tx.run("UPDATE node SET mtime_ns = ? WHERE node_id = ?", mtime_ns, node_id)
 
-    def rename(self, tx: Tx, node_id: NodeId, name: str, wanted: str | None) -> None:
-        """The user named it. `wanted` None: the name stays on this machine."""
-        tx.run("UPDATE node SET name = ?, wanted = ? WHERE node_id = ?", name, wanted, node_id)
+    def set_type(self, tx: Tx, node_id: NodeId, mime_type: str | None) -> None:
+        """For the next upload; None: guessed."""
+        tx.run("UPDATE node SET mime_type = ? WHERE node_id = ?", mime_type, node_id)
 
-    def restage(self, tx: Tx, node_id: NodeId, stage: StageId | None) -> None:
-        """The same content in another place: in staging, to be sent; or None, the server has it."""
-        tx.run("UPDATE node SET stage = ?, sealed = ? WHERE node_id = ?", stage, stage is not None, node_id)
+    def set_expiry(self, tx: Tx, node_id: NodeId, expires_s: int | None) -> None:
+        """For the next upload; None: never."""
+        tx.run("UPDATE node SET expires_s = ? WHERE node_id = ?", expires_s, node_id)
 
-    def detach(self, tx: Tx, node_id: NodeId, stage: StageId) -> None:
-        """From now on it lives on this machine only."""
-        self.restage(tx, node_id, stage)
-        _forget_remote(tx, node_id)
+    def move(self, tx: Tx, node_id: NodeId, parent: NodeId, name: str, now_ns: int) -> None:
+        """The user gave it another place."""
+        _touch(tx, NodeId(tx.one("SELECT parent FROM node WHERE node_id = ?", node_id)[0]), now_ns)
+        _touch(tx, parent, now_ns)
+        tx.run("UPDATE node SET parent = ?, name = ?, made = directory WHERE node_id = ?", parent, name, node_id)
 
-    def namesakes(self, tx: Tx, node_id: NodeId, server_name: str) -> list[Node]:
-        """Others that the server has under the same name, though nobody asked for that name: duplicates, and names that stay local."""
-        return [_node(row, "") for row in tx.all(_COLUMNS + "WHERE server_name = ? AND node_id != ? AND wanted IS NULL AND stage IS NULL "
-                                                 "AND parent != ?", server_name, node_id, HIDDEN)]
+    def want(self, tx: Tx, node_id: NodeId, wanted: str | None) -> None:
+        """The server name that the user's name for it stands for; None: that name stays on this machine."""
+        tx.run("UPDATE node SET wanted = ?, local = ? WHERE node_id = ?", wanted, wanted is None, node_id)
+
+    def set_resend(self, tx: Tx, node_id: NodeId, resend: bool) -> None:
+        """The server is to have the same content anew: under another name, of another type; or not any more."""
+        tx.run("UPDATE node SET resend = ? WHERE node_id = ?", resend, node_id)
 
     def hide(self, tx: Tx, node_id: NodeId, hidden_name: str, now_ns: int, *, by_libfuse: bool) -> None:
         """The name is free; the node lives on for those who have it open. libfuse's hiding may be half of a replacement."""
-        _touch(tx, now_ns)
-        tx.run("UPDATE node SET parent = ?, hidden_from = name, name = ? WHERE node_id = ?", HIDDEN, hidden_name, node_id)
+        _touch(tx, NodeId(tx.one("SELECT parent FROM node WHERE node_id = ?", node_id)[0]), now_ns)
+        tx.run("UPDATE node SET parent = ?, hidden_from = name, hidden_parent = parent, name = ? WHERE node_id = ?", HIDDEN, hidden_name, node_id)
         if by_libfuse:
             tx.set_meta(LAST_HIDE, str(node_id))
 
@@ -138,111 +172,27 @@ class Index:
 
         Raises NotFound when it has ended meanwhile.
         """
-        row = tx.one("SELECT hidden_from FROM node WHERE node_id = ? AND parent = ?", node_id, HIDDEN)
+        row = tx.one("SELECT hidden_from, hidden_parent FROM node WHERE node_id = ? AND parent = ?", node_id, HIDDEN)
         if row is None:
             raise NotFound(f"node {node_id} has ended")
-        was = str(row[0])
+        was, parent = str(row[0]), NodeId(row[1])
+        if tx.one("SELECT 1 FROM node WHERE node_id = ? AND directory", parent) is None:
+            parent = ROOT               # its directory has gone meanwhile
         name = id_name_of(was, suffix) if suffix else was
-        if tx.one("SELECT 1 FROM node WHERE parent = ? AND name = ?", ROOT, name) is not None:
-            name = _free(tx, name, FileId(f"{suffix or 'kept'}-{node_id}"))
-        tx.run("UPDATE node SET parent = ?, name = ?, hidden_from = NULL WHERE node_id = ?", ROOT, name, node_id)
-        return str(name)
+        if tx.one("SELECT 1 FROM node WHERE parent = ? AND name = ?", parent, name) is not None:
+            name = free_name(tx, parent, name, f"{suffix or 'kept'}-{node_id}")
+        tx.run("UPDATE node SET parent = ?, name = ?, hidden_from = NULL, hidden_parent = NULL WHERE node_id = ?", parent, name, node_id)
+        return name
 
     def hidden(self, tx: Tx) -> list[Node]:
-        """Unlinked nodes that were open when the program ended."""
-        return [_node(row, "") for row in tx.all(_COLUMNS + "WHERE parent = ?", HIDDEN)]
+        """Unlinked nodes that are, or were, open."""
+        return [node_of(row, "") for row in tx.all(COLUMNS + "WHERE parent = ?", HIDDEN)]
 
-    def remove(self, tx: Tx, node_id: NodeId) -> None:
-        """The end of a hidden node."""
+    def remove(self, tx: Tx, node_id: NodeId, now_ns: int | None = None) -> None:
+        """Its end. `now_ns`: the user takes it out of its directory now."""
+        if now_ns is not None:
+            _touch(tx, NodeId(tx.one("SELECT parent FROM node WHERE node_id = ?", node_id)[0]), now_ns)
         tx.run("DELETE FROM node WHERE node_id = ?", node_id)
-
-    # ---- what the server has
-
-    def stored(self, tx: Tx, node_id: NodeId, file: RemoteFile, stage: StageId, *, found: bool, renamed: bool = False) -> None:
-        """The server has `stage` as `file`. Newer promised content stays promised, and so does what was renamed meanwhile.
-
-        One that was found in a listing counts as shown: a listing that is under way has held it aside and would sweep it.
-        """
-        tx.run("INSERT OR IGNORE INTO kept VALUES (?)", file.file_id)
-        tx.run("DELETE FROM node WHERE file_id = ? AND node_id != ?", file.file_id, node_id)    # a listing was faster
-        _set_remote(tx, node_id, file)
-        tx.run("UPDATE node SET seen = ? WHERE node_id = ?", int(tx.get_meta("listing") or 0) if found else 0, node_id)
-        if not renamed:
-            tx.run("UPDATE node SET stage = NULL, sealed = 0, confirmed = 1 WHERE node_id = ? AND stage = ?", node_id, stage)
-
-    def show(self, tx: Tx, file: RemoteFile, listing: int, busy: Collection[NodeId]) -> Shown:
-        """A listing shows this file. The newest of a name has the plain one; a name with local changes is never taken."""
-        if tx.run("UPDATE node SET seen = ?, downloadable = ?, expires_ns = ? WHERE file_id = ?",
-                  listing, file.downloadable, file.expires_ns, file.file_id):
-            return Shown.KNOWN
-        name = entry_name_of(file.name, file.file_id)
-        holder = tx.one(_COLUMNS + "WHERE parent = ? AND name = ?", ROOT, name)
-        if holder is not None:
-            held = _node(holder, name)
-            theirs = held.remote
-            named_here = theirs is not None and held.wanted not in (None, theirs.name)
-            if held.stage is not None or theirs is None or named_here or (theirs.created_ns, theirs.file_id) > (file.created_ns, file.file_id):
-                name = _free(tx, name, file.file_id)
-            elif held.node_id in busy or self._surprises.expects(held.node_id):
-                return Shown.HELD
-            else:
-                tx.run("UPDATE node SET name = ? WHERE node_id = ?", _free(tx, name, theirs.file_id), held.node_id)
-                self._surprises.note(name)
-        node_id = tx.insert("INSERT INTO node (parent, name, mode, mtime_ns, size_bytes, seen) VALUES (?, ?, ?, ?, ?, ?)",
-                            ROOT, name, _FILE, file.created_ns, file.size_bytes, listing)
-        _set_remote(tx, NodeId(node_id), file)
-        _touch(tx, file.created_ns)
-        return Shown.NEW
-
-    def missing(self, tx: Tx, listing: int, began_ns: int) -> tuple[int, int]:
-        """(ids that a complete listing should have shown and didn't, ids known)."""
-        gone = tx.one(f"SELECT count(*) FROM node WHERE {_MISSING}", listing, began_ns - LISTING_LAG_NS)[0]
-        return int(gone), int(tx.one("SELECT count(*) FROM node WHERE file_id IS NOT NULL")[0])
-
-    def sweep(self, tx: Tx, listing: int, began_ns: int, busy: Collection[NodeId]) -> int:
-        """A complete listing is in: what it should have shown and didn't is gone. Returns how many; those in use wait."""
-        gone = tx.all(f"SELECT node_id, stage FROM node WHERE {_MISSING}", listing, began_ns - LISTING_LAG_NS)
-        free = [(NodeId(number), stage) for number, stage in gone
-                if number not in busy and not self._surprises.expects(number)]
-        for node_id, stage in free:
-            self._vanish(tx, node_id, stage)
-        return len(free)
-
-    def vanished(self, tx: Tx, file_id: FileId, busy: Collection[NodeId]) -> bool:
-        """The service says that it has no such id. False: it is in use and stays until the next look."""
-        row = tx.one("SELECT node_id, stage FROM node WHERE file_id = ?", file_id)
-        if row is None or row[0] in busy or self._surprises.expects(row[0]):
-            return False
-        self._vanish(tx, NodeId(row[0]), row[1])
-        return True
-
-    def _vanish(self, tx: Tx, node_id: NodeId, stage: int | None) -> None:
-        self._surprises.note(tx.one("SELECT name FROM node WHERE node_id = ?", node_id)[0])
-        if stage is None:
-            tx.run("DELETE FROM node WHERE node_id = ?", node_id)
-        else:
-            _forget_remote(tx, node_id)         # the user's own unsent content stays
-
-    def set_length(self, tx: Tx, file_id: FileId, size_bytes: int) -> str | None:
-        """What a download delivered to its clean end is the truth; size_bytes can differ from it. Returns the entry's
-        name if it did.
-        """
-        row = tx.one("SELECT name FROM node WHERE file_id = ? AND size_bytes != ?", file_id, size_bytes)
-        tx.run("UPDATE node SET size_bytes = ?, confirmed = 1 WHERE file_id = ? AND stage IS NULL", size_bytes, file_id)
-        return None if row is None else str(row[0])
-
-    def forget_kept(self, tx: Tx, file_id: FileId) -> None:
-        """Its kept copy is gone: the user deleted or replaced it, and the server did too."""
-        tx.run("DELETE FROM kept WHERE file_id = ?", file_id)
-
-    def knows(self, tx: Tx, file_id: FileId) -> bool:
-        """Some node has this id."""
-        return tx.one("SELECT 1 FROM node WHERE file_id = ?", file_id) is not None
-
-    def forget_server(self, tx: Tx) -> None:
-        """Everything that only mirrors a server: for another workspace. The caller has made sure that nothing is unsent."""
-        tx.run("DELETE FROM node WHERE parent != 0")
-        tx.run("DELETE FROM kept")
 
     # ---- after a start, when nothing is open
 
@@ -257,44 +207,29 @@ class Index:
         """Nobody writes to its stage any more; what was written after the last fsync is in it, too."""
         tx.run("UPDATE node SET sealed = 1, size_bytes = ? WHERE node_id = ?", size_bytes, node_id)
 
-    def promised(self, tx: Tx) -> list[Node]:
-        """Nodes whose content the server doesn't have."""
-        return [_node(row, "") for row in tx.all(_COLUMNS + "WHERE stage IS NOT NULL ORDER BY node_id")]
 
-
-def _set_remote(tx: Tx, node_id: NodeId, file: RemoteFile) -> None:
-    tx.run("UPDATE node SET file_id = ?, server_name = ?, server_mime = ?, server_size = ?, created_ns = ?, downloadable = ?, "
-           "expires_ns = ? WHERE node_id = ?", file.file_id, file.name, file.mime_type, file.size_bytes, file.created_ns,
-           file.downloadable, file.expires_ns, node_id)
-
-
-def _forget_remote(tx: Tx, node_id: NodeId) -> None:
-    tx.run("UPDATE node SET file_id = NULL, server_name = NULL, server_mime = NULL, server_size = NULL, created_ns = NULL, "
-           "downloadable = NULL, expires_ns = NULL, seen = 0 WHERE node_id = ?", node_id)
-
-
-def _free(tx: Tx, name: str, file_id: FileId) -> str:
+def free_name(tx: Tx, parent: NodeId, name: str, mark: str) -> str:
     """The id name of a duplicate; a file that really has that name makes it count on. (Adding the id once more would end
     nowhere: a name of full length, cut for its id, stays the same.)
     """
-    entry = id_name_of(name, file_id)
-    for number in itertools.count(2):
-        if tx.one("SELECT 1 FROM node WHERE parent = ? AND name = ?", ROOT, entry) is None:
-            break
-        entry = id_name_of(name, f"{file_id}-{number}")
+    entry, number = id_name_of(name, mark), 2
+    while tx.one("SELECT 1 FROM node WHERE parent = ? AND name = ?", parent, entry) is not None:
+        entry, number = id_name_of(name, f"{mark}-{number}"), number + 1
     return entry
 
 
-def _touch(tx: Tx, now_ns: int) -> None:
-    tx.run("UPDATE node SET mtime_ns = max(mtime_ns, ?) WHERE node_id = ?", now_ns, ROOT)
-
-
-def _node(row: Any, name: str) -> Node:
+def node_of(row: Any, name: str) -> Node:
+    """A row of COLUMNS. Raises NotFound for none, naming what was looked for."""
     if row is None:
         raise NotFound(f"no such file: {name}")
-    (node_id, parent, entry, directory, mode, mtime_ns, size_bytes, wanted, stage, sealed, confirmed, file_id, server_name, mime_type,
-     server_size, created_ns, downloadable, expires_ns, kept) = row
+    (node_id, parent, entry, directory, mode, mtime_ns, size_bytes, wanted, local, user_mime, expires_s, stage, sealed, resend, confirmed,
+     file_id, server_name, mime_type, server_size, created_ns, downloadable, expires_ns, kept) = row
     remote = None if file_id is None else RemoteFile(
         FileId(file_id), server_name, mime_type, server_size, created_ns, bool(downloadable), expires_ns)
-    return Node(NodeId(node_id), NodeId(parent), entry, bool(directory), mode, mtime_ns, size_bytes, wanted,
-                None if stage is None else StageId(stage), bool(sealed), bool(confirmed), remote, bool(kept))
+    return Node(NodeId(node_id), NodeId(parent), entry, bool(directory), mode, mtime_ns, size_bytes, wanted, bool(local), user_mime,
+                expires_s, None if stage is None else StageId(stage), bool(sealed), bool(resend), bool(confirmed), remote, bool(kept))
+
+
+def _touch(tx: Tx, directory: NodeId, now_ns: int) -> None:
+    """The user changed what is in it: from now on it stays when it is empty."""
+    tx.run("UPDATE node SET mtime_ns = max(mtime_ns, ?), made = 1 WHERE node_id = ?", now_ns, directory)

@@ -67,18 +67,27 @@ class Node:
     """One row of the tree: what the user wants of a name, and what the server has for it."""
 
     node_id: NodeId
-    parent: NodeId                      # ROOT or HIDDEN; 0 for those two themselves
+    parent: NodeId                      # its directory, or HIDDEN; 0 for the two roots themselves
     name: str                           # the entry's name in its directory
     directory: bool
     mode: int                           # permission bits only
     mtime_ns: int
     size_bytes: int                     # of the promised content: the stage's if there is one, else the server's
-    wanted: str | None                  # server name; None: it stays on this machine, or only display named it
+    wanted: str | None                  # server name that the user asked for; None: only display named it, or it is local
+    local: bool                         # a program's helper file: it stays on this machine
+    mime_type: str | None               # what the user set; None: guessed when it is sent
+    expires_s: int | None               # seconds after its upload at which the service shall delete it; None: never
     stage: StageId | None               # promised content that the server doesn't have; None: it has all of it
     sealed: bool                        # a close handed the stage over; else only fsync promised it
+    resend: bool                        # the content that the server has is to be sent again, as wanted
     confirmed: bool                     # a download has shown size_bytes to be what is delivered
     remote: RemoteFile | None           # what the server has under this node's id
     kept: bool                          # the cache holds a full copy that must not be dropped
+
+    @property
+    def unsent(self) -> bool:
+        """The server lacks its content, or has it otherwise than the user wants it."""
+        return self.stage is not None or self.resend
 
     @property
     def readable(self) -> bool:
@@ -88,14 +97,15 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try to bring a node's stage to the server; its life cycle is outbox.NEXT."""
+    """One try to bring a node's content to the server; its life cycle is outbox.NEXT."""
 
     node_id: NodeId
     stage: StageId
     state: str
-    name: str                           # server name, type and size as they are sent: how a lost answer is found again
-    mime_type: str
-    size_bytes: int
+    name: str | None                    # server name, type and size as last sent: how a lost answer is found again;
+    mime_type: str | None               # None: never sent
+    size_bytes: int | None
+    expires_s: int | None
     sent_ns: int | None                 # earliest moment of the last try, server's clock; None: never tried
     tries: int
     code: int | None                    # errno of FAILED

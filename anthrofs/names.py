@@ -69,7 +69,8 @@ _MAX_SUFFIX_BYTES: Final = 16       # with its dot; anything longer is a sentenc
 _MAX_ID_CHARS: Final = 64           # real ids have 29
 
 # A file with such a name is kept here and never sent. Globs, case matters; XXXXXX stands for what mkstemp(3) puts there.
-# maker/glob: only if that maker creates it, see `maker_of`. /glob: only if nobody knows who does, or at a rename.
+# maker/glob: only if that maker creates it, see `maker_of`. /glob: only if nobody knows who does, or at a rename. glob/: a
+# directory, with all that is in it.
 LOCAL_PATTERNS: Final[tuple[str, ...]] = (
     f"{HIDDEN_PREFIX}*",                                # libfuse
     "*~", ".*.sw?", "4913", ".#*", "#*#",               # editors: backups, vim's swap and probe, emacs
@@ -80,6 +81,7 @@ LOCAL_PATTERNS: Final[tuple[str, ...]] = (
     ".nfs*",                                            # NFS's own hiding
     "rsync/.?*.XXXXXX", "sed/sedXXXXXX", "zip/ziXXXXXX", "perl/[X][X]XXXXXX", "patch>/*.[or]XXXXXX", "soffice.bin/lu*.tmp",
     "/.?*.XXXXXX", "/sedXXXXXX", "/ziXXXXXX", "/lu*.tmp", "/tmp_obj_*",      # noqa: S108 - no path
+    ".~tmp~/",                                          # rsync --delay-updates
     # git's. What it checks out is for writing only, so Cargo.lock isn't among them. tXXXXXX: can this directory hold links?
     "git/*.lock", "git/packed-refs.new", "git/*_XXXXXX", "git/tXXXXXX", ".tmp-*-pack-*",
     "index.lock", "HEAD.lock", "config.lock", "packed-refs.lock", "shallow.lock",       # whoever makes them
@@ -172,9 +174,11 @@ def maker_of(program: str, *, reads: bool) -> str:
     return program if reads or not program else f"{program}>"
 
 
-def stays_local(name: str, patterns: Sequence[str] = LOCAL_PATTERNS, maker: str = "") -> bool:
-    """True for an entry that is a helper file, by the given patterns."""
-    return any(_matches(name, pattern, maker) for pattern in patterns)
+def stays_local(path: str, patterns: Sequence[str] = LOCAL_PATTERNS, maker: str = "") -> bool:
+    """True for a helper file, by the given patterns."""
+    *above, name = path.split("/")
+    return any(_matches(name, pattern, maker) if not pattern.endswith("/") else any(_matches(part, pattern[:-1], maker) for part in above)
+               for pattern in patterns)
 
 
 def database_of(name: str) -> str:

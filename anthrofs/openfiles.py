@@ -11,6 +11,7 @@ import logging
 import os
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from anthrofs import names
@@ -61,15 +62,16 @@ class OpenFiles:
 
     def create(self, path: str, mode: int, caller: Caller, *, reads: bool) -> int:
         """A new, empty file, open for writing. `reads`: and for reading. Raises Exists, BadName, NameTooLong, NotPermitted, DiskFull."""
-        parent, name = self._tree.place(path)
-        local = self._is_helper(parent, name, caller, reads=reads)
-        wanted = names.server_name_of(name)
+        place = self._tree.place(path, names.maker_of(caller.program(), reads=reads))
+        # A journal is part of its database's state here. Whoever copies both opens them for writing only.
+        if reads and (database := names.database_of(place.name)) and self._tree.exists(replace(place, name=database)):
+            place = replace(place, wanted=None)
         stage = self._staging.create()
         try:
             with self._db.transaction() as tx:
-                if self._tree.exists(parent, name):
+                if self._tree.exists(place):
                     raise Exists(f"{path} exists")
-                node_id = self._index.create(tx, name, stat.S_IMODE(mode), self._clock.time_ns(), None if local else wanted)
+                node_id = self._index.create(tx, place.parent, place.name, stat.S_IMODE(mode), self._clock.time_ns(), place.wanted)
                 handle = self._handles.open(node_id, reads=True, writes=True, process=caller.process)
         except BaseException:
             stage.close()
@@ -78,12 +80,6 @@ class OpenFiles:
         self._contents.begin(handle.content, stage)
         handle.glance = self._pages.opened(path, None, writes=True)
         return handle.number
-
-    def _is_helper(self, parent: NodeId, name: str, caller: Caller, *, reads: bool) -> bool:
-        """It never leaves this machine. Whoever copies a database and its journal writes both only."""
-        database = names.database_of(name) if reads else ""
-        return (names.stays_local(name, self._config.local_patterns, names.maker_of(caller.program(), reads=reads))
-                or (database != "" and self._tree.exists(parent, database)))
 
     def open(self, path: str, flags: int, caller: Caller, *, by_kernel: bool = True) -> Opened:
         """A handle. Raises NotFound, IsADirectory, NotReadable, NotSupported; Revalidate, when it should be asked again."""
@@ -98,7 +94,7 @@ class OpenFiles:
                     if not (local or now.readable) and (reads or flags & os.O_APPEND):
                         self._explain(path, now.node_id)
                         raise NotReadable(f"{path} was uploaded elsewhere: the service doesn't give uploads back")
-                    if by_kernel and self._surprises.recent(now.name):
+                    if by_kernel and self._surprises.recent((now.parent, now.name)):
                         self._surprises.expect(now.node_id)
                         raise Revalidate(f"{path} was changed by others")
                     # A writable one goes through the page cache: a shared mmap needs it.

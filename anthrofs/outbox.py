@@ -3,7 +3,8 @@
 Owns    the tables attempt and doomed (see db.SCHEMA).
 Serves  filesystem (promises and unlinks), uploader (takes the next step), refresher (what a listing must not bring back).
 Trusts  nothing it wrote before a crash more than that: SENDING after a start means "may have been stored".
-Never   decides what is to be uploaded: that is derived, a node with unsent content and a wanted name.
+Never   decides what is to be uploaded: that is derived, a node with unsent content, or with resend, and a wanted name. Name, type and
+        expiry are the node's at the moment of sending.
 """
 
 import enum
@@ -56,7 +57,7 @@ SLACK_NS: Final = 10**9
 # Rows that one look for work reads: a queue of thousands must not be read whole for each of its files.
 AT_ONCE: Final = 500
 
-_COLUMNS: Final = "SELECT node_id, stage, state, name, mime_type, size_bytes, sent_ns, tries, code, reason FROM attempt "
+_COLUMNS: Final = "SELECT node_id, stage, state, name, mime_type, size_bytes, expires_s, sent_ns, tries, code, reason FROM attempt "
 
 
 class Outbox:
@@ -67,16 +68,16 @@ class Outbox:
 
     # ---- attempts
 
-    def attempt(self, tx: Tx, node_id: NodeId, stage: StageId, name: str, mime_type: str, size_bytes: int) -> StageId | None:
-        """This stage is to be sent. Returns the stage of an attempt that it replaces, which nobody needs any more.
+    def attempt(self, tx: Tx, node_id: NodeId, stage: StageId) -> StageId | None:
+        """This stage is to be sent, as the node says when its turn comes. Returns the stage of an attempt that it replaces, which
+        nobody needs any more.
 
         An attempt in flight stays as it is: what became of it has to be known first. Its end brings the newer stage's turn.
         """
         old = self.of(tx, node_id)
         if old is not None and old.state in IN_FLIGHT:
             return None
-        tx.run("INSERT OR REPLACE INTO attempt (node_id, stage, state, name, mime_type, size_bytes) VALUES (?, ?, ?, ?, ?, ?)",
-               node_id, stage, QUEUED, name, mime_type, size_bytes)
+        tx.run("INSERT OR REPLACE INTO attempt (node_id, stage, state) VALUES (?, ?, ?)", node_id, stage, QUEUED)
         return old.stage if old is not None and old.stage != stage else None
 
     def of(self, tx: Tx, node_id: NodeId) -> Attempt | None:
@@ -103,8 +104,16 @@ class Outbox:
                       "AND node.parent = ? AND attempt.state = ?) ORDER BY node_id LIMIT ?", *(among or ()), FAILED, HIDDEN, QUEUED, AT_ONCE)
         return [found for row in rows if row[0] not in busy and (found := _attempt(row))]
 
-    def step(self, tx: Tx, attempt: Attempt, step: Step, *, sent_ns: int | None = None, code: int | None = None,
-             reason: str | None = None) -> str:
+    def send(self, tx: Tx, attempt: Attempt, name: str, mime_type: str, size_bytes: int, expires_s: int | None, sent_ns: int | None) -> Attempt:
+        """The step SEND, with what is sent."""
+        self.step(tx, attempt, Step.SEND)
+        tx.run("UPDATE attempt SET name = ?, mime_type = ?, size_bytes = ?, expires_s = ?, sent_ns = ?, tries = tries + 1 WHERE node_id = ?",
+               name, mime_type, size_bytes, expires_s, sent_ns, attempt.node_id)
+        sending = self.of(tx, attempt.node_id)
+        assert sending is not None
+        return sending
+
+    def step(self, tx: Tx, attempt: Attempt, step: Step, *, code: int | None = None, reason: str | None = None) -> str:
         """Take one step of the life cycle; DONE removes the row. Raises FsError for a step that isn't in the table."""
         state = NEXT.get((attempt.state, step))
         if state is None:
@@ -113,8 +122,6 @@ class Outbox:
         where = "WHERE node_id = ? AND stage = ? AND state = ?"
         if state == DONE:
             changed = tx.run(f"DELETE FROM attempt {where}", *same)
-        elif step is Step.SEND:
-            changed = tx.run(f"UPDATE attempt SET state = ?, sent_ns = ?, tries = tries + 1 {where}", state, sent_ns, *same)
         else:
             changed = tx.run(f"UPDATE attempt SET state = ?, code = ?, reason = ? {where}", state, code, reason, *same)
         if not changed:
@@ -142,14 +149,26 @@ class Outbox:
 
     # ---- ids to be deleted
 
-    def doom(self, tx: Tx, file_id: FileId, server_name: str) -> None:
+    def doom(self, tx: Tx, file: RemoteFile) -> None:
         """The user doesn't want this id any more."""
-        tx.run("INSERT OR IGNORE INTO doomed (file_id, server_name) VALUES (?, ?)", file_id, server_name)
+        tx.run("INSERT OR IGNORE INTO doomed (file_id, server_name, server_mime, server_size, created_ns, downloadable, expires_ns) "
+               "VALUES (?, ?, ?, ?, ?, ?, ?)", file.file_id, file.name, file.mime_type, file.size_bytes, file.created_ns, file.downloadable,
+               file.expires_ns)
+
+    def reprieve(self, tx: Tx, server_name: str) -> RemoteFile | None:
+        """The newest of that name that is not deleted yet stays after all. None: there is none."""
+        row = tx.one("SELECT file_id, server_name, server_mime, server_size, created_ns, downloadable, expires_ns FROM doomed "
+                     "WHERE server_name = ? AND deleted_ns IS NULL AND created_ns IS NOT NULL ORDER BY created_ns DESC, file_id DESC", server_name)
+        if row is None:
+            return None
+        tx.run("DELETE FROM doomed WHERE file_id = ?", row[0])
+        return RemoteFile(FileId(row[0]), row[1], row[2], row[3], row[4], bool(row[5]), row[6])
 
     def deletable(self, tx: Tx, busy: Collection[FileId]) -> list[FileId]:
         """New before old is gone: not while something of the same server name is still to be sent, or was refused."""
         rows = tx.all("SELECT file_id FROM doomed WHERE deleted_ns IS NULL AND NOT EXISTS "
-                      "(SELECT 1 FROM node WHERE node.stage IS NOT NULL AND node.wanted = doomed.server_name) ORDER BY rowid LIMIT ?", AT_ONCE)
+                      "(SELECT 1 FROM node WHERE (node.stage IS NOT NULL OR node.resend) AND node.wanted = doomed.server_name) "
+                      "ORDER BY rowid LIMIT ?", AT_ONCE)
         return [FileId(row[0]) for row in rows if row[0] not in busy]
 
     def deleted(self, tx: Tx, file_id: FileId, now_ns: int) -> None:
@@ -195,5 +214,5 @@ def fits(attempt: Attempt, file: RemoteFile) -> bool:
 def _attempt(row: Any) -> Attempt | None:
     if row is None:
         return None
-    node_id, stage, state, name, mime_type, size_bytes, sent_ns, tries, code, reason = row
-    return Attempt(NodeId(node_id), StageId(stage), state, name, mime_type, size_bytes, sent_ns, tries, code, reason)
+    node_id, stage, state, name, mime_type, size_bytes, expires_s, sent_ns, tries, code, reason = row
+    return Attempt(NodeId(node_id), StageId(stage), state, name, mime_type, size_bytes, expires_s, sent_ns, tries, code, reason)

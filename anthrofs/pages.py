@@ -75,3 +75,10 @@ class Pages:
         with self._lock:
             for name in names:
                 self._paths.pop(name, None)
+
+    def forget_below(self, *directories: str) -> None:
+        """The same for all that is in these."""
+        prefixes = tuple(f"{path}/" for path in directories)
+        with self._lock:
+            for name in [name for name in self._paths if name.startswith(prefixes)]:
+                del self._paths[name]

@@ -8,10 +8,11 @@ Never   removes bytes that nobody asked to remove.
 
 import logging
 
-from anthrofs import mime, unlinking
+from anthrofs import unlinking
 from anthrofs.db import Database, Tx
 from anthrofs.errors import EXIT_FAILED, SetupError
 from anthrofs.index import Index
+from anthrofs.mirror import Mirror
 from anthrofs.model import Node, StageId
 from anthrofs.outbox import IN_FLIGHT, Outbox
 from anthrofs.staging import Staging
@@ -19,7 +20,7 @@ from anthrofs.staging import Staging
 log = logging.getLogger(__name__)
 
 
-def recover(db: Database, index: Index, outbox: Outbox, staging: Staging) -> None:
+def recover(db: Database, index: Index, mirror: Mirror, outbox: Outbox, staging: Staging) -> None:
     """Bring the rows back to what can be served."""
     last_hide = db.last_hide()
     unneeded: set[StageId] = set()
@@ -32,36 +33,34 @@ def recover(db: Database, index: Index, outbox: Outbox, staging: Staging) -> Non
                 unneeded |= unlinking.end(tx, index, outbox, node)
         for name in index.forget_unpromised(tx):
             log.warning("%r was being written when anthrofs was ended: nothing of it was promised, so it isn't shown", name)
-        for node in index.promised(tx):
-            unneeded |= _queue(tx, index, outbox, staging, node)
-        promised = {node.stage for node in index.promised(tx)} | {attempt.stage for attempt in outbox.every()}
+        for node in index.unsent(tx):
+            if node.stage is not None:
+                unneeded |= _queue(tx, index, outbox, staging, node, node.stage)
+        mirror.place_again(tx)
+        promised = {node.stage for node in index.unsent(tx)} | {attempt.stage for attempt in outbox.every()}
     staging.start({number for number in promised if number is not None})
     kept = staging.adopted() - {number for number in promised if number is not None}
     for number in unneeded | kept:
         staging.remove(number)
 
 
-def _queue(tx: Tx, index: Index, outbox: Outbox, staging: Staging, node: Node) -> set[StageId]:
+def _queue(tx: Tx, index: Index, outbox: Outbox, staging: Staging, node: Node, stage: StageId) -> set[StageId]:
     """Nobody writes to it any more, so it can be sent as it is: promised by fsync only, it has no attempt yet."""
-    assert node.stage is not None
-    size_bytes, head = _look(staging, node)
-    index.seal(tx, node.node_id, size_bytes)
+    index.seal(tx, node.node_id, _size_bytes(staging, node, stage))
     attempt = outbox.of(tx, node.node_id)
-    if node.wanted is None or (attempt is not None and (attempt.state in IN_FLIGHT or attempt.stage == node.stage)):
+    if node.wanted is None or (attempt is not None and (attempt.state in IN_FLIGHT or attempt.stage == stage)):
         return set()
-    replaced = outbox.attempt(tx, node.node_id, node.stage, node.wanted, mime.mime_type_of(node.name, head), size_bytes)
+    replaced = outbox.attempt(tx, node.node_id, stage)
     return set() if replaced is None else {replaced}
 
 
-def _look(staging: Staging, node: Node) -> tuple[int, bytes]:
-    """(size, first bytes) of what is in staging now: more may have been written after the last fsync."""
-    assert node.stage is not None
-    path = staging.path(node.stage)
+def _size_bytes(staging: Staging, node: Node, stage: StageId) -> int:
+    """Of what is in staging now: more may have been written after the last fsync."""
+    path = staging.path(stage)
     if path.is_symlink() or (path.exists() and not path.is_file()):     # opening a pipe would wait for ever
         raise SetupError(f"{path} should be the unsent content of {node.name!r}, but is no plain file: somebody else put it there. "
                          "Move it away, put the content back if you have it, and mount again.", EXIT_FAILED)
     try:
-        with path.open("rb") as content:
-            return path.stat().st_size, content.read(mime.HEAD_BYTES)
+        return path.stat().st_size
     except OSError:
-        return node.size_bytes, b""         # the uploader says that it is missing
+        return node.size_bytes              # the uploader says that it is missing

@@ -17,7 +17,8 @@ from anthrofs.config import Config
 from anthrofs.db import Database
 from anthrofs.errors import EXIT_USAGE, BadAnswer, FsError, SetupError, Stopping
 from anthrofs.handles import Handles
-from anthrofs.index import Index, Shown
+from anthrofs.index import Index
+from anthrofs.mirror import Mirror, Shown
 from anthrofs.model import Cursor, Page
 from anthrofs.outbox import Outbox
 from anthrofs.remote import RemoteFiles
@@ -34,10 +35,11 @@ SWEEP_S_PER_PAGE: Final = 6.0   # a full listing's pages cost at most a tenth of
 class Refresher:
     """daemon.py starts and stops it."""
 
-    def __init__(self, db: Database, index: Index, outbox: Outbox, handles: Handles, remote: RemoteFiles, clock: Clock,
+    def __init__(self, db: Database, index: Index, mirror: Mirror, outbox: Outbox, handles: Handles, remote: RemoteFiles, clock: Clock,
                  config: Config, answered: Callable[[], None], silent: Callable[[FsError | SetupError], None]) -> None:
         self._db = db                   # given
         self._index = index             # given
+        self._mirror = mirror           # given
         self._outbox = outbox           # given
         self._handles = handles         # given
         self._remote = remote           # given
@@ -221,22 +223,22 @@ class Refresher:
             for file in page.files:
                 if self._outbox.is_doomed(tx, file.file_id):
                     continue
-                if not self._index.knows(tx, file.file_id) and self._outbox.fits_in_flight(tx, file):
+                if not self._mirror.knows(tx, file.file_id) and self._outbox.fits_in_flight(tx, file):
                     held += 1
                 else:
-                    held += self._index.show(tx, file, listing, busy) is Shown.HELD
+                    held += self._mirror.show(tx, file, listing, busy) is Shown.HELD
         return held
 
     def _conclude(self, listing: int, began_ns: int, *, complete: bool, accept: bool) -> None:
         if not complete:
             return
         with self._db.transaction() as tx:
-            gone, known = self._index.missing(tx, listing, began_ns)
+            gone, known = self._mirror.missing(tx, listing, began_ns)
             named = self._remote.workspace().workspace_id is not None
             if known >= GUARD_FILES and gone > known / 2 and not accept and not named:
                 raise BadAnswer(f"the listing lacks {gone} of {known} known files, and the server doesn't say which workspace it "
                                 "is: nothing was removed. If they are really gone: anthrofs refresh --accept DIR")
-            self._index.sweep(tx, listing, began_ns, self._handles.busy())
+            self._mirror.sweep(tx, listing, began_ns, self._handles.busy())
 
     def _sweep_due(self, swept_ns: str | None) -> bool:
         if swept_ns is None:
@@ -253,13 +255,13 @@ class Refresher:
         with self._db.transaction(durable=True) as tx:
             found = workspace.match(tx, service, named)
             if found is workspace.Match.OTHER:
-                unsent = self._index.unsent(tx)
+                unsent = len(self._index.unsent(tx))
                 if unsent:
                     raise SetupError(f"The state in {self._config.state_dir} belongs to another workspace and holds {unsent} files "
                                      "that were not sent to it. Mount that one again to send them, or use --profile or "
                                      "--state-dir for this one.", EXIT_USAGE)
                 log.warning("the key belongs to another workspace than before: the index begins anew")
-                self._index.forget_server(tx)
+                self._mirror.forget_server(tx)
                 self._outbox.forget_server(tx)
                 workspace.forget(tx)
             workspace.remember(tx, service, named)

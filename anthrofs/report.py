@@ -44,23 +44,24 @@ class Report:
         """
         waiting, failed = [], list(stuck)
         with self._db.reading() as tx:
-            nodes = {node.node_id: node for node in self._index.promised(tx)}
+            nodes = {node.node_id: node for node in self._index.unsent(tx)}
             deletable = set(self._outbox.deletable(tx, ()))
             # What the server is told at the last close: removed names, and content that is still being written.
             opened = [{"name": node.remote.name, "state": "removed"} for node in self._index.hidden(tx) if node.remote is not None]
         for node_id in self._handles.unpromised():
             with contextlib.suppress(NotFound):
-                opened.append({"name": self._index.node(node_id).name, "state": "being written"})
-        for attempt in self._outbox.every():
-            node = nodes.get(attempt.node_id)
-            if node is not None and node.parent == HIDDEN:
-                continue            # unlinked, and still open
-            entry = {"path": node.name if node else f"{attempt.name} (removed)", "bytes": attempt.size_bytes}
-            if attempt.state == FAILED:
+                opened.append({"name": self._index.path(self._index.node(node_id)), "state": "being written"})
+        attempts = {attempt.node_id: attempt for attempt in self._outbox.every()}
+        for node_id in {**attempts, **nodes}:           # oldest attempts first; then what has none yet
+            node, attempt = nodes.get(node_id), attempts.get(node_id)
+            if (node is not None and node.parent == HIDDEN) or (attempt is None and (node is None or node.stage is not None)):
+                continue            # unlinked, and still open; local, or its close has not come
+            entry = {"path": self._index.path(node) if node else f"{attempt.name if attempt else ''} (removed)",
+                     "bytes": node.size_bytes if node else attempt.size_bytes if attempt else 0}
+            if attempt is not None and attempt.state == FAILED:
                 failed.append({**entry, "reason": attempt.reason})
             else:
-                state = self._attributes.state(node, attempt) if node else "waiting"
-                waiting.append({**entry, "state": state})
+                waiting.append({**entry, "state": self._attributes.state(node, attempt) if node else "waiting"})
         deletions = [{"file_id": file_id, "name": name, "reason": reason} for file_id, name, reason in self._outbox.deletions()
                      if file_id in deletable]
         return {"waiting": waiting, "failed": failed, "deletions": deletions, "open": opened}
@@ -71,7 +72,7 @@ class Report:
         cached_bytes, copies, copy_bytes = self._cache.totals()
         error = self._refresher.error()
         running = self._reader.running()
-        shown = self._index.names_of([file_id for file_id, _, _ in running])
+        shown = self._index.paths_of([file_id for file_id, _, _ in running])
         return {
             "files": files, "bytes_on_server": used_bytes, "local_names": local, **self.left(),
             "cached_bytes": cached_bytes, "kept_copies": copies, "kept_bytes": copy_bytes,

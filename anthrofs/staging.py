@@ -115,13 +115,6 @@ class Staging:
         self._disk.sync_dir("rename:dir", self._root)
         return number
 
-    def is_same(self, number: StageId, source: Path) -> bool:
-        """The stage is a second name for that file."""
-        try:
-            return self.path(number).samefile(source)
-        except OSError:
-            return False
-
     def head(self, number: StageId, size: int) -> bytes:
         """Its first bytes; none if it isn't there."""
         with contextlib.suppress(OSError), self.path(number).open("rb") as content:

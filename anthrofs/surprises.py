@@ -1,6 +1,6 @@
-"""Names whose content others have changed lately, so that the kernel may still believe an old size.
+"""Entries whose content others have changed lately, so that the kernel may still believe an old size.
 
-Owns    a few names, each for as long as the kernel keeps attributes.
+Owns    a few entries, each for as long as the kernel keeps attributes.
 Serves  index (notes, and holds back what would surprise twice), filesystem (told), openfiles (asks). The kernel cuts reads and mappings at the size it knows.
 Never   holds its lock while calling anybody.
 """
@@ -13,37 +13,39 @@ from anthrofs.model import NodeId
 
 AGAIN_S: Final = 0.5        # longer than an open and its second try are apart
 
+Entry = tuple[NodeId, str]      # (directory, name)
+
 
 class Surprises:
-    """Entries' names with the moment of their change."""
+    """Entries with the moment of their change."""
 
     def __init__(self, clock: Clock, attr_timeout_s: float) -> None:
         self._clock = clock                         # given
         self._attr_timeout_s = attr_timeout_s       # constant
 
         self._lock = threading.Lock()               # guards everything below; a leaf
-        self._changed_s: dict[str, float] = {}
+        self._changed_s: dict[Entry, float] = {}
         self._expected_s: dict[NodeId, float] = {}
 
-    def note(self, name: str) -> None:
+    def note(self, entry: Entry) -> None:
         """Called before the change can be seen."""
         now_s = self._clock.now_s()
         with self._lock:
             if len(self._changed_s) > 1000:         # a refresh that changed much: the old ones have served
                 self._changed_s = {known: at_s for known, at_s in self._changed_s.items() if now_s - at_s < self._attr_timeout_s}
-            self._changed_s[name] = now_s
+            self._changed_s[entry] = now_s
 
-    def told(self, name: str, asked_s: float) -> None:
+    def told(self, entry: Entry, asked_s: float) -> None:
         """The kernel gets attributes that were looked up after `asked_s`: what was noted before is no surprise any more."""
         if self._changed_s:             # without the lock: nearly always empty
             with self._lock:
-                if self._changed_s.get(name, asked_s) < asked_s:
-                    del self._changed_s[name]
+                if self._changed_s.get(entry, asked_s) < asked_s:
+                    del self._changed_s[entry]
 
-    def recent(self, name: str) -> bool:
+    def recent(self, entry: Entry) -> bool:
         """The kernel may believe a size that is no longer true."""
         with self._lock:
-            at_s = self._changed_s.get(name)
+            at_s = self._changed_s.get(entry)
         # Twice: a commit can come a while after its note.
         return at_s is not None and self._clock.now_s() - at_s < 2 * self._attr_timeout_s
 

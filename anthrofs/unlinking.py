@@ -12,18 +12,21 @@ from anthrofs.model import Node, NodeId, StageId
 from anthrofs.outbox import IN_FLIGHT, Outbox
 
 
-def end(tx: Tx, index: Index, outbox: Outbox, node: Node) -> set[StageId]:
-    """The server's file is doomed, what was to be sent isn't. An upload in flight ends by itself: it finds no node then."""
+def end(tx: Tx, index: Index, outbox: Outbox, node: Node, now_ns: int | None = None) -> set[StageId]:
+    """The server's file is doomed, what was to be sent isn't. An upload in flight ends by itself: it finds no node then.
+
+    `now_ns`: the user takes it out of its directory; None: that was before. Returns the stages that nobody needs any more.
+    """
     stages = set() if node.stage is None else {node.stage}
     if node.remote is not None:
-        outbox.doom(tx, node.remote.file_id, node.remote.name)
+        outbox.doom(tx, node.remote)
     attempt = outbox.of(tx, node.node_id)
     if attempt is not None and attempt.state in IN_FLIGHT:
         stages.discard(attempt.stage)
     elif attempt is not None:
         stages.add(attempt.stage)
         outbox.drop(tx, node.node_id)
-    index.remove(tx, node.node_id)
+    index.remove(tx, node.node_id, now_ns)
     return stages
 
 

@@ -11,7 +11,7 @@ import logging
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -19,13 +19,15 @@ from anthrofs import unlinking
 from anthrofs.cache import BlockCache
 from anthrofs.clock import Clock
 from anthrofs.db import Database
+from anthrofs.deletion import Deletion
 from anthrofs.delivery import Delivery, Plan
-from anthrofs.errors import FsError, Gone, Interrupted, NotFound, Offline, RemoteError, Stopping, TimedOut
+from anthrofs.errors import FsError, Interrupted, NotFound, Offline, RemoteError, Stopping, TimedOut
 from anthrofs.handles import Handles
 from anthrofs.index import Index
-from anthrofs.model import HIDDEN, Attempt, FileId, NodeId, StageId
+from anthrofs.mirror import Mirror
+from anthrofs.model import HIDDEN, Attempt, FileId, Node, NodeId, StageId
 from anthrofs.outbox import FAILED, Outbox, Step
-from anthrofs.remote import RemoteFiles, backoff_s
+from anthrofs.remote import RemoteFiles
 from anthrofs.staging import Staging
 
 log = logging.getLogger(__name__)
@@ -42,28 +44,25 @@ Work = Callable[[], None]
 class Uploader:
     """daemon.py starts and stops it."""
 
-    def __init__(self, db: Database, index: Index, outbox: Outbox, staging: Staging, cache: BlockCache, handles: Handles,
-                 uploads: RemoteFiles, deletions: RemoteFiles, clock: Clock, chance: random.Random,
-                 ask_whose: Callable[[], None], close_timeout_s: float, local_patterns: Sequence[str]) -> None:
+    def __init__(self, db: Database, index: Index, mirror: Mirror, outbox: Outbox, staging: Staging, cache: BlockCache,
+                 handles: Handles, uploads: RemoteFiles, deletions: RemoteFiles, clock: Clock, chance: random.Random,
+                 ask_whose: Callable[[], None], close_timeout_s: float) -> None:
         self._db = db                               # given
         self._index = index                         # given
         self._outbox = outbox                       # given
-        self._cache = cache                         # given
         self._handles = handles                     # given
         self._staging = staging                     # given
-        self._deletions = deletions                 # given
         self._clock = clock                         # given
-        self._chance = chance                       # given
         self._ask_whose = ask_whose                 # given: asks for a refresh, without waiting
         self._close_timeout_s = close_timeout_s     # constant
-        self._delivery = Delivery(db, index, outbox, staging, cache, uploads, deletions, clock, chance, self._moved, local_patterns)
+        self._delivery = Delivery(db, index, mirror, outbox, staging, cache, uploads, deletions, clock, chance, self._moved)
+        self._deletion = Deletion(db, mirror, outbox, cache, handles, deletions, clock, chance)
         self._threads = [threading.Thread(target=self._run, name=f"upload-{n}", daemon=True) for n in range(THREADS)]
 
         self._changed = threading.Condition()       # guards everything below; no other lock is taken while it is held
         self._plans: dict[NodeId, Plan] = {}
         self._busy: set[NodeId] = set()             # a thread works on its attempt
         self._busy_ids: set[FileId] = set()         # a thread deletes it
-        self._later_ids: dict[FileId, tuple[float, int]] = {}       # deletions that failed: when again, how often so far
         self._sent_bytes: dict[NodeId, int] = {}    # progress of running uploads
         self._offline = ""                          # why the last connect failed; "": it did not
         self._probe_s = 0.0                         # when to try to connect again
@@ -90,8 +89,8 @@ class Uploader:
             for node_id, plan in self._plans.items():
                 if node_id not in self._busy and plan.lost_s is None:
                     plan.not_before_s = 0.0
-            self._later_ids.clear()
             self._offline = ""
+        self._deletion.retry_now()
         self.wake()
 
     def allow(self) -> None:
@@ -228,13 +227,15 @@ class Uploader:
         settle_s = self.end_unlinked()
         with self._db.reading() as tx:
             attempts = [*self._outbox.candidates(tx, busy, waited), *self._outbox.candidates(tx, busy)]
+            # What is being written is sent at its close: its old content need not be sent before.
+            renamed = self._index.renamed(tx, {*busy, *self._handles.unpromised()}, THREADS)
             doomed = self._outbox.deletable(tx, busy_ids)
         with self._changed:
             now_s = self._clock.now_s()
             if not self._allowed:
-                if attempts or doomed:
+                if attempts or renamed or doomed:
                     self._ask_whose()
-                return None, PROBE_S if attempts or doomed else settle_s
+                return None, PROBE_S if attempts or renamed or doomed else settle_s
             if self._offline and now_s < self._probe_s:
                 return None, self._probe_s - now_s
             due_s = [self._due_s_locked(attempt.node_id) for attempt in attempts]
@@ -243,8 +244,14 @@ class Uploader:
                     self._busy.add(attempt.node_id)
                     self._probe_s = now_s + PROBE_S         # while offline, one try at a time
                     return partial(self._deliver, attempt), None
+            for node in renamed:
+                due_s.append(moment_s := self._due_s_locked(node.node_id))
+                if moment_s <= now_s and node.node_id not in self._busy:
+                    self._busy.add(node.node_id)
+                    self._probe_s = now_s + PROBE_S
+                    return partial(self._prepare, node), None
             for file_id in doomed:
-                moment_s = self._later_ids.get(file_id, (0.0, 0))[0]
+                moment_s = self._deletion.due_s(file_id)
                 due_s.append(moment_s)
                 if moment_s <= now_s and file_id not in self._busy_ids:
                     self._busy_ids.add(file_id)
@@ -274,6 +281,22 @@ class Uploader:
     def _due_s_locked(self, node_id: NodeId) -> float:
         return self._plans.get(node_id, Plan()).not_before_s
 
+    def _prepare(self, node: Node) -> None:
+        """A renamed file becomes an attempt; the wake brings its turn."""
+        with self._changed:
+            plan = self._plans.setdefault(node.node_id, Plan())
+        try:
+            self._delivery.prepare(node)
+        except (FsError, OSError) as exc:
+            log.warning("%s can't be sent under its new name now: %s. It stays queued", node.name, exc)
+            plan.not_before_s = self._clock.now_s() + PROBE_S
+            if isinstance(exc, RemoteError):
+                self._network(exc)
+        finally:
+            with self._changed:
+                self._busy.discard(node.node_id)
+            self.wake()
+
     def _deliver(self, attempt: Attempt) -> None:
         """A row that another thread has finished since it was read is noticed by the delivery's first transaction."""
         with self._changed:
@@ -293,46 +316,12 @@ class Uploader:
             self.wake()
 
     def _delete(self, file_id: FileId) -> None:
-        """As with a delivery: another thread may have finished it since the row was read."""
         try:
-            with self._db.reading() as tx:
-                waiting = self._outbox.is_waiting(tx, file_id)
-            if waiting:
-                self._try_to_delete(file_id)
+            self._network(self._deletion.run(file_id))
         finally:
             with self._changed:
                 self._busy_ids.discard(file_id)
             self.wake()
-
-    def _try_to_delete(self, file_id: FileId) -> None:
-        try:
-            self._deletions.delete(file_id)
-        except Gone:
-            pass
-        except RemoteError as exc:
-            self._network(exc)
-            self._not_deleted(file_id, exc)
-            return
-        self._network(None)
-        with self._changed:
-            self._later_ids[file_id] = (self._clock.now_s() + PROBE_S, 0)       # should our own disk be full
-        with self._db.transaction() as tx:
-            self._outbox.deleted(tx, file_id, self._clock.time_ns())
-            self._index.forget_kept(tx, file_id)
-        if not self._handles.reads_from(file_id):       # else the last release drops it
-            self._cache.drop(file_id)
-        with self._changed:
-            self._later_ids.pop(file_id, None)
-
-    def _not_deleted(self, file_id: FileId, exc: RemoteError) -> None:
-        if not isinstance(exc, Offline):
-            log.warning("an id could not be deleted: %s. It stays queued", exc)
-        with self._changed:
-            tries = self._later_ids.get(file_id, (0.0, 0))[1] + 1
-            wait_s = exc.retry_after_s if exc.retry_after_s is not None else 3 * backoff_s(tries, self._chance)
-            self._later_ids[file_id] = (0.0 if isinstance(exc, Offline) else self._clock.now_s() + wait_s, tries)
-        with self._db.transaction() as tx:
-            self._outbox.not_deleted(tx, file_id, str(exc))
 
     def _moved(self, node_id: NodeId, sent: int) -> None:
         with self._changed:

@@ -8,7 +8,7 @@ Never   lets real time pass on purpose: a back-off of ten minutes takes a millis
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -124,14 +124,18 @@ class FakeFiles:
     def stat(self, file_id: FileId) -> RemoteFile:
         return self._answer("metadata", file_id, lambda: self._known(file_id))
 
-    def upload(self, name: str, mime_type: str, body: Body) -> RemoteFile:
+    def upload(self, name: str, mime_type: str, body: Body, expires_s: int | None = None) -> RemoteFile:
         content = body.read()
         assert body.read() == b""           # as a sender does, who notices the end that way
 
         def store() -> RemoteFile:
             if len(content) > self.max_file_bytes:
                 raise RemoteTooLarge("the file is too large", from_service=True, status=413, maybe_stored=False)
-            return self.generate(name, content, mime_type, downloadable=False)
+            file = self.generate(name, content, mime_type, downloadable=False)
+            if expires_s is None:
+                return file
+            self.files[0] = replace(file, expires_ns=file.created_ns + expires_s * SECOND_NS)
+            return self.files[0]
         return self._answer("upload", name, store)
 
     def delete(self, file_id: FileId) -> None:

@@ -24,10 +24,11 @@ from anthrofs.blocks import BLOCK_BYTES
 from anthrofs.cache import BlockCache
 from anthrofs.clock import Clock
 from anthrofs.config import Credentials, Service
-from anthrofs.db import VERSION, Database, Tx
+from anthrofs.db import Database, Tx
 from anthrofs.disk import FICLONE, Disk
 from anthrofs.errors import EXIT_BUSY, DiskFull, FsError, NotFound, SetupError
-from anthrofs.index import LISTING_LAG_NS, Index, Shown
+from anthrofs.index import Index
+from anthrofs.mirror import LISTING_LAG_NS, Mirror, Shown
 from anthrofs.model import ROOT, Attempt, FileId, NodeId, RemoteFile, StageId, Workspace
 from anthrofs.names import id_name_of
 from anthrofs.outbox import (
@@ -43,6 +44,7 @@ from anthrofs.outbox import (
     Step,
     fits,
 )
+from anthrofs.schema import VERSION
 from anthrofs.staging import ROOM_CHECK_BYTES, Staging
 from anthrofs.statedir import StateDir
 from anthrofs.surprises import Surprises
@@ -70,7 +72,12 @@ def db(tmp_path: Path) -> Iterator[Database]:
 
 @pytest.fixture
 def index(db: Database) -> Index:
-    return Index(db, Surprises(Clock(), 10))
+    return Index(db)
+
+
+@pytest.fixture
+def mirror() -> Mirror:
+    return Mirror(Surprises(Clock(), 10), "tree")
 
 
 @pytest.fixture
@@ -81,6 +88,12 @@ def outbox(db: Database) -> Outbox:
 def remote(number: int, name: str = "a.txt", *, age_s: float = 1000.0, size_bytes: int = 3, downloadable: bool = True) -> RemoteFile:
     """A file whose id says when it was made: a higher number is newer."""
     return RemoteFile(FileId(f"file_{number}"), name, "text/plain", size_bytes, EPOCH_NS - round(age_s * SECOND_NS) + number, downloadable)
+
+
+def stored(tx: Tx, mirror: Mirror, node_id: NodeId, file: RemoteFile) -> None:
+    """Stage 1 of the node has become this file."""
+    mirror.stored(tx, Attempt(node_id, StageId(1), SENDING, file.name, file.mime_type, file.size_bytes, None, None, 1, None, None), file,
+                  found=False, copied=True)
 
 
 def shown(index: Index) -> dict[str, str | None]:
@@ -222,11 +235,14 @@ def attempt_in(tx: Tx, outbox: Outbox, state: str) -> Attempt:
     """An attempt that came to this state by legal steps."""
     ways: dict[str, list[Step]] = {QUEUED: [], SENDING: [Step.SEND], UNKNOWN: [Step.SEND, Step.LOST], FAILED: [Step.SEND, Step.REFUSED]}
     node_id = NodeId(77)
-    outbox.attempt(tx, node_id, StageId(1), "a.txt", "text/plain", 3)
+    outbox.attempt(tx, node_id, StageId(1))
     for step in ways[state]:
         now = outbox.of(tx, node_id)
         assert now is not None
-        outbox.step(tx, now, step, sent_ns=5, code=errno.EFBIG, reason="too large")
+        if step is Step.SEND:
+            outbox.send(tx, now, "a.txt", "text/plain", 3, None, 5)
+        else:
+            outbox.step(tx, now, step, code=errno.EFBIG, reason="too large")
     found = outbox.of(tx, node_id)
     assert found is not None
     assert found.state == state
@@ -264,17 +280,17 @@ def test_a_refusal_is_remembered_and_forgotten_by_a_retry(db: Database, outbox: 
 def test_newer_content_replaces_an_attempt_that_is_not_in_flight(db: Database, outbox: Outbox, state: str) -> None:
     with db.transaction() as tx:
         old = attempt_in(tx, outbox, state)
-        assert outbox.attempt(tx, old.node_id, StageId(2), "b.txt", "text/csv", 9) == old.stage
+        assert outbox.attempt(tx, old.node_id, StageId(2)) == old.stage
 
         new = outbox.of(tx, old.node_id)
-        assert new == Attempt(old.node_id, StageId(2), QUEUED, "b.txt", "text/csv", 9, None, 0, None, None)
+        assert new == Attempt(old.node_id, StageId(2), QUEUED, None, None, None, None, None, 0, None, None)
 
 
 @pytest.mark.parametrize("state", IN_FLIGHT)
 def test_an_attempt_in_flight_is_never_replaced(db: Database, outbox: Outbox, state: str) -> None:
     with db.transaction() as tx:
         flying = attempt_in(tx, outbox, state)
-        assert outbox.attempt(tx, flying.node_id, StageId(2), "b.txt", "text/csv", 9) is None
+        assert outbox.attempt(tx, flying.node_id, StageId(2)) is None
         assert outbox.of(tx, flying.node_id) == flying
 
 
@@ -282,7 +298,7 @@ def test_after_a_start_what_was_being_sent_may_be_stored_and_a_refused_key_is_tr
     with db.transaction() as tx:
         for number, state, code in ((1, QUEUED, None), (2, SENDING, None), (3, UNKNOWN, None), (4, FAILED, errno.EACCES),
                                     (5, FAILED, errno.EFBIG)):
-            outbox.attempt(tx, NodeId(number), StageId(number), "a", "text/plain", 1)
+            outbox.attempt(tx, NodeId(number), StageId(number))
             tx.run("UPDATE attempt SET state = ?, code = ? WHERE node_id = ?", state, code, number)
         outbox.recover(tx)
 
@@ -292,7 +308,7 @@ def test_after_a_start_what_was_being_sent_may_be_stored_and_a_refused_key_is_tr
 def test_only_what_can_take_a_step_is_a_candidate(db: Database, outbox: Outbox) -> None:
     with db.transaction() as tx:
         for number, state in enumerate((QUEUED, SENDING, UNKNOWN, FAILED, QUEUED), start=1):
-            outbox.attempt(tx, NodeId(number), StageId(number), "a", "text/plain", 1)
+            outbox.attempt(tx, NodeId(number), StageId(number))
             tx.run("UPDATE attempt SET state = ? WHERE node_id = ?", state, number)
 
         assert [attempt.node_id for attempt in outbox.candidates(tx, {NodeId(5)})] == [1, 2, 3]     # 2: a thread failed at it
@@ -306,7 +322,7 @@ def test_only_what_can_take_a_step_is_a_candidate(db: Database, outbox: Outbox) 
     ({"created_ns": EPOCH_NS + 10**12}, True),
 ])
 def test_a_listed_file_fits_an_attempt_that_may_have_made_it(change: dict[str, str | int | bool], expected: bool) -> None:
-    attempt = Attempt(NodeId(7), StageId(1), UNKNOWN, "a.txt", "text/plain", 3, EPOCH_NS, 1, None, None)
+    attempt = Attempt(NodeId(7), StageId(1), UNKNOWN, "a.txt", "text/plain", 3, None, EPOCH_NS, 1, None, None)
     file = RemoteFile(FileId("f"), "a.txt", "text/plain", 3, EPOCH_NS, downloadable=False)
 
     assert fits(attempt, dataclasses.replace(file, **change)) is expected  # type: ignore[arg-type]
@@ -316,32 +332,32 @@ def test_a_listed_file_fits_an_attempt_that_may_have_made_it(change: dict[str, s
 
 # ---- the outbox: ids to be deleted
 
-def test_new_before_old_is_gone(db: Database, index: Index, outbox: Outbox) -> None:
-    old, new = remote(1), remote(2, downloadable=False)
+def test_new_before_old_is_gone(db: Database, index: Index, mirror: Mirror, outbox: Outbox) -> None:
+    old, new, other = remote(1), remote(2, downloadable=False), remote(9, "other.txt")
     with db.transaction() as tx:
-        node_id = index.create(tx, "a.txt", 0o644, EPOCH_NS, "a.txt")
+        node_id = index.create(tx, ROOT, "a.txt", 0o644, EPOCH_NS, "a.txt")
         index.promise(tx, node_id, StageId(1), 3, EPOCH_NS, "a.txt", sealed=True)
-        outbox.doom(tx, old.file_id, "a.txt")
-        outbox.doom(tx, FileId("file_other"), "other.txt")
+        outbox.doom(tx, old)
+        outbox.doom(tx, other)
 
-        assert outbox.deletable(tx, set()) == ["file_other"]
-        outbox.attempt(tx, node_id, StageId(1), "a.txt", "text/plain", 3)
+        assert outbox.deletable(tx, set()) == [other.file_id]
+        outbox.attempt(tx, node_id, StageId(1))
         for step in (Step.SEND, Step.REFUSED):          # a refused save protects the old file, too
             attempt = outbox.of(tx, node_id)
             assert attempt is not None
             outbox.step(tx, attempt, step)
-            assert outbox.deletable(tx, set()) == ["file_other"]
+            assert outbox.deletable(tx, set()) == [other.file_id]
 
-        index.stored(tx, node_id, new, StageId(1), found=False)
-        assert outbox.deletable(tx, set()) == [old.file_id, "file_other"]
-        assert outbox.deletable(tx, {old.file_id}) == ["file_other"]        # somebody is at it
+        stored(tx, mirror, node_id, new)
+        assert outbox.deletable(tx, set()) == [old.file_id, other.file_id]
+        assert outbox.deletable(tx, {old.file_id}) == [other.file_id]        # somebody is at it
 
 
 def test_a_name_that_stays_local_protects_nothing(db: Database, index: Index, outbox: Outbox) -> None:
     with db.transaction() as tx:
-        node_id = index.create(tx, "a.txt~", 0o644, EPOCH_NS, None)
+        node_id = index.create(tx, ROOT, "a.txt~", 0o644, EPOCH_NS, None)
         index.promise(tx, node_id, StageId(1), 3, EPOCH_NS, None, sealed=True)
-        outbox.doom(tx, FileId("file_1"), "a.txt")
+        outbox.doom(tx, remote(1))
 
         assert outbox.deletable(tx, set()) == ["file_1"]
 
@@ -349,15 +365,15 @@ def test_a_name_that_stays_local_protects_nothing(db: Database, index: Index, ou
 def test_a_deleted_id_leaves_a_tombstone_for_a_while(db: Database, outbox: Outbox) -> None:
     first, second = FileId("file_1"), FileId("file_2")
     with db.transaction() as tx:
-        outbox.doom(tx, first, "a.txt")
-        outbox.doom(tx, second, "a.txt")
+        outbox.doom(tx, remote(1))
+        outbox.doom(tx, remote(2))
         outbox.not_deleted(tx, first, "no")
         assert outbox.is_doomed(tx, first)
 
         outbox.deleted(tx, first, EPOCH_NS)
         assert outbox.is_doomed(tx, first)
         assert outbox.deletable(tx, set()) == [second]
-        outbox.doom(tx, first, "a.txt")                 # a lagging listing must not have it deleted twice
+        outbox.doom(tx, remote(1))                 # a lagging listing must not have it deleted twice
         assert outbox.deletable(tx, set()) == [second]
 
         outbox.deleted(tx, second, EPOCH_NS + TOMBSTONE_NS + 1)
@@ -379,10 +395,10 @@ def test_the_newest_has_the_plain_name_whatever_the_listings_order(tmp_path_fact
     order = data.draw(st.permutations(files))
 
     with database(tmp_path_factory.mktemp("index") / "state.db") as db:
-        index = Index(db, Surprises(Clock(), 10))
+        index, mirror = Index(db), Mirror(Surprises(Clock(), 10), "tree")
         for file in order:                              # pages of one file each
             with db.transaction() as tx:
-                assert index.show(tx, file, 1, NOBODY) is Shown.NEW
+                assert mirror.show(tx, file, 1, NOBODY) is Shown.NEW
         found = shown(index)
 
     expected: dict[str, str | None] = {}
@@ -398,37 +414,37 @@ def test_files_of_the_same_moment_have_an_order_too(tmp_path: Path) -> None:
     results = []
     for number, order in enumerate(itertools.permutations(files)):
         with database(tmp_path / f"{number}.db") as db, db.transaction() as tx:
-            index = Index(db, Surprises(Clock(), 10))
+            index, mirror = Index(db), Mirror(Surprises(Clock(), 10), "tree")
             for file in order:
-                index.show(tx, file, 1, NOBODY)
+                mirror.show(tx, file, 1, NOBODY)
             results.append(shown(index))
 
     assert all(result == results[0] for result in results)
     assert results[0]["a.txt"] == "file_3"
 
 
-def test_removing_the_newest_makes_no_older_one_jump_into_its_place(db: Database, index: Index) -> None:
+def test_removing_the_newest_makes_no_older_one_jump_into_its_place(db: Database, index: Index, mirror: Mirror) -> None:
     files = [remote(number) for number in range(3)]
     with db.transaction() as tx:
         for file in files:
-            index.show(tx, file, 1, NOBODY)
-        assert index.vanished(tx, files[2].file_id, NOBODY)
+            mirror.show(tx, file, 1, NOBODY)
+        assert mirror.vanished(tx, files[2].file_id, NOBODY)
         for file in files[:2]:
-            assert index.show(tx, file, 2, NOBODY) is Shown.KNOWN
+            assert mirror.show(tx, file, 2, NOBODY) is Shown.KNOWN
 
     assert sorted(shown(index)) == ["a (file_0).txt", "a (file_1).txt"]
 
     with db.transaction() as tx:
-        index.show(tx, remote(9), 3, NOBODY)            # a new arrival does take it
+        mirror.show(tx, remote(9), 3, NOBODY)            # a new arrival does take it
     assert shown(index)["a.txt"] == "file_9"
 
 
-def test_two_hundred_files_of_one_name_are_all_shown(db: Database, index: Index) -> None:
+def test_two_hundred_files_of_one_name_are_all_shown(db: Database, index: Index, mirror: Mirror) -> None:
     files = [remote(number) for number in range(200)]
     random.Random(1).shuffle(files)
     with db.transaction() as tx:
         for file in files:
-            index.show(tx, file, 1, NOBODY)
+            mirror.show(tx, file, 1, NOBODY)
 
     found = shown(index)
     assert len(found) == 200
@@ -439,14 +455,14 @@ def test_two_hundred_files_of_one_name_are_all_shown(db: Database, index: Index)
 @pytest.mark.parametrize("name", ["a.txt", "a", "n" * 251 + ".txt", "n" * 255, "ü" * 127, "日" * 85])
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
 def test_a_file_that_really_has_an_id_name_loses_nothing_and_costs_nobody_a_name(
-        db: Database, index: Index, name: str, order: tuple[int, ...]) -> None:
+        db: Database, index: Index, mirror: Mirror, name: str, order: tuple[int, ...]) -> None:
     old, new = remote(1, name), remote(2, name)
     real = remote(3, id_name_of(name, old.file_id))
     again = remote(4, id_name_of(real.name, old.file_id))
     files = [old, new, real, again]
     with db.transaction() as tx:
         for number in order:
-            index.show(tx, files[number], 1, NOBODY)
+            mirror.show(tx, files[number], 1, NOBODY)
 
     found = shown(index)
     assert sorted(str(file_id) for file_id in found.values()) == [file.file_id for file in files]
@@ -455,10 +471,10 @@ def test_a_file_that_really_has_an_id_name_loses_nothing_and_costs_nobody_a_name
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc/passwd", "../../up", "a\0b", ".by-id", ".fuse_hidden0001", "x" * 400, "\n", "con:"])
-def test_a_hostile_name_becomes_a_safe_entry_and_is_never_sent_as_one(db: Database, index: Index, name: str) -> None:
+def test_a_hostile_name_becomes_a_safe_entry_and_is_never_sent_as_one(db: Database, index: Index, mirror: Mirror, name: str) -> None:
     with db.transaction() as tx:
         for number in range(3):
-            index.show(tx, remote(number, name), 1, NOBODY)
+            mirror.show(tx, remote(number, name), 1, NOBODY)
 
     entries = index.entries(ROOT)
     assert len(entries) == 3
@@ -471,51 +487,51 @@ def test_a_hostile_name_becomes_a_safe_entry_and_is_never_sent_as_one(db: Databa
 
 
 @pytest.mark.parametrize("local", ["unsent", "being made", "directory"])
-def test_a_node_with_local_changes_keeps_its_name(db: Database, index: Index, local: str) -> None:
+def test_a_node_with_local_changes_keeps_its_name(db: Database, index: Index, mirror: Mirror, local: str) -> None:
     with db.transaction() as tx:
         if local == "directory":
             node_id = NodeId(tx.insert("INSERT INTO node (parent, name, directory, mode, mtime_ns, size_bytes) VALUES (1, 'a.txt', 1, 493, 0, 0)"))
         else:
-            node_id = index.create(tx, "a.txt", 0o644, EPOCH_NS, "a.txt")
+            node_id = index.create(tx, ROOT, "a.txt", 0o644, EPOCH_NS, "a.txt")
         if local == "unsent":
             index.promise(tx, node_id, StageId(1), 3, EPOCH_NS, "a.txt", sealed=True)
-        assert index.show(tx, remote(1, age_s=-1000), 1, NOBODY) is Shown.NEW       # newer than all
+        assert mirror.show(tx, remote(1, age_s=-1000), 1, NOBODY) is Shown.NEW       # newer than all
 
     assert index.lookup(ROOT, "a.txt").node_id == node_id
     assert shown(index) == {"a.txt": None, "a (file_1).txt": "file_1"}
 
 
-def test_an_edited_server_file_keeps_its_name_too(db: Database, index: Index) -> None:
+def test_an_edited_server_file_keeps_its_name_too(db: Database, index: Index, mirror: Mirror) -> None:
     with db.transaction() as tx:
-        index.show(tx, remote(1), 1, NOBODY)
+        mirror.show(tx, remote(1), 1, NOBODY)
         node_id = index.lookup(ROOT, "a.txt").node_id
         index.promise(tx, node_id, StageId(1), 3, EPOCH_NS, "a.txt", sealed=True)
-        index.show(tx, remote(2), 2, NOBODY)
+        mirror.show(tx, remote(2), 2, NOBODY)
 
     assert shown(index) == {"a.txt": "file_1", "a (file_2).txt": "file_2"}
 
 
-def test_a_name_in_use_is_held_and_an_older_file_does_not_need_it(db: Database, index: Index) -> None:
+def test_a_name_in_use_is_held_and_an_older_file_does_not_need_it(db: Database, index: Index, mirror: Mirror) -> None:
     with db.transaction() as tx:
-        index.show(tx, remote(2), 1, NOBODY)
+        mirror.show(tx, remote(2), 1, NOBODY)
         busy = {index.lookup(ROOT, "a.txt").node_id}
 
-        assert index.show(tx, remote(3), 1, busy) is Shown.HELD
-        assert index.show(tx, remote(1), 1, busy) is Shown.NEW
+        assert mirror.show(tx, remote(3), 1, busy) is Shown.HELD
+        assert mirror.show(tx, remote(1), 1, busy) is Shown.NEW
         assert shown(index) == {"a.txt": "file_2", "a (file_1).txt": "file_1"}
-        assert index.show(tx, remote(3), 2, NOBODY) is Shown.NEW
+        assert mirror.show(tx, remote(3), 2, NOBODY) is Shown.NEW
 
     assert shown(index)["a.txt"] == "file_3"
 
 
-def test_a_known_file_keeps_name_mode_time_and_number(db: Database, index: Index) -> None:
+def test_a_known_file_keeps_name_mode_time_and_number(db: Database, index: Index, mirror: Mirror) -> None:
     with db.transaction() as tx:
-        index.show(tx, remote(1), 1, NOBODY)
+        mirror.show(tx, remote(1), 1, NOBODY)
         node = index.lookup(ROOT, "a.txt")
         index.set_mode(tx, node.node_id, 0o755)
         index.set_mtime(tx, node.node_id, 12)
-        assert index.show(tx, remote(1), 2, NOBODY) is Shown.KNOWN
-        index.stored(tx, node.node_id, remote(5, size_bytes=9, downloadable=False), StageId(1), found=False)
+        assert mirror.show(tx, remote(1), 2, NOBODY) is Shown.KNOWN
+        stored(tx, mirror, node.node_id, remote(5, size_bytes=9, downloadable=False))
 
     after = index.lookup(ROOT, "a.txt")
     assert (after.node_id, after.mode, after.mtime_ns) == (node.node_id, 0o755, 12)
@@ -524,28 +540,28 @@ def test_a_known_file_keeps_name_mode_time_and_number(db: Database, index: Index
 
 def test_node_numbers_are_never_used_again(db: Database, index: Index) -> None:
     with db.transaction() as tx:
-        first = index.create(tx, "a", 0o644, 0, None)
+        first = index.create(tx, ROOT, "a", 0o644, 0, None)
         index.remove(tx, first)
-        assert index.create(tx, "a", 0o644, 0, None) > first
+        assert index.create(tx, ROOT, "a", 0o644, 0, None) > first
 
 
-def test_an_upload_that_a_listing_showed_first_is_one_file(db: Database, index: Index) -> None:
+def test_an_upload_that_a_listing_showed_first_is_one_file(db: Database, index: Index, mirror: Mirror) -> None:
     with db.transaction() as tx:
-        node_id = index.create(tx, "a.txt", 0o644, EPOCH_NS, "a.txt")
+        node_id = index.create(tx, ROOT, "a.txt", 0o644, EPOCH_NS, "a.txt")
         index.promise(tx, node_id, StageId(1), 3, EPOCH_NS, "a.txt", sealed=True)
-        index.show(tx, remote(1, downloadable=False), 1, NOBODY)
-        index.stored(tx, node_id, remote(1, downloadable=False), StageId(1), found=False)
+        mirror.show(tx, remote(1, downloadable=False), 1, NOBODY)
+        stored(tx, mirror, node_id, remote(1, downloadable=False))
 
     assert shown(index) == {"a.txt": "file_1"}
     assert index.lookup(ROOT, "a.txt").stage is None
 
 
-def test_newer_promised_content_stays_promised_when_the_older_is_stored(db: Database, index: Index) -> None:
+def test_newer_promised_content_stays_promised_when_the_older_is_stored(db: Database, index: Index, mirror: Mirror) -> None:
     with db.transaction() as tx:
-        node_id = index.create(tx, "a.txt", 0o644, EPOCH_NS, "a.txt")
+        node_id = index.create(tx, ROOT, "a.txt", 0o644, EPOCH_NS, "a.txt")
         index.promise(tx, node_id, StageId(1), 3, EPOCH_NS, "a.txt", sealed=True)
         index.promise(tx, node_id, StageId(2), 7, EPOCH_NS, "a.txt", sealed=True)
-        index.stored(tx, node_id, remote(1), StageId(1), found=False)
+        stored(tx, mirror, node_id, remote(1))
 
     node = index.node(node_id)
     assert (node.stage, node.size_bytes) == (2, 7)
@@ -553,78 +569,78 @@ def test_newer_promised_content_stays_promised_when_the_older_is_stored(db: Data
 
 # ---- the index: what a listing lacks
 
-def test_a_sweep_removes_only_what_was_listed_before(db: Database, index: Index) -> None:
+def test_a_sweep_removes_only_what_was_listed_before(db: Database, index: Index, mirror: Mirror) -> None:
     with db.transaction() as tx:
         for number in (1, 2, 3):
-            index.show(tx, remote(number, f"{number}.txt"), 1, NOBODY)
-        index.show(tx, remote(1, "1.txt"), 2, NOBODY)
-        index.show(tx, remote(4, "4.txt"), 2, NOBODY)
+            mirror.show(tx, remote(number, f"{number}.txt"), 1, NOBODY)
+        mirror.show(tx, remote(1, "1.txt"), 2, NOBODY)
+        mirror.show(tx, remote(4, "4.txt"), 2, NOBODY)
 
-        assert index.missing(tx, 2, EPOCH_NS) == (2, 4)
-        assert index.sweep(tx, 2, EPOCH_NS, NOBODY) == 2
+        assert mirror.missing(tx, 2, EPOCH_NS) == (2, 4)
+        assert mirror.sweep(tx, 2, EPOCH_NS, NOBODY) == 2
 
     assert sorted(shown(index)) == ["1.txt", "4.txt"]
 
 
-def uploaded(tx: Tx, index: Index, file: RemoteFile, node_id: NodeId | None = None) -> NodeId:
-    node_id = node_id or index.create(tx, file.name, 0o644, EPOCH_NS, file.name)
+def uploaded(tx: Tx, index: Index, mirror: Mirror, file: RemoteFile, node_id: NodeId | None = None) -> NodeId:
+    node_id = node_id or index.create(tx, ROOT, file.name, 0o644, EPOCH_NS, file.name)
     index.promise(tx, node_id, StageId(1), file.size_bytes, EPOCH_NS, file.name, sealed=True)
-    index.stored(tx, node_id, file, StageId(1), found=False)
+    stored(tx, mirror, node_id, file)
     return node_id
 
 
-def test_a_new_upload_that_listings_do_not_show_yet_stays(db: Database, index: Index) -> None:
+def test_a_new_upload_that_listings_do_not_show_yet_stays(db: Database, index: Index, mirror: Mirror) -> None:
     with db.transaction() as tx:
-        uploaded(tx, index, remote(1, age_s=1))
+        uploaded(tx, index, mirror, remote(1, age_s=1))
 
-        assert index.sweep(tx, 1, EPOCH_NS, NOBODY) == 0
-        assert index.sweep(tx, 2, EPOCH_NS + LISTING_LAG_NS // 2, NOBODY) == 0
-        assert index.sweep(tx, 3, EPOCH_NS + LISTING_LAG_NS, NOBODY) == 1       # nobody ever saw it
+        assert mirror.sweep(tx, 1, EPOCH_NS, NOBODY) == 0
+        assert mirror.sweep(tx, 2, EPOCH_NS + LISTING_LAG_NS // 2, NOBODY) == 0
+        assert mirror.sweep(tx, 3, EPOCH_NS + LISTING_LAG_NS, NOBODY) == 1       # nobody ever saw it
 
 
-def test_a_save_over_a_listed_file_is_a_new_upload_as_well(db: Database, index: Index) -> None:
+def test_a_save_over_a_listed_file_is_a_new_upload_as_well(db: Database, index: Index, mirror: Mirror) -> None:
     with db.transaction() as tx:
-        index.show(tx, remote(1), 1, NOBODY)
+        mirror.show(tx, remote(1), 1, NOBODY)
         node_id = index.lookup(ROOT, "a.txt").node_id
-        uploaded(tx, index, remote(2, age_s=1, downloadable=False), node_id)
+        uploaded(tx, index, mirror, remote(2, age_s=1, downloadable=False), node_id)
 
-        assert index.sweep(tx, 2, EPOCH_NS, NOBODY) == 0        # it began before the save, or lags behind it
+        assert mirror.sweep(tx, 2, EPOCH_NS, NOBODY) == 0        # it began before the save, or lags behind it
 
     assert shown(index) == {"a.txt": "file_2"}
 
 
-def test_what_is_in_use_waits_for_the_next_sweep(db: Database, index: Index) -> None:
+def test_what_is_in_use_waits_for_the_next_sweep(db: Database, index: Index, mirror: Mirror) -> None:
     with db.transaction() as tx:
-        index.show(tx, remote(1), 1, NOBODY)
+        mirror.show(tx, remote(1), 1, NOBODY)
         node_id = index.lookup(ROOT, "a.txt").node_id
 
-        assert index.sweep(tx, 2, EPOCH_NS, {node_id}) == 0
-        assert not index.vanished(tx, FileId("file_1"), {node_id})
+        assert mirror.sweep(tx, 2, EPOCH_NS, {node_id}) == 0
+        assert not mirror.vanished(tx, FileId("file_1"), {node_id})
         assert shown(index) == {"a.txt": "file_1"}
-        assert index.sweep(tx, 3, EPOCH_NS, NOBODY) == 1
+        assert mirror.sweep(tx, 3, EPOCH_NS, NOBODY) == 1
 
     assert shown(index) == {}
 
 
-def test_unsent_content_survives_that_its_file_is_gone(db: Database, index: Index) -> None:
+def test_unsent_content_survives_that_its_file_is_gone(db: Database, index: Index, mirror: Mirror) -> None:
     with db.transaction() as tx:
-        index.show(tx, remote(1), 1, NOBODY)
+        mirror.show(tx, remote(1), 1, NOBODY)
         node_id = index.lookup(ROOT, "a.txt").node_id
         index.promise(tx, node_id, StageId(9), 100, EPOCH_NS, "a.txt", sealed=True)
-        assert index.sweep(tx, 2, EPOCH_NS, NOBODY) == 1
+        assert mirror.sweep(tx, 2, EPOCH_NS, NOBODY) == 1
 
         node = index.node(node_id)
         assert (node.stage, node.remote, node.size_bytes, node.wanted) == (9, None, 100, "a.txt")
-        assert index.sweep(tx, 3, EPOCH_NS, NOBODY) == 0
-        assert [each.node_id for each in index.promised(tx)] == [node_id]
+        assert mirror.sweep(tx, 3, EPOCH_NS, NOBODY) == 0
+        assert [each.node_id for each in index.unsent(tx)] == [node_id]
 
 
-def test_local_files_are_never_missing_from_a_listing(db: Database, index: Index) -> None:
+def test_local_files_are_never_missing_from_a_listing(db: Database, index: Index, mirror: Mirror) -> None:
     with db.transaction() as tx:
-        index.create(tx, "a.txt~", 0o644, EPOCH_NS, None)
+        index.create(tx, ROOT, "a.txt~", 0o644, EPOCH_NS, None)
 
-        assert index.missing(tx, 100, EPOCH_NS * 2) == (0, 0)
-        assert index.sweep(tx, 100, EPOCH_NS * 2, NOBODY) == 0
+        assert mirror.missing(tx, 100, EPOCH_NS * 2) == (0, 0)
+        assert mirror.sweep(tx, 100, EPOCH_NS * 2, NOBODY) == 0
 
 
 # ---- the cache
@@ -1107,12 +1123,12 @@ def test_no_key_is_written_into_the_state(db: Database, tmp_path: Path) -> None:
     assert all(b"sk-secret-key" not in path.read_bytes() for path in tmp_path.iterdir())
 
 
-def test_another_workspace_begins_with_nothing_of_the_old_one(db: Database, index: Index, outbox: Outbox) -> None:
+def test_another_workspace_begins_with_nothing_of_the_old_one(db: Database, index: Index, mirror: Mirror, outbox: Outbox) -> None:
     with db.transaction() as tx:
-        index.show(tx, remote(1), 1, NOBODY)
-        outbox.attempt(tx, NodeId(7), StageId(1), "a", "text/plain", 1)
-        outbox.doom(tx, FileId("file_2"), "a")
-        index.forget_server(tx)
+        mirror.show(tx, remote(1), 1, NOBODY)
+        outbox.attempt(tx, NodeId(7), StageId(1))
+        outbox.doom(tx, remote(2))
+        mirror.forget_server(tx)
         outbox.forget_server(tx)
 
     assert index.entries(ROOT) == []

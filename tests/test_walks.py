@@ -121,7 +121,7 @@ class Early:
     def node(number: int, size_bytes: int) -> Node:
         file = RemoteFile(FileId(f"file_{number}"), f"{number:05}", "text/plain", size_bytes, 0, downloadable=True)
         return Node(NodeId(number + 10), ROOT, f"{number:05}", directory=False, mode=0o644, mtime_ns=0, size_bytes=size_bytes, wanted=None,
-                    stage=None, sealed=False, confirmed=False, remote=file, kept=False)
+                    local=False, mime_type=None, expires_s=None, stage=None, sealed=False, resend=False, confirmed=False, remote=file, kept=False)
 
     def following(self, parent: NodeId, name: str, limit: int) -> list[Node]:
         assert parent == ROOT

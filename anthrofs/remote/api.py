@@ -5,6 +5,7 @@ Never   says how: no HTTP here.
 """
 
 import io
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -51,6 +52,10 @@ class Body(io.FileIO):
         self._pointless = pointless         # given: True ends the upload
         self.handed_over = False            # the sender's thread only: the end was read, so all bytes may be out
 
+    def size_bytes(self) -> int:
+        """Of all of it: nobody writes to a sealed stage."""
+        return os.fstat(self.fileno()).st_size
+
     def read(self, size: int | None = -1, /) -> bytes:
         """The next piece. Raises UploadCut while bytes remain that the server would need."""
         if self._pointless():
@@ -76,8 +81,10 @@ class RemoteFiles(Protocol):
         """Bytes [first, last] (both counted), to the end if last is None. Raises Gone, NotDownloadable, Unavailable."""
         ...
 
-    def upload(self, name: str, mime_type: str, body: Body) -> RemoteFile:
-        """Sends the whole body once. What an error says of the server's side is in its `maybe_stored`."""
+    def upload(self, name: str, mime_type: str, body: Body, expires_s: int | None = None) -> RemoteFile:
+        """Sends the whole body once. `expires_s`: seconds, 3600 to 7776000, after which the service deletes it; None: never.
+        What an error says of the server's side is in its `maybe_stored`.
+        """
         ...
 
     def delete(self, file_id: FileId) -> None:

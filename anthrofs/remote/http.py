@@ -77,10 +77,11 @@ class HttpFiles:
         """See RemoteFiles."""
         self._json("DELETE", _path(file_id))
 
-    def upload(self, name: str, mime_type: str, body: Body) -> RemoteFile:
+    def upload(self, name: str, mime_type: str, body: Body, expires_s: int | None = None) -> RemoteFile:
         """See RemoteFiles. httpx writes the name as raw UTF-8, as the SDKs do, and streams the body in small pieces."""
+        asked = {} if expires_s is None else {"data": {"expires_in_seconds": str(expires_s)}}
         try:
-            return _file(self._json("POST", "/v1/files", files={"file": (name, body, mime_type)}))
+            return _file(self._json("POST", "/v1/files", files={"file": (name, body, mime_type)}, **asked))
         except NoAnswer as exc:
             # The end of the body was not handed over, so the server can't have all of it.
             exc.maybe_stored = exc.maybe_stored and body.handed_over

@@ -166,10 +166,10 @@ class Paced:
         with self._exchange():
             return self._inner.stat(file_id)
 
-    def upload(self, name: str, mime_type: str, body: Body) -> RemoteFile:
+    def upload(self, name: str, mime_type: str, body: Body, expires_s: int | None = None) -> RemoteFile:
         """See RemoteFiles."""
         with self._exchange():
-            return self._inner.upload(name, mime_type, body)
+            return self._inner.upload(name, mime_type, body, expires_s)
 
     def delete(self, file_id: FileId) -> None:
         """See RemoteFiles."""

@@ -47,9 +47,9 @@ class Retrying:
         """See RemoteFiles. Only opening is asked again; the reader resumes what broke later."""
         return self._again(lambda: self._inner.download(file_id, first, last))
 
-    def upload(self, name: str, mime_type: str, body: Body) -> RemoteFile:
+    def upload(self, name: str, mime_type: str, body: Body, expires_s: int | None = None) -> RemoteFile:
         """See RemoteFiles. Never asked twice here."""
-        return self._inner.upload(name, mime_type, body)
+        return self._inner.upload(name, mime_type, body, expires_s)
 
     def delete(self, file_id: FileId) -> None:
         """See RemoteFiles."""

@@ -1,0 +1,63 @@
+"""What the server has of a file, as a stage: to be sent again under another name, or to live on here alone.
+
+Serves  delivery, outside of transactions: each call may read or fetch a whole file.
+Trusts  a copy on this machine only after all of it was checked: what is sent again replaces the good file on the server.
+Never   makes anything known: the stage belongs to whoever asked.
+"""
+
+from anthrofs.blocks import BLOCK_BYTES, spans
+from anthrofs.cache import BlockCache
+from anthrofs.errors import NotReadable
+from anthrofs.model import Node, RemoteFile, StageId
+from anthrofs.remote import RemoteFiles
+from anthrofs.staging import Stage, Staging
+
+
+class Copies:
+    """Made for one node at a time."""
+
+    def __init__(self, staging: Staging, cache: BlockCache, remote: RemoteFiles) -> None:
+        self._staging = staging     # given
+        self._cache = cache         # given
+        self._remote = remote       # given
+
+    def stage_of(self, node: Node) -> StageId:
+        """A sealed stage with the content that the server has for a node: a second name of the kept copy, else what was cached or is
+        downloaded now. Raises NotReadable, DiskFull, OSError, RemoteError.
+        """
+        assert node.remote is not None
+        if node.kept:
+            if not self._cache.is_sound(node.remote.file_id, node.remote.size_bytes):
+                raise NotReadable("the copy that was kept on this machine is damaged or gone, so it can't be sent again")
+            return self._staging.link_of(self._cache.kept_path(node.remote.file_id))
+        if not node.remote.downloadable:
+            raise NotReadable("it was uploaded elsewhere, and the service doesn't give uploads back")
+        self._staging.reserve(node.size_bytes)
+        stage = self._staging.create()
+        try:
+            if not (node.confirmed and self._copied(node.remote, node.size_bytes, stage)):
+                self._fetch(node.remote, stage)
+            self._staging.publish("fetch", stage.descriptor)
+        except BaseException:
+            self._staging.remove(stage.number)
+            raise
+        finally:
+            stage.close()
+        return stage.number
+
+    def _copied(self, file: RemoteFile, size_bytes: int, stage: Stage) -> bool:
+        """From the cache; False: it lacks something."""
+        for span in spans(0, size_bytes):
+            block = self._cache.get(file.file_id, span.number)
+            if block is None or len(block) < span.length:
+                return False
+            stage.write(block, span.number * BLOCK_BYTES)
+        return True
+
+    def _fetch(self, file: RemoteFile, stage: Stage) -> None:
+        stage.truncate(0)
+        done = 0
+        with self._remote.download(file.file_id) as body:
+            for piece in body:
+                stage.write(piece, done)
+                done += len(piece)

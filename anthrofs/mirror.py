@@ -1,0 +1,248 @@
+"""What the server has, as the tree shows it: where a listed file is placed, what a stored one changes, what is gone.
+
+Owns    of the table node the columns from file_id on, the names that display gives, and the directories that are there only for
+        others' files; the table kept.
+Serves  refresher (what a listing shows), delivery and uploader (what was stored and deleted), daemon.
+Trusts  no name from a server: names.py makes it a path, or a safe entry.
+Never   takes a name from a node with local changes, and never sets a wanted server name: showing something sends nothing.
+"""
+
+import enum
+from collections.abc import Collection
+from typing import Final
+
+from anthrofs import names
+from anthrofs.db import Tx
+from anthrofs.errors import BadName
+from anthrofs.index import COLUMNS, free_name, node_of
+from anthrofs.model import HIDDEN, ROOT, Attempt, FileId, Node, NodeId, RemoteFile, StageId
+from anthrofs.surprises import Surprises
+
+_FILE: Final = 0o644
+_DIRECTORY: Final = 0o755
+# Listed before and not by this listing; or never listed although old enough. Takes the listing's number and that age.
+_MISSING: Final = "file_id IS NOT NULL AND seen < ? AND (seen > 0 OR created_ns < ?)"
+
+# A new upload can be missing from listings for a while: only one that is older than this is taken for deleted by others
+# when no listing ever showed it.
+LISTING_LAG_NS: Final = 120 * 10**9
+
+
+class Shown(enum.Enum):
+    """What a listed file meant to the tree."""
+
+    KNOWN = enum.auto()
+    NEW = enum.auto()
+    HELD = enum.auto()      # it would change a name that is in use; it has to be shown again
+
+
+class Mirror:
+    """All in the caller's transaction."""
+
+    def __init__(self, surprises: Surprises, layout: names.Layout) -> None:
+        self._surprises = surprises         # given: told, before the commit, which entries others have changed
+        self._layout = layout               # constant
+
+    # ---- what a listing shows
+
+    def show(self, tx: Tx, file: RemoteFile, listing: int, busy: Collection[NodeId]) -> Shown:
+        """The newest of a name has the plain one; a name with local changes is never taken."""
+        if tx.run("UPDATE node SET seen = ?, downloadable = ?, expires_ns = ? WHERE file_id = ?",
+                  listing, file.downloadable, file.expires_ns, file.file_id):
+            return Shown.KNOWN
+        place = self._place(tx, file, busy)
+        if place is None:
+            return Shown.HELD
+        node_id = tx.insert("INSERT INTO node (parent, name, mode, mtime_ns, size_bytes, seen) VALUES (?, ?, ?, ?, ?, ?)",
+                            *place, _FILE, file.created_ns, file.size_bytes, listing)
+        _set_remote(tx, NodeId(node_id), file)
+        tx.run("UPDATE node SET mtime_ns = max(mtime_ns, ?) WHERE node_id = ?", file.created_ns, place[0])
+        return Shown.NEW
+
+    def place_again(self, tx: Tx) -> None:
+        """Nothing is open yet. If the layout is another one than last time, each file that the server has under the name that it
+        has here goes where that layout has it.
+        """
+        if tx.get_meta("layout") == self._layout:
+            return
+        moved = [node_of(row, "") for row in tx.all(COLUMNS + "WHERE file_id IS NOT NULL AND stage IS NULL AND NOT local AND parent != ? AND "
+                                                    "(wanted IS NULL OR wanted = server_name) ORDER BY created_ns", HIDDEN)]
+        for node in moved:
+            tx.run("UPDATE node SET parent = ?, name = ? WHERE node_id = ?", HIDDEN, f"#{node.node_id}", node.node_id)
+        for node in moved:
+            assert node.remote is not None
+            place = self._place(tx, node.remote, ())
+            assert place is not None, "nothing is in use"
+            tx.run("UPDATE node SET parent = ?, name = ? WHERE node_id = ?", *place, node.node_id)
+        for (directory,) in tx.all("SELECT node_id FROM node WHERE directory AND parent != 0 ORDER BY node_id DESC"):
+            _prune(tx, directory)
+        tx.set_meta("layout", self._layout)
+
+    def _place(self, tx: Tx, file: RemoteFile, busy: Collection[NodeId]) -> tuple[NodeId, str] | None:
+        """(directory, entry); what stands in the way goes to its id name. None: that is in use."""
+        above, parent = list[str](), ROOT
+        if self._layout == "flat":
+            name = names.entry_name_of(file.name, file.file_id)
+        else:
+            try:
+                *above, name = names.path_of(file.name).split("/")
+            except BadName:
+                return self._safe_place(tx, file)
+        for part in above:
+            there = _entry(tx, parent, part)
+            if there is not None and not there.directory:       # a folder beats a file
+                if _is_changed(there):
+                    return self._safe_place(tx, file)
+                if not self._step_aside(tx, there, busy):
+                    return None
+                there = None
+            parent = there.node_id if there is not None else _insert_directory(tx, parent, part, file.created_ns)
+        held = _entry(tx, parent, name)
+        if held is None:
+            return parent, name
+        if held.directory or _is_changed(held) or _is_newer(held, file):
+            return parent, free_name(tx, parent, name, file.file_id)
+        return (parent, name) if self._step_aside(tx, held, busy) else None
+
+    @staticmethod
+    def _safe_place(tx: Tx, file: RemoteFile) -> tuple[NodeId, str]:
+        entry = names.safe_entry(file.name, file.file_id)
+        return ROOT, entry if _entry(tx, ROOT, entry) is None else free_name(tx, ROOT, entry, file.file_id)
+
+    def _step_aside(self, tx: Tx, node: Node, busy: Collection[NodeId]) -> bool:
+        """To its id name. False: it is in use."""
+        if node.node_id in busy or self._surprises.expects(node.node_id):
+            return False
+        assert node.remote is not None
+        tx.run("UPDATE node SET name = ? WHERE node_id = ?", free_name(tx, node.parent, node.name, node.remote.file_id), node.node_id)
+        self._surprises.note((node.parent, node.name))
+        return True
+
+    # ---- what it doesn't show
+
+    def missing(self, tx: Tx, listing: int, began_ns: int) -> tuple[int, int]:
+        """(ids that a complete listing should have shown and didn't, ids known)."""
+        gone = tx.one(f"SELECT count(*) FROM node WHERE {_MISSING}", listing, began_ns - LISTING_LAG_NS)[0]
+        return int(gone), int(tx.one("SELECT count(*) FROM node WHERE file_id IS NOT NULL")[0])
+
+    def sweep(self, tx: Tx, listing: int, began_ns: int, busy: Collection[NodeId]) -> int:
+        """A complete listing is in: what it should have shown and didn't is gone. Returns how many; those in use wait."""
+        gone = [node_of(row, "") for row in tx.all(COLUMNS + f"WHERE {_MISSING}", listing, began_ns - LISTING_LAG_NS)]
+        free = [node for node in gone if node.node_id not in busy and not self._surprises.expects(node.node_id)]
+        for node in free:
+            self._vanish(tx, node)
+        return len(free)
+
+    def vanished(self, tx: Tx, file_id: FileId, busy: Collection[NodeId]) -> bool:
+        """The service says that it has no such id. False: it is in use and stays until the next look."""
+        row = tx.one(COLUMNS + "WHERE file_id = ?", file_id)
+        if row is None or row[0] in busy or self._surprises.expects(row[0]):
+            return False
+        self._vanish(tx, node_of(row, ""))
+        return True
+
+    def _vanish(self, tx: Tx, node: Node) -> None:
+        if node.resend:
+            return                              # the user wants it under another name: it is sent from its copy
+        self._surprises.note((node.parent, node.name))
+        if node.stage is not None:
+            _forget_remote(tx, node.node_id)    # the user's own unsent content stays
+            return
+        tx.run("DELETE FROM node WHERE node_id = ?", node.node_id)
+        _prune(tx, node.parent)
+
+    # ---- what was stored, read and deleted
+
+    def stored(self, tx: Tx, attempt: Attempt, file: RemoteFile, *, found: bool, copied: bool) -> None:
+        """The server has the attempt's stage as `file`. Newer promised content stays promised, and what the user has renamed or
+        set otherwise since is sent again.
+
+        `found`: in a listing; it counts as shown, for a listing that is under way has held it aside and would sweep it. `copied`:
+        there is a kept copy.
+        """
+        if copied:
+            tx.run("INSERT OR IGNORE INTO kept VALUES (?)", file.file_id)
+        tx.run("DELETE FROM node WHERE file_id = ? AND node_id != ?", file.file_id, attempt.node_id)     # a listing was faster
+        _set_remote(tx, attempt.node_id, file)
+        tx.run("UPDATE node SET seen = ? WHERE node_id = ?", int(tx.get_meta("listing") or 0) if found else 0, attempt.node_id)
+        tx.run("UPDATE node SET stage = NULL, sealed = 0, confirmed = 1 WHERE node_id = ? AND stage = ?", attempt.node_id, attempt.stage)
+        # IS and IS NOT compare NULLs, too.
+        tx.run("UPDATE node SET resend = ? AND wanted IS NOT NULL AND (wanted != ? OR coalesce(mime_type, ?) != ? OR expires_s IS NOT ?) "
+               "WHERE node_id = ? AND stage IS NULL", copied, attempt.name, attempt.mime_type, attempt.mime_type, attempt.expires_s,
+               attempt.node_id)
+
+    def namesakes(self, tx: Tx, node_id: NodeId, server_name: str) -> list[Node]:
+        """Backups: local nodes that the server has under a name which another node has just taken there."""
+        return [node_of(row, "") for row in tx.all(COLUMNS + "WHERE local AND server_name = ? AND node_id != ? AND parent != ?",
+                                                   server_name, node_id, HIDDEN)]
+
+    def detach(self, tx: Tx, node_id: NodeId, stage: StageId) -> None:
+        """From now on it lives on this machine only."""
+        tx.run("UPDATE node SET stage = ?, sealed = 1 WHERE node_id = ?", stage, node_id)
+        _forget_remote(tx, node_id)
+
+    def give_back(self, tx: Tx, node: Node, file: RemoteFile | None) -> None:
+        """The user gives up what is unsent here: the node shows the server's file again, or is gone when there is none."""
+        if file is None:
+            tx.run("DELETE FROM node WHERE node_id = ?", node.node_id)
+            return
+        _set_remote(tx, node.node_id, file)
+        tx.run("UPDATE node SET stage = NULL, sealed = 0, resend = 0, confirmed = 0, size_bytes = ?, mtime_ns = ? WHERE node_id = ?",
+               file.size_bytes, file.created_ns, node.node_id)
+
+    def set_length(self, tx: Tx, file_id: FileId, size_bytes: int) -> tuple[NodeId, str] | None:
+        """What a download delivered to its clean end is the truth; size_bytes can differ from it. Returns the entry if it did."""
+        row = tx.one("SELECT parent, name FROM node WHERE file_id = ? AND size_bytes != ?", file_id, size_bytes)
+        tx.run("UPDATE node SET size_bytes = ?, confirmed = 1 WHERE file_id = ? AND stage IS NULL", size_bytes, file_id)
+        return None if row is None else (NodeId(row[0]), str(row[1]))
+
+    def forget_kept(self, tx: Tx, file_id: FileId) -> None:
+        """Its kept copy is gone: the user deleted or replaced it, and the server did too."""
+        tx.run("DELETE FROM kept WHERE file_id = ?", file_id)
+
+    def knows(self, tx: Tx, file_id: FileId) -> bool:
+        """Some node has this id."""
+        return tx.one("SELECT 1 FROM node WHERE file_id = ?", file_id) is not None
+
+    def forget_server(self, tx: Tx) -> None:
+        """Everything that only mirrors a server: for another workspace. The caller has made sure that nothing is unsent."""
+        tx.run("DELETE FROM node WHERE parent != 0")
+        tx.run("DELETE FROM kept")
+
+
+def _entry(tx: Tx, parent: NodeId, name: str) -> Node | None:
+    row = tx.one(COLUMNS + "WHERE parent = ? AND name = ?", parent, name)
+    return None if row is None else node_of(row, name)
+
+
+def _is_changed(node: Node) -> bool:
+    """The user has given it this name, or content that isn't sent: others' files never take its name."""
+    return node.unsent or node.remote is None or node.local or node.wanted not in (None, node.remote.name)
+
+
+def _is_newer(node: Node, file: RemoteFile) -> bool:
+    return node.remote is not None and (node.remote.created_ns, node.remote.file_id) > (file.created_ns, file.file_id)
+
+
+def _insert_directory(tx: Tx, parent: NodeId, name: str, mtime_ns: int) -> NodeId:
+    return NodeId(tx.insert("INSERT INTO node (parent, name, directory, mode, mtime_ns, size_bytes) VALUES (?, ?, 1, ?, ?, 0)",
+                            parent, name, _DIRECTORY, mtime_ns))
+
+
+def _prune(tx: Tx, directory: int) -> None:
+    """A directory that is there only for others' files goes with the last of them, and then perhaps the one around it."""
+    while (row := tx.one("SELECT parent FROM node WHERE node_id = ? AND directory AND NOT made AND NOT EXISTS "
+                         "(SELECT 1 FROM node AS entry WHERE entry.parent = node.node_id)", directory)) is not None:
+        tx.run("DELETE FROM node WHERE node_id = ?", directory)
+        directory = row[0]
+
+
+def _set_remote(tx: Tx, node_id: NodeId, file: RemoteFile) -> None:
+    tx.run("UPDATE node SET file_id = ?, server_name = ?, server_mime = ?, server_size = ?, created_ns = ?, downloadable = ?, "
+           "expires_ns = ? WHERE node_id = ?", file.file_id, file.name, file.mime_type, file.size_bytes, file.created_ns,
+           file.downloadable, file.expires_ns, node_id)
+
+
+def _forget_remote(tx: Tx, node_id: NodeId) -> None:
+    tx.run("UPDATE node SET file_id = NULL, server_name = NULL, server_mime = NULL, server_size = NULL, created_ns = NULL, "
+           "downloadable = NULL, expires_ns = NULL, seen = 0, resend = 0 WHERE node_id = ?", node_id)

@@ -1,0 +1,112 @@
+"""Renames: of files, of whole directories, and libfuse's own. One transaction each; the server is told in the background.
+
+Owns    which node libfuse has just hidden where. It hides a file that is open: when it is unlinked, and before another one is
+        renamed over it. Only what comes next tells which: no lookup comes between the two steps of a replacement. When the second
+        is refused, the hiding is undone.
+Serves  filesystem.
+Never   waits for the network or reads content: what has to be sent again is only noted.
+"""
+
+import contextlib
+import threading
+
+from anthrofs import names, renaming, unlinking
+from anthrofs.clock import Clock
+from anthrofs.db import Database, Tx
+from anthrofs.errors import IsADirectory, NotADirectory, NotEmpty, NotFound
+from anthrofs.handles import Handles
+from anthrofs.index import Index
+from anthrofs.model import Node, NodeId, StageId
+from anthrofs.outbox import Outbox
+from anthrofs.pages import Pages
+from anthrofs.staging import Staging
+from anthrofs.tree import Place, Tree
+
+
+class Moves:
+    """Of one mount."""
+
+    def __init__(self, clock: Clock, db: Database, index: Index, tree: Tree, outbox: Outbox, staging: Staging, handles: Handles,
+                 pages: Pages) -> None:
+        self._clock = clock             # given
+        self._db = db                   # given
+        self._index = index             # given
+        self._tree = tree               # given
+        self._outbox = outbox           # given
+        self._staging = staging         # given
+        self._handles = handles         # given
+        self._pages = pages             # given
+
+        self._lock = threading.Lock()               # guards the following; a leaf
+        self._hidden: dict[str, NodeId] = {}        # path → node that libfuse has just hidden there
+
+    def rename(self, old: str, new: str) -> None:
+        """What had the new name is unlinked. Raises NotFound, BadName, NameTooLong, NotPermitted, NotEmpty, IsADirectory,
+        NotADirectory: then nothing was changed.
+        """
+        if names.is_made_by_libfuse(new.rpartition("/")[2]):
+            self._hide(old, new)
+            return
+        with self._lock:
+            replaced = self._hidden.pop(new, None)
+        try:
+            self._rename(old, self._tree.place(new), new)
+        except BaseException:
+            if replaced is not None:
+                with contextlib.suppress(NotFound), self._db.transaction(durable=True) as tx:
+                    self._index.unhide(tx, replaced)
+            raise
+
+    def forget_replacement(self, path: str) -> None:
+        """Something else comes for that path: its hiding was an unlink."""
+        if self._hidden:                    # without the lock: nearly always empty
+            with self._lock:
+                self._hidden.pop(path, None)
+
+    def _hide(self, old: str, new: str) -> None:
+        with self._db.transaction(durable=True) as tx:
+            node = self._tree.file(old)
+            self._index.hide(tx, node.node_id, new.rpartition("/")[2], self._clock.time_ns(), by_libfuse=True)
+        self._pages.forget(old, new)
+        with self._lock:
+            self._hidden[old] = node.node_id
+
+    def _rename(self, old: str, place: Place, new: str) -> None:
+        with self._db.transaction(durable=True) as tx:
+            node = self._tree.node(old)
+            unneeded = self._make_room(tx, place, node)
+            self._index.move(tx, node.node_id, place.parent, place.name, self._clock.time_ns())
+            if node.directory:
+                for each, path in self._index.below(tx, node.node_id):
+                    wanted = self._tree.wanted(f"{new.lstrip('/')}/{path}")
+                    unneeded |= renaming.want(tx, self._index, self._outbox, each, wanted)
+            else:
+                unneeded |= renaming.want(tx, self._index, self._outbox, node, place.wanted)
+        for number in unneeded:
+            self._staging.remove(number)
+        if node.directory:
+            self._pages.forget_below(old, new)
+        else:
+            self._pages.forget(old, new)
+
+    def _make_room(self, tx: Tx, place: Place, node: Node) -> set[StageId]:
+        """What has the name goes: the same as an unlink or rmdir. Returns the stages that nobody needs any more."""
+        try:
+            there = self._index.lookup(place.parent, place.name)
+        except NotFound:
+            return set()
+        if there.node_id == node.node_id:
+            return set()
+        if there.directory and not node.directory:
+            raise IsADirectory(f"{place.name} is a directory")
+        if node.directory and not there.directory:
+            raise NotADirectory(f"{place.name} is a file")
+        if there.directory:
+            if not self._index.is_empty(tx, there.node_id):
+                raise NotEmpty(f"{place.name} is not empty")
+            self._index.remove(tx, there.node_id)
+            return set()
+        if self._handles.content_of(there.node_id) is None:
+            return unlinking.end(tx, self._index, self._outbox, there)
+        self._index.hide(tx, there.node_id, f"#{there.node_id}", self._clock.time_ns(), by_libfuse=False)
+        return set()
