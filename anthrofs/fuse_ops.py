@@ -162,7 +162,7 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
     # ---- by handle
 
     def create(self, path: str, mode: int, fi: Any) -> int:
-        fi.fh = self._files.create(path, mode, _caller())
+        fi.fh = self._files.create(path, mode, _caller(), reads=fi.flags & os.O_ACCMODE == os.O_RDWR)
         return 0
 
     def open(self, path: str, fi: Any) -> int:
@@ -232,7 +232,8 @@ def _expected(record: logging.LogRecord) -> bool:
 
 def _caller() -> Caller:
     _, _, thread = fuse.fuse_get_context()
-    return Caller(_process_of(thread), _interrupted, _lives)
+    process = _process_of(thread)
+    return Caller(process, lambda: _program_of(process), _interrupted, _lives)
 
 
 def _process_of(thread: int) -> int:
@@ -244,6 +245,14 @@ def _process_of(thread: int) -> int:
     except (OSError, ValueError):
         pass
     return 0
+
+
+def _program_of(process: int) -> str:
+    """Not the thread's: programs name those."""
+    try:
+        return Path(f"/proc/{process}/comm").read_text(errors="replace").removesuffix("\n")
+    except OSError:
+        return ""
 
 
 def _lives(process: int) -> bool:

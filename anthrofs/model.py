@@ -117,6 +117,7 @@ class Caller:
     """Who made a kernel request, and what can be asked about them while it is served."""
 
     process: int                        # thread group id; 0: unknown (another pid namespace)
+    program: Callable[[], str]          # its name, as the kernel has it (15 bytes); empty: unknown
     interrupted: Callable[[], bool]     # a signal came: the request should end
     lives: Callable[[int], bool]        # whether a process still exists
 

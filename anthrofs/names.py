@@ -70,25 +70,30 @@ _SUFFIX: Final = re.compile(rf"\.[^\s{_SLASH}]+")
 _MAX_SUFFIX_BYTES: Final = 16       # with its dot; anything longer is a sentence, not a type
 _MAX_ID_CHARS: Final = 64           # real ids have 29
 
-# A file with such a name is kept here and never sent. Globs, case matters; XXXXXX stands for what mkstemp(3) puts there, a
-# trailing slash for a directory with all that is in it.
+# A file with such a name is kept here and never sent. Globs, case matters; XXXXXX stands for what mkstemp(3) puts there.
+# maker/glob: only if that maker creates it, see `maker_of`. /glob: only if nobody knows who does, or at a rename. glob/: a
+# directory, with all that is in it.
 LOCAL_PATTERNS: Final[tuple[str, ...]] = (
     f"{HIDDEN_PREFIX}*",                                # libfuse
     "*~", ".*.sw?", "4913", ".#*", "#*#",               # editors: backups, vim's swap and probe, emacs
-    ".~lock.*#", "~$*", "lu*.tmp",                      # LibreOffice, Microsoft Office, LibreOffice again
+    ".~lock.*#", "~$*",                                 # LibreOffice, Microsoft Office
     ".goutputstream-*",                                 # GLib
     "*.part", "*.partial", "*.crdownload",              # browsers, curl, wget
     ".DS_Store", "._*", "Thumbs.db", "desktop.ini", ".directory",       # file browsers
     ".nfs*",                                            # NFS's own hiding
-    ".?*.XXXXXX", "sedXXXXXX", "ziXXXXXX",              # rsync, sed -i, zip
+    "rsync/.?*.XXXXXX", "sed/sedXXXXXX", "zip/ziXXXXXX", "perl/[X][X]XXXXXX", "patch>/*.[or]XXXXXX", "soffice.bin/lu*.tmp",
+    "/.?*.XXXXXX", "/sedXXXXXX", "/ziXXXXXX", "/lu*.tmp", "/tmp_obj_*",      # noqa: S108 - no path
     ".~tmp~/",                                          # rsync --delay-updates
-    # git, by name: *.lock would keep Cargo.lock and poetry.lock from ever being sent.
-    "index.lock", "HEAD.lock", "config.lock", "packed-refs.lock", "shallow.lock", "tmp_obj_*",
+    # git's. What it checks out is for writing only, so Cargo.lock isn't among them. tXXXXXX: can this directory hold links?
+    "git/*.lock", "git/packed-refs.new", "git/*_XXXXXX", "git/tXXXXXX", ".tmp-*-pack-*",
+    "index.lock", "HEAD.lock", "config.lock", "packed-refs.lock", "shallow.lock",       # whoever makes them
 )  # fmt: skip
 
-# Six letters or digits, one of them a capital or a digit: so .config.backup and sedation are sent. What this costs: one
-# temp name in 200 is not known as such (one upload and one delete more), and .log.202401 or sedation1 stay here.
-_MKSTEMP: Final = "(?=[a-z]{0,5}[A-Z0-9])[A-Za-z0-9]{6}"
+_MKSTEMP: Final = "[A-Za-z0-9]{6}"
+# A guess, where the maker isn't known: one of the six is a capital or a digit, so .config.backup and sedation are sent. What
+# this costs: one temp name in 200 is not known as such (one upload and one delete more), and .log.202401 stays here.
+_GUESSED: Final = "(?=[a-z]{0,5}[A-Z0-9])" + _MKSTEMP
+_JOURNALS: Final = ("-journal", "-wal", "-shm")     # what SQLite puts behind a database's name
 
 
 def server_name_of(name: str, layout: Layout = "flat") -> str:
@@ -163,11 +168,24 @@ def id_name_of(entry_name: str, file_id: str) -> str:
     return stem.encode()[:room].decode(errors="ignore") + tail      # ignore: the half character at the cut
 
 
-def stays_local(path: str, patterns: Sequence[str] = LOCAL_PATTERNS) -> bool:
-    """True for a helper file of some program, by the given patterns; those with a trailing slash are for directories on its way."""
+def maker_of(program: str, *, reads: bool) -> str:
+    """Who creates a file, in the words of the patterns: `sed` if it will also read it, as mkstemp(3) opens files, else `sed>`.
+
+    `program` as /proc/<pid>/comm has it; empty if that isn't known, and then so is the maker.
+    """
+    return program if reads or not program else f"{program}>"
+
+
+def stays_local(path: str, patterns: Sequence[str] = LOCAL_PATTERNS, maker: str = "") -> bool:
+    """True for a helper file, by the given patterns."""
     *above, name = path.split("/")
-    return any(_compiled(pattern).match(name) if not pattern.endswith("/") else any(_compiled(pattern[:-1]).match(part) for part in above)
+    return any(_matches(name, pattern, maker) if not pattern.endswith("/") else any(_matches(part, pattern[:-1], maker) for part in above)
                for pattern in patterns)
+
+
+def database_of(name: str) -> str:
+    """The SQLite database whose journal has this name, if it lies beside it; empty: no journal has such a name."""
+    return next((name.removesuffix(end) for end in _JOURNALS if name.endswith(end)), "")
 
 
 def is_hidden(name: str) -> bool:
@@ -230,6 +248,11 @@ def _safe_id(file_id: str) -> str:
     return f"{word}~{hashlib.sha256(file_id.encode(errors='surrogatepass')).hexdigest()[:16]}"
 
 
+def _matches(name: str, pattern: str, maker: str) -> bool:
+    by, slash, glob = pattern.rpartition("/")
+    return (not slash or by == maker) and _compiled(glob, exact=bool(by)).match(name) is not None
+
+
 @lru_cache(maxsize=256)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(translate(pattern.replace("XXXXXX", "\0")).replace("\0", _MKSTEMP))
+def _compiled(glob: str, *, exact: bool) -> re.Pattern[str]:
+    return re.compile(translate(glob.replace("XXXXXX", "\0")).replace("\0", _MKSTEMP if exact else _GUESSED))

@@ -11,8 +11,10 @@ import logging
 import os
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
+from anthrofs import names
 from anthrofs.clock import Clock
 from anthrofs.config import Config
 from anthrofs.contents import Contents
@@ -34,7 +36,7 @@ log = logging.getLogger(__name__)
 EXPLAINED: Final = 20       # unreadable files that the log names
 OPEN_TRIES: Final = 5       # a listing can move a name between finding its node and holding it
 # For what a verb opens for itself: it is never interrupted.
-NOBODY: Final = Caller(0, interrupted=lambda: False, lives=lambda _: True)
+NOBODY: Final = Caller(0, program=str, interrupted=lambda: False, lives=lambda _: True)
 
 
 class OpenFiles:
@@ -58,9 +60,12 @@ class OpenFiles:
 
         self._explained: set[NodeId] = set()    # only grows, one step at a time
 
-    def create(self, path: str, mode: int, caller: Caller) -> int:
-        """A new, empty file, open for reading and writing. Raises Exists, BadName, NameTooLong, NotPermitted, DiskFull."""
-        place = self._tree.place(path)
+    def create(self, path: str, mode: int, caller: Caller, *, reads: bool) -> int:
+        """A new, empty file, open for writing. `reads`: and for reading. Raises Exists, BadName, NameTooLong, NotPermitted, DiskFull."""
+        place = self._tree.place(path, names.maker_of(caller.program(), reads=reads))
+        # A journal is part of its database's state here. Whoever copies both opens them for writing only.
+        if reads and (database := names.database_of(place.name)) and self._tree.exists(replace(place, name=database)):
+            place = replace(place, wanted=None)
         stage = self._staging.create()
         try:
             with self._db.transaction() as tx:

@@ -56,18 +56,18 @@ class Tree:
             raise NotADirectory(f"{path} is a file")
         return node
 
-    def place(self, path: str) -> Place:
-        """For a new entry. Raises NotFound, NotADirectory, NotPermitted, BadName, NameTooLong."""
+    def place(self, path: str, maker: str = "") -> Place:
+        """For a new entry; see names.maker_of. Raises NotFound, NotADirectory, NotPermitted, BadName, NameTooLong."""
         above, _, name = path.rpartition("/")
         if names.is_trash(name) or names.is_hidden(name) or name == names.BY_ID:
             raise NotPermitted(f"{name} can't be made here")
-        return Place(self.directory(above).node_id, name, self.wanted(path))
+        return Place(self.directory(above).node_id, name, self.wanted(path, maker))
 
-    def wanted(self, path: str) -> str | None:
+    def wanted(self, path: str, maker: str = "") -> str | None:
         """The server name that a path stands for; None: it stays on this machine. Raises BadName, NameTooLong."""
         path = path.lstrip("/")
         asked = names.server_name_of(path, self._config.layout)     # of a local one too: its length and its bytes have to be right
-        return None if names.stays_local(path, self._config.local_patterns) else asked
+        return None if names.stays_local(path, self._config.local_patterns, maker) else asked
 
     def exists(self, place: Place) -> bool:
         """There is such an entry."""

@@ -8,10 +8,11 @@ import pytest
 
 from anthrofs import mountpoint
 
-pytest.register_assert_rewrite("tests.mounting")
+pytest.register_assert_rewrite("tests.mounting", "tests.programs")
 
 from tests.emulator.process import EmulatorProcess  # noqa: E402
 from tests.mounting import Mount  # noqa: E402
+from tests.programs import Desk  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -52,3 +53,24 @@ def mount(emulator: EmulatorProcess, tmp_path: Path) -> Iterator[Mount]:
         one.finish()
     assert not mountpoint.is_mounted(one.path)
     assert set(threading.enumerate()) <= threads
+
+
+@pytest.fixture(scope="module")
+def shared_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """One mount for all tests of a module, on a server of its own: mounting is most of what a short test takes."""
+    base = tmp_path_factory.mktemp("desk")
+    with EmulatorProcess(base / "server" / "data") as emulator:
+        one = Mount(base / "here", emulator)
+        one.mount()
+        try:
+            yield Desk(one, base / "out")
+        finally:
+            one.finish()
+    assert not mountpoint.is_mounted(one.path)
+
+
+@pytest.fixture
+def desk(shared_desk: Desk) -> Desk:
+    """Tidied up."""
+    shared_desk.clear()
+    return shared_desk

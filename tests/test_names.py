@@ -279,6 +279,45 @@ def test_other_files_are_sent(name: str) -> None:
     assert not names.stays_local(name)
 
 
+@pytest.mark.parametrize(("maker", "name"), [
+    ("rsync", ".report.csv.abcdef"), ("sed", "sedatives"), ("zip", "zigzaggy"), ("perl", "XXabcdef"), ("patch>", "notes.txt.oabcdef"),
+    ("patch>", "notes.txt.rabcdef"), ("soffice.bin", "lumen.tmp"), ("git", "Cargo.lock"), ("git", "main.lock"), ("git", "tmp_pack_abcdef"),
+    ("git", "refs_abcdef"), ("git", "tables1"), ("git", "packed-refs.new"),
+])  # fmt: skip
+def test_a_programs_own_helper_files_are_known_by_their_maker_and_theirs_only(maker: str, name: str) -> None:
+    assert names.stays_local(name, maker=maker)
+    assert not names.stays_local(name, maker="cp>")
+    assert not names.stays_local(name, maker=maker.removesuffix(">") if maker.endswith(">") else f"{maker}>")
+
+
+@pytest.mark.parametrize("name", [".report.csv.Xa3bQz", "sedA1b2C3", "ziAbCdEf", "lu12345abc.tmp", "tmp_obj_Ab12Cd"])
+def test_what_looks_like_a_helper_file_is_sent_if_another_program_makes_it(name: str) -> None:
+    assert names.stays_local(name)
+    assert not names.stays_local(name, maker="cp>")
+    assert not names.stays_local(name, maker="python3")
+
+
+@pytest.mark.parametrize("name", [".report.csv.Xa3bQzz", "sedABC", ".report.csv.Xa3bQ-", "XXabcde"])
+def test_a_makers_patterns_are_exact(name: str) -> None:
+    assert not any(names.stays_local(name, maker=maker) for maker in ("rsync", "sed", "perl"))
+
+
+@pytest.mark.parametrize("name", ["notes.txt~", ".notes.txt.swp", "index.lock"])
+def test_some_helper_files_stay_here_whoever_makes_them(name: str) -> None:
+    assert all(names.stays_local(name, maker=maker) for maker in ("", "cp>", "anything"))
+
+
+def test_a_maker_is_a_program_and_whether_it_reads_what_it_makes() -> None:
+    assert names.maker_of("git", reads=True) == "git"
+    assert names.maker_of("git", reads=False) == "git>"
+    assert names.maker_of("", reads=True) == names.maker_of("", reads=False) == ""
+
+
+@pytest.mark.parametrize(("name", "database"), [("a.db-journal", "a.db"), ("a.db-wal", "a.db"), ("b-shm", "b"), ("-wal", ""), ("a.db", "")])
+def test_a_journals_name_tells_its_database(name: str, database: str) -> None:
+    assert names.database_of(name) == database
+
+
 def test_mkstemp_shapes_can_be_set_like_other_patterns() -> None:
     assert names.stays_local("tool-a1b2c3.tmp", ["tool-XXXXXX.tmp"])
     assert not names.stays_local("tool-abcdef.tmp", ["tool-XXXXXX.tmp"])

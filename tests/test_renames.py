@@ -106,8 +106,8 @@ def test_a_save_by_temp_file_and_rename_costs_an_upload_and_a_deletion(mount: Mo
     (files / "note.txt").write_text("old")
     old_id = mount.emulator.files()[0]["id"]
     with asks(mount, upload=1, delete=1):
-        (files / ".note.txt.Xy12Z3").write_text("new")          # as rsync does
-        os.replace(files / ".note.txt.Xy12Z3", files / "note.txt")
+        (files / ".goutputstream-Xy12Z3").write_text("new")     # as GIO does
+        os.replace(files / ".goutputstream-Xy12Z3", files / "note.txt")
         assert os.listdir(files) == ["note.txt"]
         assert (files / "note.txt").read_text() == "new"
     [stored] = mount.emulator.files()
