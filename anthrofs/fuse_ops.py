@@ -159,7 +159,7 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
     # ---- by handle
 
     def create(self, path: str, mode: int, fi: Any) -> int:
-        fi.fh = self._files.create(path, mode, self._caller())
+        fi.fh = self._files.create(path, mode, fi.flags, self._caller())
         return 0
 
     def open(self, path: str, fi: Any) -> int:

@@ -59,8 +59,10 @@ class OpenFiles:
 
         self._explained: set[NodeId] = set()    # only grows, one step at a time
 
-    def create(self, path: str, mode: int, caller: Caller) -> int:
-        """A new, empty file, open for reading and writing. Raises Exists, BadName, NameTooLong, NotPermitted, DiskFull."""
+    def create(self, path: str, mode: int, flags: int, caller: Caller) -> int:
+        """A new, empty file, open for reading and writing. Raises Exists, BadName, NameTooLong, NotPermitted, DiskFull; Revalidate,
+        when it exists and would do: the kernel remembers for a moment that it didn't.
+        """
         parent, name = self._tree.place(path)
         local = names.stays_local(name, self._config.local_patterns)
         wanted = names.server_name_of(name)
@@ -68,7 +70,7 @@ class OpenFiles:
         try:
             with self._db.transaction() as tx:
                 if self._tree.exists(parent, name):
-                    raise Exists(f"{path} exists")
+                    raise (Exists if flags & os.O_EXCL else Revalidate)(f"{path} exists")
                 node_id = self._index.create(tx, name, stat.S_IMODE(mode), self._clock.time_ns(), None if local else wanted)
                 handle = self._handles.open(node_id, reads=True, writes=True, process=caller.process)
         except BaseException:
