@@ -15,5 +15,10 @@
     scattered   rows of first bytes, random reads and small files
     memory      the row of the biggest file
 
+    write       the writing benchmark
+    write_stage its files, and when the servers have them; what a write costs
+    saves       rows of many small files: written, written over, removed
+    sending     rows of the biggest file
+
 Times never fail a run, for machines are noisy; counts of requests and of bytes do.
 """

@@ -17,10 +17,12 @@ from typing import Final, Self
 
 READY_S: Final = 20.0
 STOP_S: Final = 10.0
+UPLOADS_S: Final = 120.0
 # setpriv: they end with us, however we end. A session of their own: Ctrl-C is for us, and we end them in order.
 RCLONE: Final = ["setpriv", "--pdeathsig", "TERM", "rclone"]
 
 READS: Final = ("--vfs-cache-mode", "full")
+WRITES: Final = ("--vfs-cache-mode", "writes", "--vfs-write-back", "0s", "-v")
 
 
 class Rclone:
@@ -80,7 +82,9 @@ class RcloneServer:
 
 
 class RcloneMount:
-    """Mounts as a person makes them who wants what anthrofs gives: READS from a cache on disk that outlives the mount."""
+    """Mounts as a person makes them who wants what anthrofs gives: READS from a cache on disk that outlives the mount, or WRITES
+    to it that are sent at once.
+    """
 
     def __init__(self, base: Path, url: str, options: Sequence[str]) -> None:
         self._base = base               # constant
@@ -108,6 +112,13 @@ class RcloneMount:
     def remount(self) -> Path:
         self.end()
         return self.mount()
+
+    def wait_for_uploads(self, count: int) -> None:
+        """Until so many have been answered. Needs the options WRITES: its log says so."""
+        assert self._rclone is not None
+        until_s = time.monotonic() + UPLOADS_S
+        while self._rclone.said().count(": Copied (") < count:
+            self._rclone.wait_a_little(until_s)
 
     def end(self) -> None:
         """Unmounted, its process gone; the cache stays."""
