@@ -74,7 +74,7 @@ class Mount:
         disk, self._handles = Disk(), Handles()
         self._surprises = surprises = Surprises(clock, config.refresh_s)
         self._index, self._outbox = Index(self._db, surprises), Outbox(self._db)
-        self._staging = Staging(config.state_dir / "staging", disk, config.spare_bytes)
+        self._staging = Staging(config.state_dir / "staging", disk, config.spare_bytes, config.staging_bytes)
         self._cache = BlockCache(config.state_dir, disk, config.cache_bytes, config.spare_bytes)
 
         self._client = connect(config.service, config.timeouts)
