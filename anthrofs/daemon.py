@@ -45,6 +45,7 @@ from anthrofs.staging import Staging
 from anthrofs.statedir import StateDir, usable
 from anthrofs.surprises import Surprises
 from anthrofs.tree import Tree
+from anthrofs.turns import HOLD_S
 from anthrofs.uploader import SETTLE_S, Uploader
 from anthrofs.walks import Walks
 
@@ -91,7 +92,7 @@ class Mount:
         self._uploader = Uploader(
             self._db, self._index, self._outbox, self._staging, self._cache, self._handles,
             remote(Priority.CLOSE if config.upload == "wait" else Priority.QUEUED), remote(Priority.DELETE),
-            clock, chance, self._ask_whose, config.close_timeout_s, config.local_patterns)
+            clock, chance, self._ask_whose, config.close_timeout_s, HOLD_S if config.upload == "queue" else 0.0, config.local_patterns)
         self._refresher = Refresher(self._db, self._index, self._outbox, self._handles, remote(Priority.REFRESH), clock, config,
                                     self._uploader.allow, self._silent)
         contents = Contents(self._db, self._index, self._outbox, self._staging, self._cache, self._handles, self._reader,

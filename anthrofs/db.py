@@ -81,6 +81,8 @@ CREATE TABLE kept (                      -- ids of which the cache has a full co
 CREATE INDEX node_by_stage ON node (stage) WHERE stage IS NOT NULL;
 CREATE INDEX node_unsent ON node (wanted) WHERE stage IS NOT NULL;
 CREATE INDEX attempt_name ON attempt (name);
+CREATE INDEX attempt_small ON attempt (stage) WHERE size_bytes < 8388608;      -- outbox.BIG_BYTES: the two queues, in order
+CREATE INDEX attempt_big ON attempt (stage) WHERE size_bytes >= 8388608;
 CREATE INDEX doomed_waiting ON doomed (server_name) WHERE deleted_ns IS NULL;
 INSERT INTO node (node_id, parent, name, directory, mode, mtime_ns, size_bytes) VALUES (1, 0, '/', 1, 493, 0, 0);
 INSERT INTO node (node_id, parent, name, directory, mode, mtime_ns, size_bytes) VALUES (2, 0, 'hidden', 1, 0, 0, 0);

@@ -166,7 +166,7 @@ class OpenFiles:
         if not size_bytes or stage is None:
             return
         if self._contents.promise(content, seal=True):
-            self._uploader.wake()
+            self._uploader.promised(content.node_id)
         if wrote and self._config.upload == "wait":
             self._uploader.wait(content.node_id, stage, caller.interrupted)
 
@@ -186,7 +186,7 @@ class OpenFiles:
             self._reader.leave(content.remote.file_id)
         try:
             if self._contents.finish(content):
-                self._uploader.wake()
+                self._uploader.promised(content.node_id)
         except (FsError, OSError) as exc:
             # The reason is in the words; a traceback would say nothing more.
             log.error("the content of node %d could not be made durable: %s. It stays in the mount until it is",  # noqa: TRY400

@@ -15,7 +15,7 @@ LAYERS: Final[list[set[str]]] = [
     {"errors"}, {"blocks", "clock", "mime", "model", "names"}, {"config"},      # words
     {"disk", "db", "notify", "remote", "statedir"}, {"process"},                             # tools
     {"surprises", "pages", "blockfile"}, {"index", "outbox", "staging", "cache", "handles", "workspace", "walks"},      # state
-    {"feed", "renaming", "unlinking", "delivery", "refresher"}, {"reader", "uploader"},     # workers
+    {"feed", "renaming", "unlinking", "deletion", "delivery", "waits", "refresher"}, {"turns"}, {"reader", "uploader"},     # workers
     {"contents", "attributes", "recovery", "tree"}, {"filesystem", "openfiles", "report", "check"}, {"drain"},      # core
     {"fuse_ops", "control", "commands", "mountpoint", "options"},               # edges
     {"demo", "daemon"},                                                         # assembly
