@@ -17,7 +17,7 @@ from anthrofs import mime, names
 from anthrofs.cache import BlockCache
 from anthrofs.clock import Clock
 from anthrofs.db import Database, Tx
-from anthrofs.errors import FsError, NotFound, Offline, Refused, RemoteError, Stopping, UploadCut
+from anthrofs.errors import FsError, NotFound, Offline, QuotaExceeded, Refused, RemoteError, Stopping, UploadCut
 from anthrofs.index import Index
 from anthrofs.model import HIDDEN, Attempt, Node, NodeId, RemoteFile, StageId
 from anthrofs.outbox import FAILED, QUEUED, SENDING, UNKNOWN, Outbox, Step, fits
@@ -272,8 +272,20 @@ class Delivery:
         self._outbox.attempt(tx, node.node_id, node.stage, node.wanted, mime_type, node.size_bytes)
 
     def _fail(self, attempt: Attempt, exc: Refused) -> None:
+        if not attempt.size_bytes and exc.from_service and exc.status == 400 and not isinstance(exc, QuotaExceeded):
+            self._keep_here(attempt)
+            return
         log.error("%r was refused: %s. It is kept; see `anthrofs status`", attempt.name, exc)
         self._step(attempt, Step.REFUSED, code=exc.code, reason=str(exc))
+
+    def _keep_here(self, attempt: Attempt) -> None:
+        """A service that takes no empty files: this one stays on this machine, as names do that stay local, until it has content."""
+        log.info("%r is empty, and the service takes no empty files: it stays here until something is in it", attempt.name)
+        with self._db.transaction() as tx:
+            node = self._node(attempt.node_id)
+            if node is not None and (node.stage, node.wanted) == (attempt.stage, attempt.name):
+                self._index.rename(tx, node.node_id, node.name, None)
+        self._step(attempt, Step.REFUSED, code=errno.EINVAL)
 
     def _postpone(self, attempt: Attempt, plan: Plan, exc: RemoteError | None) -> None:
         if isinstance(exc, Offline):
