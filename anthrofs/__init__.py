@@ -10,8 +10,9 @@ A noun owns state, an -er owns threads, everything else is pure. Imports go down
                 disk) · cache (all blocks, kept copies) · handles (open files) · workspace (whose files a state mirrors)
                 surprises (names that others have changed, while the kernel may hold old sizes) · pages (what the kernel's
                 page cache may hold) · walks (directories that are read in order)
-    workers     feed (one running download) · reader (their threads) · delivery (one upload, exactly once) · renaming (what a rename
-                sends) · unlinking (how a node ends) · uploader (outbox → server, by delivery) · refresher (listing → index)
+    workers     feed (one running download) · reader (their threads) · delivery (one upload, exactly once) · deletion (one id's)
+                renaming (what a rename sends) · unlinking (how a node ends) · turns (the order of sending) · waits (closes that
+                wait) · uploader (outbox → server: the threads) · refresher (listing → index)
     core        contents (what handles do with a node's one content) · attributes (xattrs) · recovery (after a crash)
                 tree (paths to nodes) · openfiles (verbs with a handle) · filesystem (the tree's verbs) · report (status)
                 check (all invariants) · drain (until everything is on the server)
@@ -35,7 +36,7 @@ sync of big data:
     3  cache.BlockCache         what is in memory, what is on disk
     4  reader.Reader            downloads and who waits for them
     Leaves, under which no other is taken: handles, surprises, pages, walks, staging, pacer, http, filesystem's
-    replacements, the uploader's and the refresher's conditions.
+    replacements, turns, deletion, the conditions of waits, uploader and refresher.
     Content.promising comes before all: it keeps two closes of one node apart while the first one syncs.
 
 A read: kernel (its page cache, if pages let the open keep it) → fuse_ops.read → openfiles → contents: the stage, if content is

@@ -47,6 +47,7 @@ from anthrofs.staging import Staging
 from anthrofs.statedir import StateDir, usable
 from anthrofs.surprises import Surprises
 from anthrofs.tree import Tree
+from anthrofs.turns import HOLD_S
 from anthrofs.uploader import SETTLE_S, Uploader
 from anthrofs.walks import Walks
 
@@ -76,7 +77,7 @@ class Mount:
         disk, self._handles = Disk(), Handles()
         self._surprises = surprises = Surprises(clock, config.refresh_s)
         self._index, self._mirror, self._outbox = Index(self._db), Mirror(surprises, config.layout), Outbox(self._db)
-        self._staging = Staging(config.state_dir / "staging", disk, config.spare_bytes)
+        self._staging = Staging(config.state_dir / "staging", disk, config.spare_bytes, config.staging_bytes)
         self._cache = BlockCache(config.state_dir, disk, config.cache_bytes, config.spare_bytes)
 
         self._client = connect(config.service, config.timeouts)
@@ -93,7 +94,7 @@ class Mount:
         self._uploader = Uploader(
             self._db, self._index, self._mirror, self._outbox, self._staging, self._cache, self._handles,
             remote(Priority.CLOSE if config.upload == "wait" else Priority.QUEUED), remote(Priority.DELETE),
-            clock, chance, self._ask_whose, config.close_timeout_s)
+            clock, chance, self._ask_whose, config.close_timeout_s, HOLD_S if config.upload == "queue" else 0.0)
         self._refresher = Refresher(self._db, self._index, self._mirror, self._outbox, self._handles, remote(Priority.REFRESH), clock, config,
                                     self._uploader.allow, self._silent)
         contents = Contents(self._db, self._index, self._outbox, self._staging, self._cache, self._handles, self._reader,

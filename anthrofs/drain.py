@@ -43,6 +43,7 @@ class Drain:
         """What is left, again and again, until nothing is or the bound (seconds; it may shrink) has passed; at least once."""
         began_s = self._clock.now_s()
         while True:
+            self._uploader.hurry()
             left = self._report.left(self._finish_closed())
             yield left
             waited_s = self._clock.now_s() - began_s

@@ -112,6 +112,10 @@ class DiskFull(FsError):
     code = errno.ENOSPC
 
 
+class StagingFull(DiskFull):
+    """What isn't sent yet has the size that --staging-size allows. Said once in the log, by staging."""
+
+
 class BadHandle(FsError):
     """A handle that was not opened for this, or is closed."""
 
