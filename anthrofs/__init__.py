@@ -3,7 +3,7 @@
 A noun owns state, an -er owns threads, everything else is pure. Imports go downward only; tests/test_layers.py says so.
 
     words       errors (one tree, each with its errno) · model (frozen values) · blocks · clock · mime · names · config
-    tools       disk (labelled durable steps) · db (the SQLite file, its schema, transactions) · notify (systemd)
+    tools       callers (who asks, by /proc) · disk (labelled durable steps) · db (the SQLite file, its schema, transactions) · notify (systemd)
                 statedir (one mount a state) · process (its log, signals, limits)
                 remote (the five calls; api, http, answers, pace, retry)
     state       index (tree of nodes) · outbox (attempts, doomed ids) · staging (unsent content) · blockfile (one file's blocks on

@@ -7,9 +7,10 @@ Never   waits, and takes no lock but the database's.
 
 from datetime import UTC, datetime
 
+from anthrofs import settings
 from anthrofs.errors import NoAttribute
 from anthrofs.handles import Handles
-from anthrofs.model import Attempt, Node
+from anthrofs.model import ROOT, Attempt, Node
 from anthrofs.names import CONTROL, FILE_ID, STATE
 from anthrofs.outbox import FAILED, Outbox
 from anthrofs.uploader import Uploader
@@ -26,7 +27,7 @@ class Attributes:
 
     def value(self, node: Node, name: str) -> str:
         """Raises NoAttribute."""
-        if node.directory and name == CONTROL:
+        if node.node_id == ROOT and name == CONTROL:
             return self._control
         value = self.all(node).get(name)
         if value is None:
@@ -42,10 +43,12 @@ class Attributes:
         if remote is not None:
             found |= {FILE_ID: remote.file_id, "user.anthropic.filename": remote.name,
                       "user.anthropic.created_at": _time(remote.created_ns),
-                      "user.anthropic.downloadable": "true" if remote.downloadable else "false",
-                      "user.mime_type": remote.mime_type}
+                      "user.anthropic.downloadable": "true" if remote.downloadable else "false"}
             if remote.expires_ns is not None:
                 found["user.anthropic.expires_at"] = _time(remote.expires_ns)
+        for name in settings.COLUMNS:
+            if (value := settings.value(node, name)) is not None:
+                found[name] = str(value)
         return found
 
     def state(self, node: Node, attempt: Attempt | None) -> str:

@@ -203,6 +203,10 @@ class BlockCache:
                 # Else it could be empty after power loss, and an empty map says that nothing is there.
                 self._disk.sync("kept:sums", new.fileno())
             self._disk.rename("kept:map", made, path.with_suffix(".map"))
+            if not path.exists():
+                self._disk.unlink("kept:new", path.with_suffix(".map"))
+        except FileNotFoundError:
+            self._disk.unlink("kept:new", path.with_suffix(".new"))     # dropped meanwhile: replaced or renamed again, and deleted
         except OSError as exc:
             log.warning("no checksums could be written for a kept copy (%s): it is read unchecked", exc.strerror)
         self._close(file_id)

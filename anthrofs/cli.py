@@ -1,6 +1,6 @@
-"""The command: `anthrofs mount`, `umount`, `sync`, `status`, `id`, `retry`, `refresh`, `check`, `emulator`.
+"""The command: `anthrofs mount`, `umount`, `sync`, `status`, `id`, `retry`, `discard`, `push`, `refresh`, `check`, `emulator`.
 
-Owns    what is printed, and the exit codes (errors.EXIT_…).
+Owns    the options, and the exit codes (errors.EXIT_…).
 Serves  people, and scripts: --json prints one JSON value on standard output and nothing else there.
 Never   takes a key as an argument: arguments are seen by everybody on the machine.
 """
@@ -12,30 +12,29 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from rich.console import Console
 
-from anthrofs import control, mountpoint
+from anthrofs import control, mountpoint, output
 from anthrofs.check import problems
 from anthrofs.config import DEFAULT_PROFILE, Config, Credentials, Service, service_of, state_dir_of
 from anthrofs.errors import EXIT_FAILED, EXIT_LEFT, EXIT_USAGE, SetupError
 from anthrofs.names import CONTROL, FILE_ID, STATE
 from anthrofs.options import byte_count, with_options
+from anthrofs.output import said
 from anthrofs.statedir import StateDir
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
                   help="The Anthropic Files API mounted as a directory.")
-said: Final = Console(stderr=True, soft_wrap=True, highlight=False)
 
 LAZY_S: Final = 3.0         # after a lazy unmount: for a process that nobody keeps
 END_S: Final = 400.0        # after an unmount: above the daemon's own bound
 POLL_S: Final = 0.2         # between looks for an id that an upload will bring
 
 Directory = Annotated[Path, typer.Argument(help="The mount point.", show_default=False)]
+File = Annotated[Path, typer.Argument(help="A file in a mount.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON value on standard output.")]
 Seconds = Annotated[float, typer.Option("--timeout", min=0, help="Seconds to wait at most.")]
 
@@ -61,6 +60,7 @@ def mount(
     read_only: Annotated[bool, typer.Option("--read-only", help="Change nothing, send nothing.")] = False,
     upload: Annotated[str, typer.Option(help="When close returns: `wait`, the server has the file; `queue`, it is safe here.")] = "wait",
     api: Annotated[str, typer.Option(help="Shape of the API: `beta` or `ga`.")] = "beta",
+    layout: Annotated[str, typer.Option(help="`tree`: names with a full-width slash are in directories; `flat`: one directory.")] = "tree",
     profile: Annotated[str, typer.Option(help="Name of the state to use; one mount at a time has it.")] = "",
     state_dir: Annotated[Path | None, typer.Option(help="Where state, queue and cache are kept, instead of the profile's.")] = None,
     refresh_s: Annotated[float, typer.Option("--refresh", min=0.1, help="Seconds after which a look asks for news.")] = 10.0,
@@ -72,6 +72,8 @@ def mount(
     """Mount the workspace of $ANTHROPIC_API_KEY on DIRECTORY, and return when it is ready."""
     if upload not in ("wait", "queue"):
         raise SetupError(f"--upload takes wait or queue, not {upload!r}.", EXIT_USAGE)
+    if layout not in ("tree", "flat"):
+        raise SetupError(f"--layout takes tree or flat, not {layout!r}.", EXIT_USAGE)
     if state_dir is None:
         state_dir = state_dir_of(os.environ, profile or ("demo" if demo else DEFAULT_PROFILE))
     unknown = Service("http://demo", Credentials("", ""), None, api)
@@ -79,7 +81,7 @@ def mount(
     mountpoint.check_system()
     mountpoint.check(directory)
     config = with_options(Config(Path(os.path.realpath(directory)), state_dir.absolute(), service, read_only=read_only,
-                                 upload=upload, refresh_s=refresh_s, close_timeout_s=close_timeout_s,
+                                 upload=upload, layout="flat" if layout == "flat" else "tree", refresh_s=refresh_s, close_timeout_s=close_timeout_s,
                                  cache_bytes=byte_count("--cache-size", cache_size)), options or [])
     if foreground:
         _serve(config, ready_fd, demo=demo)
@@ -151,7 +153,7 @@ def umount(
     root, state_dir = _mount_of(directory)
     if root != Path(os.path.realpath(directory)):
         raise SetupError(f"{directory} is in the mount on {root}: anthrofs umount {root}", EXIT_USAGE)
-    left = _drain(state_dir, timeout, last=True)
+    left = output.drained(state_dir, timeout, last=True)
     ending = control.ask(state_dir, "wait", patience_s=LAZY_S if lazy else END_S)
     next(ending)            # connected: from now on its end can't be missed
     mountpoint.unmount(root, lazy=lazy)
@@ -161,13 +163,13 @@ def umount(
     except SetupError as exc:
         if "not answered" in str(exc):      # else the connection's end is the process's: that is what we wait for
             said.print(f"{root} is detached; its process ends when the last program has left it.")
-    _say_left(left)
+    output.say_left(left)
 
 
 @app.command()
 def sync(directory: Directory, timeout: Seconds = 300.0) -> None:
     """Wait until everything is on the server."""
-    _say_left(_drain(_state_dir(directory), timeout))
+    output.say_left(output.drained(_state_dir(directory), timeout))
 
 
 @app.command()
@@ -180,7 +182,7 @@ def status(directory: Annotated[Path | None, typer.Argument(help="The mount poin
     if not found:
         print("No mounts.")
     for one in found:
-        print("\n".join(_status_lines(one)))
+        print("\n".join(output.status_lines(one)))
 
 
 @app.command("id")
@@ -195,10 +197,32 @@ def show_id(
 
 
 @app.command()
-def retry(directory: Directory, name: Annotated[str | None, typer.Argument(help="One file; all, without.")] = None) -> None:
+def retry(
+    paths: Annotated[list[Path] | None, typer.Argument(help="Files, or directories with all that was refused in them.", show_default=False)] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Everything that was refused in the mount, of the path or of this directory.")] = False,
+) -> None:
     """Send again what the service refused."""
-    answer = next(control.ask(_state_dir(directory), "retry", name=name))
-    print(f"{answer['retried']} to be sent again")
+    if not (paths or everything):
+        raise SetupError("Which? Name files or directories, or say --all.", EXIT_USAGE)
+    chosen = [_mount_of(path)[0] for path in paths or [Path()]] if everything else paths or []
+    found = [shown for path in chosen for shown in _decide("retry", path)["paths"]]
+    print("\n".join(f"{shown} is sent again" for shown in found) or "Nothing was refused there.")
+
+
+@app.command()
+def discard(path: File) -> None:
+    """Give up what a file has unsent: its name shows what the server has, or goes."""
+    print(f"{path}: {_decide('discard', path)['now']}")
+
+
+@app.command()
+def push(path: File) -> None:
+    """Send a file (or all in a directory) that is only named here, so that the server has it under this name.
+
+    What a tool made becomes an upload by that: the service gives it out to nobody any more.
+    """
+    found = _decide("push", path)["paths"]
+    print("\n".join(f"{shown} is sent under this name" for shown in found) or "The server has it under this name already.")
 
 
 @app.command()
@@ -250,6 +274,11 @@ def _state_dir(directory: Path) -> Path:
     return _mount_of(directory)[1]
 
 
+def _decide(op: str, path: Path) -> dict[str, Any]:
+    root, state_dir = _mount_of(path)
+    return next(control.ask(state_dir, op, path=os.path.relpath(os.path.realpath(path), root).removeprefix(".")))
+
+
 def _mount_of(directory: Path) -> tuple[Path, Path]:
     """(mount point, state directory) of the mount on, or around, a path. Raises SetupError."""
     path = Path(os.path.realpath(directory))
@@ -263,23 +292,6 @@ def _mount_of(directory: Path) -> tuple[Path, Path]:
             if exc.errno == errno.ENOENT:
                 raise SetupError(f"{place} does not exist.", EXIT_USAGE) from exc
     raise SetupError(f"{directory} is not in a mount of anthrofs.", EXIT_USAGE)
-
-
-def _drain(state_dir: Path, timeout_s: float, *, last: bool = False) -> dict[str, Any]:
-    """What is left when everything was sent or the time was over; shows how it goes on a terminal."""
-    left: dict[str, Any] = {"waiting": [], "failed": [], "deletions": []}
-    with said.status("sending what is queued") as shown:
-        for left in control.ask(state_dir, "drain", timeout_s=timeout_s, last=last):
-            if left["waiting"] or left["deletions"]:
-                shown.update(f"{len(left['waiting'])} to send, {len(left['deletions'])} to delete")
-    return left
-
-
-def _say_left(left: dict[str, Any]) -> None:
-    lines = [f"  {entry['path']}: {entry.get('state') or 'refused: ' + entry['reason']}" for entry in left["waiting"] + left["failed"]]
-    lines += [f"  {entry['file_id']}: to be deleted" for entry in left["deletions"]]
-    if lines:
-        raise SetupError("Not on the server yet (kept on this machine, and tried again by every mount):\n" + "\n".join(lines), EXIT_LEFT)
 
 
 def _wait_for_id(path: Path, timeout_s: float) -> str:
@@ -298,44 +310,3 @@ def _wait_for_id(path: Path, timeout_s: float) -> str:
         if time.monotonic() >= until_s:
             raise SetupError(f"{path} has no id after {timeout_s:.0f} s: {state}.", EXIT_LEFT)
         time.sleep(POLL_S)
-
-
-def _status_lines(one: dict[str, Any]) -> Iterator[str]:
-    age_s = one["refreshed_s_ago"]
-    yield f"{one['mountpoint']}  ({one['service']}, process {one['pid']})"
-    yield (f"  {one['files']} files, {_bytes(one['bytes_on_server'])} on the server, "
-           + ("read-only" if one["read_only"] else f"upload: {one['upload']}"))
-    yield f"  {'online' if one['online'] else 'OFFLINE'}, listing " + ("not refreshed since the mount" if age_s is None else f"{age_s:.0f} s old")
-    yield f"  {one['requests']} requests since the mount"
-    if one["refresh_error"]:
-        yield f"  the last refresh failed: {one['refresh_error']}"
-    if one["cached_bytes"]:
-        yield f"  {_bytes(one['cached_bytes'])} cached here"
-    if one["kept_copies"]:
-        yield f"  {one['kept_copies']} own uploads kept readable here, {_bytes(one['kept_bytes'])}"
-    if one["local_names"]:
-        yield f"  {one['local_names']} names that stay on this machine"
-    for download in one["downloads"]:
-        yield f"  downloading {download['name'] or download['file_id']}: {_bytes(download['bytes'])} of {_bytes(download['of'])}"
-    yield from _rows("to be sent", (f"{entry['path']} ({_bytes(entry['bytes'])}): {entry['state']}" for entry in one["waiting"]))
-    yield from _rows("REFUSED, kept here", (f"{entry['path']}: {entry['reason']}" for entry in one["failed"]))
-    yield from _rows("to be deleted", (f"{entry['name']} ({entry['file_id']})" + (f": {entry['reason']}" if entry["reason"] else "")
-                                       for entry in one["deletions"]))
-    yield from _rows("open: the server is told at the last close", (f"{entry['name']}: {entry['state']}" for entry in one["open"]))
-    if not (one["waiting"] or one["failed"] or one["deletions"]):
-        yield "  everything is on the server"
-
-
-def _rows(title: str, rows: Iterable[str]) -> Iterator[str]:
-    lines = [f"    {row}" for row in rows]
-    if lines:
-        yield f"  {title}:"
-        yield from lines
-
-
-def _bytes(count: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"

@@ -10,12 +10,11 @@ from typing import Any, Final
 
 from anthrofs.clock import Clock
 from anthrofs.config import Config
+from anthrofs.decisions import Decisions
 from anthrofs.drain import Drain
 from anthrofs.index import Index
-from anthrofs.outbox import FAILED, Outbox
 from anthrofs.refresher import Refresher
 from anthrofs.report import Report
-from anthrofs.tree import Tree
 from anthrofs.uploader import Uploader
 
 DRAINED_S: Final = 30.0     # an unmount that follows its drain that soon doesn't drain as long again
@@ -24,13 +23,12 @@ DRAINED_S: Final = 30.0     # an unmount that follows its drain that soon doesn'
 class Commands:
     """Each answers with one JSON object or more."""
 
-    def __init__(self, config: Config, clock: Clock, index: Index, tree: Tree, outbox: Outbox, uploader: Uploader, refresher: Refresher,
+    def __init__(self, config: Config, clock: Clock, index: Index, decisions: Decisions, uploader: Uploader, refresher: Refresher,
                  report: Report, drain: Drain, requests: Callable[[], int]) -> None:
         self._config = config           # given
         self._clock = clock             # given
         self._index = index             # given
-        self._tree = tree               # given
-        self._outbox = outbox           # given
+        self._decisions = decisions     # given
         self._uploader = uploader       # given
         self._refresher = refresher     # given
         self._report = report           # given
@@ -38,8 +36,8 @@ class Commands:
         self._requests = requests       # given: how many were sent
 
         self._drained_s = float("-inf")     # when an unmount's drain had ended
-        self.table = {"status": self._on_status, "drain": self._on_drain, "retry": self._on_retry, "refresh": self._on_refresh,
-                      "wait": self._on_wait}
+        self.table = {"status": self._on_status, "drain": self._on_drain, "retry": self._on_retry, "discard": self._on_discard,
+                      "push": self._on_push, "refresh": self._on_refresh, "wait": self._on_wait}
 
     def was_drained(self) -> bool:
         """An unmount has waited a moment ago."""
@@ -60,12 +58,13 @@ class Commands:
             self._drained_s = self._clock.now_s()
 
     def _on_retry(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        failed = [attempt for attempt in self._outbox.every() if attempt.state == FAILED]
-        if request.get("name") is not None:
-            node_id = self._tree.node(f"/{request['name']}").node_id
-            failed = [attempt for attempt in failed if attempt.node_id == node_id]
-        self._uploader.retry_failed(failed)
-        yield {"retried": len(failed)}
+        yield {"paths": self._decisions.retry(str(request["path"]))}
+
+    def _on_discard(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        yield {"now": self._decisions.discard(str(request["path"]))}
+
+    def _on_push(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        yield {"paths": self._decisions.push(str(request["path"]))}
 
     def _on_refresh(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         error = self._refresher.refresh(float(request.get("timeout_s", 60)), accept=bool(request.get("accept")))

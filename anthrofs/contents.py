@@ -62,7 +62,7 @@ class Contents:
             file, length, exact = content.remote, content.length, content.exact
         return b"" if file is None else self._reader.read(file.file_id, length, offset, size, interrupted, exact=exact)
 
-    def write(self, handle: Handle, data: bytes, offset: int, interrupted: Callable[[], bool]) -> None:
+    def write(self, handle: Handle, data: bytes, offset: int, interrupted: Callable[[], bool], *, mapped: bool) -> None:
         """The first one into a file that is only on the server fetches it. Raises TooLarge, DiskFull, NotReadable, and what
         Reader.read does.
         """
@@ -73,7 +73,10 @@ class Contents:
         with content.lock:
             stage = self._writable_locked(content)
             stage.write(data, offset)
-            handle.wrote = True
+            if mapped:
+                content.mapped += 1
+            else:
+                handle.wrote = True
             self._changed_locked(content)
 
     def truncate(self, content: Content, size_bytes: int, handle: Handle | None, interrupted: Callable[[], bool]) -> None:
@@ -98,16 +101,16 @@ class Contents:
             if content.shown is not None:
                 content.shown = (content.shown[0], mtime_ns)
 
-    def promise(self, content: Content, *, seal: bool) -> bool:
+    def promise(self, content: Content, *, seal: bool) -> StageId | None:
         """Make the content durable and write down that the name shows it; `seal` also hands it to the uploader.
 
-        Nothing is done, and False returned, if nothing is unpromised. Raises DiskFull: then it stays unpromised.
+        Nothing is done, and None returned, if nothing is unpromised. Raises DiskFull: then it stays unpromised.
         """
         with content.promising:
             with content.lock:
                 stage, shown = content.stage, content.shown
                 if not content.dirty or stage is None or shown is None:
-                    return False
+                    return None
                 content.dirty = not seal
                 content.sealed = content.sealed or seal
                 # Our own: a write that comes after this makes a new stage and closes the sealed one's.
@@ -130,7 +133,7 @@ class Contents:
                         unneeded.discard(stage.number)
         for number in unneeded:
             self._staging.remove(number)
-        return True
+        return stage.number
 
     def _write_down(self, node_id: NodeId, number: StageId, descriptor: int, shown: tuple[int, int], *, seal: bool) -> set[StageId]:
         """Returns the stages that nobody needs any more; with this one in it, if the node is unlinked: promised to nobody."""
@@ -175,7 +178,7 @@ class Contents:
         Raises DiskFull and the like: then the content stays open, so that nothing of it is lost.
         """
         with content.promising:             # a second last release, after another open, comes after this one
-            promised = self.promise(content, seal=True)
+            promised = self.promise(content, seal=True) is not None
             if not self._handles.forget(content):
                 return promised             # opened again meanwhile
             with content.lock:

@@ -24,6 +24,7 @@ from anthrofs.config import Config
 from anthrofs.contents import Contents
 from anthrofs.control import Control
 from anthrofs.db import Database
+from anthrofs.decisions import Decisions
 from anthrofs.disk import Disk
 from anthrofs.drain import Drain
 from anthrofs.errors import EXIT_AUTH, EXIT_FAILED, EXIT_LEFT, AuthFailed, FsError, Offline, SetupError
@@ -109,8 +110,10 @@ class Mount:
         self._operations = Operations(filesystem, tree, files, attributes, config, self._started)
         self._drain = Drain(clock, self._stopping, self._index, self._staging, self._handles, contents, self._uploader, report,
                             self._notify, read_only=config.read_only)
-        self._commands = Commands(config, clock, self._index, tree, self._outbox, self._uploader, self._refresher, report,
-                                  self._drain, self._http.requests)
+        decisions = Decisions(self._db, self._index, self._mirror, tree, self._outbox, self._staging, self._handles, pages, surprises,
+                              self._uploader)
+        self._commands = Commands(config, clock, self._index, decisions, self._uploader, self._refresher, report, self._drain,
+                                  self._http.requests)
         with usable(config.state_dir):
             self._control = Control(config.state_dir, self._commands.table)
 

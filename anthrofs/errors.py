@@ -71,8 +71,15 @@ class NotPermitted(FsError):
     code = errno.EPERM
 
 
+class Busy(FsError):
+    """It is being used; the same may work later."""
+
+    code = errno.EBUSY
+    transient = True
+
+
 class NotSupported(FsError):
-    """Something this version doesn't do; nothing was changed."""
+    """Something that can't be had here; nothing was changed."""
 
     code = errno.EOPNOTSUPP
 

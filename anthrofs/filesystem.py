@@ -8,15 +8,15 @@ Never   waits for the network: that would freeze the directory.
 
 import stat
 
-from anthrofs import names, unlinking
+from anthrofs import names, renaming, settings, unlinking
 from anthrofs.clock import Clock
 from anthrofs.config import Config
 from anthrofs.contents import Contents
 from anthrofs.db import Database
-from anthrofs.errors import Exists, NotEmpty, NotPermitted
+from anthrofs.errors import Exists, NoAttribute, NotEmpty, NotFound, NotPermitted
 from anthrofs.handles import Handles
 from anthrofs.index import Index
-from anthrofs.model import HIDDEN, Attr, Node, NodeId, StageId
+from anthrofs.model import HIDDEN, ROOT, Attr, Node, NodeId, StageId
 from anthrofs.moves import Moves
 from anthrofs.outbox import Outbox
 from anthrofs.pages import Pages
@@ -69,9 +69,13 @@ class FileSystem:
         self._refresher.look_closely()
         return node.node_id
 
-    def entries(self, directory: NodeId) -> list[tuple[str, NodeId, bool]]:
-        """(name, node, directory) of what is in it."""
-        return self._index.entries(directory)
+    def entries(self, directory: NodeId) -> tuple[NodeId, list[tuple[str, NodeId, bool]]]:
+        """The directory around it, the root's being itself; and (name, node, directory) of what is in it."""
+        try:
+            above = self._index.node(directory).parent
+        except NotFound:
+            return ROOT, []             # removed while it is open
+        return above or ROOT, self._index.entries(directory)
 
     def statfs(self) -> dict[str, int]:
         """The quota as a disk: sizes in f_bsize units, as statvfs(3) has them."""
@@ -145,6 +149,33 @@ class FileSystem:
         content = self._handles.content_of(node.node_id)
         if content is not None:
             self._contents.set_mtime(content, mtime_ns)
+
+    def set_attribute(self, path: str, name: str, text: str | None, *, create: bool = False, replace: bool = False) -> None:
+        """For the next upload; None removes it. What the server has already is sent again, if it is an own upload.
+
+        Raises NotSupported for an unknown one, NotPermitted for a file that can't be sent again, BadName for a value that the service would refuse, Exists and NoAttribute as
+        setxattr(2) has them.
+        """
+        value = settings.parse(name, text)
+        with self._db.transaction(durable=True) as tx:
+            node = self._tree.file(path)
+            has = settings.value(node, name) is not None
+            if create and has:
+                raise Exists(f"{path} has {name}")
+            if replace and not has:
+                raise NoAttribute(f"{path} has no {name}")
+            if node.stage is None and node.remote is not None and not node.kept:
+                raise NotPermitted(f"{path}: {name} belongs to an upload, and this file can't be sent again without its being an upload then. "
+                                   "Copy it to another name, and set it there")
+            self._index.set_setting(tx, node.node_id, settings.COLUMNS[name], value)
+            if node.stage is None and node.wanted is not None and node.remote is not None:
+                self._index.set_resend(tx, node.node_id, True)
+                unneeded = renaming.want(tx, self._index, self._outbox, self._index.node(node.node_id), node.wanted)
+            else:
+                unneeded = set()
+        for number in unneeded:
+            self._staging.remove(number)
+        self._uploader.wake()
 
     def _attr(self, node: Node) -> Attr:
         if node.directory:

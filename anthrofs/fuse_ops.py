@@ -13,9 +13,9 @@ import errno
 import logging
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 
+from anthrofs import callers
 from anthrofs.attributes import Attributes
 from anthrofs.config import Config
 from anthrofs.errors import EXIT_MISSING, FsError, NotReadable, Revalidate, SetupError
@@ -55,6 +55,7 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
         self._files = files             # given
         self._attributes = attributes   # given
         self._started = started         # given: told once, when the kernel has the mount
+        self._below = f"{config.mountpoint}/"   # constant: what every open file's path begins with
         self._uid = config.uid          # constant
         self._gid = config.gid          # constant
 
@@ -95,8 +96,8 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
 
     def readdir(self, _path: None, fh: int) -> list[tuple[str, dict[str, int], int]]:
         """A list: fusepy iterates what comes back outside of the gate. With type and inode, `find` needs no getattr."""
-        entries = self._fs.entries(NodeId(fh))
-        dots = [(".", {"st_mode": 0o040000, "st_ino": 1}, 0), ("..", {"st_mode": 0o040000}, 0)]
+        above, entries = self._fs.entries(NodeId(fh))
+        dots = [(".", {"st_mode": 0o040000, "st_ino": fh}, 0), ("..", {"st_mode": 0o040000, "st_ino": above}, 0)]
         return dots + [(name, {"st_mode": 0o040000 if directory else 0o100000, "st_ino": node_id}, 0)
                        for name, node_id, directory in entries]
 
@@ -149,20 +150,24 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
     def listxattr(self, path: str) -> list[str]:
         return sorted(self._attributes.all(self._tree.node(path)))
 
-    def setxattr(self, _path: str, _name: str, _value: bytes, _options: int, _position: int = 0) -> None:
-        raise fuse.FuseOSError(errno.EOPNOTSUPP)
+    def setxattr(self, path: str, name: str, value: bytes, options: int, _position: int = 0) -> None:
+        if not name.startswith("user."):
+            raise fuse.FuseOSError(errno.EOPNOTSUPP)
+        self._fs.set_attribute(path, name, os.fsdecode(value), create=bool(options & os.XATTR_CREATE), replace=bool(options & os.XATTR_REPLACE))
 
-    def removexattr(self, _path: str, _name: str) -> None:
-        raise fuse.FuseOSError(errno.EOPNOTSUPP)
+    def removexattr(self, path: str, name: str) -> None:
+        if not name.startswith("user."):
+            raise fuse.FuseOSError(errno.EOPNOTSUPP)
+        self._fs.set_attribute(path, name, None, replace=True)
 
     # ---- by handle
 
     def create(self, path: str, mode: int, fi: Any) -> int:
-        fi.fh = self._files.create(path, mode, _caller(), reads=fi.flags & os.O_ACCMODE == os.O_RDWR)
+        fi.fh = self._files.create(path, mode, fi.flags, self._caller())
         return 0
 
     def open(self, path: str, fi: Any) -> int:
-        opened = self._files.open(path, fi.flags, _caller())
+        opened = self._files.open(path, fi.flags, self._caller())
         fi.fh, fi.direct_io, fi.keep_cache = opened.number, opened.direct_io, opened.keep_cache
         return 0
 
@@ -170,13 +175,13 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
         return self._files.read(fi.fh, size, offset, _interrupted)
 
     def write(self, _path: None, data: bytes, offset: int, fi: Any) -> int:
-        return self._files.write(fi.fh, data, offset, _interrupted)
+        return self._files.write(fi.fh, data, offset, _interrupted, mapped=bool(fi.writepage))
 
     def truncate(self, path: str | None, length: int, fi: Any = None) -> None:
         self._files.truncate(path or "", length, None if fi is None else fi.fh, _interrupted)
 
     def flush(self, _path: None, fi: Any) -> None:
-        self._files.flush(fi.fh, _caller())
+        self._files.flush(fi.fh, self._caller())
 
     def fsync(self, _path: None, _datasync: int, fi: Any) -> None:
         self._files.fsync(fi.fh)
@@ -190,6 +195,15 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
     def releasedir(self, _path: None, _fh: int) -> None:
         """Nothing is held."""
 
+    def _caller(self) -> Caller:
+        """The context's pid is a thread's; closes count by process."""
+        _, _, thread = fuse.fuse_get_context()
+        process, parent = callers.process_of(thread)
+        return Caller(process, parent, lambda: callers.program_of(process), _interrupted, self._writes_to)
+
+    def _writes_to(self, process: int, node_id: NodeId) -> bool:
+        return callers.writes_to(process, self._below, node_id)
+
     def _stat(self, attr: Attr) -> dict[str, int]:
         return {"st_ino": attr.node_id, "st_mode": attr.mode, "st_nlink": attr.links, "st_uid": self._uid, "st_gid": self._gid,
                 "st_size": attr.size_bytes, "st_blocks": -(-attr.size_bytes // 512),      # 0 would make tar -S archive zeros
@@ -201,7 +215,7 @@ LOCAL: Final = {errno.ENOSPC: errno.ENOSPC, errno.EROFS: errno.EROFS, errno.EDQU
 BROKEN: Final = frozenset({errno.EIO, errno.EROFS})
 # Errnos that programs ask for all day: no line in the log.
 QUIET: Final = frozenset({errno.ENOENT, errno.EEXIST, errno.ENODATA, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY, errno.EINTR, errno.EPERM,
-                          errno.EROFS})
+                          errno.EROFS, errno.EOPNOTSUPP})
 
 
 def serve(operations: Operations, config: Config) -> None:
@@ -224,35 +238,6 @@ def serve(operations: Operations, config: Config) -> None:
 def _expected(record: logging.LogRecord) -> bool:
     """A name that isn't UTF-8 fails in fusepy's decoding, outside of the gate: the caller gets EINVAL, nobody needs a traceback."""
     return not (record.exc_info and isinstance(record.exc_info[1], UnicodeDecodeError))
-
-
-def _caller() -> Caller:
-    _, _, thread = fuse.fuse_get_context()
-    process = _process_of(thread)
-    return Caller(process, lambda: _program_of(process), _interrupted, _lives)
-
-
-def _process_of(thread: int) -> int:
-    """The context's pid is a thread's; closes count by process. 0: another pid namespace, or gone."""
-    try:
-        for line in Path(f"/proc/{thread}/status").read_text().splitlines():
-            if line.startswith("Tgid:"):
-                return int(line.split()[1])
-    except (OSError, ValueError):
-        pass
-    return 0
-
-
-def _program_of(process: int) -> str:
-    """Not the thread's: programs name those."""
-    try:
-        return Path(f"/proc/{process}/comm").read_text(errors="replace").removesuffix("\n")
-    except OSError:
-        return ""
-
-
-def _lives(process: int) -> bool:
-    return Path(f"/proc/{process}").exists()
 
 
 def _interrupted() -> bool:

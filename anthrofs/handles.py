@@ -34,6 +34,7 @@ class Content:
 
     def __init__(self, node_id: NodeId) -> None:
         self.node_id = node_id                      # constant
+        self.writers = 0                            # handles that write; guarded by the table's lock
         self.promising = threading.RLock()          # one flush, fsync or release at a time makes content durable; no
                                                     # other lock is held while that waits for the disk
         self.lock = threading.RLock()               # guards everything below; first in the lock order
@@ -41,6 +42,7 @@ class Content:
         self.sealed = False                         # the stage is promised: a write makes a new one first
         self.dirty = False                          # something is not promised yet
         self.fetched = False                        # the stage is the server's content, and nothing was changed yet
+        self.mapped = 0                             # pages written from maps: through which handle's, the kernel doesn't say
         self.remote: RemoteFile | None = None       # the server's content that the first reader met
         self.length = 0                             # of that, as far as is known
         self.exact = True                           # it is known
@@ -63,7 +65,7 @@ class Handle:
 
         # Guarded by content.lock:
         self.wrote = False              # since its last close was answered
-        self.opener_left = False        # the opener's own close was seen: an heir's counts from now on
+        self.mapped = content.mapped    # as it was at its last close: another number now may be this handle's writing
 
 
 class Handles:
@@ -82,6 +84,7 @@ class Handles:
             content = self._contents.setdefault(node_id, Content(node_id))
             handle = Handle(next(self._numbers), content, reads=reads, writes=writes, process=process)
             self._handles[handle.number] = handle
+            content.writers += writes
             self._counts[node_id] = self._counts.get(node_id, 0) + 1
             return handle
 
@@ -103,7 +106,8 @@ class Handles:
         again meanwhile still sees it.
         """
         with self._lock:
-            self._handles.pop(handle.number, None)
+            if self._handles.pop(handle.number, None) is not None:
+                handle.content.writers -= handle.writes
             left = self._counts.get(handle.content.node_id, 1) - 1
             if left:
                 self._counts[handle.content.node_id] = left
@@ -133,6 +137,11 @@ class Handles:
         """Nobody else has the node open."""
         with self._lock:
             return self._counts.get(handle.content.node_id) == 1
+
+    def writes_alone(self, handle: Handle) -> bool:
+        """Nobody else has the node open for writing."""
+        with self._lock:
+            return handle.content.writers == 1
 
     def is_open(self, node_id: NodeId) -> bool:
         """Somebody has it open, also if its last release is still being finished."""

@@ -138,13 +138,9 @@ class Index:
         """Kept on this machine, with the node."""
         tx.run("UPDATE node SET mtime_ns = ? WHERE node_id = ?", mtime_ns, node_id)
 
-    def set_type(self, tx: Tx, node_id: NodeId, mime_type: str | None) -> None:
-        """For the next upload; None: guessed."""
-        tx.run("UPDATE node SET mime_type = ? WHERE node_id = ?", mime_type, node_id)
-
-    def set_expiry(self, tx: Tx, node_id: NodeId, expires_s: int | None) -> None:
-        """For the next upload; None: never."""
-        tx.run("UPDATE node SET expires_s = ? WHERE node_id = ?", expires_s, node_id)
+    def set_setting(self, tx: Tx, node_id: NodeId, column: str, value: str | int | None) -> None:
+        """For the next upload; column: mime_type or expires_s. None: the default."""
+        tx.run(f"UPDATE node SET {column} = ? WHERE node_id = ?", value, node_id)
 
     def move(self, tx: Tx, node_id: NodeId, parent: NodeId, name: str, now_ns: int) -> None:
         """The user gave it another place."""

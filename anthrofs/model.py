@@ -117,9 +117,10 @@ class Caller:
     """Who made a kernel request, and what can be asked about them while it is served."""
 
     process: int                        # thread group id; 0: unknown (another pid namespace)
+    parent: int                         # of that one; 0: unknown
     program: Callable[[], str]          # its name, as the kernel has it (15 bytes); empty: unknown
     interrupted: Callable[[], bool]     # a signal came: the request should end
-    lives: Callable[[int], bool]        # whether a process still exists
+    writes_to: Callable[[int, NodeId], bool]    # whether a process has a node open for writing; False: or nobody can say
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,8 @@ MAX_SERVER_CHARS: Final = 255       # what an upload may have; generated files w
 BY_ID: Final = ".by-id"             # the directory in the mount's root that reaches files by id
 FILE_ID: Final = "user.anthropic.file_id"       # extended attributes that the commands read, too
 STATE: Final = "user.anthropic.state"
+MIME_TYPE: Final = "user.mime_type"             # these two can be set, see settings.py
+EXPIRES_IN: Final = "user.anthropic.expires_in_seconds"
 CONTROL: Final = "user.anthropic.control"       # of the mount's root, unlisted: the state directory, where the socket is
 HIDDEN_PREFIX: Final = ".fuse_hidden"       # libfuse renames a file to this when it is unlinked while open
 

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 EXPLAINED: Final = 20       # unreadable files that the log names
 OPEN_TRIES: Final = 5       # a listing can move a name between finding its node and holding it
 # For what a verb opens for itself: it is never interrupted.
-NOBODY: Final = Caller(0, program=str, interrupted=lambda: False, lives=lambda _: True)
+NOBODY: Final = Caller(0, 0, program=str, interrupted=lambda: False, writes_to=lambda _, __: False)
 
 
 class OpenFiles:
@@ -60,8 +60,11 @@ class OpenFiles:
 
         self._explained: set[NodeId] = set()    # only grows, one step at a time
 
-    def create(self, path: str, mode: int, caller: Caller, *, reads: bool) -> int:
-        """A new, empty file, open for writing. `reads`: and for reading. Raises Exists, BadName, NameTooLong, NotPermitted, DiskFull."""
+    def create(self, path: str, mode: int, flags: int, caller: Caller) -> int:
+        """A new, empty file, open for writing, and for reading if the flags say so. Raises Exists, BadName, NameTooLong, NotPermitted,
+        DiskFull; Revalidate, when it exists and would do: the kernel remembers for a moment that it didn't.
+        """
+        reads = flags & os.O_ACCMODE == os.O_RDWR
         place = self._tree.place(path, names.maker_of(caller.program(), reads=reads))
         # A journal is part of its database's state here. Whoever copies both opens them for writing only.
         if reads and (database := names.database_of(place.name)) and self._tree.exists(replace(place, name=database)):
@@ -70,7 +73,7 @@ class OpenFiles:
         try:
             with self._db.transaction() as tx:
                 if self._tree.exists(place):
-                    raise Exists(f"{path} exists")
+                    raise (Exists if flags & os.O_EXCL else Revalidate)(f"{path} exists")
                 node_id = self._index.create(tx, place.parent, place.name, stat.S_IMODE(mode), self._clock.time_ns(), place.wanted)
                 handle = self._handles.open(node_id, reads=True, writes=True, process=caller.process)
         except BaseException:
@@ -128,12 +131,12 @@ class OpenFiles:
                     self._walks.step(self._index.node(handle.content.node_id))
         return self._contents.read(handle.content, size, offset, interrupted)
 
-    def write(self, number: int, data: bytes, offset: int, interrupted: Callable[[], bool]) -> int:
-        """All of it. Raises TooLarge, DiskFull, NotReadable, and what read does."""
+    def write(self, number: int, data: bytes, offset: int, interrupted: Callable[[], bool], *, mapped: bool = False) -> int:
+        """All of it. `mapped`: it comes from a map of the file, and the handle is any of those that write. Raises TooLarge, DiskFull, NotReadable, and what read does."""
         handle = self._handles.get(number)
         if not handle.writes:
             raise BadHandle("not open for writing")
-        self._contents.write(handle, data, offset, interrupted)
+        self._contents.write(handle, data, offset, interrupted, mapped=mapped)
         return len(data)
 
     def truncate(self, path: str, size_bytes: int, number: int | None, interrupted: Callable[[], bool]) -> None:
@@ -151,53 +154,67 @@ class OpenFiles:
             self.release(handle.number)
 
     def flush(self, number: int, caller: Caller) -> None:
-        """One close of this handle. Content is promised, and in wait mode the server has it when this returns.
+        """One close of this handle. What was written through it is promised, and in wait mode the server has it when this returns.
 
-        Each close of a dup comes here, and each exit of a child that inherited the descriptor: the opener's count, and those
-        of its heirs once it has closed or ended. Empty content waits for the last release: a shell's `> file` closes a dup
-        before anything is written. Raises what Uploader.wait does, and DiskFull.
+        Each close of a dup comes here, and each exit of a child that inherited the descriptor: the one that ends the writing
+        counts. Empty content waits for the last release: a shell's `> file` closes a dup before anything is written.
+        Raises what Uploader.wait does, and DiskFull.
         """
         handle = self._handles.get(number)
-        if not handle.writes or not self._counts(handle, caller):
+        content = handle.content
+        if not handle.writes or not self._has_written(handle) or self._goes_on(handle, caller):
             return
+        with content.lock:
+            before = handle.wrote, handle.mapped
+            handle.wrote, handle.mapped = False, content.mapped
+            stage = content.stage.number if content.stage is not None else None
+        try:
+            promised = self._contents.promise(content, seal=True)
+            if promised is not None:
+                self._uploader.wake()
+            if stage is not None and self._config.upload == "wait":
+                self._uploader.wait(content.node_id, promised or stage, caller.interrupted)
+        except BaseException:
+            with content.lock:
+                handle.wrote, handle.mapped = before        # not answered: the next close does it all again
+            raise
+
+    def _has_written(self, handle: Handle) -> bool:
+        """Something that isn't empty, and that no close of it has answered for."""
         content = handle.content
         with content.lock:
-            size_bytes = content.shown[0] if content.shown else 0
-            wrote, handle.wrote = handle.wrote, False
-            stage = content.stage.number if content.stage is not None else None
-        if not size_bytes or stage is None:
-            return
-        if self._contents.promise(content, seal=True):
-            self._uploader.wake()
-        if wrote and self._config.upload == "wait":
-            self._uploader.wait(content.node_id, stage, caller.interrupted)
+            return (handle.wrote or handle.mapped != content.mapped) and content.shown is not None and content.shown[0] > 0
+
+    def _goes_on(self, handle: Handle, caller: Caller) -> bool:
+        """After this close a copy of the descriptor is left to write with: the opener, the caller, or the shell that the caller
+        was started by has one. While others have the node open for writing their descriptors can't be told from copies: then
+        the opener's closes all count.
+        """
+        alone = self._handles.writes_alone(handle)
+        if caller.process == handle.process and not alone:
+            return False
+        keepers = {handle.process, caller.process, caller.parent} if alone else {handle.process}
+        return any(caller.writes_to(process, handle.content.node_id) for process in keepers - {0})
 
     def fsync(self, number: int) -> None:
         """Bytes and promise survive power loss; the server gets them at close. Raises DiskFull."""
         self._contents.promise(self._handles.get(number).content, seal=False)
 
     def release(self, number: int) -> None:
-        """The handle is gone; the last one of a node promises what no close did."""
+        """The handle is gone, and what was written through it is promised, if no close did that; with the last one of a node,
+        all that is left.
+        """
         handle = self._handles.get(number)
-        if handle.glance is not None:
-            self._pages.released(handle.glance, self._contents.version(handle.content))
-        if not self._handles.close(handle):
-            return
         content = handle.content
-        if content.remote is not None and not self._handles.is_open(content.node_id):
+        if handle.glance is not None:
+            self._pages.released(handle.glance, self._contents.version(content))
+        last = self._handles.close(handle)
+        if last and content.remote is not None and not self._handles.is_open(content.node_id):
             self._reader.leave(content.remote.file_id)
         try:
-            if self._contents.finish(content):
+            if self._contents.finish(content) if last else self._has_written(handle) and self._contents.promise(content, seal=True):
                 self._uploader.wake()
         except (FsError, OSError) as exc:
             # The reason is in the words; a traceback would say nothing more.
             log.error("the content of node %d could not be made durable: %s. It stays in the mount until it is",  # noqa: TRY400
                       content.node_id, exc)
-
-    def _counts(self, handle: Handle, caller: Caller) -> bool:
-        if 0 in (handle.process, caller.process) or caller.process == handle.process:
-            with handle.content.lock:
-                handle.opener_left = True
-            return True
-        with handle.content.lock:
-            return handle.opener_left or not caller.lives(handle.process)

@@ -27,7 +27,7 @@ def want(tx: Tx, index: Index, outbox: Outbox, node: Node, wanted: str | None) -
         elif node.sealed:
             outbox.attempt(tx, node.node_id, node.stage)
         return set()
-    resend = node.kept and wanted is not None and differs(node, wanted)
+    resend = (node.kept or node.resend) and wanted is not None and differs(node, wanted)
     index.set_resend(tx, node.node_id, resend)
     if attempt is None:
         return set()

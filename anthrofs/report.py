@@ -54,6 +54,7 @@ class Report:
         for node_id in self._handles.unpromised():
             with contextlib.suppress(NotFound):
                 opened.append({"name": self._index.path(self._index.node(node_id)), "state": "being written"})
+        sent = self._uploader.progress()
         for node_id in {**attempts, **nodes}:           # oldest attempts first; then what has none yet
             node, attempt = nodes.get(node_id), attempts.get(node_id)
             if (node is not None and node.parent == HIDDEN) or (attempt is None and (node is None or node.stage is not None)):
@@ -63,7 +64,7 @@ class Report:
             if attempt is not None and attempt.state == FAILED:
                 failed.append({**entry, "reason": attempt.reason})
             else:
-                waiting.append({**entry, "state": self._attributes.state(node, attempt) if node else "waiting"})
+                waiting.append({**entry, "sent": sent.get(node_id, 0), "state": self._attributes.state(node, attempt) if node else "waiting"})
         return {"waiting": waiting, "failed": failed, "deletions": deletions, "open": opened}
 
     def status(self) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """The benchmark's wire: what it delays, carries, holds back and counts. Only lower bounds of time: a delay guarantees those."""
 
+import select
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -61,22 +62,47 @@ def test_content_passes_unchanged_and_is_counted(wire: Wire, emulator: EmulatorP
         assert len(content) < count < len(content) + 5000       # and the headers
 
 
-def test_the_bandwidth_is_that_of_all_connections_together(wire: Wire, emulator: EmulatorProcess) -> None:
-    file_id = emulator.generate("a.bin", bytes(BIG_BYTES))["id"]
-    wire.limit(10 * BIG_BYTES)
-
-    def fetch(door: int) -> None:
+def all_at_once_s(wire: Wire, emulator: EmulatorProcess, ask: Callable[[httpx.Client], httpx.Response]) -> float:
+    """Four clients, two on each door."""
+    def run(door: int) -> None:
         with client_of(wire, emulator, door) as client:
-            spent_s(client, f"/v1/files/{file_id}/content")
+            ask(client).raise_for_status()
 
     start_s = time.monotonic()
-    threads = [threading.Thread(target=fetch, args=(door,)) for door in (0, 1, 0, 1)]
+    threads = [threading.Thread(target=run, args=(door,)) for door in (0, 1, 0, 1)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    return time.monotonic() - start_s
+
+
+def test_the_bandwidth_is_that_of_all_connections_together(wire: Wire, emulator: EmulatorProcess) -> None:
+    file_id = emulator.generate("a.bin", bytes(BIG_BYTES))["id"]
+    wire.limit(10 * BIG_BYTES)
+    spent_s = all_at_once_s(wire, emulator, lambda client: client.get(f"/v1/files/{file_id}/content"))
     # Two delays, four tenths of a second of bytes, less what the wire lets catch up.
-    assert time.monotonic() - start_s >= 2 * DELAY_S + 0.4 - 0.02
+    assert spent_s >= 2 * DELAY_S + 0.4 - 0.02
+
+
+def test_it_holds_for_what_is_sent_too_and_each_upload_is_one_request(wire: Wire, emulator: EmulatorProcess) -> None:
+    wire.limit(10 * BIG_BYTES)
+    spent_s = all_at_once_s(wire, emulator, lambda client: client.post("/v1/files", files={"file": ("a.bin", bytes(BIG_BYTES))}))
+    assert spent_s >= 2 * DELAY_S + 0.4 - 0.02
+    assert [wire.counts(door).requests for door in (0, 1)] == [2, 2]
+
+
+def test_a_server_that_stops_reading_stops_the_sender_too() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, Wire([f"127.0.0.1:{server.getsockname()[1]}"]) as wire:
+        with socket.create_connection(("127.0.0.1", wire.port(0)), 20) as client:
+            taken, _ = server.accept()
+            client.setblocking(False)
+            sent = 0
+            with taken:
+                while select.select([], [client], [], 1)[1]:        # until it takes no more
+                    sent += client.send(bytes(2**20))
+                    assert sent < 64 * 2**20
+        assert wire.counts(0).bytes_up < 4 * 2**20
 
 
 def test_a_reader_that_stops_stops_the_server_too(wire: Wire, emulator: EmulatorProcess) -> None:

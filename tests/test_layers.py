@@ -13,13 +13,13 @@ MAX_LINES: Final = 350
 # Upward. Modules of one set don't know each other.
 LAYERS: Final[list[set[str]]] = [
     {"errors"}, {"blocks", "clock", "mime", "model", "names", "schema"}, {"config"},      # words
-    {"disk", "db", "notify", "remote", "statedir"}, {"process"},                # tools
+    {"callers", "disk", "db", "notify", "remote", "statedir"}, {"process"},                # tools
     {"surprises", "pages", "blockfile"}, {"index", "outbox", "staging", "cache", "handles", "workspace", "walks"}, {"mirror"},      # state
-    {"copies", "feed", "renaming", "unlinking"}, {"deletion", "delivery", "refresher"}, {"reader", "uploader"},     # workers
-    {"contents", "attributes", "recovery", "tree"}, {"moves", "openfiles", "report", "check"}, {"drain", "filesystem"},      # core
+    {"copies", "feed", "renaming", "settings", "unlinking"}, {"deletion", "delivery", "refresher"}, {"reader", "uploader"},     # workers
+    {"contents", "attributes", "recovery", "tree"}, {"decisions", "moves", "openfiles", "report", "check"}, {"drain", "filesystem"},      # core
     {"fuse_ops", "control", "commands", "mountpoint", "options"},               # edges
     {"demo", "daemon"},                                                         # assembly
-    {"cli"}, {"__main__"},                                                      # commands
+    {"output"}, {"cli"}, {"__main__"},                                                      # commands
 ]  # fmt: skip
 RANK: Final = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 

@@ -159,7 +159,7 @@ def test_what_is_not_done_gets_an_honest_errno_and_changes_nothing(mount: Mount,
     files = mount.mount("--upload", "queue")
     (files / "a").write_text("a")
     mount.sync()
-    mount.expects("more than 255 bytes")
+    mount.expects("more than 255 bytes", "can't be set")
 
     assert callable(what)
     with pytest.raises(OSError) as raised:

@@ -1,14 +1,24 @@
-"""The reading benchmark: anthrofs beside rclone, curl and the local disk, on one delayed wire, in one run. This is its map.
+"""The benchmarks: anthrofs beside rclone, curl and others, on one delayed wire, in one run. This is their map.
 
     proxy       the wire, a program of its own: delays connects and answers, limits bandwidth, counts
     wire        the proxy as a child; what it counted
-    peers       rclone (server and mount), curl, a client whose connection is kept
-    stage       everything of one run: files, servers, the wire, fresh mounts; and the end of all of it
+    peers       rclone: its server, its mount
+    clients     curl, and clients whose connection is kept
+    process     what the kernel says of a process: CPU, memory
+    stage       what each run needs: servers, the wire, fresh mounts; and the end of all of it
     table       what is measured, compared and printed: no I/O
+    __main__    the command
+
+    read        the reading benchmark
+    read_stage  its files; what a read costs
     sequential  rows of whole files read from end to end, once and again
     scattered   rows of first bytes, random reads and small files
     memory      the row of the biggest file
-    read        the command
+
+    write       the writing benchmark
+    write_stage its files, and when the servers have them; what a write costs
+    saves       rows of many small files: written, written over, removed
+    sending     rows of the biggest file
 
 Times never fail a run, for machines are noisy; counts of requests and of bytes do.
 """

@@ -1,7 +1,6 @@
 """The row of the biggest file: the most memory that each daemon has while it is read, in the first half and in the second.
 
 Serves  the command, which calls `rows`.
-Trusts  the kernel's high-water mark of a process, and its reset.
 """
 
 from collections.abc import Callable
@@ -9,7 +8,10 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from tests.bench.stage import Stage, in_turn
+from tests.bench.peers import READS
+from tests.bench.process import peak_mib
+from tests.bench.read_stage import ReadStage
+from tests.bench.stage import in_turn
 from tests.bench.table import Report, Row, compared, verdict
 
 READ_BYTES: Final = 2**20
@@ -17,13 +19,13 @@ FLAT: Final = 1.1                   # the second half's peak to the first half's
 Peaks = tuple[float, float]         # MiB, of the two halves
 
 
-def rows(stage: Stage, report: Report) -> None:
+def rows(stage: ReadStage, report: Report) -> None:
     def ours(_: int) -> Peaks:
         with stage.anthrofs() as mount:
             return _peaks(mount.pid(), mount.path / stage.long)
 
     def rclone(_: int) -> Peaks:
-        with stage.rclone() as peer:
+        with stage.rclone(*READS) as peer:
             assert peer is not None
             return _peaks(peer.pid, peer.path / stage.long)
 
@@ -42,21 +44,14 @@ def rows(stage: Stage, report: Report) -> None:
 def _peaks(pid: int, path: Path) -> Peaks:
     half = path.stat().st_size // 2
     with path.open("rb", buffering=0) as file:
-        first = _peak(pid, lambda: _pass_by(lambda: file.tell() < half and file.read(READ_BYTES)))
-        second = _peak(pid, lambda: _pass_by(lambda: file.read(READ_BYTES)))
+        first = peak_mib(pid, lambda: _pass_by(lambda: file.tell() < half and file.read(READ_BYTES)))
+        second = peak_mib(pid, lambda: _pass_by(lambda: file.read(READ_BYTES)))
     return first, second
 
 
 def _pass_by(read: Callable[[], object]) -> None:
     while read():
         pass
-
-
-def _peak(pid: int, action: Callable[[], None]) -> float:
-    Path(f"/proc/{pid}/clear_refs").write_text("5")     # proc(5): the high-water mark begins anew
-    action()
-    [line] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM:")]
-    return int(line.split()[1]) / 1024
 
 
 def _most(peaks: list[Peaks]) -> float:

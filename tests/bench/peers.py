@@ -1,25 +1,28 @@
-"""Whom anthrofs is compared with: rclone (its server, its mount), curl, and a client that keeps its connection.
+"""rclone, with which anthrofs is compared: its server, its mount.
 
-Owns    the processes of rclone, their cache directory, and one connection at a time.
+Owns    its processes and their cache directory.
 Serves  stage (starts and ends them) and the rows.
 Trusts  rclone's log line to mean that its port is open, and the kernel's list of mounts.
-Never   puts a key into an argument list, never reads an rclone configuration of yours.
+Never   reads an rclone configuration of yours.
 """
 
 import os
 import re
 import subprocess
 import time
-from collections.abc import Mapping
-from http.client import HTTPConnection
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 READY_S: Final = 20.0
 STOP_S: Final = 10.0
+UPLOADS_S: Final = 120.0
 # setpriv: they end with us, however we end. A session of their own: Ctrl-C is for us, and we end them in order.
 RCLONE: Final = ["setpriv", "--pdeathsig", "TERM", "rclone"]
+
+READS: Final = ("--vfs-cache-mode", "full")
+WRITES: Final = ("--vfs-cache-mode", "writes", "--vfs-write-back", "0s", "-v")
 
 
 class Rclone:
@@ -44,7 +47,7 @@ class Rclone:
 
     def wait_a_little(self, until_s: float) -> None:
         if self._process.poll() is not None or time.monotonic() > until_s:
-            raise RuntimeError(f"rclone didn't start, or not within {READY_S} s:\n{self.said()}")
+            raise RuntimeError(f"rclone has ended, or takes too long:\n{self.said()}")
         time.sleep(0.01)
 
     def stop(self) -> None:
@@ -63,8 +66,9 @@ class Rclone:
 class RcloneServer:
     """`rclone serve webdav` of a directory."""
 
-    def __init__(self, base: Path, directory: Path) -> None:
-        self._rclone = Rclone(base, "server", "serve", "webdav", "--read-only", "--addr", "127.0.0.1:0", directory)
+    def __init__(self, base: Path, directory: Path, *, writable: bool = False) -> None:
+        self._rclone = Rclone(base, "server", "serve", "webdav", *([] if writable else ["--read-only"]),
+                              "--addr", "127.0.0.1:0", directory)
         until_s = time.monotonic() + READY_S
         while not (found := re.search(r"started on \[?http://([\d.]+:\d+)/", self._rclone.said())):
             self._rclone.wait_a_little(until_s)
@@ -78,11 +82,14 @@ class RcloneServer:
 
 
 class RcloneMount:
-    """A mount as a person makes it who wants what anthrofs gives: reads from a cache on disk that outlives the mount."""
+    """Mounts as a person makes them who wants what anthrofs gives: READS from a cache on disk that outlives the mount, or WRITES
+    to it that are sent at once.
+    """
 
-    def __init__(self, base: Path, url: str) -> None:
+    def __init__(self, base: Path, url: str, options: Sequence[str]) -> None:
         self._base = base               # constant
         self._url = url                 # constant
+        self._options = options         # constant
         self.path = base / "files"      # constant
         self.path.mkdir(parents=True)
         self._rclone: Rclone | None = None      # while mounted
@@ -95,7 +102,7 @@ class RcloneMount:
     def mount(self) -> Path:
         environment = {"RCLONE_CONFIG_ORIGIN_TYPE": "webdav", "RCLONE_CONFIG_ORIGIN_URL": self._url,
                        "RCLONE_CONFIG_ORIGIN_VENDOR": "other"}
-        self._rclone = Rclone(self._base, "mount", "mount", "origin:", self.path, "--vfs-cache-mode", "full",
+        self._rclone = Rclone(self._base, "mount", "mount", "origin:", self.path, *self._options,
                               "--allow-non-empty", "--cache-dir", self._base / "cache", environment=environment)
         until_s = time.monotonic() + READY_S
         while not is_mounted(self.path):
@@ -105,6 +112,13 @@ class RcloneMount:
     def remount(self) -> Path:
         self.end()
         return self.mount()
+
+    def wait_for_uploads(self, count: int) -> None:
+        """Until so many have been answered. Needs the options WRITES: its log says so."""
+        assert self._rclone is not None
+        until_s = time.monotonic() + UPLOADS_S
+        while self._rclone.said().count(": Copied (") < count:
+            self._rclone.wait_a_little(until_s)
 
     def end(self) -> None:
         """Unmounted, its process gone; the cache stays."""
@@ -120,29 +134,3 @@ class RcloneMount:
 def is_mounted(path: Path) -> bool:
     """Whether anything is mounted right there. No stat: a mount that hangs would hang us."""
     return any(line.split(" ")[4] == str(path) for line in Path("/proc/self/mountinfo").read_text().splitlines())
-
-
-def curl(url: str, headers: Mapping[str, str]) -> None:
-    """The content to /dev/null; url and headers come by standard input, where nobody else sees them."""
-    lines = [f'url = "{url}"', *(f'header = "{name}: {value}"' for name, value in headers.items())]
-    subprocess.run(["curl", "--disable", "--fail", "--silent", "--show-error", "--noproxy", "*", "--output", "/dev/null", "--config", "-"],
-                   input="\n".join(lines), text=True, check=True)
-
-
-def first_byte_s(port: int, path: str, headers: Mapping[str, str], before: str | None) -> float:
-    """Seconds from the request to the first byte of its answer's body, on a connection that has just answered the request
-    `before`; None: on a new one, and its connect counts.
-    """
-    connection = HTTPConnection("127.0.0.1", port, timeout=60)
-    try:
-        if before is not None:
-            connection.request("GET", before, headers=dict(headers))
-            connection.getresponse().read()
-        start_s = time.perf_counter()
-        connection.request("GET", path, headers=dict(headers))
-        with connection.getresponse() as answer:
-            assert answer.status == 200, answer.status
-            assert answer.read(1)
-            return time.perf_counter() - start_s
-    finally:
-        connection.close()

@@ -5,12 +5,12 @@
 Owns    one listening port (a door) for each HOST:PORT, two threads a connection, and the counts of each door.
 Serves  wire.py, in lines of JSON: the first line out is the doors' ports; then each line in ({"bytes_per_s": N} sets the
         bandwidth of all doors together, each way, 0: none; {} changes nothing) is answered by one line with the counts.
-Trusts  clients not to pipeline: bytes up that follow bytes down are the next request.
-Never   holds more than one piece of each direction besides the kernel's buffers, so a slow reader slows the server; never
+Trusts  clients not to pipeline, nor to wait for a "100 Continue": bytes up that follow bytes down are the next request.
+Never   holds more than one piece of each direction besides the kernel's buffers, so a slow reader slows the sender; never
         looks at HTTP; never outlives its standard input.
 
-A delayed answer passes ANSWER_MS after its first byte came, so the server's own time is not hidden in the delay. The bytes
-behind it flow at once: it is the distance that is imitated, not the speed.
+A delayed answer passes ANSWER_MS after its first byte came, so the server's own time is not hidden in the delay, nor is the
+time that a request's body takes. The bytes behind it flow at once: it is the distance that is imitated, not the speed.
 """
 
 import fcntl
@@ -27,7 +27,7 @@ from typing import Final
 PIECE_BYTES: Final = 2**20              # the most that a pipe takes; few system calls when bytes are plenty
 LIMITED_PIECE_BYTES: Final = 2**17      # 1 ms of 1 Gbit/s: smooth, and a thousand wakes a second at most
 LATE_S: Final = 0.01                    # of oversleeping that is caught up; any longer pause of the wire is lost
-BUFFER_BYTES: Final = 2**18             # of the proxy's own sockets: what passed here is soon at the client
+BUFFER_BYTES: Final = 2**18             # of the proxy's own sockets: what passed here is soon at its end
 
 
 class Bandwidth:
@@ -93,7 +93,7 @@ class Door:
             with server:
                 for end in (client, server):
                     end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
+                    end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
                 turn = _Turn(self._wire, self)
                 up = threading.Thread(target=pump, args=(client, server, turn.up, self._wire.up), daemon=True)
                 up.start()

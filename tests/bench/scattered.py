@@ -11,8 +11,10 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from tests.bench.peers import first_byte_s
-from tests.bench.stage import ANTHROFS, CURL, RCLONE, Stage, cat, in_turn, shell
+from tests.bench.clients import first_byte_s
+from tests.bench.peers import READS
+from tests.bench.read_stage import ReadStage, cat
+from tests.bench.stage import ANTHROFS, CURL, RCLONE, in_turn, shell
 from tests.bench.table import Cost, Report, Row, asked, compared, few, median_s, seconds, verdict
 
 PAGE_BYTES: Final = 4096
@@ -21,7 +23,7 @@ LOOP: Final = 'for f in small-*; do cat "$f" > /dev/null; done'
 AT_ONCE: Final = "ls small-* | xargs -P 8 -n 1 cat > /dev/null"
 
 
-def rows(stage: Stage, report: Report) -> None:
+def rows(stage: ReadStage, report: Report) -> None:
     kept_s = _first_byte(stage, report, kept=True)
     _first_byte(stage, report, kept=False)
     _random(stage, report, kept_s)
@@ -31,7 +33,7 @@ def rows(stage: Stage, report: Report) -> None:
 
 # ---- first bytes
 
-def _first_byte(stage: Stage, report: Report, *, kept: bool) -> float:
+def _first_byte(stage: ReadStage, report: Report, *, kept: bool) -> float:
     """From open to the first byte, beside a bare HTTP client that has, or hasn't, a connection too. Its time is returned."""
     names = stage.big
     what = f"first byte, {'kept' if kept else 'new'} connection"
@@ -72,11 +74,11 @@ def _first_read_s(path: Path) -> float:
 
 # ---- random reads
 
-def _random(stage: Stage, report: Report, latency_s: float) -> None:
+def _random(stage: ReadStage, report: Report, latency_s: float) -> None:
     names, count, size = stage.big, stage.sizes.random_reads, stage.sizes.big_bytes
     ours_s: list[float] = []
     others_s: list[float] = []
-    with stage.anthrofs() as mount, stage.rclone() as peer:
+    with stage.anthrofs() as mount, stage.rclone(*READS) as peer:
         def ours(number: int) -> Cost:
             return stage.cost(ANTHROFS, lambda: ours_s.extend(_random_reads_s(mount.path / names[number], size, count, number)),
                               names[number])
@@ -119,14 +121,14 @@ def _random_reads_s(path: Path, size: int, count: int, seed: int) -> list[float]
 
 # ---- small files
 
-def _small(stage: Stage, report: Report, how: str, script: str, *, most: float) -> None:
+def _small(stage: ReadStage, report: Report, how: str, script: str, *, most: float) -> None:
     """A fresh mount for each time: a program that reads ahead may have everything after the first."""
     def ours(_: int) -> Cost:
         with stage.anthrofs() as mount:
             return stage.cost(ANTHROFS, lambda: shell(script, mount.path), *stage.small)
 
     def rclone(_: int) -> Cost:
-        with stage.rclone() as peer:
+        with stage.rclone(*READS) as peer:
             assert peer is not None
             return stage.cost(RCLONE, lambda: shell(script, peer.path))
 

@@ -4,31 +4,32 @@ Serves  the command, which calls `rows`.
 Trusts  the wire: a read whose bytes didn't all pass there wasn't cold, and the run says so.
 """
 
-import os
 import shutil
-from pathlib import Path
 
-from tests.bench.peers import RcloneMount, curl
-from tests.bench.stage import ANTHROFS, CURL, RCLONE, Stage, cat, in_turn
+from tests.bench.clients import curl
+from tests.bench.peers import READS, RcloneMount
+from tests.bench.process import cpu_s
+from tests.bench.read_stage import ReadStage, cat
+from tests.bench.stage import ANTHROFS, CURL, RCLONE, in_turn
 from tests.bench.table import Cost, Report, Row, asked, compared, median_s, speed
 from tests.mounting import Mount
 
 WARM_READS = 2          # before the one that is measured
 
 
-def rows(stage: Stage, report: Report) -> None:
+def rows(stage: ReadStage, report: Report) -> None:
     bandwidth = stage.sizes.bandwidth_bytes_per_s
     stage.wire.limit(bandwidth)
-    with stage.anthrofs() as mount, stage.rclone() as peer:
+    with stage.anthrofs() as mount, stage.rclone(*READS) as peer:
         _cold(stage, report, f"cold, {bandwidth * 8 / 1e9:g} Gbit/s", 0.95, mount, peer)
     stage.wire.limit(0)
-    with stage.anthrofs() as mount, stage.rclone() as peer:
+    with stage.anthrofs() as mount, stage.rclone(*READS) as peer:
         _cold(stage, report, "cold, no limit", 0.5, mount, peer)
         _warm(stage, report, mount)
         _remounted(stage, report, mount, peer)
 
 
-def _cold(stage: Stage, report: Report, what: str, least: float, mount: Mount, peer: RcloneMount | None) -> None:
+def _cold(stage: ReadStage, report: Report, what: str, least: float, mount: Mount, peer: RcloneMount | None) -> None:
     names, size = stage.big, stage.sizes.big_bytes
     used_s = []
 
@@ -60,7 +61,7 @@ def _cold(stage: Stage, report: Report, what: str, least: float, mount: Mount, p
                                f"{median_s(side) / median_s(costs):.2f}", "", *asked(side)))
 
 
-def _warm(stage: Stage, report: Report, mount: Mount) -> None:
+def _warm(stage: ReadStage, report: Report, mount: Mount) -> None:
     """The third read and later ones of one file, beside the same file on the local disk, in the page cache as well."""
     name, size = stage.big[-1], stage.sizes.big_bytes
     local = stage.base / "local.bin"
@@ -78,7 +79,7 @@ def _warm(stage: Stage, report: Report, mount: Mount) -> None:
                            *compared(median_s(locals_) / median_s(costs), least=0.9), *asked(costs)))
 
 
-def _remounted(stage: Stage, report: Report, mount: Mount, peer: RcloneMount | None) -> None:
+def _remounted(stage: ReadStage, report: Report, mount: Mount, peer: RcloneMount | None) -> None:
     """Each file once: from the caches that the mounts before have left."""
     names, size = stage.big, stage.sizes.big_bytes
     stage.remount(mount, peer)
@@ -99,8 +100,3 @@ def _remounted(stage: Stage, report: Report, mount: Mount, peer: RcloneMount | N
     if not others:
         report.rows.append(Row(f"{size >> 20} MiB warm after a remount", speed(size, costs), "", "", "", *asked(costs)))
 
-
-def cpu_s(pid: int) -> float:
-    """User and system time of all threads of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,8 +1,8 @@
-"""Everything of one run of the benchmark: files, servers, the wire, mounts; and the end of all of it.
+"""What every run of the benchmark needs: servers, the wire, mounts; and the end of all of it.
 
 Owns    one temporary directory, all processes and mounts below it.
-Serves  the rows: a fresh mount, a cold read, what it cost.
-Trusts  the emulator's journal for anthrofs' requests, and the proxy's counts for those of the others.
+Serves  the stages of reading and of writing, which add their files; through them the rows: a fresh mount, what it cost.
+Trusts  the proxy's counts for the requests of others; anthrofs' are counted by who knows what it was to ask.
 Never   leaves a process or a mount: whatever is entered here is left in reverse order, also after Ctrl-C.
 """
 
@@ -11,9 +11,8 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -30,29 +29,11 @@ QUIET_S: Final = 0.05                   # a connection is given back a moment af
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """How much is measured."""
-
-    repetitions: int = 5
-    big_bytes: int = 256 * 2**20
-    long_bytes: int = 500 * 10**6
-    small_files: int = 50
-    small_bytes: int = 8192
-    small_repetitions: int = 5
-    long_repetitions: int = 3
-    random_reads: int = 20
-    bandwidth_bytes_per_s: int = 125 * 10**6
-
-
-SHORT: Final = Sizes(repetitions=2, big_bytes=16 * 2**20, long_bytes=40 * 10**6, small_files=20, small_repetitions=1, long_repetitions=1)
-
-
 class Stage:
-    """`with Stage(SHORT) as stage: ...`"""
+    """`with Stage(writable=False, with_rclone=True) as stage: ...`"""
 
-    def __init__(self, sizes: Sizes, *, with_rclone: bool) -> None:
-        self.sizes = sizes                      # constant
+    def __init__(self, *, writable: bool, with_rclone: bool) -> None:
+        self._writable = writable               # constant: whether rclone's server takes files
         self.with_rclone = with_rclone          # constant
         self._ends = ExitStack()
         self._count = 0                         # of mounts so far
@@ -61,10 +42,6 @@ class Stage:
         self.base = Path()
         self.emulator: EmulatorProcess
         self.wire: Wire
-        self.ids: dict[str, str] = {}           # of files by name
-        self.big: list[str] = []
-        self.small: list[str] = []
-        self.long = "long.bin"
 
     def __enter__(self) -> Self:
         with ExitStack() as ends:
@@ -72,8 +49,9 @@ class Stage:
             self.origin.mkdir()
             self.emulator = ends.enter_context(EmulatorProcess(self.base / "emulator"))
             self._make_files()
-            address = self.emulator.url.removeprefix("http://")
-            rclone = ends.enter_context(RcloneServer(self.base, self.origin)).address if self.with_rclone else address
+            address = rclone = self.emulator.url.removeprefix("http://")
+            if self.with_rclone:
+                rclone = ends.enter_context(RcloneServer(self.base, self.origin, writable=self._writable)).address
             self.wire = ends.enter_context(Wire([address, address, rclone]))
             self._ends = ends.pop_all()
         return self
@@ -83,49 +61,43 @@ class Stage:
 
     @property
     def origin(self) -> Path:
-        """What rclone serves; anthrofs' server has the same content."""
+        """What rclone serves."""
         return self.base / "origin"
 
     @property
     def headers(self) -> dict[str, str]:
         return {"x-api-key": self.emulator.key, "anthropic-version": "2023-06-01", "anthropic-beta": "files-api-2025-04-14"}
 
-    def content_path(self, name: str) -> str:
-        return f"/v1/files/{self.ids[name]}/content?beta=true"
+    def _make_files(self) -> None:
+        """What has to be there before anybody looks."""
 
     # ---- mounts, each on a state of its own: nothing was ever read by it
 
     @contextmanager
-    def anthrofs(self) -> Iterator[Mount]:
+    def anthrofs(self, *options: str) -> Iterator[Mount]:
         """The listing was looked at; a connection may be open since then, as with rclone."""
         with self._place() as place:
             mount = Mount(place, self.emulator)
             mount.environment["ANTHROPIC_BASE_URL"] = self.wire.url(ANTHROFS)
             try:
-                look(mount.mount())
+                look(mount.mount(*options))
                 yield mount
             finally:
                 mount.finish()
 
     @contextmanager
-    def rclone(self) -> Iterator[RcloneMount | None]:
+    def rclone(self, *options: str) -> Iterator[RcloneMount | None]:
         """None: this run has no rclone."""
         if not self.with_rclone:
             yield None
             return
         with self._place() as place:
-            mount = RcloneMount(place, self.wire.url(RCLONE))
+            mount = RcloneMount(place, self.wire.url(RCLONE), options)
             try:
                 look(mount.mount())
                 yield mount
             finally:
                 mount.end()
-
-    def remount(self, mount: Mount, peer: RcloneMount | None) -> None:
-        """Both with the caches that they have."""
-        look(mount.remount())
-        if peer is not None:
-            look(peer.remount())
 
     @contextmanager
     def _place(self) -> Iterator[Path]:
@@ -137,63 +109,36 @@ class Stage:
         yield place
         shutil.rmtree(place)            # not after a failure: the mount may still be there
 
+    # ---- what something costs
+
     def disconnect(self) -> None:
         """No client has a connection to the emulator any more; their next requests begin with a connect."""
         self.emulator.abort_connections()
         time.sleep(QUIET_S)
 
-    # ---- what something costs
-
-    def cost(self, door: int, action: Callable[[], object], *names: str) -> Cost:
-        """`names`: the files whose requests count for anthrofs; none: all."""
-        if door == ANTHROFS:
-            self.emulator.forget_requests()
+    def measured(self, door: int, action: Callable[[], object], asked: Callable[[], int] | None = None) -> Cost:
+        """`asked` tells how many requests it took; None: all that passed on the wire."""
         before = self.wire.counts(door)
         start_s = time.perf_counter()
         action()
         time_s = time.perf_counter() - start_s
-        asked = self._asked(names) if door == ANTHROFS else None
+        requests = None if asked is None else asked()
         wire = self.wire.counts(door) - before
-        return Cost(time_s, wire.requests if asked is None else asked, wire)
+        return Cost(time_s, wire.requests if requests is None else requests, wire)
 
-    def _asked(self, names: Sequence[str]) -> int:
-        """Requests for content since the last `forget`, once they are finished."""
-        time.sleep(QUIET_S)
-        ids = {self.ids[name] for name in names or self.ids}
-        asked = [request for request in self.emulator.requests("download") if request["file_id"] in ids]
-        self.emulator.wait_for_requests(len(asked), "download")
-        return len(asked)
 
-    # ---- files
-
-    def _make_files(self) -> None:
-        sizes = self.sizes
-        self.big = [f"big-{number}.bin" for number in range(sizes.repetitions)]
-        self.small = [f"small-{number:02}.bin" for number in range(sizes.small_files)]
-        for name in self.big:
-            self._make(name, sizes.big_bytes)
-        for name in self.small:
-            self._make(name, sizes.small_bytes)
-        self._make(self.long, sizes.long_bytes)
-
-    def _make(self, name: str, size_bytes: int) -> None:
-        """One random piece again and again, each time with a stamp of its own: no two blocks of a run are the same."""
-        piece = bytearray(os.urandom(min(size_bytes, PIECE_BYTES)))
-        with (self.origin / name).open("wb") as file:
-            for offset in range(0, size_bytes, PIECE_BYTES):
-                piece[:8] = offset.to_bytes(8)
-                file.write(memoryview(piece)[:size_bytes - offset])
-        self.ids[name] = self.emulator.generate(name, (self.origin / name).read_bytes())["id"]
+def make_file(path: Path, size_bytes: int) -> None:
+    """One random piece again and again, each time with a stamp of its own: no two blocks of a run are the same."""
+    piece = bytearray(os.urandom(min(size_bytes, PIECE_BYTES)))
+    with path.open("wb") as file:
+        for offset in range(0, size_bytes, PIECE_BYTES):
+            piece[:8] = offset.to_bytes(8)
+            file.write(memoryview(piece)[:size_bytes - offset])
 
 
 def look(path: Path) -> None:
     """The directory and all its attributes are known to the kernel and the mount."""
     subprocess.run(["ls", "-l", str(path)], check=True, capture_output=True)
-
-
-def cat(path: Path) -> None:
-    """`cat PATH > /dev/null`"""
-    subprocess.run(["cat", str(path)], stdout=subprocess.DEVNULL, check=True)
 
 
 def shell(script: str, directory: Path) -> None:

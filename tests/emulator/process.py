@@ -161,7 +161,8 @@ class EmulatorProcess:
         entries = cast("list[dict[str, Any]]", self._ask("GET", "/_emulator/requests"))
         return [entry for entry in entries if operation in (None, entry["operation"])]
 
-    def wait_for_requests(self, count: int, operation: str | None = None, timeout_s: float = 10) -> list[dict[str, Any]]:
+    def wait_for_requests(self, count: int, operation: str | None = None, timeout_s: float = 10, *,
+                          look_s: float = 0.01) -> list[dict[str, Any]]:
         """Until `count` such requests are finished."""
         deadline = time.monotonic() + timeout_s
         while True:
@@ -169,7 +170,7 @@ class EmulatorProcess:
             if len(done) >= count:
                 return done
             assert time.monotonic() < deadline, f"{len(done)} of {count} requests after {timeout_s} s: {done}"
-            time.sleep(0.01)
+            time.sleep(look_s)
 
     def forget_requests(self) -> None:
         self._ask("DELETE", "/_emulator/requests")

@@ -1,0 +1,99 @@
+"""What only a person can decide about a file that the server doesn't have as it is here: send it again, give it up, send it at all.
+
+Serves  commands (`anthrofs retry`, `discard`, `push`).
+Never   loses anything but what it was told to give up, and never decides by itself.
+"""
+
+from anthrofs import renaming
+from anthrofs.db import Database
+from anthrofs.errors import Busy, NotPermitted, NotReadable
+from anthrofs.handles import Handles
+from anthrofs.index import Index
+from anthrofs.mirror import Mirror
+from anthrofs.model import Node
+from anthrofs.outbox import FAILED, IN_FLIGHT, Outbox
+from anthrofs.pages import Pages
+from anthrofs.staging import Staging
+from anthrofs.surprises import Surprises
+from anthrofs.tree import Tree
+from anthrofs.uploader import Uploader
+
+
+class Decisions:
+    """Of one mount; paths are from its root."""
+
+    def __init__(self, db: Database, index: Index, mirror: Mirror, tree: Tree, outbox: Outbox, staging: Staging, handles: Handles,
+                 pages: Pages, surprises: Surprises, uploader: Uploader) -> None:
+        self._db = db                   # given
+        self._index = index             # given
+        self._mirror = mirror           # given
+        self._tree = tree               # given
+        self._outbox = outbox           # given
+        self._staging = staging         # given
+        self._handles = handles         # given
+        self._pages = pages             # given
+        self._surprises = surprises     # given
+        self._uploader = uploader       # given
+
+    def retry(self, path: str) -> list[str]:
+        """Send again what was refused of a file, or of all in a directory. Returns their paths. Raises NotFound."""
+        chosen = {node.node_id: shown for node, shown in self._files(path)}
+        failed = [attempt for attempt in self._outbox.every() if attempt.state == FAILED and attempt.node_id in chosen]
+        self._uploader.retry_failed(failed)
+        return [chosen[attempt.node_id] for attempt in failed]
+
+    def discard(self, path: str) -> str:
+        """Give up what a name shows and the server doesn't have. Returns what the name is now.
+
+        It shows the server's file again: its own, or the one that was replaced and still waits there. Raises NotFound, NotPermitted
+        when there is nothing to give up, Busy while it is open or being sent.
+        """
+        with self._db.transaction(durable=True) as tx:
+            node = self._tree.file(path)
+            attempt = self._outbox.of(tx, node.node_id)
+            if node.local or not node.unsent:
+                raise NotPermitted(f"{path}: there is nothing unsent to give up"
+                                   + (". It stays on this machine: rm removes it" if node.local else ""))
+            if self._handles.content_of(node.node_id) is not None:
+                raise Busy(f"{path} is open: close it first")
+            if attempt is not None and attempt.state in IN_FLIGHT:
+                raise Busy(f"{path} is being sent: wait for its end")
+            stages = {stage for stage in (node.stage, None if attempt is None else attempt.stage) if stage is not None}
+            self._outbox.drop(tx, node.node_id)
+            file = node.remote or (None if node.wanted is None else self._outbox.reprieve(tx, node.wanted))
+            self._surprises.note((node.parent, node.name))
+            self._mirror.give_back(tx, node, file)
+        for number in stages:
+            self._staging.remove(number)
+        self._pages.forget(f"/{path}")
+        self._uploader.wake()
+        if file is None:
+            return "gone: the server never had it"
+        return f"the server's file {file.file_id} again" + ("" if file.name == node.wanted else f", which is called {file.name} there")
+
+    def push(self, path: str) -> list[str]:
+        """Send files that are only named here, so that the server has them under their names; it can't give them out again then.
+
+        Returns their paths. Raises NotFound; for a single file also NotReadable.
+        """
+        pushed: list[str] = []
+        files = self._files(path)
+        with self._db.transaction(durable=True) as tx:
+            for node, shown in files:
+                if node.local or node.unsent or node.remote is None or node.wanted is None or not renaming.differs(node, node.wanted):
+                    continue
+                if node.readable:
+                    self._index.set_resend(tx, node.node_id, True)
+                    pushed.append(shown)
+                elif len(files) == 1:
+                    raise NotReadable(f"{path} was uploaded elsewhere: its content can't be had, so it can't be sent under its new name")
+        self._uploader.wake()
+        return pushed
+
+    def _files(self, path: str) -> list[tuple[Node, str]]:
+        node = self._tree.node(path)
+        if not node.directory:
+            return [(node, path)]
+        with self._db.reading() as tx:
+            prefix = f"{path}/" if path else ""
+            return [(each, prefix + below) for each, below in self._index.below(tx, node.node_id)]

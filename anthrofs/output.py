@@ -1,0 +1,83 @@
+"""What a person sees of a mount: its status in lines, how a drain goes on, what is left.
+
+Serves  cli.
+Never   decides anything: it prints what control has answered.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from anthrofs import control
+from anthrofs.errors import EXIT_LEFT, SetupError
+
+said: Final = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def drained(state_dir: Path, timeout_s: float, *, last: bool = False) -> dict[str, Any]:
+    """What is left when everything was sent or the time was over; a bar on a terminal shows how it goes on."""
+    left: dict[str, Any] = {"waiting": [], "failed": [], "deletions": []}
+    most_bytes = 1
+    with Progress(TextColumn("sending what is queued"), BarColumn(), TextColumn("{task.fields[left]}"), console=said, transient=True,
+                  disable=not said.is_terminal) as progress:
+        task = progress.add_task("", left="")
+        for left in control.ask(state_dir, "drain", timeout_s=timeout_s, last=last):
+            left_bytes = sum(entry["bytes"] - entry["sent"] for entry in left["waiting"])
+            most_bytes = max(most_bytes, left_bytes)
+            words = f"{len(left['waiting'])} files, {shown_bytes(left_bytes)} to send, {len(left['deletions'])} to delete"
+            progress.update(task, total=most_bytes, completed=most_bytes - left_bytes, left=words)
+    return left
+
+
+def say_left(left: dict[str, Any]) -> None:
+    """Raises SetupError, which names it, if anything is."""
+    lines = [f"  {entry['path']}: {entry.get('state') or 'refused: ' + entry['reason']}" for entry in left["waiting"] + left["failed"]]
+    lines += [f"  {entry['file_id']}: to be deleted" for entry in left["deletions"]]
+    if lines:
+        raise SetupError("Not on the server yet (kept on this machine, and tried again by every mount):\n" + "\n".join(lines), EXIT_LEFT)
+
+
+def status_lines(one: dict[str, Any]) -> Iterator[str]:
+    """Of one mount."""
+    age_s = one["refreshed_s_ago"]
+    yield f"{one['mountpoint']}  ({one['service']}, process {one['pid']})"
+    yield (f"  {one['files']} files, {shown_bytes(one['bytes_on_server'])} on the server, "
+           + ("read-only" if one["read_only"] else f"upload: {one['upload']}"))
+    yield f"  {'online' if one['online'] else 'OFFLINE'}, listing " + ("not refreshed since the mount" if age_s is None else f"{age_s:.0f} s old")
+    yield f"  {one['requests']} requests since the mount"
+    if one["refresh_error"]:
+        yield f"  the last refresh failed: {one['refresh_error']}"
+    if one["cached_bytes"]:
+        yield f"  {shown_bytes(one['cached_bytes'])} cached here"
+    if one["kept_copies"]:
+        yield f"  {one['kept_copies']} own uploads kept readable here, {shown_bytes(one['kept_bytes'])}"
+    if one["local_names"]:
+        yield f"  {one['local_names']} names that stay on this machine"
+    for download in one["downloads"]:
+        yield f"  downloading {download['name'] or download['file_id']}: {shown_bytes(download['bytes'])} of {shown_bytes(download['of'])}"
+    yield from _rows("to be sent", (f"{entry['path']} ({shown_bytes(entry['bytes'])}): {entry['state']}" for entry in one["waiting"]))
+    yield from _rows("REFUSED, kept here", (f"{entry['path']}: {entry['reason']}" for entry in one["failed"]))
+    yield from _rows("to be deleted", (f"{entry['name']} ({entry['file_id']})" + (f": {entry['reason']}" if entry["reason"] else "")
+                                       for entry in one["deletions"]))
+    yield from _rows("open: the server is told at the last close", (f"{entry['name']}: {entry['state']}" for entry in one["open"]))
+    if not (one["waiting"] or one["failed"] or one["deletions"]):
+        yield "  everything is on the server"
+
+
+def _rows(title: str, rows: Iterable[str]) -> Iterator[str]:
+    lines = [f"    {row}" for row in rows]
+    if lines:
+        yield f"  {title}:"
+        yield from lines
+
+
+def shown_bytes(count: float) -> str:
+    """1.5 MB"""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"

@@ -1,0 +1,57 @@
+"""Bare clients of the Files API, with which anthrofs is compared: curl, and some that keep their connection.
+
+Serves  the rows.
+Never   puts a key into an argument list.
+"""
+
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from http.client import HTTPConnection
+from pathlib import Path
+
+import httpx
+
+
+def curl(url: str, headers: Mapping[str, str], *more: str) -> None:
+    """The content to /dev/null; url and headers come by standard input, where nobody else sees them. `more`: other lines of
+    its configuration.
+    """
+    lines = [f'url = "{url}"', *(f'header = "{name}: {value}"' for name, value in headers.items()), *more]
+    subprocess.run(["curl", "--disable", "--fail", "--silent", "--show-error", "--noproxy", "*", "--output", "/dev/null", "--config", "-"],
+                   input="\n".join(lines), text=True, check=True)
+
+
+def curl_upload(url: str, headers: Mapping[str, str], path: Path) -> None:
+    """`curl -F file=@PATH URL`, without Expect: it would wait for one answer more."""
+    curl(url, {**headers, "Expect": ""}, f'form = "file=@{path}"')
+
+
+def first_byte_s(port: int, path: str, headers: Mapping[str, str], before: str | None) -> float:
+    """Seconds from the request to the first byte of its answer's body, on a connection that has just answered the request
+    `before`; None: on a new one, and its connect counts.
+    """
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        if before is not None:
+            connection.request("GET", before, headers=dict(headers))
+            connection.getresponse().read()
+        start_s = time.perf_counter()
+        connection.request("GET", path, headers=dict(headers))
+        with connection.getresponse() as answer:
+            assert answer.status == 200, answer.status
+            assert answer.read(1)
+            return time.perf_counter() - start_s
+    finally:
+        connection.close()
+
+
+def post_one_by_one_s(url: str, headers: Mapping[str, str], paths: Sequence[Path]) -> float:
+    """Seconds that a loop takes which does nothing but upload these files, on one connection that it has already."""
+    with httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=60) as client:
+        client.get("/v1/files", params={"limit": 1}).raise_for_status()
+        start_s = time.perf_counter()
+        for path in paths:
+            with path.open("rb") as file:
+                client.post("/v1/files", files={"file": (path.name, file, "application/octet-stream")}).raise_for_status()
+        return time.perf_counter() - start_s
