@@ -44,12 +44,13 @@ class Drain:
         began_s = self._clock.now_s()
         while True:
             self._uploader.hurry()
+            finishing = bool(self._uploader.progress())         # before the rows: what it still does to them must show there
             left = self._report.left(self._finish_closed())
             yield left
             waited_s = self._clock.now_s() - began_s
             bound_s = min(bound(), OFFLINE_S) if self._uploader.offline() else bound()
             # A deletion that was refused is tried again and again, but not waited for.
-            hoped = (left["waiting"] or any(entry["reason"] is None for entry in left["deletions"])
+            hoped = (finishing or left["waiting"] or any(entry["reason"] is None for entry in left["deletions"])
                      or (left["open"] and waited_s < RELEASE_S))
             if self._read_only or waited_s >= bound_s or not hoped:
                 return

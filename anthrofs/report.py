@@ -43,16 +43,18 @@ class Report:
         Deletions that wait for a failed upload's sake (new before old is gone) are not counted: that one is.
         """
         waiting, failed = [], list(stuck)
-        with self._db.reading() as tx:
+        with self._db.reading() as tx:      # all of it at one moment: an upload's end is what makes the old id deletable
             nodes = {node.node_id: node for node in self._index.unsent(tx)}
             deletable = set(self._outbox.deletable(tx, ()))
             # What the server is told at the last close: removed names, and content that is still being written.
             opened = [{"name": node.remote.name, "state": "removed"} for node in self._index.hidden(tx) if node.remote is not None]
+            attempts = {attempt.node_id: attempt for attempt in self._outbox.every()}
+            deletions = [{"file_id": file_id, "name": name, "reason": reason} for file_id, name, reason in self._outbox.deletions()
+                         if file_id in deletable]
         for node_id in self._handles.unpromised():
             with contextlib.suppress(NotFound):
                 opened.append({"name": self._index.path(self._index.node(node_id)), "state": "being written"})
         sent = self._uploader.progress()
-        attempts = {attempt.node_id: attempt for attempt in self._outbox.every()}
         for node_id in {**attempts, **nodes}:           # oldest attempts first; then what has none yet
             node, attempt = nodes.get(node_id), attempts.get(node_id)
             if (node is not None and node.parent == HIDDEN) or (attempt is None and (node is None or node.stage is not None)):
@@ -63,8 +65,6 @@ class Report:
                 failed.append({**entry, "reason": attempt.reason})
             else:
                 waiting.append({**entry, "sent": sent.get(node_id, 0), "state": self._attributes.state(node, attempt) if node else "waiting"})
-        deletions = [{"file_id": file_id, "name": name, "reason": reason} for file_id, name, reason in self._outbox.deletions()
-                     if file_id in deletable]
         return {"waiting": waiting, "failed": failed, "deletions": deletions, "open": opened}
 
     def status(self) -> dict[str, Any]:

@@ -200,6 +200,16 @@ def test_a_generated_file_that_became_a_backup_is_fetched_before_the_server_lose
     assert (files / "table.csv").read_text() == "edited"
 
 
+def test_sync_waits_until_a_backup_is_fetched_and_its_server_file_is_gone(mount: Mount) -> None:
+    mount.emulator.generate("table.csv", b"generated", "text/csv")
+    files = mount.mount()
+    mount.emulator.fault("download", {"kind": "delay", "seconds": 1})
+    (files / "table.csv").rename(files / "table.csv~")
+    (files / "table.csv").write_text("edited")
+    mount.sync()
+    assert [mount.emulator.content(file["id"]) for file in mount.emulator.files()] == [b"edited"]
+
+
 def test_a_backup_that_is_renamed_back_costs_nothing(mount: Mount) -> None:
     files = mount.mount()
     (files / "note.txt").write_text("old")
