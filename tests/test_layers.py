@@ -13,7 +13,7 @@ MAX_LINES: Final = 350
 # Upward. Modules of one set don't know each other.
 LAYERS: Final[list[set[str]]] = [
     {"errors"}, {"blocks", "clock", "mime", "model", "names"}, {"config"},      # words
-    {"disk", "db", "notify", "remote", "statedir"}, {"process"},                             # tools
+    {"presence"}, {"disk", "db", "notify", "remote", "statedir"}, {"process"},  # tools
     {"surprises", "pages", "blockfile"}, {"index", "outbox", "staging", "cache", "handles", "workspace", "walks"},      # state
     {"feed", "renaming", "unlinking", "deletion", "delivery", "waits", "refresher"}, {"turns"}, {"reader", "uploader"},     # workers
     {"contents", "attributes", "recovery", "tree"}, {"filesystem", "openfiles", "report", "check"}, {"drain"},      # core
