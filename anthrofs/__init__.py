@@ -3,8 +3,8 @@
 A noun owns state, an -er owns threads, everything else is pure. Imports go downward only; tests/test_layers.py says so.
 
     words       errors (one tree, each with its errno) · model (frozen values) · blocks · clock · mime · names · config
-    tools       callers (who asks, by /proc) · disk (labelled durable steps) · db (the SQLite file, its schema, transactions) · notify (systemd)
-                statedir (one mount a state) · process (its log, signals, limits)
+    tools       presence (is the state still in its place) · callers (who asks, by /proc) · disk (labelled durable steps) · db (the
+                SQLite file, its transactions) · notify (systemd) · statedir (one mount a state) · process (its log, signals, limits)
                 remote (the five calls; api, http, answers, pace, retry)
     state       index (tree of nodes) · outbox (attempts, doomed ids) · staging (unsent content) · blockfile (one file's blocks on
                 disk) · cache (all blocks, kept copies) · handles (open files) · workspace (whose files a state mirrors)
@@ -35,7 +35,7 @@ sync of big data:
     2  db.Database              tree and outbox
     3  cache.BlockCache         what is in memory, what is on disk
     4  reader.Reader            downloads and who waits for them
-    Leaves, under which no other is taken: handles, surprises, pages, walks, staging, pacer, http, filesystem's
+    Leaves, under which no other is taken: handles, surprises, pages, walks, presence, staging, pacer, http, filesystem's
     replacements, turns, deletion, the conditions of waits, uploader and refresher.
     Content.promising comes before all: it keeps two closes of one node apart while the first one syncs.
 

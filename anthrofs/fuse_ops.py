@@ -18,7 +18,7 @@ from typing import Any, Final
 from anthrofs import callers
 from anthrofs.attributes import Attributes
 from anthrofs.config import Config
-from anthrofs.errors import EXIT_MISSING, FsError, NotReadable, Revalidate, SetupError, StagingFull
+from anthrofs.errors import EXIT_MISSING, FsError, NotReadable, Revalidate, SetupError, StagingFull, StateLost
 from anthrofs.filesystem import FileSystem
 from anthrofs.model import Attr, Caller, NodeId
 from anthrofs.openfiles import OpenFiles
@@ -217,7 +217,7 @@ BROKEN: Final = frozenset({errno.EIO, errno.EROFS})
 QUIET: Final = frozenset({errno.ENOENT, errno.EEXIST, errno.ENODATA, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY, errno.EINTR, errno.EPERM,
                           errno.EROFS, errno.EOPNOTSUPP})
 # What whoever raises it has said, once, or nobody has to know.
-SAID: Final = (Revalidate, NotReadable, StagingFull)
+SAID: Final = (Revalidate, NotReadable, StagingFull, StateLost)
 
 
 def serve(operations: Operations, config: Config) -> None:

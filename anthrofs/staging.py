@@ -21,6 +21,7 @@ from typing import Final
 from anthrofs.disk import FICLONE, Disk
 from anthrofs.errors import DiskFull, StagingFull
 from anthrofs.model import StageId
+from anthrofs.presence import Presence
 
 log = logging.getLogger(__name__)
 
@@ -65,8 +66,9 @@ class Stage:
 class Staging:
     """Makes, copies and removes stages, keeps some of the disk free, and unsent content within its bound."""
 
-    def __init__(self, root: Path, disk: Disk, spare_bytes: int, most_bytes: int = 0) -> None:
+    def __init__(self, root: Path, disk: Disk, spare_bytes: int, most_bytes: int = 0, presence: Presence | None = None) -> None:
         self._disk = disk                       # given
+        self._presence = presence or Presence()         # given
         self._root = root                       # constant
         self._spare_bytes = spare_bytes         # constant
         self._most_bytes = most_bytes           # constant; 0: no bound but the disk's
@@ -81,13 +83,14 @@ class Staging:
         """Never uses a number again that is on the disk or promised."""
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._disk.sync_dir("state:dir", self._root.parent)
+        self._presence.watch(self._root)
         with self._lock:
             self._numbers = itertools.count(max((*self.numbers(), *promised), default=0) + 1)
 
     def create(self) -> Stage:
         """A new, empty one. Raises DiskFull."""
-        self._keep_below_bound(LEAST_BYTES)
         self.reserve(0)
+        self._keep_below_bound(LEAST_BYTES)
         while True:
             with self._lock:
                 number = StageId(next(self._numbers))
@@ -116,7 +119,8 @@ class Staging:
         return stage
 
     def link_of(self, source: Path) -> StageId:
-        """A new, sealed one that is a second name for a kept copy: nobody writes to either. Raises OSError."""
+        """A new, sealed one that is a second name for a kept copy: nobody writes to either. Raises OSError, StateLost."""
+        self._presence.check()
         with self._lock:
             number = StageId(next(self._numbers))
         self._disk.link("rename:link", source, self.path(number))
@@ -130,7 +134,8 @@ class Staging:
         return b""
 
     def reserve(self, size_bytes: int) -> None:
-        """So many bytes are about to be written. Raises DiskFull while the last of the disk is still free, and StagingFull."""
+        """So many bytes are about to be written. Raises DiskFull while the last of the disk is still free, StagingFull, StateLost."""
+        self._presence.check()
         self._keep_below_bound(size_bytes)
         with self._lock:
             self._unchecked_bytes += size_bytes
@@ -181,7 +186,8 @@ class Staging:
         return self._root / str(number)
 
     def publish(self, label: str, descriptor: int) -> None:
-        """A stage's bytes and its name survive power loss once this returns."""
+        """A stage's bytes and its name survive power loss once this returns. Raises StateLost."""
+        self._presence.check()
         self._disk.sync(f"{label}:data", descriptor)
         self._disk.sync_dir(f"{label}:dir", self._root)
 

@@ -19,12 +19,13 @@ from anthrofs.clock import Clock
 from anthrofs.db import Database
 from anthrofs.deletion import Deletion
 from anthrofs.delivery import Delivery, Plan
-from anthrofs.errors import FsError, Offline, RemoteError, Stopping
+from anthrofs.errors import FsError, Offline, RemoteError, StateLost, Stopping
 from anthrofs.handles import Handles
 from anthrofs.index import Index
 from anthrofs.mirror import Mirror
 from anthrofs.model import Attempt, FileId, Node, NodeId, StageId
 from anthrofs.outbox import BIG_BYTES, Outbox, Step
+from anthrofs.presence import Presence
 from anthrofs.remote import RemoteFiles
 from anthrofs.staging import Staging
 from anthrofs.turns import THREADS, Turns
@@ -43,13 +44,14 @@ class Uploader:
 
     def __init__(self, db: Database, index: Index, mirror: Mirror, outbox: Outbox, staging: Staging, cache: BlockCache,
                  handles: Handles, uploads: RemoteFiles, deletions: RemoteFiles, clock: Clock, chance: random.Random,
-                 ask_whose: Callable[[], None], close_timeout_s: float, hold_s: float) -> None:
+                 presence: Presence, ask_whose: Callable[[], None], close_timeout_s: float, hold_s: float) -> None:
         self._db = db                               # given
         self._index = index                         # given
         self._outbox = outbox                       # given
         self._handles = handles                     # given
         self._staging = staging                     # given
         self._clock = clock                         # given
+        self._presence = presence                   # given
         self._ask_whose = ask_whose                 # given: asks for a refresh, without waiting
         self._waits = Waits(index, outbox, clock, self.offline, close_timeout_s)
         self._turns = Turns(outbox, clock, hold_s)
@@ -160,7 +162,7 @@ class Uploader:
                     continue
             except FsError as exc:
                 wait_s = PROBE_S
-                if not isinstance(exc, Stopping):       # that is the pacer's shutting down: our own stop comes next
+                if not isinstance(exc, (Stopping, StateLost)):      # the pacer is shutting down: our own stop comes next; it was said
                     log.warning("nothing can be sent now: %s. It stays queued", exc)
             except Exception:
                 log.exception("bug in the uploader; what it worked on stays as it is")
@@ -175,6 +177,7 @@ class Uploader:
             now_s = self._clock.now_s()
             if self._allowed and self._offline and now_s < self._probe_s:
                 return None, self._probe_s - now_s      # not even a look at the rows: there may be thousands
+        self._presence.check()                          # what was done couldn't be written down
         settle_s = self.end_unlinked()
         later_ids = self._deletion.later_s()
         with self._db.reading() as tx:
