@@ -171,7 +171,8 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
         return self._files.read(fi.fh, size, offset, _interrupted)
 
     def write(self, _path: None, data: bytes, offset: int, fi: Any) -> int:
-        return self._files.write(fi.fh, data, offset, _interrupted, mapped=bool(fi.writepage))
+        mapped = bool(fi.writepage)
+        return self._files.write(fi.fh, data, offset, _interrupted, mapped=mapped, appends=bool(fi.flags & os.O_APPEND) and not mapped)
 
     def truncate(self, path: str | None, length: int, fi: Any = None) -> None:
         self._files.truncate(path or "", length, None if fi is None else fi.fh, _interrupted)
