@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 UTIME_NOW: Final = 1073741823       # in the nanoseconds; linux/fs.h: (1 << 30) - 1
 UTIME_OMIT: Final = 1073741822
+LAST_NS: Final = 2**63 - 1          # in the year 2262: what the database holds. As other disks do with times beyond what they hold
 # What Python's buffered reader, cp and rsync take as the size of their reads.
 BLKSIZE: Final = 128 * 1024
 
@@ -121,7 +122,7 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
         if times is None or times[1] == UTIME_NOW:
             self._fs.set_mtime(path, None)
         elif times[1] != UTIME_OMIT:
-            self._fs.set_mtime(path, times[1])
+            self._fs.set_mtime(path, min(max(times[1], -LAST_NS - 1), LAST_NS))
 
     def mkdir(self, _path: str, _mode: int) -> None:
         raise fuse.FuseOSError(errno.EPERM)         # one flat directory, as the API has it
