@@ -62,30 +62,36 @@ class Contents:
             file, length, exact = content.remote, content.length, content.exact
         return b"" if file is None else self._reader.read(file.file_id, length, offset, size, interrupted, exact=exact)
 
-    def write(self, handle: Handle, data: bytes, offset: int, interrupted: Callable[[], bool], *, mapped: bool) -> None:
-        """The first one into a file that is only on the server fetches it. Raises TooLarge, DiskFull, NotReadable, and what
-        Reader.read does.
+    def write(self, handle: Handle, data: bytes, offset: int, interrupted: Callable[[], bool], *, mapped: bool, appends: bool) -> int:
+        """The first one into a file that is only on the server fetches it. Returns how much was written: where API or disk take
+        no more, less than all. Raises TooLarge, DiskFull, NotReadable, and what Reader.read does.
         """
-        self._check_size(offset + len(data))
+        self._room(offset)
         self._staging.reserve(len(data))
         content = handle.content
         self._fetch(content, interrupted)
         with content.lock:
             stage = self._writable_locked(content)
-            stage.write(data, offset)
+            if appends:
+                offset = stage.size_bytes()     # the kernel has the listing's, which is wrong of some images
+            data = data[:self._room(offset)]
             if mapped:
+                stage.write(data, offset)       # the kernel believes that all of a page was taken
                 content.mapped += 1
             else:
+                data = data[:stage.write_some(data, offset)]
                 handle.wrote = True
             self._changed_locked(content)
+        return len(data)
 
     def truncate(self, content: Content, size_bytes: int, handle: Handle | None, interrupted: Callable[[], bool]) -> None:
         """Cut, or grown by a hole; cut to nothing it needs nothing of the old content. Raises as write does; without a handle
         it never waits for the network: NotSupported.
         """
-        self._check_size(size_bytes)
-        if size_bytes and handle is not None:
-            self._fetch(content, interrupted)
+        if size_bytes:
+            self._room(size_bytes - 1)
+            if handle is not None:
+                self._fetch(content, interrupted)
         with content.lock:
             if size_bytes == 0 and (content.stage is None or content.sealed):
                 self._replace_locked(content, self._staging.create())
@@ -221,9 +227,11 @@ class Contents:
 
     # ---- under the content's lock
 
-    def _check_size(self, size_bytes: int) -> None:
-        if size_bytes > self._config.max_file_bytes:
+    def _room(self, offset: int) -> int:
+        """How many bytes a file may have from there. Raises TooLarge, if none."""
+        if offset >= self._config.max_file_bytes:
             raise TooLarge(f"the service takes files up to {self._config.max_file_bytes} bytes")
+        return self._config.max_file_bytes - offset
 
     def _current_locked(self, content: Content) -> OpenStage | None:
         """The stage to read from; None: the server's content is the current one, and pinned until the last release."""
@@ -281,10 +289,8 @@ class Contents:
     def _fetch(self, content: Content, interrupted: Callable[[], bool]) -> None:
         """Before an edit in place: all of the server's content into a stage. Without the lock, for it waits for the network."""
         with content.lock:
-            if self._current_locked(content) is not None:
-                return
-            file, length, exact = content.remote, content.length, content.exact
-        if file is None or not length or not file.downloadable or self._cache.has_kept(file.file_id):
+            current, file, length, exact = self._current_locked(content), content.remote, content.length, content.exact
+        if current is not None or file is None or not length or not file.downloadable or self._cache.has_kept(file.file_id):
             return
         self._staging.reserve(length)
         stage, done = self._staging.create(), 0

@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 UTIME_NOW: Final = 1073741823       # in the nanoseconds; linux/fs.h: (1 << 30) - 1
 UTIME_OMIT: Final = 1073741822
+LAST_NS: Final = 2**63 - 1          # in the year 2262: what the database holds. As other disks do with times beyond what they hold
 # What Python's buffered reader, cp and rsync take as the size of their reads.
 BLKSIZE: Final = 128 * 1024
 
@@ -121,7 +122,7 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
         if times is None or times[1] == UTIME_NOW:
             self._fs.set_mtime(path, None)
         elif times[1] != UTIME_OMIT:
-            self._fs.set_mtime(path, times[1])
+            self._fs.set_mtime(path, min(max(times[1], -LAST_NS - 1), LAST_NS))
 
     def mkdir(self, path: str, mode: int) -> None:
         self._fs.make_directory(path, mode)
@@ -175,7 +176,8 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
         return self._files.read(fi.fh, size, offset, _interrupted)
 
     def write(self, _path: None, data: bytes, offset: int, fi: Any) -> int:
-        return self._files.write(fi.fh, data, offset, _interrupted, mapped=bool(fi.writepage))
+        mapped = bool(fi.writepage)
+        return self._files.write(fi.fh, data, offset, _interrupted, mapped=mapped, appends=bool(fi.flags & os.O_APPEND) and not mapped)
 
     def truncate(self, path: str | None, length: int, fi: Any = None) -> None:
         self._files.truncate(path or "", length, None if fi is None else fi.fh, _interrupted)

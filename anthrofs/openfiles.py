@@ -131,13 +131,14 @@ class OpenFiles:
                     self._walks.step(self._index.node(handle.content.node_id))
         return self._contents.read(handle.content, size, offset, interrupted)
 
-    def write(self, number: int, data: bytes, offset: int, interrupted: Callable[[], bool], *, mapped: bool = False) -> int:
-        """All of it. `mapped`: it comes from a map of the file, and the handle is any of those that write. Raises TooLarge, DiskFull, NotReadable, and what read does."""
+    def write(self, number: int, data: bytes, offset: int, interrupted: Callable[[], bool], *, mapped: bool, appends: bool) -> int:
+        """How much of it was written. `mapped`: it comes from a map of the file, and the handle is any of those that write.
+        `appends`: wherever the file ends by then. Raises TooLarge, DiskFull, NotReadable, and what read does.
+        """
         handle = self._handles.get(number)
         if not handle.writes:
             raise BadHandle("not open for writing")
-        self._contents.write(handle, data, offset, interrupted, mapped=mapped)
-        return len(data)
+        return self._contents.write(handle, data, offset, interrupted, mapped=mapped, appends=appends)
 
     def truncate(self, path: str, size_bytes: int, number: int | None, interrupted: Callable[[], bool]) -> None:
         """By handle or by path; a file that nobody has open is promised at once. Raises as write does."""

@@ -43,6 +43,10 @@ class Stage:
         """Up to size bytes; fewer at the end."""
         return os.pread(self.descriptor, size, offset)
 
+    def write_some(self, data: bytes, offset: int) -> int:
+        """As write(2): how much of it the disk took, which is less than all just before it is full."""
+        return os.pwrite(self.descriptor, data, offset)
+
     def write(self, data: bytes, offset: int) -> None:
         """All of it."""
         view = memoryview(data)

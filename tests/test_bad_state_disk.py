@@ -1,6 +1,7 @@
 """The disk of the state is full, or takes no changes: what can be read is read, what can't be kept is said, nothing is lost."""
 
 import errno
+import mmap
 import os
 import subprocess
 import time
@@ -138,6 +139,25 @@ def test_what_a_full_disk_kept_from_being_closed_is_sent_when_there_is_room(moun
     mount.ok("umount", files)
 
     assert [(file["filename"], file["size_bytes"]) for file in mount.emulator.files()] == [("mine.txt", 100_000)]
+
+
+def test_a_map_that_a_full_disk_does_not_take_says_so_at_the_next_sync_and_close(mount: Mount, disk: SmallDisk) -> None:
+    mount.expects(*FULL)
+    files = mount.mount()
+    descriptor = os.open(files / "map.bin", os.O_RDWR | os.O_CREAT)
+    os.ftruncate(descriptor, 2_000_000)
+    with mmap.mmap(descriptor, 2_000_000) as view:
+        disk.fill()
+        view[:] = b"m" * 2_000_000
+        with pytest.raises(OSError, match="No space left"):
+            view.flush()
+        disk.make_room()
+        view[:] = b"n" * 2_000_000
+        view.flush()
+    os.close(descriptor)
+    mount.sync()
+    [stored] = mount.emulator.files()
+    assert mount.emulator.content(stored["id"]) == b"n" * 2_000_000
 
 
 def test_what_can_not_be_kept_at_the_unmount_is_named_with_the_place_of_its_bytes(mount: Mount, disk: SmallDisk) -> None:

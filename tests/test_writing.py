@@ -1,0 +1,87 @@
+"""README: write, truncate and the rest behave as on a disk. What they leave is what the server gets."""
+
+import errno
+import os
+import resource
+from pathlib import Path
+
+import pytest
+
+from anthrofs.disk import Disk
+from anthrofs.staging import Staging
+from tests.mounting import Mount, asks
+
+LIMIT = 500_000_000
+
+
+def contents(mount: Mount) -> dict[str, bytes]:
+    return {stored["filename"]: mount.emulator.content(stored["id"]) for stored in mount.emulator.files()}
+
+
+# ---- where the API or the disk takes no more
+
+def test_a_file_takes_what_the_api_takes_and_no_byte_more(mount: Mount, tmp_path: Path) -> None:
+    files = mount.mount()
+    mount.expects("takes files up to")
+
+    def refused(what: str, *arguments: object) -> None:
+        with pytest.raises(OSError) as raised:
+            getattr(os, what)(*arguments)
+        assert raised.value.errno == errno.EFBIG, what
+        assert os.fstat(big).st_size == LIMIT
+
+    (tmp_path / "longer").touch()
+    os.truncate(tmp_path / "longer", LIMIT + 1)
+    big = os.open(files / "big.bin", os.O_RDWR | os.O_CREAT)
+    with asks(mount):
+        os.ftruncate(big, LIMIT - 10)
+        os.lseek(big, 0, os.SEEK_END)
+        assert os.write(big, bytes(100)) == 10          # as a disk does it, that has a limit
+        refused("write", big, b"x")
+        refused("pwrite", big, b"x", LIMIT)
+        refused("pwrite", big, b"x", 2 * LIMIT)
+        refused("ftruncate", big, LIMIT + 1)
+        refused("truncate", files / "big.bin", LIMIT + 1)
+        assert os.pwrite(big, bytes(200_000), LIMIT - 150_000) == 150_000
+        with (tmp_path / "longer").open("rb") as longer:
+            longer.seek(LIMIT - 1)
+            os.lseek(big, LIMIT - 1, os.SEEK_SET)
+            assert os.sendfile(big, longer.fileno(), LIMIT - 1, 2) == 1
+            with pytest.raises(OSError, match=os.strerror(errno.EFBIG)):
+                os.sendfile(big, longer.fileno(), LIMIT, 1)
+        os.ftruncate(big, 3)
+    with asks(mount, upload=1):
+        os.close(big)
+    assert contents(mount) == {"big.bin": bytes(3)}
+
+
+def test_a_write_just_before_the_disk_is_full_says_how_much_it_wrote(tmp_path: Path) -> None:
+    staging = Staging(tmp_path / "staging", Disk(), 0)
+    staging.start(set())
+    stage = staging.create()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))         # the nearest to a full disk that needs none
+    try:
+        assert stage.write_some(bytes(600), 0) == 600
+        assert stage.write_some(bytes(600), 600) == 400
+        with pytest.raises(OSError):
+            stage.write(bytes(600), 600)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert stage.size_bytes() == 1000
+    stage.close()
+
+
+# ---- where the end is
+
+@pytest.mark.parametrize("extra", [100, -100])
+def test_what_is_appended_to_an_image_comes_after_all_that_the_server_delivers(mount: Mount, extra: int) -> None:
+    mount.emulator.switch(delivered_extra_bytes=extra)
+    mount.emulator.generate("photo.png", b"\x89PNG" * 5000, "image/png")
+    files = mount.mount()
+    with asks(mount, download=1, upload=1, delete=1), (files / "photo.png").open("ab", buffering=0) as photo:
+        photo.write(b"tail")
+        photo.write(b"more")
+    assert contents(mount)["photo.png"][-8:] == b"tailmore"
+    assert len(contents(mount)["photo.png"]) == 20_008 + extra
+    assert (files / "photo.png").read_bytes() == contents(mount)["photo.png"]
