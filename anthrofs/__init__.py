@@ -3,15 +3,16 @@
 A noun owns state, an -er owns threads, everything else is pure. Imports go downward only; tests/test_layers.py says so.
 
     words       errors (one tree, each with its errno) · model (frozen values) · blocks · clock · mime · names · config
-    tools       callers (who asks, by /proc) · disk (labelled durable steps) · db (the SQLite file, its schema, transactions) · notify (systemd)
-                statedir (one mount a state) · process (its log, signals, limits)
+    tools       presence (is the state still in its place) · callers (who asks, by /proc) · disk (labelled durable steps) · db (the
+                SQLite file, its transactions) · notify (systemd) · statedir (one mount a state) · process (its log, signals, limits)
                 remote (the five calls; api, http, answers, pace, retry)
     state       index (tree of nodes) · outbox (attempts, doomed ids) · staging (unsent content) · blockfile (one file's blocks on
                 disk) · cache (all blocks, kept copies) · handles (open files) · workspace (whose files a state mirrors)
                 surprises (names that others have changed, while the kernel may hold old sizes) · pages (what the kernel's
                 page cache may hold) · walks (directories that are read in order)
-    workers     feed (one running download) · reader (their threads) · delivery (one upload, exactly once) · renaming (what a rename
-                sends) · unlinking (how a node ends) · uploader (outbox → server, by delivery) · refresher (listing → index)
+    workers     feed (one running download) · reader (their threads) · delivery (one upload, exactly once) · deletion (one id's)
+                renaming (what a rename sends) · unlinking (how a node ends) · turns (the order of sending) · waits (closes that
+                wait) · uploader (outbox → server: the threads) · refresher (listing → index)
     core        contents (what handles do with a node's one content) · attributes (xattrs) · recovery (after a crash)
                 tree (paths to nodes) · openfiles (verbs with a handle) · filesystem (the tree's verbs) · report (status)
                 check (all invariants) · drain (until everything is on the server)
@@ -34,8 +35,8 @@ sync of big data:
     2  db.Database              tree and outbox
     3  cache.BlockCache         what is in memory, what is on disk
     4  reader.Reader            downloads and who waits for them
-    Leaves, under which no other is taken: handles, surprises, pages, walks, staging, pacer, http, filesystem's
-    replacements, the uploader's and the refresher's conditions.
+    Leaves, under which no other is taken: handles, surprises, pages, walks, presence, staging, pacer, http, filesystem's
+    replacements, turns, deletion, the conditions of waits, uploader and refresher.
     Content.promising comes before all: it keeps two closes of one node apart while the first one syncs.
 
 A read: kernel (its page cache, if pages let the open keep it) → fuse_ops.read → openfiles → contents: the stage, if content is

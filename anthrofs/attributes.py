@@ -57,14 +57,14 @@ class Attributes:
         dirty = content is not None and content.dirty       # one flag; a moment later it may be another
         if not node.unsent and not dirty:
             return self._rest_state(node)
-        if node.local:
+        if node.local or (node.wanted is None and node.stage is not None and not dirty):
             return "local"
         if attempt is not None and attempt.state == FAILED:
             return f"failed: {attempt.reason}"
         sent = self._uploader.progress().get(node.node_id)
         if sent is None or attempt is None:
             return "waiting"
-        return f"uploading {100 * sent // max(1, attempt.size_bytes or 0)}%"
+        return f"uploading {100 * sent // max(1, attempt.size_bytes)}%"
 
     @staticmethod
     def _rest_state(node: Node) -> str:

@@ -151,7 +151,7 @@ class Contents:
                 older.add(attempt.stage)
                 self._outbox.drop(tx, node_id)
             if seal and wanted is not None:
-                self._outbox.attempt(tx, node_id, number)
+                self._outbox.attempt(tx, node_id, number, size_bytes)
             kept = self._outbox.of(tx, node_id)             # the uploader removes what it is at
             return {stage for stage in older if stage not in (None, number) and (kept is None or kept.stage != stage)}
 

@@ -27,7 +27,7 @@ from anthrofs.db import Database
 from anthrofs.decisions import Decisions
 from anthrofs.disk import Disk
 from anthrofs.drain import Drain
-from anthrofs.errors import EXIT_AUTH, EXIT_FAILED, EXIT_LEFT, AuthFailed, FsError, Offline, SetupError
+from anthrofs.errors import EXIT_AUTH, EXIT_FAILED, EXIT_LEFT, AuthFailed, FsError, Offline, SetupError, StateLost
 from anthrofs.filesystem import FileSystem
 from anthrofs.fuse_ops import Operations, serve
 from anthrofs.handles import Handles
@@ -38,6 +38,7 @@ from anthrofs.notify import Notify
 from anthrofs.openfiles import OpenFiles
 from anthrofs.outbox import Outbox
 from anthrofs.pages import Pages
+from anthrofs.presence import Presence
 from anthrofs.reader import Reader
 from anthrofs.recovery import recover
 from anthrofs.refresher import Refresher
@@ -47,6 +48,7 @@ from anthrofs.staging import Staging
 from anthrofs.statedir import StateDir, usable
 from anthrofs.surprises import Surprises
 from anthrofs.tree import Tree
+from anthrofs.turns import HOLD_S
 from anthrofs.uploader import SETTLE_S, Uploader
 from anthrofs.walks import Walks
 
@@ -72,11 +74,12 @@ class Mount:
         chance = random.Random()            # noqa: S311 - jitter, not a secret
 
         self._state = StateDir(config.state_dir, str(config.mountpoint))
-        self._db = Database(config.state_dir / "state.db")
+        self._presence = presence = Presence()
+        self._db = Database(config.state_dir / "state.db", presence)
         disk, self._handles = Disk(), Handles()
         self._surprises = surprises = Surprises(clock, config.refresh_s)
         self._index, self._mirror, self._outbox = Index(self._db), Mirror(surprises, config.layout), Outbox(self._db)
-        self._staging = Staging(config.state_dir / "staging", disk, config.spare_bytes)
+        self._staging = Staging(config.state_dir / "staging", disk, config.spare_bytes, config.staging_bytes, presence)
         self._cache = BlockCache(config.state_dir, disk, config.cache_bytes, config.spare_bytes)
 
         self._client = connect(config.service, config.timeouts)
@@ -93,7 +96,7 @@ class Mount:
         self._uploader = Uploader(
             self._db, self._index, self._mirror, self._outbox, self._staging, self._cache, self._handles,
             remote(Priority.CLOSE if config.upload == "wait" else Priority.QUEUED), remote(Priority.DELETE),
-            clock, chance, self._ask_whose, config.close_timeout_s)
+            clock, chance, presence, self._ask_whose, config.close_timeout_s, HOLD_S if config.upload == "queue" else 0.0)
         self._refresher = Refresher(self._db, self._index, self._mirror, self._outbox, self._handles, remote(Priority.REFRESH), clock, config,
                                     self._uploader.allow, self._silent)
         contents = Contents(self._db, self._index, self._outbox, self._staging, self._cache, self._handles, self._reader,
@@ -106,9 +109,9 @@ class Mount:
         filesystem = FileSystem(config, clock, self._db, self._index, tree, self._outbox, self._staging, self._handles, pages,
                                 contents, self._uploader, self._refresher, surprises)
         report = Report(self._db, self._index, self._outbox, self._cache, self._handles, attributes, self._reader, self._uploader,
-                              self._refresher)
+                        self._refresher, presence)
         self._operations = Operations(filesystem, tree, files, attributes, config, self._started)
-        self._drain = Drain(clock, self._stopping, self._index, self._staging, self._handles, contents, self._uploader, report,
+        self._drain = Drain(clock, self._stopping, self._index, self._staging, self._handles, contents, self._uploader, report, presence,
                             self._notify, read_only=config.read_only)
         decisions = Decisions(self._db, self._index, self._mirror, tree, self._outbox, self._staging, self._handles, pages, surprises,
                               self._uploader)
@@ -246,6 +249,7 @@ class Mount:
         *_, left = self._drain.run(lambda: self._drain_s)
         self._stopping.set()
         self._pacer.stop()
+        lost = self._presence.lost()
         stopped = [self._uploader.stop(STEP_S), self._refresher.stop(STEP_S), self._reader.stop(STEP_S)]
         self._control.stop()
         if all(stopped) and not in_use:
@@ -254,7 +258,7 @@ class Mount:
             self._state.close()
         names = [entry["path"] for entry in left["waiting"] + left["failed"]]
         if names:
-            log.warning("not on the server yet, kept for the next mount: %s", ", ".join(names))
+            log.warning("not on the server yet, %s: %s", lost or "kept for the next mount", ", ".join(names))
         log.info("ended")
         return EXIT_LEFT if names else 0
 
@@ -264,6 +268,8 @@ def _reading_goes_on() -> Iterator[None]:
     """What a download has shown is worth a row, but its reader has the bytes without it."""
     try:
         yield
+    except StateLost:
+        pass                # that was said
     except FsError as exc:
         log.warning("what a download has shown could not be written down: %s", exc)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from anthrofs.errors import EXIT_FAILED, DiskFull, FsError, SetupError
+from anthrofs.presence import Presence
 from anthrofs.schema import SCHEMA, STEPS, VERSION
 
 log = logging.getLogger(__name__)
@@ -67,12 +68,14 @@ class Tx:
 class Database:
     """One connection behind one lock: a reader on a shared connection would else see another thread's uncommitted rows."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, presence: Presence | None = None) -> None:
         """Raises SetupError when the file is of another version or damaged."""
+        self._presence = presence or Presence()         # given
         self._lock = threading.RLock()          # guards everything below; reentrant: a read inside a transaction
         self._writing = False
         self._noted = True                      # the fact below may be set: an earlier run may have left it
         self._connection = _open(path)
+        self._presence.watch(*(each for each in (path, path.with_name(f"{path.name}-wal")) if each.exists()))
         self._tx = Tx(self._connection)
 
     @contextmanager
@@ -83,7 +86,8 @@ class Database:
 
     @contextmanager
     def transaction(self, *, durable: bool = False) -> Iterator[Tx]:
-        """All of it or nothing; `durable` ones survive power loss once this returns. Not nested."""
+        """All of it or nothing; `durable` ones survive power loss once this returns. Not nested. Raises StateLost."""
+        self._presence.check()
         with self._lock, _told():
             assert not self._writing, "one transaction at a time"
             # Outside of a transaction this takes effect at once. NORMAL doesn't sync; a later FULL commit syncs all before.
@@ -112,6 +116,7 @@ class Database:
         """No more calls after this."""
         with self._lock:
             self._connection.close()
+        self._presence.close()
 
 
 @contextmanager

@@ -1,9 +1,9 @@
-"""The end of an id that nobody wants any more: the server is told, then its tombstone stays and its copies go.
+"""One deletion on the server: of an id that the user doesn't want any more.
 
 Owns    when a deletion that failed is tried again.
 Serves  uploader, whose threads call `run`, one at a time for an id.
-Trusts  a 404: it means that the id is gone.
-Never   gives up: what the service refuses to delete stays queued, with its reason, and its name stays gone.
+Trusts  404: an id that isn't there is deleted.
+Never   forgets an id that the server still has: what is refused stays queued and visible, and its name stays gone.
 """
 
 import logging
@@ -23,11 +23,11 @@ from anthrofs.remote import RemoteFiles, backoff_s
 
 log = logging.getLogger(__name__)
 
-AGAIN_S: Final = 5.0            # should our own disk fail just when the server has deleted it
+DISK_S: Final = 5.0           # after a deletion that could not be written down
 
 
 class Deletion:
-    """Of one mount's doomed ids."""
+    """For all ids of a mount."""
 
     def __init__(self, db: Database, mirror: Mirror, outbox: Outbox, cache: BlockCache, handles: Handles, remote: RemoteFiles,
                  clock: Clock, chance: random.Random) -> None:
@@ -40,13 +40,14 @@ class Deletion:
         self._clock = clock         # given
         self._chance = chance       # given
 
-        self._lock = threading.Lock()       # guards the following; a leaf
-        self._later: dict[FileId, tuple[float, int]] = {}       # failed: when again (monotonic seconds), how often so far
+        self._lock = threading.Lock()                           # guards the following; a leaf
+        self._later: dict[FileId, tuple[float, int]] = {}       # of what failed: when again, how often so far
 
-    def due_s(self, file_id: FileId) -> float:
-        """When it may be tried; 0: now."""
+    def later_s(self) -> dict[FileId, float]:
+        """When each is to be tried again; what isn't in here, now."""
+        now_s = self._clock.now_s()
         with self._lock:
-            return self._later.get(file_id, (0.0, 0))[0]
+            return {file_id: at_s for file_id, (at_s, _) in self._later.items() if at_s > now_s}
 
     def retry_now(self) -> None:
         """Don't wait for back-offs."""
@@ -54,19 +55,19 @@ class Deletion:
             self._later.clear()
 
     def run(self, file_id: FileId) -> RemoteError | None:
-        """Returns what the network said, if it was no success. Another thread may have finished it since the row was read."""
+        """One try. Returns what the network said, if it was no success. `file_id` was reserved for this thread."""
         with self._db.reading() as tx:
             if not self._outbox.is_waiting(tx, file_id):
-                return None
+                return None             # another thread has done it since the row was read
         try:
             self._remote.delete(file_id)
         except Gone:
             pass
         except RemoteError as exc:
-            self._failed(file_id, exc)
+            self._not_deleted(file_id, exc)
             return exc
         with self._lock:
-            self._later[file_id] = (self._clock.now_s() + AGAIN_S, 0)
+            self._later[file_id] = (self._clock.now_s() + DISK_S, 0)
         with self._db.transaction() as tx:
             self._outbox.deleted(tx, file_id, self._clock.time_ns())
             self._mirror.forget_kept(tx, file_id)
@@ -76,7 +77,7 @@ class Deletion:
             self._later.pop(file_id, None)
         return None
 
-    def _failed(self, file_id: FileId, exc: RemoteError) -> None:
+    def _not_deleted(self, file_id: FileId, exc: RemoteError) -> None:
         if not isinstance(exc, Offline):
             log.warning("an id could not be deleted: %s. It stays queued", exc)
         with self._lock:

@@ -18,7 +18,17 @@ from anthrofs.cache import BlockCache
 from anthrofs.clock import Clock
 from anthrofs.copies import Copies
 from anthrofs.db import Database, Tx
-from anthrofs.errors import FsError, NotFound, NotReadable, Offline, Refused, RemoteError, Stopping, UploadCut
+from anthrofs.errors import (
+    FsError,
+    NotFound,
+    NotReadable,
+    Offline,
+    QuotaExceeded,
+    Refused,
+    RemoteError,
+    Stopping,
+    UploadCut,
+)
 from anthrofs.index import Index
 from anthrofs.mirror import Mirror
 from anthrofs.model import HIDDEN, Attempt, Node, NodeId, RemoteFile, StageId
@@ -79,7 +89,7 @@ class Delivery:
             wanted = (now is not None and now.resend and now.stage is None and now.remote == node.remote
                       and self._outbox.of(tx, node.node_id) is None)
             if wanted:
-                self._outbox.attempt(tx, node.node_id, stage)
+                self._outbox.attempt(tx, node.node_id, stage, node.size_bytes)
         if not wanted:
             self._staging.remove(stage)
 
@@ -259,14 +269,14 @@ class Delivery:
                 if node is not None:
                     self._queue(tx, node)
             elif state == FAILED and node is not None and node.wanted != attempt.name:
-                self._outbox.attempt(tx, attempt.node_id, attempt.stage)    # its new name may not be refused
+                self._outbox.attempt(tx, attempt.node_id, attempt.stage, attempt.size_bytes)    # its new name may not be refused
         if stage is not None:
             self._staging.remove(stage)
 
     def _queue(self, tx: Tx, node: Node) -> None:
         """The node's newer content takes its turn, if its close has come; else that queues it."""
         if node.stage is not None and node.sealed and node.wanted is not None:
-            self._outbox.attempt(tx, node.node_id, node.stage)
+            self._outbox.attempt(tx, node.node_id, node.stage, node.size_bytes)
 
     @staticmethod
     def _is_of(node: Node | None, attempt: Attempt) -> bool:
@@ -279,8 +289,20 @@ class Delivery:
         return node is not None and node.parent != HIDDEN and node.wanted == attempt.name and self._is_of(node, attempt)
 
     def _fail(self, attempt: Attempt, exc: Refused) -> None:
+        if not attempt.size_bytes and exc.from_service and exc.status == 400 and not isinstance(exc, QuotaExceeded):
+            self._keep_here(attempt)
+            return
         log.error("%r was refused: %s. It is kept; see `anthrofs status`", attempt.name, exc)
         self._step(attempt, Step.REFUSED, code=exc.code, reason=str(exc))
+
+    def _keep_here(self, attempt: Attempt) -> None:
+        """A service that takes no empty files: this one stays on this machine, as names do that stay local, until it has content."""
+        log.info("%r is empty, and the service takes no empty files: it stays here until something is in it", attempt.name)
+        with self._db.transaction() as tx:
+            node = self._node(attempt.node_id)
+            if node is not None and self._is_of(node, attempt) and node.wanted == attempt.name:
+                self._index.keep_here(tx, node.node_id)
+        self._step(attempt, Step.REFUSED, code=errno.EINVAL)
 
     def _postpone(self, attempt: Attempt, plan: Plan, exc: RemoteError | None) -> None:
         if isinstance(exc, Offline):

@@ -1,7 +1,7 @@
 """Waiting until everything is on the server: for `anthrofs sync`, and before a mount ends.
 
 Serves  commands, daemon.
-Never   waits for what can't come: no connection, a deletion that was refused, a name whose upload was.
+Never   waits for what can't come: no connection, a state that is gone, a deletion that was refused, a name whose upload was.
 """
 
 import contextlib
@@ -15,6 +15,7 @@ from anthrofs.errors import FsError
 from anthrofs.handles import Handles
 from anthrofs.index import Index
 from anthrofs.notify import Notify
+from anthrofs.presence import Presence
 from anthrofs.report import Report
 from anthrofs.staging import Staging
 from anthrofs.uploader import Uploader
@@ -27,7 +28,7 @@ class Drain:
     """Of one mount."""
 
     def __init__(self, clock: Clock, stopping: threading.Event, index: Index, staging: Staging, handles: Handles, contents: Contents,
-                 uploader: Uploader, report: Report, notify: Notify, *, read_only: bool) -> None:
+                 uploader: Uploader, report: Report, presence: Presence, notify: Notify, *, read_only: bool) -> None:
         self._clock = clock             # given
         self._stopping = stopping       # given: set once, when the mount has ended
         self._index = index             # given
@@ -36,6 +37,7 @@ class Drain:
         self._contents = contents       # given
         self._uploader = uploader       # given
         self._report = report           # given
+        self._presence = presence       # given
         self._notify = notify           # given
         self._read_only = read_only     # constant
 
@@ -43,6 +45,7 @@ class Drain:
         """What is left, again and again, until nothing is or the bound (seconds; it may shrink) has passed; at least once."""
         began_s = self._clock.now_s()
         while True:
+            self._uploader.hurry()
             finishing = bool(self._uploader.progress())         # before the rows: what it still does to them must show there
             left = self._report.left(self._finish_closed())
             yield left
@@ -51,7 +54,7 @@ class Drain:
             # A deletion that was refused is tried again and again, but not waited for.
             hoped = (finishing or left["waiting"] or any(entry["reason"] is None for entry in left["deletions"])
                      or (left["open"] and waited_s < RELEASE_S))
-            if self._read_only or waited_s >= bound_s or not hoped:
+            if self._read_only or waited_s >= bound_s or not hoped or self._presence.lost():
                 return
             if waited_s > 1:
                 self._notify.status(f"draining: {len(left['waiting'])} files and {len(left['deletions'])} deletions left")

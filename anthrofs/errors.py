@@ -112,6 +112,14 @@ class DiskFull(FsError):
     code = errno.ENOSPC
 
 
+class StagingFull(DiskFull):
+    """What isn't sent yet has the size that --staging-size allows. Said once in the log, by staging."""
+
+
+class StateLost(FsError):
+    """Somebody has moved or removed the state under the mount: a change would be lost. Said once in the log, by presence."""
+
+
 class BadHandle(FsError):
     """A handle that was not opened for this, or is closed."""
 

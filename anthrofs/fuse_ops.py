@@ -18,7 +18,7 @@ from typing import Any, Final
 from anthrofs import callers
 from anthrofs.attributes import Attributes
 from anthrofs.config import Config
-from anthrofs.errors import EXIT_MISSING, FsError, NotReadable, Revalidate, SetupError
+from anthrofs.errors import EXIT_MISSING, FsError, NotReadable, Revalidate, SetupError, StagingFull, StateLost
 from anthrofs.filesystem import FileSystem
 from anthrofs.model import Attr, Caller, NodeId
 from anthrofs.openfiles import OpenFiles
@@ -66,7 +66,7 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
         except fuse.FuseOSError:
             raise
         except FsError as exc:
-            if exc.code not in QUIET and not isinstance(exc, (Revalidate, NotReadable)):
+            if exc.code not in QUIET and not isinstance(exc, SAID):
                 log.warning("%s: %s", op, exc)
             raise fuse.FuseOSError(exc.code) from exc
         except Exception as exc:
@@ -216,6 +216,8 @@ BROKEN: Final = frozenset({errno.EIO, errno.EROFS})
 # Errnos that programs ask for all day: no line in the log.
 QUIET: Final = frozenset({errno.ENOENT, errno.EEXIST, errno.ENODATA, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY, errno.EINTR, errno.EPERM,
                           errno.EROFS, errno.EOPNOTSUPP})
+# What whoever raises it has said, once, or nobody has to know.
+SAID: Final = (Revalidate, NotReadable, StagingFull, StateLost)
 
 
 def serve(operations: Operations, config: Config) -> None:

@@ -152,6 +152,10 @@ class Index:
         """The server name that the user's name for it stands for; None: that name stays on this machine."""
         tx.run("UPDATE node SET wanted = ?, local = ? WHERE node_id = ?", wanted, wanted is None, node_id)
 
+    def keep_here(self, tx: Tx, node_id: NodeId) -> None:
+        """The service doesn't take what is in it: until it is saved again, nothing is to be sent."""
+        tx.run("UPDATE node SET wanted = NULL, resend = 0 WHERE node_id = ?", node_id)
+
     def set_resend(self, tx: Tx, node_id: NodeId, resend: bool) -> None:
         """The server is to have the same content anew: under another name, of another type; or not any more."""
         tx.run("UPDATE node SET resend = ? WHERE node_id = ?", resend, node_id)

@@ -102,9 +102,9 @@ class Attempt:
     node_id: NodeId
     stage: StageId
     state: str
-    name: str | None                    # server name, type and size as last sent: how a lost answer is found again;
-    mime_type: str | None               # None: never sent
-    size_bytes: int | None
+    size_bytes: int
+    name: str | None                    # server name and type as last sent: how, with the size, a lost answer is found
+    mime_type: str | None               # again; None: never sent
     expires_s: int | None
     sent_ns: int | None                 # earliest moment of the last try, server's clock; None: never tried
     tries: int

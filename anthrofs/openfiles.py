@@ -171,7 +171,7 @@ class OpenFiles:
         try:
             promised = self._contents.promise(content, seal=True)
             if promised is not None:
-                self._uploader.wake()
+                self._uploader.promised(content.node_id)
             if stage is not None and self._config.upload == "wait":
                 self._uploader.wait(content.node_id, promised or stage, caller.interrupted)
         except BaseException:
@@ -212,8 +212,12 @@ class OpenFiles:
         if last and content.remote is not None and not self._handles.is_open(content.node_id):
             self._reader.leave(content.remote.file_id)
         try:
-            if self._contents.finish(content) if last else self._has_written(handle) and self._contents.promise(content, seal=True):
-                self._uploader.wake()
+            if last:
+                handed_over = self._contents.finish(content)
+            else:
+                handed_over = self._has_written(handle) and self._contents.promise(content, seal=True) is not None
+            if handed_over:
+                self._uploader.promised(content.node_id)
         except (FsError, OSError) as exc:
             # The reason is in the words; a traceback would say nothing more.
             log.error("the content of node %d could not be made durable: %s. It stays in the mount until it is",  # noqa: TRY400

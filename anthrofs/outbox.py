@@ -9,7 +9,8 @@ Never   decides what is to be uploaded: that is derived, a node with unsent cont
 
 import enum
 import errno
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator
+from itertools import islice
 from typing import Any, Final
 
 from anthrofs.db import Database, Tx
@@ -54,10 +55,12 @@ TOMBSTONE_NS: Final = 3600 * 10**9
 # Clocks' bounds are rounded, and a created_at may be cut to seconds. So much earlier than the bound still counts as "after".
 SLACK_NS: Final = 10**9
 
-# Rows that one look for work reads: a queue of thousands must not be read whole for each of its files.
-AT_ONCE: Final = 500
+# Of those two queues the outbox has: a big file may take minutes, a small one a moment. db.SCHEMA has the same number.
+BIG_BYTES: Final = 8388608
+# Rows that a look for work reads at once: a queue of thousands must not be read whole for each of its files.
+AT_ONCE: Final = 200
 
-_COLUMNS: Final = "SELECT node_id, stage, state, name, mime_type, size_bytes, expires_s, sent_ns, tries, code, reason FROM attempt "
+_COLUMNS: Final = "SELECT node_id, stage, state, size_bytes, name, mime_type, expires_s, sent_ns, tries, code, reason FROM attempt "
 
 
 class Outbox:
@@ -68,7 +71,7 @@ class Outbox:
 
     # ---- attempts
 
-    def attempt(self, tx: Tx, node_id: NodeId, stage: StageId) -> StageId | None:
+    def attempt(self, tx: Tx, node_id: NodeId, stage: StageId, size_bytes: int) -> StageId | None:
         """This stage is to be sent, as the node says when its turn comes. Returns the stage of an attempt that it replaces, which
         nobody needs any more.
 
@@ -77,7 +80,7 @@ class Outbox:
         old = self.of(tx, node_id)
         if old is not None and old.state in IN_FLIGHT:
             return None
-        tx.run("INSERT OR REPLACE INTO attempt (node_id, stage, state) VALUES (?, ?, ?)", node_id, stage, QUEUED)
+        tx.run("INSERT OR REPLACE INTO attempt (node_id, stage, state, size_bytes) VALUES (?, ?, ?, ?)", node_id, stage, QUEUED, size_bytes)
         return old.stage if old is not None and old.stage != stage else None
 
     def of(self, tx: Tx, node_id: NodeId) -> Attempt | None:
@@ -94,17 +97,27 @@ class Outbox:
         with self._db.reading() as tx:
             return [found for row in tx.all(_COLUMNS + "ORDER BY rowid") if (found := _attempt(row))]
 
-    def candidates(self, tx: Tx, busy: Collection[NodeId], among: Sequence[NodeId] | None = None) -> list[Attempt]:
-        """What could take a step now: oldest names first, without the nodes that are being worked on.
+    def candidates(self, tx: Tx, *, big: bool, among: Collection[NodeId] | None = None) -> Iterator[Attempt]:
+        """What could take a step now, of big files or of small ones, oldest content first: stages are numbered as they are made.
 
         One that is SENDING and not worked on was left by a thread that failed. An unlinked node's waits for its end.
         """
         only = "" if among is None else f"node_id IN ({', '.join('?' * len(among))}) AND "
-        rows = tx.all(_COLUMNS + f"WHERE {only}state != ? AND NOT EXISTS (SELECT 1 FROM node WHERE node.node_id = attempt.node_id "
-                      "AND node.parent = ? AND attempt.state = ?) ORDER BY node_id LIMIT ?", *(among or ()), FAILED, HIDDEN, QUEUED, AT_ONCE)
-        return [found for row in rows if row[0] not in busy and (found := _attempt(row))]
+        size = f"size_bytes {'>=' if big else '<'} {BIG_BYTES}"         # not bound, so that SQLite sees which index it is
+        for row in _pages(tx, _COLUMNS + f"WHERE {only}{size} AND state != ? AND NOT EXISTS (SELECT 1 FROM node WHERE "
+                          "node.node_id = attempt.node_id AND node.parent = ? AND attempt.state = ?)", "stage",
+                          *(among or ()), FAILED, HIDDEN, QUEUED):
+            if found := _attempt(row):
+                yield found
 
-    def send(self, tx: Tx, attempt: Attempt, name: str, mime_type: str, size_bytes: int, expires_s: int | None, sent_ns: int | None) -> Attempt:
+    def new_among(self, tx: Tx, node_ids: Iterable[NodeId]) -> set[NodeId]:
+        """Those of which the server has nothing yet, and nothing was tried."""
+        return {node_id for node_id in node_ids if tx.one(
+            "SELECT 1 FROM node JOIN attempt USING (node_id) WHERE node_id = ? AND file_id IS NULL AND state = ? AND tries = 0",
+            node_id, QUEUED)}
+
+    def send(self, tx: Tx, attempt: Attempt, name: str, mime_type: str, size_bytes: int, expires_s: int | None,
+             sent_ns: int | None) -> Attempt:
         """The step SEND, with what is sent."""
         self.step(tx, attempt, Step.SEND)
         tx.run("UPDATE attempt SET name = ?, mime_type = ?, size_bytes = ?, expires_s = ?, sent_ns = ?, tries = tries + 1 WHERE node_id = ?",
@@ -164,12 +177,11 @@ class Outbox:
         tx.run("DELETE FROM doomed WHERE file_id = ?", row[0])
         return RemoteFile(FileId(row[0]), row[1], row[2], row[3], row[4], bool(row[5]), row[6])
 
-    def deletable(self, tx: Tx, busy: Collection[FileId]) -> list[FileId]:
+    def deletable(self, tx: Tx, not_now: Container[FileId], at_most: int | None = None) -> list[FileId]:
         """New before old is gone: not while something of the same server name is still to be sent, or was refused."""
-        rows = tx.all("SELECT file_id FROM doomed WHERE deleted_ns IS NULL AND NOT EXISTS "
-                      "(SELECT 1 FROM node WHERE (node.stage IS NOT NULL OR node.resend) AND node.wanted = doomed.server_name) "
-                      "ORDER BY rowid LIMIT ?", AT_ONCE)
-        return [FileId(row[0]) for row in rows if row[0] not in busy]
+        rows = _pages(tx, "SELECT file_id, rowid FROM doomed WHERE deleted_ns IS NULL AND NOT EXISTS "
+                      "(SELECT 1 FROM node WHERE (node.stage IS NOT NULL OR node.resend) AND node.wanted = doomed.server_name)", "rowid")
+        return list(islice((FileId(row[0]) for row in rows if row[0] not in not_now), at_most))
 
     def deleted(self, tx: Tx, file_id: FileId, now_ns: int) -> None:
         """The server has deleted it, or never had it."""
@@ -211,8 +223,21 @@ def fits(attempt: Attempt, file: RemoteFile) -> bool:
             and (attempt.sent_ns is None or file.created_ns >= attempt.sent_ns - SLACK_NS))
 
 
+def is_big(attempt: Attempt) -> bool:
+    """Which of the two queues it is in."""
+    return attempt.size_bytes >= BIG_BYTES
+
+
+def _pages(tx: Tx, statement: str, key: str, *values: Any) -> Iterator[Any]:
+    """Its rows in the order of a key, which is their second column and above 0; read as far as they are asked for."""
+    after = 0
+    while rows := tx.all(f"{statement} AND {key} > ? ORDER BY {key} LIMIT {AT_ONCE}", *values, after):
+        yield from rows
+        after = rows[-1][1]
+
+
 def _attempt(row: Any) -> Attempt | None:
     if row is None:
         return None
-    node_id, stage, state, name, mime_type, size_bytes, expires_s, sent_ns, tries, code, reason = row
-    return Attempt(NodeId(node_id), StageId(stage), state, name, mime_type, size_bytes, expires_s, sent_ns, tries, code, reason)
+    node_id, stage, state, size_bytes, name, mime_type, expires_s, sent_ns, tries, code, reason = row
+    return Attempt(NodeId(node_id), StageId(stage), state, size_bytes, name, mime_type, expires_s, sent_ns, tries, code, reason)

@@ -48,6 +48,8 @@ def status_lines(one: dict[str, Any]) -> Iterator[str]:
            + ("read-only" if one["read_only"] else f"upload: {one['upload']}"))
     yield f"  {'online' if one['online'] else 'OFFLINE'}, listing " + ("not refreshed since the mount" if age_s is None else f"{age_s:.0f} s old")
     yield f"  {one['requests']} requests since the mount"
+    if one["state_error"]:
+        yield f"  NOTHING CAN BE CHANGED OR SENT: {one['state_error']}"
     if one["refresh_error"]:
         yield f"  the last refresh failed: {one['refresh_error']}"
     if one["cached_bytes"]:

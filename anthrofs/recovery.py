@@ -46,11 +46,12 @@ def recover(db: Database, index: Index, mirror: Mirror, outbox: Outbox, staging:
 
 def _queue(tx: Tx, index: Index, outbox: Outbox, staging: Staging, node: Node, stage: StageId) -> set[StageId]:
     """Nobody writes to it any more, so it can be sent as it is: promised by fsync only, it has no attempt yet."""
-    index.seal(tx, node.node_id, _size_bytes(staging, node, stage))
+    size_bytes = _size_bytes(staging, node, stage)
+    index.seal(tx, node.node_id, size_bytes)
     attempt = outbox.of(tx, node.node_id)
     if node.wanted is None or (attempt is not None and (attempt.state in IN_FLIGHT or attempt.stage == stage)):
         return set()
-    replaced = outbox.attempt(tx, node.node_id, stage)
+    replaced = outbox.attempt(tx, node.node_id, stage, size_bytes)
     return set() if replaced is None else {replaced}
 
 

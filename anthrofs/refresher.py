@@ -15,7 +15,7 @@ from anthrofs import workspace
 from anthrofs.clock import Clock
 from anthrofs.config import Config
 from anthrofs.db import Database
-from anthrofs.errors import EXIT_USAGE, BadAnswer, FsError, SetupError, Stopping
+from anthrofs.errors import EXIT_USAGE, BadAnswer, FsError, SetupError, StateLost, Stopping
 from anthrofs.handles import Handles
 from anthrofs.index import Index
 from anthrofs.mirror import Mirror, Shown
@@ -151,7 +151,8 @@ class Refresher:
             except (FsError, SetupError) as exc:
                 error = exc
                 self._silent(exc)
-                log.warning("the listing could not be refreshed: %s", exc)
+                if not isinstance(exc, StateLost):      # that was said
+                    log.warning("the listing could not be refreshed: %s", exc)
             except Exception as exc:
                 error = FsError(str(exc))
                 log.exception("bug in the refresher")

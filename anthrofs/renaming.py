@@ -25,14 +25,14 @@ def want(tx: Tx, index: Index, outbox: Outbox, node: Node, wanted: str | None) -
             if attempt is not None:
                 outbox.drop(tx, node.node_id)
         elif node.sealed:
-            outbox.attempt(tx, node.node_id, node.stage)
+            outbox.attempt(tx, node.node_id, node.stage, node.size_bytes)
         return set()
     resend = (node.kept or node.resend) and wanted is not None and differs(node, wanted)
     index.set_resend(tx, node.node_id, resend)
     if attempt is None:
         return set()
     if resend:
-        outbox.attempt(tx, node.node_id, attempt.stage)
+        outbox.attempt(tx, node.node_id, attempt.stage, attempt.size_bytes)
         return set()
     outbox.drop(tx, node.node_id)
     return {attempt.stage}

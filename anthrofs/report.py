@@ -16,6 +16,7 @@ from anthrofs.handles import Handles
 from anthrofs.index import Index
 from anthrofs.model import HIDDEN
 from anthrofs.outbox import FAILED, Outbox
+from anthrofs.presence import Presence
 from anthrofs.reader import Reader
 from anthrofs.refresher import Refresher
 from anthrofs.uploader import Uploader
@@ -25,7 +26,7 @@ class Report:
     """Of one mount."""
 
     def __init__(self, db: Database, index: Index, outbox: Outbox, cache: BlockCache, handles: Handles, attributes: Attributes, reader: Reader,
-                 uploader: Uploader, refresher: Refresher) -> None:
+                 uploader: Uploader, refresher: Refresher, presence: Presence) -> None:
         self._db = db                       # given
         self._index = index                 # given
         self._outbox = outbox               # given
@@ -35,6 +36,7 @@ class Report:
         self._reader = reader               # given
         self._uploader = uploader           # given
         self._refresher = refresher         # given
+        self._presence = presence           # given
 
     def left(self, stuck: Iterable[dict[str, Any]] = ()) -> dict[str, list[dict[str, Any]]]:
         """What the server doesn't have yet, by what can be done about it: waiting, failed (and stuck on this machine), deletions,
@@ -78,6 +80,7 @@ class Report:
             "files": files, "bytes_on_server": used_bytes, "local_names": local, **self.left(),
             "cached_bytes": cached_bytes, "kept_copies": copies, "kept_bytes": copy_bytes,
             "downloads": [{"name": shown.get(file_id), "file_id": file_id, "bytes": done, "of": length} for file_id, done, length in running],
+            "state_error": self._presence.lost() or None,
             "online": not self._uploader.offline() and not isinstance(error, Offline),
             "refreshed_s_ago": self._refresher.age_s(), "refresh_error": None if error is None else str(error),
         }

@@ -50,9 +50,9 @@ CREATE TABLE attempt (                   -- to upload; what is to be uploaded is
     node_id     INTEGER PRIMARY KEY,     -- at most one a node; a newer content supersedes it
     stage       INTEGER NOT NULL,        -- the sealed file being sent; of a node with resend, a second name of its copy
     state       TEXT NOT NULL,           -- see outbox.NEXT
-    name        TEXT,                    -- name, type and size as last sent: how a lost answer is found in a listing;
-    mime_type   TEXT,                    -- NULL: never sent
-    size_bytes  INTEGER,
+    size_bytes  INTEGER NOT NULL,        -- of that file
+    name        TEXT,                    -- name and type as last sent: how, with the size, a lost answer is found in a
+    mime_type   TEXT,                    -- listing; NULL: never sent
     expires_s   INTEGER,                 -- as last sent
     sent_ns     INTEGER,                 -- server's clock, earliest moment of the last try; NULL: never sent, or unknown
     tries       INTEGER NOT NULL DEFAULT 0,
@@ -78,6 +78,8 @@ CREATE INDEX node_unsent ON node (wanted) WHERE stage IS NOT NULL OR resend;
 CREATE INDEX node_resend ON node (node_id) WHERE resend;
 CREATE INDEX node_server_name ON node (server_name) WHERE local;
 CREATE INDEX attempt_name ON attempt (name);
+CREATE INDEX attempt_small ON attempt (stage) WHERE size_bytes < 8388608;      -- outbox.BIG_BYTES: the two queues, in order
+CREATE INDEX attempt_big ON attempt (stage) WHERE size_bytes >= 8388608;
 CREATE INDEX doomed_waiting ON doomed (server_name) WHERE deleted_ns IS NULL;
 INSERT INTO node (node_id, parent, name, directory, made, mode, mtime_ns, size_bytes) VALUES (1, 0, '/', 1, 1, 493, 0, 0);
 INSERT INTO node (node_id, parent, name, directory, made, mode, mtime_ns, size_bytes) VALUES (2, 0, 'hidden', 1, 1, 0, 0, 0);
@@ -96,9 +98,9 @@ UPDATE node SET made = 1 WHERE directory;
 UPDATE node SET local = 1 WHERE wanted IS NULL AND file_id IS NULL AND NOT directory;
 UPDATE node SET hidden_parent = 1 WHERE parent = 2;
 ALTER TABLE attempt RENAME TO old_attempt;
-CREATE TABLE attempt (node_id INTEGER PRIMARY KEY, stage INTEGER NOT NULL, state TEXT NOT NULL, name TEXT, mime_type TEXT,
-    size_bytes INTEGER, expires_s INTEGER, sent_ns INTEGER, tries INTEGER NOT NULL DEFAULT 0, code INTEGER, reason TEXT);
-INSERT INTO attempt SELECT node_id, stage, state, name, mime_type, size_bytes, NULL, sent_ns, tries, code, reason FROM old_attempt;
+CREATE TABLE attempt (node_id INTEGER PRIMARY KEY, stage INTEGER NOT NULL, state TEXT NOT NULL, size_bytes INTEGER NOT NULL,
+    name TEXT, mime_type TEXT, expires_s INTEGER, sent_ns INTEGER, tries INTEGER NOT NULL DEFAULT 0, code INTEGER, reason TEXT);
+INSERT INTO attempt SELECT node_id, stage, state, size_bytes, name, mime_type, NULL, sent_ns, tries, code, reason FROM old_attempt;
 DROP TABLE old_attempt;
 ALTER TABLE doomed ADD COLUMN server_mime TEXT;
 ALTER TABLE doomed ADD COLUMN server_size INTEGER;
@@ -110,5 +112,7 @@ CREATE INDEX node_unsent ON node (wanted) WHERE stage IS NOT NULL OR resend;
 CREATE INDEX node_resend ON node (node_id) WHERE resend;
 CREATE INDEX node_server_name ON node (server_name) WHERE local;
 CREATE INDEX attempt_name ON attempt (name);
+CREATE INDEX attempt_small ON attempt (stage) WHERE size_bytes < 8388608;
+CREATE INDEX attempt_big ON attempt (stage) WHERE size_bytes >= 8388608;
 """,
 }

@@ -10,6 +10,7 @@ Never   writes to a sealed stage: a new one is made first.
 import contextlib
 import fcntl
 import itertools
+import logging
 import os
 import re
 import shutil
@@ -18,10 +19,14 @@ from pathlib import Path
 from typing import Final
 
 from anthrofs.disk import FICLONE, Disk
-from anthrofs.errors import DiskFull
+from anthrofs.errors import DiskFull, StagingFull
 from anthrofs.model import StageId
+from anthrofs.presence import Presence
+
+log = logging.getLogger(__name__)
 
 ROOM_CHECK_BYTES: Final = 8 * 2**20     # written between two looks at the disk's free space
+LEAST_BYTES: Final = 4096               # what a small file takes on most disks
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)     # below 2**63: SQLite's integers end there
 
 
@@ -59,27 +64,33 @@ class Stage:
 
 
 class Staging:
-    """Makes, copies and removes stages, and keeps some of the disk free."""
+    """Makes, copies and removes stages, keeps some of the disk free, and unsent content within its bound."""
 
-    def __init__(self, root: Path, disk: Disk, spare_bytes: int) -> None:
+    def __init__(self, root: Path, disk: Disk, spare_bytes: int, most_bytes: int = 0, presence: Presence | None = None) -> None:
         self._disk = disk                       # given
+        self._presence = presence or Presence()         # given
         self._root = root                       # constant
         self._spare_bytes = spare_bytes         # constant
+        self._most_bytes = most_bytes           # constant; 0: no bound but the disk's
 
         self._lock = threading.Lock()           # guards everything below
         self._numbers = itertools.count(1)
         self._unchecked_bytes = ROOM_CHECK_BYTES        # written since the last look at the free space
+        self._surely_bytes = 0                  # that still fit below the bound, whatever was removed since the last count
+        self._said = False                      # that the bound is reached
 
     def start(self, promised: set[StageId]) -> None:
         """Never uses a number again that is on the disk or promised."""
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._disk.sync_dir("state:dir", self._root.parent)
+        self._presence.watch(self._root)
         with self._lock:
             self._numbers = itertools.count(max((*self.numbers(), *promised), default=0) + 1)
 
     def create(self) -> Stage:
         """A new, empty one. Raises DiskFull."""
         self.reserve(0)
+        self._keep_below_bound(LEAST_BYTES)
         while True:
             with self._lock:
                 number = StageId(next(self._numbers))
@@ -108,7 +119,8 @@ class Staging:
         return stage
 
     def link_of(self, source: Path) -> StageId:
-        """A new, sealed one that is a second name for a kept copy: nobody writes to either. Raises OSError."""
+        """A new, sealed one that is a second name for a kept copy: nobody writes to either. Raises OSError, StateLost."""
+        self._presence.check()
         with self._lock:
             number = StageId(next(self._numbers))
         self._disk.link("rename:link", source, self.path(number))
@@ -122,7 +134,9 @@ class Staging:
         return b""
 
     def reserve(self, size_bytes: int) -> None:
-        """So many bytes are about to be written. Raises DiskFull while the last of the disk is still free."""
+        """So many bytes are about to be written. Raises DiskFull while the last of the disk is still free, StagingFull, StateLost."""
+        self._presence.check()
+        self._keep_below_bound(size_bytes)
         with self._lock:
             self._unchecked_bytes += size_bytes
             if self._unchecked_bytes < ROOM_CHECK_BYTES and size_bytes < ROOM_CHECK_BYTES:
@@ -133,12 +147,47 @@ class Staging:
                 self._unchecked_bytes = ROOM_CHECK_BYTES        # the next one looks again
             raise DiskFull(f"less than {self._spare_bytes} bytes would stay free on the disk of {self._root}")
 
+    def _keep_below_bound(self, size_bytes: int) -> None:
+        """The disk is asked only when what was written since the last count may have reached the bound: overwritten and removed
+        bytes count until then. Writes that are under way at a count are missed by it, so the bound may be passed by their size.
+        """
+        most_bytes = self._most_bytes
+        if not most_bytes:
+            return
+        with self._lock:
+            self._surely_bytes -= size_bytes
+            if self._surely_bytes >= 0:
+                return
+        used = self.used_bytes()
+        with self._lock:
+            self._surely_bytes = most_bytes - used - size_bytes
+            full = self._surely_bytes < 0
+            say = full and not self._said
+            self._said = full or (self._said and used > most_bytes * 0.9)       # not once for each of a thousand files
+        if say:
+            log.warning("unsent content takes %d bytes on this machine's disk, and --staging-size allows %d: nothing more can be written "
+                        "until some of it is sent. `anthrofs status` names it: wait, send again or remove what was refused, remove what "
+                        "stays local, or mount with a bigger --staging-size", used, most_bytes)
+        if full:
+            raise StagingFull(f"--staging-size allows {most_bytes} bytes of unsent content, and {used} are there")
+
+    def used_bytes(self) -> int:
+        """What unsent content takes on the disk: no holes, and nothing that is only a second name of a kept copy."""
+        used = 0
+        with contextlib.suppress(FileNotFoundError):
+            for entry in os.scandir(self._root):
+                with contextlib.suppress(FileNotFoundError):        # sent meanwhile
+                    found = entry.stat(follow_symlinks=False)
+                    used += found.st_blocks * 512 if found.st_nlink == 1 else 0
+        return used
+
     def path(self, number: StageId) -> Path:
         """Where its bytes are."""
         return self._root / str(number)
 
     def publish(self, label: str, descriptor: int) -> None:
-        """A stage's bytes and its name survive power loss once this returns."""
+        """A stage's bytes and its name survive power loss once this returns. Raises StateLost."""
+        self._presence.check()
         self._disk.sync(f"{label}:data", descriptor)
         self._disk.sync_dir(f"{label}:dir", self._root)
 

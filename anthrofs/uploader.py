@@ -1,16 +1,14 @@
 """Turns the outbox into the server's state: uploads what is promised, deletes what is doomed.
 
-Owns    a few threads that all do the same: take the next piece of work, do it, note when to try again.
-Serves  filesystem (wait) and daemon (start, drain, stop).
-Trusts  the rows: what a thread works on was reserved under the lock, everything else may have changed.
+Owns    a few threads that all do the same: take the next piece of work, do it, look again.
+Serves  openfiles (promised, wait) and daemon (start, drain, stop).
+Trusts  the rows: what a thread works on was reserved, everything else may have changed.
 Never   asks a network that was not there a moment ago more than one thing at a time.
 """
 
-import errno
 import logging
 import random
 import threading
-from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Final
@@ -21,20 +19,20 @@ from anthrofs.clock import Clock
 from anthrofs.db import Database
 from anthrofs.deletion import Deletion
 from anthrofs.delivery import Delivery, Plan
-from anthrofs.errors import FsError, Interrupted, NotFound, Offline, RemoteError, Stopping, TimedOut
+from anthrofs.errors import FsError, Offline, RemoteError, StateLost, Stopping
 from anthrofs.handles import Handles
 from anthrofs.index import Index
 from anthrofs.mirror import Mirror
-from anthrofs.model import HIDDEN, Attempt, FileId, Node, NodeId, StageId
-from anthrofs.outbox import FAILED, Outbox, Step
+from anthrofs.model import Attempt, FileId, Node, NodeId, StageId
+from anthrofs.outbox import BIG_BYTES, Outbox, Step
+from anthrofs.presence import Presence
 from anthrofs.remote import RemoteFiles
 from anthrofs.staging import Staging
+from anthrofs.turns import THREADS, Turns
+from anthrofs.waits import Waits
 
 log = logging.getLogger(__name__)
 
-THREADS: Final = 4
-POLL_S: Final = 0.1             # how soon a waiting close sees that its program got a signal
-OFFLINE_WAIT_S: Final = 2.0     # closes fail that soon after a connect failed, until one gets through
 SETTLE_S: Final = 0.2           # far longer than libfuse takes between the two steps of a replacement
 PROBE_S: Final = 5.0            # between tries to connect while offline
 
@@ -46,28 +44,26 @@ class Uploader:
 
     def __init__(self, db: Database, index: Index, mirror: Mirror, outbox: Outbox, staging: Staging, cache: BlockCache,
                  handles: Handles, uploads: RemoteFiles, deletions: RemoteFiles, clock: Clock, chance: random.Random,
-                 ask_whose: Callable[[], None], close_timeout_s: float) -> None:
+                 presence: Presence, ask_whose: Callable[[], None], close_timeout_s: float, hold_s: float) -> None:
         self._db = db                               # given
         self._index = index                         # given
         self._outbox = outbox                       # given
         self._handles = handles                     # given
         self._staging = staging                     # given
         self._clock = clock                         # given
+        self._presence = presence                   # given
         self._ask_whose = ask_whose                 # given: asks for a refresh, without waiting
-        self._close_timeout_s = close_timeout_s     # constant
-        self._delivery = Delivery(db, index, mirror, outbox, staging, cache, uploads, deletions, clock, chance, self._moved)
+        self._waits = Waits(index, outbox, clock, self.offline, close_timeout_s)
+        self._turns = Turns(outbox, clock, hold_s)
+        self._delivery = Delivery(db, index, mirror, outbox, staging, cache, uploads, deletions, clock, chance, self._waits.moved)
         self._deletion = Deletion(db, mirror, outbox, cache, handles, deletions, clock, chance)
         self._threads = [threading.Thread(target=self._run, name=f"upload-{n}", daemon=True) for n in range(THREADS)]
 
         self._changed = threading.Condition()       # guards everything below; no other lock is taken while it is held
-        self._plans: dict[NodeId, Plan] = {}
-        self._busy: set[NodeId] = set()             # a thread works on its attempt
         self._busy_ids: set[FileId] = set()         # a thread deletes it
-        self._sent_bytes: dict[NodeId, int] = {}    # progress of running uploads
         self._offline = ""                          # why the last connect failed; "": it did not
         self._probe_s = 0.0                         # when to try to connect again
         self._hidden_s: dict[NodeId, float] = {}    # unlinked nodes that nobody has open: since when that is known
-        self._waited: Counter[NodeId] = Counter()   # closes that wait for it: their files go first
         self._allowed = False                       # this mount has seen whose files the service's are
         self._news = 0                              # counts wakes, so that none is missed between looking and waiting
         self._stopping = False
@@ -82,15 +78,24 @@ class Uploader:
         with self._changed:
             self._news += 1
             self._changed.notify_all()
+        self._waits.wake()
+
+    def promised(self, node_id: NodeId) -> None:
+        """A close has handed this node over."""
+        self._turns.promised(node_id)
+        self.wake()
+
+    def hurry(self) -> None:
+        """Somebody waits until everything is sent: nothing is held off."""
+        if self._turns.hurry():
+            self.wake()
 
     def retry_now(self) -> None:
         """Don't wait for back-offs: a person asks, or the network is back."""
-        with self._changed:
-            for node_id, plan in self._plans.items():
-                if node_id not in self._busy and plan.lost_s is None:
-                    plan.not_before_s = 0.0
-            self._offline = ""
+        self._turns.retry_now()
         self._deletion.retry_now()
+        with self._changed:
+            self._offline = ""
         self.wake()
 
     def allow(self) -> None:
@@ -107,6 +112,7 @@ class Uploader:
             if offline:
                 self._offline, self._probe_s = reason, self._clock.now_s() + PROBE_S
             self._changed.notify_all()
+        self._waits.wake()
 
     def retry_failed(self, attempts: list[Attempt]) -> None:
         """Send again what was refused."""
@@ -121,6 +127,7 @@ class Uploader:
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
+        self._waits.stop()
         until_s = self._clock.now_s() + timeout_s
         for thread in self._threads:
             if thread.ident is not None:
@@ -134,64 +141,11 @@ class Uploader:
 
     def progress(self) -> dict[NodeId, int]:
         """Bytes handed to the connection of each upload under way."""
-        with self._changed:
-            return dict(self._sent_bytes)
-
-    # ---- waiting
+        return self._waits.progress()
 
     def wait(self, node_id: NodeId, stage: StageId, interrupted: Callable[[], bool]) -> None:
-        """Until the server has this stage, or newer content has replaced it, or its name is gone.
-
-        Raises what refused it, Interrupted, TimedOut, Offline, Stopping. Whatever it raises, the bytes are kept: queued, or
-        failed when refused.
-        """
-        with self._changed:
-            self._waited[node_id] += 1
-        try:
-            self._wait(node_id, stage, interrupted)
-        finally:
-            with self._changed:
-                self._waited[node_id] -= 1
-                if not self._waited[node_id]:
-                    del self._waited[node_id]
-
-    def _wait(self, node_id: NodeId, stage: StageId, interrupted: Callable[[], bool]) -> None:
-        began_s = moved_s = self._clock.now_s()
-        moved = -1
-        while True:
-            with self._changed:
-                news = self._news
-            if self._settled(node_id, stage):
-                return
-            now_s = self._clock.now_s()
-            with self._changed:
-                if self._stopping:
-                    raise Stopping("the mount is ending; the file is kept and will be sent after the next mount")
-                sent = self._sent_bytes.get(node_id, -1)
-                if self._offline and sent <= 0 and now_s - began_s >= OFFLINE_WAIT_S:
-                    raise Offline(f"{self._offline}; the file is kept and stays queued", maybe_stored=False)
-                if sent != moved:
-                    moved, moved_s = sent, now_s
-                if now_s - moved_s > self._close_timeout_s:
-                    raise TimedOut(f"no progress for {self._close_timeout_s:.0f} s; the file is kept and stays queued")
-                if news == self._news:
-                    self._clock.wait(self._changed, POLL_S)
-            if interrupted():
-                raise Interrupted("a signal came while the file was sent; it is kept and stays queued")
-
-    def _settled(self, node_id: NodeId, stage: StageId) -> bool:
-        try:
-            node = self._index.node(node_id)
-        except NotFound:
-            return True                     # unlinked
-        if node.stage != stage or node.parent == HIDDEN or node.wanted is None:
-            return True                     # sent, superseded, unlinked, or local
-        attempt = self._outbox.look(node_id)
-        if attempt is not None and attempt.state == FAILED:
-            exc = FsError(f"{node.name} was refused: {attempt.reason}; it is kept, see `anthrofs status`")
-            exc.code = attempt.code or errno.EIO
-            raise exc
-        return False
+        """See Waits."""
+        self._waits.wait(node_id, stage, interrupted)
 
     # ---- the threads
 
@@ -208,7 +162,7 @@ class Uploader:
                     continue
             except FsError as exc:
                 wait_s = PROBE_S
-                if not isinstance(exc, Stopping):       # that is the pacer's shutting down: our own stop comes next
+                if not isinstance(exc, (Stopping, StateLost)):      # the pacer is shutting down: our own stop comes next; it was said
                     log.warning("nothing can be sent now: %s. It stays queued", exc)
             except Exception:
                 log.exception("bug in the uploader; what it worked on stays as it is")
@@ -223,43 +177,39 @@ class Uploader:
             now_s = self._clock.now_s()
             if self._allowed and self._offline and now_s < self._probe_s:
                 return None, self._probe_s - now_s      # not even a look at the rows: there may be thousands
-            busy, busy_ids, waited = set(self._busy), set(self._busy_ids), list(self._waited)
+        self._presence.check()                          # what was done couldn't be written down
         settle_s = self.end_unlinked()
+        later_ids = self._deletion.later_s()
         with self._db.reading() as tx:
-            attempts = [*self._outbox.candidates(tx, busy, waited), *self._outbox.candidates(tx, busy)]
+            attempts, turn_s = self._turns.look(tx, self._waits.nodes())
             # What is being written is sent at its close: its old content need not be sent before.
-            renamed = self._index.renamed(tx, {*busy, *self._handles.unpromised()}, THREADS)
-            doomed = self._outbox.deletable(tx, busy_ids)
+            renamed = self._index.renamed(tx, {*self._turns.not_now(), *self._handles.unpromised()}, THREADS)
+            doomed = self._outbox.deletable(tx, later_ids.keys(), THREADS)
         with self._changed:
             now_s = self._clock.now_s()
+            moments_s = [settle_s, turn_s, *(at_s - now_s for at_s in later_ids.values())]
+            wait_s = min((max(0.0, moment_s) for moment_s in moments_s if moment_s is not None), default=None)
+            if not (attempts or renamed or doomed):
+                return None, wait_s
             if not self._allowed:
-                if attempts or renamed or doomed:
-                    self._ask_whose()
-                return None, PROBE_S if attempts or renamed or doomed else settle_s
+                self._ask_whose()
+                return None, PROBE_S
             if self._offline and now_s < self._probe_s:
                 return None, self._probe_s - now_s
-            due_s = [self._due_s_locked(attempt.node_id) for attempt in attempts]
-            for attempt, moment_s in zip(attempts, due_s, strict=True):
-                if moment_s <= now_s and attempt.node_id not in self._busy:
-                    self._busy.add(attempt.node_id)
-                    self._probe_s = now_s + PROBE_S         # while offline, one try at a time
-                    return partial(self._deliver, attempt), None
-            for node in renamed:
-                due_s.append(moment_s := self._due_s_locked(node.node_id))
-                if moment_s <= now_s and node.node_id not in self._busy:
-                    self._busy.add(node.node_id)
-                    self._probe_s = now_s + PROBE_S
-                    return partial(self._prepare, node), None
+            self._probe_s = now_s + PROBE_S             # while offline, one try at a time
+        taken = self._turns.take(attempts)
+        if taken is not None:
+            return partial(self._deliver, *taken), None
+        for node in renamed:
+            plan = self._turns.reserve(node.node_id, big=node.size_bytes >= BIG_BYTES)
+            if plan is not None:
+                return partial(self._prepare, node, plan), None
+        with self._changed:
             for file_id in doomed:
-                moment_s = self._deletion.due_s(file_id)
-                due_s.append(moment_s)
-                if moment_s <= now_s and file_id not in self._busy_ids:
+                if file_id not in self._busy_ids:
                     self._busy_ids.add(file_id)
-                    self._probe_s = now_s + PROBE_S
                     return partial(self._delete, file_id), None
-            due_s += [] if settle_s is None else [now_s + settle_s]
-            later_s = [moment_s for moment_s in due_s if moment_s > now_s]
-            return None, min(later_s) - now_s if later_s else None
+        return None, wait_s
 
     def end_unlinked(self, settle_s: float = SETTLE_S) -> float | None:
         """Nodes that libfuse has hidden although their last release had come already: it never unlinks some of those.
@@ -278,13 +228,8 @@ class Uploader:
                 self._staging.remove(number)
         return settle_s if len(ripe) < len(closed) else None
 
-    def _due_s_locked(self, node_id: NodeId) -> float:
-        return self._plans.get(node_id, Plan()).not_before_s
-
-    def _prepare(self, node: Node) -> None:
-        """A renamed file becomes an attempt; the wake brings its turn."""
-        with self._changed:
-            plan = self._plans.setdefault(node.node_id, Plan())
+    def _prepare(self, node: Node, plan: Plan) -> None:
+        """A renamed file becomes an attempt, whose turn comes at the wake."""
         try:
             self._delivery.prepare(node)
         except (FsError, OSError) as exc:
@@ -293,26 +238,19 @@ class Uploader:
             if isinstance(exc, RemoteError):
                 self._network(exc)
         finally:
-            with self._changed:
-                self._busy.discard(node.node_id)
+            self._turns.ended(node.node_id, done=False)
             self.wake()
 
-    def _deliver(self, attempt: Attempt) -> None:
+    def _deliver(self, attempt: Attempt, plan: Plan) -> None:
         """A row that another thread has finished since it was read is noticed by the delivery's first transaction."""
-        with self._changed:
-            plan = self._plans.setdefault(attempt.node_id, Plan())
         try:
             self._network(self._delivery.run(attempt, plan))
         except FsError:
             plan.not_before_s = self._clock.now_s() + PROBE_S       # our own disk: not again at the wake below
             raise
         finally:
-            ended = self._outbox.look(attempt.node_id) is None
-            with self._changed:
-                self._busy.discard(attempt.node_id)
-                self._sent_bytes.pop(attempt.node_id, None)
-                if ended:
-                    self._plans.pop(attempt.node_id, None)
+            self._turns.ended(attempt.node_id, done=self._outbox.look(attempt.node_id) is None)
+            self._waits.ended(attempt.node_id)
             self.wake()
 
     def _delete(self, file_id: FileId) -> None:
@@ -322,10 +260,6 @@ class Uploader:
             with self._changed:
                 self._busy_ids.discard(file_id)
             self.wake()
-
-    def _moved(self, node_id: NodeId, sent: int) -> None:
-        with self._changed:
-            self._sent_bytes[node_id] = sent
 
     def _network(self, exc: RemoteError | None) -> None:
         """Learn from what the network said whether there is one."""

@@ -13,9 +13,10 @@ MAX_LINES: Final = 350
 # Upward. Modules of one set don't know each other.
 LAYERS: Final[list[set[str]]] = [
     {"errors"}, {"blocks", "clock", "mime", "model", "names", "schema"}, {"config"},      # words
-    {"callers", "disk", "db", "notify", "remote", "statedir"}, {"process"},                # tools
+    {"presence"}, {"callers", "disk", "db", "notify", "remote", "statedir"}, {"process"},       # tools
     {"surprises", "pages", "blockfile"}, {"index", "outbox", "staging", "cache", "handles", "workspace", "walks"}, {"mirror"},      # state
-    {"copies", "feed", "renaming", "settings", "unlinking"}, {"deletion", "delivery", "refresher"}, {"reader", "uploader"},     # workers
+    {"copies", "feed", "renaming", "settings", "unlinking"}, {"deletion", "delivery", "refresher", "waits"}, {"reader", "turns"},       # workers
+    {"uploader"},
     {"contents", "attributes", "recovery", "tree"}, {"decisions", "moves", "openfiles", "report", "check"}, {"drain", "filesystem"},      # core
     {"fuse_ops", "control", "commands", "mountpoint", "options"},               # edges
     {"demo", "daemon"},                                                         # assembly

@@ -92,7 +92,7 @@ def remote(number: int, name: str = "a.txt", *, age_s: float = 1000.0, size_byte
 
 def stored(tx: Tx, mirror: Mirror, node_id: NodeId, file: RemoteFile) -> None:
     """Stage 1 of the node has become this file."""
-    mirror.stored(tx, Attempt(node_id, StageId(1), SENDING, file.name, file.mime_type, file.size_bytes, None, None, 1, None, None), file,
+    mirror.stored(tx, Attempt(node_id, StageId(1), SENDING, file.size_bytes, file.name, file.mime_type, None, None, 1, None, None), file,
                   found=False, copied=True)
 
 
@@ -235,7 +235,7 @@ def attempt_in(tx: Tx, outbox: Outbox, state: str) -> Attempt:
     """An attempt that came to this state by legal steps."""
     ways: dict[str, list[Step]] = {QUEUED: [], SENDING: [Step.SEND], UNKNOWN: [Step.SEND, Step.LOST], FAILED: [Step.SEND, Step.REFUSED]}
     node_id = NodeId(77)
-    outbox.attempt(tx, node_id, StageId(1))
+    outbox.attempt(tx, node_id, StageId(1), 3)
     for step in ways[state]:
         now = outbox.of(tx, node_id)
         assert now is not None
@@ -280,17 +280,17 @@ def test_a_refusal_is_remembered_and_forgotten_by_a_retry(db: Database, outbox: 
 def test_newer_content_replaces_an_attempt_that_is_not_in_flight(db: Database, outbox: Outbox, state: str) -> None:
     with db.transaction() as tx:
         old = attempt_in(tx, outbox, state)
-        assert outbox.attempt(tx, old.node_id, StageId(2)) == old.stage
+        assert outbox.attempt(tx, old.node_id, StageId(2), 9) == old.stage
 
         new = outbox.of(tx, old.node_id)
-        assert new == Attempt(old.node_id, StageId(2), QUEUED, None, None, None, None, None, 0, None, None)
+        assert new == Attempt(old.node_id, StageId(2), QUEUED, 9, None, None, None, None, 0, None, None)
 
 
 @pytest.mark.parametrize("state", IN_FLIGHT)
 def test_an_attempt_in_flight_is_never_replaced(db: Database, outbox: Outbox, state: str) -> None:
     with db.transaction() as tx:
         flying = attempt_in(tx, outbox, state)
-        assert outbox.attempt(tx, flying.node_id, StageId(2)) is None
+        assert outbox.attempt(tx, flying.node_id, StageId(2), 9) is None
         assert outbox.of(tx, flying.node_id) == flying
 
 
@@ -298,7 +298,7 @@ def test_after_a_start_what_was_being_sent_may_be_stored_and_a_refused_key_is_tr
     with db.transaction() as tx:
         for number, state, code in ((1, QUEUED, None), (2, SENDING, None), (3, UNKNOWN, None), (4, FAILED, errno.EACCES),
                                     (5, FAILED, errno.EFBIG)):
-            outbox.attempt(tx, NodeId(number), StageId(number))
+            outbox.attempt(tx, NodeId(number), StageId(number), 1)
             tx.run("UPDATE attempt SET state = ?, code = ? WHERE node_id = ?", state, code, number)
         outbox.recover(tx)
 
@@ -308,10 +308,10 @@ def test_after_a_start_what_was_being_sent_may_be_stored_and_a_refused_key_is_tr
 def test_only_what_can_take_a_step_is_a_candidate(db: Database, outbox: Outbox) -> None:
     with db.transaction() as tx:
         for number, state in enumerate((QUEUED, SENDING, UNKNOWN, FAILED, QUEUED), start=1):
-            outbox.attempt(tx, NodeId(number), StageId(number))
+            outbox.attempt(tx, NodeId(number), StageId(number), 1)
             tx.run("UPDATE attempt SET state = ? WHERE node_id = ?", state, number)
 
-        assert [attempt.node_id for attempt in outbox.candidates(tx, {NodeId(5)})] == [1, 2, 3]     # 2: a thread failed at it
+        assert [attempt.node_id for attempt in outbox.candidates(tx, big=False)] == [1, 2, 3, 5]     # 2: a thread failed at it
 
 
 @pytest.mark.parametrize(("change", "expected"), [
@@ -322,7 +322,7 @@ def test_only_what_can_take_a_step_is_a_candidate(db: Database, outbox: Outbox) 
     ({"created_ns": EPOCH_NS + 10**12}, True),
 ])
 def test_a_listed_file_fits_an_attempt_that_may_have_made_it(change: dict[str, str | int | bool], expected: bool) -> None:
-    attempt = Attempt(NodeId(7), StageId(1), UNKNOWN, "a.txt", "text/plain", 3, None, EPOCH_NS, 1, None, None)
+    attempt = Attempt(NodeId(7), StageId(1), UNKNOWN, 3, "a.txt", "text/plain", None, EPOCH_NS, 1, None, None)
     file = RemoteFile(FileId("f"), "a.txt", "text/plain", 3, EPOCH_NS, downloadable=False)
 
     assert fits(attempt, dataclasses.replace(file, **change)) is expected  # type: ignore[arg-type]
@@ -341,7 +341,7 @@ def test_new_before_old_is_gone(db: Database, index: Index, mirror: Mirror, outb
         outbox.doom(tx, other)
 
         assert outbox.deletable(tx, set()) == [other.file_id]
-        outbox.attempt(tx, node_id, StageId(1))
+        outbox.attempt(tx, node_id, StageId(1), 3)
         for step in (Step.SEND, Step.REFUSED):          # a refused save protects the old file, too
             attempt = outbox.of(tx, node_id)
             assert attempt is not None
@@ -1126,7 +1126,7 @@ def test_no_key_is_written_into_the_state(db: Database, tmp_path: Path) -> None:
 def test_another_workspace_begins_with_nothing_of_the_old_one(db: Database, index: Index, mirror: Mirror, outbox: Outbox) -> None:
     with db.transaction() as tx:
         mirror.show(tx, remote(1), 1, NOBODY)
-        outbox.attempt(tx, NodeId(7), StageId(1))
+        outbox.attempt(tx, NodeId(7), StageId(1), 1)
         outbox.doom(tx, remote(2))
         mirror.forget_server(tx)
         outbox.forget_server(tx)

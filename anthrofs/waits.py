@@ -1,0 +1,132 @@
+"""Closes that wait for an upload, and how far the uploads under way are.
+
+Owns    who waits for what, and the count of bytes that each upload has handed to its connection.
+Serves  uploader, which tells what happens; through it openfiles (wait) and attributes (progress).
+Trusts  the rows for how an upload ended: a wake only says that it is worth a look.
+Never   keeps anybody longer than until the end, a signal, or the bound without progress.
+"""
+
+import errno
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+from anthrofs.clock import Clock
+from anthrofs.errors import FsError, Interrupted, NotFound, Offline, Stopping, TimedOut
+from anthrofs.index import Index
+from anthrofs.model import HIDDEN, NodeId, StageId
+from anthrofs.outbox import FAILED, Outbox
+
+POLL_S: Final = 0.1             # how soon a waiting close sees that its program got a signal
+OFFLINE_WAIT_S: Final = 2.0     # closes fail that soon after a connect failed, until one gets through
+
+
+class Waits:
+    """One for a mount."""
+
+    def __init__(self, index: Index, outbox: Outbox, clock: Clock, offline: Callable[[], str], timeout_s: float) -> None:
+        self._index = index             # given
+        self._outbox = outbox           # given
+        self._clock = clock             # given
+        self._offline = offline         # given: why no connection can be made; "" if it can
+        self._timeout_s = timeout_s     # constant
+
+        self._changed = threading.Condition()       # guards everything below; a leaf
+        self._counts: Counter[NodeId] = Counter()   # closes that wait for each
+        self._sent_bytes: dict[NodeId, int] = {}    # of the uploads under way
+        self._moves = 0                             # pieces of any upload
+        self._news = 0                              # counts wakes, so that none is missed between looking and waiting
+        self._stopping = False
+
+    def nodes(self) -> set[NodeId]:
+        """What somebody waits for."""
+        with self._changed:
+            return set(self._counts)
+
+    def progress(self) -> dict[NodeId, int]:
+        """Bytes handed to the connection of each upload under way."""
+        with self._changed:
+            return dict(self._sent_bytes)
+
+    def moved(self, node_id: NodeId, sent: int) -> None:
+        """An upload has handed over so many bytes by now."""
+        with self._changed:
+            self._sent_bytes[node_id] = sent
+            self._moves += 1
+
+    def ended(self, node_id: NodeId) -> None:
+        """No upload of it is under way any more."""
+        with self._changed:
+            self._sent_bytes.pop(node_id, None)
+
+    def wake(self) -> None:
+        """Rows have changed."""
+        with self._changed:
+            self._news += 1
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        """The mount is ending: nobody waits any longer."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+
+    def wait(self, node_id: NodeId, stage: StageId, interrupted: Callable[[], bool]) -> None:
+        """Until the server has this stage, or newer content has replaced it, or its name is gone.
+
+        Raises what refused it, Interrupted, TimedOut, Offline, Stopping. Whatever it raises, the bytes are kept: queued, or
+        failed when refused.
+        """
+        with self._changed:
+            self._counts[node_id] += 1
+        try:
+            self._wait(node_id, stage, interrupted)
+        finally:
+            with self._changed:
+                self._counts[node_id] -= 1
+                if not self._counts[node_id]:
+                    del self._counts[node_id]
+
+    def _wait(self, node_id: NodeId, stage: StageId, interrupted: Callable[[], bool]) -> None:
+        began_s = moved_s = self._clock.now_s()
+        moved: object = None
+        while True:
+            with self._changed:
+                news = self._news
+            settled, untried = self._look(node_id, stage)
+            if settled:
+                return
+            offline = self._offline()
+            now_s = self._clock.now_s()
+            with self._changed:
+                if self._stopping:
+                    raise Stopping("the mount is ending; the file is kept and will be sent after the next mount")
+                sent = self._sent_bytes.get(node_id)
+                if offline and not sent and now_s - began_s >= OFFLINE_WAIT_S:
+                    raise Offline(f"{offline}; the file is kept and stays queued", maybe_stored=False)
+                # As long as its turn hasn't come, it gets nearer with all that the others send.
+                seen = (sent, self._moves if untried else None)
+                if seen != moved:
+                    moved, moved_s = seen, now_s
+                if now_s - moved_s > self._timeout_s:
+                    raise TimedOut(f"no progress for {self._timeout_s:.0f} s; the file is kept and stays queued")
+                if news == self._news:
+                    self._clock.wait(self._changed, POLL_S)
+            if interrupted():
+                raise Interrupted("a signal came while the file was sent; it is kept and stays queued")
+
+    def _look(self, node_id: NodeId, stage: StageId) -> tuple[bool, bool]:
+        """(whether there is nothing more to wait for, whether its turn hasn't come yet). Raises what refused it."""
+        try:
+            node = self._index.node(node_id)
+        except NotFound:
+            return True, False              # unlinked
+        if node.stage != stage or node.parent == HIDDEN or node.wanted is None:
+            return True, False              # sent, superseded, unlinked, or local
+        attempt = self._outbox.look(node_id)
+        if attempt is not None and attempt.state == FAILED:
+            exc = FsError(f"{node.name} was refused: {attempt.reason}; it is kept, see `anthrofs status`")
+            exc.code = attempt.code or errno.EIO
+            raise exc
+        return False, attempt is None or not attempt.tries

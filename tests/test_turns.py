@@ -1,0 +1,316 @@
+"""The order of sending: neither big files nor small ones keep the others waiting, and a temporary file costs nothing."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from anthrofs.db import Database, Tx
+from anthrofs.errors import Stopping, TimedOut
+from anthrofs.index import Index
+from anthrofs.model import ROOT, Attempt, FileId, NodeId, RemoteFile, StageId
+from anthrofs.outbox import AT_ONCE, BIG_BYTES, Outbox, Step
+from anthrofs.turns import BIG_THREADS, HOLD_S, THREADS, Turns
+from anthrofs.waits import Waits
+from tests.fakes import FakeClock
+from tests.mounting import Mount, asks, wait_until
+
+SMALL, BIG = 1000, BIG_BYTES
+
+
+class Queue:
+    """An outbox and the turns in it. Content is promised in the order of its stages, whatever the numbers of the nodes."""
+
+    def __init__(self, db: Database, hold_s: float = 0.0) -> None:
+        self.clock = FakeClock()
+        self.db, self.outbox = db, Outbox(db)
+        self.index = Index(db)
+        self.turns = Turns(self.outbox, self.clock, hold_s)
+        self.waited: set[NodeId] = set()
+        self._stages = 0
+
+    def add(self, name: str, size_bytes: int = SMALL) -> NodeId:
+        self._stages += 1
+        with self.db.transaction() as tx:
+            node_id = self.index.create(tx, ROOT, name, 0o644, 0, name)
+            self.index.promise(tx, node_id, StageId(self._stages), size_bytes, 0, name, sealed=True)
+            self.outbox.attempt(tx, node_id, StageId(self._stages), size_bytes)
+        self.turns.promised(node_id)
+        return node_id
+
+    def save(self, node_id: NodeId) -> None:
+        self._stages += 1
+        with self.db.transaction() as tx:
+            self.index.promise(tx, node_id, StageId(self._stages), SMALL, 0, None, sealed=True)
+            self.outbox.attempt(tx, node_id, StageId(self._stages), SMALL)
+
+    def look(self) -> tuple[list[Attempt], float | None]:
+        with self.db.reading() as tx:
+            return self.turns.look(tx, self.waited)
+
+    def take(self) -> Attempt | None:
+        """What a thread does."""
+        taken = self.turns.take(self.look()[0])
+        return None if taken is None else taken[0]
+
+    def postpone(self, seconds: float) -> None:
+        taken = self.turns.take(self.look()[0])
+        assert taken is not None
+        taken[1].not_before_s = self.clock.now_s() + seconds
+        self.turns.ended(taken[0].node_id, done=False)
+
+    def end(self, attempt: Attempt) -> None:
+        with self.db.transaction() as tx:
+            self.outbox.drop(tx, attempt.node_id)
+        self.turns.ended(attempt.node_id, done=True)
+
+    def send(self, tx: Tx, node_id: NodeId) -> Attempt:
+        attempt = self.outbox.of(tx, node_id)
+        assert attempt is not None
+        return self.outbox.send(tx, attempt, "name", "text/plain", SMALL, None, None)
+
+    def name(self, attempt: Attempt) -> str:
+        return self.index.node(attempt.node_id).name
+
+    def names(self) -> list[str]:
+        """The rest of the queue, each sent before the next is taken."""
+        found: list[str] = []
+        while attempt := self.take():
+            found.append(self.name(attempt))
+            self.end(attempt)
+        return found
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[Database]:
+    one = Database(tmp_path / "state.db")
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def queue(db: Database) -> Queue:
+    return Queue(db)
+
+
+# ---- the laws
+
+def test_what_was_promised_first_is_sent_first_whichever_file_is_older(queue: Queue) -> None:
+    old = queue.add("a")
+    queue.add("b")
+    queue.save(old)
+    queue.add("c")
+    assert queue.names() == ["b", "a", "c"]
+
+
+def test_what_a_close_waits_for_goes_first(queue: Queue) -> None:
+    nodes = [queue.add(name) for name in "abcd"]
+    queue.waited = {nodes[3], nodes[2]}
+    assert queue.names() == ["c", "d", "a", "b"]
+
+
+def test_big_files_have_half_of_the_threads_and_small_ones_the_rest(queue: Queue) -> None:
+    for number in range(10):
+        queue.add(f"big {number}", BIG)
+    assert [queue.name(attempt) for _ in range(THREADS) if (attempt := queue.take())] == [f"big {number}" for number in range(BIG_THREADS)]
+    queue.add("small")
+    small = queue.take()
+    assert small is not None
+    assert queue.name(small) == "small"
+    assert queue.take() is None
+
+
+def test_a_big_file_gets_a_thread_however_many_small_ones_wait(queue: Queue) -> None:
+    for number in range(100):
+        queue.add(f"small {number}")
+    queue.add("big 0", BIG)
+    queue.add("big 1", BIG)
+    taken = [attempt for _ in range(THREADS) if (attempt := queue.take())]
+    assert [queue.name(attempt) for attempt in taken] == ["big 0", "small 0", "small 1", "small 2"]
+    queue.waited = {NodeId(each.node_id) for each in queue.look()[0]}
+    queue.end(taken[0])
+    following = queue.take()
+    assert following is not None
+    assert queue.name(following) == "big 1"
+
+
+def test_postponed_ones_hide_nothing_behind_them(queue: Queue) -> None:
+    for number in range(2 * AT_ONCE + 1):
+        queue.add(f"{number}")
+    for _ in range(2 * AT_ONCE):
+        queue.postpone(60)
+    assert queue.names() == [f"{2 * AT_ONCE}"]
+    assert queue.look()[1] == 60
+
+
+def test_refused_deletions_hide_nothing_behind_them(db: Database) -> None:
+    outbox = Outbox(db)
+    ids = [f"file_{number}" for number in range(2 * AT_ONCE + 1)]
+    with db.transaction() as tx:
+        for file_id in ids:
+            outbox.doom(tx, RemoteFile(FileId(file_id), file_id, "text/plain", 1, 0, downloadable=False))
+        assert outbox.deletable(tx, ids[:-1], THREADS) == ids[-1:]          # type: ignore[arg-type]
+        assert outbox.deletable(tx, ()) == ids
+
+
+def test_a_new_file_is_held_off_once_while_the_queue_is_short(db: Database) -> None:
+    queue = Queue(db, HOLD_S)
+    queue.add("a")
+    assert queue.look() == ([], HOLD_S)
+    queue.clock.advance(0.4)
+    queue.add("b")
+    assert queue.look()[1] == pytest.approx(HOLD_S - 0.4)
+    queue.clock.advance(HOLD_S - 0.4)
+    assert queue.names() == ["a"]
+    assert queue.turns.hurry()                          # somebody waits for everything
+    assert queue.names() == ["b"]
+    for number in range(THREADS):
+        queue.add(f"{number}")
+    assert queue.take() is None
+    queue.add("one more than threads")
+    assert queue.take() is not None
+
+
+def test_what_the_server_has_or_was_tried_before_is_not_held_off(db: Database) -> None:
+    queue = Queue(db, HOLD_S)
+    known, tried = queue.add("known"), queue.add("tried")
+    with db.transaction() as tx:
+        tx.run("UPDATE node SET file_id = 'file_1', server_name = 'known' WHERE node_id = ?", known)
+        queue.outbox.step(tx, queue.send(tx, tried), Step.TRY_LATER)
+    assert queue.names() == ["known", "tried"]
+
+
+def test_a_close_that_waits_for_its_turn_takes_others_progress_for_its_own(db: Database) -> None:
+    queue = Queue(db)
+    node_id = queue.add("a")
+    waits = Waits(queue.index, queue.outbox, queue.clock, lambda: "", timeout_s=10)
+    moves = 0
+
+    def interrupted() -> bool:
+        nonlocal moves
+        moves += 1
+        if moves < 200:                                 # 20 s
+            waits.moved(NodeId(99), moves)
+        elif moves == 200:
+            waits.stop()
+        return False
+
+    with pytest.raises(Stopping):
+        waits.wait(node_id, StageId(1), interrupted)
+    with db.transaction() as tx:                        # once it was tried, only its own counts
+        queue.send(tx, node_id)
+    moves = -1000
+    waits = Waits(queue.index, queue.outbox, queue.clock, lambda: "", timeout_s=10)
+    with pytest.raises(TimedOut):
+        waits.wait(node_id, StageId(1), interrupted)
+
+
+# ---- on a mount
+
+def uploads(mount: Mount) -> list[str]:
+    """Names, in the order in which they were begun."""
+    return [request["filename"] for request in mount.emulator.requests("upload") if request["filename"]]
+
+
+def test_a_small_file_goes_at_once_while_big_ones_are_sent(mount: Mount) -> None:
+    files = mount.mount()
+    mount.emulator.fault("upload", {"kind": "slow_body", "bytes_per_s": 500_000}, times=4)
+    writers = [threading.Thread(target=(files / f"big{number}.bin").write_bytes, args=(bytes(BIG),)) for number in range(4)]
+    for writer in writers:
+        writer.start()
+    wait_until(lambda: len(uploads(mount)) == BIG_THREADS, "big files are being sent")
+    mount.emulator.clear_faults()
+
+    (files / "small.txt").write_text("small")
+
+    assert [file["filename"] for file in mount.emulator.files()] == ["small.txt"]
+    assert all(writer.is_alive() for writer in writers)
+    for number in range(4):                             # a close ends when its file is removed
+        (files / f"big{number}.bin").unlink()
+    for writer in writers:
+        writer.join()
+
+
+def test_a_big_file_is_sent_while_many_small_ones_wait(mount: Mount) -> None:
+    mount.expects("no connection to", "listing could not be refreshed")
+    files = mount.mount("--upload", "queue")
+    mount.emulator.stop()
+    for number in range(30):
+        (files / f"{number}.txt").write_text("x")
+    (files / "big.bin").write_bytes(bytes(BIG))
+    mount.emulator.start()
+    mount.sync()
+    assert uploads(mount).index("big.bin") < 2 * THREADS
+    assert len(mount.emulator.files()) == 31
+
+
+def test_a_temporary_file_with_any_name_costs_nothing(mount: Mount) -> None:
+    """README: 'a new file a second later, so that a temporary one … costs nothing'."""
+    files = mount.mount("--upload", "queue")
+    with asks(mount):
+        (files / "scratch-8Jk2").write_text("x")
+        (files / "scratch-8Jk2").unlink()
+    with asks(mount, upload=1):
+        (files / "report-9sQx").write_text("report")
+        (files / "report-9sQx").rename(files / "report.txt")
+    assert [file["filename"] for file in mount.emulator.files()] == ["report.txt"]
+
+
+def test_a_new_file_is_sent_a_second_later_and_an_old_one_at_once(mount: Mount) -> None:
+    files = mount.mount("--upload", "queue")
+    began_s = time.time()
+    (files / "a.txt").write_text("new")
+    [first] = mount.emulator.wait_for_requests(1, "upload")
+    assert first["started"] - began_s >= HOLD_S
+    assert min(_seconds_until_sent(mount, number) for number in range(3)) < HOLD_S / 2
+
+
+def _seconds_until_sent(mount: Mount, number: int) -> float:
+    mount.sync()
+    mount.emulator.forget_requests()
+    began_s = time.time()
+    (mount.path / "a.txt").write_text(f"save {number}")
+    return float(mount.emulator.wait_for_requests(1, "upload")[0]["started"]) - began_s
+
+
+def test_a_batch_of_new_files_begins_to_be_sent_at_once(mount: Mount) -> None:
+    files = mount.mount("--upload", "queue")
+    began_s = time.time()
+    for number in range(50):
+        (files / f"{number:02}.txt").write_text("x")
+    sent = mount.emulator.wait_for_requests(45, "upload")
+    assert sent[0]["started"] - began_s < HOLD_S
+    mount.sync()
+    assert len(mount.emulator.files()) == 50
+
+
+@pytest.mark.parametrize("ends", ["sync", "sigterm"])
+def test_who_waits_for_the_queue_never_waits_for_a_hold_off(mount: Mount, ends: str) -> None:
+    def seconds(number: int) -> float:
+        files = mount.mount("--upload", "queue")
+        mount.emulator.forget_requests()
+        began_s = time.time()
+        (files / f"{number}.txt").write_text("x")
+        if ends == "sync":
+            mount.umount()                  # its first step
+        else:
+            os.kill(mount.pid(), signal.SIGTERM)
+            mount.wait_for_end()
+        [sent] = mount.emulator.requests("upload")
+        return float(sent["started"]) - began_s
+
+    assert min(seconds(number) for number in range(3)) < HOLD_S / 2     # a busy machine may stop one of the tries for as long
+
+
+def test_in_wait_mode_nothing_is_held_off(mount: Mount) -> None:
+    files = mount.mount()
+    took_s = []
+    for number in range(3):
+        began_s = time.monotonic()
+        (files / f"{number}.txt").write_text("x")
+        took_s.append(time.monotonic() - began_s)
+    assert min(took_s) < HOLD_S / 2
