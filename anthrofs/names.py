@@ -81,7 +81,7 @@ LOCAL_PATTERNS: Final[tuple[str, ...]] = (
     "*.part", "*.partial", "*.crdownload",              # browsers, curl, wget
     ".DS_Store", "._*", "Thumbs.db", "desktop.ini", ".directory",       # file browsers
     ".nfs*",                                            # NFS's own hiding
-    "rsync/.?*.XXXXXX", "sed/sedXXXXXX", "zip/ziXXXXXX", "perl/[X][X]XXXXXX", "patch>/*.[or]XXXXXX", "soffice.bin/lu*.tmp",
+    "rsync/?*.XXXXXX", "sed/sedXXXXXX", "zip/ziXXXXXX", "perl/[X][X]XXXXXX", "patch>/*.[or]XXXXXX", "soffice.bin/lu*.tmp",
     "/.?*.XXXXXX", "/sedXXXXXX", "/ziXXXXXX", "/lu*.tmp", "/tmp_obj_*",      # noqa: S108 - no path
     ".~tmp~/",                                          # rsync --delay-updates
     # git's. What it checks out is for writing only, so Cargo.lock isn't among them. tXXXXXX: can this directory hold links?

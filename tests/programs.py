@@ -33,6 +33,7 @@ class Desk:
             for entry in os.scandir(place):
                 shutil.rmtree(entry.path) if entry.is_dir() else os.unlink(entry.path)
         self.mount.sync()
+        self.mount.refresh()        # else a look may ask for the listing
         wait_until(lambda: self.mount.emulator.files() == [], "the server is empty")
 
     def prepare(self, script: str) -> None:

@@ -280,7 +280,7 @@ def test_other_files_are_sent(name: str) -> None:
 
 
 @pytest.mark.parametrize(("maker", "name"), [
-    ("rsync", ".report.csv.abcdef"), ("sed", "sedatives"), ("zip", "zigzaggy"), ("perl", "XXabcdef"), ("patch>", "notes.txt.oabcdef"),
+    ("rsync", ".report.csv.abcdef"), ("rsync", "report.csv.abcdef"), ("sed", "sedatives"), ("zip", "zigzaggy"), ("perl", "XXabcdef"), ("patch>", "notes.txt.oabcdef"),
     ("patch>", "notes.txt.rabcdef"), ("soffice.bin", "lumen.tmp"), ("git", "Cargo.lock"), ("git", "main.lock"), ("git", "tmp_pack_abcdef"),
     ("git", "refs_abcdef"), ("git", "tables1"), ("git", "packed-refs.new"),
 ])  # fmt: skip

@@ -4,13 +4,14 @@ import http.server
 import os
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.mounting import Mount, asks
+from tests.mounting import Mount
 from tests.programs import Desk, tree
 
 NEW = {"upload": 1}
@@ -59,23 +60,31 @@ def test_a_program_costs_what_it_changes(desk: Desk, before: str, script: str, c
     desk.has(left, stays=[name for name in left if name.endswith("~")])
 
 
-@pytest.mark.parametrize(("script", "counts"), [
+QUEUED = [
     ("cp $OUT/new a", OVER), ("mv a b", OVER), ("rsync -a $OUT/new a", OVER), ("sed -i s/a/b/ a", OVER), ("echo b >> a", OVER),
     ("zip -q z.zip a", NEW), ("zip -q z.zip a; zip -qu z.zip $OUT/new", NEW), ("perl -i.orig -pe s/a/b/ a", {"upload": 2, "delete": 1}),
-    ("echo new | gio save a", OVER), (TEMPORARY, OVER),
-    ("sqlite3 a.db 'create table t(x); insert into t values(1); vacuum'", NEW), ("echo x > tmp; rm tmp", {}), ("echo x > tmp; mv tmp a", OVER),
-])
-def test_with_upload_queue_a_program_works_without_the_server_and_what_is_left_is_sent_once(
-        mount: Mount, tmp_path: Path, script: str, counts: dict[str, int]) -> None:
+    ("echo new | gio save a", OVER), (TEMPORARY, OVER), ("sqlite3 a.db 'create table t(x); insert into t values(1); vacuum'", NEW),
+    ("echo x > tmp; rm tmp", {}), ("echo x > tmp; mv tmp a", OVER), ("echo x > b; mv b c; mv c d", NEW), ("for n in 1 2 3; do echo $n > a; done", OVER),
+    ("mv a b; mv b a", {}), ("cp a b; rm a; mv b a", OVER),
+]
+
+
+def test_with_upload_queue_programs_work_without_the_server_and_what_is_left_is_sent_once(mount: Mount, tmp_path: Path) -> None:
     desk = Desk(mount, tmp_path / "out")
     mount.mount("--upload", "queue")
-    desk.prepare("echo new > $OUT/new; echo a > a")
+    places = [f"d{number}" for number in range(len(QUEUED))]
+    desk.prepare("echo new > $OUT/new; " + "; ".join(f"mkdir {place}; echo a > {place}/a" for place in places))
     mount.expects("no connection to")
     mount.emulator.stop()
-    desk.run(script)
+    for place, (script, _) in zip(places, QUEUED, strict=True):
+        desk.run(f"cd {place}; {script}")
     mount.emulator.start()
-    with asks(mount, **counts):
-        mount.sync()
+    mount.emulator.forget_requests()
+    mount.sync()
+    asked = Counter((request["filename"].partition("／")[0], request["operation"]) for request in mount.emulator.requests()
+                    if request["operation"] in ("upload", "delete"))
+    assert [(script, {name: asked[place, name] for name in ("upload", "delete") if asked[place, name]})
+            for place, (script, _) in zip(places, QUEUED, strict=True)] == QUEUED
     desk.has(tree(desk.files))
 
 

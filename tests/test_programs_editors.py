@@ -66,7 +66,7 @@ def test_what_was_typed_before_vim_was_killed_is_recovered_also_after_a_remount(
         editor.types("ounsaved\x1b:preserve\r")
         editor.shows("preserved")
         editor.kill()
-    desk.mount.remount()
+    desk.mount.remount("--refresh", "300")
     with asks(desk.mount, **OVER), vi(desk, "note.txt", "-r") as editor:
         editor.shows("ENTER")
         editor.types("\r:w\r")
@@ -191,7 +191,7 @@ def test_a_save_as_libreoffice_does_it(desk: Desk, before: str, script: str, cou
 def test_a_lock_file_of_libreoffice_is_there_while_a_document_is_open(desk: Desk) -> None:
     desk.prepare("printf old > report.odt")
     desk.costs(LOCK, {})
-    desk.mount.remount()
+    desk.mount.remount("--refresh", "300")
     assert (desk.files / ".~lock.report.odt#").exists()
     desk.costs("rm .~lock.report.odt#", {})
     desk.has({"report.odt": "old"})

@@ -89,7 +89,7 @@ def test_a_session_in_sqlite_costs_one_upload_however_many_transactions_it_has(d
     assert desk.costs("sqlite3 a.db 'pragma integrity_check; select count(*) from t'", {}) == "ok\n7\n"
     desk.costs(f"sqlite3 a.db 'pragma journal_mode={mode}; insert into t values(4); delete from t where x = 1; vacuum' > $OUT/said", OVER)
     desk.has({name: (desk.files / name).read_bytes() for name in ["a.db", *stays]}, stays=stays)
-    desk.mount.remount()
+    desk.mount.remount("--refresh", "300")
     assert desk.costs("sqlite3 a.db 'pragma integrity_check; select count(*) from t'", {}) == "ok\n3\n"
     desk.has({name: (desk.files / name).read_bytes() for name in ["a.db", *stays]}, stays=stays)
 
@@ -101,7 +101,7 @@ def test_a_database_is_rolled_back_when_its_program_was_killed(desk: Desk, mode:
     die = python("import os, signal, sqlite3\nd = sqlite3.connect('a.db', isolation_level=None)\nd.execute('pragma cache_size=1')\nd.execute('begin')\n"
                  "d.executemany('insert into t values(?)', [('x' * 3000,)] * 200)\nos.kill(os.getpid(), signal.SIGKILL)")
     desk.run(f"{{ {die}; }} 2> $OUT/said || true")
-    desk.mount.remount()
+    desk.mount.remount("--refresh", "300")
     assert desk.run("sqlite3 a.db 'pragma integrity_check; select count(*) from t'") == "ok\n1\n"
     desk.mount.sync()
     desk.has({"a.db": (desk.files / "a.db").read_bytes()})
