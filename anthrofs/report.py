@@ -45,15 +45,16 @@ class Report:
         Deletions that wait for a failed upload's sake (new before old is gone) are not counted: that one is.
         """
         waiting, failed = [], list(stuck)
-        with self._db.reading() as tx:
+        with self._db.reading() as tx:          # one look at all of them: an upload that ends meanwhile brings a deletion
             nodes = {node.node_id: node for node in self._index.promised(tx)}
             deletable = set(self._outbox.deletable(tx, ()))
             # What the server is told at the last close: removed names, and content that is still being written.
             opened = [{"name": node.remote.name, "state": "removed"} for node in self._index.hidden(tx) if node.remote is not None]
+            attempts, doomed = self._outbox.every(), self._outbox.deletions()
         for node_id in self._handles.unpromised():
             with contextlib.suppress(NotFound):
                 opened.append({"name": self._index.node(node_id).name, "state": "being written"})
-        for attempt in self._outbox.every():
+        for attempt in attempts:
             node = nodes.get(attempt.node_id)
             if node is not None and node.parent == HIDDEN:
                 continue            # unlinked, and still open
@@ -63,7 +64,7 @@ class Report:
             else:
                 state = self._attributes.state(node, attempt) if node else "waiting"
                 waiting.append({**entry, "state": state})
-        deletions = [{"file_id": file_id, "name": name, "reason": reason} for file_id, name, reason in self._outbox.deletions()
+        deletions = [{"file_id": file_id, "name": name, "reason": reason} for file_id, name, reason in doomed
                      if file_id in deletable]
         return {"waiting": waiting, "failed": failed, "deletions": deletions, "open": opened}
 
