@@ -9,7 +9,7 @@ Never   asks a network that was not there a moment ago more than one thing at a 
 import logging
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Final
 
@@ -137,6 +137,10 @@ class Uploader:
         """Why no connection can be made; "" if it can."""
         with self._changed:
             return self._offline
+
+    def refused_deletions(self) -> Collection[FileId]:
+        """Those that failed since somebody asked for everything, and aren't due yet."""
+        return self._deletion.later_s().keys()
 
     def progress(self) -> dict[NodeId, int]:
         """Bytes handed to the connection of each upload under way."""
