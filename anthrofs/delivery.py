@@ -17,7 +17,7 @@ from anthrofs import mime, names
 from anthrofs.cache import BlockCache
 from anthrofs.clock import Clock
 from anthrofs.db import Database, Tx
-from anthrofs.errors import FsError, NotFound, Offline, QuotaExceeded, Refused, RemoteError, Stopping, UploadCut
+from anthrofs.errors import FsError, Gone, NotFound, Offline, QuotaExceeded, Refused, RemoteError, Stopping, UploadCut
 from anthrofs.index import Index
 from anthrofs.model import HIDDEN, Attempt, Node, NodeId, RemoteFile, StageId
 from anthrofs.outbox import FAILED, QUEUED, SENDING, UNKNOWN, Outbox, Step, fits
@@ -276,7 +276,8 @@ class Delivery:
             self._keep_here(attempt)
             return
         log.error("%r was refused: %s. It is kept; see `anthrofs status`", attempt.name, exc)
-        self._step(attempt, Step.REFUSED, code=exc.code, reason=str(exc))
+        # A 404 here is the address's: ESTALE would say that the file is gone.
+        self._step(attempt, Step.REFUSED, code=errno.EIO if isinstance(exc, Gone) else exc.code, reason=str(exc))
 
     def _keep_here(self, attempt: Attempt) -> None:
         """A service that takes no empty files: this one stays on this machine, as names do that stay local, until it has content."""
