@@ -6,6 +6,7 @@ Trusts  the rows: what a thread works on was reserved, everything else may have 
 Never   asks a network that was not there a moment ago more than one thing at a time.
 """
 
+import contextlib
 import logging
 import random
 import threading
@@ -233,7 +234,10 @@ class Uploader:
             plan.not_before_s = self._clock.now_s() + PROBE_S       # our own disk: not again at the wake below
             raise
         finally:
-            self._turns.ended(attempt.node_id, done=self._outbox.look(attempt.node_id) is None)
+            done = False
+            with contextlib.suppress(FsError):          # it has to be given back, whatever the disk does
+                done = self._outbox.look(attempt.node_id) is None
+            self._turns.ended(attempt.node_id, done=done)
             self._waits.ended(attempt.node_id)
             self.wake()
 
