@@ -20,6 +20,7 @@ from anthrofs.copies import Copies
 from anthrofs.db import Database, Tx
 from anthrofs.errors import (
     FsError,
+    Gone,
     NotFound,
     NotReadable,
     Offline,
@@ -293,7 +294,8 @@ class Delivery:
             self._keep_here(attempt)
             return
         log.error("%r was refused: %s. It is kept; see `anthrofs status`", attempt.name, exc)
-        self._step(attempt, Step.REFUSED, code=exc.code, reason=str(exc))
+        # A 404 here is the address's: ESTALE would say that the file is gone.
+        self._step(attempt, Step.REFUSED, code=errno.EIO if isinstance(exc, Gone) else exc.code, reason=str(exc))
 
     def _keep_here(self, attempt: Attempt) -> None:
         """A service that takes no empty files: this one stays on this machine, as names do that stay local, until it has content."""

@@ -52,7 +52,8 @@ class Drain:
             waited_s = self._clock.now_s() - began_s
             bound_s = min(bound(), OFFLINE_S) if self._uploader.offline() else bound()
             # A deletion that was refused is tried again and again, but not waited for.
-            hoped = (finishing or left["waiting"] or any(entry["reason"] is None for entry in left["deletions"])
+            refused = self._uploader.refused_deletions()
+            hoped = (finishing or left["waiting"] or any(entry["file_id"] not in refused for entry in left["deletions"])
                      or (left["open"] and waited_s < RELEASE_S))
             if self._read_only or waited_s >= bound_s or not hoped or self._presence.lost():
                 return

@@ -6,10 +6,11 @@ Trusts  the rows: what a thread works on was reserved, everything else may have 
 Never   asks a network that was not there a moment ago more than one thing at a time.
 """
 
+import contextlib
 import logging
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Final
 
@@ -139,6 +140,10 @@ class Uploader:
         with self._changed:
             return self._offline
 
+    def refused_deletions(self) -> Collection[FileId]:
+        """Those that failed since somebody asked for everything, and aren't due yet."""
+        return self._deletion.later_s().keys()
+
     def progress(self) -> dict[NodeId, int]:
         """Bytes handed to the connection of each upload under way."""
         return self._waits.progress()
@@ -249,7 +254,10 @@ class Uploader:
             plan.not_before_s = self._clock.now_s() + PROBE_S       # our own disk: not again at the wake below
             raise
         finally:
-            self._turns.ended(attempt.node_id, done=self._outbox.look(attempt.node_id) is None)
+            done = False
+            with contextlib.suppress(FsError):          # it has to be given back, whatever the disk does
+                done = self._outbox.look(attempt.node_id) is None
+            self._turns.ended(attempt.node_id, done=done)
             self._waits.ended(attempt.node_id)
             self.wake()
 

@@ -154,26 +154,6 @@ def test_what_was_being_written_when_the_program_was_killed_is_not_shown_as_a_fi
 
 # ---- exactly once
 
-@pytest.mark.parametrize("action", [
-    {"kind": "cut", "when": "before_body"}, {"kind": "cut", "when": "before_commit"}, {"kind": "cut", "when": "after_commit"},
-    {"kind": "status_after_commit", "status": 500}, {"kind": "status", "status": 500}, BUSY,
-    {"kind": "status", "status": 529, "error_type": "overloaded_error"}, {"kind": "html", "status": 502},
-    {"kind": "status_after_commit", "status": 504}, {"kind": "status", "status": 429, "retry_after_ms": 100},
-    {"kind": "late_commit", "seconds": 3},
-], ids=str)
-def test_an_upload_that_goes_wrong_once_is_there_once(mount: Mount, action: dict) -> None:
-    files = mount.mount()
-    mount.emulator.fault("upload", action)
-    (files / "a.txt").write_text("exactly once")
-
-    assert contents(mount) == {"a.txt": b"exactly once"}
-    assert names(mount) == {"a.txt": 1}
-    assert (files / "a.txt").read_text() == "exactly once"
-    assert os.listdir(files) == ["a.txt"]
-    mount.ok("refresh", files)
-    assert os.listdir(files) == ["a.txt"]
-
-
 def test_a_lost_answer_is_found_though_the_listing_lags(mount: Mount) -> None:
     files = mount.mount()
     mount.emulator.switch(listing_lag_ms=2000)
