@@ -2,28 +2,31 @@
 
 A noun owns state, an -er owns threads, everything else is pure. Imports go downward only; tests/test_layers.py says so.
 
-    words       errors (one tree, each with its errno) · model (frozen values) · blocks · clock · mime · names · config
+    words       errors (one tree, each with its errno) · model (frozen values) · schema (the tables) · blocks · clock · mime · names
+                config
     tools       presence (is the state still in its place) · callers (who asks, by /proc) · disk (labelled durable steps) · db (the
                 SQLite file, its transactions) · notify (systemd) · statedir (one mount a state) · process (its log, signals, limits)
                 remote (the five calls; api, http, answers, pace, retry)
-    state       index (tree of nodes) · outbox (attempts, doomed ids) · staging (unsent content) · blockfile (one file's blocks on
-                disk) · cache (all blocks, kept copies) · handles (open files) · workspace (whose files a state mirrors)
-                surprises (names that others have changed, while the kernel may hold old sizes) · pages (what the kernel's
-                page cache may hold) · walks (directories that are read in order)
-    workers     feed (one running download) · reader (their threads) · delivery (one upload, exactly once) · deletion (one id's)
-                renaming (what a rename sends) · unlinking (how a node ends) · turns (the order of sending) · waits (closes that
-                wait) · uploader (outbox → server: the threads) · refresher (listing → index)
+    state       index (the tree, as the user wants it) · mirror (what the server has, placed in the tree) · outbox (attempts, doomed
+                ids) · staging (unsent content) · blockfile (one file's blocks on disk) · cache (all blocks, kept copies)
+                handles (open files) · workspace (whose files a state mirrors) · surprises (entries that others have changed, while
+                the kernel may hold old sizes) · pages (what the kernel's page cache may hold) · walks (directories that are read
+                in order)
+    workers     feed (one running download) · reader (their threads) · copies (what the server has, as a stage) · delivery (one
+                upload, exactly once) · deletion (one id's) · renaming (what a name means for the server) · settings (attributes
+                that can be set) · unlinking (how a node ends) · turns (the order of sending) · waits (closes that wait)
+                uploader (outbox → server: the threads) · refresher (listing → mirror)
     core        contents (what handles do with a node's one content) · attributes (xattrs) · recovery (after a crash)
-                tree (paths to nodes) · openfiles (verbs with a handle) · filesystem (the tree's verbs) · report (status)
-                check (all invariants) · drain (until everything is on the server)
+                tree (paths to nodes) · openfiles (verbs with a handle) · moves (renames) · filesystem (the tree's verbs)
+                decisions (what only a person decides) · report (status) · check (all invariants) · drain (until all is sent)
     edges       fuse_ops (fusepy; the errno gate) · control (status socket) · commands (what it answers) · mountpoint · options
     assembly    demo (the emulator as a child) · daemon (builds, starts, stops in order)
-    commands    cli
+    commands    output (what is printed) · cli
     apart       emulator/ imports nothing of the above: an independent witness of the protocol
 
 Owners on disk, below the state directory:
 
-    state.db            index and outbox (and refresher's and workspace's facts in the table meta)
+    state.db            index, mirror and outbox (and refresher's and workspace's facts in the table meta)
     staging/<number>    open: the node's handles; sealed: the uploader. Rows say which are promised
     cache/              blocks that came from the server; kept/: whole copies of our own uploads. Both the cache's
     lock, control.sock  statedir, control
@@ -35,8 +38,8 @@ sync of big data:
     2  db.Database              tree and outbox
     3  cache.BlockCache         what is in memory, what is on disk
     4  reader.Reader            downloads and who waits for them
-    Leaves, under which no other is taken: handles, surprises, pages, walks, presence, staging, pacer, http, filesystem's
-    replacements, turns, deletion, the conditions of waits, uploader and refresher.
+    Leaves, under which no other is taken: handles, surprises, pages, walks, presence, staging, pacer, http, moves,
+    turns, deletion, the conditions of waits, uploader and refresher.
     Content.promising comes before all: it keeps two closes of one node apart while the first one syncs.
 
 A read: kernel (its page cache, if pages let the open keep it) → fuse_ops.read → openfiles → contents: the stage, if content is
@@ -47,4 +50,8 @@ A write: kernel → fuse_ops.write → contents: the node's stage, copied first 
 contents.promise: seal, fdatasync, one transaction (the name shows this, this must be sent) → uploader.wake, and in wait
 mode wait → delivery: `sending` committed → multipart streamed from the stage → id → hard link as kept copy → one
 transaction (the node has the id, the old id is doomed) → stage removed → the waiting close returns.
+
+A rename changes rows only: the node's name, the server name that is wanted for it, and that its content is to be sent again.
+uploader → delivery.prepare: a stage with what the server has (copies: a second name of the kept copy) and an attempt; from
+there on as above. So a rename there and back, a crash, or a newer save need no rule of their own.
 """

@@ -13,6 +13,9 @@ import pytest
 from anthrofs import mountpoint
 from tests.mounting import Mount, wait_until
 
+NAMES = [f"{number}.txt" for number in range(8)]
+FOLDERS = ["x", "y"]            # one of the two is there
+
 # Every durable step on the way of a written file, in its order.
 LABELS = ["stage:data", "stage:dir", "kept:link", "kept:dir", "staging:remove", "kept:map"]
 
@@ -93,67 +96,107 @@ def test_acknowledged_changes_survive_kills_at_random_moments(mount: Mount) -> N
              seed=int(os.environ.get("ANTHROFS_CRASH_SEED", random.randrange(10**6))))
 
 
-def rename(files: Path, old: str, new: str, certain: dict[str, bytes], unsure: dict[str, set[bytes | None]]) -> None:
+Certain = dict[str, bytes]                  # what an acknowledged call said last of a path
+Unsure = dict[str, set[bytes | None]]       # what a path may show since; None: nothing
+
+
+def states(path: str, certain: Certain, unsure: Unsure) -> set[bytes | None]:
+    return unsure.get(path) or {certain.get(path)}
+
+
+def rename(files: Path, old: str, new: str, certain: Certain, unsure: Unsure) -> None:
     """What is certain afterwards, and what isn't."""
-    moved, there = (unsure.get(name) or {certain.get(name)} for name in (old, new))
+    moved, there = states(old, certain, unsure), states(new, certain, unsure)
     unsure[old], unsure[new] = {*moved, None}, {*there, *moved, None}
     try:
         os.replace(files / old, files / new)
     except FileNotFoundError:
-        unsure[old], unsure[new] = {None}, there
+        unsure[old], unsure[new] = ({None} if os.path.isdir(os.path.dirname(files / new)) else moved), there
     except OSError:
         pass
     else:
         unsure[old], unsure[new] = {None}, moved - {None}
 
 
+def rename_folder(files: Path, old: str, new: str, certain: Certain, unsure: Unsure) -> None:
+    """All that is in it moves, or nothing does. The new name is free."""
+    before = {name: states(f"{old}/{name}", certain, unsure) for name in NAMES}
+    for name, moved in before.items():
+        unsure[f"{old}/{name}"], unsure[f"{new}/{name}"] = {*moved, None}, {*moved, None}
+    try:
+        os.rename(files / old, files / new)
+    except OSError:
+        return
+    for name, moved in before.items():
+        unsure[f"{old}/{name}"], unsure[f"{new}/{name}"] = {None}, moved
+
+
+def write_or_remove(path: Path, name: str, content: bytes | None, certain: Certain, unsure: Unsure) -> None:
+    before = states(name, certain, unsure)
+    unsure[name] = {*before, content}
+    try:
+        if content is None:
+            path.unlink(missing_ok=True)
+        else:
+            path.write_bytes(content)
+    except FileNotFoundError:
+        unsure[name] = before           # its folder has another name now
+    except OSError:
+        pass
+    else:
+        unsure[name] = {content}
+
+
+def content_of(mount: Mount) -> dict[str, bytes]:
+    """By path, as the server has it; nothing is there twice."""
+    stored = mount.emulator.files()
+    found = {file["filename"].replace("\uff0f", "/"): mount.emulator.content(file["id"]) for file in stored}
+    assert len(found) == len(stored), Counter(file["filename"] for file in stored)
+    return found
+
+
 def campaign(mount: Mount, rounds: int, seed: int) -> None:
-    """Write, replace, rename and delete while the daemon is killed; after each remount the server and the mount agree with what
-    was acknowledged, and nothing is there twice.
+    """Write, replace, rename and delete, files and folders, while the daemon is killed; after each remount the server and the mount
+    agree with what was acknowledged, and nothing is there twice.
     """
     print(f"seed {seed}")
     chance = random.Random(seed)
     mount.expects(".*")
     mount.leaves("belongs to nothing")
-    certain: dict[str, bytes] = {}          # what an acknowledged call said last
+    certain: Certain = {}
     for round_number in range(rounds):
-        unsure: dict[str, set[bytes | None]] = {}
+        unsure: Unsure = {}
         mount.emulator.clear_faults()
         if chance.random() < 0.5:
             mount.emulator.fault("upload", chance.choice([
                 {"kind": "cut", "when": "after_commit"}, {"kind": "cut", "when": "before_commit"}, {"kind": "status", "status": 503},
                 {"kind": "delay", "seconds": 0.3}]), times=chance.randrange(1, 3))
-        mount.mount("--upload", chance.choice(["wait", "queue"]))
+        files = mount.mount("--upload", chance.choice(["wait", "queue"]))
+        if not any((files / folder).is_dir() for folder in FOLDERS):
+            (files / FOLDERS[0]).mkdir()
         killer = subprocess.Popen(["sh", "-c", f"sleep {chance.random() * 1.5}; kill -9 {mount.pid()}"])
         deadline_s = time.monotonic() + 5
         while killer.poll() is None and time.monotonic() < deadline_s:
-            name, other = (f"{number}.txt" for number in chance.sample(range(8), 2))
-            if chance.random() < 0.3:
-                rename(mount.path, name, other, certain, unsure)
-                continue
-            content = f"{round_number} {chance.random()} ".encode() * chance.randrange(1, 3000)
-            before = unsure.get(name) or {certain.get(name)}
-            wanted = None if chance.random() < 0.25 else content
-            unsure[name] = {*before, wanted}
-            try:
-                if wanted is None:
-                    (mount.path / name).unlink(missing_ok=True)
-                else:
-                    (mount.path / name).write_bytes(content)
-            except OSError:
-                continue
-            unsure[name] = {wanted}
+            name, other = (chance.choice(["", "", "x/", "y/"]) + each for each in chance.sample(NAMES, 2))
+            deed = chance.random()
+            if deed < 0.1:
+                old, new = FOLDERS if os.path.isdir(files / FOLDERS[0]) else FOLDERS[::-1]
+                rename_folder(files, old, new, certain, unsure)
+            elif deed < 0.35:
+                rename(files, name, other, certain, unsure)
+            else:
+                content = None if deed < 0.5 else f"{round_number} {chance.random()} ".encode() * chance.randrange(1, 3000)
+                write_or_remove(files / name, name, content, certain, unsure)
         killer.wait(10)
         mount.wait_for_end()
         subprocess.run(["fusermount", "-u", "-z", str(mount.path)], check=False, timeout=30, stderr=subprocess.DEVNULL)
         mount.emulator.clear_faults()
         mount.mount()
         mount.sync()
-        stored = mount.emulator.files()
-        assert max(Counter(file["filename"] for file in stored).values(), default=1) == 1, (seed, round_number)
-        found = {file["filename"]: mount.emulator.content(file["id"]) for file in stored}
+        found = content_of(mount)
         for name in {*certain, *unsure}:
-            assert found.get(name) in unsure.get(name, {certain.get(name)}), (seed, round_number, name)
-        assert {path.name: path.read_bytes() for path in mount.path.iterdir()} == found, (seed, round_number)
+            assert found.get(name) in states(name, certain, unsure), (seed, round_number, name)
+        shown = {str(path.relative_to(mount.path)): path.read_bytes() for path in mount.path.rglob("*") if path.is_file()}
+        assert shown == found, (seed, round_number)
         certain = found
         mount.umount()
