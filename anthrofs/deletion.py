@@ -14,7 +14,7 @@ from typing import Final
 from anthrofs.cache import BlockCache
 from anthrofs.clock import Clock
 from anthrofs.db import Database
-from anthrofs.errors import FsError, Gone, Offline, RemoteError
+from anthrofs.errors import Gone, Offline, RemoteError
 from anthrofs.handles import Handles
 from anthrofs.mirror import Mirror
 from anthrofs.model import FileId
