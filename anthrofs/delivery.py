@@ -85,14 +85,20 @@ class Delivery:
             with self._db.transaction() as tx:
                 self._index.set_resend(tx, node.node_id, False)
             return
-        with self._db.transaction(durable=True) as tx:
-            now = self._node(node.node_id)
-            wanted = (now is not None and now.resend and now.stage is None and now.remote == node.remote
-                      and self._outbox.of(tx, node.node_id) is None)
-            if wanted:
-                self._outbox.attempt(tx, node.node_id, stage, node.size_bytes)
-        if not wanted:
-            self._staging.remove(stage)
+        wanted = False
+        try:
+            with self._db.transaction(durable=True) as tx:
+                now = self._node(node.node_id)
+                wanted = (now is not None and now.resend and now.stage is None and now.remote == node.remote
+                          and self._outbox.of(tx, node.node_id) is None)
+                if wanted:
+                    self._outbox.attempt(tx, node.node_id, stage, node.size_bytes)
+        except BaseException:
+            wanted = False
+            raise
+        finally:
+            if not wanted:
+                self._staging.remove(stage)
 
     def run(self, attempt: Attempt, plan: Plan) -> RemoteError | None:
         """One step further. Returns what the network said, if it was no success. `attempt` was reserved for this thread."""
