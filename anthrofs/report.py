@@ -45,6 +45,7 @@ class Report:
         Deletions that wait for a failed upload's sake (new before old is gone) are not counted: that one is.
         """
         waiting, failed = [], list(stuck)
+        written = self._handles.unpromised()        # before the rows: what is promised in this moment must show there
         with self._db.reading() as tx:      # all of it at one moment: an upload's end is what makes the old id deletable
             nodes = {node.node_id: node for node in self._index.unsent(tx)}
             deletable = set(self._outbox.deletable(tx, ()))
@@ -53,7 +54,7 @@ class Report:
             attempts = {attempt.node_id: attempt for attempt in self._outbox.every()}
             deletions = [{"file_id": file_id, "name": name, "reason": reason} for file_id, name, reason in self._outbox.deletions()
                          if file_id in deletable]
-        for node_id in self._handles.unpromised():
+        for node_id in written:
             with contextlib.suppress(NotFound):
                 opened.append({"name": self._index.path(self._index.node(node_id)), "state": "being written"})
         sent = self._uploader.progress()

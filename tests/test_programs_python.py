@@ -49,7 +49,7 @@ def python(script: str) -> str:
     ("", "pickle.dump([1], open('a', 'wb')); assert pickle.load(open('a', 'rb')) == [1]; Path('a').write_bytes(b'x')", {"upload": 2, "delete": 1}, {"a": "x"}),
     ("", "f = open('a', 'w+b'); f.truncate(100_000); m = mmap.mmap(f.fileno(), 0); m[50_000:50_003] = b'abc'; m.flush(); m.close(); f.close()",
      NEW, {"a": bytes(50_000) + b"abc" + bytes(49_997)}),
-    # As numpy.memmap does it: the file is closed first, the map has a copy of its descriptor, and that one's close counts.
+    # numpy.memmap closes the file first; but Python's map keeps a copy of the descriptor, whose close ends the writing.
     ("", "f = open('a', 'w+b'); f.truncate(9000); m = mmap.mmap(f.fileno(), 0); f.close(); m[5000:5003] = b'abc'; m.flush(); m.close()",
      NEW, {"a": bytes(5000) + b"abc" + bytes(3997)}),
     ("head -c 9000 /dev/zero > a", "f = open('a', 'r+b'); m = mmap.mmap(f.fileno(), 0); f.close(); m[5000:5003] = b'abc'; m.flush(); m.close()",
