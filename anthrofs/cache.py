@@ -226,8 +226,12 @@ class BlockCache:
 
     def totals(self) -> tuple[int, int, int]:
         """(bytes of blocks that can be fetched again, kept copies, their bytes) on the disk."""
+        sizes = []
         with os.scandir(self._kept_root) as entries:
-            sizes = [entry.stat(follow_symlinks=False).st_size for entry in entries if _is_ours(entry)]
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):        # dropped in this moment
+                    if _is_ours(entry):
+                        sizes.append(entry.stat(follow_symlinks=False).st_size)
         with self._lock:
             return self._used_bytes, len(sizes), sum(sizes)
 
