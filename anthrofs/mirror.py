@@ -55,7 +55,7 @@ class Mirror:
             return Shown.HELD
         node_id = tx.insert("INSERT INTO node (parent, name, mode, mtime_ns, size_bytes, seen) VALUES (?, ?, ?, ?, ?, ?)",
                             *place, _FILE, file.created_ns, file.size_bytes, listing)
-        _set_remote(tx, NodeId(node_id), file)
+        set_remote(tx, NodeId(node_id), file)
         tx.run("UPDATE node SET mtime_ns = max(mtime_ns, ?) WHERE node_id = ?", file.created_ns, place[0])
         return Shown.NEW
 
@@ -163,7 +163,7 @@ class Mirror:
         if copied:
             tx.run("INSERT OR IGNORE INTO kept VALUES (?)", file.file_id)
         tx.run("DELETE FROM node WHERE file_id = ? AND node_id != ?", file.file_id, attempt.node_id)     # a listing was faster
-        _set_remote(tx, attempt.node_id, file)
+        set_remote(tx, attempt.node_id, file)
         tx.run("UPDATE node SET seen = ? WHERE node_id = ?", int(tx.get_meta("listing") or 0) if found else 0, attempt.node_id)
         tx.run("UPDATE node SET stage = NULL, sealed = 0, confirmed = 1 WHERE node_id = ? AND stage = ?", attempt.node_id, attempt.stage)
         # IS and IS NOT compare NULLs, too.
@@ -186,7 +186,7 @@ class Mirror:
         if file is None:
             tx.run("DELETE FROM node WHERE node_id = ?", node.node_id)
             return
-        _set_remote(tx, node.node_id, file)
+        set_remote(tx, node.node_id, file)
         tx.run("UPDATE node SET stage = NULL, sealed = 0, resend = 0, confirmed = 0, size_bytes = ?, mtime_ns = ? WHERE node_id = ?",
                file.size_bytes, file.created_ns, node.node_id)
 
@@ -237,7 +237,8 @@ def _prune(tx: Tx, directory: int) -> None:
         directory = row[0]
 
 
-def _set_remote(tx: Tx, node_id: NodeId, file: RemoteFile) -> None:
+def set_remote(tx: Tx, node_id: NodeId, file: RemoteFile) -> None:
+    """From now on this file is what the server has of the node."""
     tx.run("UPDATE node SET file_id = ?, server_name = ?, server_mime = ?, server_size = ?, created_ns = ?, downloadable = ?, "
            "expires_ns = ? WHERE node_id = ?", file.file_id, file.name, file.mime_type, file.size_bytes, file.created_ns,
            file.downloadable, file.expires_ns, node_id)

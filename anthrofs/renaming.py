@@ -10,12 +10,18 @@ Never   touches the disk: it says which stages nobody needs, and the caller remo
 
 from anthrofs.db import Tx
 from anthrofs.index import Index
+from anthrofs.mirror import set_remote
 from anthrofs.model import Node, StageId
 from anthrofs.outbox import IN_FLIGHT, Outbox
 
 
 def want(tx: Tx, index: Index, outbox: Outbox, node: Node, wanted: str | None) -> set[StageId]:
     """The server is to have the node under that name; None: it stays here. Returns the stages that nobody needs any more."""
+    if node.stage is not None and node.remote is None and node.wanted not in (None, wanted):
+        # The server's file of its old name, which it was to replace there, stays until it is sent.
+        replaced = outbox.reprieve(tx, node.wanted)
+        if replaced is not None:
+            set_remote(tx, node.node_id, replaced)
     index.want(tx, node.node_id, wanted)
     attempt = outbox.of(tx, node.node_id)
     if attempt is not None and attempt.state in IN_FLIGHT:

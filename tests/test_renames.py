@@ -146,6 +146,32 @@ def test_the_old_file_stays_on_the_server_while_its_replacement_is_refused(mount
     assert mount.emulator.content(stored["id"]) == b"more than fits"
 
 
+@pytest.mark.parametrize("later", ["another save", "a rename"])
+def test_it_stays_too_when_what_was_refused_is_renamed_once_more(mount: Mount, later: str) -> None:
+    """As vim saves twice: the second time it makes a backup of what was refused, and only then the new file."""
+    mount.expects("was refused")
+    files = mount.mount("--upload", "queue")
+    (files / "note.txt").write_text("old")
+    mount.sync()
+    mount.emulator.switch(quota_bytes=1)
+    (files / "note.txt").rename(files / "note.txt~")
+    (files / "note.txt").write_text("first save")
+    (files / "note.txt~").unlink()
+    wait_until(lambda: state(files / "note.txt").startswith("failed"), "it is refused")
+    name = "paper.txt" if later == "a rename" else "note.txt"
+    (files / "note.txt").rename(files / ("paper.txt" if later == "a rename" else "note.txt~"))
+    assert mount.status()["deletions"] == []
+    if later == "another save":
+        (files / "note.txt").write_text("second save")
+        (files / "note.txt~").unlink()
+    wait_until(lambda: state(files / name).startswith("failed"), "it is refused again")
+    assert names_on_server(mount) == ["note.txt"]
+    mount.emulator.switch(quota_bytes=10**6)
+    mount.ok("retry", files)
+    mount.sync()
+    assert names_on_server(mount) == [name]
+
+
 def test_two_names_are_swapped_by_three_renames(mount: Mount) -> None:
     files = mount.mount()
     (files / "a.txt").write_text("A")
