@@ -40,8 +40,8 @@ class Moves:
         self._lock = threading.Lock()               # guards the following; a leaf
         self._hidden: dict[str, NodeId] = {}        # path → node that libfuse has just hidden there
 
-    def rename(self, old: str, new: str) -> None:
-        """What had the new name is unlinked. Raises NotFound, BadName, NameTooLong, NotPermitted, NotEmpty, IsADirectory,
+    def rename(self, old: str, new: str, maker: str) -> None:
+        """What had the new name is unlinked. `maker`: who renames, see names.maker_of. Raises NotFound, BadName, NameTooLong, NotPermitted, NotEmpty, IsADirectory,
         NotADirectory: then nothing was changed.
         """
         if names.is_made_by_libfuse(new.rpartition("/")[2]):
@@ -50,7 +50,7 @@ class Moves:
         with self._lock:
             replaced = self._hidden.pop(new, None)
         try:
-            self._rename(old, self._tree.place(new), new)
+            self._rename(old, self._tree.place(new, maker), new, maker)
         except BaseException:
             if replaced is not None:
                 with contextlib.suppress(NotFound), self._db.transaction(durable=True) as tx:
@@ -71,14 +71,15 @@ class Moves:
         with self._lock:
             self._hidden[old] = node.node_id
 
-    def _rename(self, old: str, place: Place, new: str) -> None:
+    def _rename(self, old: str, place: Place, new: str, maker: str) -> None:
         with self._db.transaction(durable=True) as tx:
             node = self._tree.node(old)
             unneeded = self._make_room(tx, place, node)
             self._index.move(tx, node.node_id, place.parent, place.name, self._clock.time_ns())
             if node.directory:
                 for each, path in self._index.below(tx, node.node_id):
-                    wanted = self._tree.wanted(f"{new.lstrip('/')}/{path}")
+                    by_maker = each.local and self._tree.wanted(f"{old}/{path}") is not None     # not by its name: it stays so
+                    wanted = None if by_maker else self._tree.wanted(f"{new}/{path}", maker)
                     unneeded |= renaming.want(tx, self._index, self._outbox, each, wanted)
             else:
                 unneeded |= renaming.want(tx, self._index, self._outbox, node, place.wanted)
