@@ -193,15 +193,15 @@ class BlockCache:
         self._disk.sync_dir("kept:dir", self._kept_root)
 
     def verify(self, file_id: FileId) -> None:
-        """Write a kept copy's checksums, so that a bit that flips later is seen. Until then it is read unchecked."""
+        """Write a kept copy's checksums, so that a bit that flips later is seen. Until then it is read unchecked, and again if power is
+        lost before the disk has them: a map that is empty, short or zero says nothing.
+        """
         path = self._kept_root / _name(file_id)
         try:
             made = path.with_suffix(".new")
             self._disk.unlink("kept:new", made)
             with made.open("xb", buffering=0) as new:
                 new.write(sums_of(path))
-                # Else it could be empty after power loss, and an empty map says that nothing is there.
-                self._disk.sync("kept:sums", new.fileno())
             self._disk.rename("kept:map", made, path.with_suffix(".map"))
             if not path.exists():
                 self._disk.unlink("kept:new", path.with_suffix(".map"))

@@ -62,7 +62,7 @@ class Delivery:
 
     def __init__(self, db: Database, index: Index, mirror: Mirror, outbox: Outbox, staging: Staging, cache: BlockCache,
                  uploads: RemoteFiles, listings: RemoteFiles, clock: Clock, chance: random.Random,
-                 moved: Callable[[NodeId, int], None]) -> None:
+                 moved: Callable[[NodeId, int], None], ended: Callable[[], None]) -> None:
         self._db = db               # given
         self._index = index         # given
         self._mirror = mirror       # given
@@ -74,6 +74,7 @@ class Delivery:
         self._clock = clock         # given
         self._chance = chance       # given
         self._moved = moved         # given: told the bytes handed to the connection so far
+        self._ended = ended         # given: told at once that the server has one, for somebody may wait
         self._copies = Copies(staging, cache, listings)     # constant
 
     def prepare(self, node: Node) -> None:
@@ -230,6 +231,7 @@ class Delivery:
             self._outbox.step(tx, attempt, step)
             self._note_stored(tx, attempt, file, found=step is Step.FOUND, copied=copied)
             namesakes = self._mirror.namesakes(tx, attempt.node_id, file.name)
+        self._ended()
         if copied:
             self._staging.remove(attempt.stage)     # who has it open reads on through the descriptor
             self._cache.verify(file.file_id)
