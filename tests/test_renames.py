@@ -1,5 +1,6 @@
 """README: a rename is there at once, costs an upload and a deletion for an own upload, and nothing for anything else."""
 
+import contextlib
 import errno
 import os
 import subprocess
@@ -126,6 +127,30 @@ def test_replacing_a_file_that_somebody_reads_leaves_that_one_its_content(mount:
         assert os.listdir(files) == ["old.txt"]
     mount.sync()
     wait_until(lambda: names_on_server(mount) == ["old.txt"], "the others are deleted")
+
+
+@pytest.mark.parametrize("reading", [False, True])
+def test_what_is_replaced_by_a_file_that_is_still_being_written_is_never_lost_with_it(mount: Mount, reading: bool) -> None:
+    """README: an old id is deleted when the new content is on the server, never before. Nor do both go when anthrofs is killed."""
+    files = mount.mount()
+    (files / "note.txt").write_text("old")
+    (files / "other.txt").write_text("so that there is something to delete")
+    held = os.open(files / "note.txt", os.O_RDONLY) if reading else None
+    writer = os.open(files / "new.txt", os.O_WRONLY | os.O_CREAT)
+    os.write(writer, b"new")
+    os.replace(files / "new.txt", files / "note.txt")
+    if held is not None:
+        os.close(held)
+    (files / "other.txt").unlink()
+    wait_until(lambda: len(mount.emulator.files()) == 1, "what may be deleted is")
+    assert names_on_server(mount) == ["note.txt"]
+    mount.kill()
+    with contextlib.suppress(OSError):
+        os.close(writer)
+    mount.mount()
+    assert (files / "note.txt").read_text() == "new"
+    mount.sync()
+    assert [mount.emulator.content(file["id"]) for file in mount.emulator.files()] == [b"new"]
 
 
 def test_the_old_file_stays_on_the_server_while_its_replacement_is_refused(mount: Mount) -> None:
