@@ -90,7 +90,9 @@ class Moves:
             self._index.move(tx, node.node_id, place.parent, place.name, self._clock.time_ns())
             if node.directory:
                 for each, path in self._index.below(tx, node.node_id):
-                    wanted = self._tree.wanted(f"{new.lstrip('/')}/{path}")
+                    wanted = self._tree.wanted(f"{new}/{path}")
+                    if each.local and self._tree.wanted(f"{old}/{path}") is not None:
+                        wanted = None       # not its name, but who made it has kept it here
                     unneeded |= renaming.want(tx, self._index, self._outbox, each, wanted)
             else:
                 unneeded |= renaming.want(tx, self._index, self._outbox, node, place.wanted)
