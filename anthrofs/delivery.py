@@ -80,7 +80,7 @@ class Delivery:
         """A node that is to be sent again, as the user wants it now, gets a stage and an attempt. Raises DiskFull, RemoteError."""
         try:
             stage = self._copies.stage_of(node)
-        except NotReadable as exc:
+        except (NotReadable, Gone) as exc:
             log.warning("%r keeps its name on the server: %s", node.name, exc)
             with self._db.transaction() as tx:
                 self._index.set_resend(tx, node.node_id, False)

@@ -328,3 +328,29 @@ def test_a_kill_after_a_rename_finds_it_done_and_on_the_server_once(mount: Mount
     assert os.listdir(files) == ["b.txt"]
     assert (files / "b.txt").read_text() == "content"
     wait_until(lambda: names_on_server(mount) == ["b.txt"], "it is on the server once")
+
+
+def test_a_pushed_image_has_the_length_that_was_delivered_not_the_listed_one(mount: Mount) -> None:
+    mount.emulator.switch(delivered_extra_bytes=50)
+    mount.emulator.generate("chart.png", b"p" * 100, "image/png")
+    files = mount.mount()
+    (files / "chart.png").rename(files / "mine.png")
+    mount.ok("push", files / "mine.png")
+    mount.sync()
+    [stored] = mount.emulator.files()
+    assert (stored["filename"], stored["size_bytes"]) == ("mine.png", 150)
+    mount.remount()                         # the kernel knows nothing of an older size
+    assert (files / "mine.png").stat().st_size == 150
+    assert (files / "mine.png").read_bytes() == mount.emulator.content(stored["id"])
+
+
+def test_what_is_gone_from_the_server_when_it_is_pushed_is_not_asked_for_again_and_again(mount: Mount) -> None:
+    mount.expects("keeps its name on the server")
+    made = mount.emulator.generate("chart.csv", b"1,2", "text/csv")
+    files = mount.mount("--refresh", "300")
+    (files / "chart.csv").rename(files / "mine.csv")
+    mount.emulator.vanish(made["id"])
+    mount.ok("push", files / "mine.csv")
+    mount.sync()
+    mount.refresh()
+    assert os.listdir(files) == []
