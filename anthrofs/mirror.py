@@ -172,9 +172,14 @@ class Mirror:
                attempt.mime_type, attempt.expires_s, attempt.node_id)
 
     def namesakes(self, tx: Tx, node_id: NodeId, server_name: str) -> list[Node]:
-        """Backups: local nodes that the server has under a name which another node has just taken there."""
-        return [node_of(row, "") for row in tx.all(COLUMNS + "WHERE local AND server_name = ? AND node_id != ? AND parent != ?",
-                                                   server_name, node_id, HIDDEN)]
+        """Backups: local nodes that the server has under a name which another node has there, too. The node was just stored under
+        it: it has taken the name, or it has become a backup while it was sent, and another one was quicker.
+        """
+        backups = [node_of(row, "") for row in tx.all(COLUMNS + "WHERE local AND server_name = ? AND parent != ?", server_name, HIDDEN)]
+        taken = "SELECT 1 FROM node WHERE server_name = ? AND NOT local AND parent != ?"
+        if backups and (tx.one(f"{taken} AND node_id = ?", server_name, HIDDEN, node_id) or tx.one(taken, server_name, HIDDEN)):
+            return backups
+        return []
 
     def detach(self, tx: Tx, node_id: NodeId, stage: StageId) -> None:
         """From now on it lives on this machine only."""

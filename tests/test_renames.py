@@ -261,6 +261,18 @@ def test_sync_waits_until_a_backup_is_fetched_and_its_server_file_is_gone(mount:
     assert [mount.emulator.content(file["id"]) for file in mount.emulator.files()] == [b"edited"]
 
 
+def test_a_file_that_becomes_a_backup_while_it_is_sent_is_not_on_the_server_beside_its_successor(mount: Mount) -> None:
+    files = mount.mount("--upload", "queue")
+    mount.emulator.fault("upload", {"kind": "delay", "seconds": 2})
+    (files / "note.txt").write_text("one")
+    wait_until(lambda: mount.emulator.requests("upload"), "it is under way")
+    (files / "note.txt").rename(files / "note.txt~")
+    (files / "note.txt").write_text("two")
+    mount.sync()
+    assert [mount.emulator.content(file["id"]) for file in mount.emulator.files()] == [b"two"]
+    assert ((files / "note.txt~").read_text(), state(files / "note.txt~")) == ("one", "local")
+
+
 def test_a_backup_that_is_renamed_back_costs_nothing(mount: Mount) -> None:
     files = mount.mount()
     (files / "note.txt").write_text("old")
