@@ -81,7 +81,7 @@ class Delivery:
         """A node that is to be sent again, as the user wants it now, gets a stage and an attempt. Raises DiskFull, RemoteError."""
         try:
             stage = self._copies.stage_of(node)
-        except NotReadable as exc:
+        except (NotReadable, Gone) as exc:
             log.warning("%r keeps its name on the server: %s", node.name, exc)
             with self._db.transaction() as tx:
                 self._index.set_resend(tx, node.node_id, False)
@@ -230,7 +230,7 @@ class Delivery:
         with self._db.transaction(durable=True) as tx:
             self._outbox.step(tx, attempt, step)
             self._note_stored(tx, attempt, file, found=step is Step.FOUND, copied=copied)
-            namesakes = self._mirror.namesakes(tx, attempt.node_id, file.name)
+            namesakes = self._mirror.namesakes(tx, file.name)
         self._ended()
         if copied:
             self._staging.remove(attempt.stage)     # who has it open reads on through the descriptor

@@ -46,7 +46,7 @@ class FileSystem:
         self._uploader = uploader       # given
         self._refresher = refresher     # given
         self._surprises = surprises     # given
-        self._moves = Moves(clock, db, index, tree, outbox, staging, handles, pages)    # constant
+        self._moves = Moves(clock, db, index, tree, outbox, staging, handles, pages, contents)      # constant
 
     # ---- looking
 

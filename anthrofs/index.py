@@ -231,5 +231,6 @@ def node_of(row: Any, name: str) -> Node:
 
 
 def _touch(tx: Tx, directory: NodeId, now_ns: int) -> None:
-    """The user changed what is in it: from now on it stays when it is empty."""
-    tx.run("UPDATE node SET mtime_ns = max(mtime_ns, ?), made = 1 WHERE node_id = ?", now_ns, directory)
+    """The user changes what is in it: from now on it stays when it is empty. Raises NotFound, if it went with others' last file."""
+    if not tx.run("UPDATE node SET mtime_ns = max(mtime_ns, ?), made = 1 WHERE node_id = ?", now_ns, directory):
+        raise NotFound("the directory has gone")

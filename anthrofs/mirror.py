@@ -165,16 +165,19 @@ class Mirror:
         tx.run("DELETE FROM node WHERE file_id = ? AND node_id != ?", file.file_id, attempt.node_id)     # a listing was faster
         set_remote(tx, attempt.node_id, file)
         tx.run("UPDATE node SET seen = ? WHERE node_id = ?", int(tx.get_meta("listing") or 0) if found else 0, attempt.node_id)
-        tx.run("UPDATE node SET stage = NULL, sealed = 0, confirmed = 1 WHERE node_id = ? AND stage = ?", attempt.node_id, attempt.stage)
+        tx.run("UPDATE node SET stage = NULL, sealed = 0 WHERE node_id = ? AND stage = ?", attempt.node_id, attempt.stage)
         # IS and IS NOT compare NULLs, too.
-        tx.run("UPDATE node SET resend = ? AND wanted IS NOT NULL AND (wanted != ? OR coalesce(mime_type, ?) != ? OR expires_s IS NOT ?) "
-               "WHERE node_id = ? AND stage IS NULL", copied, attempt.name, attempt.mime_type, attempt.mime_type, attempt.expires_s,
-               attempt.node_id)
+        tx.run("UPDATE node SET size_bytes = ?, confirmed = 1, resend = ? AND wanted IS NOT NULL AND (wanted != ? OR coalesce(mime_type, ?) != ? "
+               "OR expires_s IS NOT ?) WHERE node_id = ? AND stage IS NULL", attempt.size_bytes, copied, attempt.name, attempt.mime_type,
+               attempt.mime_type, attempt.expires_s, attempt.node_id)
 
-    def namesakes(self, tx: Tx, node_id: NodeId, server_name: str) -> list[Node]:
-        """Backups: local nodes that the server has under a name which another node has just taken there."""
-        return [node_of(row, "") for row in tx.all(COLUMNS + "WHERE local AND server_name = ? AND node_id != ? AND parent != ?",
-                                                   server_name, node_id, HIDDEN)]
+    def namesakes(self, tx: Tx, server_name: str) -> list[Node]:
+        """Backups: local nodes that the server has under a name which another node has there, too. Asked after a node was stored under
+        it: that one has taken the name, or it has become a backup while it was sent, and another one was quicker.
+        """
+        backups = [node_of(row, "") for row in tx.all(COLUMNS + "WHERE local AND server_name = ? AND parent != ?", server_name, HIDDEN)]
+        taken = "SELECT 1 FROM node WHERE server_name = ? AND NOT local AND parent != ?"
+        return backups if backups and tx.one(taken, server_name, HIDDEN) else []
 
     def detach(self, tx: Tx, node_id: NodeId, stage: StageId) -> None:
         """From now on it lives on this machine only."""

@@ -4,7 +4,8 @@ Owns    which node libfuse has just hidden where. It hides a file that is open: 
         renamed over it. Only what comes next tells which: no lookup comes between the two steps of a replacement. When the second
         is refused, the hiding is undone.
 Serves  filesystem.
-Never   waits for the network or reads content: what has to be sent again is only noted.
+Never   waits for the network or reads content: what has to be sent again is only noted. Content is synced only of a file that
+        replaces another one while it is being written.
 """
 
 import contextlib
@@ -12,6 +13,7 @@ import threading
 
 from anthrofs import names, renaming, unlinking
 from anthrofs.clock import Clock
+from anthrofs.contents import Contents
 from anthrofs.db import Database, Tx
 from anthrofs.errors import IsADirectory, NotADirectory, NotEmpty, NotFound
 from anthrofs.handles import Handles
@@ -27,7 +29,7 @@ class Moves:
     """Of one mount."""
 
     def __init__(self, clock: Clock, db: Database, index: Index, tree: Tree, outbox: Outbox, staging: Staging, handles: Handles,
-                 pages: Pages) -> None:
+                 pages: Pages, contents: Contents) -> None:
         self._clock = clock             # given
         self._db = db                   # given
         self._index = index             # given
@@ -36,13 +38,14 @@ class Moves:
         self._staging = staging         # given
         self._handles = handles         # given
         self._pages = pages             # given
+        self._contents = contents       # given
 
         self._lock = threading.Lock()               # guards the following; a leaf
         self._hidden: dict[str, NodeId] = {}        # path → node that libfuse has just hidden there
 
     def rename(self, old: str, new: str, maker: str) -> None:
-        """What had the new name is unlinked. `maker`: who renames, see names.maker_of. Raises NotFound, BadName, NameTooLong, NotPermitted, NotEmpty, IsADirectory,
-        NotADirectory: then nothing was changed.
+        """What had the new name is unlinked. `maker`: who renames, see names.maker_of. Raises NotFound, BadName, NameTooLong,
+        NotPermitted, NotEmpty, IsADirectory, NotADirectory, DiskFull: then nothing was changed.
         """
         if names.is_made_by_libfuse(new.rpartition("/")[2]):
             self._hide(old, new)
@@ -50,7 +53,10 @@ class Moves:
         with self._lock:
             replaced = self._hidden.pop(new, None)
         try:
-            self._rename(old, self._tree.place(new, maker), new, maker)
+            place = self._tree.place(new, maker)
+            if replaced is not None or self._tree.exists(place):
+                self._promise(old)
+            self._rename(old, place, new, maker)
         except BaseException:
             if replaced is not None:
                 with contextlib.suppress(NotFound), self._db.transaction(durable=True) as tx:
@@ -62,6 +68,12 @@ class Moves:
         if self._hidden:                    # without the lock: nearly always empty
             with self._lock:
                 self._hidden.pop(path, None)
+
+    def _promise(self, path: str) -> None:
+        """What replaces a file while it is still being written: else a crash before its close would leave neither. Raises DiskFull."""
+        content = self._handles.content_of(self._tree.node(path).node_id)
+        if content is not None:
+            self._contents.promise(content, seal=False)
 
     def _hide(self, old: str, new: str) -> None:
         with self._db.transaction(durable=True) as tx:
@@ -78,8 +90,9 @@ class Moves:
             self._index.move(tx, node.node_id, place.parent, place.name, self._clock.time_ns())
             if node.directory:
                 for each, path in self._index.below(tx, node.node_id):
-                    by_maker = each.local and self._tree.wanted(f"{old}/{path}") is not None     # not by its name: it stays so
-                    wanted = None if by_maker else self._tree.wanted(f"{new}/{path}", maker)
+                    wanted = self._tree.wanted(f"{new}/{path}", maker)
+                    if each.local and self._tree.wanted(f"{old}/{path}") is not None:
+                        wanted = None       # not its name, but who made it has kept it here
                     unneeded |= renaming.want(tx, self._index, self._outbox, each, wanted)
             else:
                 unneeded |= renaming.want(tx, self._index, self._outbox, node, place.wanted)

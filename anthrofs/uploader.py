@@ -255,8 +255,8 @@ class Uploader:
         """A row that another thread has finished since it was read is noticed by the delivery's first transaction."""
         try:
             self._network(self._delivery.run(attempt, plan))
-        except FsError:
-            plan.not_before_s = self._clock.now_s() + PROBE_S       # our own disk: not again at the wake below
+        except Exception:
+            plan.not_before_s = self._clock.now_s() + PROBE_S       # our own disk, or a bug: not again at the wake below
             raise
         finally:
             done = False

@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from anthrofs.errors import EXIT_BUSY, SetupError
 from anthrofs.model import FileId
 from anthrofs.staging import Staging
 from anthrofs.statedir import StateDir
-from tests.mounting import COMMAND, Mount
+from tests.mounting import COMMAND, Mount, wait_until
 
 # Modes and owners count, as for anybody.
 BELOW_ROOT = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search,-fowner", "--inh-caps", "-all")
@@ -219,6 +220,24 @@ def test_a_promised_content_that_somebody_has_replaced_is_neither_opened_nor_sen
     (tmp_path / "away").rename(stage)
     mount.emulator.clear_faults()
     mount.mount()
+    mount.sync()
+    assert [mount.emulator.content(file["id"]) for file in mount.emulator.files()] == [b"mine"]
+
+
+def test_content_that_cant_be_opened_is_tried_again_seconds_later_not_at_once(mount: Mount) -> None:
+    files = mount.mount("--upload", "queue")
+    mount.emulator.fault("upload", {"kind": "status", "status": 503})
+    (files / "mine.txt").write_text("mine")
+    wait_until(lambda: mount.emulator.requests("upload"), "it was tried")
+    (stage,) = (mount.state_dir / "staging").iterdir()
+    stage.unlink()
+    stage.mkdir()
+    mount.expects("bug in the uploader", "Traceback")
+    wait_until(lambda: "bug in the uploader" in mount.log(), "it is tried again")
+    time.sleep(1)
+    assert mount.log().count("bug in the uploader") == 1
+    stage.rmdir()
+    stage.write_text("mine")
     mount.sync()
     assert [mount.emulator.content(file["id"]) for file in mount.emulator.files()] == [b"mine"]
 

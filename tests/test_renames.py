@@ -1,5 +1,6 @@
 """README: a rename is there at once, costs an upload and a deletion for an own upload, and nothing for anything else."""
 
+import contextlib
 import errno
 import os
 import subprocess
@@ -136,6 +137,30 @@ def test_replacing_a_file_that_somebody_reads_leaves_that_one_its_content(mount:
     wait_until(lambda: names_on_server(mount) == ["old.txt"], "the others are deleted")
 
 
+@pytest.mark.parametrize("reading", [False, True])
+def test_what_is_replaced_by_a_file_that_is_still_being_written_is_never_lost_with_it(mount: Mount, reading: bool) -> None:
+    """README: an old id is deleted when the new content is on the server, never before. Nor do both go when anthrofs is killed."""
+    files = mount.mount()
+    (files / "note.txt").write_text("old")
+    (files / "other.txt").write_text("so that there is something to delete")
+    held = os.open(files / "note.txt", os.O_RDONLY) if reading else None
+    writer = os.open(files / "new.txt", os.O_WRONLY | os.O_CREAT)
+    os.write(writer, b"new")
+    os.replace(files / "new.txt", files / "note.txt")
+    if held is not None:
+        os.close(held)
+    (files / "other.txt").unlink()
+    wait_until(lambda: len(mount.emulator.files()) == 1, "what may be deleted is")
+    assert names_on_server(mount) == ["note.txt"]
+    mount.kill()
+    with contextlib.suppress(OSError):
+        os.close(writer)
+    mount.mount()
+    assert (files / "note.txt").read_text() == "new"
+    mount.sync()
+    assert [mount.emulator.content(file["id"]) for file in mount.emulator.files()] == [b"new"]
+
+
 def test_the_old_file_stays_on_the_server_while_its_replacement_is_refused(mount: Mount) -> None:
     mount.expects("was refused")
     files = mount.mount()
@@ -244,6 +269,18 @@ def test_sync_waits_until_a_backup_is_fetched_and_its_server_file_is_gone(mount:
     assert [mount.emulator.content(file["id"]) for file in mount.emulator.files()] == [b"edited"]
 
 
+def test_a_file_that_becomes_a_backup_while_it_is_sent_is_not_on_the_server_beside_its_successor(mount: Mount) -> None:
+    files = mount.mount("--upload", "queue")
+    mount.emulator.fault("upload", {"kind": "delay", "seconds": 2})
+    (files / "note.txt").write_text("one")
+    wait_until(lambda: mount.emulator.requests("upload"), "it is under way")
+    (files / "note.txt").rename(files / "note.txt~")
+    (files / "note.txt").write_text("two")
+    mount.sync()
+    assert [mount.emulator.content(file["id"]) for file in mount.emulator.files()] == [b"two"]
+    assert ((files / "note.txt~").read_text(), state(files / "note.txt~")) == ("one", "local")
+
+
 def test_a_backup_that_is_renamed_back_costs_nothing(mount: Mount) -> None:
     files = mount.mount()
     (files / "note.txt").write_text("old")
@@ -311,3 +348,29 @@ def test_a_kill_after_a_rename_finds_it_done_and_on_the_server_once(mount: Mount
     assert os.listdir(files) == ["b.txt"]
     assert (files / "b.txt").read_text() == "content"
     wait_until(lambda: names_on_server(mount) == ["b.txt"], "it is on the server once")
+
+
+def test_a_pushed_image_has_the_length_that_was_delivered_not_the_listed_one(mount: Mount) -> None:
+    mount.emulator.switch(delivered_extra_bytes=50)
+    mount.emulator.generate("chart.png", b"p" * 100, "image/png")
+    files = mount.mount()
+    (files / "chart.png").rename(files / "mine.png")
+    mount.ok("push", files / "mine.png")
+    mount.sync()
+    [stored] = mount.emulator.files()
+    assert (stored["filename"], stored["size_bytes"]) == ("mine.png", 150)
+    mount.remount()                         # the kernel knows nothing of an older size
+    assert (files / "mine.png").stat().st_size == 150
+    assert (files / "mine.png").read_bytes() == mount.emulator.content(stored["id"])
+
+
+def test_what_is_gone_from_the_server_when_it_is_pushed_is_not_asked_for_again_and_again(mount: Mount) -> None:
+    mount.expects("keeps its name on the server")
+    made = mount.emulator.generate("chart.csv", b"1,2", "text/csv")
+    files = mount.mount("--refresh", "300")
+    (files / "chart.csv").rename(files / "mine.csv")
+    mount.emulator.vanish(made["id"])
+    mount.ok("push", files / "mine.csv")
+    mount.sync()
+    mount.refresh()
+    assert os.listdir(files) == []

@@ -545,6 +545,19 @@ def test_node_numbers_are_never_used_again(db: Database, index: Index) -> None:
         assert index.create(tx, ROOT, "a", 0o644, 0, None) > first
 
 
+def test_nothing_is_made_in_a_folder_that_has_gone_with_the_last_file_of_others(db: Database, index: Index, mirror: Mirror) -> None:
+    file = remote(1, "runs\uff0fout.csv")
+    with db.transaction() as tx:
+        mirror.show(tx, file, 1, NOBODY)
+    folder = index.lookup(ROOT, "runs").node_id         # a create has looked it up, and then the listing comes
+    with db.transaction() as tx:
+        mirror.vanished(tx, file.file_id, NOBODY)
+    with pytest.raises(NotFound), db.transaction() as tx:
+        index.create(tx, folder, "new.txt", 0o644, 0, "runs\uff0fnew.txt")
+    with pytest.raises(NotFound), db.transaction() as tx:
+        index.make_directory(tx, folder, "new", 0o755, 0)
+
+
 def test_an_upload_that_a_listing_showed_first_is_one_file(db: Database, index: Index, mirror: Mirror) -> None:
     with db.transaction() as tx:
         node_id = index.create(tx, ROOT, "a.txt", 0o644, EPOCH_NS, "a.txt")
