@@ -246,7 +246,7 @@ def test_touch_sets_the_time_that_it_says(mount: Mount, command: str, expected: 
 
 def test_a_rename_over_an_open_file_that_fails_changes_nothing(mount: Mount) -> None:
     files = mount.mount()
-    mount.expects("bug in rename", "Traceback")
+    mount.expects("was moved to .* under the mount", "the mount goes on")
     (files / "old.txt").write_text("old")
     (files / "new.txt").write_text("new")
     with (files / "old.txt").open() as old:
