@@ -49,6 +49,12 @@ class Deletion:
         with self._lock:
             return {file_id: at_s for file_id, (at_s, _) in self._later.items() if at_s > now_s}
 
+    def refused(self) -> set[FileId]:
+        """Those that failed since the last `retry_now`, and aren't due yet."""
+        now_s = self._clock.now_s()
+        with self._lock:
+            return {file_id for file_id, (at_s, tries) in self._later.items() if tries and at_s > now_s}
+
     def retry_now(self) -> None:
         """Don't wait for back-offs."""
         with self._lock:

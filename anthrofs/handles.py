@@ -117,9 +117,11 @@ class Handles:
             return left == 0
 
     def forget(self, content: Content) -> bool:
-        """Its last release is finished. False: it was opened again meanwhile and goes on."""
+        """Its last release is finished. False: it was opened again meanwhile and goes on, or was changed and closed again: then
+        that release is the last one. (Nobody changes what nobody has open, so the flag holds still here.)
+        """
         with self._lock:
-            if content.node_id in self._counts or self._contents.get(content.node_id) is not content:
+            if content.node_id in self._counts or content.dirty or self._contents.get(content.node_id) is not content:
                 return False
             self._contents.pop(content.node_id, None)
             return True

@@ -10,7 +10,7 @@ import contextlib
 import logging
 import random
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -144,9 +144,9 @@ class Uploader:
         with self._changed:
             return self._offline
 
-    def refused_deletions(self) -> Collection[FileId]:
+    def refused_deletions(self) -> set[FileId]:
         """Those that failed since somebody asked for everything, and aren't due yet."""
-        return self._deletion.later_s().keys()
+        return self._deletion.refused()
 
     def progress(self) -> dict[NodeId, int]:
         """Bytes handed to the connection of each upload under way."""

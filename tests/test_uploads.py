@@ -135,6 +135,17 @@ def test_many_writers_of_one_file_are_never_told_of_an_error(mount: Mount) -> No
     assert mount.emulator.content(mount.emulator.files()[0]["id"]) == (files / "f").read_bytes()
 
 
+def test_saves_that_overtake_the_release_of_the_one_before_leave_nothing_behind(mount: Mount) -> None:
+    """An open and a close that come while the last release of the file is made durable are promised by their own release."""
+    files = mount.mount("--upload", "queue")
+    for _ in range(100):
+        (files / "a.txt").open("w").close()
+    mount.sync()
+    wait_until(lambda: mount.status()["open"] == [], "the last release has come")
+    mount.sync()
+    assert os.listdir(mount.state_dir / "staging") == []
+
+
 def test_what_was_being_written_when_the_program_was_killed_is_not_shown_as_a_file(mount: Mount) -> None:
     files = mount.mount()
     note = (files / "half.txt").open("w")
