@@ -193,15 +193,15 @@ class BlockCache:
         self._disk.sync_dir("kept:dir", self._kept_root)
 
     def verify(self, file_id: FileId) -> None:
-        """Write a kept copy's checksums, so that a bit that flips later is seen. Until then it is read unchecked."""
+        """Write a kept copy's checksums, so that a bit that flips later is seen. Until then it is read unchecked, and again if power is
+        lost before the disk has them: a map that is empty, short or zero says nothing.
+        """
         path = self._kept_root / _name(file_id)
         try:
             made = path.with_suffix(".new")
             self._disk.unlink("kept:new", made)
             with made.open("xb", buffering=0) as new:
                 new.write(sums_of(path))
-                # Else it could be empty after power loss, and an empty map says that nothing is there.
-                self._disk.sync("kept:sums", new.fileno())
             self._disk.rename("kept:map", made, path.with_suffix(".map"))
             if not path.exists():
                 self._disk.unlink("kept:new", path.with_suffix(".map"))
@@ -226,8 +226,12 @@ class BlockCache:
 
     def totals(self) -> tuple[int, int, int]:
         """(bytes of blocks that can be fetched again, kept copies, their bytes) on the disk."""
+        sizes = []
         with os.scandir(self._kept_root) as entries:
-            sizes = [entry.stat(follow_symlinks=False).st_size for entry in entries if _is_ours(entry)]
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):        # dropped in this moment
+                    if _is_ours(entry):
+                        sizes.append(entry.stat(follow_symlinks=False).st_size)
         with self._lock:
             return self._used_bytes, len(sizes), sum(sizes)
 

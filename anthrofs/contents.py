@@ -183,13 +183,18 @@ class Contents:
 
         Raises DiskFull and the like: then the content stays open, so that nothing of it is lost.
         """
+        promised = False
         with content.promising:             # a second last release, after another open, comes after this one
-            promised = self.promise(content, seal=True) is not None
-            if not self._handles.forget(content):
-                return promised             # opened again meanwhile
-            with content.lock:
-                stage, content.stage = content.stage, None
-                remote, unchanged = content.remote, content.fetched
+            while True:
+                promised = self.promise(content, seal=True) is not None or promised
+                with content.lock:
+                    if content.dirty and not self._handles.is_open(content.node_id):
+                        continue            # opened, cut and closed again while that was synced
+                    if content.dirty or not self._handles.forget(content):
+                        return promised     # opened again meanwhile
+                    stage, content.stage = content.stage, None
+                    remote, unchanged = content.remote, content.fetched
+                    break
         if remote is not None:
             self._forget_deleted(remote.file_id)
         ended = self._end(content, None if stage is None else stage.number)

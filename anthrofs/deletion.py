@@ -14,7 +14,7 @@ from typing import Final
 from anthrofs.cache import BlockCache
 from anthrofs.clock import Clock
 from anthrofs.db import Database
-from anthrofs.errors import FsError, Gone, Offline, RemoteError
+from anthrofs.errors import Gone, Offline, RemoteError
 from anthrofs.handles import Handles
 from anthrofs.mirror import Mirror
 from anthrofs.model import FileId
@@ -70,8 +70,8 @@ class Deletion:
             with self._db.transaction() as tx:
                 self._outbox.deleted(tx, file_id, self._clock.time_ns())
                 self._mirror.forget_kept(tx, file_id)
-        except FsError:
-            with self._lock:
+        except BaseException:
+            with self._lock:            # not before: whoever waits for it would take it for refused
                 self._later[file_id] = (self._clock.now_s() + DISK_S, 0)
             raise
         if not self._handles.reads_from(file_id):       # else the last release drops it

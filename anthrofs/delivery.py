@@ -62,7 +62,7 @@ class Delivery:
 
     def __init__(self, db: Database, index: Index, mirror: Mirror, outbox: Outbox, staging: Staging, cache: BlockCache,
                  uploads: RemoteFiles, listings: RemoteFiles, clock: Clock, chance: random.Random,
-                 moved: Callable[[NodeId, int], None]) -> None:
+                 moved: Callable[[NodeId, int], None], ended: Callable[[], None]) -> None:
         self._db = db               # given
         self._index = index         # given
         self._mirror = mirror       # given
@@ -74,6 +74,7 @@ class Delivery:
         self._clock = clock         # given
         self._chance = chance       # given
         self._moved = moved         # given: told the bytes handed to the connection so far
+        self._ended = ended         # given: told at once that the server has one, for somebody may wait
         self._copies = Copies(staging, cache, listings)     # constant
 
     def prepare(self, node: Node) -> None:
@@ -85,14 +86,20 @@ class Delivery:
             with self._db.transaction() as tx:
                 self._index.set_resend(tx, node.node_id, False)
             return
-        with self._db.transaction(durable=True) as tx:
-            now = self._node(node.node_id)
-            wanted = (now is not None and now.resend and now.stage is None and now.remote == node.remote
-                      and self._outbox.of(tx, node.node_id) is None)
-            if wanted:
-                self._outbox.attempt(tx, node.node_id, stage, node.size_bytes)
-        if not wanted:
-            self._staging.remove(stage)
+        wanted = False
+        try:
+            with self._db.transaction(durable=True) as tx:
+                now = self._node(node.node_id)
+                wanted = (now is not None and now.resend and now.stage is None and now.remote == node.remote
+                          and self._outbox.of(tx, node.node_id) is None)
+                if wanted:
+                    self._outbox.attempt(tx, node.node_id, stage, node.size_bytes)
+        except BaseException:
+            wanted = False
+            raise
+        finally:
+            if not wanted:
+                self._staging.remove(stage)
 
     def run(self, attempt: Attempt, plan: Plan) -> RemoteError | None:
         """One step further. Returns what the network said, if it was no success. `attempt` was reserved for this thread."""
@@ -224,6 +231,7 @@ class Delivery:
             self._outbox.step(tx, attempt, step)
             self._note_stored(tx, attempt, file, found=step is Step.FOUND, copied=copied)
             namesakes = self._mirror.namesakes(tx, attempt.node_id, file.name)
+        self._ended()
         if copied:
             self._staging.remove(attempt.stage)     # who has it open reads on through the descriptor
             self._cache.verify(file.file_id)

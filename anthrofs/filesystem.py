@@ -16,7 +16,7 @@ from anthrofs.db import Database
 from anthrofs.errors import Exists, NoAttribute, NotEmpty, NotFound, NotPermitted
 from anthrofs.handles import Handles
 from anthrofs.index import Index
-from anthrofs.model import HIDDEN, ROOT, Attr, Node, NodeId, StageId
+from anthrofs.model import HIDDEN, ROOT, Attr, Caller, Node, NodeId, StageId
 from anthrofs.moves import Moves
 from anthrofs.outbox import Outbox
 from anthrofs.pages import Pages
@@ -103,10 +103,10 @@ class FileSystem:
         self._moves.forget_replacement(path)
         self._uploader.wake()
 
-    def rename(self, old: str, new: str) -> None:
+    def rename(self, old: str, new: str, caller: Caller) -> None:
         """Both names change in one transaction; the server is told in the background. See Moves.rename."""
         try:
-            self._moves.rename(old, new)
+            self._moves.rename(old, new, names.maker_of(caller.program(), reads=True))
         finally:
             self._uploader.wake()
 

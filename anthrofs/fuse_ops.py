@@ -109,7 +109,7 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
         self._fs.unlink(path)
 
     def rename(self, old: str, new: str) -> None:
-        self._fs.rename(old, new)
+        self._fs.rename(old, new, self._caller())
 
     def chmod(self, path: str, mode: int) -> None:
         self._fs.set_mode(path, mode)

@@ -43,9 +43,9 @@ class Moves:
         self._lock = threading.Lock()               # guards the following; a leaf
         self._hidden: dict[str, NodeId] = {}        # path → node that libfuse has just hidden there
 
-    def rename(self, old: str, new: str) -> None:
-        """What had the new name is unlinked. Raises NotFound, BadName, NameTooLong, NotPermitted, NotEmpty, IsADirectory,
-        NotADirectory, DiskFull: then nothing was changed.
+    def rename(self, old: str, new: str, maker: str) -> None:
+        """What had the new name is unlinked. `maker`: who renames, see names.maker_of. Raises NotFound, BadName, NameTooLong,
+        NotPermitted, NotEmpty, IsADirectory, NotADirectory, DiskFull: then nothing was changed.
         """
         if names.is_made_by_libfuse(new.rpartition("/")[2]):
             self._hide(old, new)
@@ -53,10 +53,10 @@ class Moves:
         with self._lock:
             replaced = self._hidden.pop(new, None)
         try:
-            place = self._tree.place(new)
+            place = self._tree.place(new, maker)
             if replaced is not None or self._tree.exists(place):
                 self._promise(old)
-            self._rename(old, place, new)
+            self._rename(old, place, new, maker)
         except BaseException:
             if replaced is not None:
                 with contextlib.suppress(NotFound), self._db.transaction(durable=True) as tx:
@@ -83,16 +83,15 @@ class Moves:
         with self._lock:
             self._hidden[old] = node.node_id
 
-    def _rename(self, old: str, place: Place, new: str) -> None:
+    def _rename(self, old: str, place: Place, new: str, maker: str) -> None:
         with self._db.transaction(durable=True) as tx:
             node = self._tree.node(old)
             unneeded = self._make_room(tx, place, node)
             self._index.move(tx, node.node_id, place.parent, place.name, self._clock.time_ns())
             if node.directory:
                 for each, path in self._index.below(tx, node.node_id):
-                    wanted = self._tree.wanted(f"{new}/{path}")
-                    if each.local and self._tree.wanted(f"{old}/{path}") is not None:
-                        wanted = None       # not its name, but who made it has kept it here
+                    by_maker = each.local and self._tree.wanted(f"{old}/{path}") is not None     # not by its name: it stays so
+                    wanted = None if by_maker else self._tree.wanted(f"{new}/{path}", maker)
                     unneeded |= renaming.want(tx, self._index, self._outbox, each, wanted)
             else:
                 unneeded |= renaming.want(tx, self._index, self._outbox, node, place.wanted)

@@ -1,12 +1,12 @@
 """Whose turn it is to be sent: the order of uploads, and who is at which.
 
-Big files and small ones are two queues, so that neither keeps the other waiting: big ones have at most half of the threads, and
-the first that is free when none of them is under way. In each, what a close waits for goes first, then what was promised first.
+Big files and small ones are two queues, so that neither keeps the other waiting: big ones have a few of the threads, and the
+first that is free when none of them is under way. In each, what a close waits for goes first, then what was promised first.
 
 Owns    which attempts are being worked on, and what memory adds to their rows: when to try again, what is held off.
 Serves  uploader, whose threads ask and say when they have ended.
 Trusts  the rows as of the look; one that another thread has finished since is noticed by the delivery's first transaction.
-Never   holds anything off while somebody waits for the queue's end, or while the queue is longer than the threads can take.
+Never   holds anything off while somebody waits for the queue's end, or of a batch of new files.
 """
 
 import threading
@@ -20,9 +20,10 @@ from anthrofs.delivery import Plan
 from anthrofs.model import Attempt, NodeId
 from anthrofs.outbox import Outbox, is_big
 
-THREADS: Final = 4
-BIG_THREADS: Final = 2          # of them, for big files
+THREADS: Final = 10             # a small file costs a round trip, not bandwidth: rclone's time for 50 of them needs that many
+BIG_THREADS: Final = 3          # of them, for big files: more at a time don't make a line faster
 HOLD_S: Final = 1.0             # programs rename or remove their temporary files sooner than that
+FEW: Final = 4                  # new files within that time: more of them are a batch, of which nothing is held off
 
 
 class Turns:
@@ -67,7 +68,7 @@ class Turns:
             held_s = {node_id: at_s + self._hold_s for node_id, at_s in self._promised_s.items()}
             busy = dict(self._busy)
         due = self._in_order(tx, later_s.keys() | busy.keys(), sum(busy.values()), waited)
-        if held_s and len(due) + len(busy) <= THREADS:
+        if held_s and len(held_s) <= FEW:
             held = self._outbox.new_among(tx, held_s)
             later_s.update((attempt.node_id, held_s[attempt.node_id]) for attempt in due if attempt.node_id in held)
             due = [attempt for attempt in due if attempt.node_id not in held]

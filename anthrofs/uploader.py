@@ -56,7 +56,7 @@ class Uploader:
         self._ask_whose = ask_whose                 # given: asks for a refresh, without waiting
         self._waits = Waits(index, outbox, clock, self.offline, close_timeout_s)
         self._turns = Turns(outbox, clock, hold_s)
-        self._delivery = Delivery(db, index, mirror, outbox, staging, cache, uploads, deletions, clock, chance, self._waits.moved)
+        self._delivery = Delivery(db, index, mirror, outbox, staging, cache, uploads, deletions, clock, chance, self._waits.moved, self._waits.wake)
         self._deletion = Deletion(db, mirror, outbox, cache, handles, deletions, clock, chance)
         self._threads = [threading.Thread(target=self._run, name=f"upload-{n}", daemon=True) for n in range(THREADS)]
 
@@ -76,10 +76,14 @@ class Uploader:
 
     def wake(self) -> None:
         """Rows have changed."""
+        self._call()
+        self._waits.wake()
+
+    def _call(self) -> None:
+        """One thread has a look. Whoever finds work calls the next one: not all of them look for each single row."""
         with self._changed:
             self._news += 1
-            self._changed.notify_all()
-        self._waits.wake()
+            self._changed.notify()
 
     def promised(self, node_id: NodeId) -> None:
         """A close has handed this node over."""
@@ -163,6 +167,7 @@ class Uploader:
             try:
                 work, wait_s = self._take()
                 if work is not None:
+                    self._call()
                     work()
                     continue
             except FsError as exc:

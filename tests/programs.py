@@ -50,7 +50,20 @@ class Desk:
     def costs(self, script: str, counts: Mapping[str, int]) -> str:
         """The script asks the server for exactly this; what it says."""
         with asks(self.mount, **counts):
-            return self.run(script)
+            said = self.run(script)
+            # The kernel tells of a program's last closes a moment after its end.
+            wait_until(lambda: self.mount.status()["open"] == [], "all is closed")
+            return said
+
+    def zips(self, script: str) -> None:
+        """The script makes a new archive: one upload. zip tries the archive's name with an empty file, which it removes at once;
+        if the machine is so busy that this one was sent meanwhile, it is deleted again.
+        """
+        self.mount.emulator.forget_requests()
+        self.run(script)
+        self.mount.sync()
+        asked = sorted(request["operation"] for request in self.mount.emulator.requests())
+        assert asked in (["upload"], ["delete", "upload", "upload"])
 
     def has(self, left: Mapping[str, Content], *, stays: Collection[str] = ()) -> None:
         """The mount shows exactly these files, and the server has the same, each once, but for those that stay here."""

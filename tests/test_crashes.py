@@ -122,7 +122,8 @@ def rename_folder(files: Path, old: str, new: str, certain: Certain, unsure: Uns
     """All that is in it moves, or nothing does. The new name is free."""
     before = {name: states(f"{old}/{name}", certain, unsure) for name in NAMES}
     for name, moved in before.items():
-        unsure[f"{old}/{name}"], unsure[f"{new}/{name}"] = {*moved, None}, {*moved, None}
+        unsure[f"{new}/{name}"] = {*states(f"{new}/{name}", certain, unsure), *moved}
+        unsure[f"{old}/{name}"] = {*moved, None}
     try:
         os.rename(files / old, files / new)
     except OSError:

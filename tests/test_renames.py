@@ -37,6 +37,14 @@ def test_an_own_upload_is_sent_under_its_new_name_and_the_old_one_deleted(mount:
     assert state(files / "paper.txt") == "remote"
 
 
+def test_a_name_that_a_program_would_give_its_temporary_file_is_a_name_like_any_other_for_mv(mount: Mount) -> None:
+    files = mount.mount()
+    (files / "env").write_text("words")
+    with asks(mount, upload=1, delete=1):
+        assert shell("mv env .env.Backup", files).returncode == 0
+    assert names_on_server(mount) == [".env.Backup"]
+
+
 def test_the_type_follows_the_new_name(mount: Mount) -> None:
     files = mount.mount()
     (files / "data").write_text("a,b\n1,2\n")

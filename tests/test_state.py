@@ -822,6 +822,19 @@ def kept_path(cache: BlockCache) -> Path:
     return path
 
 
+def test_a_copy_that_is_dropped_while_copies_are_counted_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "stage").write_bytes(b"content")
+    cache = cache_at(tmp_path)
+    cache.adopt(A, tmp_path / "stage")
+
+    def dropped(entry: os.DirEntry[str]) -> bool:
+        os.unlink(entry.path)
+        return True
+
+    monkeypatch.setattr("anthrofs.cache._is_ours", dropped)
+    assert cache.totals() == (0, 0, 0)
+
+
 def test_a_kept_copy_is_readable_before_its_checksums_are_written(tmp_path: Path) -> None:
     content = block(1, BLOCK_BYTES + 5)
     (tmp_path / "stage").write_bytes(content)

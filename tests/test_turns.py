@@ -14,7 +14,7 @@ from anthrofs.errors import Stopping, TimedOut
 from anthrofs.index import Index
 from anthrofs.model import ROOT, Attempt, FileId, NodeId, RemoteFile, StageId
 from anthrofs.outbox import AT_ONCE, BIG_BYTES, Outbox, Step
-from anthrofs.turns import BIG_THREADS, HOLD_S, THREADS, Turns
+from anthrofs.turns import BIG_THREADS, FEW, HOLD_S, THREADS, Turns
 from anthrofs.waits import Waits
 from tests.fakes import FakeClock
 from tests.mounting import Mount, asks, wait_until
@@ -130,7 +130,7 @@ def test_a_big_file_gets_a_thread_however_many_small_ones_wait(queue: Queue) -> 
     queue.add("big 0", BIG)
     queue.add("big 1", BIG)
     taken = [attempt for _ in range(THREADS) if (attempt := queue.take())]
-    assert [queue.name(attempt) for attempt in taken] == ["big 0", "small 0", "small 1", "small 2"]
+    assert [queue.name(attempt) for attempt in taken] == ["big 0", *(f"small {number}" for number in range(THREADS - 1))]
     queue.waited = {NodeId(each.node_id) for each in queue.look()[0]}
     queue.end(taken[0])
     following = queue.take()
@@ -157,7 +157,7 @@ def test_refused_deletions_hide_nothing_behind_them(db: Database) -> None:
         assert outbox.deletable(tx, ()) == ids
 
 
-def test_a_new_file_is_held_off_once_while_the_queue_is_short(db: Database) -> None:
+def test_a_new_file_is_held_off_once_unless_it_is_one_of_a_batch(db: Database) -> None:
     queue = Queue(db, HOLD_S)
     queue.add("a")
     assert queue.look() == ([], HOLD_S)
@@ -168,11 +168,14 @@ def test_a_new_file_is_held_off_once_while_the_queue_is_short(db: Database) -> N
     assert queue.names() == ["a"]
     assert queue.turns.hurry()                          # somebody waits for everything
     assert queue.names() == ["b"]
-    for number in range(THREADS):
+    for number in range(FEW):
         queue.add(f"{number}")
     assert queue.take() is None
-    queue.add("one more than threads")
+    queue.add("one more makes it a batch")
     assert queue.take() is not None
+    queue.clock.advance(HOLD_S)
+    queue.add("the next one is alone again")
+    assert queue.names() == [*(f"{number}" for number in range(1, FEW)), "one more makes it a batch"]
 
 
 def test_what_the_server_has_or_was_tried_before_is_not_held_off(db: Database) -> None:

@@ -19,8 +19,8 @@ from anthrofs.errors import RateLimited, RemoteError, Stopping
 from anthrofs.model import Cursor, FileId, Page, RemoteFile, ServerClock, Workspace
 from anthrofs.remote.api import Body, Download, RemoteFiles
 
-SLOTS: Final = 10
-DOWNLOAD_SLOTS: Final = 8
+SLOTS: Final = 12
+DOWNLOAD_SLOTS: Final = 8           # and the uploader has ten threads: neither side can take them all
 KEPT_FOR_READERS: Final = 0.1       # of the minute's tokens: somebody waits in read() while a queue drains
 SPARE: Final = 0.5                  # of the minute's tokens: below that, nothing is asked for that nobody waits for
 AGED_S: Final = 2.0                 # a close must not wait for ever behind a loop of small reads
