@@ -168,11 +168,9 @@ class FileSystem:
                 raise NotPermitted(f"{path}: {name} belongs to an upload, and this file can't be sent again without its being an upload then. "
                                    "Copy it to another name, and set it there")
             self._index.set_setting(tx, node.node_id, settings.COLUMNS[name], value)
-            if node.stage is None and node.wanted is not None and node.remote is not None:
-                self._index.set_resend(tx, node.node_id, True)
-                unneeded = renaming.want(tx, self._index, self._outbox, self._index.node(node.node_id), node.wanted)
-            else:
-                unneeded = set()
+            unneeded: set[StageId] = set()
+            if node.stage is None and node.wanted is not None and settings.matters(node, name, value):
+                unneeded = renaming.want(tx, self._index, self._outbox, self._index.node(node.node_id), node.wanted, anew=True)
         for number in unneeded:
             self._staging.remove(number)
         self._uploader.wake()

@@ -15,8 +15,10 @@ from anthrofs.model import Node, StageId
 from anthrofs.outbox import IN_FLIGHT, Outbox
 
 
-def want(tx: Tx, index: Index, outbox: Outbox, node: Node, wanted: str | None) -> set[StageId]:
-    """The server is to have the node under that name; None: it stays here. Returns the stages that nobody needs any more."""
+def want(tx: Tx, index: Index, outbox: Outbox, node: Node, wanted: str | None, *, anew: bool = False) -> set[StageId]:
+    """The server is to have the node under that name; None: it stays here. `anew`: sent again, even if it has it under that name.
+    Returns the stages that nobody needs any more.
+    """
     if node.stage is not None and node.remote is None and node.wanted not in (None, wanted):
         # The server's file of its old name, which it was to replace there, stays until it is sent.
         replaced = outbox.reprieve(tx, node.wanted)
@@ -33,7 +35,7 @@ def want(tx: Tx, index: Index, outbox: Outbox, node: Node, wanted: str | None) -
         elif node.sealed:
             outbox.attempt(tx, node.node_id, node.stage, node.size_bytes)
         return set()
-    resend = (node.kept or node.resend) and wanted is not None and differs(node, wanted)
+    resend = (node.kept or node.resend) and wanted is not None and (anew or differs(node, wanted))
     index.set_resend(tx, node.node_id, resend)
     if attempt is None:
         return set()

@@ -40,3 +40,10 @@ def value(node: Node, name: str) -> str | int | None:
     if name == MIME_TYPE:
         return node.mime_type or (None if node.remote is None else node.remote.mime_type)
     return node.expires_s
+
+
+def matters(node: Node, name: str, value: str | int | None) -> bool:
+    """What the server has was not sent with that value."""
+    if name == MIME_TYPE:
+        return value != node.mime_type and (node.remote is None or value != node.remote.mime_type)
+    return value != node.expires_s

@@ -57,6 +57,7 @@ class Model:
             self._settle(new)
             return
         self.directories.pop(new, None)
+        del self.directories[old]
         for path in [path for path in self.directories if is_below(path, old)]:
             self.directories[new + path[len(old):]] = self.directories.pop(path)
         self.directories[new] = True

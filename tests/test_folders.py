@@ -3,7 +3,6 @@
 import errno
 import os
 import shutil
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -121,20 +120,6 @@ def test_a_helper_file_stays_one_when_its_folder_is_renamed(mount: Mount) -> Non
 
 def tree_names(root: Path) -> list[str]:
     return [str(Path(above).relative_to(root) / name) for above, directories, names in os.walk(root) for name in (*directories, *names)]
-
-
-def test_what_its_program_keeps_here_is_not_sent_by_a_folders_rename(mount: Mount) -> None:
-    files = mount.mount()
-    (files / "old").mkdir()
-    database = sqlite3.connect(files / "old" / "data.db")
-    database.execute("pragma journal_mode = persist")
-    database.execute("create table t (a)")
-    database.close()
-    mount.sync()
-    with asks(mount, upload=1, delete=1):
-        (files / "old").rename(files / "new")
-    assert names_on_server(mount) == ["new/data.db"]
-    assert os.getxattr(files / "new" / "data.db-journal", "user.anthropic.state") == b"local"
 
 
 def test_a_folder_and_back_before_it_was_sent_costs_nothing(mount: Mount) -> None:

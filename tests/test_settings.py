@@ -44,6 +44,16 @@ def test_an_own_upload_is_sent_again_and_keeps_it_at_later_saves_and_remounts(mo
     assert (files / "data").read_text() == "c,d\n"
 
 
+def test_an_expiry_that_is_removed_is_removed_on_the_server(mount: Mount) -> None:
+    files = mount.mount()
+    (files / "a.csv").write_text("a")
+    with asks(mount, upload=1, delete=1):
+        os.setxattr(files / "a.csv", EXPIRY, b"3600")
+    with asks(mount, upload=1, delete=1):
+        os.removexattr(files / "a.csv", EXPIRY)
+    assert [file["expires_at"] for file in mount.emulator.files()] == [None]
+
+
 def test_the_same_type_again_costs_nothing(mount: Mount) -> None:
     files = mount.mount()
     (files / "a.csv").write_text("a,b\n")
