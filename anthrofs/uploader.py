@@ -194,7 +194,8 @@ class Uploader:
             attempts, turn_s = self._turns.look(tx, self._waits.nodes())
             # What is being written is sent at its close: its old content need not be sent before.
             renamed = self._index.renamed(tx, {*self._turns.not_now(), *self._handles.unpromised()}, THREADS)
-            doomed = self._outbox.deletable(tx, later_ids.keys(), THREADS)
+            # Uploads go first; and thousands of ids that wait for them are not looked through for each of them.
+            doomed = [] if attempts else self._outbox.deletable(tx, later_ids.keys(), THREADS)
         with self._changed:
             now_s = self._clock.now_s()
             moments_s = [settle_s, turn_s, *(at_s - now_s for at_s in later_ids.values())]
@@ -219,7 +220,7 @@ class Uploader:
                 if file_id not in self._busy_ids:
                     self._busy_ids.add(file_id)
                     return partial(self._delete, file_id), None
-        return None, wait_s
+        return None, 0.0 if attempts else wait_s        # others have taken those: look again
 
     def end_unlinked(self, settle_s: float = SETTLE_S) -> float | None:
         """Nodes that libfuse has hidden although their last release had come already: it never unlinks some of those.
