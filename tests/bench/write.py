@@ -15,10 +15,11 @@ Medians of {repetitions} ({long} of the big file), sides alternating, each time 
 connect, 50 ms a request, its bandwidth limited for the big file only, both ways. anthrofs, curl and the bare HTTP client
 (one kept connection, one file after the other) send to the emulator, rclone (--vfs-cache-mode writes --vfs-write-back 0s)
 to its own webdav server; neither server syncs its disk. Small files have {bytes} bytes. Queued: cp returns when its files
-are safe on this machine's disk; rclone's cp promises nothing. rm: when both have sent everything. Big file: the time of
-close() alone, after all write() calls, on a new connection as curl's; it syncs to the disk, too. The ratio is that of
-times. requests: anthrofs' as its server counts them, listings in the background apart; rclone's all on the wire, lookups
-included. connections: all. Times and memory never fail a run, unless memory grows with the file; counts of requests, of
+are safe on this machine's disk; rclone's cp promises nothing. Both send at once, but anthrofs holds off the last few new
+files for a second, for they may be temporary. rm: when both have sent everything. Big file: the time of close() alone,
+after all write() calls, on a new connection as curl's; it syncs to the disk, too. The ratio is that of times. requests:
+anthrofs' as its server counts them, listings in the background apart; rclone's all on the wire, lookups included.
+connections: all. Times and memory never fail a run, unless memory grows with the file; counts of requests, of
 bytes and of what the server has do."""
 
 
