@@ -14,6 +14,7 @@ from anthrofs import mountpoint
 from tests.mounting import Mount, wait_until
 
 NAMES = [f"{number}.txt" for number in range(8)]
+ROUNDS = int(os.environ.get("ANTHROFS_CRASH_ROUNDS", "4"))
 FOLDERS = ["x", "y"]            # one of the two is there
 
 # Every durable step on the way of a written file, in its order.
@@ -89,11 +90,10 @@ def test_a_renamed_file_survives_a_crash_at(mount: Mount, label: str, after: str
     assert len(found.keys() - expected.keys()) <= 1         # one rename was under way
 
 
-@pytest.mark.timeout(600)        # a lost answer is looked for during 20 s
+@pytest.mark.timeout(300 + 60 * ROUNDS)      # a lost answer is looked for during 20 s
 def test_acknowledged_changes_survive_kills_at_random_moments(mount: Mount) -> None:
     """A short form; scripts/crash runs it long."""
-    campaign(mount, rounds=int(os.environ.get("ANTHROFS_CRASH_ROUNDS", "4")),
-             seed=int(os.environ.get("ANTHROFS_CRASH_SEED", random.randrange(10**6))))
+    campaign(mount, rounds=ROUNDS, seed=int(os.environ.get("ANTHROFS_CRASH_SEED", random.randrange(10**6))))
 
 
 Certain = dict[str, bytes]                  # what an acknowledged call said last of a path

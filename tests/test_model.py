@@ -17,6 +17,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from anthrofs.names import stays_local
 from tests.model import Model, above, is_below
 from tests.mounting import Mount, wait_until
 
@@ -89,6 +90,8 @@ def machine(mount: Mount) -> type[RuleBasedStateMachine]:
                 return
             held = os.open(files / new, os.O_RDONLY) if reading and new in self.model.files else None
             expected = self.model.files[new].content if held is not None else b""
+            if stays_local(new):
+                mount.sync()                # what was never sent leaves nothing on the server
             os.replace(files / old, files / new)
             if held is not None:
                 assert os.pread(held, 1000, 0) == expected
