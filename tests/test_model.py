@@ -25,7 +25,7 @@ DIRECTORIES = st.sampled_from(["d", "e", "d/f", "e/g ü", "d/f/h"])
 FOLDERS = st.sampled_from(["", "", "", "d/", "e/", "d/f/"])
 NAMES = st.sampled_from(["a.txt", "b.txt", "c.csv", "a.txt~", ".b.txt.swp", "d ü?.md"])
 CONTENTS = st.binary(min_size=1, max_size=40)
-EXAMPLES = int(os.environ.get("ANTHROFS_MODEL_EXAMPLES", "6"))
+EXAMPLES = int(os.environ.get("ANTHROFS_MODEL_EXAMPLES", "4"))
 OPTIONS = ("--upload", "queue", "--refresh", "1")
 
 
