@@ -22,7 +22,7 @@ from anthrofs.db import Database
 from anthrofs.errors import BadHandle, Exists, FsError, NotFound, NotReadable, Revalidate
 from anthrofs.handles import Handle, Handles
 from anthrofs.index import Index
-from anthrofs.model import Caller, NodeId, Opened
+from anthrofs.model import Caller, Node, NodeId, Opened
 from anthrofs.pages import Pages
 from anthrofs.reader import Reader
 from anthrofs.staging import Staging
@@ -88,7 +88,7 @@ class OpenFiles:
         """A handle. Raises NotFound, IsADirectory, NotReadable, NotSupported; Revalidate, when it should be asked again."""
         reads, writes = flags & os.O_ACCMODE != os.O_WRONLY, flags & os.O_ACCMODE != os.O_RDONLY
         for _ in range(OPEN_TRIES):
-            found = self._tree.file(path)
+            found = self._found(path, by_kernel=by_kernel)
             handle = self._handles.open(found.node_id, reads=reads, writes=writes, process=caller.process)
             try:
                 now = self._index.node(found.node_id)       # after the handle: from here on no listing changes it
@@ -112,6 +112,14 @@ class OpenFiles:
                 raise
             self.release(handle.number)
         raise NotFound(f"{path} moves about")
+
+    def _found(self, path: str, *, by_kernel: bool) -> Node:
+        try:
+            return self._tree.file(path)
+        except NotFound as exc:
+            if by_kernel:               # it remembers for a while what others have removed: asked again, it creates if it was to
+                raise Revalidate(f"{path} has gone") from exc
+            raise
 
     def _explain(self, path: str, node_id: NodeId) -> None:
         """In the log, once a file; a walk as root meets many such, so not for all of them."""

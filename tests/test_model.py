@@ -184,8 +184,10 @@ def machine(mount: Mount) -> type[RuleBasedStateMachine]:
 
 def refreshed(mount: Mount, name: str) -> str | None:
     mount.refresh()
-    path = mount.path / name
-    return os.getxattr(path, "user.anthropic.file_id").decode() if path.exists() else None
+    try:
+        return os.getxattr(mount.path / name, "user.anthropic.file_id").decode()
+    except FileNotFoundError:
+        return None
 
 
 def on_server(mount: Mount) -> list[tuple[str, str]]:

@@ -166,3 +166,20 @@ def test_an_open_never_fails_because_others_replace_the_file_in_that_moment(moun
         said = [each.communicate(timeout=30)[0].splitlines()[1] for each in openers]
     print(changes, said)
     assert all(each.endswith(" []") for each in said), (changes, said)
+
+
+@pytest.mark.parametrize("folder", ["", "d/"])
+def test_a_file_that_others_have_removed_is_made_anew_by_who_would_make_it(mount: Mount, folder: str) -> None:
+    """The kernel believes for a while that it is there; the file's folder, too."""
+    made = {name: mount.emulator.generate(f"{folder}{name}".replace("/", "\uff0f"), b"theirs") for name in ("a.txt", "b.txt", "stays.txt")}
+    files = mount.mount()
+    assert sorted(os.listdir(files / folder)) == sorted(made)
+    for name in ("a.txt", "b.txt"):
+        assert (files / folder / name).stat().st_size == 6
+        mount.emulator.vanish(made[name]["id"])
+    mount.refresh()
+    with asks(mount, upload=1), (files / folder / "a.txt").open("ab") as file:
+        file.write(b"ours")
+    assert (files / folder / "a.txt").read_bytes() == b"ours"
+    with asks(mount), pytest.raises(FileNotFoundError):
+        (files / folder / "b.txt").open("rb")
