@@ -102,18 +102,18 @@ class Mount:
         contents = Contents(self._db, self._index, self._outbox, self._staging, self._cache, self._handles, self._reader,
                             clock, config)
         attributes = Attributes(self._outbox, self._uploader, self._handles, str(config.state_dir.absolute()))
-        tree, pages = Tree(config, self._index), Pages()
+        self._tree, pages = Tree(config, self._index), Pages()
         walks = Walks(clock, self._index.following, self._early)
-        files = OpenFiles(config, clock, self._db, self._index, tree, self._staging, self._handles, pages, contents, walks,
+        files = OpenFiles(config, clock, self._db, self._index, self._tree, self._staging, self._handles, pages, contents, walks,
                           self._reader, self._uploader, surprises)
-        filesystem = FileSystem(config, clock, self._db, self._index, tree, self._outbox, self._staging, self._handles, pages,
+        filesystem = FileSystem(config, clock, self._db, self._index, self._tree, self._outbox, self._staging, self._handles, pages,
                                 contents, self._uploader, self._refresher, surprises)
         report = Report(self._db, self._index, self._outbox, self._cache, self._handles, attributes, self._reader, self._uploader,
                         self._refresher, presence)
-        self._operations = Operations(filesystem, tree, files, attributes, config, self._started)
+        self._operations = Operations(filesystem, self._tree, files, attributes, config, self._started)
         self._drain = Drain(clock, self._stopping, self._index, self._staging, self._handles, contents, self._uploader, report, presence,
                             self._notify, read_only=config.read_only)
-        decisions = Decisions(self._db, self._index, self._mirror, tree, self._outbox, self._staging, self._handles, pages, surprises,
+        decisions = Decisions(self._db, self._index, self._mirror, self._tree, self._outbox, self._staging, self._handles, pages, surprises,
                               self._uploader)
         self._commands = Commands(config, clock, self._index, decisions, self._uploader, self._refresher, report, self._drain,
                                   self._http.requests)
@@ -132,7 +132,7 @@ class Mount:
         threading.Thread(target=self._await_signal, name="signals", daemon=True).start()
         with usable(self._config.state_dir):
             self._cache.start()
-            recover(self._db, self._index, self._mirror, self._outbox, self._staging)
+            recover(self._db, self._index, self._mirror, self._outbox, self._staging, self._tree)
             self._greet()
         self._serving.set()
         if self._stopping.is_set():

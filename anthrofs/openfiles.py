@@ -98,6 +98,7 @@ class OpenFiles:
                         self._explain(path, now.node_id)
                         raise NotReadable(f"{path} was uploaded elsewhere: the service doesn't give uploads back")
                     if by_kernel and self._surprises.recent((now.parent, now.name)):
+                        self._surprises.settle((now.parent, now.name))
                         self._surprises.expect(now.node_id)
                         raise Revalidate(f"{path} was changed by others")
                     # A writable one goes through the page cache: a shared mmap needs it.

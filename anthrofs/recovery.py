@@ -8,19 +8,20 @@ Never   removes bytes that nobody asked to remove.
 
 import logging
 
-from anthrofs import unlinking
+from anthrofs import renaming, unlinking
 from anthrofs.db import Database, Tx
-from anthrofs.errors import EXIT_FAILED, SetupError
+from anthrofs.errors import EXIT_FAILED, BadName, NameTooLong, SetupError
 from anthrofs.index import Index
 from anthrofs.mirror import Mirror
 from anthrofs.model import Node, StageId
 from anthrofs.outbox import IN_FLIGHT, Outbox
 from anthrofs.staging import Staging
+from anthrofs.tree import Tree
 
 log = logging.getLogger(__name__)
 
 
-def recover(db: Database, index: Index, mirror: Mirror, outbox: Outbox, staging: Staging) -> None:
+def recover(db: Database, index: Index, mirror: Mirror, outbox: Outbox, staging: Staging, tree: Tree) -> None:
     """Bring the rows back to what can be served."""
     last_hide = db.last_hide()
     unneeded: set[StageId] = set()
@@ -28,7 +29,7 @@ def recover(db: Database, index: Index, mirror: Mirror, outbox: Outbox, staging:
         outbox.recover(tx)
         for node in index.hidden(tx):
             if str(node.node_id) == last_hide:      # perhaps half of a replacement that never happened
-                log.warning("%r was being replaced or removed when anthrofs was ended: it is kept", index.unhide(tx, node.node_id, "recovered"))
+                unneeded |= _unhide(tx, index, outbox, tree, node)
             else:
                 unneeded |= unlinking.end(tx, index, outbox, node)
         for name in index.forget_unpromised(tx):
@@ -42,6 +43,18 @@ def recover(db: Database, index: Index, mirror: Mirror, outbox: Outbox, staging:
     kept = staging.adopted() - {number for number in promised if number is not None}
     for number in unneeded | kept:
         staging.remove(number)
+
+
+def _unhide(tx: Tx, index: Index, outbox: Outbox, tree: Tree, node: Node) -> set[StageId]:
+    """As if the user had renamed it: what it was called may be another file's name by now, here and on the server."""
+    log.warning("%r was being replaced or removed when anthrofs was ended: it is kept", index.unhide(tx, node.node_id, "recovered"))
+    if node.local:
+        return set()
+    try:
+        wanted = tree.wanted(index.path(index.node(node.node_id)))
+    except (BadName, NameTooLong):      # on the server it keeps the one it has
+        return set()
+    return renaming.want(tx, index, outbox, index.node(node.node_id), wanted)
 
 
 def _queue(tx: Tx, index: Index, outbox: Outbox, staging: Staging, node: Node, stage: StageId) -> set[StageId]:

@@ -12,6 +12,9 @@ from anthrofs.clock import Clock
 from anthrofs.model import NodeId
 
 AGAIN_S: Final = 0.5        # longer than an open and its second try are apart
+# An answer with old attributes, looked up just before a change, takes a while to reach the kernel. One that was asked for meanwhile is
+# then ignored there: the kernel takes it for the older one (fuse_change_attributes compares the moments of asking).
+SETTLE_S: Final = 0.1
 
 Entry = tuple[NodeId, str]      # (directory, name)
 
@@ -24,6 +27,7 @@ class Surprises:
         self._attr_timeout_s = attr_timeout_s       # constant
 
         self._lock = threading.Lock()               # guards everything below; a leaf
+        self._settling = threading.Condition(self._lock)
         self._changed_s: dict[Entry, float] = {}
         self._expected_s: dict[NodeId, float] = {}
 
@@ -36,10 +40,10 @@ class Surprises:
             self._changed_s[entry] = now_s
 
     def told(self, entry: Entry, asked_s: float) -> None:
-        """The kernel gets attributes that were looked up after `asked_s`: what was noted before is no surprise any more."""
+        """The kernel gets attributes that were looked up after `asked_s`: what had settled by then is no surprise any more."""
         if self._changed_s:             # without the lock: nearly always empty
             with self._lock:
-                if self._changed_s.get(entry, asked_s) < asked_s:
+                if self._changed_s.get(entry, asked_s) + SETTLE_S <= asked_s:
                     del self._changed_s[entry]
 
     def recent(self, entry: Entry) -> bool:
@@ -48,6 +52,13 @@ class Surprises:
             at_s = self._changed_s.get(entry)
         # Twice: a commit can come a while after its note.
         return at_s is not None and self._clock.now_s() - at_s < 2 * self._attr_timeout_s
+
+    def settle(self, entry: Entry) -> None:
+        """Wait until the attributes that the kernel asks for next are sure to be believed: SETTLE_S at most."""
+        with self._settling:
+            until_s = self._changed_s.get(entry, float("-inf")) + SETTLE_S
+            while (left_s := until_s - self._clock.now_s()) > 0:
+                self._clock.wait(self._settling, left_s)
 
     def expect(self, node_id: NodeId) -> None:
         """Its open is answered with "ask again": the kernel does so once, then the program gets the error."""

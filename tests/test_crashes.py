@@ -1,5 +1,6 @@
 """README: nothing acknowledged is lost and nothing is there twice, wherever the program is killed."""
 
+import contextlib
 import os
 import random
 import subprocess
@@ -16,6 +17,7 @@ from tests.mounting import Mount, wait_until
 NAMES = [f"{number}.txt" for number in range(8)]
 ROUNDS = int(os.environ.get("ANTHROFS_CRASH_ROUNDS", "4"))
 FOLDERS = ["x", "y"]            # one of the two is there
+RECOVERED = " (recovered)"      # a removal that was the last transaction before the kill: perhaps half of a replacement
 
 # Every durable step on the way of a written file, in its order.
 LABELS = ["stage:data", "stage:dir", "kept:link", "kept:dir", "staging:remove", "kept:map"]
@@ -88,6 +90,37 @@ def test_a_renamed_file_survives_a_crash_at(mount: Mount, label: str, after: str
     assert {path.name: path.read_bytes() for path in files.iterdir()} == found
     assert sorted(found.values()) == sorted(contents.values())
     assert len(found.keys() - expected.keys()) <= 1         # one rename was under way
+
+
+@pytest.mark.parametrize("kind", ["sent", "waiting", "of others"])
+def test_a_removal_that_was_the_last_thing_before_a_crash_is_undone_under_a_name_of_its_own(mount: Mount, kind: str) -> None:
+    """Of an open file: libfuse's first step of a replacement looks just the same. README: 'named `name (recovered)`'."""
+    mount.expects("was being replaced or removed")
+    if kind == "of others":
+        mount.emulator.generate("report.txt", b"kept")
+    files = mount.mount("--upload", "queue")
+    if kind == "waiting":
+        mount.emulator.fault("upload", {"kind": "status", "status": 503}, times=100)
+        mount.expects("uploading report.txt")
+    if kind != "of others":
+        (files / "report.txt").write_bytes(b"kept")
+    if kind == "sent":
+        mount.sync()
+    descriptor = os.open(files / "report.txt", os.O_RDONLY)
+    (files / "report.txt").unlink()
+    mount.kill()
+    with contextlib.suppress(OSError):
+        os.close(descriptor)
+    mount.emulator.clear_faults()
+
+    files = mount.mount()
+    assert [path.name for path in files.iterdir()] == ["report (recovered).txt"]
+    (files / "report.txt").write_bytes(b"another")
+    mount.sync()
+    assert {path.name: path.read_bytes() for path in files.iterdir()} == {"report (recovered).txt": b"kept", "report.txt": b"another"}
+    named = "report.txt" if kind == "of others" else "report (recovered).txt"       # what others made is only named here
+    assert sorted((file["filename"], mount.emulator.content(file["id"])) for file in mount.emulator.files()) == sorted(
+        [(named, b"kept"), ("report.txt", b"another")])
 
 
 @pytest.mark.timeout(300 + 60 * ROUNDS)      # a lost answer is looked for during 20 s
@@ -165,6 +198,7 @@ def campaign(mount: Mount, rounds: int, seed: int) -> None:
     mount.expects(".*")
     mount.leaves("belongs to nothing")
     certain: Certain = {}
+    written: set[bytes | None] = set()
     for round_number in range(rounds):
         unsure: Unsure = {}
         mount.emulator.clear_faults()
@@ -187,6 +221,7 @@ def campaign(mount: Mount, rounds: int, seed: int) -> None:
                 rename(files, name, other, certain, unsure)
             else:
                 content = None if deed < 0.5 else f"{round_number} {chance.random()} ".encode() * chance.randrange(1, 3000)
+                written.add(content)
                 write_or_remove(files / name, name, content, certain, unsure)
         killer.wait(10)
         mount.wait_for_end()
@@ -199,5 +234,11 @@ def campaign(mount: Mount, rounds: int, seed: int) -> None:
             assert found.get(name) in states(name, certain, unsure), (seed, round_number, name)
         shown = {str(path.relative_to(mount.path)): path.read_bytes() for path in mount.path.rglob("*") if path.is_file()}
         assert shown == found, (seed, round_number)
-        certain = found
+        recovered = [name for name in shown if RECOVERED in name]       # a removal that was the last thing done
+        assert len(recovered) <= 1, (seed, round_number, recovered)
+        for name in recovered:
+            assert shown[name] in written, (seed, round_number, name)
+            (files / name).unlink()
         mount.umount()
+        certain = content_of(mount)
+        assert certain == {name: content for name, content in found.items() if name not in recovered}

@@ -17,7 +17,7 @@ LAYERS: Final[list[set[str]]] = [
     {"surprises", "pages", "blockfile"}, {"index", "outbox", "staging", "cache", "handles", "workspace", "walks"}, {"mirror"},      # state
     {"copies", "feed", "renaming", "settings", "unlinking"}, {"deletion", "delivery", "refresher", "waits"}, {"reader", "turns"},       # workers
     {"uploader"},
-    {"contents", "attributes", "recovery", "tree"}, {"decisions", "moves", "openfiles", "report", "check"}, {"drain", "filesystem"},      # core
+    {"contents", "attributes", "tree"}, {"decisions", "moves", "openfiles", "recovery", "report", "check"}, {"drain", "filesystem"},      # core
     {"fuse_ops", "control", "commands", "mountpoint", "options"},               # edges
     {"demo", "daemon"},                                                         # assembly
     {"output"}, {"cli"}, {"__main__"},                                                      # commands

@@ -1,0 +1,61 @@
+"""README: an open never gets a size that others have changed: when the kernel is to ask again, and when it has."""
+
+from anthrofs.model import ROOT, NodeId
+from anthrofs.surprises import SETTLE_S, Surprises
+from tests.fakes import FakeClock
+
+ENTRY = (ROOT, "report.txt")
+
+
+def test_a_change_is_a_surprise_until_the_kernel_has_asked_again() -> None:
+    clock = FakeClock()
+    surprises = Surprises(clock, attr_timeout_s=10)
+    assert not surprises.recent(ENTRY)
+    surprises.note(ENTRY)
+    assert surprises.recent(ENTRY)
+    assert not surprises.recent((ROOT, "other.txt"))
+    clock.advance(1)
+    surprises.told(ENTRY, clock.now_s())
+    assert not surprises.recent(ENTRY)
+
+
+def test_it_ends_by_itself_when_the_kernel_has_surely_forgotten() -> None:
+    clock = FakeClock()
+    surprises = Surprises(clock, attr_timeout_s=10)
+    surprises.note(ENTRY)
+    clock.advance(21)
+    assert not surprises.recent(ENTRY)
+
+
+def test_attributes_asked_for_right_after_a_change_are_not_trusted() -> None:
+    """An older answer can be on its way, and then the kernel drops the newer one."""
+    clock = FakeClock()
+    surprises = Surprises(clock, attr_timeout_s=10)
+    surprises.note(ENTRY)
+    surprises.told(ENTRY, clock.now_s() - 1)        # looked up before it
+    surprises.told(ENTRY, clock.now_s())
+    assert surprises.recent(ENTRY)
+    surprises.settle(ENTRY)                         # what an open does before it says "ask again"
+    assert clock.now_s() >= SETTLE_S
+    surprises.told(ENTRY, clock.now_s())
+    assert not surprises.recent(ENTRY)
+
+
+def test_what_is_long_past_is_not_waited_for() -> None:
+    clock = FakeClock()
+    surprises = Surprises(clock, attr_timeout_s=10)
+    surprises.note(ENTRY)
+    clock.advance(1)
+    surprises.settle(ENTRY)
+    surprises.settle((ROOT, "other.txt"))
+    assert clock.now_s() == 1
+
+
+def test_others_changes_wait_while_a_file_is_opened_again() -> None:
+    clock = FakeClock()
+    surprises = Surprises(clock, attr_timeout_s=10)
+    surprises.expect(NodeId(7))
+    assert surprises.expects(NodeId(7))
+    assert not surprises.expects(NodeId(8))
+    clock.advance(1)
+    assert not surprises.expects(NodeId(7))
