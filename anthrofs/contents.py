@@ -22,7 +22,7 @@ from anthrofs.db import Database
 from anthrofs.errors import BadName, FsError, NameTooLong, NotFound, NotReadable, NotSupported, TooLarge
 from anthrofs.handles import Content, Handle, Handles, OpenStage
 from anthrofs.index import Index
-from anthrofs.model import HIDDEN, FileId, Node, NodeId, StageId
+from anthrofs.model import BY_ID, HIDDEN, FileId, Node, NodeId, StageId
 from anthrofs.outbox import IN_FLIGHT, Outbox
 from anthrofs.pages import Version
 from anthrofs.reader import Reader
@@ -210,6 +210,8 @@ class Contents:
 
     def _end(self, content: Content, stage: StageId | None) -> bool:
         """Whoever unlinks from now on finds the node closed and ends it; what was unlinked before ends here: True."""
+        if content.node_id > BY_ID:
+            return False                # a view: its node has handles of its own
         stages = set() if stage is None else {stage}
         try:
             if self._index.node(content.node_id).parent != HIDDEN:
@@ -246,8 +248,12 @@ class Contents:
             node = self._index.node(content.node_id)        # sent meanwhile: the kept copy has it
             if node.stage is not None:
                 raise FsError(f"the content of {node.name} is missing in this machine's staging")
-        content.remote, content.length, content.exact = node.remote, node.size_bytes, not self.may_differ(node)
+        self._pin_locked(content, node)
         return None
+
+    def _pin_locked(self, content: Content, node: Node) -> None:
+        if content.remote is None:
+            content.remote, content.length, content.exact = node.remote, node.size_bytes, not self.may_differ(node)
 
     @staticmethod
     def may_differ(node: Node) -> bool:
@@ -263,9 +269,11 @@ class Contents:
                 return None
             return content.remote.file_id, content.length
 
-    def attach(self, content: Content) -> bool:
-        """Before a handle is given out: hold on to the content as it is now. True: it is local."""
+    def attach(self, content: Content, node: Node) -> bool:
+        """Before a handle is given out: hold on to the content as it is now. True: it is local. `node`: as it is, or a view of it."""
         with content.lock:
+            if node.parent == BY_ID:
+                self._pin_locked(content, node)
             return self._current_locked(content) is not None
 
     def _writable_locked(self, content: Content) -> OpenStage:

@@ -13,10 +13,10 @@ from anthrofs.clock import Clock
 from anthrofs.config import Config
 from anthrofs.contents import Contents
 from anthrofs.db import Database
-from anthrofs.errors import Exists, NoAttribute, NotEmpty, NotFound, NotPermitted
+from anthrofs.errors import Exists, NoAttribute, NotADirectory, NotEmpty, NotFound, NotPermitted
 from anthrofs.handles import Handles
 from anthrofs.index import Index
-from anthrofs.model import HIDDEN, ROOT, Attr, Caller, Node, NodeId, StageId
+from anthrofs.model import BY_ID, HIDDEN, ROOT, Attr, Caller, FileId, Node, NodeId, StageId
 from anthrofs.moves import Moves
 from anthrofs.outbox import Outbox
 from anthrofs.pages import Pages
@@ -61,7 +61,11 @@ class FileSystem:
 
     def attr_of(self, number: int) -> Attr:
         """By handle. Raises NotFound."""
-        return self._attr(self._index.node(self._handles.get(number).content.node_id))
+        content = self._handles.get(number).content
+        if content.node_id > BY_ID:
+            return Attr(content.node_id, stat.S_IFREG | 0o444 & ~self._config.umask, content.length,
+                        content.remote.created_ns if content.remote is not None else 0, 1)
+        return self._attr(self._index.node(content.node_id))
 
     def open_directory(self, path: str) -> NodeId:
         """Somebody is about to list it: an old index is worth a short wait. Raises NotFound, NotADirectory."""
@@ -89,13 +93,19 @@ class FileSystem:
     # ---- the tree
 
     def unlink(self, path: str) -> None:
-        """The name is gone when this returns; the server is told in the background, or after the last release."""
+        """The name is gone when this returns; the server is told in the background, or after the last release. By its id, a file goes
+        with its name; what the name has that is newer stays.
+        """
         stages: set[StageId] = set()
         with self._db.transaction(durable=True) as tx:
             node = self._tree.file(path)
-            if self._handles.content_of(node.node_id) is None:
+            by_id = node.parent == BY_ID
+            if by_id:
+                node = self._index.holder(FileId(node.name))
+            newer_stays = by_id and unlinking.end_id(tx, self._outbox, node)
+            if not newer_stays and self._handles.content_of(node.node_id) is None:
                 stages = unlinking.end(tx, self._index, self._outbox, node, self._clock.time_ns())
-            elif node.parent != HIDDEN:
+            elif not newer_stays and node.parent != HIDDEN:
                 self._index.hide(tx, node.node_id, f"#{node.node_id}", self._clock.time_ns(), by_libfuse=False)
         for number in stages:
             self._staging.remove(number)
@@ -105,6 +115,9 @@ class FileSystem:
 
     def rename(self, old: str, new: str, caller: Caller) -> None:
         """Both names change in one transaction; the server is told in the background. See Moves.rename."""
+        if self._tree.node(old).node_id >= BY_ID and names.is_made_by_libfuse(new.rpartition("/")[2]):
+            self.unlink(old)            # what libfuse does instead, when it is open
+            return
         try:
             self._moves.rename(old, new, names.maker_of(caller.program(), reads=True))
         finally:
@@ -123,14 +136,16 @@ class FileSystem:
     def remove_directory(self, path: str) -> None:
         """Raises NotFound, NotADirectory, NotEmpty."""
         with self._db.transaction(durable=True) as tx:
-            node = self._tree.directory(path)
+            node = self._tree.own(path)
+            if not node.directory:
+                raise NotADirectory(f"{path} is a file")
             if not self._index.is_empty(tx, node.node_id):
                 raise NotEmpty(f"{path} is not empty")
             self._index.remove(tx, node.node_id, self._clock.time_ns())
 
     def set_mode(self, path: str, mode: int) -> None:
         """Kept on this machine."""
-        node = self._tree.node(path)
+        node = self._tree.own(path)
         with self._db.transaction() as tx:
             self._index.set_mode(tx, node.node_id, stat.S_IMODE(mode))
 
@@ -142,7 +157,7 @@ class FileSystem:
 
     def set_mtime(self, path: str, mtime_ns: int | None) -> None:
         """None: now. Kept on this machine, with the node."""
-        node = self._tree.node(path)
+        node = self._tree.own(path)
         mtime_ns = self._clock.time_ns() if mtime_ns is None else mtime_ns
         with self._db.transaction() as tx:
             self._index.set_mtime(tx, node.node_id, mtime_ns)
@@ -158,7 +173,7 @@ class FileSystem:
         """
         value = settings.parse(name, text)
         with self._db.transaction(durable=True) as tx:
-            node = self._tree.file(path)
+            node = self._tree.own(path)
             has = settings.value(node, name) is not None
             if create and has:
                 raise Exists(f"{path} has {name}")

@@ -146,10 +146,11 @@ class Handles:
         with self._lock:
             return handle.content.writers == 1
 
-    def is_open(self, node_id: NodeId) -> bool:
-        """Somebody has it open, also if its last release is still being finished."""
+    def is_read(self, file_id: FileId) -> bool:
+        """A handle is left on the server's content of that id, by whichever of its names."""
         with self._lock:
-            return node_id in self._counts
+            return any(content.remote is not None and content.remote.file_id == file_id
+                       for node_id, content in self._contents.items() if node_id in self._counts)
 
     def busy(self) -> set[NodeId]:
         """Nodes whose content must not change under somebody."""

@@ -39,6 +39,11 @@ class Index:
         with self._db.reading() as tx:
             return node_of(tx.one(COLUMNS + "WHERE node_id = ?", node_id), f"node {node_id}")
 
+    def holder(self, file_id: FileId) -> Node:
+        """The node whose content the server has under that id. Raises NotFound."""
+        with self._db.reading() as tx:
+            return node_of(tx.one(COLUMNS + "WHERE file_id = ? AND parent != ?", file_id, HIDDEN), file_id)
+
     def path(self, node: Node) -> str:
         """From the mount's root, without a leading slash. Of a hidden node, what it was."""
         parts = [node.name]

@@ -146,7 +146,7 @@ class Mirror:
             return                              # the user wants it under another name: it is sent from its copy
         self._surprises.note((node.parent, node.name))
         if node.stage is not None:
-            _forget_remote(tx, node.node_id)    # the user's own unsent content stays
+            forget_remote(tx, node.node_id)    # the user's own unsent content stays
             return
         tx.run("DELETE FROM node WHERE node_id = ?", node.node_id)
         _prune(tx, node.parent)
@@ -182,7 +182,7 @@ class Mirror:
     def detach(self, tx: Tx, node_id: NodeId, stage: StageId) -> None:
         """From now on it lives on this machine only."""
         tx.run("UPDATE node SET stage = ?, sealed = 1 WHERE node_id = ?", stage, node_id)
-        _forget_remote(tx, node_id)
+        forget_remote(tx, node_id)
 
     def give_back(self, tx: Tx, node: Node, file: RemoteFile | None) -> None:
         """The user gives up what is unsent here: the node shows the server's file again, or is gone when there is none."""
@@ -247,6 +247,7 @@ def set_remote(tx: Tx, node_id: NodeId, file: RemoteFile) -> None:
            file.downloadable, file.expires_ns, node_id)
 
 
-def _forget_remote(tx: Tx, node_id: NodeId) -> None:
+def forget_remote(tx: Tx, node_id: NodeId) -> None:
+    """The server has nothing of the node any more."""
     tx.run("UPDATE node SET file_id = NULL, server_name = NULL, server_mime = NULL, server_size = NULL, created_ns = NULL, "
            "downloadable = NULL, expires_ns = NULL, seen = 0, resend = 0 WHERE node_id = ?", node_id)

@@ -14,6 +14,7 @@ StageId = NewType("StageId", int)       # ours: the number of a file in staging,
 
 ROOT: Final = NodeId(1)                 # the mount point
 HIDDEN: Final = NodeId(2)               # unlinked while open: reachable by libfuse's hidden name only, never listed
+BY_ID: Final = NodeId(2**62)            # the directory of ids. From here on up numbers are of views, which have no rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from anthrofs.db import Database
 from anthrofs.errors import BadHandle, Exists, FsError, NotFound, NotReadable, Revalidate
 from anthrofs.handles import Handle, Handles
 from anthrofs.index import Index
-from anthrofs.model import Caller, Node, NodeId, Opened
+from anthrofs.model import BY_ID, Caller, Node, NodeId, Opened
 from anthrofs.pages import Pages
 from anthrofs.reader import Reader
 from anthrofs.staging import Staging
@@ -88,12 +88,13 @@ class OpenFiles:
         """A handle. Raises NotFound, IsADirectory, NotReadable, NotSupported; Revalidate, when it should be asked again."""
         reads, writes = flags & os.O_ACCMODE != os.O_WRONLY, flags & os.O_ACCMODE != os.O_RDONLY
         for _ in range(OPEN_TRIES):
-            found = self._found(path, by_kernel=by_kernel)
+            found = self._found(path, by_kernel=by_kernel, writes=writes)
             handle = self._handles.open(found.node_id, reads=reads, writes=writes, process=caller.process)
             try:
-                now = self._index.node(found.node_id)       # after the handle: from here on no listing changes it
+                # After the handle: from here on no listing changes it.
+                now = found if found.parent == BY_ID else self._index.node(found.node_id)
                 if (now.parent, now.name) == (found.parent, found.name):
-                    local = self._contents.attach(handle.content)
+                    local = self._contents.attach(handle.content, now)
                     if not (local or now.readable) and (reads or flags & os.O_APPEND):
                         self._explain(path, now.node_id)
                         raise NotReadable(f"{path} was uploaded elsewhere: the service doesn't give uploads back")
@@ -114,8 +115,10 @@ class OpenFiles:
             self.release(handle.number)
         raise NotFound(f"{path} moves about")
 
-    def _found(self, path: str, *, by_kernel: bool) -> Node:
+    def _found(self, path: str, *, by_kernel: bool, writes: bool) -> Node:
         try:
+            if writes:
+                self._tree.own(path)
             return self._tree.file(path)
         except NotFound as exc:
             if by_kernel:               # it remembers for a while what others have removed: asked again, it creates if it was to
@@ -219,7 +222,7 @@ class OpenFiles:
         if handle.glance is not None:
             self._pages.released(handle.glance, self._contents.version(content))
         last = self._handles.close(handle)
-        if last and content.remote is not None and not self._handles.is_open(content.node_id):
+        if last and content.remote is not None and not self._handles.is_read(content.remote.file_id):
             self._reader.leave(content.remote.file_id)
         try:
             if last:

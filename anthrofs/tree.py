@@ -5,13 +5,14 @@ Trusts  the kernel to have asked for each directory on the way.
 Never   changes anything.
 """
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 
 from anthrofs import names
 from anthrofs.config import Config
 from anthrofs.errors import IsADirectory, NotADirectory, NotFound, NotPermitted
 from anthrofs.index import Index
-from anthrofs.model import HIDDEN, ROOT, Node, NodeId
+from anthrofs.model import BY_ID, HIDDEN, ROOT, FileId, Node, NodeId
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +32,26 @@ class Tree:
         self._index = index         # given
 
     def node(self, path: str) -> Node:
-        """Raises NotFound, NotADirectory."""
+        """Of .by-id/<file id> a view: what the server has under that id, whatever its node holds. Raises NotFound, NotADirectory."""
         *above, name = path.split("/")
         if names.is_hidden(name):               # libfuse's name for it, wherever it was
             return self._index.lookup(HIDDEN, name)
+        parts = [part for part in (*above, name) if part]
+        if parts[:1] == [names.BY_ID]:
+            return self._view(parts[1:])
         node = None
-        for part in [part for part in (*above, name) if part]:
+        for part in parts:
             if node is not None and not node.directory:
                 raise NotADirectory(f"{path}: {node.name} is a file")
             node = self._index.lookup(ROOT if node is None else node.node_id, part)
         return self._index.node(ROOT) if node is None else node
+
+    def own(self, path: str) -> Node:
+        """What may be changed under this name. Raises NotFound, NotADirectory; NotPermitted in .by-id."""
+        node = self.node(path)
+        if node.node_id >= BY_ID:
+            raise NotPermitted(f"{path}: by its id a file can only be read and removed. Change it by its name")
+        return node
 
     def file(self, path: str) -> Node:
         """Raises NotFound, NotADirectory, IsADirectory."""
@@ -59,7 +70,7 @@ class Tree:
     def place(self, path: str, maker: str = "") -> Place:
         """For a new entry; see names.maker_of. Raises NotFound, NotADirectory, NotPermitted, BadName, NameTooLong."""
         above, _, name = path.rpartition("/")
-        if names.is_trash(name) or names.is_hidden(name) or name == names.BY_ID:
+        if names.is_trash(name) or names.is_hidden(name) or names.BY_ID in (name, path.lstrip("/").partition("/")[0]):
             raise NotPermitted(f"{name} can't be made here")
         return Place(self.directory(above).node_id, name, self.wanted(path, maker))
 
@@ -68,6 +79,19 @@ class Tree:
         path = path.lstrip("/")
         asked = names.server_name_of(path, self._config.layout)     # of a local one too: its length and its bytes have to be right
         return None if names.stays_local(path, self._config.local_patterns, maker) else asked
+
+    def _view(self, below: list[str]) -> Node:
+        if not below:
+            return Node(BY_ID, ROOT, names.BY_ID, directory=True, mode=0o555, mtime_ns=0, size_bytes=0, wanted=None, local=False,
+                        mime_type=None, expires_s=None, stage=None, sealed=False, resend=False, confirmed=False, remote=None, kept=False)
+        if len(below) > 1:
+            raise NotADirectory(f"{names.BY_ID}/{below[0]} is a file")
+        node = self._index.holder(FileId(below[0]))
+        assert node.remote is not None
+        number = int.from_bytes(hashlib.sha256(below[0].encode()).digest()[:7])
+        return replace(node, node_id=NodeId(BY_ID + 1 + number), parent=BY_ID, name=below[0], mode=0o444, mtime_ns=node.remote.created_ns,
+                       size_bytes=node.remote.size_bytes if node.stage is not None else node.size_bytes, wanted=None, local=False,
+                       stage=None, sealed=False, resend=False)
 
     def exists(self, place: Place) -> bool:
         """There is such an entry."""

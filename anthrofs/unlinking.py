@@ -8,6 +8,7 @@ Never   touches the disk: it says which stages nobody needs, and the caller remo
 from anthrofs.db import Database, Tx
 from anthrofs.handles import Handles
 from anthrofs.index import Index
+from anthrofs.mirror import forget_remote
 from anthrofs.model import Node, NodeId, StageId
 from anthrofs.outbox import IN_FLIGHT, Outbox
 
@@ -28,6 +29,15 @@ def end(tx: Tx, index: Index, outbox: Outbox, node: Node, now_ns: int | None = N
         outbox.drop(tx, node.node_id)
     index.remove(tx, node.node_id, now_ns)
     return stages
+
+
+def end_id(tx: Tx, outbox: Outbox, node: Node) -> bool:
+    """The server's file alone is doomed, if the node holds something newer. False: they are the same, so the node has to end."""
+    if node.stage is None or node.remote is None:
+        return False
+    outbox.doom(tx, node.remote)
+    forget_remote(tx, node.node_id)
+    return True
 
 
 def end_closed(db: Database, index: Index, outbox: Outbox, handles: Handles, node_id: NodeId) -> set[StageId]:
