@@ -14,12 +14,14 @@ from anthrofs.model import ROOT, Attempt, Node
 from anthrofs.names import CONTROL, FILE_ID, STATE
 from anthrofs.outbox import FAILED, Outbox
 from anthrofs.uploader import Uploader
+from anthrofs.xattrs import Xattrs
 
 
 class Attributes:
     """Of one mount."""
 
-    def __init__(self, outbox: Outbox, uploader: Uploader, handles: Handles, control: str) -> None:
+    def __init__(self, xattrs: Xattrs, outbox: Outbox, uploader: Uploader, handles: Handles, control: str) -> None:
+        self._xattrs = xattrs           # given
         self._outbox = outbox           # given
         self._uploader = uploader       # given
         self._handles = handles         # given
@@ -35,9 +37,9 @@ class Attributes:
         return value
 
     def all(self, node: Node) -> dict[str, str]:
-        """By name; a directory has none."""
+        """By name; a directory has only what was set."""
         if node.directory:
-            return {}
+            return self._xattrs.all(node.node_id)
         found = {STATE: self.state(node, self._outbox.look(node.node_id))}
         remote = node.remote
         if remote is not None:
@@ -46,6 +48,7 @@ class Attributes:
                       "user.anthropic.downloadable": "true" if remote.downloadable else "false"}
             if remote.expires_ns is not None:
                 found["user.anthropic.expires_at"] = _time(remote.expires_ns)
+        found |= self._xattrs.all(node.node_id)
         for name in settings.COLUMNS:
             if (value := settings.value(node, name)) is not None:
                 found[name] = str(value)

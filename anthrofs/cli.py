@@ -22,8 +22,9 @@ from anthrofs.check import problems
 from anthrofs.config import DEFAULT_PROFILE, Config, Credentials, Service, service_of, state_dir_of
 from anthrofs.errors import EXIT_FAILED, EXIT_LEFT, EXIT_USAGE, SetupError
 from anthrofs.names import CONTROL, FILE_ID, STATE
-from anthrofs.options import byte_count, with_options
+from anthrofs.options import byte_count, seconds, with_options
 from anthrofs.output import said
+from anthrofs.settings import EXPIRES_S
 from anthrofs.statedir import StateDir
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
@@ -60,6 +61,7 @@ def mount(
     read_only: Annotated[bool, typer.Option("--read-only", help="Change nothing, send nothing.")] = False,
     upload: Annotated[str, typer.Option(help="When close returns: `wait`, the server has the file; `queue`, it is safe here.")] = "wait",
     api: Annotated[str, typer.Option(help="Shape of the API: `beta` or `ga`.")] = "beta",
+    expires_in: Annotated[str, typer.Option(help="When the service shall delete what is uploaded: 7d, 12h (1h to 90d). Default: never.")] = "",
     layout: Annotated[str, typer.Option(help="`tree`: names with a full-width slash are in directories; `flat`: one directory.")] = "tree",
     profile: Annotated[str, typer.Option(help="Name of the state to use; one mount at a time has it.")] = "",
     state_dir: Annotated[Path | None, typer.Option(help="Where state, queue and cache are kept, instead of the profile's.")] = None,
@@ -75,6 +77,9 @@ def mount(
         raise SetupError(f"--upload takes wait or queue, not {upload!r}.", EXIT_USAGE)
     if layout not in ("tree", "flat"):
         raise SetupError(f"--layout takes tree or flat, not {layout!r}.", EXIT_USAGE)
+    expires_in_s = seconds("--expires-in", expires_in) if expires_in else None
+    if expires_in_s is not None and expires_in_s not in EXPIRES_S:
+        raise SetupError(f"--expires-in takes 1h to 90d, not {expires_in}.", EXIT_USAGE)
     if state_dir is None:
         state_dir = state_dir_of(os.environ, profile or ("demo" if demo else DEFAULT_PROFILE))
     unknown = Service("http://demo", Credentials("", ""), None, api)
@@ -82,7 +87,7 @@ def mount(
     mountpoint.check_system()
     mountpoint.check(directory)
     config = with_options(Config(Path(os.path.realpath(directory)), state_dir.absolute(), service, read_only=read_only,
-                                 upload=upload, layout="flat" if layout == "flat" else "tree", refresh_s=refresh_s, close_timeout_s=close_timeout_s,
+                                 upload=upload, expires_in_s=expires_in_s, layout="flat" if layout == "flat" else "tree", refresh_s=refresh_s, close_timeout_s=close_timeout_s,
                                  cache_bytes=byte_count("--cache-size", cache_size),
                                  staging_bytes=byte_count("--staging-size", staging_size)), options or [])
     if foreground:

@@ -61,6 +61,7 @@ class Config:
     read_only: bool = False
     upload: str = "wait"                # "wait": close returns when the server has it; "queue": when it is safe here
     close_timeout_s: float = 300.0      # without progress
+    expires_in_s: int | None = None     # of uploads for which the user hasn't set another one, see settings.py; None: never
     drain_s: float = 300.0              # the longest an unmount waits for what is queued
 
     refresh_s: float = 10.0             # kernel's entry and attr timeouts, and the age that a look may see

@@ -150,7 +150,7 @@ class Contents:
             if node.parent == HIDDEN:
                 return {number}
             wanted = self._wanted(node)
-            self._index.promise(tx, node_id, number, size_bytes, mtime_ns, wanted, sealed=seal)
+            self._index.promise(tx, node_id, number, size_bytes, mtime_ns, wanted, expires_s=self._config.expires_in_s, sealed=seal)
             older = {node.stage}
             attempt = self._outbox.of(tx, node_id)
             if attempt is not None and attempt.state not in IN_FLIGHT and attempt.stage != number:

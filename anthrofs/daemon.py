@@ -28,6 +28,7 @@ from anthrofs.decisions import Decisions
 from anthrofs.disk import Disk
 from anthrofs.drain import Drain
 from anthrofs.errors import EXIT_AUTH, EXIT_FAILED, EXIT_LEFT, AuthFailed, FsError, Offline, SetupError, StateLost
+from anthrofs.expirer import Expirer
 from anthrofs.filesystem import FileSystem
 from anthrofs.fuse_ops import Operations, serve
 from anthrofs.handles import Handles
@@ -51,6 +52,7 @@ from anthrofs.tree import Tree
 from anthrofs.turns import HOLD_S
 from anthrofs.uploader import SETTLE_S, Uploader
 from anthrofs.walks import Walks
+from anthrofs.xattrs import Xattrs
 
 log = logging.getLogger(__name__)
 
@@ -78,12 +80,14 @@ class Mount:
         self._db = Database(config.state_dir / "state.db", presence)
         disk, self._handles = Disk(), Handles()
         self._surprises = surprises = Surprises(clock, config.refresh_s)
-        self._index, self._mirror, self._outbox = Index(self._db), Mirror(surprises, config.layout), Outbox(self._db)
+        self._index, self._outbox = Index(self._db), Outbox(self._db)
+        self._mirror = Mirror(surprises, config.layout, self._expects)
         self._staging = Staging(config.state_dir / "staging", disk, config.spare_bytes, config.staging_bytes, presence)
         self._cache = BlockCache(config.state_dir, disk, config.cache_bytes, config.spare_bytes)
 
         self._client = connect(config.service, config.timeouts)
         self._http = HttpFiles(self._client, clock, config.timeouts.stall_s)
+        self._expirer = Expirer(self._db, self._mirror, self._outbox, self._cache, self._handles, clock, self._http.clock)
         self._pacer = Pacer(config.requests_per_minute, clock)
         self._stopping = threading.Event()
 
@@ -101,13 +105,14 @@ class Mount:
                                     self._uploader.allow, self._silent)
         contents = Contents(self._db, self._index, self._outbox, self._staging, self._cache, self._handles, self._reader,
                             clock, config)
-        attributes = Attributes(self._outbox, self._uploader, self._handles, str(config.state_dir.absolute()))
+        xattrs = Xattrs(self._db)
+        attributes = Attributes(xattrs, self._outbox, self._uploader, self._handles, str(config.state_dir.absolute()))
         self._tree, pages = Tree(config, self._index), Pages()
         walks = Walks(clock, self._index.following, self._early)
         files = OpenFiles(config, clock, self._db, self._index, self._tree, self._staging, self._handles, pages, contents, walks,
                           self._reader, self._uploader, surprises)
         filesystem = FileSystem(config, clock, self._db, self._index, self._tree, self._outbox, self._staging, self._handles, pages,
-                                contents, self._uploader, self._refresher, surprises)
+                                contents, self._uploader, self._refresher, surprises, xattrs)
         report = Report(self._db, self._index, self._outbox, self._cache, self._handles, attributes, self._reader, self._uploader,
                         self._refresher, presence)
         self._operations = Operations(filesystem, self._tree, files, attributes, config, self._started)
@@ -137,6 +142,7 @@ class Mount:
         self._serving.set()
         if self._stopping.is_set():
             raise SetupError("Ended by a signal before the mount was ready.", EXIT_FAILED)
+        self._expirer.start()
         try:
             serve(self._operations, self._config)
         except SetupError:
@@ -188,6 +194,9 @@ class Mount:
         self._notify.ready(f"{files} files on {self._config.mountpoint}")
         self._tell({"ready": True})
 
+    def _expects(self, moment_ns: int) -> None:
+        self._expirer.expects(moment_ns)    # which is built after the mirror
+
     def _ask_whose(self) -> None:
         self._refresher.ask()       # which is built after the uploader
 
@@ -205,9 +214,13 @@ class Mount:
     def _early(self, node: Node) -> bool:
         return node.remote is None or self._reader.early(node.remote.file_id, node.size_bytes, exact=not Contents.may_differ(node))
 
-    def _gone(self, file_id: FileId) -> None:
-        with _reading_goes_on(), self._db.transaction() as tx:
-            self._mirror.vanished(tx, file_id, self._handles.busy())
+    def _gone(self, file_id: FileId, expired: bool) -> None:
+        with _reading_goes_on():
+            if expired:
+                self._expirer.gone(file_id)
+                return
+            with self._db.transaction() as tx:
+                self._mirror.vanished(tx, file_id, self._handles.busy())
 
     # ---- the end
 
@@ -250,7 +263,7 @@ class Mount:
         self._stopping.set()
         self._pacer.stop()
         lost = self._presence.lost()
-        stopped = [self._uploader.stop(STEP_S), self._refresher.stop(STEP_S), self._reader.stop(STEP_S)]
+        stopped = [self._uploader.stop(STEP_S), self._refresher.stop(STEP_S), self._expirer.stop(STEP_S), self._reader.stop(STEP_S)]
         self._control.stop()
         if all(stopped) and not in_use:
             self._client.close()

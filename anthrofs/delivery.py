@@ -138,7 +138,7 @@ class Delivery:
                 mime_type = node.mime_type or mime.mime_type_of(node.name, head)
                 sending = self._outbox.send(tx, now, node.wanted, mime_type, size_bytes, node.expires_s, earliest_ns)
             try:
-                file = self._uploads.upload(node.wanted, mime_type, body, node.expires_s)
+                file = self._uploads.upload(node.wanted, mime_type, body, node.expires_s or None)
             except RemoteError as exc:
                 self._not_sent(sending, plan, exc)
                 return exc

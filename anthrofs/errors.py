@@ -204,6 +204,10 @@ class Gone(Refused):
     code = errno.ESTALE
 
 
+class Expired(Gone):
+    """404: its time is over. It may be listed for a while."""
+
+
 class NotDownloadable(Refused):
     """The service keeps this content to itself: uploads can't be read back."""
 

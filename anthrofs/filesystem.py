@@ -12,8 +12,8 @@ from anthrofs import names, renaming, settings, unlinking
 from anthrofs.clock import Clock
 from anthrofs.config import Config
 from anthrofs.contents import Contents
-from anthrofs.db import Database
-from anthrofs.errors import Exists, NoAttribute, NotADirectory, NotEmpty, NotFound, NotPermitted
+from anthrofs.db import Database, Tx
+from anthrofs.errors import Exists, NoAttribute, NotADirectory, NotEmpty, NotFound, NotPermitted, NotSupported
 from anthrofs.handles import Handles
 from anthrofs.index import Index
 from anthrofs.model import BY_ID, HIDDEN, ROOT, Attr, Caller, FileId, Node, NodeId, StageId
@@ -25,6 +25,7 @@ from anthrofs.staging import Staging
 from anthrofs.surprises import Surprises
 from anthrofs.tree import Tree
 from anthrofs.uploader import Uploader
+from anthrofs.xattrs import Xattrs
 
 
 class FileSystem:
@@ -32,7 +33,7 @@ class FileSystem:
 
     def __init__(self, config: Config, clock: Clock, db: Database, index: Index, tree: Tree, outbox: Outbox, staging: Staging,
                  handles: Handles, pages: Pages, contents: Contents, uploader: Uploader, refresher: Refresher,
-                 surprises: Surprises) -> None:
+                 surprises: Surprises, xattrs: Xattrs) -> None:
         self._config = config           # given
         self._clock = clock             # given
         self._db = db                   # given
@@ -46,6 +47,7 @@ class FileSystem:
         self._uploader = uploader       # given
         self._refresher = refresher     # given
         self._surprises = surprises     # given
+        self._xattrs = xattrs           # given
         self._moves = Moves(clock, db, index, tree, outbox, staging, handles, pages, contents)      # constant
 
     # ---- looking
@@ -166,29 +168,50 @@ class FileSystem:
             self._contents.set_mtime(content, mtime_ns)
 
     def set_attribute(self, path: str, name: str, text: str | None, *, create: bool = False, replace: bool = False) -> None:
-        """For the next upload; None removes it. What the server has already is sent again, if it is an own upload.
+        """None removes it. What the service doesn't know is kept on this machine; what is only told stays as it is.
 
-        Raises NotSupported for an unknown one, NotPermitted for a file that can't be sent again, BadName for a value that the service would refuse, Exists and NoAttribute as
-        setxattr(2) has them.
+        Raises NotSupported for a name of ours that doesn't exist, Exists and NoAttribute as setxattr(2) has them, DiskFull, and what
+        `_set_for_upload` does.
         """
-        value = settings.parse(name, text)
         with self._db.transaction(durable=True) as tx:
             node = self._tree.own(path)
-            has = settings.value(node, name) is not None
+            if name in names.FACTS:
+                return
+            ours = name in settings.COLUMNS
+            if name.startswith("user.anthropic.") and not ours:
+                raise NotSupported(f"{name}: only {' and '.join(settings.COLUMNS)} can be set")
+            has = settings.value(node, name) is not None if ours else self._xattrs.has(tx, node.node_id, name)
             if create and has:
                 raise Exists(f"{path} has {name}")
             if replace and not has:
                 raise NoAttribute(f"{path} has no {name}")
-            if node.stage is None and node.remote is not None and not node.kept:
-                raise NotPermitted(f"{path}: {name} belongs to an upload, and this file can't be sent again without its being an upload then. "
-                                   "Copy it to another name, and set it there")
-            self._index.set_setting(tx, node.node_id, settings.COLUMNS[name], value)
             unneeded: set[StageId] = set()
-            if node.stage is None and node.wanted is not None and settings.matters(node, name, value):
-                unneeded = renaming.want(tx, self._index, self._outbox, self._index.node(node.node_id), node.wanted, anew=True)
+            if ours:
+                unneeded = self._set_for_upload(tx, path, node, name, text)
+            else:
+                self._xattrs.set(tx, node.node_id, name, text)
         for number in unneeded:
             self._staging.remove(number)
         self._uploader.wake()
+
+    def _set_for_upload(self, tx: Tx, path: str, node: Node, name: str, text: str | None) -> set[StageId]:
+        """What the server has already is sent again, if it is an own upload. Returns the stages that nobody needs any more.
+
+        Raises NotPermitted for a folder and for a file that can't be sent again, BadName for a value that the service would refuse.
+        """
+        value = settings.parse(name, text)
+        if node.directory:
+            raise NotPermitted(f"{path}: {name} belongs to a file")
+        matters = settings.matters(node, name, value)
+        if node.stage is None and node.remote is not None and not node.kept:
+            if not matters:
+                return set()
+            raise NotPermitted(f"{path}: {name} belongs to an upload, and this file can't be sent again without its being an upload then. "
+                               "Copy it to another name, and set it there")
+        self._index.set_setting(tx, node.node_id, settings.COLUMNS[name], value)
+        if node.stage is None and node.wanted is not None and matters:
+            return renaming.want(tx, self._index, self._outbox, self._index.node(node.node_id), node.wanted, anew=True)
+        return set()
 
     def _attr(self, node: Node) -> Attr:
         if node.directory:

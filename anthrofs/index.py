@@ -130,10 +130,10 @@ class Index:
                                 parent, name, mode, now_ns))
 
     def promise(self, tx: Tx, node_id: NodeId, stage: StageId, size_bytes: int, mtime_ns: int, wanted: str | None, *,
-                sealed: bool) -> None:
-        """From this commit on the name shows that content, whatever happens."""
-        tx.run("UPDATE node SET stage = ?, size_bytes = ?, mtime_ns = ?, wanted = coalesce(wanted, ?), sealed = ?, resend = 0 "
-               "WHERE node_id = ?", stage, size_bytes, mtime_ns, wanted, sealed, node_id)
+                sealed: bool, expires_s: int | None = None) -> None:
+        """From this commit on the name shows that content, whatever happens. `expires_s`: unless the user has set another one."""
+        tx.run("UPDATE node SET stage = ?, size_bytes = ?, mtime_ns = ?, wanted = coalesce(wanted, ?), expires_s = coalesce(expires_s, ?), "
+               "sealed = ?, resend = 0 WHERE node_id = ?", stage, size_bytes, mtime_ns, wanted, expires_s, sealed, node_id)
 
     def set_mode(self, tx: Tx, node_id: NodeId, mode: int) -> None:
         """Kept on this machine: the API has no modes."""

@@ -8,7 +8,8 @@ Never   takes a name from a node with local changes, and never sets a wanted ser
 """
 
 import enum
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import Final
 
 from anthrofs import names
@@ -39,15 +40,19 @@ class Shown(enum.Enum):
 class Mirror:
     """All in the caller's transaction."""
 
-    def __init__(self, surprises: Surprises, layout: names.Layout) -> None:
+    def __init__(self, surprises: Surprises, layout: names.Layout, expects: Callable[[int], None] = lambda _: None) -> None:
         self._surprises = surprises         # given: told, before the commit, which entries others have changed
+        self._expects = expects             # given: told, before the commit, when something in the tree expires
         self._layout = layout               # constant
 
     # ---- what a listing shows
 
     def show(self, tx: Tx, file: RemoteFile, listing: int, busy: Collection[NodeId]) -> Shown:
         """The newest of a name has the plain one; a name with local changes is never taken."""
-        if tx.run("UPDATE node SET seen = ?, downloadable = ?, expires_ns = ? WHERE file_id = ?",
+        if file.expires_ns is not None:
+            self._expects(file.expires_ns)
+        # Not all shapes of the API tell an expiry: what is known of it stays.
+        if tx.run("UPDATE node SET seen = ?, downloadable = ?, expires_ns = coalesce(?, expires_ns) WHERE file_id = ?",
                   listing, file.downloadable, file.expires_ns, file.file_id):
             return Shown.KNOWN
         place = self._place(tx, file, busy)
@@ -141,6 +146,20 @@ class Mirror:
         self._vanish(tx, node_of(row, ""))
         return True
 
+    def set_expiry(self, tx: Tx, file_id: FileId, expires_ns: int) -> None:
+        """The service has said so."""
+        tx.run("UPDATE node SET expires_ns = ? WHERE file_id = ?", expires_ns, file_id)
+
+    def expired(self, tx: Tx, now_ns: int) -> list[RemoteFile]:
+        """What the service doesn't give out any more, but for what is to be sent again from its copy. Somebody may have it open."""
+        nodes = [node_of(row, "") for row in tx.all(COLUMNS + "WHERE expires_ns <= ? AND NOT resend", now_ns)]
+        return [node.remote for node in nodes if node.remote is not None]
+
+    def next_expiry(self, tx: Tx, now_ns: int) -> int | None:
+        """The first moment after now at which something expires."""
+        moment_ns: int | None = tx.one("SELECT min(expires_ns) FROM node WHERE expires_ns > ?", now_ns)[0]
+        return moment_ns
+
     def _vanish(self, tx: Tx, node: Node) -> None:
         if node.resend:
             return                              # the user wants it under another name: it is sent from its copy
@@ -160,6 +179,10 @@ class Mirror:
         `found`: in a listing; it counts as shown, for a listing that is under way has held it aside and would sweep it. `copied`:
         there is a kept copy.
         """
+        if file.expires_ns is None and attempt.expires_s:      # the shape of the API doesn't tell
+            file = replace(file, expires_ns=file.created_ns + attempt.expires_s * 10**9)
+        if file.expires_ns is not None:
+            self._expects(file.expires_ns)
         if copied:
             tx.run("INSERT OR IGNORE INTO kept VALUES (?)", file.file_id)
         tx.run("DELETE FROM node WHERE file_id = ? AND node_id != ?", file.file_id, attempt.node_id)     # a listing was faster

@@ -17,6 +17,8 @@ HARMLESS: Final = frozenset({"rw", "nosuid", "nodev", "noatime", "relatime", "no
 
 SIZE: Final = re.compile(r"(?P<number>\d{1,12}(\.\d{1,3})?) ?(?P<unit>[kmgt])?b?", re.ASCII | re.IGNORECASE)
 
+DURATION: Final = re.compile(r"(?P<number>\d{1,9}) ?(?P<unit>[dhms])?", re.ASCII | re.IGNORECASE)
+
 
 def with_options(config: Config, given: Sequence[str]) -> Config:
     """The configuration with the options applied. Raises SetupError naming the one that isn't known or makes no sense."""
@@ -44,6 +46,14 @@ def byte_count(option: str, text: str) -> int:
     if match is None:
         raise SetupError(f"{option} {text}: needs a size, like 10G, 500M or 0.", EXIT_USAGE)
     return int(float(match["number"]) * 1000 ** " kmgt".index((match["unit"] or " ").lower()))
+
+
+def seconds(option: str, text: str) -> int:
+    """7d, 12h, 90m, 3600s, 3600. Raises SetupError naming the option."""
+    match = DURATION.fullmatch(text.strip())
+    if match is None:
+        raise SetupError(f"{option} {text}: needs a time, like 7d, 12h or 3600.", EXIT_USAGE)
+    return int(match["number"]) * {"d": 86400, "h": 3600, "m": 60, "s": 1}[(match["unit"] or "s").lower()]
 
 
 def _number(option: str, value: str, base: int) -> int:

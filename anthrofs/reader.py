@@ -15,7 +15,7 @@ from typing import Final
 from anthrofs.blocks import BLOCK_BYTES, Cutter, spans
 from anthrofs.cache import BlockCache
 from anthrofs.clock import Clock
-from anthrofs.errors import FsError, Gone, Interrupted, NoAnswer, Refused, Stopping
+from anthrofs.errors import Expired, FsError, Gone, Interrupted, NoAnswer, Refused, Stopping
 from anthrofs.feed import WHOLE_BYTES, WINDOW_MOST_BYTES, Feed, Want
 from anthrofs.model import FileId
 from anthrofs.remote import Download, RemoteFiles
@@ -43,12 +43,12 @@ class Reader:
     """Blocks on demand; daemon.py stops it."""
 
     def __init__(self, cache: BlockCache, remote: RemoteFiles, clock: Clock, delivered: Callable[[FileId, int], None],
-                 gone: Callable[[FileId], None], spare: Callable[[], bool]) -> None:
+                 gone: Callable[[FileId, bool], None], spare: Callable[[], bool]) -> None:
         self._cache = cache                 # given
         self._remote = remote               # given
         self._clock = clock                 # given
         self._delivered = delivered         # given: told the true length at each clean end
-        self._gone = gone                   # given: told that the server no longer has an id
+        self._gone = gone                   # given: told that the server no longer has an id, and whether it has expired
         self._spare = spare                 # given: whether a request now would be in nobody's way
 
         self._lock = threading.Lock()       # guards everything below, and every feed
@@ -219,7 +219,7 @@ class Reader:
         try:
             ended = self._deliver(feed)
         except Gone as exc:
-            self._gone(feed.file_id)
+            self._gone(feed.file_id, isinstance(exc, Expired))
             error = exc
         except FsError as exc:
             ended = isinstance(exc, Refused) and exc.status == 416      # nobody knew the length: this is beyond it

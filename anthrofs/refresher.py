@@ -218,11 +218,12 @@ class Refresher:
 
     def _merge(self, page: Page, listing: int) -> int:
         """Show a page's files. Returns how many have to be shown again later."""
-        held = 0
+        held, known_clock = 0, self._remote.clock()
+        now_ns = self._clock.time_ns() + (known_clock.earliest_ns if known_clock else 0)
         with self._db.transaction() as tx:
             busy = self._handles.busy()         # inside: whoever opens a node from now on reads it after this commit
             for file in page.files:
-                if self._outbox.is_doomed(tx, file.file_id):
+                if self._outbox.is_doomed(tx, file.file_id) or (file.expires_ns is not None and file.expires_ns <= now_ns):
                     continue
                 if not self._mirror.knows(tx, file.file_id) and self._outbox.fits_in_flight(tx, file):
                     held += 1

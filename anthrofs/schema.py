@@ -7,7 +7,7 @@ Never   changes a version that was ever used: a new one begins with the statemen
 
 from typing import Final
 
-VERSION: Final = 2
+VERSION: Final = 3
 
 SCHEMA: Final = """
 CREATE TABLE meta (                      -- single facts of the whole state
@@ -28,7 +28,8 @@ CREATE TABLE node (                      -- the tree: what the user wants of a n
                                          -- or it is local. Never sends anything by itself
     local       INTEGER NOT NULL DEFAULT 0,         -- 1: the name of a program's helper file, which stays on this machine
     mime_type   TEXT,                    -- what the user set; NULL: guessed from name and content
-    expires_s   INTEGER,                 -- seconds after its upload at which the service shall delete it; NULL: never
+    expires_s   INTEGER,                 -- seconds after its upload at which the service shall delete it; 0: never, and the
+                                         -- user said so; NULL: never, unless the mount has a default when it is saved
     stage       INTEGER,                 -- staging/<number>: promised content that the server hasn't; NULL: none
     sealed      INTEGER NOT NULL DEFAULT 0,         -- 1: a close handed the stage over. 0: only fsync promised it, its
                                          -- handles still write to it, so it must not be sent yet
@@ -73,6 +74,14 @@ CREATE TABLE doomed (                    -- ids that the user no longer wants
 CREATE TABLE kept (                      -- ids of which the cache has a full copy that must stay, whatever a listing says
     file_id     TEXT PRIMARY KEY
 );
+CREATE TABLE attribute (                 -- extended attributes that stay on this machine, see xattrs.py
+    node_id     INTEGER NOT NULL,
+    name        TEXT NOT NULL,           -- user.something
+    value       BLOB NOT NULL,
+    PRIMARY KEY (node_id, name)
+) WITHOUT ROWID;
+CREATE TRIGGER node_removed AFTER DELETE ON node BEGIN DELETE FROM attribute WHERE node_id = old.node_id; END;
+CREATE INDEX node_expires ON node (expires_ns) WHERE expires_ns IS NOT NULL;
 CREATE INDEX node_by_stage ON node (stage) WHERE stage IS NOT NULL;
 CREATE INDEX node_unsent ON node (wanted) WHERE stage IS NOT NULL OR resend;
 CREATE INDEX node_resend ON node (node_id) WHERE resend;
@@ -85,7 +94,7 @@ INSERT INTO node (node_id, parent, name, directory, made, mode, mtime_ns, size_b
 INSERT INTO node (node_id, parent, name, directory, made, mode, mtime_ns, size_bytes) VALUES (2, 0, 'hidden', 1, 1, 0, 0, 0);
 """
 
-# From each earlier version to the next. Its files were in one directory, and never renamed.
+# From each earlier version to the next. The first one's files were in one directory, and never renamed.
 STEPS: Final = {
     1: """
 ALTER TABLE node ADD COLUMN made INTEGER NOT NULL DEFAULT 0;
@@ -114,5 +123,10 @@ CREATE INDEX node_server_name ON node (server_name) WHERE local;
 CREATE INDEX attempt_name ON attempt (name);
 CREATE INDEX attempt_small ON attempt (stage) WHERE size_bytes < 8388608;
 CREATE INDEX attempt_big ON attempt (stage) WHERE size_bytes >= 8388608;
+""",
+    2: """
+CREATE TABLE attribute (node_id INTEGER NOT NULL, name TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (node_id, name)) WITHOUT ROWID;
+CREATE TRIGGER node_removed AFTER DELETE ON node BEGIN DELETE FROM attribute WHERE node_id = old.node_id; END;
+CREATE INDEX node_expires ON node (expires_ns) WHERE expires_ns IS NOT NULL;
 """,
 }

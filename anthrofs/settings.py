@@ -7,7 +7,7 @@ Trusts  nothing: what the service would refuse is refused here, where the progra
 import re
 from typing import Final
 
-from anthrofs.errors import BadName, NotSupported
+from anthrofs.errors import BadName
 from anthrofs.model import Node
 from anthrofs.names import EXPIRES_IN, MIME_TYPE
 
@@ -16,22 +16,19 @@ COLUMNS: Final = {MIME_TYPE: "mime_type", EXPIRES_IN: "expires_s"}
 # A type and a subtype (RFC 6838), perhaps with parameters; the service stores what it is sent, up to 255 characters.
 _MIME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*( *;[ -~]*)?", re.ASCII)
 _MIME_CHARS: Final = 255
-_EXPIRES_S: Final = range(3600, 7_776_001)      # seconds, by the API's reference
+EXPIRES_S: Final = range(3600, 7_776_001)      # seconds, by the API's reference
 
 
 def parse(name: str, text: str | None) -> str | int | None:
-    """The value to be kept; None: it is removed. Raises NotSupported for an attribute that can't be set, BadName for its value."""
-    if name not in COLUMNS:
-        # What mv and cp -a take for "no such attributes here", without a word.
-        raise NotSupported(f"{name} can't be set: only {' and '.join(COLUMNS)} can")
+    """The value of one in COLUMNS to be kept; None: it is removed. Raises BadName for one that the service would refuse."""
     if text is None:
         return None
     if name == MIME_TYPE:
         if len(text) > _MIME_CHARS or not _MIME.fullmatch(text):
             raise BadName(f"{text!a} is no MIME type, like text/csv")
         return text
-    if not re.fullmatch("[0-9]{1,9}", text, re.ASCII) or int(text) not in _EXPIRES_S:
-        raise BadName(f"{text!a} is no number of seconds from {_EXPIRES_S.start} to {_EXPIRES_S.stop - 1}")
+    if not re.fullmatch("[0-9]{1,9}", text, re.ASCII) or (int(text) and int(text) not in EXPIRES_S):
+        raise BadName(f"{text!a} is no number of seconds from {EXPIRES_S.start} to {EXPIRES_S.stop - 1}, nor 0 for never")
     return int(text)
 
 
@@ -46,4 +43,4 @@ def matters(node: Node, name: str, value: str | int | None) -> bool:
     """What the server has was not sent with that value."""
     if name == MIME_TYPE:
         return value != node.mime_type and (node.remote is None or value != node.remote.mime_type)
-    return value != node.expires_s
+    return (value or 0) != (node.expires_s or 0)

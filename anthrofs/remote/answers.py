@@ -16,6 +16,7 @@ from typing import Any, Final
 from anthrofs.errors import (
     AuthFailed,
     BadAnswer,
+    Expired,
     Gone,
     NotDownloadable,
     QuotaExceeded,
@@ -119,6 +120,8 @@ def _class_of(status: int, message: str, code: object, headers: Mapping[str, str
         return QuotaExceeded
     if code == "file_not_downloadable" or (status == 400 and message.endswith("is not downloadable")):
         return NotDownloadable      # details may be missing
+    if code == "file_expired":
+        return Expired
     fixed: dict[int, type[RemoteError]] = {401: AuthFailed, 403: AuthFailed, 404: Gone, 413: RemoteTooLarge, 429: RateLimited}
     if status in fixed:
         return fixed[status]
