@@ -181,6 +181,28 @@ def write_or_remove(path: Path, name: str, content: bytes | None, certain: Certa
         unsure[name] = {content}
 
 
+class Readers:
+    """Some files that are open for a while: removed or replaced meanwhile, they live on until their last close."""
+
+    def __init__(self) -> None:
+        self._descriptors: list[int] = []
+
+    def open(self, path: Path) -> None:
+        with contextlib.suppress(OSError):
+            self._descriptors.append(os.open(path, os.O_RDONLY))
+        if len(self._descriptors) > 3:
+            self._close(self._descriptors.pop(0))
+
+    def close(self) -> None:
+        while self._descriptors:
+            self._close(self._descriptors.pop())
+
+    @staticmethod
+    def _close(descriptor: int) -> None:
+        with contextlib.suppress(OSError):      # the mount may be dead
+            os.close(descriptor)
+
+
 def content_of(mount: Mount) -> dict[str, bytes]:
     """By path, as the server has it; nothing is there twice."""
     stored = mount.emulator.files()
@@ -210,10 +232,12 @@ def campaign(mount: Mount, rounds: int, seed: int) -> None:
         if not any((files / folder).is_dir() for folder in FOLDERS):
             (files / FOLDERS[0]).mkdir()
         killer = subprocess.Popen(["sh", "-c", f"sleep {chance.random() * 1.5}; kill -9 {mount.pid()}"])
-        deadline_s = time.monotonic() + 5
+        deadline_s, readers = time.monotonic() + 5, Readers()
         while killer.poll() is None and time.monotonic() < deadline_s:
             name, other = (chance.choice(["", "", "x/", "y/"]) + each for each in chance.sample(NAMES, 2))
             deed = chance.random()
+            if chance.random() < 0.3:
+                readers.open(files / (name if deed >= 0.35 else other))
             if deed < 0.1:
                 old, new = FOLDERS if os.path.isdir(files / FOLDERS[0]) else FOLDERS[::-1]
                 rename_folder(files, old, new, certain, unsure)
@@ -224,6 +248,7 @@ def campaign(mount: Mount, rounds: int, seed: int) -> None:
                 written.add(content)
                 write_or_remove(files / name, name, content, certain, unsure)
         killer.wait(10)
+        readers.close()
         mount.wait_for_end()
         subprocess.run(["fusermount", "-u", "-z", str(mount.path)], check=False, timeout=30, stderr=subprocess.DEVNULL)
         mount.emulator.clear_faults()
