@@ -11,17 +11,17 @@ A noun owns state, an -er owns threads, everything else is pure. Imports go down
                 ids) · staging (unsent content) · blockfile (one file's blocks on disk) · cache (all blocks, kept copies)
                 handles (open files) · workspace (whose files a state mirrors) · surprises (entries that others have changed, while
                 the kernel may hold old sizes) · pages (what the kernel's page cache may hold) · walks (directories that are read
-                in order)
+                in order) · xattrs (attributes that stay here)
     workers     feed (one running download) · reader (their threads) · copies (what the server has, as a stage) · delivery (one
                 upload, exactly once) · deletion (one id's) · renaming (what a name means for the server) · settings (attributes
                 that can be set) · unlinking (how a node ends) · turns (the order of sending) · waits (closes that wait)
-                uploader (outbox → server: the threads) · refresher (listing → mirror)
+                uploader (outbox → server: the threads) · refresher (listing → mirror) · expirer (files' own end)
     core        contents (what handles do with a node's one content) · attributes (xattrs) · recovery (after a crash)
                 tree (paths to nodes) · openfiles (verbs with a handle) · moves (renames) · filesystem (the tree's verbs)
                 decisions (what only a person decides) · report (status) · check (all invariants) · drain (until all is sent)
     edges       fuse_ops (fusepy; the errno gate) · control (status socket) · commands (what it answers) · mountpoint · options
     assembly    demo (the emulator as a child) · daemon (builds, starts, stops in order)
-    commands    output (what is printed) · cli
+    commands    output (what is printed) · launch (how a mount's process starts) · cli
     apart       emulator/ imports nothing of the above: an independent witness of the protocol
 
 Owners on disk, below the state directory:
@@ -39,7 +39,7 @@ sync of big data:
     3  cache.BlockCache         what is in memory, what is on disk
     4  reader.Reader            downloads and who waits for them
     Leaves, under which no other is taken: handles, surprises, pages, walks, presence, staging, pacer, http, moves,
-    turns, deletion, the conditions of waits, uploader and refresher.
+    turns, deletion, the conditions of waits, uploader, refresher and expirer.
     Content.promising comes before all: it keeps two closes of one node apart while the first one syncs.
 
 A read: kernel (its page cache, if pages let the open keep it) → fuse_ops.read → openfiles → contents: the stage, if content is

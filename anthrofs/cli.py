@@ -1,4 +1,4 @@
-"""The command: `anthrofs mount`, `umount`, `sync`, `status`, `id`, `retry`, `discard`, `push`, `refresh`, `check`, `emulator`.
+"""The command: `anthrofs mount`, `umount`, `sync`, `status`, `id`, `path`, `retry`, `discard`, `push`, `refresh`, `check`, `emulator`.
 
 Owns    the options, and the exit codes (errors.EXIT_…).
 Serves  people, and scripts: --json prints one JSON value on standard output and nothing else there.
@@ -8,18 +8,16 @@ Never   takes a key as an argument: arguments are seen by everybody on the machi
 import errno
 import json
 import os
-import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
-from anthrofs import control, mountpoint, output
+from anthrofs import control, launch, mountpoint, output
 from anthrofs.check import problems
-from anthrofs.config import DEFAULT_PROFILE, Config, Credentials, Service, service_of, state_dir_of
+from anthrofs.config import DEFAULT_PROFILE, Config, Credentials, Service, select, service_of, state_dir_of
 from anthrofs.errors import EXIT_FAILED, EXIT_LEFT, EXIT_USAGE, SetupError
 from anthrofs.names import CONTROL, FILE_ID, STATE
 from anthrofs.options import byte_count, seconds, with_options
@@ -63,6 +61,8 @@ def mount(
     api: Annotated[str, typer.Option(help="Shape of the API: `beta` or `ga`.")] = "beta",
     expires_in: Annotated[str, typer.Option(help="When the service shall delete what is uploaded: 7d, 12h (1h to 90d). Default: never.")] = "",
     layout: Annotated[str, typer.Option(help="`tree`: names with a full-width slash are in directories; `flat`: one directory.")] = "tree",
+    workspace: Annotated[str, typer.Option(help="Of a key that spans several; instead of $ANTHROPIC_WORKSPACE_ID.")] = "",
+    scope: Annotated[str, typer.Option(help="An agent session's id: its files, read-only, as it writes them.")] = "",
     profile: Annotated[str, typer.Option(help="Name of the state to use; one mount at a time has it.")] = "",
     state_dir: Annotated[Path | None, typer.Option(help="Where state, queue and cache are kept, instead of the profile's.")] = None,
     refresh_s: Annotated[float, typer.Option("--refresh", min=0.1, help="Seconds after which a look asks for news.")] = 10.0,
@@ -81,73 +81,20 @@ def mount(
     if expires_in_s is not None and expires_in_s not in EXPIRES_S:
         raise SetupError(f"--expires-in takes 1h to 90d, not {expires_in}.", EXIT_USAGE)
     if state_dir is None:
-        state_dir = state_dir_of(os.environ, profile or ("demo" if demo else DEFAULT_PROFILE))
-    unknown = Service("http://demo", Credentials("", ""), None, api)
-    service = unknown if demo else service_of(os.environ, api)
+        # Whoever mounts several of them side by side needs no names for that.
+        state_dir = state_dir_of(os.environ, profile or scope or workspace or ("demo" if demo else DEFAULT_PROFILE))
+    service = Service("http://demo", Credentials("", "")) if demo else service_of(os.environ)
+    service = select(service, shape=api, workspace_id=workspace, scope_id=scope)
     mountpoint.check_system()
     mountpoint.check(directory)
-    config = with_options(Config(Path(os.path.realpath(directory)), state_dir.absolute(), service, read_only=read_only,
+    config = with_options(Config(Path(os.path.realpath(directory)), state_dir.absolute(), service, read_only=read_only or bool(scope),
                                  upload=upload, expires_in_s=expires_in_s, layout="flat" if layout == "flat" else "tree", refresh_s=refresh_s, close_timeout_s=close_timeout_s,
                                  cache_bytes=byte_count("--cache-size", cache_size),
                                  staging_bytes=byte_count("--staging-size", staging_size)), options or [])
     if foreground:
-        _serve(config, ready_fd, demo=demo)
+        launch.serve(config, ready_fd, demo=demo)
     else:
-        _start_in_background(config.mountpoint)
-
-
-def _serve(config: Config, ready_fd: int | None, *, demo: bool) -> None:
-    """This process becomes the mount."""
-    # Imported here: fusepy looks for libfuse when it is imported, and the other commands do without.
-    from dataclasses import replace  # noqa: PLC0415
-
-    from anthrofs.daemon import Mount, tell_on  # noqa: PLC0415
-    from anthrofs.demo import Demo  # noqa: PLC0415
-    from anthrofs.process import log_to  # noqa: PLC0415
-
-    tell = tell_on(ready_fd)
-    emulator: Demo | None = None
-    try:
-        log_to(config.state_dir, foreground=ready_fd is None)
-        if demo:
-            emulator = Demo(config.state_dir / "emulator")
-            config = replace(config, service=emulator.service(config.service.shape))
-        code = Mount(config, tell).run()
-    except SetupError as exc:
-        tell({"error": str(exc), "code": exc.exit_code})
-        raise
-    finally:
-        if emulator is not None:
-            emulator.stop()
-    sys.exit(code)
-
-
-def _start_in_background(directory: Path) -> None:
-    """The same command again, detached; this one waits until it says ready, or why not."""
-    ours, theirs = os.pipe()
-    with tempfile.TemporaryFile() as words, os.fdopen(ours, "rb") as lines:
-        child = subprocess.Popen([sys.executable, "-m", "anthrofs", *sys.argv[1:], "--foreground", "--ready-fd", str(theirs)],
-                                 stdin=subprocess.DEVNULL, stdout=words, stderr=words, pass_fds=[theirs], start_new_session=True)
-        os.close(theirs)
-        with said.status("mounting") as status:
-            for line in lines:
-                news = json.loads(line)
-                if "progress" in news:
-                    status.update(f"first listing: {news['progress']} files")
-                elif "error" in news:
-                    child.wait()
-                    raise SetupError(news["error"] + _last_words(words), news["code"])
-                elif news.get("ready"):
-                    return
-        code = child.wait()
-        raise SetupError(f"the mount of {directory} ended before it was ready.{_last_words(words)}", code or EXIT_FAILED)
-
-
-def _last_words(words: Any) -> str:
-    """What libfuse or fusermount printed, without our own sentence."""
-    words.seek(0)
-    lines = [line for line in words.read().decode(errors="replace").splitlines() if line.startswith(("fuse", "fusermount"))]
-    return "".join(f"\n{line}" for line in lines[-3:])
+        launch.start_in_background(config.mountpoint)
 
 
 @app.command()
@@ -201,6 +148,23 @@ def show_id(
     """The file id of each path, one a line; waits for an upload that is under way."""
     ids = {str(path): _wait_for_id(path, timeout) for path in paths}
     print(json.dumps(ids) if as_json else "\n".join(ids.values()))
+
+
+@app.command("path")
+def show_path(
+    ids: Annotated[list[str], typer.Argument(help="File ids.")],
+    directory: Annotated[Path | None, typer.Option("--in", help="The mount point; all mounts, without.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Where the file of each id is, one path a line."""
+    roots = [_mount_of(directory)] if directory else [_mount_of(path) for path in mountpoint.mounts()]
+    found: dict[str, str] = {}
+    for root, state_dir in roots:
+        paths = next(control.ask(state_dir, "paths", file_ids=ids))["paths"]
+        found |= {file_id: str(root / path) for file_id, path in paths.items() if file_id not in found}
+    print(json.dumps(found) if as_json else "\n".join(found[file_id] for file_id in ids if file_id in found))
+    if missing := [file_id for file_id in ids if file_id not in found]:
+        raise SetupError(f"In no mount{' on ' + str(directory) if directory else ''}: {', '.join(missing)}. If it is new: anthrofs refresh DIR.")
 
 
 @app.command()

@@ -3,6 +3,7 @@
 Serves  daemon, which hands `table` to the control socket.
 """
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -12,7 +13,9 @@ from anthrofs.clock import Clock
 from anthrofs.config import Config
 from anthrofs.decisions import Decisions
 from anthrofs.drain import Drain
+from anthrofs.errors import NotFound
 from anthrofs.index import Index
+from anthrofs.model import FileId
 from anthrofs.refresher import Refresher
 from anthrofs.report import Report
 from anthrofs.uploader import Uploader
@@ -37,7 +40,7 @@ class Commands:
 
         self._drained_s = float("-inf")     # when an unmount's drain had ended
         self.table = {"status": self._on_status, "drain": self._on_drain, "retry": self._on_retry, "discard": self._on_discard,
-                      "push": self._on_push, "refresh": self._on_refresh, "wait": self._on_wait}
+                      "push": self._on_push, "paths": self._on_paths, "refresh": self._on_refresh, "wait": self._on_wait}
 
     def was_drained(self) -> bool:
         """An unmount has waited a moment ago."""
@@ -65,6 +68,13 @@ class Commands:
 
     def _on_push(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield {"paths": self._decisions.push(str(request["path"]))}
+
+    def _on_paths(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        found: dict[str, str] = {}
+        for file_id in request["file_ids"]:
+            with contextlib.suppress(NotFound):
+                found[file_id] = self._index.path(self._index.holder(FileId(file_id)))
+        yield {"paths": found}
 
     def _on_refresh(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         error = self._refresher.refresh(float(request.get("timeout_s", 60)), accept=bool(request.get("accept")))

@@ -6,8 +6,9 @@ Never   prints or quotes a key: `repr` of a Credentials says only which kind it 
 """
 
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -34,7 +35,8 @@ class Service:
     base_url: str
     credentials: Credentials
     workspace_id: str | None = None     # sent as anthropic-workspace-id when a credential spans several
-    shape: str = "beta"                 # "beta" or "ga": chooses headers and how listings are paged
+    shape: str = "beta"                 # "beta", "ga" or, with a scope, "agents": chooses headers and how listings are paged
+    scope_id: str | None = None         # an agent session: its files only
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def credentials_of(environ: Mapping[str, str]) -> Credentials:
                      "To try anthrofs without a key: anthrofs mount --demo DIR", EXIT_USAGE)
 
 
-def service_of(environ: Mapping[str, str], shape: str) -> Service:
+def service_of(environ: Mapping[str, str]) -> Service:
     """The service that the environment names. Raises SetupError."""
     base_url = (environ.get("ANTHROPIC_BASE_URL", "").strip() or DEFAULT_BASE_URL).rstrip("/")
     try:
@@ -109,9 +111,18 @@ def service_of(environ: Mapping[str, str], shape: str) -> Service:
         usable = False
     if not usable:
         raise SetupError("ANTHROPIC_BASE_URL is not a URL like https://api.anthropic.com: correct or unset it.", EXIT_USAGE)
+    return Service(base_url, credentials_of(environ), environ.get("ANTHROPIC_WORKSPACE_ID", "").strip() or None)
+
+
+def select(service: Service, *, shape: str, workspace_id: str = "", scope_id: str = "") -> Service:
+    """What the command line says of it; an empty text says nothing. Raises SetupError."""
     if shape not in ("beta", "ga"):
         raise SetupError(f"--api takes beta or ga, not {shape!r}.", EXIT_USAGE)
-    return Service(base_url, credentials_of(environ), environ.get("ANTHROPIC_WORKSPACE_ID", "").strip() or None, shape)
+    for option, value, example in (("--workspace", workspace_id, "wrkspc_…"), ("--scope", scope_id, "sesn_…")):
+        if value and not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", value, re.ASCII):
+            raise SetupError(f"{option} takes an id, like {example}, not {value!a}.", EXIT_USAGE)
+    # Only that shape of the API knows sessions.
+    return replace(service, workspace_id=workspace_id or service.workspace_id, scope_id=scope_id or None, shape="agents" if scope_id else shape)
 
 
 def state_dir_of(environ: Mapping[str, str], profile: str) -> Path:

@@ -86,7 +86,7 @@ class Mount:
         self._cache = BlockCache(config.state_dir, disk, config.cache_bytes, config.spare_bytes)
 
         self._client = connect(config.service, config.timeouts)
-        self._http = HttpFiles(self._client, clock, config.timeouts.stall_s)
+        self._http = HttpFiles(self._client, clock, config.timeouts.stall_s, config.service.scope_id)
         self._expirer = Expirer(self._db, self._mirror, self._outbox, self._cache, self._handles, clock, self._http.clock)
         self._pacer = Pacer(config.requests_per_minute, clock)
         self._stopping = threading.Event()

@@ -8,6 +8,7 @@ Never   listens anywhere but on this machine's loopback, or takes a key from the
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -38,9 +39,9 @@ class Demo:
             raise SetupError(f"The demo's server did not start: {words.decode(errors='replace').strip()[-500:]}")
         self.url = str(json.loads(line)["url"])     # constant
 
-    def service(self, shape: str) -> Service:
-        """How to reach it."""
-        return Service(self.url, Credentials("x-api-key", KEY), None, shape)
+    def serving(self, service: Service) -> Service:
+        """How to reach it, and what the command line has chosen."""
+        return replace(service, base_url=self.url, credentials=Credentials("x-api-key", KEY))
 
     def stop(self) -> None:
         """Bounded; its data stays."""

@@ -117,7 +117,7 @@ class FileSystem:
 
     def rename(self, old: str, new: str, caller: Caller) -> None:
         """Both names change in one transaction; the server is told in the background. See Moves.rename."""
-        if self._tree.node(old).node_id >= BY_ID and names.is_made_by_libfuse(new.rpartition("/")[2]):
+        if names.is_made_by_libfuse(new.rpartition("/")[2]) and self._tree.node(old).node_id >= BY_ID:
             self.unlink(old)            # what libfuse does instead, when it is open
             return
         try:

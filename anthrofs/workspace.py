@@ -1,6 +1,6 @@
 """Whose files a state mirrors: a state directory belongs to one workspace of one service.
 
-Owns    the facts base_url, organization_id, workspace_id and key_hash in the table meta.
+Owns    the facts base_url, organization_id, workspace_id, scope_id and key_hash in the table meta.
 Serves  refresher (before a listing is believed) and daemon (before anything is sent).
 Trusts  the ids in the server's headers over key and address: a new key of the same workspace is the same workspace.
 Never   stores a key: its hash only tells whether it is the one of last time.
@@ -33,6 +33,8 @@ def match(tx: Tx, service: Service, named: Workspace | None) -> Match:
     same_key = known_url == service.base_url and tx.get_meta("key_hash") == _key_hash(service)
     if named is None:
         return Match.SAME if same_key else Match.UNSURE
+    if tx.get_meta("scope_id") != service.scope_id:
+        return Match.OTHER
     known = Workspace(tx.get_meta("organization_id"), tx.get_meta("workspace_id"))
     if named.workspace_id and known.workspace_id:
         return Match.SAME if named == known else Match.OTHER
@@ -45,6 +47,7 @@ def remember(tx: Tx, service: Service, named: Workspace) -> None:
     """This state is of that workspace from now on. What the server doesn't name stays as it was."""
     tx.set_meta("base_url", service.base_url)
     tx.set_meta("key_hash", _key_hash(service))
+    tx.set_meta("scope_id", service.scope_id)
     if named.organization_id:
         tx.set_meta("organization_id", named.organization_id)
     if named.workspace_id:
@@ -53,12 +56,12 @@ def remember(tx: Tx, service: Service, named: Workspace) -> None:
 
 def forget(tx: Tx) -> None:
     """Before it becomes another workspace's. Listings go on being counted: rows remember the number that showed them."""
-    for name in ("base_url", "key_hash", "organization_id", "workspace_id", "watermark", "listed_ns", "swept_ns", "unordered"):
+    for name in ("base_url", "key_hash", "organization_id", "workspace_id", "scope_id", "watermark", "listed_ns", "swept_ns", "unordered"):
         tx.set_meta(name, None)
 
 
 @lru_cache(maxsize=4)
 def _key_hash(service: Service) -> str:
-    """Of the key and the workspace it was asked for; salted with the address, so that equal hashes tell nothing elsewhere."""
-    text = f"{service.base_url}\n{service.credentials.value}\n{service.workspace_id or ''}"
+    """Of the key and the workspace or session it was asked for; salted with the address, so that equal hashes tell nothing elsewhere."""
+    text = "\n".join([service.base_url, service.credentials.value, service.workspace_id or "", *([service.scope_id] if service.scope_id else [])])
     return hashlib.scrypt(text.encode(), salt=b"anthrofs", n=2**12, r=8, p=1, dklen=16).hex()

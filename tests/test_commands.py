@@ -65,6 +65,29 @@ def test_id_says_why_there_is_none(mount: Mount, tmp_path: Path) -> None:
         assert done.stdout == ""
 
 
+def test_path_prints_where_each_id_is(mount: Mount, tmp_path: Path) -> None:
+    ids = [mount.emulator.generate(name, b"x")["id"] for name in ("a.txt", "d\uff0fb.txt", "twice.txt", "twice.txt")]
+    files = mount.mount()
+    (files / "own.txt").write_text("own")
+    (files / "own.txt").rename(files / "d" / "own.txt")
+    own = mount.ok("id", files / "d" / "own.txt").strip()
+    expected = [files / "a.txt", files / "d" / "b.txt", files / f"twice ({ids[2]}).txt", files / "twice.txt", files / "d" / "own.txt"]
+    assert mount.ok("path", "--in", files, *ids, own).splitlines() == [str(path) for path in expected]
+    assert str(files / "a.txt") in mount.ok("path", ids[0]).splitlines()        # all mounts are asked
+    assert json.loads(mount.ok("path", "--json", "--in", files, ids[0])) == {ids[0]: str(files / "a.txt")}
+    assert [mount.ok("id", path).strip() for path in expected[:4]] == ids
+
+
+def test_path_names_the_ids_that_are_nowhere_and_prints_the_others(mount: Mount, tmp_path: Path) -> None:
+    file_id = mount.emulator.generate("a.txt", b"x")["id"]
+    files = mount.mount()
+    done = mount.run("path", "--in", files, "file_none", file_id)
+    assert (done.returncode, done.stdout) == (1, f"{files / 'a.txt'}\n")
+    assert "file_none" in done.stderr
+    assert file_id not in done.stderr
+    assert mount.run("path", "--in", tmp_path, file_id).returncode == 2
+
+
 @pytest.mark.parametrize("command", ["status", "sync", "umount", "retry", "refresh"])
 def test_a_directory_that_is_no_mount_is_said_to_be_none(mount: Mount, command: str, tmp_path: Path) -> None:
     done = mount.run(command, tmp_path)

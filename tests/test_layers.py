@@ -20,7 +20,7 @@ LAYERS: Final[list[set[str]]] = [
     {"contents", "attributes", "tree"}, {"decisions", "moves", "openfiles", "recovery", "report", "check"}, {"drain", "filesystem"},      # core
     {"fuse_ops", "control", "commands", "mountpoint", "options"},               # edges
     {"demo", "daemon"},                                                         # assembly
-    {"output"}, {"cli"}, {"__main__"},                                                      # commands
+    {"output"}, {"launch"}, {"cli"}, {"__main__"},                                                      # commands
 ]  # fmt: skip
 RANK: Final = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 

@@ -145,7 +145,7 @@ def test_df_shows_the_quota_and_what_is_used(mount: Mount) -> None:
     (lambda files: os.symlink("a", files / "l"), errno.EPERM),
     (lambda files: os.link(files / "a", files / "l"), errno.EPERM),
     (lambda files: os.mkfifo(files / "p"), errno.EPERM),
-    (lambda files: os.setxattr(files / "a", "user.x", b"1"), errno.EOPNOTSUPP),
+    (lambda files: os.setxattr(files / "a", "user.anthropic.x", b"1"), errno.EOPNOTSUPP),
     (lambda files: os.chown(files / "a", 12345, -1), errno.EPERM),
     (lambda files: os.rmdir(files / "a"), errno.ENOTDIR),
     (lambda files: os.listdir(files / "a"), errno.ENOTDIR),

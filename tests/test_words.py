@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anthrofs.blocks import BLOCK_BYTES, Cutter, Span, checksum, spans
-from anthrofs.config import DEFAULT_BASE_URL, Config, Credentials, Service, credentials_of, service_of, state_dir_of
+from anthrofs.config import (
+    DEFAULT_BASE_URL,
+    Config,
+    Credentials,
+    Service,
+    credentials_of,
+    select,
+    service_of,
+    state_dir_of,
+)
 from anthrofs.errors import EXIT_USAGE, SetupError
 from anthrofs.mime import HEAD_BYTES, UNKNOWN, mime_type_of
 from anthrofs.options import with_options
@@ -192,7 +201,7 @@ def test_a_key_with_odd_characters_is_refused_without_quoting_it(variable: str, 
 
 
 def test_no_repr_shows_the_key() -> None:
-    service = service_of(ENVIRONMENT, "beta")
+    service = service_of(ENVIRONMENT)
     config = Config(Path("/mnt"), Path("/state"), service)
 
     for value in (service.credentials, service, config, (config,), {"config": config}):
@@ -211,7 +220,7 @@ def test_no_repr_shows_the_key() -> None:
 def test_the_base_url_is_the_environments_else_the_services(given_url: str | None, expected: str) -> None:
     environ = ENVIRONMENT if given_url is None else {**ENVIRONMENT, "ANTHROPIC_BASE_URL": given_url}
 
-    assert service_of(environ, "beta") == Service(expected, Credentials("x-api-key", KEY), None, "beta")
+    assert service_of(environ) == Service(expected, Credentials("x-api-key", KEY), None, "beta")
 
 
 @pytest.mark.parametrize("bad", [
@@ -220,21 +229,40 @@ def test_the_base_url_is_the_environments_else_the_services(given_url: str | Non
 ])
 def test_what_is_no_base_url_is_refused_before_anything_is_asked(bad: str) -> None:
     with pytest.raises(SetupError, match="ANTHROPIC_BASE_URL") as caught:
-        service_of({**ENVIRONMENT, "ANTHROPIC_BASE_URL": bad}, "beta")
+        service_of({**ENVIRONMENT, "ANTHROPIC_BASE_URL": bad})
 
     assert caught.value.exit_code == EXIT_USAGE
 
 
 @pytest.mark.parametrize("shape", ["beta", "ga"])
 def test_the_shape_is_one_that_is_known(shape: str) -> None:
-    assert service_of(ENVIRONMENT, shape).shape == shape
+    assert select(service_of(ENVIRONMENT), shape=shape).shape == shape
     with pytest.raises(SetupError, match="alpha"):
-        service_of(ENVIRONMENT, "alpha")
+        select(service_of(ENVIRONMENT), shape="alpha")
+
+
+def test_a_session_is_asked_for_in_the_shape_that_knows_it() -> None:
+    service = select(service_of(ENVIRONMENT), shape="ga", scope_id="sesn_1")
+    assert (service.shape, service.scope_id) == ("agents", "sesn_1")
+
+
+def test_the_command_lines_workspace_comes_first() -> None:
+    service = service_of({**ENVIRONMENT, "ANTHROPIC_WORKSPACE_ID": "wrkspc_1"})
+    assert select(service, shape="ga", workspace_id="wrkspc_2").workspace_id == "wrkspc_2"
+    assert select(service, shape="ga").workspace_id == "wrkspc_1"
+
+
+@pytest.mark.parametrize("bad", ["a/b", "..", ".", "a b", "a\nb", "\u00fc"])
+@pytest.mark.parametrize("option", ["workspace_id", "scope_id"])
+def test_what_is_no_id_is_refused(option: str, bad: str) -> None:
+    with pytest.raises(SetupError, match="takes an id") as caught:
+        select(service_of(ENVIRONMENT), shape="beta", **{option: bad})
+    assert caught.value.exit_code == EXIT_USAGE
 
 
 def test_the_workspace_is_the_environments() -> None:
-    assert service_of({**ENVIRONMENT, "ANTHROPIC_WORKSPACE_ID": "wrkspc_1"}, "ga").workspace_id == "wrkspc_1"
-    assert service_of({**ENVIRONMENT, "ANTHROPIC_WORKSPACE_ID": " "}, "ga").workspace_id is None
+    assert service_of({**ENVIRONMENT, "ANTHROPIC_WORKSPACE_ID": "wrkspc_1"}).workspace_id == "wrkspc_1"
+    assert service_of({**ENVIRONMENT, "ANTHROPIC_WORKSPACE_ID": " "}).workspace_id is None
 
 
 # ---- where the state is

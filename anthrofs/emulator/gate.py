@@ -46,6 +46,7 @@ class Gate:
             connection=connection_of(scope).number, started=time.time(), request_id=new_id("req"))
         entry.file_id = scope["path_params"].get("file_id")
         exchange = Exchange(self._parts, entry, scope, receive, send)
+        entry.workspace_id = exchange.headers.get("anthropic-workspace-id")
         try:
             await self._answer(exchange)
         except CutNow as cut:

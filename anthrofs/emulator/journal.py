@@ -31,6 +31,7 @@ class Entry:
     bytes_in: int = 0                   # of the bodies, as they came and went
     bytes_out: int = 0
     key_hash: str | None = None
+    workspace_id: str | None = None     # that the request named
     finished: float | None = None       # None: under way
 
 

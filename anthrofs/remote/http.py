@@ -25,7 +25,7 @@ from anthrofs.model import Cursor, FileId, Page, RemoteFile, ServerClock, Worksp
 from anthrofs.remote import answers
 from anthrofs.remote.api import Body
 
-BETA: Final = "files-api-2025-04-14"
+BETAS: Final = {"beta": "files-api-2025-04-14", "agents": "managed-agents-2026-04-01"}      # a header chooses the shape
 RANGE: Final = re.compile(r"bytes\s+(?P<first>\d{1,18})-\d{1,18}/(?P<total>\d{1,18}|\*)", re.ASCII)     # RFC 9110, 14.4
 ERROR_BYTES: Final = 64 * 1024          # of an error's body that is read: a proxy may send a page of any size
 
@@ -34,8 +34,8 @@ def connect(service: Service, timeouts: Timeouts) -> httpx.Client:
     """A pool for this service. httpx reads proxies and CA bundles from the environment (HTTPS_PROXY, SSL_CERT_FILE, …)."""
     headers = {"anthropic-version": "2023-06-01", "user-agent": "anthrofs/0.1", "accept-encoding": "identity",
                service.credentials.header: service.credentials.value}
-    if service.shape == "beta":
-        headers["anthropic-beta"] = BETA
+    if service.shape in BETAS:
+        headers["anthropic-beta"] = BETAS[service.shape]
     if service.workspace_id:
         headers["anthropic-workspace-id"] = service.workspace_id
     return httpx.Client(
@@ -51,9 +51,10 @@ def connect(service: Service, timeouts: Timeouts) -> httpx.Client:
 class HttpFiles:
     """One workspace behind one pool of connections."""
 
-    def __init__(self, client: httpx.Client, clock: Clock, stall_s: float = Timeouts.stall_s) -> None:
+    def __init__(self, client: httpx.Client, clock: Clock, stall_s: float = Timeouts.stall_s, scope_id: str | None = None) -> None:
         self._client = client                   # given
         self._clock = clock                     # given
+        self._scope = {} if scope_id is None else {"scope_id": scope_id}    # constant
         limits = client.timeout
         self._patience = httpx.Timeout(connect=limits.connect, read=stall_s, write=limits.write, pool=limits.pool)   # constant
 
@@ -64,7 +65,7 @@ class HttpFiles:
 
     def list(self, limit: int, cursor: Cursor | None = None) -> Page:
         """See RemoteFiles."""
-        params: dict[str, str | int] = {"limit": limit}
+        params: dict[str, str | int] = {"limit": limit, **self._scope}
         if cursor is not None:
             params[cursor.parameter] = cursor.value
         return answers.page_of(self._json("GET", "/v1/files", params=params))

@@ -1,0 +1,96 @@
+"""README: `--scope` mounts an agent session's files, as it writes them; `--workspace` another workspace. Each has its own state."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from urllib.parse import parse_qs
+
+import pytest
+
+from anthrofs import mountpoint
+from tests.mounting import Mount, wait_until
+
+
+@contextmanager
+def mounted(mount: Mount, tmp_path: Path, name: str, *options: str) -> Iterator[Path]:
+    """Beside the fixture's own, with the state that the command chooses by itself."""
+    path = tmp_path / name
+    path.mkdir()
+    environment = {"XDG_STATE_HOME": str(tmp_path / "xdg")}
+    done = mount.run("mount", *options, path, environment=environment)
+    assert done.returncode == 0, done.stderr
+    try:
+        yield path
+    finally:
+        done = mount.run("umount", path, environment=environment)
+        assert (done.returncode, mountpoint.is_mounted(path)) == (0, False), done.stderr
+
+
+def listed(files: Path) -> list[str]:
+    return sorted(os.listdir(files))
+
+
+def test_a_sessions_files_are_mounted_and_new_ones_appear_while_it_writes_them(mount: Mount) -> None:
+    mount.emulator.generate("workspace.txt", b"w")
+    mount.emulator.generate("other.txt", b"o", scope_id="sesn_2")
+    mount.emulator.generate("out\uff0freport.csv", b"1,2", "text/csv", scope_id="sesn_1")
+    files = mount.mount("--scope", "sesn_1", "--refresh", "0.2")
+    assert listed(files) == ["out"]
+    assert (files / "out" / "report.csv").read_bytes() == b"1,2"
+    mount.emulator.generate("out\uff0fmore.csv", b"3,4", "text/csv", scope_id="sesn_1")
+    wait_until(lambda: listed(files / "out") == ["more.csv", "report.csv"], "the new one appears")
+    assert (files / "out" / "more.csv").read_bytes() == b"3,4"
+    assert {tuple(parse_qs(request["query"])["scope_id"]) for request in mount.emulator.requests("list")} == {("sesn_1",)}
+    mount.remount("--scope", "sesn_1")
+    assert listed(files) == ["out"]
+
+
+def test_it_is_read_only(mount: Mount) -> None:
+    mount.emulator.generate("a.txt", b"a", scope_id="sesn_1")
+    files = mount.mount("--scope", "sesn_1")
+    for change in (partial((files / "b.txt").write_bytes, b"b"), (files / "a.txt").unlink, partial((files / "a.txt").rename, files / "c.txt"),
+                   (files / "d").mkdir):
+        with pytest.raises(OSError, match=os.strerror(errno.EROFS)):
+            change()
+    assert listed(files) == ["a.txt"]
+
+
+def test_sessions_and_the_workspace_are_mounted_side_by_side(mount: Mount, tmp_path: Path) -> None:
+    mount.emulator.generate("w.txt", b"w")
+    for number in (1, 2):
+        mount.emulator.generate(f"s{number}.txt", b"s", scope_id=f"sesn_{number}")
+    with (mounted(mount, tmp_path, "all") as files, mounted(mount, tmp_path, "one", "--scope", "sesn_1") as one,
+          mounted(mount, tmp_path, "two", "--scope", "sesn_2") as two):
+        assert [listed(each) for each in (files, one, two)] == [["w.txt"], ["s1.txt"], ["s2.txt"]]
+        (files / "new.txt").write_text("new")
+    assert listed(tmp_path / "xdg" / "anthrofs") == ["default", "sesn_1", "sesn_2"]
+
+
+def test_a_state_of_the_workspace_is_not_taken_for_a_sessions_nor_back(mount: Mount) -> None:
+    mount.expects("another workspace than before")
+    mount.emulator.generate("w.txt", b"w")
+    mount.emulator.generate("s.txt", b"s", scope_id="sesn_1")
+    for options, expected in (((), ["w.txt"]), (("--scope", "sesn_1"), ["s.txt"]), ((), ["w.txt"])):
+        files = mount.mount(*options)
+        assert listed(files) == expected
+        mount.umount()
+
+
+def test_a_session_that_does_not_exist_is_an_empty_directory(mount: Mount) -> None:
+    assert listed(mount.mount("--scope", "sesn_none")) == []
+
+
+def test_the_workspace_of_the_command_line_is_the_one_that_is_asked(mount: Mount, tmp_path: Path) -> None:
+    with mounted(mount, tmp_path, "w", "--workspace", "wrkspc_mine"):
+        assert {request["workspace_id"] for request in mount.emulator.requests()} == {"wrkspc_mine"}
+    assert listed(tmp_path / "xdg" / "anthrofs") == ["wrkspc_mine"]
+
+
+def test_a_workspace_that_the_key_may_not_see_is_refused_with_words(mount: Mount) -> None:
+    mount.emulator.switch(foreign_workspace="error403")
+    done = mount.run("mount", "--state-dir", mount.state_dir, "--workspace", "wrkspc_theirs", mount.path)
+    assert done.returncode == 3
+    assert "does not belong to this workspace" in done.stderr
