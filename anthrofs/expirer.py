@@ -74,11 +74,14 @@ class Expirer:
 
     def _run(self) -> None:
         while True:
+            now_ns = self._now_ns()
             with self._changed:
-                while not self._stopping and (due_s := self._due_s_locked()) > 0:
-                    self._clock.wait(self._changed, None if due_s == float("inf") else min(due_s, LOOK_S))
                 if self._stopping:
                     return
+                if self._next_ns is None or self._next_ns > now_ns:
+                    left_s = None if self._next_ns is None else min((self._next_ns - now_ns) / 1e9, LOOK_S)
+                    self._clock.wait(self._changed, left_s)
+                    continue
                 self._next_ns = None        # what is put into the tree from now on says so itself
             try:
                 held = self._look()
@@ -93,9 +96,6 @@ class Expirer:
                 if held and not self._stopping:
                     self._next_ns = 0
                     self._clock.wait(self._changed, AGAIN_S)
-
-    def _due_s_locked(self) -> float:
-        return float("inf") if self._next_ns is None else (self._next_ns - self._now_ns()) / 1e9
 
     def _look(self) -> bool:
         """Take away what has expired. True: some of it is open, and waits for its last release."""
