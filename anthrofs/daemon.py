@@ -35,6 +35,7 @@ from anthrofs.handles import Handles
 from anthrofs.index import Index
 from anthrofs.mirror import Mirror
 from anthrofs.model import FileId, Node
+from anthrofs.moves import Moves
 from anthrofs.notify import Notify
 from anthrofs.openfiles import OpenFiles
 from anthrofs.outbox import Outbox
@@ -111,8 +112,9 @@ class Mount:
         walks = Walks(clock, self._index.following, self._early)
         files = OpenFiles(config, clock, self._db, self._index, self._tree, self._staging, self._handles, pages, contents, walks,
                           self._reader, self._uploader, surprises)
+        moves = Moves(clock, self._db, self._index, self._tree, self._outbox, self._staging, self._handles, pages, contents)
         filesystem = FileSystem(config, clock, self._db, self._index, self._tree, self._outbox, self._staging, self._handles, pages,
-                                contents, self._uploader, self._refresher, surprises, xattrs)
+                                contents, self._uploader, self._refresher, surprises, xattrs, moves)
         report = Report(self._db, self._index, self._outbox, self._cache, self._handles, attributes, self._reader, self._uploader,
                         self._refresher, presence)
         self._operations = Operations(filesystem, self._tree, files, attributes, config, self._started)

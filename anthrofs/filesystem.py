@@ -33,7 +33,7 @@ class FileSystem:
 
     def __init__(self, config: Config, clock: Clock, db: Database, index: Index, tree: Tree, outbox: Outbox, staging: Staging,
                  handles: Handles, pages: Pages, contents: Contents, uploader: Uploader, refresher: Refresher,
-                 surprises: Surprises, xattrs: Xattrs) -> None:
+                 surprises: Surprises, xattrs: Xattrs, moves: Moves) -> None:
         self._config = config           # given
         self._clock = clock             # given
         self._db = db                   # given
@@ -48,7 +48,7 @@ class FileSystem:
         self._refresher = refresher     # given
         self._surprises = surprises     # given
         self._xattrs = xattrs           # given
-        self._moves = Moves(clock, db, index, tree, outbox, staging, handles, pages, contents)      # constant
+        self._moves = moves             # given
 
     # ---- looking
 
