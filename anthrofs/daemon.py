@@ -34,7 +34,7 @@ from anthrofs.fuse_ops import Operations, serve
 from anthrofs.handles import Handles
 from anthrofs.index import Index
 from anthrofs.mirror import Mirror
-from anthrofs.model import FileId, Node
+from anthrofs.model import BY_ID, FileId, Node
 from anthrofs.moves import Moves
 from anthrofs.notify import Notify
 from anthrofs.openfiles import OpenFiles
@@ -212,6 +212,7 @@ class Mount:
             entry = self._mirror.set_length(tx, file_id, length)
             if entry is not None:
                 self._surprises.note(entry)
+                self._surprises.note((BY_ID, file_id))
 
     def _early(self, node: Node) -> bool:
         return node.remote is None or self._reader.early(node.remote.file_id, node.size_bytes, exact=not Contents.may_differ(node))
