@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from anthrofs.errors import (
     AuthFailed,
     BadAnswer,
+    Expired,
     Gone,
     NotDownloadable,
     QuotaExceeded,
@@ -167,7 +168,7 @@ def envelope(message: object = "words", code: str | None = None) -> bytes:
 
 @pytest.mark.parametrize(("status", "code", "advice", "kind", "maybe_stored"), [
     (400, None, "", Refused, False), (401, None, "", AuthFailed, False), (403, None, "", AuthFailed, False),
-    (404, None, "", Gone, False), (404, "file_expired", "", Gone, False), (405, None, "", Refused, False),
+    (404, None, "", Gone, False), (404, "file_expired", "", Expired, False), (405, None, "", Refused, False),
     (408, None, "", Unavailable, True), (409, None, "", Unavailable, True), (413, None, "", RemoteTooLarge, False),
     (422, None, "", Refused, False), (429, None, "", RateLimited, False), (429, None, "false", RateLimited, False),
     (500, None, "", Unavailable, True), (502, None, "", Unavailable, True), (503, None, "", Unavailable, False),
