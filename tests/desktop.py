@@ -115,31 +115,37 @@ class Desktop:
         return Browser(self, window, self._origin(window))
 
     def window(self, title: str) -> str:
-        """The number of the window with this title, once it is there."""
-        found: list[str] = []
-
-        def there() -> bool:
-            found[:] = self._xdotool("search", "--onlyvisible", "--name", f"^{title}$", fails=True).split()
-            return bool(found)
-        self.waits(there, f"a window called {title!r}")
-        return found[0]
+        """The number of the window with this title, once it is there and takes the keys."""
+        def number() -> str:
+            return self._xdotool("search", "--onlyvisible", "--limit", 1, "--name", f"^{title}$", fails=True).strip()
+        self.waits(lambda: number() == self._active() != "", f"a window called {title!r}")
+        return self._active()
 
     def rests(self) -> None:
         """The mouse is where it covers nothing."""
         self._xdotool("mousemove", GAP // 2, HEIGHT // 2)
 
-    def clicks(self, spot: Point) -> None:
-        self._xdotool("mousemove", spot.x, spot.y, "click", 1)
-        self.rests()
+    def answers(self, title: str, *keys: str) -> None:
+        """What is typed into a dialog, which goes then."""
+        dialog = self.window(title)
+        self.shot(title.lower().replace(" ", "-"))
+        self.types(*keys)
+        self.waits(lambda: self._active() != dialog, f"{title!r} goes")
 
     def types(self, *keys: str) -> None:
+        """Keys for the window that is active, by their names."""
         self._xdotool("key", *keys)
 
-    def drags(self, here: "Browser", name: str, there: "Browser", *names: str) -> None:
-        """The file that is shown there is taken with the mouse, and let go over the other window, when that one says that it takes it."""
-        item = here.shows(*names)[name]
-        bare = here.bare()
-        target = there.bare()
+    def clicks(self, here: "Browser", item: Point) -> None:
+        """The item is the one that keys are about."""
+        before = here.line(item)
+        self._xdotool("mousemove", item.x, item.y, "click", 1)
+        self.rests()
+        self.waits(lambda: here.line(item) != before and self._active() == here.window, "the item is marked")
+
+    def drags(self, here: "Browser", item: Point, there: "Browser") -> None:
+        """The item is taken with the mouse, and let go over the other window, when that one says that it takes it."""
+        bare, target = here.bare(), there.bare()
         self._xdotool("mousemove", bare.x, bare.y)
         arrow = self._pointer(bare)
         self._xdotool("mousemove", item.x, item.y, "mousedown", 1)
@@ -175,6 +181,10 @@ class Desktop:
         """How the mouse looks there, on white: what is left of its tip. What hangs on it is on the right."""
         picture = self.look()
         return b"".join(picture.strip(y, spot.x - 16, spot.x) for y in range(spot.y - 16, spot.y + 16))
+
+    def _active(self) -> str:
+        """The number of the window that has the keys; nothing while they pass from one to the next."""
+        return self._xdotool("getactivewindow", fails=True).strip()
 
     def _origin(self, window: str) -> Point:
         """Where a window's content begins. Asking the mouse is what works with all versions of xdotool, whatever the decoration."""
@@ -215,6 +225,10 @@ class Browser:
         """A spot where nothing is."""
         _, bottom = self._area(self._desktop.look())
         return Point(self._origin.x + WIDTH // 2, bottom - 40)
+
+    def line(self, item: Point) -> bytes:
+        """How it looks, from icon to name."""
+        return self._desktop.look().strip(item.y, item.x - 10, item.x + 60)
 
     def _area(self, picture: Picture) -> tuple[int, int]:
         """First and last row of the white part, where the files are: the longest white piece of a line near the right side."""

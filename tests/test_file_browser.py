@@ -1,5 +1,6 @@
 """README: a file browser works, each gesture for the fewest requests. Here one is moved with the mouse, as a person does it."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,24 +22,72 @@ def desktop(tmp_path: Path) -> Iterator[Desktop]:
 def test_a_file_and_a_folder_dragged_in_are_sent_once_each(desk: Desk, desktop: Desktop) -> None:
     (desk.out / "paper.pdf").write_bytes(PAPER)
     (desk.out / "reports" / "may").mkdir(parents=True)
-    (desk.out / "reports" / "may" / "week 1.csv").write_text("1,2\n")
     (desk.out / "reports" / "all.txt").write_text("all\n")
     (desk.out / "reports" / "none.txt").write_text("")
+    (desk.out / "reports" / "may" / "week 1.csv").write_text("1,2\n")
     expected = tree(desk.out)
     out, files = desktop.opens(desk.out), desktop.opens(desk.files)
+    items = out.shows("reports", "paper.pdf")
     files.shows()
-    out.shows("reports", "paper.pdf")
     desktop.shot("before")
 
     with asks(desk.mount, upload=1):
-        desktop.drags(out, "paper.pdf", files, "reports", "paper.pdf")
+        desktop.drags(out, items["paper.pdf"], files)
         files.shows("paper.pdf")
-        wait_until(lambda: desk.mount.status()["open"] == [], "all is closed")
+        arrived(desk, {"paper.pdf": PAPER})
     with asks(desk.mount, upload=3):
-        desktop.drags(out, "reports", files, "reports", "paper.pdf")
+        desktop.drags(out, items["reports"], files)
         files.shows("reports", "paper.pdf")
-        wait_until(lambda: tree(desk.files) == expected, "all files have arrived")
-        wait_until(lambda: desk.mount.status()["open"] == [], "all is closed")
+        arrived(desk, expected)
 
+    assert sorted(file["filename"] for file in desk.mount.emulator.files()) == [
+        "paper.pdf", "reports／all.txt", "reports／may／week 1.csv", "reports／none.txt"]
     desk.has(expected)
     assert tree(desk.out) == expected
+
+
+def test_a_file_dragged_out_is_fetched_once_and_stays(desk: Desk, desktop: Desktop) -> None:
+    desk.mount.emulator.generate("chart.csv", PAPER, "text/csv")
+    desk.mount.refresh()
+    with asks(desk.mount, download=1):
+        out, files = desktop.opens(desk.out), desktop.opens(desk.files)
+        desktop.drags(files, files.shows("chart.csv")["chart.csv"], out)
+        out.shows("chart.csv")
+        wait_until(lambda: tree(desk.out) == {"chart.csv": PAPER}, "the file has arrived")
+    desk.has({"chart.csv": PAPER})
+
+
+def test_a_file_that_is_deleted_costs_one_deletion(desk: Desk, desktop: Desktop) -> None:
+    """DESIGN 1.5: there is no wastebasket, so the browser offers to delete for good."""
+    desk.prepare("echo a > a.txt; echo b > b.txt")
+    files = desktop.opens(desk.files)
+    items = files.shows("a.txt", "b.txt")
+    with asks(desk.mount, delete=1):
+        desktop.clicks(files, items["b.txt"])
+        desktop.types("Delete")
+        desktop.answers("Confirm", "Return")
+        desktop.answers("Confirm", "Return")
+        files.shows("a.txt")
+        wait_until(lambda: os.listdir(desk.files) == ["a.txt"], "the file is gone")
+    desk.has({"a.txt": "a\n"})
+
+
+def test_a_file_that_is_renamed_costs_one_upload_and_one_deletion(desk: Desk, desktop: Desktop) -> None:
+    desk.prepare("echo a > a.txt; echo b > b.txt")
+    files = desktop.opens(desk.files)
+    items = files.shows("a.txt", "b.txt")
+    with asks(desk.mount, upload=1, delete=1):
+        desktop.clicks(files, items["b.txt"])
+        desktop.types("F2")
+        desktop.answers("Rename File", *"new", "Return")
+        wait_until(lambda: sorted(os.listdir(desk.files)) == ["a.txt", "new.txt"], "the file has its new name")
+        files.shows("a.txt", "new.txt")
+    desk.has({"a.txt": "a\n", "new.txt": "b\n"})
+
+
+def arrived(desk: Desk, expected: dict[str, bytes]) -> None:
+    """All is in the mount, and the browser has closed it. Looking doesn't open anything."""
+    def there() -> bool:
+        sizes = {str(path.relative_to(desk.files)): path.stat().st_size for path in desk.files.rglob("*") if path.is_file()}
+        return sizes == {name: len(content) for name, content in expected.items()} and desk.mount.status()["open"] == []
+    wait_until(there, "all files have arrived")
