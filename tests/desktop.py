@@ -16,9 +16,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from tests.screen import WHITE, Picture, Point, Screen
+from tests.screen import POINTER, WHITE, Picture, Point, Screen, mouse_pointer
 
-BOUND_S: Final = 30.0
+BOUND_S: Final = 8.0
 LOOK_S: Final = 0.05            # between two looks at the screen
 WIDTH, HEIGHT = 460, 360        # of a browser's window
 GAP: Final = 50                 # of bare desktop left and right of a window, where the mouse can rest
@@ -31,6 +31,11 @@ side_pane_mode=hidden;places
 view_mode=compact
 show_hidden=1
 """
+# How the mouse looks while something hangs on it, by the names that the toolkit has for what a drop would do. No theme has them all.
+_POINTERS: Final = {"dnd-none": b"\xff\0\0", "dnd-copy": b"\0\xff\0", "dnd-move": b"\0\0\xff", "dnd-link": b"\0\0\xff", "dnd-ask": b"\0\0\xff"}
+_COLOURS: Final = "scrolledwindow { background-color: white; }"      # Adwaita's for GTK 3 leaves files on its grey
+
+
 
 
 class Desktop:
@@ -39,10 +44,13 @@ class Desktop:
     def __init__(self, base: Path) -> None:
         self._shots = base / "screenshots"              # constant
         self._home = base / "home"                      # constant
-        settings = self._home / ".config" / "pcmanfm" / "default"
-        for directory in (self._shots, settings):
-            directory.mkdir(parents=True)
-        (settings / "pcmanfm.conf").write_text(_SETTINGS)
+        files = {".config/pcmanfm/default/pcmanfm.conf": _SETTINGS.encode(), ".config/gtk-3.0/gtk.css": _COLOURS.encode(),
+                 **{f"icons/pointers/cursors/{name}": mouse_pointer(colour) for name, colour in _POINTERS.items()}}
+        self._shots.mkdir(parents=True)
+        for name, content in files.items():
+            path = self._home / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
         self._windows = 0                               # opened so far
         self._processes: list[subprocess.Popen[bytes]] = []
         self._screen = Screen(base, 2 * WIDTH + 3 * GAP, HEIGHT + 80)       # constant
@@ -52,8 +60,7 @@ class Desktop:
             "DISPLAY": self._screen.name, "HOME": str(self._home), "XDG_RUNTIME_DIR": str(self._home), "LC_ALL": "C.UTF-8",
             # No daemons of a desktop, only the programs themselves.
             "DBUS_SESSION_BUS_ADDRESS": "disabled:", "GIO_USE_VFS": "local", "GIO_USE_VOLUME_MONITOR": "unix", "NO_AT_BRIDGE": "1",
-            # Pointers that say whether a drop is taken; the toolkit needs this theme.
-            "XCURSOR_THEME": "Adwaita"}
+            "XCURSOR_PATH": str(self._home / "icons"), "XCURSOR_THEME": "pointers"}
         self._log = base / "desktop.log"                # constant
 
     def __enter__(self) -> Self:
@@ -144,17 +151,19 @@ class Desktop:
         self.waits(lambda: here.line(item) != before and self._active() == here.window, "the item is marked")
 
     def drags(self, here: "Browser", item: Point, there: "Browser") -> None:
-        """The item is taken with the mouse, and let go over the other window, when that one says that it takes it."""
-        bare, target = here.bare(), there.bare()
-        self._xdotool("mousemove", bare.x, bare.y)
-        arrow = self._pointer(bare)
+        """The item is taken with the mouse, and let go over the other window, when that one says that it takes a copy."""
+        spot = there.bare()
         self._xdotool("mousemove", item.x, item.y, "mousedown", 1)
         try:
-            self._moves(item, bare)
-            self._jiggles(bare, [arrow], "the file hangs on the mouse")
-            refusing = self._pointer(bare)
-            self._moves(bare, target)
-            self._jiggles(target, [arrow, refusing], "the other window takes the file")
+            self._moves(item, spot)
+
+            def taken() -> bool:
+                if self.look().at(spot.x - POINTER // 2, spot.y - POINTER // 2) == _POINTERS["dnd-copy"]:
+                    return True
+                # A still mouse asks nothing; and the answer takes a moment, so it is looked for the next time.
+                self._xdotool("mousemove", spot.x + 2, spot.y, "mousemove", spot.x, spot.y)
+                return False
+            self.waits(taken, "the other window takes a copy: the mouse pointer is green")
             self.shot("dragging")
         finally:
             self._xdotool("mouseup", 1)
@@ -169,18 +178,6 @@ class Desktop:
         for step in range(1, steps + 1):
             commands += ["mousemove", start.x + (end.x - start.x) * step // steps, start.y + (end.y - start.y) * step // steps, "sleep", "0.002"]
         self._xdotool(*commands)
-
-    def _jiggles(self, spot: Point, before: list[bytes], what: str) -> None:
-        """The mouse trembles until its pointer is another one."""
-        def changed() -> bool:
-            self._xdotool("mousemove", spot.x + 2, spot.y, "mousemove", spot.x, spot.y)
-            return self._pointer(spot) not in before
-        self.waits(changed, what)
-
-    def _pointer(self, spot: Point) -> bytes:
-        """How the mouse looks there, on white: what is left of its tip. What hangs on it is on the right."""
-        picture = self.look()
-        return b"".join(picture.strip(y, spot.x - 16, spot.x) for y in range(spot.y - 16, spot.y + 16))
 
     def _active(self) -> str:
         """The number of the window that has the keys; nothing while they pass from one to the next."""

@@ -18,6 +18,7 @@ from typing import Final, Self
 
 READY_S: Final = 30.0
 WHITE: Final = b"\xff\xff\xff"
+POINTER: Final = 13                         # pixels on each side
 _HEADER: Final = struct.Struct(">25I")      # of an XWD file: its own size first, numbers of colours 20th
 _COLOUR_BYTES: Final = 12
 
@@ -47,6 +48,14 @@ class Picture:
         size = struct.pack(">IIBBBBB", len(self.rows[0]) // 3, len(self.rows), 8, 2, 0, 0, 0)
         pixels = zlib.compress(b"".join(b"\0" + row for row in self.rows))
         return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+def mouse_pointer(colour: bytes) -> bytes:
+    """An image file for the mouse: a square, left of its tip and above, where nothing that hangs on the mouse covers it."""
+    kind = 0xFFFD0002                       # an image; of an Xcursor file, whose numbers are little-endian
+    head = struct.pack("<4s3I", b"Xcur", 16, 0x10000, 1) + struct.pack("<3I", kind, POINTER, 28)
+    image = struct.pack("<9I", 36, kind, POINTER, 1, POINTER, POINTER, POINTER - 1, POINTER - 1, 0)
+    return head + image + (colour[::-1] + b"\xff") * POINTER**2
 
 
 class Screen:
