@@ -31,15 +31,14 @@ side_pane_mode=hidden;places
 view_mode=compact
 show_hidden=1
 """
+RED, GREEN, BLUE = b"\xff\0\0", b"\0\xc0\0", b"\0\0\xff"
 # How the mouse looks while something hangs on it, by the names that the toolkit has for what a drop would do. No theme has them all.
-_POINTERS: Final = {"dnd-none": b"\xff\0\0", "dnd-copy": b"\0\xff\0", "dnd-move": b"\0\0\xff", "dnd-link": b"\0\0\xff", "dnd-ask": b"\0\0\xff"}
+_POINTERS: Final = {"dnd-none": RED, "dnd-copy": GREEN, "dnd-move": BLUE, "dnd-link": BLUE, "dnd-ask": BLUE}
 _COLOURS: Final = "scrolledwindow { background-color: white; }"      # Adwaita's for GTK 3 leaves files on its grey
 
 
-
-
 class Desktop:
-    """`with Desktop(tmp_path) as desktop: here = desktop.opens(directory); desktop.drags(here, "paper.pdf", there)`."""
+    """`with Desktop(tmp_path) as desktop: here = desktop.opens(directory); desktop.drags(here, here.shows("a.txt")["a.txt"], there)`."""
 
     def __init__(self, base: Path) -> None:
         self._shots = base / "screenshots"              # constant
@@ -52,6 +51,7 @@ class Desktop:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         self._windows = 0                               # opened so far
+        self._taken = 0                                 # screenshots
         self._processes: list[subprocess.Popen[bytes]] = []
         self._screen = Screen(base, 2 * WIDTH + 3 * GAP, HEIGHT + 80)       # constant
         mine = ("DISPLAY", "WAYLAND_", "XDG_", "DBUS_", "GTK_", "XAUTHORITY", "XCURSOR_", "SESSION_MANAGER", "DESKTOP_")
@@ -92,7 +92,8 @@ class Desktop:
 
     def shot(self, name: str) -> Path:
         """A screenshot, kept below the test's directory, and where $ANTHROFS_SCREENSHOTS says."""
-        path = self._shots / f"{name}.png"
+        self._taken += 1
+        path = self._shots / f"{self._taken}-{name}.png"
         path.write_bytes(self.look().png())
         if kept := os.environ.get("ANTHROFS_SCREENSHOTS"):
             Path(kept).mkdir(parents=True, exist_ok=True)
@@ -158,7 +159,8 @@ class Desktop:
             self._moves(item, spot)
 
             def taken() -> bool:
-                if self.look().at(spot.x - POINTER // 2, spot.y - POINTER // 2) == _POINTERS["dnd-copy"]:
+                red, green, blue = self.look().at(spot.x - POINTER // 2, spot.y - POINTER // 2)
+                if green > 2 * max(red, blue):      # not the same number everywhere: pointers are blended in
                     return True
                 # A still mouse asks nothing; and the answer takes a moment, so it is looked for the next time.
                 self._xdotool("mousemove", spot.x + 2, spot.y, "mousemove", spot.x, spot.y)

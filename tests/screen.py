@@ -3,7 +3,7 @@
 Owns    one Xvfb, and the file with its picture.
 Serves  desktop.py: what is drawn where, and screenshots for people.
 Trusts  the server to write its picture as an XWD file, mouse pointer included.
-Never   leaves the server behind: it is killed with us, too.
+Never   leaves the server behind: it ends with us, too.
 """
 
 import os
@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Final, Self
 
 READY_S: Final = 30.0
+STOP_S: Final = 10.0
 WHITE: Final = b"\xff\xff\xff"
 POINTER: Final = 13                         # pixels on each side
 _HEADER: Final = struct.Struct(">25I")      # of an XWD file: its own size first, numbers of colours 20th
@@ -63,8 +64,8 @@ class Screen:
 
     def __init__(self, directory: Path, width: int, height: int) -> None:
         heard, said = os.pipe()
-        # The kernel kills it with us; its clients end with it.
-        command = ["setpriv", "--pdeathsig", "KILL", "Xvfb", "-displayfd", str(said), "-screen", "0", f"{width}x{height}x24", "-fbdir", str(directory),
+        # The kernel ends it with us; its clients end with it.
+        command = ["setpriv", "--pdeathsig", "TERM", "Xvfb", "-displayfd", str(said), "-screen", "0", f"{width}x{height}x24", "-fbdir", str(directory),
                    "-nolisten", "tcp", "-noreset"]
         with (directory / "Xvfb.log").open("w") as log:
             self._process = subprocess.Popen(command, pass_fds=[said], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -84,8 +85,12 @@ class Screen:
         self.close()
 
     def close(self) -> None:
-        self._process.kill()
-        self._process.wait(READY_S)
+        self._process.terminate()           # then it removes its lock
+        try:
+            self._process.wait(STOP_S)
+        finally:
+            self._process.kill()
+            self._process.wait(STOP_S)
 
     def picture(self) -> Picture:
         data = self._file.read_bytes()

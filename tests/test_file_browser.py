@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.desktop import Desktop
+from tests.desktop import RED, Desktop
 from tests.mounting import asks, wait_until
 from tests.programs import Desk, tree
+from tests.screen import Picture
 
 PAPER = b"%PDF-1.4\n" + bytes(range(256)) * 300
+CHART = Picture((RED * 64,) * 64).png()
 
 
 @pytest.fixture
@@ -20,30 +22,43 @@ def desktop(tmp_path: Path) -> Iterator[Desktop]:
 
 
 def test_a_file_and_a_folder_dragged_in_are_sent_once_each(desk: Desk, desktop: Desktop) -> None:
-    (desk.out / "paper.pdf").write_bytes(PAPER)
+    """Nothing else is: no settings of the browser, no reduced picture, no temporary file."""
+    (desk.out / "chart.png").write_bytes(CHART)
     (desk.out / "reports" / "may").mkdir(parents=True)
-    (desk.out / "reports" / "all.txt").write_text("all\n")
+    (desk.out / "reports" / "all.pdf").write_bytes(PAPER)
     (desk.out / "reports" / "none.txt").write_text("")
     (desk.out / "reports" / "may" / "week 1.csv").write_text("1,2\n")
     expected = tree(desk.out)
     out, files = desktop.opens(desk.out), desktop.opens(desk.files)
-    items = out.shows("reports", "paper.pdf")
+    items = out.shows("reports", "chart.png")
     files.shows()
     desktop.shot("before")
 
-    with asks(desk.mount, upload=1):
-        desktop.drags(out, items["paper.pdf"], files)
-        files.shows("paper.pdf")
-        arrived(desk, {"paper.pdf": PAPER})
-    with asks(desk.mount, upload=3):
+    with asks(desk.mount, upload=4):
+        desktop.drags(out, items["chart.png"], files)
+        files.shows("chart.png")
+        arrived(desk, {"chart.png": CHART})
         desktop.drags(out, items["reports"], files)
-        files.shows("reports", "paper.pdf")
+        chart = files.shows("reports", "chart.png")["chart.png"]
         arrived(desk, expected)
+        desktop.waits(lambda: desktop.look().at(chart.x, chart.y) == RED, "the picture is drawn, reduced")
 
     assert sorted(file["filename"] for file in desk.mount.emulator.files()) == [
-        "paper.pdf", "reports／all.txt", "reports／may／week 1.csv", "reports／none.txt"]
+        "chart.png", "reports／all.pdf", "reports／may／week 1.csv", "reports／none.txt"]
     desk.has(expected)
     assert tree(desk.out) == expected
+
+
+def test_a_file_dragged_in_over_an_old_one_costs_one_upload_and_one_deletion(desk: Desk, desktop: Desktop) -> None:
+    desk.prepare("echo old > paper.pdf")
+    (desk.out / "paper.pdf").write_bytes(PAPER)
+    out, files = desktop.opens(desk.out), desktop.opens(desk.files)
+    files.shows("paper.pdf")
+    with asks(desk.mount, upload=1, delete=1):
+        desktop.drags(out, out.shows("paper.pdf")["paper.pdf"], files)
+        desktop.answers("Confirm File Replacing", "shift+Tab", "Return")       # to the last button, which is "Overwrite"
+        arrived(desk, {"paper.pdf": PAPER})
+    desk.has({"paper.pdf": PAPER})
 
 
 def test_a_file_dragged_out_is_fetched_once_and_stays(desk: Desk, desktop: Desktop) -> None:
