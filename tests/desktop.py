@@ -18,7 +18,7 @@ from typing import Final, Self
 
 from tests.screen import POINTER, WHITE, Picture, Point, Screen, mouse_pointer
 
-BOUND_S: Final = 8.0
+BOUND_S: Final = 30.0
 LOOK_S: Final = 0.05            # between two looks at the screen
 WIDTH, HEIGHT = 460, 360        # of a browser's window
 GAP: Final = 50                 # of bare desktop left and right of a window, where the mouse can rest
