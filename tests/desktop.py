@@ -34,7 +34,8 @@ show_hidden=1
 RED, GREEN, BLUE = b"\xff\0\0", b"\0\xc0\0", b"\0\0\xff"
 # How the mouse looks while something hangs on it, by the names that the toolkit has for what a drop would do. No theme has them all.
 _POINTERS: Final = {"dnd-none": RED, "dnd-copy": GREEN, "dnd-move": BLUE, "dnd-link": BLUE, "dnd-ask": BLUE}
-_COLOURS: Final = "scrolledwindow { background-color: white; }"      # Adwaita's for GTK 3 leaves files on its grey
+# Of GTK 3: its theme leaves files on its own grey, and shades the sides of what can't be scrolled.
+_COLOURS: Final = "scrolledwindow { background-color: white; } overshoot, undershoot { background: none; border: none; box-shadow: none; }"
 
 
 class Desktop:
@@ -230,8 +231,8 @@ class Browser:
         return self._desktop.look().strip(item.y, item.x - 10, item.x + 60)
 
     def _area(self, picture: Picture) -> tuple[int, int]:
-        """First and last row of the white part, where the files are: the longest white piece of a line near the right side."""
-        x = self._origin.x + WIDTH - 12
+        """First and last row of the white part, where the files are: the longest white piece of a line right of the names."""
+        x = self._origin.x + WIDTH * 2 // 3
         column = "".join("w" if picture.at(x, y) == WHITE else " " for y in range(self._origin.y, self._origin.y + HEIGHT))
         longest = max(column.split(), key=len, default="")
         top = self._origin.y + (column.index(longest) if longest else 0)

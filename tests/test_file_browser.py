@@ -101,8 +101,15 @@ def test_a_file_that_is_renamed_costs_one_upload_and_one_deletion(desk: Desk, de
 
 
 def arrived(desk: Desk, expected: dict[str, bytes]) -> None:
-    """All is in the mount, and the browser has closed it. Looking doesn't open anything."""
+    """All is in the mount, and nothing else, and the server has it. Looking doesn't open anything.
+
+    To wait for the closes is not enough: what was synced and renamed is shown, and counts as safe, before it is closed and sent.
+    """
     def there() -> bool:
-        sizes = {str(path.relative_to(desk.files)): path.stat().st_size for path in desk.files.rglob("*") if path.is_file()}
-        return sizes == {name: len(content) for name, content in expected.items()} and desk.mount.status()["open"] == []
+        try:
+            shown = {str(path.relative_to(desk.files)): (path.stat().st_size, os.getxattr(path, "user.anthropic.state"))
+                     for path in desk.files.rglob("*") if path.is_file()}
+        except FileNotFoundError:       # a temporary name, gone meanwhile
+            return False
+        return shown == {name: (len(content), b"remote") for name, content in expected.items()}
     wait_until(there, "all files have arrived")
