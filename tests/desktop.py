@@ -98,7 +98,7 @@ class Desktop:
         path.write_bytes(self.look().png())
         if kept := os.environ.get("ANTHROFS_SCREENSHOTS"):
             Path(kept).mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, Path(kept) / f"{self._shots.parent.name.rstrip('0123456789')}-{name}.png")
+            shutil.copy(path, Path(kept) / f"{self._shots.parent.name.rstrip('0123456789')}-{path.name}")
         return path
 
     def waits(self, true: Callable[[], object], what: str) -> None:
