@@ -102,10 +102,8 @@ class Index:
     def totals(self) -> tuple[int, int, int]:
         """(files shown, bytes on the server, names that stay on this machine)."""
         with self._db.reading() as tx:
-            shown, used, local = tx.one(
-                "SELECT count(*), sum(CASE WHEN file_id IS NOT NULL THEN size_bytes END), sum(local) FROM node "
-                "WHERE parent != ? AND NOT directory", HIDDEN)
-            return int(shown), int(used or 0), int(local or 0)
+            shown, used, local = tx.one("SELECT files, used_bytes, local FROM total")
+            return int(shown), int(used), int(local)
 
     def unsent(self, tx: Tx) -> list[Node]:
         """Nodes whose content the server doesn't have, or not as the user wants it."""
