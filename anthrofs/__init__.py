@@ -15,7 +15,7 @@ A noun owns state, an -er owns threads, everything else is pure. Imports go down
     workers     feed (one running download) · reader (their threads) · copies (what the server has, as a stage) · delivery (one
                 upload, exactly once) · deletion (one id's) · renaming (what a name means for the server) · settings (attributes
                 that can be set) · unlinking (how a node ends) · turns (the order of sending) · waits (closes that wait)
-                uploader (outbox → server: the threads) · refresher (listing → mirror)
+                uploader (outbox → server: the threads) · refresher (listing → mirror) · coming (its next page)
     core        contents (what handles do with a node's one content) · attributes (xattrs) · recovery (after a crash)
                 tree (paths to nodes) · openfiles (verbs with a handle) · moves (renames) · filesystem (the tree's verbs)
                 decisions (what only a person decides) · report (status) · check (all invariants) · drain (until all is sent)

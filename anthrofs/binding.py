@@ -1,7 +1,7 @@
 """fusepy's class, with what comes most often made cheap: the attributes of one path, the names of a directory.
 
 Owns    how attributes and names get into libfuse's structures, and the Python thread states of its workers.
-Serves  fuse_ops, which has the operations. These two are the only modules that import fuse.
+Serves  fuse_ops, which has the operations. The only module that looks for fuse: it hands it on.
 Trusts  libfuse to copy what it is given before a call returns.
 Never   decides anything: whatever can fail is done in the operations, behind their gate.
 """
@@ -19,7 +19,7 @@ except OSError as missing:      # fusepy's EnvironmentError: it looks for libfus
     raise SetupError("libfuse (version 2) is missing. On Debian and Ubuntu: sudo apt-get install fuse3 libfuse2 "
                      "(libfuse2t64 on newer releases).", EXIT_MISSING) from missing
 
-__all__ = ["Binding", "fuse"]      # fuse_ops takes it from here, so that it is looked for once
+__all__ = ["Binding", "fuse"]
 
 # libfuse keeps ten idle workers, and ends others: what is kept for an ended one stays (20 KB), so the number has a bound.
 KEPT_STATES: Final = 32
