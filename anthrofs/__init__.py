@@ -7,19 +7,21 @@ A noun owns state, an -er owns threads, everything else is pure. Imports go down
     tools       presence (is the state still in its place) · callers (who asks, by /proc) · disk (labelled durable steps) · db (the
                 SQLite file, its transactions) · notify (systemd) · statedir (one mount a state) · process (its log, signals, limits)
                 remote (the five calls; api, http, answers, pace, retry)
-    state       index (the tree, as the user wants it) · mirror (what the server has, placed in the tree) · outbox (attempts, doomed
-                ids) · staging (unsent content) · blockfile (one file's blocks on disk) · cache (all blocks, kept copies)
+    state       index (the tree, as the user wants it) · batches (its rows, for walks) · mirror (what the server has, placed in the
+                tree) · outbox (attempts, doomed ids) · staging (unsent content) · blockfile (one file's blocks on disk) · cache (all blocks, kept copies)
                 handles (open files) · workspace (whose files a state mirrors) · surprises (entries that others have changed, while
                 the kernel may hold old sizes) · pages (what the kernel's page cache may hold) · walks (directories that are read
                 in order) · xattrs (attributes that stay here)
     workers     feed (one running download) · reader (their threads) · copies (what the server has, as a stage) · delivery (one
                 upload, exactly once) · deletion (one id's) · renaming (what a name means for the server) · settings (attributes
                 that can be set) · unlinking (how a node ends) · turns (the order of sending) · waits (closes that wait)
-                uploader (outbox → server: the threads) · refresher (listing → mirror) · expirer (files' own end)
+                uploader (outbox → server: the threads) · refresher (listing → mirror) · coming (its next page)
+                expirer (files' own end)
     core        contents (what handles do with a node's one content) · attributes (xattrs) · recovery (after a crash)
                 tree (paths to nodes) · openfiles (verbs with a handle) · moves (renames) · filesystem (the tree's verbs)
                 decisions (what only a person decides) · report (status) · check (all invariants) · drain (until all is sent)
-    edges       fuse_ops (fusepy; the errno gate) · control (status socket) · commands (what it answers) · mountpoint · options
+    edges       binding (fusepy's class) · fuse_ops (its operations; the errno gate) · control (status socket) · commands (what it
+                answers) · mountpoint · options
     assembly    demo (the emulator as a child) · daemon (builds, starts, stops in order)
     commands    output (what is printed) · launch (how a mount's process starts) · cli
     apart       emulator/ imports nothing of the above: an independent witness of the protocol

@@ -49,6 +49,10 @@ def _rows(db: Database, outbox: Outbox) -> list[str]:
             found.append(f"{name!r} has a size below 0 ({size}, {server})")
         for (name,) in tx.all("SELECT name FROM node WHERE file_id IS NOT NULL AND (server_name IS NULL OR created_ns IS NULL)"):
             found.append(f"{name!r} has an id but not what the server said of it")
+        counted = tx.one("SELECT count(*), coalesce(sum(iif(file_id IS NULL, 0, size_bytes)), 0), coalesce(sum(local), 0) FROM node "
+                         "WHERE parent != ? AND NOT directory", HIDDEN)
+        if (noted := tx.one("SELECT files, used_bytes, local FROM total")) != counted:
+            found.append(f"files, bytes and local names are noted as {noted}, but there are {counted}")
     found += [f"an attempt is {attempt.state}, which is no state" for attempt in outbox.every() if attempt.state not in states]
     return found
 

@@ -40,6 +40,10 @@ class Tx:
         """Every row."""
         return self._connection.execute(statement, values).fetchall()
 
+    def each(self, statement: str, *values: Any) -> Iterator[Any]:
+        """Row by row: nothing may be changed until the last."""
+        return self._connection.execute(statement, values)
+
     def one(self, statement: str, *values: Any) -> Any:
         """The first row, or None."""
         return self._connection.execute(statement, values).fetchone()
@@ -72,7 +76,8 @@ class Database:
         """Raises SetupError when the file is of another version or damaged."""
         self._presence = presence or Presence()         # given
         self._lock = threading.RLock()          # guards everything below; reentrant: a read inside a transaction
-        self._writing = False
+        self.writing = False                    # in a transaction: written under the lock, and read by whoever holds it
+        self.version = 0                        # moves before anything changes; read without the lock
         self._noted = True                      # the fact below may be set: an earlier run may have left it
         self._connection = _open(path)
         self._presence.watch(*(each for each in (path, path.with_name(f"{path.name}-wal")) if each.exists()))
@@ -89,11 +94,12 @@ class Database:
         """All of it or nothing; `durable` ones survive power loss once this returns. Not nested. Raises StateLost."""
         self._presence.check()
         with self._lock, _told():
-            assert not self._writing, "one transaction at a time"
+            assert not self.writing, "one transaction at a time"
             # Outside of a transaction this takes effect at once. NORMAL doesn't sync; a later FULL commit syncs all before.
             self._connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             self._connection.execute("BEGIN IMMEDIATE")
-            self._writing = True
+            self.writing = True
+            self.version += 1
             try:
                 if self._noted:
                     self._tx.set_meta(LAST_HIDE, None)
@@ -105,7 +111,7 @@ class Database:
                     self._connection.execute("ROLLBACK")
                 raise
             finally:
-                self._writing = False
+                self.writing = False
 
     def last_hide(self) -> str | None:
         """What the last transaction hid, if that is what it did: read it before the first transaction."""

@@ -7,6 +7,7 @@ Never   waits for the network: that would freeze the directory.
 """
 
 import stat
+from collections.abc import Callable
 
 from anthrofs import names, renaming, settings, unlinking
 from anthrofs.clock import Clock
@@ -75,13 +76,16 @@ class FileSystem:
         self._refresher.look_closely()
         return node.node_id
 
-    def entries(self, directory: NodeId) -> tuple[NodeId, list[tuple[str, NodeId, bool]]]:
-        """The directory around it, the root's being itself; and (name, node, directory) of what is in it."""
+    def above(self, directory: NodeId) -> NodeId:
+        """The directory around it, the root's being itself."""
         try:
-            above = self._index.node(directory).parent
+            return self._index.node(directory).parent or ROOT
         except NotFound:
-            return ROOT, []             # removed while it is open
-        return above or ROOT, self._index.entries(directory)
+            return ROOT                 # removed while it is open
+
+    def each_entry(self, directory: NodeId, show: Callable[[str, NodeId, bool], None]) -> None:
+        """`show` is told (name, node, directory) of what is in it. It mustn't wait."""
+        self._index.each_entry(directory, show)
 
     def statfs(self) -> dict[str, int]:
         """The quota as a disk: sizes in f_bsize units, as statvfs(3) has them."""

@@ -1,6 +1,6 @@
 """The border to the kernel: fusepy's operations, translated; the errno gate.
 
-Owns    nothing but the translation. The only module that imports fuse.
+Owns    nothing but the translation.
 Serves  libfuse's workers.
 Trusts  nothing that the file system raises: only FuseOSError leaves, for an OSError without an errno breaks fusepy's wrapper
         and returns garbage to the kernel.
@@ -12,23 +12,19 @@ With flag_nopath, operations that have a handle get no path; the others hold lib
 import errno
 import logging
 import os
+import stat
 from collections.abc import Callable
 from typing import Any, Final
 
 from anthrofs import callers
 from anthrofs.attributes import Attributes
+from anthrofs.binding import Binding, fuse
 from anthrofs.config import Config
-from anthrofs.errors import EXIT_MISSING, FsError, NotReadable, Revalidate, SetupError, StagingFull, StateLost
+from anthrofs.errors import FsError, NotReadable, Revalidate, SetupError, StagingFull, StateLost
 from anthrofs.filesystem import FileSystem
 from anthrofs.model import Attr, Caller, NodeId
 from anthrofs.openfiles import OpenFiles
 from anthrofs.tree import Tree
-
-try:
-    import fuse
-except OSError as missing:      # fusepy's EnvironmentError: it looks for libfuse when it is imported
-    raise SetupError("libfuse (version 2) is missing. On Debian and Ubuntu: sudo apt-get install fuse3 libfuse2 "
-                     "(libfuse2t64 on newer releases).", EXIT_MISSING) from missing
 
 log = logging.getLogger(__name__)
 
@@ -95,12 +91,11 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
     def opendir(self, path: str) -> int:
         return self._fs.open_directory(path)
 
-    def readdir(self, _path: None, fh: int) -> list[tuple[str, dict[str, int], int]]:
-        """A list: fusepy iterates what comes back outside of the gate. With type and inode, `find` needs no getattr."""
-        above, entries = self._fs.entries(NodeId(fh))
-        dots = [(".", {"st_mode": 0o040000, "st_ino": fh}, 0), ("..", {"st_mode": 0o040000, "st_ino": above}, 0)]
-        return dots + [(name, {"st_mode": 0o040000 if directory else 0o100000, "st_ino": node_id}, 0)
-                       for name, node_id, directory in entries]
+    def readdir(self, show: Callable[[str, int, int], None], fh: int) -> None:
+        """See Binding.readdir. With type and inode, `find` needs no getattr."""
+        show(".", fh, stat.S_IFDIR)
+        show("..", self._fs.above(NodeId(fh)), stat.S_IFDIR)
+        self._fs.each_entry(NodeId(fh), lambda name, node_id, directory: show(name, node_id, stat.S_IFDIR if directory else stat.S_IFREG))
 
     def statfs(self, _path: str) -> dict[str, int]:
         return self._fs.statfs()
@@ -234,7 +229,7 @@ def serve(operations: Operations, config: Config) -> None:
     }
     logging.getLogger("fuse").addFilter(_expected)
     try:
-        fuse.FUSE(operations, str(config.mountpoint), **options)
+        Binding(operations, str(config.mountpoint), **options)
     except RuntimeError as exc:
         raise SetupError(f"libfuse could not mount {config.mountpoint} (see the lines above).") from exc
 

@@ -58,10 +58,10 @@ class Mirror:
         place = self._place(tx, file, busy)
         if place is None:
             return Shown.HELD
-        node_id = tx.insert("INSERT INTO node (parent, name, mode, mtime_ns, size_bytes, seen) VALUES (?, ?, ?, ?, ?, ?)",
-                            *place, _FILE, file.created_ns, file.size_bytes, listing)
-        set_remote(tx, NodeId(node_id), file)
-        tx.run("UPDATE node SET mtime_ns = max(mtime_ns, ?) WHERE node_id = ?", file.created_ns, place[0])
+        tx.insert("INSERT INTO node (parent, name, mode, mtime_ns, size_bytes, seen, file_id, server_name, server_mime, server_size, created_ns, "
+                  "downloadable, expires_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", *place, _FILE, file.created_ns, file.size_bytes,
+                  listing, file.file_id, file.name, file.mime_type, file.size_bytes, file.created_ns, file.downloadable, file.expires_ns)
+        tx.run("UPDATE node SET mtime_ns = ?1 WHERE node_id = ?2 AND mtime_ns < ?1", file.created_ns, place[0])
         return Shown.NEW
 
     def place_again(self, tx: Tx) -> None:

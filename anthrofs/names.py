@@ -63,6 +63,7 @@ _PATTERNS: Final[Mapping[Layout, re.Pattern[str]]] = {
     for layout, code in _CODES.items()
 }
 _IMPOSSIBLE: Final = re.compile(r'[<>:"|?*\\/\x00-\x1f\x7f\ud800-\udfff]')     # in no encoded name
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _VISIBLE: Final = {
     **{ord(raw): stand_in for raw, stand_in in _CODES["tree"].items()},
     0: "\u2400",
@@ -232,7 +233,7 @@ def _problem_of_part(part: str) -> str | None:
         return "a part is empty or dots"
     if "\0" in part:
         return "it has a NUL"
-    if any("\ud800" <= character <= "\udfff" for character in part):
+    if _SURROGATE.search(part):
         return "it isn't UTF-8"
     return None
 

@@ -205,6 +205,10 @@ class Outbox:
         """We had it deleted, not long ago."""
         return tx.one("SELECT 1 FROM doomed WHERE file_id = ? AND deleted_ns IS NOT NULL", file_id) is not None
 
+    def is_empty(self, tx: Tx) -> bool:
+        """Nothing is to be sent, to be deleted, or was deleted not long ago."""
+        return tx.one("SELECT 1 FROM attempt UNION ALL SELECT 1 FROM doomed LIMIT 1") is None
+
     def is_doomed(self, tx: Tx, file_id: FileId) -> bool:
         """To be deleted, or deleted not long ago."""
         return tx.one("SELECT 1 FROM doomed WHERE file_id = ?", file_id) is not None

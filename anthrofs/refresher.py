@@ -9,10 +9,12 @@ Never   asks while nobody looks, and never lets a listing undo what the user did
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from anthrofs import workspace
 from anthrofs.clock import Clock
+from anthrofs.coming import Coming
 from anthrofs.config import Config
 from anthrofs.db import Database
 from anthrofs.errors import EXIT_USAGE, BadAnswer, FsError, SetupError, StateLost, Stopping
@@ -26,7 +28,7 @@ from anthrofs.remote import RemoteFiles
 log = logging.getLogger(__name__)
 
 PAGE_FILES: Final = 1000        # the API's limit
-NEWS_FILES: Final = 100         # of the first page, where a refresh needs only what is new
+NEWS_FILES: Final = 30          # of the first page, where a refresh needs only what is new: 6 KB
 LOOK_WAIT_S: Final = 1.0        # the longest that opendir waits for a refresh
 GUARD_FILES: Final = 20         # from so many known files on, a listing that lacks most of them is not believed
 SWEEP_S_PER_PAGE: Final = 6.0   # a full listing's pages cost at most a tenth of the minute's 100 list requests
@@ -191,22 +193,23 @@ class Refresher:
         asked: set[Cursor] = set()
         previous_ns, held, skipped, ordered, count = 2**63, 0, 0, True, 0
         while True:
-            held += self._merge(page, listing)
+            last = page.following is None or (not whole and watermark is not None and any(
+                f.file_id == watermark[1] or f.created_ns < watermark[0] for f in page.files))
+            repeats = page.following in asked or not page.files
+            coming = None if last or repeats else Coming(partial(self._remote.list, PAGE_FILES, page.following))
+            held += self._merge(page, listing)          # while the next one comes: it takes about as long
             skipped += page.skipped
             for file in page.files:
                 if file.created_ns:         # 0: the server didn't say
                     ordered, previous_ns = ordered and file.created_ns <= previous_ns, file.created_ns
             count += len(page.files)
             progress(count)
-            if page.following is None:
+            if last:
                 break
-            if not whole and watermark is not None and any(
-                    f.file_id == watermark[1] or f.created_ns < watermark[0] for f in page.files):
-                break
-            if page.following in asked or not page.files:
+            if coming is None or page.following is None:
                 raise BadAnswer("the listing repeats itself: what it shows is taken, what it lacks is not")
             asked.add(page.following)
-            page = self._remote.list(PAGE_FILES, page.following)
+            page = coming.page()
         complete = page.following is None and not skipped
         self._conclude(listing, began_ns, complete=complete, accept=accept)
         with self._db.transaction() as tx:
@@ -222,10 +225,13 @@ class Refresher:
         now_ns = self._clock.time_ns() + (known_clock.earliest_ns if known_clock else 0)
         with self._db.transaction() as tx:
             busy = self._handles.busy()         # inside: whoever opens a node from now on reads it after this commit
+            idle = self._outbox.is_empty(tx)        # then none of them can be ours: half of a first listing's time
             for file in page.files:
-                if self._outbox.is_doomed(tx, file.file_id) or (file.expires_ns is not None and file.expires_ns <= now_ns):
+                if file.expires_ns is not None and file.expires_ns <= now_ns:
                     continue
-                if not self._mirror.knows(tx, file.file_id) and self._outbox.fits_in_flight(tx, file):
+                if not idle and self._outbox.is_doomed(tx, file.file_id):
+                    continue
+                if not idle and not self._mirror.knows(tx, file.file_id) and self._outbox.fits_in_flight(tx, file):
                     held += 1
                 else:
                     held += self._mirror.show(tx, file, listing, busy) is Shown.HELD

@@ -9,7 +9,29 @@ from typing import Final
 
 VERSION: Final = 3
 
-SCHEMA: Final = """
+_TOTAL: Final = """
+CREATE TABLE total (                     -- one row: sums over node, which take long when they are wanted at each look. Of files that
+    files       INTEGER NOT NULL,        -- are shown (not those of parent 2): how many,
+    used_bytes  INTEGER NOT NULL,        -- what those have that the server has,
+    local       INTEGER NOT NULL         -- how many stay on this machine. The triggers below keep them
+);
+"""
+_KEEP_TOTAL: Final = """
+CREATE TRIGGER node_total_insert AFTER INSERT ON node WHEN NOT NEW.directory AND NEW.parent != 2 BEGIN
+    UPDATE total SET files = files + 1, used_bytes = used_bytes + iif(NEW.file_id IS NULL, 0, NEW.size_bytes), local = local + NEW.local;
+END;
+CREATE TRIGGER node_total_delete AFTER DELETE ON node WHEN NOT OLD.directory AND OLD.parent != 2 BEGIN
+    UPDATE total SET files = files - 1, used_bytes = used_bytes - iif(OLD.file_id IS NULL, 0, OLD.size_bytes), local = local - OLD.local;
+END;
+CREATE TRIGGER node_total_update AFTER UPDATE OF parent, size_bytes, local, file_id ON node WHEN NOT NEW.directory BEGIN
+    UPDATE total SET files = files + (NEW.parent != 2) - (OLD.parent != 2),
+        used_bytes = used_bytes + iif(NEW.parent = 2 OR NEW.file_id IS NULL, 0, NEW.size_bytes)
+                                - iif(OLD.parent = 2 OR OLD.file_id IS NULL, 0, OLD.size_bytes),
+        local = local + iif(NEW.parent = 2, 0, NEW.local) - iif(OLD.parent = 2, 0, OLD.local);
+END;
+"""
+
+SCHEMA: Final = f"""{_TOTAL}INSERT INTO total VALUES (0, 0, 0);
 CREATE TABLE meta (                      -- single facts of the whole state
     name        TEXT PRIMARY KEY,
     value       TEXT NOT NULL
@@ -90,11 +112,11 @@ CREATE INDEX attempt_name ON attempt (name);
 CREATE INDEX attempt_small ON attempt (stage) WHERE size_bytes < 8388608;      -- outbox.BIG_BYTES: the two queues, in order
 CREATE INDEX attempt_big ON attempt (stage) WHERE size_bytes >= 8388608;
 CREATE INDEX doomed_waiting ON doomed (server_name) WHERE deleted_ns IS NULL;
-INSERT INTO node (node_id, parent, name, directory, made, mode, mtime_ns, size_bytes) VALUES (1, 0, '/', 1, 1, 493, 0, 0);
+{_KEEP_TOTAL}INSERT INTO node (node_id, parent, name, directory, made, mode, mtime_ns, size_bytes) VALUES (1, 0, '/', 1, 1, 493, 0, 0);
 INSERT INTO node (node_id, parent, name, directory, made, mode, mtime_ns, size_bytes) VALUES (2, 0, 'hidden', 1, 1, 0, 0, 0);
 """
 
-# From each earlier version to the next. The first one's files were in one directory, and never renamed.
+# From each earlier version to the next. In 1 files were in one directory, and never renamed; 2 counted them at each look.
 STEPS: Final = {
     1: """
 ALTER TABLE node ADD COLUMN made INTEGER NOT NULL DEFAULT 0;
@@ -124,7 +146,10 @@ CREATE INDEX attempt_name ON attempt (name);
 CREATE INDEX attempt_small ON attempt (stage) WHERE size_bytes < 8388608;
 CREATE INDEX attempt_big ON attempt (stage) WHERE size_bytes >= 8388608;
 """,
-    2: """
+    2: f"""{_TOTAL}
+INSERT INTO total SELECT count(*), coalesce(sum(iif(file_id IS NULL, 0, size_bytes)), 0), coalesce(sum(local), 0) FROM node
+    WHERE parent != 2 AND NOT directory;
+{_KEEP_TOTAL}
 CREATE TABLE attribute (node_id INTEGER NOT NULL, name TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (node_id, name)) WITHOUT ROWID;
 CREATE TRIGGER node_removed AFTER DELETE ON node BEGIN DELETE FROM attribute WHERE node_id = old.node_id; END;
 CREATE INDEX node_expires ON node (expires_ns) WHERE expires_ns IS NOT NULL;

@@ -34,8 +34,9 @@ def listed(files: Path) -> list[str]:
 
 def test_a_file_vanishes_at_its_time_for_no_request_and_stays_away(mount: Mount) -> None:
     mount.emulator.generate("stays.txt", b"stays")
-    mount.emulator.generate("d\uff0fgoes.txt", b"goes", **lives(6))
     files = mount.mount("--api", GA)
+    mount.emulator.generate("d\uff0fgoes.txt", b"goes", **lives(6))
+    mount.refresh()
     assert (files / "d" / "goes.txt").read_bytes() == b"goes"
     assert os.getxattr(files / "d" / "goes.txt", "user.anthropic.expires_at")
     mount.emulator.forget_requests()
@@ -57,8 +58,10 @@ def test_what_has_expired_before_is_never_shown(mount: Mount) -> None:
 
 
 def test_a_file_that_expires_while_nothing_is_mounted_is_not_shown_by_the_saved_index(mount: Mount) -> None:
-    mount.emulator.generate("goes.txt", b"goes", **lives(4))
     mount.mount("--api", GA)
+    mount.emulator.generate("goes.txt", b"goes", **lives(6))
+    mount.refresh()
+    assert mount.status()["files"] == 1
     mount.umount()
     wait_until(lambda: expires(mount, "goes.txt") < datetime.now(UTC), "its time comes")
     mount.expects("mounted from the saved index", "the listing could not be refreshed")
@@ -75,8 +78,9 @@ def expires(mount: Mount, filename: str) -> datetime:
 
 def test_who_has_it_open_reads_on_and_then_it_goes(mount: Mount) -> None:
     content = os.urandom(200_000)
-    mount.emulator.generate("goes.bin", content, **lives(4))
     files = mount.mount("--api", GA)
+    mount.emulator.generate("goes.bin", content, **lives(6))
+    mount.refresh()
     with (files / "goes.bin").open("rb") as file:
         first = file.read(1000)
         wait_until(lambda: expires(mount, "goes.bin") < datetime.now(UTC), "its time comes")

@@ -2,10 +2,12 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from anthrofs.check import problems
 from anthrofs.db import Database
 from anthrofs.index import Index
 from anthrofs.mirror import Mirror
@@ -17,16 +19,22 @@ from anthrofs.surprises import Surprises
 from .fakes import FakeClock
 
 
-@pytest.fixture
-def db(tmp_path: Path) -> Iterator[Database]:
-    raw = sqlite3.connect(tmp_path / "state.db")
-    raw.executescript((Path(__file__).parent / "state_version_1.sql").read_text())
+@contextmanager
+def taken_over(version: int, directory: Path) -> Iterator[Database]:
+    raw = sqlite3.connect(directory / "state.db")
+    raw.executescript((Path(__file__).parent / f"state_version_{version}.sql").read_text())
     raw.close()
-    found = Database(tmp_path / "state.db")
+    found = Database(directory / "state.db")
     try:
         yield found
     finally:
         found.close()
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[Database]:
+    with taken_over(1, tmp_path) as found:
+        yield found
 
 
 def placed(db: Database, layout: Layout) -> None:
@@ -70,3 +78,30 @@ def test_another_layout_moves_files_there_and_back(db: Database) -> None:
 def test_what_an_old_version_wanted_deleted_is_not_given_back_without_knowing_what_it_was(db: Database) -> None:
     with db.transaction() as tx:
         assert Outbox(db).reprieve(tx, "old.txt") is None
+
+
+@pytest.mark.parametrize(("version", "totals"), [(1, (4, 6, 1)), (2, (3, 34, 1))])
+def test_what_there_is_is_counted_and_goes_on_being_counted(tmp_path: Path, version: int, totals: tuple[int, int, int]) -> None:
+    with taken_over(version, tmp_path) as db:
+        index = Index(db)
+        assert index.totals() == totals
+        with db.transaction() as tx:
+            index.create(tx, ROOT, "new.txt", 0o644, 1, "new.txt")
+        assert index.totals()[0] == totals[0] + 1
+    assert "noted" not in str(problems(tmp_path))
+
+
+def test_a_new_state_and_one_that_was_taken_over_have_the_same_tables(tmp_path: Path) -> None:
+    def tables(db: Database) -> dict[str, list[str]]:
+        with db.reading() as tx:
+            names = [name for (name,) in tx.all("SELECT name FROM sqlite_master WHERE type != 'index' AND name NOT LIKE 'sqlite_%' ORDER BY name")]
+            return {name: sorted(row[1] for row in tx.all(f"PRAGMA table_info({name})")) for name in names}
+
+    found = []
+    for version in (1, 2):
+        (tmp_path / str(version)).mkdir()
+        with taken_over(version, tmp_path / str(version)) as db:
+            found.append(tables(db))
+    new = Database(tmp_path / "state.db")
+    assert found == 2 * [tables(new)]
+    new.close()

@@ -20,5 +20,10 @@
     saves       rows of many small files: written, written over, removed
     sending     rows of the biggest file
 
+    names       the benchmark of names: listings, attributes
+    names_stage its files; mounts that haven't been looked at
+    listings    rows of mounts and refreshes
+    looks       rows of programs that look at many names; memory
+
 Times never fail a run, for machines are noisy; counts of requests and of bytes do.
 """

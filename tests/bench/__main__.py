@@ -1,4 +1,4 @@
-"""`python -m tests.bench read|write [--short]`: a benchmark, its table, and exit code 1 when a count is wrong.
+"""`python -m tests.bench names|read|write [--short]`: a benchmark, its table, and exit code 1 when a count is wrong.
 
 Owns    what is printed, and the way out.
 Serves  scripts/bench.
@@ -15,10 +15,10 @@ import tempfile
 import time
 from typing import Final
 
-from tests.bench import read, write
+from tests.bench import names, read, write
 from tests.bench.table import Report, printed
 
-BENCHMARKS: Final = {"read": read.run, "write": write.run}
+BENCHMARKS: Final = {"names": names.run, "read": read.run, "write": write.run}
 ENDINGS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SHORT_WORDS: Final = "The short form is for those counts: its files are too small for its times to say much."
 

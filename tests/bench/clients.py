@@ -55,3 +55,13 @@ def post_one_by_one_s(url: str, headers: Mapping[str, str], paths: Sequence[Path
             with path.open("rb") as file:
                 client.post("/v1/files", files={"file": (path.name, file, "application/octet-stream")}).raise_for_status()
         return time.perf_counter() - start_s
+
+
+def list_all_s(url: str, headers: Mapping[str, str], limit: int) -> float:
+    """Seconds that a loop takes which does nothing but get all pages of the listing, on one connection."""
+    params: dict[str, str | int] = {"limit": limit, "beta": "true"}
+    start_s = time.perf_counter()
+    with httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=60) as client:
+        while (page := client.get("/v1/files", params=params).raise_for_status().json())["has_more"]:
+            params["after_id"] = page["last_id"]
+    return time.perf_counter() - start_s

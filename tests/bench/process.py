@@ -21,3 +21,9 @@ def peak_mib(pid: int, action: Callable[[], object]) -> float:
     action()
     [line] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM:")]
     return int(line.split()[1]) / 1024
+
+
+def resident_mib(pid: int) -> float:
+    """The memory that it has now."""
+    [line] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS:")]
+    return int(line.split()[1]) / 1024

@@ -134,9 +134,9 @@ class EmulatorProcess:
         query = {"filename": filename, "mime_type": mime_type, **params}
         return cast("dict[str, Any]", self._ask("POST", "/_emulator/files", params=query, content=content))
 
-    def bulk(self, count: int, prefix: str = "bulk-", size_bytes: int = 10) -> None:
-        """Many downloadable files `<prefix>000000.txt`, the last one newest, sharing one content."""
-        self._ask("POST", "/_emulator/bulk", json={"count": count, "prefix": prefix, "size_bytes": size_bytes})
+    def bulk(self, count: int, prefix: str = "bulk-", size_bytes: int = 10, suffix: str = ".txt") -> None:
+        """Many downloadable files `<prefix>000000<suffix>`, the last one newest, sharing one content."""
+        self._ask("POST", "/_emulator/bulk", json={"count": count, "prefix": prefix, "size_bytes": size_bytes, "suffix": suffix})
 
     def files(self) -> list[dict[str, Any]]:
         """Every file that exists, newest first, whatever its scope, each with the sha256 of its content."""

@@ -1,0 +1,130 @@
+"""Rows of programs that look at many names: ls, find, stat; and what the daemons' memory is after that.
+
+Serves  the command, which calls `rows`.
+"""
+
+import os
+import subprocess
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+from tests.bench.names_stage import NamesStage, ls
+from tests.bench.process import resident_mib
+from tests.bench.stage import ANTHROFS, RCLONE, in_turn
+from tests.bench.table import Cost, Report, Row, asked, compared, median_s, seconds, verdict
+
+FEW_MIB: Final = 80 * 10**6 / 2**20
+GROWTH: Final = 1.4
+Looks = tuple[Cost, Cost, Cost, float]      # ls -f, ls -l, ls -l again; memory in MiB after that
+
+
+def rows(stage: NamesStage, report: Report) -> None:
+    sizes = stage.sizes
+    most, *peers_most = _looks(stage, sizes.all)
+    some, *peers_some = _looks(stage, sizes.some)
+    few, *peers_few = _looks(stage, sizes.few)
+    _row(report, f"ls -f of {sizes.all}", 0, most, peers_most, 1.0)
+    _row(report, f"ls -l of {sizes.some}, cold kernel", 1, some, peers_some, 1.0)
+    _row(report, "  warm kernel", 2, some, peers_some, 1.0)
+    _row(report, f"ls -l of {sizes.all}", 1, most, peers_most, None)
+    _row(report, "  second time", 2, most, peers_most, 0.6)
+    for looks in (most, some, few):
+        # One refresh may fall into it: somebody looks.
+        requests = [sum(cost.requests for cost in look[:3]) for look in looks]
+        report.claim("ls -f, ls -l, ls -l: no requests but refreshes", max(requests) <= 4, requests)
+    _memory(stage, report, _mib(few), _mib(most), [_mib(side) for side in peers_few], [_mib(side) for side in peers_most])
+    _missing(stage, report)
+    _find(stage, report)
+
+
+def _looks(stage: NamesStage, count: int) -> list[list[Looks]]:
+    stage.serve(count)
+
+    def ours(_: int) -> Looks:
+        with stage.fresh() as mount:
+            return _looked(stage, ANTHROFS, mount.path, mount.pid())
+
+    def rclone(_: int) -> Looks:
+        with stage.peer(count) as peer:
+            ls(peer.path, "-f")     # it has no names before
+            return _looked(stage, RCLONE, peer.path, peer.pid)
+
+    return in_turn(stage.sizes.repetitions, ours, *([rclone] if stage.with_rclone else []))
+
+
+def _looked(stage: NamesStage, door: int, path: Path, pid: int) -> Looks:
+    names = stage.measured(door, lambda: ls(path, "-f"))
+    first = stage.measured(door, lambda: ls(path, "-l"))
+    again = stage.measured(door, lambda: ls(path, "-l"))
+    return names, first, again, resident_mib(pid)
+
+
+def _row(report: Report, what: str, place: int, ours: list[Looks], peers: list[list[Looks]], most: float | None) -> None:
+    costs = [_cost(looks, place) for looks in ours]
+    report.rows += [Row(what, seconds(median_s(costs)), f"rclone {seconds(median_s(others))}",
+                        *(("", "") if most is None else compared(median_s(costs) / median_s(others), most=most)), *asked(costs))
+                    for others in ([_cost(looks, place) for looks in side] for side in peers)]
+    if not peers:
+        report.rows.append(Row(what, seconds(median_s(costs)), "", "", "", *asked(costs)))
+
+
+def _cost(looks: Looks, place: int) -> Cost:
+    cost = looks[place]
+    assert isinstance(cost, Cost)
+    return cost
+
+
+def _mib(looks: list[Looks]) -> float:
+    return median(each[3] for each in looks)
+
+
+def _memory(stage: NamesStage, report: Report, few: float, most: float, peers_few: list[float], peers_most: list[float]) -> None:
+    report.rows.append(Row(f"memory after ls -l of {stage.sizes.few}", f"{few:.0f} MiB", "".join(f"rclone {mib:.0f} MiB" for mib in peers_few),
+                           "", verdict("< 80 MB", few < FEW_MIB)))
+    what = f"memory after ls -l of {stage.sizes.all}"
+    report.rows += [Row(what, f"{most:.0f} MiB", f"rclone {mib:.0f} MiB", *compared(most / mib, most=0.6)) for mib in peers_most]
+    report.rows.append(Row("  beside the other" if peers_most else what, f"{most:.0f}, {few:.0f} MiB", "", *compared(most / few, most=GROWTH)))
+
+
+def _missing(stage: NamesStage, report: Report) -> None:
+    def stat_all(path: Path) -> None:
+        for number in range(stage.sizes.missing):
+            assert not os.path.lexists(path / f"missing-{number % 10}")
+
+    def ours(_: int) -> Cost:
+        with stage.fresh() as mount:
+            return stage.measured(ANTHROFS, lambda: stat_all(mount.path))
+
+    def rclone(_: int) -> Cost:
+        with stage.peer(stage.sizes.few) as peer:
+            return stage.measured(RCLONE, lambda: stat_all(peer.path))
+
+    stage.serve(stage.sizes.few)
+    costs, *others = in_turn(stage.sizes.repetitions, ours, *([rclone] if stage.with_rclone else []))
+    requests = [cost.requests for cost in costs]
+    report.claim("names that don't exist: 1 request at most", max(requests) <= 1, requests)
+    what = f"stat of missing names, {stage.sizes.missing} times"
+    report.rows.append(Row(what, seconds(median_s(costs)), "", "", verdict("<= 1 request", max(requests) <= 1), *asked(costs)))
+    report.rows += [Row("  rclone", "", seconds(median_s(side)), "", "", *asked(side)) for side in others]
+
+
+def _find(stage: NamesStage, report: Report) -> None:
+    """A target of its own is the first time: rclone asks for each folder then."""
+    def find(path: Path) -> None:
+        found = subprocess.run(["find", str(path), "-name", "*.csv"], capture_output=True, check=True).stdout.count(b"\n")
+        assert found == stage.sizes.all, found
+
+    stage.serve(stage.sizes.all, stage.sizes.folders)
+    with stage.fresh("--refresh", "300") as mount:      # none in the background meanwhile
+        costs = [stage.measured(ANTHROFS, lambda: find(mount.path)) for _ in range(2)]
+    requests = [cost.requests for cost in costs]
+    report.claim("find over folders: no request", not any(requests), requests)
+    others = []
+    if stage.with_rclone:
+        with stage.peer(stage.sizes.all, stage.sizes.folders) as peer:
+            others = [stage.measured(RCLONE, lambda: find(peer.path)) for _ in range(2)]
+    for number, what in enumerate((f"find -name '*.csv' in {stage.sizes.folders} folders", "  second time")):
+        report.rows.append(Row(what, seconds(costs[number].time_s), "", "", verdict("no request", not requests[number]), *asked(costs[number:number + 1])))
+        if others:
+            report.rows.append(Row("  rclone", "", seconds(others[number].time_s), "", "", *asked(others[number:number + 1])))

@@ -1,0 +1,31 @@
+"""The benchmark of names: its parts in order, and what the words in its table mean.
+
+Serves  the command.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from tests.bench import listings, looks
+from tests.bench.names_stage import SHORT, NamesSizes, NamesStage
+from tests.bench.table import Report
+
+LEGEND: Final = """\
+Medians of {repetitions}, sides alternating. One wire for all of them: 50 ms a connect, 50 ms a request. anthrofs and the bare HTTP
+client (one connection, all pages one after the other, nothing done with them but reading their JSON) list the emulator,
+{page} files a page; rclone (--vfs-cache-mode full) lists its own webdav server, which answers for a whole directory at once.
+Mounts are fresh ones on an empty state unless the row says remount. ready: the mount command has returned. Cold kernel:
+the daemon has the names (ls -f before), the kernel has no attributes; warm: again, at once. rclone keeps no index: after a
+remount, and whenever its directory is older than 5 minutes, it lists everything again, which is the row for that. s3fs isn't
+here: it asks its server for the attributes of each file, one request each, so no row of this table is one that it can do.
+requests: all on the wire. Times and memory never fail a run; counts of requests and of bytes do."""
+
+
+def run(report: Report, say: Callable[[str], None], *, short: bool, with_rclone: bool) -> str:
+    """Fills the report; tells which part is under way. Returns the legend."""
+    sizes = SHORT if short else NamesSizes()
+    with NamesStage(sizes, with_rclone=with_rclone) as stage:
+        for part, rows in (("listings", listings.rows), ("looks", looks.rows)):
+            say(part)
+            rows(stage, report)
+    return LEGEND.format(repetitions=sizes.repetitions, page=sizes.page)

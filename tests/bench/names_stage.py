@@ -1,0 +1,113 @@
+"""What is listed: files of three bytes, as many as a row needs, on both servers; and mounts that haven't been looked at.
+
+Owns    which files anthrofs' server has: those of the last `serve`. rclone's has all of them, each set in its own directory.
+Serves  the rows of the benchmark of names.
+"""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.bench.peers import READS, RcloneMount
+from tests.bench.stage import ANTHROFS, RCLONE, Stage
+from tests.bench.table import Cost
+from tests.mounting import Mount
+
+CONTENT: Final = b"012"
+SEPARATOR: Final = "\uff0f"         # in a server's name it stands for /
+
+
+@dataclass(frozen=True, slots=True)
+class NamesSizes:
+    """How much is measured."""
+
+    repetitions: int = 3
+    page: int = 1000                # the API's limit
+    all: int = 100_000              # files of the biggest directory
+    some: int = 10_000
+    few: int = 1000
+    folders: int = 1000             # in which `all` files are, too
+    missing: int = 1000             # lookups of names that don't exist
+
+
+SHORT: Final = NamesSizes(repetitions=1, all=3000, some=1000, few=500, folders=30, missing=300)
+
+
+class NamesStage(Stage):
+    """`with NamesStage(SHORT, with_rclone=True) as stage: ...`"""
+
+    def __init__(self, sizes: NamesSizes, *, with_rclone: bool) -> None:
+        super().__init__(writable=False, with_rclone=with_rclone)
+        self.sizes = sizes                      # constant
+        self._served = ""                       # the set that anthrofs' server has
+
+    def serve(self, count: int, folders: int = 0) -> None:
+        """From now on anthrofs' server has so many files; in folders, if there are any."""
+        name = _set(count, folders)
+        if self._served != name:
+            self.emulator.forget_files()
+            for prefix, files in _pieces(count, folders, SEPARATOR):
+                self.emulator.bulk(files, prefix, len(CONTENT), ".csv")
+            self._served = name
+
+    @contextmanager
+    def unlooked(self, *options: str) -> Iterator[Mount]:
+        """A place for anthrofs' mount: nothing is mounted yet."""
+        with self._place() as place:
+            mount = Mount(place, self.emulator)
+            mount.environment["ANTHROPIC_BASE_URL"] = self.wire.url(ANTHROFS)
+            try:
+                yield mount
+            finally:
+                mount.finish()
+
+    @contextmanager
+    def fresh(self, *options: str) -> Iterator[Mount]:
+        """Mounted; nobody has looked at it."""
+        with self.unlooked() as mount:
+            mount.mount(*options)
+            yield mount
+
+    @contextmanager
+    def peer(self, count: int, folders: int = 0) -> Iterator[RcloneMount]:
+        """rclone's mount of such files; nobody has looked at it."""
+        with self._place() as place:
+            mount = RcloneMount(place, f"{self.wire.url(RCLONE)}/{_set(count, folders)}", READS)
+            try:
+                mount.mount()
+                yield mount
+            finally:
+                mount.end()
+
+    def sides(self, ours: Callable[[int], Cost], rclone: Callable[[int], Cost]) -> list[Callable[[int], Cost]]:
+        """For in_turn: rclone's only if there is one."""
+        return [ours, rclone] if self.with_rclone else [ours]
+
+    def _make_files(self) -> None:
+        if not self.with_rclone:
+            return
+        for count, folders in ((self.sizes.all, 0), (self.sizes.some, 0), (self.sizes.few, 0), (self.sizes.all, self.sizes.folders)):
+            for prefix, files in _pieces(count, folders, "/"):
+                path = self.origin / _set(count, folders) / prefix
+                path.parent.mkdir(parents=True, exist_ok=True)
+                for number in range(files):
+                    Path(f"{path}{number:06}.csv").write_bytes(CONTENT)
+
+
+def ls(path: Path, *options: str) -> None:
+    subprocess.run(["ls", *options, str(path)], stdout=subprocess.DEVNULL, check=True)
+
+
+def _set(count: int, folders: int) -> str:
+    return f"{count}-in-{folders}"
+
+
+def _pieces(count: int, folders: int, separator: str) -> Iterator[tuple[str, int]]:
+    """(prefix, how many files)"""
+    if not folders:
+        yield "bulk-", count
+    for number in range(folders):
+        yield f"folder-{number:04}{separator}bulk-", count // folders

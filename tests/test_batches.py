@@ -1,0 +1,174 @@
+"""README: listing costs nothing but local reads. Names that are looked up one after the other are read many at once, and never as they were."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anthrofs.batches import MOST, PLACES, Batches
+from anthrofs.db import Database, Tx
+from anthrofs.errors import NotFound
+from anthrofs.index import Index
+from anthrofs.model import ROOT, NodeId
+
+
+class Reads:
+    """What `Batches` is given: the names of all directories, and how many rows it has asked for."""
+
+    def __init__(self, names: list[str]) -> None:
+        self.names = sorted(names)
+        self.asked: list[int] = []
+
+    def __call__(self, _tx: Tx, parent: NodeId, name: str, limit: int) -> list[tuple[str, Any]]:
+        self.asked.append(limit)
+        return [(each, (parent, each)) for each in self.names if each >= name][:limit]
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[Database]:
+    one = Database(tmp_path / "state.db")
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def index(db: Database) -> Index:
+    return Index(db)
+
+
+def make(db: Database, index: Index, name: str, parent: NodeId = ROOT) -> NodeId:
+    with db.transaction() as tx:
+        return index.create(tx, parent, name, 0o644, 1, name)
+
+
+def names(count: int) -> list[str]:
+    return [f"{number:06}" for number in range(count)]
+
+
+def test_a_walk_reads_few_times_and_never_much_at_once(db: Database) -> None:
+    reads = Reads(names(10_000))
+    batches = Batches(db, reads)
+    for name in reads.names:
+        assert batches.row(ROOT, name) == (ROOT, name)
+    assert len(reads.asked) < 10_000 / MOST + 10
+    assert max(reads.asked) == MOST
+
+
+def test_who_jumps_about_reads_hardly_more_than_what_was_asked_for(db: Database) -> None:
+    reads = Reads(names(1000))
+    batches = Batches(db, reads)
+    for number in range(1000):
+        batches.row(ROOT, reads.names[number * 7919 % 1000])
+    assert sum(reads.asked) < 2000
+
+
+def test_walks_in_some_directories_at_once_dont_disturb_each_other(db: Database) -> None:
+    reads = Reads(names(2000))
+    batches = Batches(db, reads)
+    for name in reads.names:
+        for number in range(PLACES):
+            assert batches.row(NodeId(10 + number), name) == (10 + number, name)
+    assert len(reads.asked) < PLACES * (2000 / MOST + 10)
+
+
+def test_what_is_held_is_bounded(db: Database) -> None:
+    reads = Reads(names(300))
+    batches = Batches(db, reads)
+    for number in range(100):
+        for name in reads.names:
+            batches.row(NodeId(10 + number), name)
+    held = [batch.rows for batch in batches._batches.values()]
+    assert len(held) <= PLACES
+    assert max(map(len, held)) <= MOST
+
+
+def test_a_change_shows_at_once_in_the_middle_of_a_walk(db: Database, index: Index) -> None:
+    nodes = {name: make(db, index, name) for name in names(200)}
+    for name in names(50):
+        index.lookup(ROOT, name)
+    with db.transaction() as tx:
+        index.set_mtime(tx, nodes["000055"], 7)
+        index.move(tx, nodes["000056"], ROOT, "new", 2)
+        index.remove(tx, nodes["000057"])
+        assert index.lookup(ROOT, "000055").mtime_ns == 7       # its own changes, before the commit
+    assert index.lookup(ROOT, "000055").mtime_ns == 7
+    assert index.lookup(ROOT, "new").node_id == nodes["000056"]
+    for gone in ("000056", "000057"):
+        with pytest.raises(NotFound):
+            index.lookup(ROOT, gone)
+
+
+def test_what_was_read_in_a_transaction_that_fails_is_not_kept(db: Database, index: Index) -> None:
+    nodes = [make(db, index, name) for name in names(10)]
+
+    def fail() -> None:
+        with db.transaction() as tx:
+            index.set_mtime(tx, nodes[3], 99)
+            for name in names(10):
+                index.lookup(ROOT, name)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert index.lookup(ROOT, "000003").mtime_ns == 1
+
+
+Step = tuple[Callable[..., str], int, int]
+
+
+def look(db: Database, index: Index, number: int, _: int) -> str:
+    """By the index, and by its row alone."""
+    with db.reading() as tx:
+        row = tx.one("SELECT node_id, mtime_ns FROM node WHERE parent = 1 AND name = ?", f"{number:06}")
+    try:
+        node = index.lookup(ROOT, f"{number:06}")
+    except NotFound:
+        assert row is None
+    else:
+        assert row == (node.node_id, node.mtime_ns)
+    return "look"
+
+
+def walk(db: Database, index: Index, number: int, count: int) -> str:
+    for each in range(number, number + count):
+        look(db, index, each, 0)
+    return "walk"
+
+
+def add(db: Database, index: Index, number: int, _: int) -> str:
+    with db.transaction() as tx:
+        if tx.one("SELECT 1 FROM node WHERE parent = 1 AND name = ?", f"{number:06}") is None:
+            index.create(tx, ROOT, f"{number:06}", 0o644, number, None)
+        look(db, index, number, 0)
+    return "add"
+
+
+def change(db: Database, index: Index, number: int, mtime_ns: int) -> str:
+    walk(db, index, max(0, number - 3), 2)
+    with db.transaction() as tx:
+        walk(db, index, number, 2)
+        tx.run("UPDATE node SET mtime_ns = ? WHERE parent = 1 AND name = ?", mtime_ns, f"{number:06}")
+        walk(db, index, number, 2)
+    return "change"
+
+
+def take(db: Database, index: Index, number: int, _: int) -> str:
+    with db.transaction() as tx:
+        tx.run("DELETE FROM node WHERE parent = 1 AND name = ?", f"{number:06}")
+    return "take"
+
+
+@given(steps=st.lists(st.tuples(st.sampled_from([look, walk, walk, add, change, take]), st.integers(0, 40), st.integers(1, 30)), max_size=40))
+def test_a_lookup_says_what_the_row_says(tmp_path_factory: pytest.TempPathFactory, steps: list[Step]) -> None:
+    db = Database(tmp_path_factory.mktemp("state") / "state.db")
+    index = Index(db)
+    try:
+        for number in range(0, 40, 2):
+            add(db, index, number, 0)
+        for act, number, count in steps:
+            act(db, index, number, count)
+    finally:
+        db.close()
