@@ -2,7 +2,8 @@
 
     proxy       the wire, a program of its own: delays connects and answers, limits bandwidth, counts
     wire        the proxy as a child; what it counted
-    peers       rclone: its server, its mount
+    peers       rclone and s3fs: their servers, their mounts
+    s3          s3fs's server, a program of its own
     clients     curl, and clients whose connection is kept
     process     what the kernel says of a process: CPU, memory
     stage       what each run needs: servers, the wire, fresh mounts; and the end of all of it

@@ -4,7 +4,9 @@ Serves  the command, which calls `rows`.
 """
 
 import os
+import shutil
 import subprocess
+import time
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -36,6 +38,8 @@ def rows(stage: NamesStage, report: Report) -> None:
     _memory(stage, report, _mib(few), _mib(most), [_mib(side) for side in peers_few], [_mib(side) for side in peers_most])
     _missing(stage, report)
     _find(stage, report)
+    if shutil.which("s3fs"):
+        _s3fs(stage, report)
 
 
 def _looks(stage: NamesStage, count: int) -> list[list[Looks]]:
@@ -128,3 +132,14 @@ def _find(stage: NamesStage, report: Report) -> None:
         report.rows.append(Row(what, seconds(costs[number].time_s), "", "", verdict("no request", not requests[number]), *asked(costs[number:number + 1])))
         if others:
             report.rows.append(Row("  rclone", "", seconds(others[number].time_s), "", "", *asked(others[number:number + 1])))
+
+
+def _s3fs(stage: NamesStage, report: Report) -> None:
+    """For information: it lists all at each look, and asks for each file's attributes before it shows a name."""
+    with stage.s3fs(stage.sizes.s3fs) as (peer, wire):
+        for what, option in ((f"s3fs: first ls -f of {stage.sizes.s3fs}", "-f"), ("  ls -l after that", "-l"), ("  again", "-l")):
+            before, start_s = wire.counts(0), time.perf_counter()
+            ls(peer.path, option)
+            cost = Cost(time.perf_counter() - start_s, (wire.counts(0) - before).requests, wire.counts(0) - before)
+            report.rows.append(Row(what, "", seconds(cost.time_s), "", "", *asked([cost])))
+        report.rows.append(Row("  memory after that", "", f"{resident_mib(peer.pid):.0f} MiB"))

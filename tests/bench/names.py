@@ -16,8 +16,9 @@ client (one connection, all pages one after the other, nothing done with them bu
 {page} files a page; rclone (--vfs-cache-mode full) lists its own webdav server, which answers for a whole directory at once.
 Mounts are fresh ones on an empty state unless the row says remount. ready: the mount command has returned. Cold kernel:
 the daemon has the names (ls -f before), the kernel has no attributes; warm: again, at once. rclone keeps no index: after a
-remount, and whenever its directory is older than 5 minutes, it lists everything again, which is the row for that. s3fs isn't
-here: it asks its server for the attributes of each file, one request each, so no row of this table is one that it can do.
+remount, and whenever its directory is older than 5 minutes, it lists everything again, which is the row for that. s3fs
+(its rows at the end, once, on a bucket that does nothing else; left out where it isn't installed) has no index either: it
+asks for the attributes of each file before it shows a name, 20 at once, and lists all again at each look.
 requests: all on the wire. Times and memory never fail a run; counts of requests and of bytes do."""
 
 

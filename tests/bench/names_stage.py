@@ -5,15 +5,15 @@ Serves  the rows of the benchmark of names.
 """
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.bench.peers import READS, RcloneMount
+from tests.bench.peers import READS, RcloneMount, S3fsMount, S3Server
 from tests.bench.stage import ANTHROFS, RCLONE, Stage
-from tests.bench.table import Cost
+from tests.bench.wire import Wire
 from tests.mounting import Mount
 
 CONTENT: Final = b"012"
@@ -31,9 +31,10 @@ class NamesSizes:
     few: int = 1000
     folders: int = 1000             # in which `all` files are, too
     missing: int = 1000             # lookups of names that don't exist
+    s3fs: int = 10_000              # files of its bucket: it takes 25 s for them, so once
 
 
-SHORT: Final = NamesSizes(repetitions=1, all=3000, some=1000, few=500, folders=30, missing=300)
+SHORT: Final = NamesSizes(repetitions=1, all=3000, some=1000, few=500, folders=30, missing=300, s3fs=100)
 
 
 class NamesStage(Stage):
@@ -82,9 +83,11 @@ class NamesStage(Stage):
             finally:
                 mount.end()
 
-    def sides(self, ours: Callable[[int], Cost], rclone: Callable[[int], Cost]) -> list[Callable[[int], Cost]]:
-        """For in_turn: rclone's only if there is one."""
-        return [ours, rclone] if self.with_rclone else [ours]
+    @contextmanager
+    def s3fs(self, count: int) -> Iterator[tuple[S3fsMount, Wire]]:
+        """s3fs's mount of a bucket with so many files, on a wire of its own; nobody has looked at it."""
+        with self._place() as place, S3Server(count) as server, Wire([server.address]) as wire, S3fsMount(place, wire.url(0)) as mount:
+            yield mount, wire
 
     def _make_files(self) -> None:
         if not self.with_rclone:

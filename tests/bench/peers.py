@@ -1,4 +1,4 @@
-"""rclone, with which anthrofs is compared: its server, its mount.
+"""Mounts with which anthrofs is compared, and their servers: rclone, s3fs.
 
 Owns    its processes and their cache directory.
 Serves  stage (starts and ends them) and the rows.
@@ -9,11 +9,15 @@ Never   reads an rclone configuration of yours.
 import os
 import re
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
+
+from tests.bench.s3 import BUCKET
+from tests.bench.wire import ROOT
 
 READY_S: Final = 20.0
 STOP_S: Final = 10.0
@@ -129,6 +133,58 @@ class RcloneMount:
             self._rclone.stop()
         self._rclone.wait_for_end()
         self._rclone = None
+
+
+class S3Server:
+    """A bucket of so many files."""
+
+    def __init__(self, count: int) -> None:
+        self._process = subprocess.Popen([sys.executable, "-m", "tests.bench.s3", str(count)], cwd=ROOT, text=True, start_new_session=True,
+                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert self._process.stdout is not None
+        self.address = f"127.0.0.1:{int(self._process.stdout.readline())}"      # constant
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._process.communicate()         # closes its standard input, on which it ends
+
+
+class S3fsMount:
+    """`with S3fsMount(base, url) as mount: ...`; read-only, as it comes."""
+
+    def __init__(self, base: Path, url: str) -> None:
+        self._url = url                 # constant
+        self._base = base               # constant
+        self.path = base / "files"      # constant
+        self.path.mkdir()
+
+    def __enter__(self) -> Self:
+        (self._base / "password").write_text("any:key")
+        (self._base / "password").chmod(0o600)
+        options = f"url={self._url},use_path_request_style,passwd_file={self._base / 'password'},ro"
+        self._process = subprocess.Popen(["setpriv", "--pdeathsig", "TERM", "s3fs", BUCKET, str(self.path), "-f", "-o", options],
+                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        until_s = time.monotonic() + READY_S
+        while not is_mounted(self.path):
+            assert self._process.poll() is None, "s3fs has ended"
+            assert time.monotonic() < until_s, "s3fs takes too long"
+            time.sleep(0.01)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        subprocess.run(["fusermount", "-u", "-z", str(self.path)], check=False, capture_output=True)
+        try:
+            self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(STOP_S)
+
+    @property
+    def pid(self) -> int:
+        """s3fs's own: setpriv has become it."""
+        return self._process.pid
 
 
 def is_mounted(path: Path) -> bool:
