@@ -32,6 +32,7 @@ from anthrofs.filesystem import FileSystem
 from anthrofs.fuse_ops import Operations, serve
 from anthrofs.handles import Handles
 from anthrofs.index import Index
+from anthrofs.listing import Listings
 from anthrofs.mirror import Mirror
 from anthrofs.model import FileId, Node
 from anthrofs.notify import Notify
@@ -47,6 +48,7 @@ from anthrofs.report import Report
 from anthrofs.staging import Staging
 from anthrofs.statedir import StateDir, usable
 from anthrofs.surprises import Surprises
+from anthrofs.sweeper import Sweeper
 from anthrofs.tree import Tree
 from anthrofs.turns import HOLD_S
 from anthrofs.uploader import SETTLE_S, Uploader
@@ -97,8 +99,10 @@ class Mount:
             self._db, self._index, self._mirror, self._outbox, self._staging, self._cache, self._handles,
             remote(Priority.CLOSE if config.upload == "wait" else Priority.QUEUED), remote(Priority.DELETE),
             clock, chance, presence, self._ask_whose, config.close_timeout_s, HOLD_S if config.upload == "queue" else 0.0)
-        self._refresher = Refresher(self._db, self._index, self._mirror, self._outbox, self._handles, remote(Priority.REFRESH), clock, config,
-                                    self._uploader.allow, self._silent)
+        self._listings = Listings(self._db, self._mirror, self._outbox, self._handles, clock)
+        self._refresher = Refresher(self._db, self._index, self._mirror, self._outbox, self._listings, remote(Priority.REFRESH), clock,
+                                    config, self._uploader.allow, self._silent, self._refreshed)
+        self._sweeper = Sweeper(self._db, self._index, self._listings, remote(Priority.SWEEP), clock, config, self._refresher.fresh)
         contents = Contents(self._db, self._index, self._outbox, self._staging, self._cache, self._handles, self._reader,
                             clock, config)
         attributes = Attributes(self._outbox, self._uploader, self._handles, str(config.state_dir.absolute()))
@@ -182,6 +186,7 @@ class Mount:
         self._mounted.set()
         if not self._config.read_only:
             self._uploader.start()
+        self._sweeper.start()
         self._control.start()
         files = self._index.totals()[0]
         log.info("mounted on %s: %d files", self._config.mountpoint, files)
@@ -190,6 +195,9 @@ class Mount:
 
     def _ask_whose(self) -> None:
         self._refresher.ask()       # which is built after the uploader
+
+    def _refreshed(self) -> None:
+        self._sweeper.wake()        # which is built after the refresher
 
     def _silent(self, exc: FsError | SetupError) -> None:
         if isinstance(exc, (Offline, SetupError)):
@@ -206,8 +214,8 @@ class Mount:
         return node.remote is None or self._reader.early(node.remote.file_id, node.size_bytes, exact=not Contents.may_differ(node))
 
     def _gone(self, file_id: FileId) -> None:
-        with _reading_goes_on(), self._db.transaction() as tx:
-            self._mirror.vanished(tx, file_id, self._handles.busy())
+        with _reading_goes_on():
+            self._listings.gone(file_id)
 
     # ---- the end
 
@@ -250,7 +258,7 @@ class Mount:
         self._stopping.set()
         self._pacer.stop()
         lost = self._presence.lost()
-        stopped = [self._uploader.stop(STEP_S), self._refresher.stop(STEP_S), self._reader.stop(STEP_S)]
+        stopped = [each.stop(STEP_S) for each in (self._uploader, self._sweeper, self._refresher, self._reader)]
         self._control.stop()
         if all(stopped) and not in_use:
             self._client.close()

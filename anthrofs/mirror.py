@@ -22,6 +22,7 @@ _FILE: Final = 0o644
 _DIRECTORY: Final = 0o755
 # Listed before and not by this listing; or never listed although old enough. Takes the listing's number and that age.
 _MISSING: Final = "file_id IS NOT NULL AND seen < ? AND (seen > 0 OR created_ns < ?)"
+_AT_ONCE: Final = 500           # rows that a sweep reads, and the longest that it keeps others from the database
 
 # A new upload can be missing from listings for a while: only one that is older than this is taken for deleted by others
 # when no listing ever showed it.
@@ -32,6 +33,7 @@ class Shown(enum.Enum):
     """What a listed file meant to the tree."""
 
     KNOWN = enum.auto()
+    AGAIN = enum.auto()     # known, and shown by this listing already, or by one that began later
     NEW = enum.auto()
     HELD = enum.auto()      # it would change a name that is in use; it has to be shown again
 
@@ -47,9 +49,11 @@ class Mirror:
 
     def show(self, tx: Tx, file: RemoteFile, listing: int, busy: Collection[NodeId]) -> Shown:
         """The newest of a name has the plain one; a name with local changes is never taken."""
-        if tx.run("UPDATE node SET seen = ?, downloadable = ?, expires_ns = ? WHERE file_id = ?",
-                  listing, file.downloadable, file.expires_ns, file.file_id):
+        if tx.run("UPDATE node SET seen = ?, downloadable = ?, expires_ns = ? WHERE file_id = ? AND seen < ?",
+                  listing, file.downloadable, file.expires_ns, file.file_id, listing):
             return Shown.KNOWN
+        if self.knows(tx, file.file_id):
+            return Shown.AGAIN
         place = self._place(tx, file, busy)
         if place is None:
             return Shown.HELD
@@ -125,13 +129,26 @@ class Mirror:
         gone = tx.one(f"SELECT count(*) FROM node WHERE {_MISSING}", listing, began_ns - LISTING_LAG_NS)[0]
         return int(gone), int(tx.one("SELECT count(*) FROM node WHERE file_id IS NOT NULL")[0])
 
-    def sweep(self, tx: Tx, listing: int, began_ns: int, busy: Collection[NodeId]) -> int:
-        """A complete listing is in: what it should have shown and didn't is gone. Returns how many; those in use wait."""
-        gone = [node_of(row, "") for row in tx.all(COLUMNS + f"WHERE {_MISSING}", listing, began_ns - LISTING_LAG_NS)]
-        free = [node for node in gone if node.node_id not in busy and not self._surprises.expects(node.node_id)]
-        for node in free:
-            self._vanish(tx, node)
-        return len(free)
+    def sweep(self, tx: Tx, before: int, busy: Collection[NodeId], after: NodeId = ROOT) -> NodeId | None:
+        """What listings have shown, but none from this number on, is gone; those in use wait. Some nodes at a time, above `after`:
+        returns where to go on; None: that was all.
+        """
+        gone = [node_of(row, "") for row in tx.all(COLUMNS + "WHERE file_id IS NOT NULL AND seen > 0 AND seen < ? AND node_id > ? "
+                                                   "ORDER BY node_id LIMIT ?", before, after, _AT_ONCE)]
+        for node in gone:
+            if node.node_id not in busy and not self._surprises.expects(node.node_id):
+                self._vanish(tx, node)
+        return gone[-1].node_id if len(gone) == _AT_ONCE else None
+
+    def doubtful(self, tx: Tx, listing: int, began_ns: int, busy: Collection[NodeId], limit: int) -> list[FileId]:
+        """Some of the ids that a complete listing should have shown and didn't, and that nobody has open."""
+        rows = tx.all(f"SELECT file_id, node_id FROM node WHERE {_MISSING} AND NOT resend ORDER BY seen, node_id LIMIT ?", listing,
+                      began_ns - LISTING_LAG_NS, limit + len(busy))
+        return [FileId(file_id) for file_id, node_id in rows if node_id not in busy][:limit]
+
+    def saw(self, tx: Tx, file_id: FileId, listing: int) -> None:
+        """The service has it, though that listing didn't show it."""
+        tx.run("UPDATE node SET seen = max(seen, ?) WHERE file_id = ?", listing, file_id)
 
     def vanished(self, tx: Tx, file_id: FileId, busy: Collection[NodeId]) -> bool:
         """The service says that it has no such id. False: it is in use and stays until the next look."""

@@ -188,6 +188,11 @@ class Outbox:
         tx.run("UPDATE doomed SET deleted_ns = ?, reason = NULL WHERE file_id = ?", now_ns, file_id)
         tx.run("DELETE FROM doomed WHERE deleted_ns < ?", now_ns - TOMBSTONE_NS)
 
+    def bury(self, tx: Tx, file_id: FileId, now_ns: int) -> None:
+        """The service says that it has no such id, while listings may still show it."""
+        tx.run("INSERT OR IGNORE INTO doomed (file_id, server_name) VALUES (?, '')", file_id)
+        self.deleted(tx, file_id, now_ns)
+
     def not_deleted(self, tx: Tx, file_id: FileId, reason: str) -> None:
         """It stays queued and visible in the status; the name stays gone."""
         tx.run("UPDATE doomed SET reason = ? WHERE file_id = ?", reason, file_id)

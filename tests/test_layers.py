@@ -15,7 +15,7 @@ LAYERS: Final[list[set[str]]] = [
     {"errors"}, {"blocks", "clock", "mime", "model", "names", "schema"}, {"config"},      # words
     {"presence"}, {"callers", "disk", "db", "notify", "remote", "statedir"}, {"process"},       # tools
     {"surprises", "pages", "blockfile"}, {"index", "outbox", "staging", "cache", "handles", "workspace", "walks"}, {"mirror"},      # state
-    {"copies", "feed", "renaming", "settings", "unlinking"}, {"deletion", "delivery", "refresher", "waits"}, {"reader", "turns"},       # workers
+    {"copies", "feed", "listing", "renaming", "settings", "unlinking"}, {"deletion", "delivery", "refresher", "sweeper", "waits"}, {"reader", "turns"},       # workers
     {"uploader"},
     {"contents", "attributes", "tree"}, {"decisions", "moves", "openfiles", "recovery", "report", "check"}, {"drain", "filesystem"},      # core
     {"fuse_ops", "control", "commands", "mountpoint", "options"},               # edges
