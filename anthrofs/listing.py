@@ -1,12 +1,12 @@
 """What a listing means for the index: a page as it comes, and, once all of it has come, what it lacks.
 
-A listing of one page is a moment's truth. One of several pages isn't: files come and go between them, and where the server
-counts in positions, a deletion on an earlier page makes a later one skip a file. So what such a listing lacks is gone only if the
-service says so when it is asked for that id, or if the complete listing before lacked it, too.
+A page is a moment's truth: a known file whose time is between those of two files on it, and that isn't on it, is gone. A listing of
+several pages is not: files come and go between them, and where the server counts in positions, a deletion on an earlier page makes a
+later one skip files. So what is lacking where two pages meet is asked for by its id.
 
-Owns    the facts listing, complete, sweep and unordered in the table meta.
+Owns    the facts listing, sweep and unordered in the table meta.
 Serves  refresher and sweeper, which ask for the pages.
-Trusts  a listing for what it shows; for what it lacks only if all of it was understood, and only of ids that were listed before it
+Trusts  a listing for what it shows; for what it lacks only while it is newest first, and only of ids that were listed before it
         began: what no listing ever showed is asked for by its id.
 Never   lets a listing undo what the user did here meanwhile, and holds no more than a page in memory.
 """
@@ -20,16 +20,17 @@ from anthrofs.db import Database, Tx
 from anthrofs.errors import BadAnswer, Gone, Refused
 from anthrofs.handles import Handles
 from anthrofs.mirror import Mirror, Shown
-from anthrofs.model import ROOT, Cursor, FileId, NodeId, Page
+from anthrofs.model import Cursor, FileId, Page
 from anthrofs.outbox import Outbox
 from anthrofs.remote import RemoteFiles
 
 PAGE_FILES: Final = 1000        # the API's limit
 GUARD_FILES: Final = 20         # from so many known files on, a listing that lacks most of them is not believed
 SWEEP_S_PER_PAGE: Final = 6.0   # a full listing's pages cost at most a tenth of the minute's 100 list requests
+NEVER_NS, EVER_NS = -2**63, 2**63 - 1
 REPEATS: Final = "the listing repeats itself: what it shows is taken, what it lacks is not"
 STALE_PAGES: Final = 3          # in a row, that bring nothing new to a listing: it repeats itself
-DOUBTS: Final = 10              # ids that are asked for after one listing; the next listing decides about the others
+DOUBTS: Final = 10              # ids that are asked for at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,8 @@ class Walk:
     files: int = 0
     understood: bool = True             # every entry so far made sense
     ordered: bool = True                # newest first, so far
-    last_ns: int = 2**63 - 1            # created_ns of the oldest end of the last page
+    first_ns: int | None = None         # created_ns of its first file
+    last_ns: int = 2**63 - 1            # and of its last one, so far
     stale_pages: int = 0                # in a row up to here
 
     @property
@@ -51,26 +53,24 @@ class Walk:
         """Its last page has come."""
         return self.pages > 0 and self.following is None
 
-    @property
-    def complete(self) -> bool:
-        """It can say what is gone."""
-        return self.ended and self.understood
-
     def after(self, page: Page, fresh: int) -> "Walk":
         """One page further; `fresh` of its files weren't in the pages before. Raises BadAnswer for a listing without an end."""
         stale_pages = 0 if fresh else self.stale_pages + 1
         if page.following is not None and (page.following == self.following or stale_pages >= STALE_PAGES):
             raise BadAnswer(REPEATS)
-        ordered, last_ns = self.ordered, self.last_ns
-        for file in page.files:
-            if file.created_ns:         # 0: the server didn't say
-                ordered, last_ns = ordered and file.created_ns <= last_ns, file.created_ns
-        return replace(self, following=page.following, pages=self.pages + 1, files=self.files + len(page.files), ordered=ordered,
-                       understood=self.understood and not page.skipped, last_ns=last_ns, stale_pages=stale_pages)
+        times = [self.last_ns, *_times(page)]
+        return replace(self, following=page.following, pages=self.pages + 1, files=self.files + len(page.files),
+                       understood=self.understood and not page.skipped, ordered=self.ordered and times == sorted(times, reverse=True),
+                       first_ns=times[1] if self.first_ns is None and times[1:] else self.first_ns, last_ns=times[-1],
+                       stale_pages=stale_pages)
 
     def as_text(self) -> str:
         """For the table meta."""
         return json.dumps(asdict(self))
+
+
+def _times(page: Page) -> list[int]:
+    return [file.created_ns for file in page.files if file.created_ns]      # 0: the server didn't say
 
 
 def walk_of(text: str | None) -> Walk | None:
@@ -99,8 +99,10 @@ class Listings:
         tx.set_meta("listing", str(number))
         return Walk(number)
 
-    def merge(self, tx: Tx, walk: Walk, page: Page) -> tuple[int, int]:
-        """Show a page's files. Returns how many have to be shown again later, and how many the pages before didn't have."""
+    def merge(self, tx: Tx, walk: Walk, page: Page, remote: RemoteFiles) -> tuple[Walk, int]:
+        """Show a page's files, and take away what it proves to be gone, if the server names the workspace. Returns how far the
+        listing is read by that, and how many files have to be shown again later. Raises BadAnswer for one without an end.
+        """
         held = fresh = 0
         busy = self._handles.busy()         # inside the transaction: whoever opens a node from now on reads it after this commit
         for file in page.files:
@@ -113,7 +115,13 @@ class Listings:
                 shown = self._mirror.show(tx, file, walk.number, busy)
             held += shown is Shown.HELD
             fresh += shown in (Shown.NEW, Shown.KNOWN)
-        return held, fresh
+        times = _times(page)
+        walk = walk.after(page, fresh)
+        named = remote.workspace().workspace_id is not None
+        if named and times and walk.ordered and not page.skipped and walk.number > 1 and tx.get_meta("unordered") is None:
+            # After the last file of a last page nothing comes. (An empty one may only be behind the end.)
+            self._mirror.sweep(tx, walk.number, times[-1] if page.following else NEVER_NS, times[0], busy)
+        return walk, held
 
     def began_ns(self, remote: RemoteFiles, passed_s: float) -> int:
         """The server's clock so long ago, not later than it was. After an answer only: it tells if one of the clocks has jumped."""
@@ -126,19 +134,45 @@ class Listings:
             if self._mirror.vanished(tx, file_id, self._handles.busy()):
                 self._outbox.bury(tx, file_id, self._clock.time_ns())
 
-    def conclude(self, walk: Walk, remote: RemoteFiles, *, accept: bool) -> None:
+    def conclude(self, walk: Walk, remote: RemoteFiles, *, accept: bool) -> bool:
         """It has ended: what it should have shown and didn't is gone, or asked for. `accept`: a person believes it.
 
-        Raises BadAnswer for one that lacks most files of a workspace that the server doesn't name; RemoteError: call it again.
+        False: there is more to be asked for. Raises BadAnswer for one that lacks most files of a workspace that the server doesn't
+        name; RemoteError: call it again.
         """
-        if walk.complete:
+        doubts = 0
+        if walk.understood:
             self._guard(walk, remote, accept=accept)
-            self._remove(walk, remote, at_once=accept or walk.pages == 1)
+            with self._db.transaction() as tx:
+                busy = self._handles.busy()
+                if accept or walk.pages == 1:
+                    self._mirror.sweep(tx, walk.number, NEVER_NS, EVER_NS, busy)
+                elif walk.ordered and walk.first_ns is not None:
+                    self._mirror.sweep(tx, walk.number, walk.first_ns, EVER_NS, busy)       # before the first file nothing comes
+            doubts = self.ask(walk, remote, NEVER_NS)
         with self._db.transaction() as tx:
-            tx.set_meta("sweep", None)          # one that is under way has nothing to add, and its next page may be older
-            if walk.complete:
-                tx.set_meta("complete", str(walk.number))
+            if doubts < DOUBTS:
+                tx.set_meta("sweep", None)          # one that is under way has nothing to add, and its next page may be older
+            if walk.understood:
                 tx.set_meta("unordered", None if walk.ordered else "1")
+        return doubts < DOUBTS
+
+    def ask(self, walk: Walk, remote: RemoteFiles, above_ns: int) -> int:
+        """What the listing should have shown above that time, and didn't, is asked for by its id, up to DOUBTS. Returns how many."""
+        with self._db.reading() as tx:
+            doubtful = self._mirror.doubtful(tx, walk.number, walk.began_ns, above_ns, self._handles.busy(), DOUBTS)
+        for file_id in doubtful:
+            gone = False
+            try:
+                remote.stat(file_id)
+            except Refused as exc:
+                gone = isinstance(exc, Gone) and exc.from_service
+            if gone:
+                self.gone(file_id)
+            else:
+                with self._db.transaction() as tx:
+                    self._mirror.saw(tx, file_id, walk.number)
+        return len(doubtful)
 
     def _guard(self, walk: Walk, remote: RemoteFiles, *, accept: bool) -> None:
         with self._db.reading() as tx:
@@ -147,22 +181,3 @@ class Listings:
         if known >= GUARD_FILES and gone > known / 2 and not accept and not named:
             raise BadAnswer(f"the listing lacks {gone} of {known} known files, and the server doesn't say which workspace it "
                             "is: nothing was removed. If they are really gone: anthrofs refresh --accept DIR")
-
-    def _remove(self, walk: Walk, remote: RemoteFiles, *, at_once: bool) -> None:
-        with self._db.reading() as tx:
-            before = walk.number if at_once else min(walk.number, int(tx.get_meta("complete") or 0))
-        last: NodeId | None = ROOT
-        while last is not None:
-            with self._db.transaction() as tx:
-                last = self._mirror.sweep(tx, before, self._handles.busy(), after=last)
-        with self._db.reading() as tx:
-            doubtful = self._mirror.doubtful(tx, walk.number, walk.began_ns, self._handles.busy(), DOUBTS)
-        for file_id in doubtful:
-            try:
-                remote.stat(file_id)
-            except Refused as exc:
-                if isinstance(exc, Gone) and exc.from_service:
-                    self.gone(file_id)
-                continue
-            with self._db.transaction() as tx:
-                self._mirror.saw(tx, file_id, walk.number)

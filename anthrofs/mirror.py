@@ -22,7 +22,7 @@ _FILE: Final = 0o644
 _DIRECTORY: Final = 0o755
 # Listed before and not by this listing; or never listed although old enough. Takes the listing's number and that age.
 _MISSING: Final = "file_id IS NOT NULL AND seen < ? AND (seen > 0 OR created_ns < ?)"
-_AT_ONCE: Final = 500           # rows that a sweep reads, and the longest that it keeps others from the database
+_AT_ONCE: Final = 500           # rows in memory
 
 # A new upload can be missing from listings for a while: only one that is older than this is taken for deleted by others
 # when no listing ever showed it.
@@ -129,21 +129,23 @@ class Mirror:
         gone = tx.one(f"SELECT count(*) FROM node WHERE {_MISSING}", listing, began_ns - LISTING_LAG_NS)[0]
         return int(gone), int(tx.one("SELECT count(*) FROM node WHERE file_id IS NOT NULL")[0])
 
-    def sweep(self, tx: Tx, before: int, busy: Collection[NodeId], after: NodeId = ROOT) -> NodeId | None:
-        """What listings have shown, but none from this number on, is gone; those in use wait. Some nodes at a time, above `after`:
-        returns where to go on; None: that was all.
-        """
-        gone = [node_of(row, "") for row in tx.all(COLUMNS + "WHERE file_id IS NOT NULL AND seen > 0 AND seen < ? AND node_id > ? "
-                                                   "ORDER BY node_id LIMIT ?", before, after, _AT_ONCE)]
-        for node in gone:
-            if node.node_id not in busy and not self._surprises.expects(node.node_id):
-                self._vanish(tx, node)
-        return gone[-1].node_id if len(gone) == _AT_ONCE else None
+    def sweep(self, tx: Tx, listing: int, above_ns: int, below_ns: int, busy: Collection[NodeId]) -> None:
+        """What earlier listings have shown, and neither this one nor a later, is gone if its time is between those; those in use wait."""
+        last: int = ROOT
+        while True:
+            rows = tx.all(COLUMNS + "WHERE file_id IS NOT NULL AND seen > 0 AND seen < ? AND created_ns > ? AND created_ns < ? AND "
+                          "node_id > ? ORDER BY node_id LIMIT ?", listing, above_ns, below_ns, last, _AT_ONCE)
+            for node in (node_of(row, "") for row in rows):
+                if node.node_id not in busy and not self._surprises.expects(node.node_id):
+                    self._vanish(tx, node)
+            if len(rows) < _AT_ONCE:
+                return
+            last = rows[-1][0]
 
-    def doubtful(self, tx: Tx, listing: int, began_ns: int, busy: Collection[NodeId], limit: int) -> list[FileId]:
-        """Some of the ids that a complete listing should have shown and didn't, and that nobody has open."""
-        rows = tx.all(f"SELECT file_id, node_id FROM node WHERE {_MISSING} AND NOT resend ORDER BY seen, node_id LIMIT ?", listing,
-                      began_ns - LISTING_LAG_NS, limit + len(busy))
+    def doubtful(self, tx: Tx, listing: int, began_ns: int, above_ns: int, busy: Collection[NodeId], limit: int) -> list[FileId]:
+        """Some of the ids that a listing should have shown above that time and didn't, and that nobody has open."""
+        rows = tx.all(f"SELECT file_id, node_id FROM node WHERE {_MISSING} AND created_ns > ? AND NOT resend ORDER BY node_id LIMIT ?",
+                      listing, began_ns - LISTING_LAG_NS, above_ns, limit + len(busy))
         return [FileId(file_id) for file_id, node_id in rows if node_id not in busy][:limit]
 
     def saw(self, tx: Tx, file_id: FileId, listing: int) -> None:

@@ -206,9 +206,8 @@ class Refresher:
         held = 0
         while True:
             with self._db.transaction() as tx:
-                again, fresh = self._listings.merge(tx, walk, page)
+                walk, again = self._listings.merge(tx, walk, page, self._remote)
             held += again
-            walk = walk.after(page, fresh)
             progress(walk.files)
             if walk.following is None:
                 break
@@ -221,6 +220,8 @@ class Refresher:
             page = self._remote.list(PAGE_FILES, walk.following)
         if walk.ended:
             self._listings.conclude(walk, self._remote, accept=accept)
+        elif walk.first_ns is not None:
+            self._listings.ask(walk, self._remote, walk.first_ns)       # newer ones, and the newest isn't there: others deleted them
         with self._db.transaction() as tx:
             tx.set_meta("listed_ns", str(self._clock.time_ns()))
             if newest is not None and not held:

@@ -1,8 +1,8 @@
 """Finds what is gone from a workspace of several pages: a full listing, one page at a time, while somebody looks.
 
 A refresh reads only what is new, so it never waits for this. How far a sweep has come is written down with each page: ended by an
-unmount, the network, or because nobody looks any more, it goes on there. What became of files meanwhile doesn't matter: new ones are
-newer than the page it stands at, and what one of its pages, or any refresh since it began, has shown stays.
+unmount, the network, or because nobody looks any more, it goes on there. What became of files meanwhile doesn't matter: what is gone
+is proved by a single page, or asked for; and what one of its pages, or any refresh since it began, has shown stays.
 
 Owns    one thread, and the fact sweep in the table meta (with listing.py, which ends it).
 Serves  daemon (start, stop) and refresher (wake).
@@ -107,7 +107,7 @@ class Sweeper:
         return max(self._next_s - now_s, 0.0 if age_s < 0 else period_s - age_s)
 
     def step(self) -> None:
-        """One page, or the end of a sweep. Raises Stopping."""
+        """One page, or the end of a sweep, which may take several. Raises Stopping."""
         self._next_s = self._clock.now_s() + SWEEP_S_PER_PAGE
         with self._db.transaction() as tx:
             walk = walk_of(tx.get_meta("sweep"))
@@ -135,9 +135,7 @@ class Sweeper:
             if now != walk or workspace.match(tx, self._config.service, self._remote.workspace()) is not workspace.Match.SAME:
                 # A complete listing came in between, or it is another workspace's: the refresher will say so.
                 return replace(walk, following=None, pages=0)
-            walk = replace(walk, began_ns=began_ns)
-            _, fresh = self._listings.merge(tx, walk, page)
-            walk = walk.after(page, fresh)
+            walk, _ = self._listings.merge(tx, replace(walk, began_ns=began_ns), page, self._remote)
             tx.set_meta("sweep", walk.as_text())
         return walk
 

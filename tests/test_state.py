@@ -28,6 +28,7 @@ from anthrofs.db import Database, Tx
 from anthrofs.disk import FICLONE, Disk
 from anthrofs.errors import EXIT_BUSY, DiskFull, FsError, NotFound, SetupError
 from anthrofs.index import Index
+from anthrofs.listing import EVER_NS, NEVER_NS
 from anthrofs.mirror import LISTING_LAG_NS, Mirror, Shown
 from anthrofs.model import ROOT, Attempt, FileId, NodeId, RemoteFile, StageId, Workspace
 from anthrofs.names import id_name_of
@@ -590,8 +591,8 @@ def test_a_sweep_removes_only_what_was_listed_before(db: Database, index: Index,
         mirror.show(tx, remote(4, "4.txt"), 2, NOBODY)
 
         assert mirror.missing(tx, 2, EPOCH_NS) == (2, 4)
-        assert mirror.doubtful(tx, 2, EPOCH_NS, NOBODY, 9) == ["file_2", "file_3"]
-        mirror.sweep(tx, 2, NOBODY)
+        assert mirror.doubtful(tx, 2, EPOCH_NS, NEVER_NS, NOBODY, 9) == ["file_2", "file_3"]
+        mirror.sweep(tx, 2, NEVER_NS, EVER_NS, NOBODY)
 
     assert sorted(shown(index)) == ["1.txt", "4.txt"]
 
@@ -608,13 +609,13 @@ def test_a_new_upload_that_no_listing_showed_is_never_taken_for_gone_but_asked_f
     with db.transaction() as tx:
         uploaded(tx, index, mirror, remote(1, age_s=1))
 
-        assert mirror.doubtful(tx, 1, EPOCH_NS, NOBODY, 9) == []
-        assert mirror.doubtful(tx, 2, EPOCH_NS + LISTING_LAG_NS // 2, NOBODY, 9) == []
-        assert mirror.doubtful(tx, 3, EPOCH_NS + LISTING_LAG_NS, NOBODY, 9) == ["file_1"]
-        mirror.sweep(tx, 3, NOBODY)
+        assert mirror.doubtful(tx, 1, EPOCH_NS, NEVER_NS, NOBODY, 9) == []
+        assert mirror.doubtful(tx, 2, EPOCH_NS + LISTING_LAG_NS // 2, NEVER_NS, NOBODY, 9) == []
+        assert mirror.doubtful(tx, 3, EPOCH_NS + LISTING_LAG_NS, NEVER_NS, NOBODY, 9) == ["file_1"]
+        mirror.sweep(tx, 3, NEVER_NS, EVER_NS, NOBODY)
         assert shown(index) == {"a.txt": "file_1"}
         mirror.saw(tx, FileId("file_1"), 3)
-        assert mirror.doubtful(tx, 3, EPOCH_NS + LISTING_LAG_NS, NOBODY, 9) == []
+        assert mirror.doubtful(tx, 3, EPOCH_NS + LISTING_LAG_NS, NEVER_NS, NOBODY, 9) == []
 
 
 def test_a_save_over_a_listed_file_is_a_new_upload_as_well(db: Database, index: Index, mirror: Mirror) -> None:
@@ -623,7 +624,7 @@ def test_a_save_over_a_listed_file_is_a_new_upload_as_well(db: Database, index: 
         node_id = index.lookup(ROOT, "a.txt").node_id
         uploaded(tx, index, mirror, remote(2, age_s=1, downloadable=False), node_id)
 
-        mirror.sweep(tx, 2, NOBODY)             # it began before the save, or lags behind it
+        mirror.sweep(tx, 2, NEVER_NS, EVER_NS, NOBODY)             # it began before the save, or lags behind it
 
     assert shown(index) == {"a.txt": "file_2"}
 
@@ -633,11 +634,11 @@ def test_what_is_in_use_waits_for_the_next_sweep(db: Database, index: Index, mir
         mirror.show(tx, remote(1), 1, NOBODY)
         node_id = index.lookup(ROOT, "a.txt").node_id
 
-        mirror.sweep(tx, 2, {node_id})
-        assert mirror.doubtful(tx, 2, EPOCH_NS, {node_id}, 9) == []
+        mirror.sweep(tx, 2, NEVER_NS, EVER_NS, {node_id})
+        assert mirror.doubtful(tx, 2, EPOCH_NS, NEVER_NS, {node_id}, 9) == []
         assert not mirror.vanished(tx, FileId("file_1"), {node_id})
         assert shown(index) == {"a.txt": "file_1"}
-        mirror.sweep(tx, 3, NOBODY)
+        mirror.sweep(tx, 3, NEVER_NS, EVER_NS, NOBODY)
 
     assert shown(index) == {}
 
@@ -647,11 +648,11 @@ def test_unsent_content_survives_that_its_file_is_gone(db: Database, index: Inde
         mirror.show(tx, remote(1), 1, NOBODY)
         node_id = index.lookup(ROOT, "a.txt").node_id
         index.promise(tx, node_id, StageId(9), 100, EPOCH_NS, "a.txt", sealed=True)
-        mirror.sweep(tx, 2, NOBODY)
+        mirror.sweep(tx, 2, NEVER_NS, EVER_NS, NOBODY)
 
         node = index.node(node_id)
         assert (node.stage, node.remote, node.size_bytes, node.wanted) == (9, None, 100, "a.txt")
-        mirror.sweep(tx, 3, NOBODY)
+        mirror.sweep(tx, 3, NEVER_NS, EVER_NS, NOBODY)
         assert [each.node_id for each in index.unsent(tx)] == [node_id]
 
 
@@ -660,8 +661,8 @@ def test_local_files_are_never_missing_from_a_listing(db: Database, index: Index
         index.create(tx, ROOT, "a.txt~", 0o644, EPOCH_NS, None)
 
         assert mirror.missing(tx, 100, EPOCH_NS * 2) == (0, 0)
-        assert mirror.doubtful(tx, 100, EPOCH_NS * 2, NOBODY, 9) == []
-        mirror.sweep(tx, 100, NOBODY)
+        assert mirror.doubtful(tx, 100, EPOCH_NS * 2, NEVER_NS, NOBODY, 9) == []
+        mirror.sweep(tx, 100, NEVER_NS, EVER_NS, NOBODY)
         assert len(shown(index)) == 1
 
 
