@@ -12,6 +12,7 @@ Never   lets a listing undo what the user did here meanwhile, and holds no more 
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Final
 
@@ -20,7 +21,7 @@ from anthrofs.db import Database, Tx
 from anthrofs.errors import BadAnswer, Gone, Refused
 from anthrofs.handles import Handles
 from anthrofs.mirror import Mirror, Shown
-from anthrofs.model import Cursor, FileId, Page
+from anthrofs.model import Cursor, FileId, Page, RemoteFile
 from anthrofs.outbox import Outbox
 from anthrofs.remote import RemoteFiles
 
@@ -53,15 +54,19 @@ class Walk:
         """Its last page has come."""
         return self.pages > 0 and self.following is None
 
-    def after(self, page: Page, fresh: int) -> "Walk":
-        """One page further; `fresh` of its files weren't in the pages before. Raises BadAnswer for a listing without an end."""
+    def after(self, page: Page, fresh: list[RemoteFile]) -> "Walk":
+        """One page further; `fresh` of its files weren't in the pages before. Raises BadAnswer for a listing without an end.
+
+        Files that come between two pages can push some of the first onto the second one, too: that is no other order.
+        """
         stale_pages = 0 if fresh else self.stale_pages + 1
         if page.following is not None and (page.following == self.following or stale_pages >= STALE_PAGES):
             raise BadAnswer(REPEATS)
-        times = [self.last_ns, *_times(page)]
+        times = _times(page.files)
+        ordered = times == sorted(times, reverse=True) and all(time_ns <= self.last_ns for time_ns in _times(fresh))
         return replace(self, following=page.following, pages=self.pages + 1, files=self.files + len(page.files),
-                       understood=self.understood and not page.skipped, ordered=self.ordered and times == sorted(times, reverse=True),
-                       first_ns=times[1] if self.first_ns is None and times[1:] else self.first_ns, last_ns=times[-1],
+                       understood=self.understood and not page.skipped, ordered=self.ordered and ordered,
+                       first_ns=times[0] if self.first_ns is None and times else self.first_ns, last_ns=min([self.last_ns, *times]),
                        stale_pages=stale_pages)
 
     def as_text(self) -> str:
@@ -69,8 +74,8 @@ class Walk:
         return json.dumps(asdict(self))
 
 
-def _times(page: Page) -> list[int]:
-    return [file.created_ns for file in page.files if file.created_ns]      # 0: the server didn't say
+def _times(files: Iterable[RemoteFile]) -> list[int]:
+    return [file.created_ns for file in files if file.created_ns]      # 0: the server didn't say
 
 
 def walk_of(text: str | None) -> Walk | None:
@@ -103,19 +108,21 @@ class Listings:
         """Show a page's files, and take away what it proves to be gone, if the server names the workspace. Returns how far the
         listing is read by that, and how many files have to be shown again later. Raises BadAnswer for one without an end.
         """
-        held = fresh = 0
+        held, fresh = 0, list[RemoteFile]()
         busy = self._handles.busy()         # inside the transaction: whoever opens a node from now on reads it after this commit
         for file in page.files:
             if self._outbox.is_doomed(tx, file.file_id):
-                fresh += file.created_ns < walk.last_ns
+                if file.created_ns < walk.last_ns:
+                    fresh.append(file)
                 continue
             if self._outbox.fits_in_flight(tx, file) and not self._mirror.knows(tx, file.file_id):
                 shown = Shown.HELD
             else:
                 shown = self._mirror.show(tx, file, walk.number, busy)
             held += shown is Shown.HELD
-            fresh += shown in (Shown.NEW, Shown.KNOWN)
-        times = _times(page)
+            if shown in (Shown.NEW, Shown.KNOWN):
+                fresh.append(file)
+        times = _times(page.files)
         walk = walk.after(page, fresh)
         named = remote.workspace().workspace_id is not None
         if named and times and walk.ordered and not page.skipped and walk.number > 1 and tx.get_meta("unordered") is None:
@@ -176,7 +183,7 @@ class Listings:
 
     def _guard(self, walk: Walk, remote: RemoteFiles, *, accept: bool) -> None:
         with self._db.reading() as tx:
-            gone, known = self._mirror.missing(tx, walk.number, walk.began_ns)
+            gone, known = self._mirror.missing(tx, walk.number)
         named = remote.workspace().workspace_id is not None
         if known >= GUARD_FILES and gone > known / 2 and not accept and not named:
             raise BadAnswer(f"the listing lacks {gone} of {known} known files, and the server doesn't say which workspace it "

@@ -20,13 +20,16 @@ from anthrofs.surprises import Surprises
 
 _FILE: Final = 0o644
 _DIRECTORY: Final = 0o755
-# Listed before and not by this listing; or never listed although old enough. Takes the listing's number and that age.
-_MISSING: Final = "file_id IS NOT NULL AND seen < ? AND (seen > 0 OR created_ns < ?)"
+# Listed before and not by this listing. Takes its number.
+_MISSING: Final = "file_id IS NOT NULL AND seen > 0 AND seen < ?"
+# Never listed, although it was there when this listing began, and not asked for lately. Takes that moment and the listing's number.
+_UNLISTED: Final = "file_id IS NOT NULL AND seen <= 0 AND created_ns < ? AND (seen = 0 OR seen >= ?)"
 _AT_ONCE: Final = 500           # rows in memory
 
-# A new upload can be missing from listings for a while: only one that is older than this is taken for deleted by others
-# when no listing ever showed it.
-LISTING_LAG_NS: Final = 120 * 10**9
+# Bounds of the server's clock are rounded to seconds: an upload that old was there when the listing began. (Listings can lag: it isn't
+# taken for deleted, but asked for, and again after so many listings.)
+SETTLED_NS: Final = 2 * 10**9
+ASK_AGAIN: Final = 6
 
 
 class Shown(enum.Enum):
@@ -124,16 +127,16 @@ class Mirror:
 
     # ---- what it doesn't show
 
-    def missing(self, tx: Tx, listing: int, began_ns: int) -> tuple[int, int]:
+    def missing(self, tx: Tx, listing: int) -> tuple[int, int]:
         """(ids that a complete listing should have shown and didn't, ids known)."""
-        gone = tx.one(f"SELECT count(*) FROM node WHERE {_MISSING}", listing, began_ns - LISTING_LAG_NS)[0]
+        gone = tx.one(f"SELECT count(*) FROM node WHERE {_MISSING}", listing)[0]
         return int(gone), int(tx.one("SELECT count(*) FROM node WHERE file_id IS NOT NULL")[0])
 
     def sweep(self, tx: Tx, listing: int, above_ns: int, below_ns: int, busy: Collection[NodeId]) -> None:
         """What earlier listings have shown, and neither this one nor a later, is gone if its time is between those; those in use wait."""
         last: int = ROOT
         while True:
-            rows = tx.all(COLUMNS + "WHERE file_id IS NOT NULL AND seen > 0 AND seen < ? AND created_ns > ? AND created_ns < ? AND "
+            rows = tx.all(COLUMNS + f"WHERE {_MISSING} AND created_ns > ? AND created_ns < ? AND "
                           "node_id > ? ORDER BY node_id LIMIT ?", listing, above_ns, below_ns, last, _AT_ONCE)
             for node in (node_of(row, "") for row in rows):
                 if node.node_id not in busy and not self._surprises.expects(node.node_id):
@@ -144,13 +147,13 @@ class Mirror:
 
     def doubtful(self, tx: Tx, listing: int, began_ns: int, above_ns: int, busy: Collection[NodeId], limit: int) -> list[FileId]:
         """Some of the ids that a listing should have shown above that time and didn't, and that nobody has open."""
-        rows = tx.all(f"SELECT file_id, node_id FROM node WHERE {_MISSING} AND created_ns > ? AND NOT resend ORDER BY node_id LIMIT ?",
-                      listing, began_ns - LISTING_LAG_NS, above_ns, limit + len(busy))
+        rows = tx.all(f"SELECT file_id, node_id FROM node WHERE ({_MISSING} OR {_UNLISTED}) AND created_ns > ? AND NOT resend "
+                      "ORDER BY node_id LIMIT ?", listing, began_ns - SETTLED_NS, ASK_AGAIN - listing, above_ns, limit + len(busy))
         return [FileId(file_id) for file_id, node_id in rows if node_id not in busy][:limit]
 
     def saw(self, tx: Tx, file_id: FileId, listing: int) -> None:
-        """The service has it, though that listing didn't show it."""
-        tx.run("UPDATE node SET seen = max(seen, ?) WHERE file_id = ?", listing, file_id)
+        """The service has it, though that listing didn't show it. One that none ever showed stays such a one."""
+        tx.run("UPDATE node SET seen = CASE WHEN seen > 0 THEN max(seen, ?) ELSE ? END WHERE file_id = ?", listing, -listing, file_id)
 
     def vanished(self, tx: Tx, file_id: FileId, busy: Collection[NodeId]) -> bool:
         """The service says that it has no such id. False: it is in use and stays until the next look."""

@@ -29,7 +29,7 @@ from anthrofs.disk import FICLONE, Disk
 from anthrofs.errors import EXIT_BUSY, DiskFull, FsError, NotFound, SetupError
 from anthrofs.index import Index
 from anthrofs.listing import EVER_NS, NEVER_NS
-from anthrofs.mirror import LISTING_LAG_NS, Mirror, Shown
+from anthrofs.mirror import ASK_AGAIN, SETTLED_NS, Mirror, Shown
 from anthrofs.model import ROOT, Attempt, FileId, NodeId, RemoteFile, StageId, Workspace
 from anthrofs.names import id_name_of
 from anthrofs.outbox import (
@@ -590,7 +590,7 @@ def test_a_sweep_removes_only_what_was_listed_before(db: Database, index: Index,
         mirror.show(tx, remote(1, "1.txt"), 2, NOBODY)
         mirror.show(tx, remote(4, "4.txt"), 2, NOBODY)
 
-        assert mirror.missing(tx, 2, EPOCH_NS) == (2, 4)
+        assert mirror.missing(tx, 2) == (2, 4)
         assert mirror.doubtful(tx, 2, EPOCH_NS, NEVER_NS, NOBODY, 9) == ["file_2", "file_3"]
         mirror.sweep(tx, 2, NEVER_NS, EVER_NS, NOBODY)
 
@@ -610,12 +610,16 @@ def test_a_new_upload_that_no_listing_showed_is_never_taken_for_gone_but_asked_f
         uploaded(tx, index, mirror, remote(1, age_s=1))
 
         assert mirror.doubtful(tx, 1, EPOCH_NS, NEVER_NS, NOBODY, 9) == []
-        assert mirror.doubtful(tx, 2, EPOCH_NS + LISTING_LAG_NS // 2, NEVER_NS, NOBODY, 9) == []
-        assert mirror.doubtful(tx, 3, EPOCH_NS + LISTING_LAG_NS, NEVER_NS, NOBODY, 9) == ["file_1"]
+        assert mirror.doubtful(tx, 2, EPOCH_NS + SETTLED_NS // 2, NEVER_NS, NOBODY, 9) == []
+        assert mirror.doubtful(tx, 3, EPOCH_NS + SETTLED_NS, NEVER_NS, NOBODY, 9) == ["file_1"]
         mirror.sweep(tx, 3, NEVER_NS, EVER_NS, NOBODY)
         assert shown(index) == {"a.txt": "file_1"}
         mirror.saw(tx, FileId("file_1"), 3)
-        assert mirror.doubtful(tx, 3, EPOCH_NS + LISTING_LAG_NS, NEVER_NS, NOBODY, 9) == []
+        for number in range(3, 3 + ASK_AGAIN):
+            assert mirror.doubtful(tx, number, EPOCH_NS + SETTLED_NS, NEVER_NS, NOBODY, 9) == []
+            mirror.sweep(tx, number, NEVER_NS, EVER_NS, NOBODY)
+        assert mirror.doubtful(tx, 3 + ASK_AGAIN, EPOCH_NS + SETTLED_NS, NEVER_NS, NOBODY, 9) == ["file_1"]
+        assert shown(index) == {"a.txt": "file_1"}
 
 
 def test_a_save_over_a_listed_file_is_a_new_upload_as_well(db: Database, index: Index, mirror: Mirror) -> None:
@@ -660,7 +664,7 @@ def test_local_files_are_never_missing_from_a_listing(db: Database, index: Index
     with db.transaction() as tx:
         index.create(tx, ROOT, "a.txt~", 0o644, EPOCH_NS, None)
 
-        assert mirror.missing(tx, 100, EPOCH_NS * 2) == (0, 0)
+        assert mirror.missing(tx, 100) == (0, 0)
         assert mirror.doubtful(tx, 100, EPOCH_NS * 2, NEVER_NS, NOBODY, 9) == []
         mirror.sweep(tx, 100, NEVER_NS, EVER_NS, NOBODY)
         assert len(shown(index)) == 1
