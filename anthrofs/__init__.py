@@ -15,8 +15,8 @@ A noun owns state, an -er owns threads, everything else is pure. Imports go down
     workers     feed (one running download) · reader (their threads) · copies (what the server has, as a stage) · delivery (one
                 upload, exactly once) · deletion (one id's) · renaming (what a name means for the server) · settings (attributes
                 that can be set) · unlinking (how a node ends) · turns (the order of sending) · waits (closes that wait)
-                uploader (outbox → server: the threads) · refresher (listing → mirror) · coming (its next page)
-                expirer (files' own end)
+                uploader (outbox → server: the threads) · listing (what pages mean for the mirror) · coming (a listing's next page)
+                refresher (what is new) · sweeper (what is gone, page by page) · expirer (files' own end)
     core        contents (what handles do with a node's one content) · attributes (xattrs) · recovery (after a crash)
                 tree (paths to nodes) · openfiles (verbs with a handle) · moves (renames) · filesystem (the tree's verbs)
                 decisions (what only a person decides) · report (status) · check (all invariants) · drain (until all is sent)
@@ -28,7 +28,7 @@ A noun owns state, an -er owns threads, everything else is pure. Imports go down
 
 Owners on disk, below the state directory:
 
-    state.db            index, mirror and outbox (and refresher's and workspace's facts in the table meta)
+    state.db            index, mirror and outbox (and listing's, refresher's and workspace's facts in the table meta)
     staging/<number>    open: the node's handles; sealed: the uploader. Rows say which are promised
     cache/              blocks that came from the server; kept/: whole copies of our own uploads. Both the cache's
     lock, control.sock  statedir, control
@@ -41,7 +41,7 @@ sync of big data:
     3  cache.BlockCache         what is in memory, what is on disk
     4  reader.Reader            downloads and who waits for them
     Leaves, under which no other is taken: handles, surprises, pages, walks, presence, staging, pacer, http, moves,
-    turns, deletion, the conditions of waits, uploader, refresher and expirer.
+    turns, deletion, the conditions of waits, uploader, refresher, sweeper and expirer.
     Content.promising comes before all: it keeps two closes of one node apart while the first one syncs.
 
 A read: kernel (its page cache, if pages let the open keep it) → fuse_ops.read → openfiles → contents: the stage, if content is

@@ -66,6 +66,7 @@ def mount(
     profile: Annotated[str, typer.Option(help="Name of the state to use; one mount at a time has it.")] = "",
     state_dir: Annotated[Path | None, typer.Option(help="Where state, queue and cache are kept, instead of the profile's.")] = None,
     refresh_s: Annotated[float, typer.Option("--refresh", min=0.1, help="Seconds after which a look asks for news.")] = 10.0,
+    poll: Annotated[bool, typer.Option("--poll", help="Ask for news also while nobody looks.")] = False,
     close_timeout_s: Annotated[float, typer.Option("--close-timeout", min=1, help="Seconds without progress until close gives up.")] = 300.0,
     cache_size: Annotated[str, typer.Option(help="Disk space for what can be fetched again: 10G, 500M; 0: none.")] = "10G",
     staging_size: Annotated[str, typer.Option(help="Disk space for what isn't sent yet: 20G; a write beyond it fails. 0: what the disk has.")] = "0",
@@ -88,7 +89,8 @@ def mount(
     mountpoint.check_system()
     mountpoint.check(directory)
     config = with_options(Config(Path(os.path.realpath(directory)), state_dir.absolute(), service, read_only=read_only or bool(scope),
-                                 upload=upload, expires_in_s=expires_in_s, layout="flat" if layout == "flat" else "tree", refresh_s=refresh_s, close_timeout_s=close_timeout_s,
+                                 upload=upload, expires_in_s=expires_in_s, layout="flat" if layout == "flat" else "tree",
+                                 refresh_s=refresh_s, poll=poll, close_timeout_s=close_timeout_s,
                                  cache_bytes=byte_count("--cache-size", cache_size),
                                  staging_bytes=byte_count("--staging-size", staging_size)), options or [])
     if foreground:

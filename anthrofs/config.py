@@ -69,6 +69,7 @@ class Config:
     refresh_s: float = 10.0             # kernel's entry and attr timeouts, and the age that a look may see
     stale_s: float = 60.0               # an index older than that makes opendir wait, 1 s at most
     idle_s: float = 120.0               # refreshing goes on that long after the last look
+    poll: bool = False                  # and without anybody looking
     sweep_s: float = 300.0              # between full listings of a workspace of several pages
 
     requests_per_minute: int = 400      # of the about 500 that an organization has

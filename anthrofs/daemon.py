@@ -33,6 +33,7 @@ from anthrofs.filesystem import FileSystem
 from anthrofs.fuse_ops import Operations, serve
 from anthrofs.handles import Handles
 from anthrofs.index import Index
+from anthrofs.listing import Listings
 from anthrofs.mirror import Mirror
 from anthrofs.model import BY_ID, FileId, Node
 from anthrofs.moves import Moves
@@ -49,6 +50,7 @@ from anthrofs.report import Report
 from anthrofs.staging import Staging
 from anthrofs.statedir import StateDir, usable
 from anthrofs.surprises import Surprises
+from anthrofs.sweeper import Sweeper
 from anthrofs.tree import Tree
 from anthrofs.turns import HOLD_S
 from anthrofs.uploader import SETTLE_S, Uploader
@@ -102,8 +104,10 @@ class Mount:
             self._db, self._index, self._mirror, self._outbox, self._staging, self._cache, self._handles,
             remote(Priority.CLOSE if config.upload == "wait" else Priority.QUEUED), remote(Priority.DELETE),
             clock, chance, presence, self._ask_whose, config.close_timeout_s, HOLD_S if config.upload == "queue" else 0.0)
-        self._refresher = Refresher(self._db, self._index, self._mirror, self._outbox, self._handles, remote(Priority.REFRESH), clock, config,
-                                    self._uploader.allow, self._silent)
+        self._listings = Listings(self._db, self._mirror, self._outbox, self._handles, clock)
+        self._refresher = Refresher(self._db, self._index, self._mirror, self._outbox, self._listings, remote(Priority.REFRESH), clock,
+                                    config, self._uploader.allow, self._silent, self._refreshed)
+        self._sweeper = Sweeper(self._db, self._index, self._listings, remote(Priority.SWEEP), clock, config, self._refresher.fresh)
         contents = Contents(self._db, self._index, self._outbox, self._staging, self._cache, self._handles, self._reader,
                             clock, config)
         xattrs = Xattrs(self._db)
@@ -190,6 +194,7 @@ class Mount:
         self._mounted.set()
         if not self._config.read_only:
             self._uploader.start()
+        self._sweeper.start()
         self._control.start()
         files = self._index.totals()[0]
         log.info("mounted on %s: %d files", self._config.mountpoint, files)
@@ -201,6 +206,9 @@ class Mount:
 
     def _ask_whose(self) -> None:
         self._refresher.ask()       # which is built after the uploader
+
+    def _refreshed(self) -> None:
+        self._sweeper.wake()        # which is built after the refresher
 
     def _silent(self, exc: FsError | SetupError) -> None:
         if isinstance(exc, (Offline, SetupError)):
@@ -221,9 +229,8 @@ class Mount:
         with _reading_goes_on():
             if expired:
                 self._expirer.gone(file_id)
-                return
-            with self._db.transaction() as tx:
-                self._mirror.vanished(tx, file_id, self._handles.busy())
+            else:
+                self._listings.gone(file_id)
 
     # ---- the end
 
@@ -266,7 +273,7 @@ class Mount:
         self._stopping.set()
         self._pacer.stop()
         lost = self._presence.lost()
-        stopped = [self._uploader.stop(STEP_S), self._refresher.stop(STEP_S), self._expirer.stop(STEP_S), self._reader.stop(STEP_S)]
+        stopped = [each.stop(STEP_S) for each in (self._uploader, self._sweeper, self._refresher, self._expirer, self._reader)]
         self._control.stop()
         if all(stopped) and not in_use:
             self._client.close()

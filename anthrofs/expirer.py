@@ -104,7 +104,7 @@ class Expirer:
             now_ns, busy, held = self._now_ns(), self._handles.busy(), False
             for file in self._mirror.expired(tx, now_ns):
                 if self._mirror.vanished(tx, file.file_id, busy):
-                    self._outbox.bury(tx, file, now_ns + LISTED_NS)
+                    self._outbox.bury(tx, file.file_id, self._clock.time_ns(), now_ns + LISTED_NS)
                     self._mirror.forget_kept(tx, file.file_id)
                     removed.append(file)
                 else:

@@ -21,18 +21,23 @@ from anthrofs.surprises import Surprises
 
 _FILE: Final = 0o644
 _DIRECTORY: Final = 0o755
-# Listed before and not by this listing; or never listed although old enough. Takes the listing's number and that age.
-_MISSING: Final = "file_id IS NOT NULL AND seen < ? AND (seen > 0 OR created_ns < ?)"
+# Listed before and not by this listing. Takes its number.
+_MISSING: Final = "file_id IS NOT NULL AND seen > 0 AND seen < ?"
+# Never listed, although it was there when this listing began, and not asked for lately. Takes that moment and the listing's number.
+_UNLISTED: Final = "file_id IS NOT NULL AND seen <= 0 AND created_ns < ? AND (seen = 0 OR seen >= ?)"
+_AT_ONCE: Final = 500           # rows in memory
 
-# A new upload can be missing from listings for a while: only one that is older than this is taken for deleted by others
-# when no listing ever showed it.
-LISTING_LAG_NS: Final = 120 * 10**9
+# Bounds of the server's clock are rounded to seconds: an upload that old was there when the listing began. (Listings can lag: it isn't
+# taken for deleted, but asked for, and again after so many listings.)
+SETTLED_NS: Final = 2 * 10**9
+ASK_AGAIN: Final = 6
 
 
 class Shown(enum.Enum):
     """What a listed file meant to the tree."""
 
     KNOWN = enum.auto()
+    AGAIN = enum.auto()     # known, and shown by this listing already, or by one that began later
     NEW = enum.auto()
     HELD = enum.auto()      # it would change a name that is in use; it has to be shown again
 
@@ -52,9 +57,11 @@ class Mirror:
         if file.expires_ns is not None:
             self._expects(file.expires_ns)
         # Not all shapes of the API tell an expiry: what is known of it stays.
-        if tx.run("UPDATE node SET seen = ?, downloadable = ?, expires_ns = coalesce(?, expires_ns) WHERE file_id = ?",
-                  listing, file.downloadable, file.expires_ns, file.file_id):
+        if tx.run("UPDATE node SET seen = ?, downloadable = ?, expires_ns = coalesce(?, expires_ns) WHERE file_id = ? AND seen < ?",
+                  listing, file.downloadable, file.expires_ns, file.file_id, listing):
             return Shown.KNOWN
+        if self.knows(tx, file.file_id):
+            return Shown.AGAIN
         place = self._place(tx, file, busy)
         if place is None:
             return Shown.HELD
@@ -125,18 +132,33 @@ class Mirror:
 
     # ---- what it doesn't show
 
-    def missing(self, tx: Tx, listing: int, began_ns: int) -> tuple[int, int]:
+    def missing(self, tx: Tx, listing: int) -> tuple[int, int]:
         """(ids that a complete listing should have shown and didn't, ids known)."""
-        gone = tx.one(f"SELECT count(*) FROM node WHERE {_MISSING}", listing, began_ns - LISTING_LAG_NS)[0]
+        gone = tx.one(f"SELECT count(*) FROM node WHERE {_MISSING}", listing)[0]
         return int(gone), int(tx.one("SELECT count(*) FROM node WHERE file_id IS NOT NULL")[0])
 
-    def sweep(self, tx: Tx, listing: int, began_ns: int, busy: Collection[NodeId]) -> int:
-        """A complete listing is in: what it should have shown and didn't is gone. Returns how many; those in use wait."""
-        gone = [node_of(row, "") for row in tx.all(COLUMNS + f"WHERE {_MISSING}", listing, began_ns - LISTING_LAG_NS)]
-        free = [node for node in gone if node.node_id not in busy and not self._surprises.expects(node.node_id)]
-        for node in free:
-            self._vanish(tx, node)
-        return len(free)
+    def sweep(self, tx: Tx, listing: int, above_ns: int, below_ns: int, busy: Collection[NodeId]) -> None:
+        """What earlier listings have shown, and neither this one nor a later, is gone if its time is between those; those in use wait."""
+        last: int = ROOT
+        while True:
+            rows = tx.all(COLUMNS + f"WHERE {_MISSING} AND created_ns > ? AND created_ns < ? AND "
+                          "node_id > ? ORDER BY node_id LIMIT ?", listing, above_ns, below_ns, last, _AT_ONCE)
+            for node in (node_of(row, "") for row in rows):
+                if node.node_id not in busy and not self._surprises.expects(node.node_id):
+                    self._vanish(tx, node)
+            if len(rows) < _AT_ONCE:
+                return
+            last = rows[-1][0]
+
+    def doubtful(self, tx: Tx, listing: int, began_ns: int, above_ns: int, busy: Collection[NodeId], limit: int) -> list[FileId]:
+        """Some of the ids that a listing should have shown above that time and didn't, and that nobody has open."""
+        rows = tx.all(f"SELECT file_id, node_id FROM node WHERE ({_MISSING} OR {_UNLISTED}) AND created_ns > ? AND NOT resend "
+                      "ORDER BY node_id LIMIT ?", listing, began_ns - SETTLED_NS, ASK_AGAIN - listing, above_ns, limit + len(busy))
+        return [FileId(file_id) for file_id, node_id in rows if node_id not in busy][:limit]
+
+    def saw(self, tx: Tx, file_id: FileId, listing: int) -> None:
+        """The service has it, though that listing didn't show it. One that none ever showed stays such a one."""
+        tx.run("UPDATE node SET seen = CASE WHEN seen > 0 THEN max(seen, ?) ELSE ? END WHERE file_id = ?", listing, -listing, file_id)
 
     def vanished(self, tx: Tx, file_id: FileId, busy: Collection[NodeId]) -> bool:
         """The service says that it has no such id. False: it is in use and stays until the next look."""

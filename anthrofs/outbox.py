@@ -188,10 +188,11 @@ class Outbox:
         tx.run("UPDATE doomed SET deleted_ns = ?, reason = NULL WHERE file_id = ?", now_ns, file_id)
         tx.run("DELETE FROM doomed WHERE deleted_ns < ?", now_ns - TOMBSTONE_NS)
 
-    def bury(self, tx: Tx, file: RemoteFile, until_ns: int) -> None:
-        """It is gone without our deleting it, and a listing may show it until then."""
-        self.doom(tx, file)
-        tx.run("UPDATE doomed SET deleted_ns = ? WHERE file_id = ?", until_ns - TOMBSTONE_NS, file.file_id)
+    def bury(self, tx: Tx, file_id: FileId, now_ns: int, until_ns: int) -> None:
+        """It is gone without our deleting it, and listings may still show it until then."""
+        tx.run("INSERT OR IGNORE INTO doomed (file_id, server_name) VALUES (?, '')", file_id)
+        self.deleted(tx, file_id, now_ns)
+        tx.run("UPDATE doomed SET deleted_ns = ? WHERE file_id = ?", until_ns - TOMBSTONE_NS, file_id)
 
     def not_deleted(self, tx: Tx, file_id: FileId, reason: str) -> None:
         """It stays queued and visible in the status; the name stays gone."""

@@ -1,16 +1,20 @@
-"""Brings what the server lists into the index.
+"""Brings what is new in the server's listing into the index, again and again while somebody looks.
 
-Owns    one thread, and the facts listing, watermark, listed_ns, swept_ns and unordered in the table meta.
-Serves  filesystem (look, when somebody looks) and daemon (first, start, stop).
-Trusts  a listing for what it shows; for what it lacks only if it was whole, and only of ids that were listed before.
-Never   asks while nobody looks, and never lets a listing undo what the user did here meanwhile.
+Reads newest first until it meets the watermark, the newest file that a listing has shown before. A workspace of one page is
+listed whole by that; what is gone from a bigger one the sweeper finds.
+
+Owns    one thread, and the facts watermark, listed_ns and swept_ns in the table meta.
+Serves  filesystem (look, when somebody looks), sweeper (fresh) and daemon (first, start, stop).
+Trusts  what listing.py trusts.
+Never   asks while nobody looks, unless --poll says so.
 """
 
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from anthrofs import workspace
 from anthrofs.clock import Clock
@@ -18,37 +22,38 @@ from anthrofs.coming import Coming
 from anthrofs.config import Config
 from anthrofs.db import Database
 from anthrofs.errors import EXIT_USAGE, BadAnswer, FsError, SetupError, StateLost, Stopping
-from anthrofs.handles import Handles
 from anthrofs.index import Index
-from anthrofs.mirror import Mirror, Shown
-from anthrofs.model import Cursor, Page
+from anthrofs.listing import PAGE_FILES, REPEATS, SWEEP_S_PER_PAGE, Listings
+from anthrofs.mirror import Mirror
 from anthrofs.outbox import Outbox
 from anthrofs.remote import RemoteFiles
 
+if TYPE_CHECKING:
+    from anthrofs.model import Cursor
+
 log = logging.getLogger(__name__)
 
-PAGE_FILES: Final = 1000        # the API's limit
 NEWS_FILES: Final = 30          # of the first page, where a refresh needs only what is new: 6 KB
 LOOK_WAIT_S: Final = 1.0        # the longest that opendir waits for a refresh
-GUARD_FILES: Final = 20         # from so many known files on, a listing that lacks most of them is not believed
-SWEEP_S_PER_PAGE: Final = 6.0   # a full listing's pages cost at most a tenth of the minute's 100 list requests
 
 
 class Refresher:
     """daemon.py starts and stops it."""
 
-    def __init__(self, db: Database, index: Index, mirror: Mirror, outbox: Outbox, handles: Handles, remote: RemoteFiles, clock: Clock,
-                 config: Config, answered: Callable[[], None], silent: Callable[[FsError | SetupError], None]) -> None:
+    def __init__(self, db: Database, index: Index, mirror: Mirror, outbox: Outbox, listings: Listings, remote: RemoteFiles, clock: Clock,
+                 config: Config, answered: Callable[[], None], silent: Callable[[FsError | SetupError], None],
+                 ended: Callable[[], None]) -> None:
         self._db = db                   # given
         self._index = index             # given
         self._mirror = mirror           # given
         self._outbox = outbox           # given
-        self._handles = handles         # given
+        self._listings = listings       # given
         self._remote = remote           # given
         self._clock = clock             # given
         self._config = config           # given
         self._answered = answered       # given: told that the service answers, and for the workspace of this state
         self._silent = silent           # given: told why it doesn't
+        self._ended = ended             # given: told that a refresh has ended, well or not
         self._thread = threading.Thread(target=self._run, name="refresher", daemon=True)
 
         self._changed = threading.Condition()       # guards everything below; no other lock is taken while it is held
@@ -59,6 +64,7 @@ class Refresher:
         self._running = False
         self._listed_s = float("-inf")              # when the last good one began
         self._tried_s = float("-inf")               # when the last one began
+        self._pause_s = config.refresh_s            # until the next one, from then on
         self._error: FsError | SetupError | None = None     # of the last one
         self._stopping = False
 
@@ -77,7 +83,7 @@ class Refresher:
         """Somebody opens a directory: an old index is worth a short wait."""
         self.look()
         with self._changed:
-            old = self._clock.now_s() - self._listed_s > self._config.stale_s
+            old = self._clock.now_s() - self._listed_s > max(self._config.stale_s, self._pause_s)
             failing = self._error is not None and self._clock.now_s() - self._tried_s < self._config.stale_s
         if old and not failing:
             self.refresh(LOOK_WAIT_S)
@@ -103,6 +109,11 @@ class Refresher:
                     return FsError("the listing takes long; it goes on in the background")
                 self._clock.wait(self._changed, left_s)
             return self._error
+
+    def fresh(self) -> bool:
+        """Somebody looks, and what is shown is kept fresh."""
+        with self._changed:
+            return self._error is None and self._listed_s > float("-inf") and self._due_s_locked() < float("inf")
 
     def age_s(self) -> float | None:
         """Since the last good listing; None: none since the mount began."""
@@ -146,8 +157,9 @@ class Refresher:
                 self._asked, self._running = False, True
                 accept, self._accept = self._accept, False
             error: FsError | SetupError | None = None
+            pages = 0
             try:
-                self._refresh(whole=accept, accept=accept, progress=lambda _: None)
+                pages = self._refresh(whole=accept, accept=accept, progress=lambda _: None)
             except Stopping:
                 return
             except (FsError, SetupError) as exc:
@@ -162,97 +174,62 @@ class Refresher:
                 self._error, self._running = error, False
                 if error is None:
                     self._listed_s = began_s
+                    self._pause_s = max(self._config.refresh_s, SWEEP_S_PER_PAGE * (pages - 1))
                 self._done += 1
                 self._changed.notify_all()
+            self._ended()
 
     def _due_s_locked(self) -> float:
         """Seconds until a refresh is due; infinite while nobody looks."""
         now_s = self._clock.now_s()
-        if now_s - self._looked_s > self._config.idle_s:
+        if now_s - self._looked_s > self._config.idle_s and not self._config.poll:
             return float("inf")
-        return self._tried_s + self._config.refresh_s - now_s
+        return self._tried_s + self._pause_s - now_s
 
     # ---- one refresh
 
-    def _refresh(self, *, whole: bool, accept: bool, progress: Callable[[int], None]) -> None:
-        known_clock = self._remote.clock()
-        began_ns = self._clock.time_ns() + (known_clock.earliest_ns if known_clock else 0)
+    def _refresh(self, *, whole: bool, accept: bool, progress: Callable[[int], None]) -> int:
+        """Returns how many pages it took."""
         with self._db.transaction() as tx:
-            listing = int(tx.get_meta("listing") or 0) + 1
-            tx.set_meta("listing", str(listing))
+            walk = self._listings.begin(tx)
             watermark = _watermark(tx.get_meta("watermark"))
-            whole = whole or watermark is None or tx.get_meta("unordered") is not None or self._sweep_due(tx.get_meta("swept_ns"))
+            whole = whole or watermark is None or tx.get_meta("unordered") is not None
             if whole:       # tried: one that can't be completed must not be tried again at every look
                 tx.set_meta("swept_ns", str(self._clock.time_ns()))
         known = self._index.totals()[0]
+        asked_s = self._clock.now_s()
         page = self._remote.list(PAGE_FILES if whole or known <= PAGE_FILES else NEWS_FILES)
+        walk = replace(walk, began_ns=self._listings.began_ns(self._remote, self._clock.now_s() - asked_s))
         whole = self._identify() or whole
         self._answered()
 
         newest = page.files[0] if page.files else None
         asked: set[Cursor] = set()
-        previous_ns, held, skipped, ordered, count = 2**63, 0, 0, True, 0
+        held = 0
         while True:
-            last = page.following is None or (not whole and watermark is not None and any(
-                f.file_id == watermark[1] or f.created_ns < watermark[0] for f in page.files))
-            repeats = page.following in asked or not page.files
-            coming = None if last or repeats else Coming(partial(self._remote.list, PAGE_FILES, page.following))
-            held += self._merge(page, listing)          # while the next one comes: it takes about as long
-            skipped += page.skipped
-            for file in page.files:
-                if file.created_ns:         # 0: the server didn't say
-                    ordered, previous_ns = ordered and file.created_ns <= previous_ns, file.created_ns
-            count += len(page.files)
-            progress(count)
-            if last:
+            met = not whole and watermark is not None and any(
+                f.file_id == watermark[1] or f.created_ns < watermark[0] for f in page.files)
+            goes_on = page.following is not None and page.following not in asked and not met
+            coming = Coming(partial(self._remote.list, PAGE_FILES, page.following)) if goes_on else None
+            with self._db.transaction() as tx:      # while the next page comes: it takes about as long
+                walk, again = self._listings.merge(tx, walk, page, self._remote)
+            held += again
+            progress(walk.files)
+            if walk.following is None or met:
                 break
-            if coming is None or page.following is None:
-                raise BadAnswer("the listing repeats itself: what it shows is taken, what it lacks is not")
-            asked.add(page.following)
+            if coming is None:
+                raise BadAnswer(REPEATS)
+            asked.add(walk.following)
             page = coming.page()
-        complete = page.following is None and not skipped
-        self._conclude(listing, began_ns, complete=complete, accept=accept)
+        if walk.ended:
+            self._listings.conclude(walk, self._remote, accept=accept)
+        elif walk.first_ns is not None:
+            self._listings.ask(walk, self._remote, walk.first_ns)       # newer ones, and the newest isn't there: others deleted them
         with self._db.transaction() as tx:
             tx.set_meta("listed_ns", str(self._clock.time_ns()))
             if newest is not None and not held:
                 tx.set_meta("watermark", f"{newest.created_ns} {newest.file_id}")
-            if complete:
-                tx.set_meta("unordered", None if ordered else "1")
-
-    def _merge(self, page: Page, listing: int) -> int:
-        """Show a page's files. Returns how many have to be shown again later."""
-        held, known_clock = 0, self._remote.clock()
-        now_ns = self._clock.time_ns() + (known_clock.earliest_ns if known_clock else 0)
-        with self._db.transaction() as tx:
-            busy = self._handles.busy()         # inside: whoever opens a node from now on reads it after this commit
-            idle = self._outbox.is_empty(tx)        # then none of them can be ours: half of a first listing's time
-            for file in page.files:
-                if file.expires_ns is not None and file.expires_ns <= now_ns:
-                    continue
-                if not idle and self._outbox.is_doomed(tx, file.file_id):
-                    continue
-                if not idle and not self._mirror.knows(tx, file.file_id) and self._outbox.fits_in_flight(tx, file):
-                    held += 1
-                else:
-                    held += self._mirror.show(tx, file, listing, busy) is Shown.HELD
-        return held
-
-    def _conclude(self, listing: int, began_ns: int, *, complete: bool, accept: bool) -> None:
-        if not complete:
-            return
-        with self._db.transaction() as tx:
-            gone, known = self._mirror.missing(tx, listing, began_ns)
-            named = self._remote.workspace().workspace_id is not None
-            if known >= GUARD_FILES and gone > known / 2 and not accept and not named:
-                raise BadAnswer(f"the listing lacks {gone} of {known} known files, and the server doesn't say which workspace it "
-                                "is: nothing was removed. If they are really gone: anthrofs refresh --accept DIR")
-            self._mirror.sweep(tx, listing, began_ns, self._handles.busy())
-
-    def _sweep_due(self, swept_ns: str | None) -> bool:
-        if swept_ns is None:
-            return True
-        pages = self._index.totals()[0] / PAGE_FILES
-        return self._clock.time_ns() - int(swept_ns) > max(self._config.sweep_s, SWEEP_S_PER_PAGE * pages) * 1e9
+        return walk.pages
 
     def _identify(self) -> bool:
         """Whose listing it is, before it is believed. True: another one's than before, the index is empty now.

@@ -66,7 +66,8 @@ CREATE TABLE node (                      -- the tree: what the user wants of a n
     created_ns  INTEGER,                 -- server's clock
     downloadable INTEGER,
     expires_ns  INTEGER,                 -- NULL: never
-    seen        INTEGER NOT NULL DEFAULT 0,         -- number of the last listing that showed it; 0: none did yet
+    seen        INTEGER NOT NULL DEFAULT 0,         -- number of the last listing that showed it; 0: none did yet;
+                                         -- below: none did, but after that one the service said that it has it
     UNIQUE (parent, name)
 );
 CREATE TABLE attempt (                   -- to upload; what is to be uploaded is derived from node, not recorded

@@ -15,7 +15,8 @@ LAYERS: Final[list[set[str]]] = [
     {"errors"}, {"blocks", "clock", "mime", "model", "names", "schema"}, {"config"},      # words
     {"presence"}, {"callers", "disk", "db", "notify", "remote", "statedir"}, {"process"},       # tools
     {"surprises", "pages", "blockfile", "batches"}, {"index", "outbox", "staging", "cache", "handles", "workspace", "walks", "xattrs"}, {"mirror"},      # state
-    {"coming", "copies", "feed", "renaming", "settings", "unlinking"}, {"deletion", "delivery", "expirer", "refresher", "waits"}, {"reader", "turns"},       # workers
+    {"coming", "copies", "feed", "listing", "renaming", "settings", "unlinking"},                                                     # workers
+    {"deletion", "delivery", "expirer", "refresher", "sweeper", "waits"}, {"reader", "turns"},
     {"uploader"},
     {"contents", "attributes", "tree"}, {"decisions", "moves", "openfiles", "recovery", "report", "check"}, {"drain", "filesystem"},      # core
     {"binding"}, {"fuse_ops", "control", "commands", "mountpoint", "options"},               # edges

@@ -28,7 +28,8 @@ from anthrofs.db import Database, Tx
 from anthrofs.disk import FICLONE, Disk
 from anthrofs.errors import EXIT_BUSY, DiskFull, FsError, NotFound, SetupError
 from anthrofs.index import Index
-from anthrofs.mirror import LISTING_LAG_NS, Mirror, Shown
+from anthrofs.listing import EVER_NS, NEVER_NS
+from anthrofs.mirror import ASK_AGAIN, SETTLED_NS, Mirror, Shown
 from anthrofs.model import ROOT, Attempt, FileId, NodeId, RemoteFile, StageId, Workspace
 from anthrofs.names import id_name_of
 from anthrofs.outbox import (
@@ -589,8 +590,9 @@ def test_a_sweep_removes_only_what_was_listed_before(db: Database, index: Index,
         mirror.show(tx, remote(1, "1.txt"), 2, NOBODY)
         mirror.show(tx, remote(4, "4.txt"), 2, NOBODY)
 
-        assert mirror.missing(tx, 2, EPOCH_NS) == (2, 4)
-        assert mirror.sweep(tx, 2, EPOCH_NS, NOBODY) == 2
+        assert mirror.missing(tx, 2) == (2, 4)
+        assert mirror.doubtful(tx, 2, EPOCH_NS, NEVER_NS, NOBODY, 9) == ["file_2", "file_3"]
+        mirror.sweep(tx, 2, NEVER_NS, EVER_NS, NOBODY)
 
     assert sorted(shown(index)) == ["1.txt", "4.txt"]
 
@@ -602,13 +604,22 @@ def uploaded(tx: Tx, index: Index, mirror: Mirror, file: RemoteFile, node_id: No
     return node_id
 
 
-def test_a_new_upload_that_listings_do_not_show_yet_stays(db: Database, index: Index, mirror: Mirror) -> None:
+def test_a_new_upload_that_no_listing_showed_is_never_taken_for_gone_but_asked_for_when_it_is_old(
+        db: Database, index: Index, mirror: Mirror) -> None:
     with db.transaction() as tx:
         uploaded(tx, index, mirror, remote(1, age_s=1))
 
-        assert mirror.sweep(tx, 1, EPOCH_NS, NOBODY) == 0
-        assert mirror.sweep(tx, 2, EPOCH_NS + LISTING_LAG_NS // 2, NOBODY) == 0
-        assert mirror.sweep(tx, 3, EPOCH_NS + LISTING_LAG_NS, NOBODY) == 1       # nobody ever saw it
+        assert mirror.doubtful(tx, 1, EPOCH_NS, NEVER_NS, NOBODY, 9) == []
+        assert mirror.doubtful(tx, 2, EPOCH_NS + SETTLED_NS // 2, NEVER_NS, NOBODY, 9) == []
+        assert mirror.doubtful(tx, 3, EPOCH_NS + SETTLED_NS, NEVER_NS, NOBODY, 9) == ["file_1"]
+        mirror.sweep(tx, 3, NEVER_NS, EVER_NS, NOBODY)
+        assert shown(index) == {"a.txt": "file_1"}
+        mirror.saw(tx, FileId("file_1"), 3)
+        for number in range(3, 3 + ASK_AGAIN):
+            assert mirror.doubtful(tx, number, EPOCH_NS + SETTLED_NS, NEVER_NS, NOBODY, 9) == []
+            mirror.sweep(tx, number, NEVER_NS, EVER_NS, NOBODY)
+        assert mirror.doubtful(tx, 3 + ASK_AGAIN, EPOCH_NS + SETTLED_NS, NEVER_NS, NOBODY, 9) == ["file_1"]
+        assert shown(index) == {"a.txt": "file_1"}
 
 
 def test_a_save_over_a_listed_file_is_a_new_upload_as_well(db: Database, index: Index, mirror: Mirror) -> None:
@@ -617,7 +628,7 @@ def test_a_save_over_a_listed_file_is_a_new_upload_as_well(db: Database, index: 
         node_id = index.lookup(ROOT, "a.txt").node_id
         uploaded(tx, index, mirror, remote(2, age_s=1, downloadable=False), node_id)
 
-        assert mirror.sweep(tx, 2, EPOCH_NS, NOBODY) == 0        # it began before the save, or lags behind it
+        mirror.sweep(tx, 2, NEVER_NS, EVER_NS, NOBODY)             # it began before the save, or lags behind it
 
     assert shown(index) == {"a.txt": "file_2"}
 
@@ -627,10 +638,11 @@ def test_what_is_in_use_waits_for_the_next_sweep(db: Database, index: Index, mir
         mirror.show(tx, remote(1), 1, NOBODY)
         node_id = index.lookup(ROOT, "a.txt").node_id
 
-        assert mirror.sweep(tx, 2, EPOCH_NS, {node_id}) == 0
+        mirror.sweep(tx, 2, NEVER_NS, EVER_NS, {node_id})
+        assert mirror.doubtful(tx, 2, EPOCH_NS, NEVER_NS, {node_id}, 9) == []
         assert not mirror.vanished(tx, FileId("file_1"), {node_id})
         assert shown(index) == {"a.txt": "file_1"}
-        assert mirror.sweep(tx, 3, EPOCH_NS, NOBODY) == 1
+        mirror.sweep(tx, 3, NEVER_NS, EVER_NS, NOBODY)
 
     assert shown(index) == {}
 
@@ -640,11 +652,11 @@ def test_unsent_content_survives_that_its_file_is_gone(db: Database, index: Inde
         mirror.show(tx, remote(1), 1, NOBODY)
         node_id = index.lookup(ROOT, "a.txt").node_id
         index.promise(tx, node_id, StageId(9), 100, EPOCH_NS, "a.txt", sealed=True)
-        assert mirror.sweep(tx, 2, EPOCH_NS, NOBODY) == 1
+        mirror.sweep(tx, 2, NEVER_NS, EVER_NS, NOBODY)
 
         node = index.node(node_id)
         assert (node.stage, node.remote, node.size_bytes, node.wanted) == (9, None, 100, "a.txt")
-        assert mirror.sweep(tx, 3, EPOCH_NS, NOBODY) == 0
+        mirror.sweep(tx, 3, NEVER_NS, EVER_NS, NOBODY)
         assert [each.node_id for each in index.unsent(tx)] == [node_id]
 
 
@@ -652,8 +664,10 @@ def test_local_files_are_never_missing_from_a_listing(db: Database, index: Index
     with db.transaction() as tx:
         index.create(tx, ROOT, "a.txt~", 0o644, EPOCH_NS, None)
 
-        assert mirror.missing(tx, 100, EPOCH_NS * 2) == (0, 0)
-        assert mirror.sweep(tx, 100, EPOCH_NS * 2, NOBODY) == 0
+        assert mirror.missing(tx, 100) == (0, 0)
+        assert mirror.doubtful(tx, 100, EPOCH_NS * 2, NEVER_NS, NOBODY, 9) == []
+        mirror.sweep(tx, 100, NEVER_NS, EVER_NS, NOBODY)
+        assert len(shown(index)) == 1
 
 
 # ---- the cache

@@ -36,6 +36,7 @@ class Priority(enum.IntEnum):
     QUEUED = 2
     DELETE = 3
     REFRESH = 4
+    SWEEP = 5
 
 
 @dataclass(frozen=True, slots=True, order=True)
