@@ -67,7 +67,7 @@ def _found(parts: Parts, view: View, query: ListQuery) -> tuple[list[StoredFile]
     if query.ids is not None:
         return parts.store.get_many(query.ids, view), False
     start = _start(parts, view, query)
-    return parts.store.page(view, query.limit, start, backwards=query.before_id is not None)
+    return parts.store.page(view, query.limit, start, backwards=query.before_id is not None and start is not None)
 
 
 def _start(parts: Parts, view: View, query: ListQuery) -> Position | None:
