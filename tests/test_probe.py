@@ -213,7 +213,7 @@ def test_a_long_rate_limit_ends_it(probe: Probe) -> None:
 def test_errors_for_a_while_cost_some_answers_and_no_files(probe: Probe) -> None:
     probe.emulator.fault("list", {"kind": "status", "status": 500}, times=2, skip=5)
     document = probe.run(exit_code=1)
-    assert list(document["unanswered"]) == ["order"]
+    assert list(document["unanswered"]) == ["new_upload"]
     assert document["ended"] == "all questions were asked"
 
 

@@ -79,6 +79,8 @@ class Exchange:
                 message = self._last_words()
             data = message.get("body", b"")
             self._body_over = not message.get("more_body", False)
+            if self._body_over and not self.gone:
+                self.connection.listen()
             self.entry.bytes_in += len(data)
             await self.pace_body(len(data))
             yield data

@@ -48,7 +48,8 @@ def order(run: Run) -> Facts:
         shown.append(run.page(limit=100))
         return set(mine[:3]) <= set(shown[-1].ids())
 
-    run.until({"listed": listed}, run.learned.uploads[-1].came_s)
+    seen = run.until({"listed": listed}, run.learned.uploads[-1].came_s)
+    run.learned.listed_soon = run.learned.listed_soon or seen["listed"]["seen"]
     pages = {"beta": _two_pages(run, "beta"), "ga": _two_pages(run, "ga")}
     run.learned.start = [str(file["id"]) for file in pages["beta"][:3]]
     found = {order_of(files, mine) for files in (*pages.values(), shown[-1].files())} | {run.learned.order}

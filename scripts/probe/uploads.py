@@ -96,7 +96,7 @@ def cut_uploads(run: Run) -> Facts:
     whole = forms["after_the_last_byte"].filename
     seen = run.until({"listed": lambda: whole in run.litter.recognise(run.page(limit=100))}, began_s)
     shown = set(run.litter.owned.values())
-    if run.learned.listed_soon:         # what isn't listed by now was not stored; else nobody can tell yet
+    if run.learned.listed_soon or seen["listed"]["seen"]:       # what isn't listed by now was not stored; else nobody can tell yet
         run.litter.lost -= {form.filename for form in forms.values()}
     return {"stored": {what: form.filename in shown for what, form in forms.items()}, **seen}
 
