@@ -15,11 +15,11 @@ from anthrofs import workspace
 from anthrofs.clock import Clock
 from anthrofs.config import Config
 from anthrofs.db import Database
-from anthrofs.errors import EXIT_USAGE, BadAnswer, FsError, SetupError, StateLost, Stopping
+from anthrofs.errors import EXIT_USAGE, BadAnswer, FsError, Refused, SetupError, StateLost, Stopping
 from anthrofs.handles import Handles
 from anthrofs.index import Index
 from anthrofs.mirror import Mirror, Shown
-from anthrofs.model import Cursor, Page
+from anthrofs.model import Cursor, FileId, Page
 from anthrofs.outbox import Outbox
 from anthrofs.remote import RemoteFiles
 
@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 PAGE_FILES: Final = 1000        # the API's limit
 NEWS_FILES: Final = 100         # of the first page, where a refresh needs only what is new
 LOOK_WAIT_S: Final = 1.0        # the longest that opendir waits for a refresh
+RESTARTS: Final = 3             # of a listing whose cursor was lost
 GUARD_FILES: Final = 20         # from so many known files on, a listing that lacks most of them is not believed
 SWEEP_S_PER_PAGE: Final = 6.0   # a full listing's pages cost at most a tenth of the minute's 100 list requests
 
@@ -189,7 +190,7 @@ class Refresher:
 
         newest = page.files[0] if page.files else None
         asked: set[Cursor] = set()
-        previous_ns, held, skipped, ordered, count = 2**63, 0, 0, True, 0
+        previous_ns, held, skipped, ordered, count, restarts = 2**63, 0, 0, True, 0, 0
         while True:
             held += self._merge(page, listing)
             skipped += page.skipped
@@ -206,7 +207,14 @@ class Refresher:
             if page.following in asked or not page.files:
                 raise BadAnswer("the listing repeats itself: what it shows is taken, what it lacks is not")
             asked.add(page.following)
-            page = self._remote.list(PAGE_FILES, page.following)
+            following = self._following(page.following, page.files[-1].file_id)
+            if following is None:
+                restarts += 1
+                if restarts > RESTARTS:
+                    raise BadAnswer("the files that the listing was to go on from were deleted meanwhile, again and again")
+                asked.clear()
+                previous_ns = 2**63
+            page = self._remote.list(PAGE_FILES) if following is None else following
         complete = page.following is None and not skipped
         self._conclude(listing, began_ns, complete=complete, accept=accept)
         with self._db.transaction() as tx:
@@ -215,6 +223,18 @@ class Refresher:
                 tx.set_meta("watermark", f"{newest.created_ns} {newest.file_id}")
             if complete:
                 tx.set_meta("unordered", None if ordered else "1")
+
+    def _following(self, cursor: Cursor, last: FileId) -> Page | None:
+        """The next page. None: somebody has deleted the file that the cursor names, so that the listing has to begin anew."""
+        try:
+            page = self._remote.list(PAGE_FILES, cursor)
+            if not page.files:
+                self._remote.stat(last)         # an unknown cursor may get an empty page, which must not pass for the end
+        except Refused as exc:
+            if exc.status in (400, 404):
+                return None
+            raise
+        return page
 
     def _merge(self, page: Page, listing: int) -> int:
         """Show a page's files. Returns how many have to be shown again later."""
