@@ -171,6 +171,14 @@ def test_without_a_downloadable_file_it_says_so(emulator: EmulatorProcess) -> No
     assert document["unanswered"] == {}
 
 
+def test_where_listings_lag_for_long_nothing_is_uploaded_that_only_they_could_find(probe: Probe) -> None:
+    probe.emulator.switch(listing_lag_ms=60_000)
+    document = probe.run(exit_code=1)
+    assert document["nothing_to_ask_about"]["cut_uploads"] == "a new upload is not listed within 1 s, so nobody could tell"
+    assert list(document["unanswered"]) == ["order"]
+    assert at(document, "new_upload/listed/seen") is False
+
+
 def test_agents_shape_that_is_not_allowed_is_a_fact(probe: Probe) -> None:
     probe.emulator.fault("list", {"kind": "status", "status": 403, "error_type": "permission_error"}, skip=3)
     document = probe.run()

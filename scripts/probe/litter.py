@@ -54,7 +54,11 @@ class Litter:
     def cut(self, service: Service, form: Form, *, missing: int) -> None:
         """An upload that gets no answer: the connection ends after its last byte, or `missing` bytes before."""
         self.lost.add(form.filename)            # stays so until a listing shows it, or the question is sure that none will
-        service.cut(form.body(), HEADERS, missing=missing)
+        try:
+            service.cut(form.body(), HEADERS, missing=missing)
+        except (Exhausted, Stop):
+            self.lost.discard(form.filename)
+            raise
 
     def own(self, file_id: str, name: str) -> None:
         if file_id not in self.owned and file_id not in self.deleted:

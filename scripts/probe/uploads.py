@@ -11,7 +11,7 @@ from typing import Final
 
 from .forms import Form, filled_name
 from .run import Run
-from .service import NoAnswer
+from .service import NoAnswer, NothingToAsk
 from .words import Answer, Facts, date_s, moment_s, outcome, resolution, said, tame
 
 ODD_TYPE: Final = "Text/X-Probe; charset=utf-8"
@@ -89,6 +89,8 @@ def empty_upload(run: Run) -> Facts:
 
 def cut_uploads(run: Run) -> Facts:
     """Is a file stored whose connection is cut after its last byte? One byte before it?"""
+    if not run.learned.listed_soon:     # such a file is found by the listing only, so it could stay
+        raise NothingToAsk(f"a new upload is not listed within {run.bound_s:.0f} s, so nobody could tell")
     forms = {"one_byte_missing": run.form("cut1.txt"), "after_the_last_byte": run.form("cut0.txt")}
     for missing, form in zip((1, 0), forms.values(), strict=True):
         run.litter.cut(run.service, form, missing=missing)
@@ -96,8 +98,7 @@ def cut_uploads(run: Run) -> Facts:
     whole = forms["after_the_last_byte"].filename
     seen = run.until({"listed": lambda: whole in run.litter.recognise(run.page(limit=100))}, began_s)
     shown = set(run.litter.owned.values())
-    if run.learned.listed_soon or seen["listed"]["seen"]:       # what isn't listed by now was not stored; else nobody can tell yet
-        run.litter.lost -= {form.filename for form in forms.values()}
+    run.litter.lost -= {form.filename for form in forms.values()}       # what isn't listed by now was not stored
     return {"stored": {what: form.filename in shown for what, form in forms.items()}, **seen}
 
 
