@@ -14,18 +14,17 @@ from anthrofs.model import Page
 class Coming:
     """Asked for at once."""
 
-    def __init__(self, ask: Callable[[], Page]) -> None:
+    def __init__(self, ask: Callable[[], Page | None]) -> None:
         self._ask = ask                     # given
         self._page: Page | None = None      # written by the thread, read after its end
         self._error: BaseException | None = None        # likewise
         self._thread = threading.Thread(target=self._run, name="listing", daemon=True)
         self._thread.start()
 
-    def page(self) -> Page:
-        """Waits for it. Raises what asking has raised."""
+    def page(self) -> Page | None:
+        """Waits for what asking brings. Raises what it has raised."""
         self._thread.join()
-        if self._page is None:
-            assert self._error is not None
+        if self._error is not None:
             raise self._error
         return self._page
 

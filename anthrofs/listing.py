@@ -49,6 +49,7 @@ class Walk:
     first_ns: int | None = None         # created_ns of its first file
     last_ns: int = 2**63 - 1            # and of its last one, so far
     stale_pages: int = 0                # in a row up to here
+    last_id: FileId | None = None       # of the last page's last file
 
     @property
     def ended(self) -> bool:
@@ -68,7 +69,7 @@ class Walk:
         return replace(self, following=page.following, pages=self.pages + 1, files=self.files + len(page.files),
                        understood=self.understood and not page.skipped, ordered=self.ordered and ordered,
                        first_ns=times[0] if self.first_ns is None and times else self.first_ns, last_ns=min([self.last_ns, *times]),
-                       stale_pages=stale_pages)
+                       stale_pages=stale_pages, last_id=page.files[-1].file_id if page.files else None)
 
     def as_text(self) -> str:
         """For the table meta."""
@@ -87,6 +88,21 @@ def walk_of(text: str | None) -> Walk | None:
         return Walk(**facts, following=None if cursor is None else Cursor(**cursor))
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
+
+
+def page_after(remote: RemoteFiles, cursor: Cursor, last: FileId | None) -> Page | None:
+    """The page behind a cursor, which the page that ended with the file `last` has given. None: somebody has deleted the file that
+    the cursor names, so the listing has to begin anew. Raises RemoteError.
+    """
+    try:
+        page = remote.list(PAGE_FILES, cursor)
+        if not page.files and last is not None:
+            remote.stat(last)           # an unknown cursor may get an empty page, which must not pass for the end
+    except Refused as exc:
+        if exc.status in (400, 404):
+            return None
+        raise
+    return page
 
 
 class Listings:

@@ -23,7 +23,7 @@ from anthrofs.config import Config
 from anthrofs.db import Database
 from anthrofs.errors import EXIT_USAGE, BadAnswer, FsError, SetupError, StateLost, Stopping
 from anthrofs.index import Index
-from anthrofs.listing import PAGE_FILES, REPEATS, SWEEP_S_PER_PAGE, Listings
+from anthrofs.listing import PAGE_FILES, REPEATS, SWEEP_S_PER_PAGE, Listings, page_after
 from anthrofs.mirror import Mirror
 from anthrofs.outbox import Outbox
 from anthrofs.remote import RemoteFiles
@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 NEWS_FILES: Final = 30          # of the first page, where a refresh needs only what is new: 6 KB
 LOOK_WAIT_S: Final = 1.0        # the longest that opendir waits for a refresh
+RESTARTS: Final = 3             # of a listing whose cursor was lost
 
 
 class Refresher:
@@ -205,12 +206,13 @@ class Refresher:
 
         newest = page.files[0] if page.files else None
         asked: set[Cursor] = set()
-        held = 0
+        held, restarts = 0, 0
         while True:
             met = not whole and watermark is not None and any(
                 f.file_id == watermark[1] or f.created_ns < watermark[0] for f in page.files)
-            goes_on = page.following is not None and page.following not in asked and not met
-            coming = Coming(partial(self._remote.list, PAGE_FILES, page.following)) if goes_on else None
+            coming = None
+            if page.following is not None and page.following not in asked and page.files and not met:
+                coming = Coming(partial(page_after, self._remote, page.following, page.files[-1].file_id))
             with self._db.transaction() as tx:      # while the next page comes: it takes about as long
                 walk, again = self._listings.merge(tx, walk, page, self._remote)
             held += again
@@ -220,7 +222,15 @@ class Refresher:
             if coming is None:
                 raise BadAnswer(REPEATS)
             asked.add(walk.following)
-            page = coming.page()
+            following = coming.page()
+            if following is None:
+                restarts += 1
+                if restarts > RESTARTS:
+                    raise BadAnswer("the files that the listing was to go on from were deleted meanwhile, again and again")
+                asked.clear()
+                with self._db.transaction() as tx:
+                    walk = replace(self._listings.begin(tx), began_ns=walk.began_ns)
+            page = self._remote.list(PAGE_FILES) if following is None else following
         if walk.ended:
             self._listings.conclude(walk, self._remote, accept=accept)
         elif walk.first_ns is not None:

@@ -20,9 +20,9 @@ from anthrofs import workspace
 from anthrofs.clock import Clock
 from anthrofs.config import Config
 from anthrofs.db import Database
-from anthrofs.errors import BadAnswer, FsError, Refused, StateLost, Stopping
+from anthrofs.errors import BadAnswer, FsError, StateLost, Stopping
 from anthrofs.index import Index
-from anthrofs.listing import PAGE_FILES, SWEEP_S_PER_PAGE, Listings, Walk, walk_of
+from anthrofs.listing import PAGE_FILES, SWEEP_S_PER_PAGE, Listings, Walk, page_after, walk_of
 from anthrofs.remote import RemoteFiles
 
 log = logging.getLogger(__name__)
@@ -123,12 +123,17 @@ class Sweeper:
         except StateLost:
             self._next_s = self._clock.now_s() + FAILED_S       # that was said
         except FsError as exc:
-            self._failed(walk, exc)
+            self._failed(exc)
 
     def _read(self, walk: Walk) -> Walk:
         """One page further; or not, if it doesn't count any more. Raises RemoteError."""
         asked_s = self._clock.now_s()
-        page = self._remote.list(PAGE_FILES, walk.following)
+        page = self._remote.list(PAGE_FILES) if walk.following is None else page_after(self._remote, walk.following, walk.last_id)
+        if page is None:
+            log.info("the listing can't go on where it was left: it begins again")
+            with self._db.transaction() as tx:
+                tx.set_meta("sweep", None)
+            return replace(walk, following=None, pages=0)
         began_ns = walk.began_ns or self._listings.began_ns(self._remote, self._clock.now_s() - asked_s)
         with self._db.transaction() as tx:
             now = walk_of(tx.get_meta("sweep"))
@@ -139,14 +144,11 @@ class Sweeper:
             tx.set_meta("sweep", walk.as_text())
         return walk
 
-    def _failed(self, walk: Walk, exc: FsError) -> None:
-        """A cursor that isn't known any more, or a listing that makes no sense: the next sweep begins at the beginning."""
-        if isinstance(exc, Refused) and exc.status in (400, 404) and walk.following is not None:
-            log.info("the listing can't go on where it was left (%s): it begins again", exc)
-        else:
-            self._next_s = self._clock.now_s() + FAILED_S
-            log.warning("the full listing was not completed: %s", exc)
-            if not isinstance(exc, BadAnswer) or exc.status is not None:
-                return                  # it was no listing, or none came: the same page is asked for again
+    def _failed(self, exc: FsError) -> None:
+        """Of a listing that makes no sense the next sweep begins at the beginning; where none came, the same page is asked for again."""
+        self._next_s = self._clock.now_s() + FAILED_S
+        log.warning("the full listing was not completed: %s", exc)
+        if not isinstance(exc, BadAnswer) or exc.status is not None:
+            return
         with self._db.transaction() as tx:
             tx.set_meta("sweep", None)

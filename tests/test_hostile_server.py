@@ -1,6 +1,7 @@
 """A server, or a proxy before it, that sends nonsense: no crash, no wrong listing, no unsafe name, nothing that hangs."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,22 @@ def test_the_order_of_the_listing_never_matters(mount: Mount, order: str) -> Non
     files = mount.mount()
     assert (files / "a.txt").read_bytes() == b"3"
     assert sorted(os.listdir(files)) == sorted(["a.txt", *(f"a ({file['id']}).txt" for file in made[:-1])])
+
+
+@pytest.mark.parametrize("way", ["error400", "error404", "empty", "restart"])
+def test_a_listing_whose_cursor_is_deleted_meanwhile_begins_anew(mount: Mount, way: str) -> None:
+    """An empty page after a lost cursor looks like the end: taken for it, more than half of the files would be gone."""
+    mount.emulator.bulk(2100, size_bytes=1)
+    mount.emulator.switch(unknown_cursor=way)
+    cursor = mount.emulator.files()[999]
+    mount.emulator.fault("list", {"kind": "delay", "seconds": 1.5})
+    with ThreadPoolExecutor(1) as others:
+        mounting = others.submit(mount.mount)
+        wait_until(lambda: mount.emulator.requests("list"), "the first page is being sent")
+        mount.emulator.vanish(cursor["id"])
+        files = mounting.result()
+    assert set(os.listdir(files)) >= {file["filename"] for file in mount.emulator.files()}
+    assert len(mount.emulator.requests("list")) == 5 - (way == "restart")
 
 
 @pytest.mark.parametrize("action", [

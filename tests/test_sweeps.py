@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from anthrofs import refresher, sweeper
+from anthrofs import listing, refresher, sweeper
 from anthrofs.config import Config, Credentials, Service
 from anthrofs.db import Database
 from anthrofs.errors import BadAnswer, FsError, Offline, Refused
@@ -33,7 +33,7 @@ HOUR_S: Final = 3600.0
 
 @pytest.fixture(autouse=True)
 def _small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (refresher, sweeper):
+    for module in (listing, refresher, sweeper):
         monkeypatch.setattr(module, "PAGE_FILES", PAGE)
     monkeypatch.setattr(refresher, "NEWS_FILES", 3)
 

@@ -25,6 +25,11 @@ class Connection:
         self._transport = transport
         self.lost = asyncio.Event()         # set once, by the protocol
         self.fresh = True                   # no request was seen yet
+        self.last_words: bytes | None = None    # what a client that left had sent of its request; None: not all of it
+
+    def listen(self) -> None:
+        """Notice from now on that the peer leaves: uvicorn may have stopped reading in a body, and goes on for the next one only."""
+        self._transport.resume_reading()
 
     def abort(self) -> None:
         """End it now; what was not sent yet is dropped."""
@@ -78,6 +83,9 @@ class CuttableProtocol(H11Protocol):
         self.app_state = {**self.app_state, "connection": self._connection}
 
     def connection_lost(self, exc: Exception | None) -> None:
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete and not cycle.more_body:
+            self._connection.last_words = bytes(cycle.body)
         super().connection_lost(exc)
         self.app_state["connections"].remove(self._connection)
 

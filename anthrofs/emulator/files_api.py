@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute, Route
 from . import rules, transfer
 from .enact import perform
 from .gate import Gate, Operation
-from .shapes import ListQuery, Shape, betas_of, file_json, list_json, list_query, position_of, shape_of
+from .shapes import ListQuery, Shape, betas_of, file_json, list_json, list_query, looks_of, position_of, shape_of
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -49,25 +49,34 @@ async def list_files(exchange: Exchange) -> ASGIApp:
     betas = betas_of(exchange.headers.getlist("anthropic-beta"))
     query = list_query(exchange.query.multi_items(), betas)
     view = exchange.parts.view(query.scope_id)
-    files, more = await run_in_threadpool(_found, exchange.parts, view, query)
+    try:
+        files, more = await run_in_threadpool(_found, exchange.parts, view, query)
+    except NothingThere:
+        files, more = [], False
     beyond = more or query.before_id is not None
     return JSONResponse(list_json(
         files, shape_of(betas), more=more, next_position=files[-1].position if files and beyond else None,
-        extra_fields=exchange.parts.switches.extra_fields))
+        **looks_of(exchange.parts.switches)))
+
+
+class NothingThere(Exception):
+    """An unknown cursor is taken for one behind the last file."""
 
 
 def _found(parts: Parts, view: View, query: ListQuery) -> tuple[list[StoredFile], bool]:
     if query.ids is not None:
         return parts.store.get_many(query.ids, view), False
     start = _start(parts, view, query)
-    return parts.store.page(view, query.limit, start, backwards=query.before_id is not None)
+    return parts.store.page(view, query.limit, start, backwards=query.before_id is not None and start is not None)
 
 
 def _start(parts: Parts, view: View, query: ListQuery) -> Position | None:
-    """Where the page begins; None: at the beginning of all. Raises ApiError where the cursor is unknown."""
+    """Where the page begins; None: at the beginning of all. Raises ApiError or NothingThere where the cursor is unknown."""
     cursor = query.after_id or query.before_id
     if cursor is not None:
         position = parts.store.place_of(cursor, view)
+        if position is None and parts.switches.deleted_cursor == "in_place":
+            position = parts.store.grave_of(cursor)
     elif query.page is not None:
         cursor, position = query.page, position_of(query.page)
     else:
@@ -78,14 +87,17 @@ def _start(parts: Parts, view: View, query: ListQuery) -> Position | None:
                 raise rules.not_found(cursor)
             case "error400":
                 raise rules.ApiError(400, f"cursor {cursor[:80]!r} is unknown")
+            case "empty":
+                raise NothingThere
     return position
 
 
 async def metadata(exchange: Exchange) -> ASGIApp:
-    file = await run_in_threadpool(exchange.parts.store.get, exchange.file_id)
+    parts = exchange.parts
+    file = await run_in_threadpool(parts.store.get_late, exchange.file_id, parts.view().metadata_lag_us)
     if file is None:
         raise rules.not_found(exchange.file_id)
-    return JSONResponse(file_json(file, _shape(exchange), extra_fields=exchange.parts.switches.extra_fields))
+    return JSONResponse(file_json(file, _shape(exchange), **looks_of(parts.switches)))
 
 
 async def delete(exchange: Exchange) -> ASGIApp:

@@ -38,4 +38,4 @@ class Parts:
 
     def view(self, scope_id: str | None = None) -> View:
         return View(self.switches.order, scope_id, self.switches.listing_lag_ms * MS_US,
-                    self.switches.deletion_lag_ms * MS_US)
+                    self.switches.deletion_lag_ms * MS_US, self.switches.metadata_lag_ms * MS_US)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import mimetypes
 import re
+import unicodedata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -88,6 +89,11 @@ def uploaded_name(raw: str | None, mime_type: str | None) -> str:
     if found := FORBIDDEN.search(name):
         raise ApiError(400, f"filename: character {found[0]!r} is not allowed")
     return name
+
+
+def stored_name(name: str, way: str) -> str:
+    """As listings show it."""
+    return name if way == "as_sent" else unicodedata.normalize("NFC" if way == "nfc" else "NFD", name)
 
 
 def uploaded_type(sent: str | None, raw_name: str | None, *, required: bool) -> str:

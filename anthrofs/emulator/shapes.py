@@ -13,19 +13,22 @@ import binascii
 import enum
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from .model import Position, StoredFile, rfc3339
+from .model import SECOND_US, Position, StoredFile, rfc3339
 from .rules import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from .switches import Switches
 
 FILES_BETA = "files-api-2025-04-14"
 AGENTS_BETA = "managed-agents-2026-04-01"
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 1000
 MAX_IDS = 100
+STEPS_US = {"microseconds": 1, "milliseconds": 1000, "seconds": SECOND_US}
 
 
 class Shape(enum.Enum):
@@ -104,13 +107,24 @@ def position_of(page: str) -> Position | None:
     return Position(int(match[1]), match[2]) if match and page.startswith("page_") else None
 
 
-def file_json(file: StoredFile, shape: Shape, *, extra_fields: bool) -> dict[str, Any]:
+class Looks(TypedDict):
+    """Of answers, besides their shape."""
+
+    extra_fields: bool
+    step_us: int
+
+
+def looks_of(switches: Switches) -> Looks:
+    return {"extra_fields": switches.extra_fields, "step_us": STEPS_US[switches.time_resolution]}
+
+
+def file_json(file: StoredFile, shape: Shape, *, extra_fields: bool, step_us: int = 1) -> dict[str, Any]:
     body: dict[str, Any] = {
-        "type": "file", "id": file.file_id, "size_bytes": file.size_bytes, "created_at": rfc3339(file.created_us),
+        "type": "file", "id": file.file_id, "size_bytes": file.size_bytes, "created_at": rfc3339(_whole(file.created_us, step_us)),
         "filename": file.filename, "mime_type": file.mime_type, "downloadable": file.downloadable,
     }
     if shape is not Shape.BETA:
-        body["expires_at"] = None if file.expires_us is None else rfc3339(file.expires_us)
+        body["expires_at"] = None if file.expires_us is None else rfc3339(_whole(file.expires_us, step_us))
         if file.scope_id is not None:
             body["scope"] = {"id": file.scope_id, "type": "session"}
     if extra_fields:
@@ -119,9 +133,9 @@ def file_json(file: StoredFile, shape: Shape, *, extra_fields: bool) -> dict[str
 
 
 def list_json(files: Sequence[StoredFile], shape: Shape, *, more: bool, next_position: Position | None,
-              extra_fields: bool) -> dict[str, Any]:
+              extra_fields: bool, step_us: int) -> dict[str, Any]:
     """`more`: in the direction that was asked; `next_position`: where the following page begins, if there is one."""
-    body: dict[str, Any] = {"data": [file_json(file, shape, extra_fields=extra_fields) for file in files]}
+    body: dict[str, Any] = {"data": [file_json(file, shape, extra_fields=extra_fields, step_us=step_us) for file in files]}
     if shape is not Shape.GA:
         body["has_more"] = more
         body["first_id"] = files[0].file_id if files else None
@@ -131,6 +145,10 @@ def list_json(files: Sequence[StoredFile], shape: Shape, *, more: bool, next_pos
     if extra_fields:
         body["later_invention"] = "of a list"
     return body
+
+
+def _whole(time_us: int, step_us: int) -> int:
+    return time_us - time_us % step_us
 
 
 def _limit_of(text: str | None) -> int:

@@ -41,6 +41,10 @@ CREATE TABLE IF NOT EXISTS file (
 CREATE INDEX IF NOT EXISTS file_scope ON file (scope_id);
 CREATE INDEX IF NOT EXISTS file_content ON file (content);
 CREATE INDEX IF NOT EXISTS file_deleted ON file (deleted_us) WHERE deleted_us IS NOT NULL;
+CREATE TABLE IF NOT EXISTS grave (          -- where deleted files stood, for cursors that name them
+    id           TEXT PRIMARY KEY,
+    created_us   INTEGER NOT NULL
+);
 CREATE TABLE IF NOT EXISTS identity (
     organization_id TEXT NOT NULL,          -- a uuid
     workspace_id    TEXT NOT NULL           -- wrkspc_…; the table has one row
@@ -75,6 +79,7 @@ class View:
     scope_id: str | None = None
     listing_lag_us: int = 0
     deletion_lag_us: int = 0
+    metadata_lag_us: int = 0
 
 
 class Store:
@@ -139,6 +144,13 @@ class Store:
         file = None if row is None else _file_of(row)
         return None if file is None or file.forgotten(self._clock_us()) else file
 
+    def get_late(self, file_id: str, lag_us: int) -> StoredFile | None:
+        """As `get`, by somebody who notices deletions that late."""
+        with self._lock:
+            row = self._one(f"SELECT {COLUMNS} FROM file WHERE id = ? AND deleted_us > ?", file_id,
+                            self._clock_us() - lag_us)
+        return self.get(file_id) if row is None else _file_of(row)
+
     def get_many(self, file_ids: Sequence[str], view: View) -> list[StoredFile]:
         """Those that exist, in listing order; of one session if the view says so."""
         found = [file for file in map(self.get, file_ids) if file is not None]
@@ -155,6 +167,7 @@ class Store:
                                        (self._clock_us(), file_id)).rowcount
             if not deleted:
                 return False
+            self._db.execute("INSERT OR IGNORE INTO grave SELECT id, created_us FROM file WHERE id = ?", (file_id,))
             size, content = self._one("SELECT size_bytes, content FROM file WHERE id = ?", file_id)
             self._used_bytes -= size
             shared = self._one("SELECT 1 FROM file WHERE content = ? AND deleted_us IS NULL LIMIT 1", content)
@@ -168,6 +181,12 @@ class Store:
         with self._lock:
             row = self._one(f"SELECT {COLUMNS} FROM file WHERE id = ? AND {clause}", file_id, *values)
         return None if row is None else _file_of(row).position
+
+    def grave_of(self, file_id: str) -> Position | None:
+        """Where a deleted file stood; None: there was none."""
+        with self._lock:
+            row = self._one("SELECT created_us, id FROM grave WHERE id = ?", file_id)
+        return None if row is None else Position(*row)
 
     def page(self, view: View, limit: int, start: Position | None = None, *,
              backwards: bool = False) -> tuple[list[StoredFile], bool]:
@@ -183,7 +202,8 @@ class Store:
                  f"ORDER BY {column} {'DESC' if downwards else 'ASC'} LIMIT ?")
         with self._lock:
             with self._db:
-                self._db.execute("DELETE FROM file WHERE deleted_us <= ?", (self._clock_us() - view.deletion_lag_us,))
+                noticed_us = self._clock_us() - max(view.deletion_lag_us, view.metadata_lag_us)
+                self._db.execute("DELETE FROM file WHERE deleted_us <= ?", (noticed_us,))
             rows = self._db.execute(query, (*values, limit + 1)).fetchall()
         files = [_file_of(row) for row in rows[:limit]]
         return files[::-1] if backwards else files, len(rows) > limit
@@ -201,6 +221,7 @@ class Store:
         with self._lock:
             with self._db:
                 self._db.execute("DELETE FROM file")
+                self._db.execute("DELETE FROM grave")
             self._used_bytes = 0
             self.contents.sweep(known=())
 

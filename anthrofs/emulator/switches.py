@@ -37,9 +37,14 @@ class Switches:
     etag: bool = False
     content_disposition: bool = False
     empty_uploads: str = one_of("accept", "refuse")
-    unknown_cursor: str = one_of("error400", "error404", "restart")
+    unknown_cursor: str = one_of("error400", "error404", "restart", "empty")
+    deleted_cursor: str = one_of("unknown", "in_place")     # after_id, before_id; a page cursor outlives its file
     second_delete: str = one_of("error404", "accept")
     quota_status: int = 400                 # it was 403 once
+    abandoned_uploads: str = one_of("store", "drop")        # the client left once its last byte was sent
+    stored_names: str = one_of("as_sent", "nfc", "nfd")
+    time_resolution: str = one_of("microseconds", "milliseconds", "seconds")    # of what is shown; the order stays
+    ratelimit_headers: bool = False         # anthropic-ratelimit-*, as other parts of the API send them
     error_details: bool = True              # `details` in error bodies, which older answers lacked
     foreign_workspace: str = one_of("ignore", "error403")   # a request names another workspace than the key's
     extra_fields: bool = False              # fields that no client knows yet, in files and lists
@@ -60,6 +65,7 @@ class Switches:
     bandwidth_bytes_per_s: int = 0          # of one request's body, or one answer's
     listing_lag_ms: int = 0                 # until a new file is listed
     deletion_lag_ms: int = 0                # until a deleted file is no longer listed
+    metadata_lag_ms: int = 0                # until its metadata is a 404
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

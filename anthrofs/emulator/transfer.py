@@ -18,7 +18,7 @@ from . import enact, rules
 from .faults import Action, LateCommit
 from .form import TEXT_LIMIT, Form
 from .model import StoredFile, now_us
-from .shapes import Shape, betas_of, file_json, shape_of
+from .shapes import Shape, betas_of, file_json, looks_of, shape_of
 from .store import NewFile, QuotaExceeded
 
 if TYPE_CHECKING:
@@ -69,10 +69,12 @@ async def _commit(exchange: Exchange, form: Form) -> ASGIApp:
     """Judge and store what arrived."""
     try:
         switches = exchange.parts.switches
+        if switches.abandoned_uploads == "drop":
+            await exchange.still_there()
         shape = shape_of(betas_of(exchange.headers.getlist("anthropic-beta")))
         incoming = form.finish()
         mime_type = rules.uploaded_type(form.mime_type, form.filename, required=shape is Shape.BETA)
-        filename = rules.uploaded_name(form.filename, mime_type)
+        filename = rules.stored_name(rules.uploaded_name(form.filename, mime_type), switches.stored_names)
         expires = form.fields.get("expires_in_seconds")
         lifetime_s = None if expires is None else rules.expiry_s(expires)
         if incoming.size_bytes == 0 and switches.empty_uploads == "refuse":
@@ -83,7 +85,7 @@ async def _commit(exchange: Exchange, form: Form) -> ASGIApp:
         except QuotaExceeded:
             raise rules.quota_exceeded(switches.quota_status) from None
         exchange.entry.file_id = file.file_id
-        return JSONResponse(file_json(file, shape, extra_fields=switches.extra_fields))
+        return JSONResponse(file_json(file, shape, **looks_of(switches)))
     finally:
         form.discard()
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from .raw import BETA, GA, error_of
+from .raw import BETA, GA, closed, connect, error_of, file_part, upload_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,23 +81,89 @@ def test_empty_uploads_are_accepted_or_refused(api: Api, emulator: EmulatorProce
     assert len(emulator.files()) == 1
 
 
-@pytest.mark.parametrize(("way", "status"), [("error400", 400), ("error404", 404), ("restart", 200)])
+@pytest.mark.parametrize(("way", "status", "names"), [("error400", 400, None), ("error404", 404, None), ("restart", 200, ["a.bin"]),
+                                                      ("empty", 200, [])])
 @pytest.mark.parametrize("query", [{"after_id": "file_gone"}, {"before_id": "file_gone"}, {"page": "page_gone"}])
-def test_an_unknown_cursor_is_an_error_or_starts_again(
-        api: Api, emulator: EmulatorProcess, way: str, status: int, query: dict[str, str]) -> None:
-    emulator.generate("a.bin", CONTENT)
+def test_an_unknown_cursor_is_an_error_or_starts_again_or_ends_the_list(
+        api: Api, emulator: EmulatorProcess, way: str, status: int, names: list[str] | None, query: dict[str, str]) -> None:
+    for name in ("old.bin", "a.bin"):
+        emulator.generate(name, CONTENT)
     emulator.switch(unknown_cursor=way)
-    answer = api.listing({} if "page" in query else BETA, **query)
+    answer = api.listing({} if "page" in query else BETA, limit=1, **query)
     assert answer.status_code == status
     if status == 200:
-        assert [file["filename"] for file in answer.json()["data"]] == ["a.bin"]
+        assert [file["filename"] for file in answer.json()["data"]] == names
+        assert bool(answer.json().get("has_more") or answer.json().get("next_page")) == bool(names)
 
 
-def test_a_deleted_cursor_is_unknown(api: Api, emulator: EmulatorProcess) -> None:
-    file_id = emulator.generate("a.bin", CONTENT)["id"]
+@pytest.mark.parametrize("lag_ms", [0, 10**6])
+def test_a_deleted_cursor_is_unknown_or_keeps_its_place(api: Api, emulator: EmulatorProcess, lag_ms: int) -> None:
+    old, file_id, new = (emulator.generate(name, CONTENT)["id"] for name in ("old", "gone", "new"))
     assert api.listing(BETA, after_id=file_id).status_code == 200
     emulator.vanish(file_id)
     assert api.listing(BETA, after_id=file_id).status_code == 400
+    emulator.switch(deleted_cursor="in_place", deletion_lag_ms=lag_ms)
+    assert [file["id"] for file in api.listing(BETA, after_id=file_id).json()["data"]] == [old]
+    assert [file["id"] for file in api.listing(BETA, before_id=file_id).json()["data"]] == [new]
+    assert api.listing(BETA, after_id="file_never").status_code == 400
+
+
+def test_an_upload_whose_client_left_after_its_last_byte_is_stored_or_dropped(emulator: EmulatorProcess) -> None:
+    body = closed(file_part(b"x" * 200_000, "left.txt"))
+
+    def leave(*, missing: int) -> None:
+        with connect(emulator) as wire:
+            wire.sendall(upload_head(emulator, len(body)) + body[:len(body) - missing])
+
+    for _ in range(5):
+        leave(missing=0)
+    emulator.wait_for_requests(5)
+    assert len(emulator.files()) == 5
+    for missing, way in ((1, "store"), (0, "drop"), (1, "drop")):
+        emulator.switch(abandoned_uploads=way)
+        emulator.forget_requests()
+        leave(missing=missing)
+        emulator.wait_for_requests(1)
+        assert len(emulator.files()) == 5
+    assert list((emulator.data / "incoming").iterdir()) == []
+
+
+@pytest.mark.parametrize(("way", "kept"), [("as_sent", "\u00e9 e\u0301"), ("nfc", "\u00e9 \u00e9"), ("nfd", "e\u0301 e\u0301")])
+def test_names_are_kept_as_sent_or_normalised(api: Api, emulator: EmulatorProcess, way: str, kept: str) -> None:
+    emulator.switch(stored_names=way)
+    assert api.upload("\u00e9 e\u0301").json()["filename"] == kept
+    assert api.names() == [kept]
+
+
+@pytest.mark.parametrize(("way", "zeros"), [("microseconds", 0), ("milliseconds", 3), ("seconds", 6)])
+def test_times_are_shown_with_more_or_fewer_digits_in_the_same_order(api: Api, emulator: EmulatorProcess, way: str, zeros: int) -> None:
+    names = [f"{number}" for number in range(5)]
+    for number, name in enumerate(names):
+        emulator.generate(name, b"", created_at=f"2026-01-02T03:04:05.67890{number + 1}Z")
+    emulator.switch(time_resolution=way)
+    listed = api.listing().json()["data"]
+    assert [file["filename"] for file in listed] == names[::-1]
+    digits = "678905"[:6 - zeros] + "0" * zeros
+    assert listed[0]["created_at"] == api.metadata(listed[0]["id"]).json()["created_at"] == f"2026-01-02T03:04:05.{digits}Z"
+    upload = api.upload(expires_in_seconds="3600").json()
+    assert {upload[name][26 - zeros:] for name in ("created_at", "expires_at")} == {"0" * zeros + "Z"}
+
+
+def test_headers_about_the_rate_are_sent_or_not(api: Api, emulator: EmulatorProcess) -> None:
+    assert not [name for name in api.listing().headers if name.startswith("anthropic-ratelimit-")]
+    emulator.switch(ratelimit_headers=True)
+    assert api.listing().headers["anthropic-ratelimit-requests-limit"] == "500"
+
+
+def test_the_metadata_of_a_deleted_file_are_known_for_a_while(api: Api, emulator: EmulatorProcess) -> None:
+    file = api.upload().json()
+    emulator.switch(metadata_lag_ms=10**6)
+    api.delete(file["id"])
+    assert api.names() == []
+    assert api.metadata(file["id"]).json() == file
+    assert api.download(file["id"]).status_code == 404
+    emulator.switch(metadata_lag_ms=0)
+    assert api.metadata(file["id"]).status_code == 404
 
 
 def test_a_second_delete_is_404_or_accepted(api: Api, emulator: EmulatorProcess) -> None:
