@@ -126,11 +126,12 @@ def _start_in_background(directory: Path) -> None:
         child = subprocess.Popen([sys.executable, "-m", "anthrofs", *sys.argv[1:], "--foreground", "--ready-fd", str(theirs)],
                                  stdin=subprocess.DEVNULL, stdout=words, stderr=words, pass_fds=[theirs], start_new_session=True)
         os.close(theirs)
+        progress = output.ListingProgress()
         with said.status("mounting") as status:
             for line in lines:
                 news = json.loads(line)
                 if "progress" in news:
-                    status.update(f"first listing: {news['progress']} files")
+                    progress.tell(status, news["progress"])
                 elif "error" in news:
                     child.wait()
                     raise SetupError(news["error"] + _last_words(words), news["code"])
