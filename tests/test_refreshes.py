@@ -156,27 +156,32 @@ def test_a_name_that_is_a_file_then_a_folder_then_a_file_again(mount: Mount) -> 
         mount.emulator.vanish(first["id"])
         inner = mount.emulator.generate("a／b", b"inner")
         mount.refresh()
-        assert os.pread(old.fileno(), 4, 0) == b"file"
+        assert os.pread(old.fileno(), 4, 0) == b"file"          # it is in use, so its name waits
     wait_until(lambda: mount.refresh() and (files / "a").is_dir(), "it is a folder")
-    wait_until((files / "a" / "b").exists, "the kernel has forgotten")
+    assert (files / "a" / "b").read_bytes() == b"inner"
+
     with subprocess.Popen(["bash", "-c", "echo in; read x; ls; pwd; cat b"], cwd=files / "a", stdin=subprocess.PIPE,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as inside:
         assert inside.stdout is not None
         inside.stdout.readline()
-        with (files / "a" / "b").open("rb", buffering=0) as held:
-            assert held.read(2) == b"in"
-            mount.emulator.vanish(inner["id"])
-            mount.emulator.generate("a", b"file again")
-            mount.refresh()
-            assert os.pread(held.fileno(), 5, 0) == b"inner"
-        said, _ = inside.communicate(b"\n", timeout=30)         # ends, whatever it sees
-        assert b"inner" not in said.replace(b"inner", b"", 1)
-
-    def again() -> bool:
+        mount.emulator.vanish(inner["id"])
         mount.refresh()
-        try:
-            return (files / "a").read_bytes() == b"file again"
-        except OSError:
-            return False
-    wait_until(again, "it is a file again")
+        mount.emulator.generate("a", b"file again")
+        mount.refresh()
+        assert (files / "a").read_bytes() == b"file again"
+        assert (files / "a").is_file()
+        inside.communicate(b"\n", timeout=30)          # ends, whatever it sees
     assert os.listdir(files) == ["a"]
+
+
+def test_a_folder_that_is_in_use_keeps_its_name_and_the_file_of_that_name_gets_its_id(mount: Mount) -> None:
+    inner = mount.emulator.generate("a／b", b"inner")
+    files = mount.mount()
+    with (files / "a" / "b").open("rb", buffering=0) as held:
+        assert held.read(2) == b"in"
+        mount.emulator.vanish(inner["id"])
+        outer = mount.emulator.generate("a", b"file")
+        mount.refresh()
+        assert os.pread(held.fileno(), 5, 0) == b"inner"
+        assert (files / f"a ({outer['id']})").read_bytes() == b"file"
+    wait_until(lambda: mount.refresh() and os.listdir(files) == [f"a ({outer['id']})"], "the folder goes with its last file")
