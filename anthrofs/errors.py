@@ -93,8 +93,8 @@ class NotReadable(FsError):
 
 
 class Revalidate(FsError):
-    """The kernel may hold attributes of what was there before. At ESTALE from an open it asks for them anew and opens again
-    (Linux, fs/namei.c, do_filp_open), so no program sees this.
+    """The kernel may hold attributes of what was there before. At ESTALE from an open or a stat it asks for the name anew and tries
+    again (Linux, fs/namei.c: do_filp_open, retry_estale), so no program sees this.
     """
 
     code = errno.ESTALE

@@ -14,7 +14,16 @@ from anthrofs.clock import Clock
 from anthrofs.config import Config
 from anthrofs.contents import Contents
 from anthrofs.db import Database, Tx
-from anthrofs.errors import Exists, NoAttribute, NotADirectory, NotEmpty, NotFound, NotPermitted, NotSupported
+from anthrofs.errors import (
+    Exists,
+    NoAttribute,
+    NotADirectory,
+    NotEmpty,
+    NotFound,
+    NotPermitted,
+    NotSupported,
+    Revalidate,
+)
 from anthrofs.handles import Handles
 from anthrofs.index import Index
 from anthrofs.model import BY_ID, HIDDEN, ROOT, Attr, Caller, FileId, Node, NodeId, StageId
@@ -54,13 +63,19 @@ class FileSystem:
     # ---- looking
 
     def attr(self, path: str) -> Attr:
-        """Raises NotFound."""
+        """Raises NotFound, Revalidate."""
         self._moves.forget_replacement(path)
         self._refresher.look()
         asked_s = self._clock.now_s()
         node = self._tree.node(path)
+        self._check_kind(node)
         self._surprises.told((node.parent, node.name), asked_s)
         return self._attr(node)
+
+    def _check_kind(self, node: Node) -> None:
+        """Raises Revalidate, once, when others have made a folder of a file, or a file of a folder."""
+        if self._surprises.swapped((node.parent, node.name), directory=node.directory):
+            raise Revalidate(f"{node.name} is of another kind now")
 
     def attr_of(self, number: int) -> Attr:
         """By handle. Raises NotFound."""
@@ -71,8 +86,11 @@ class FileSystem:
         return self._attr(self._index.node(content.node_id))
 
     def open_directory(self, path: str) -> NodeId:
-        """Somebody is about to list it: an old index is worth a short wait. Raises NotFound, NotADirectory."""
-        node = self._tree.directory(path)
+        """Somebody is about to list it: an old index is worth a short wait. Raises NotFound, NotADirectory, Revalidate."""
+        node = self._tree.node(path)
+        self._check_kind(node)
+        if not node.directory:
+            raise NotADirectory(f"{path} is a file")
         self._refresher.look_closely()
         return node.node_id
 

@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from anthrofs import output
 from anthrofs.config import Config
 from anthrofs.errors import EXIT_FAILED, SetupError
 from anthrofs.output import said
@@ -50,11 +51,12 @@ def start_in_background(directory: Path) -> None:
         child = subprocess.Popen([sys.executable, "-m", "anthrofs", *sys.argv[1:], "--foreground", "--ready-fd", str(theirs)],
                                  stdin=subprocess.DEVNULL, stdout=words, stderr=words, pass_fds=[theirs], start_new_session=True)
         os.close(theirs)
+        progress = output.ListingProgress()
         with said.status("mounting") as status:
             for line in lines:
                 news = json.loads(line)
                 if "progress" in news:
-                    status.update(f"first listing: {news['progress']} files")
+                    progress.tell(status, news["progress"])
                 elif "error" in news:
                     child.wait()
                     raise SetupError(news["error"] + _last_words(words), news["code"])

@@ -87,7 +87,7 @@ class Mirror:
             assert place is not None, "nothing is in use"
             tx.run("UPDATE node SET parent = ?, name = ? WHERE node_id = ?", *place, node.node_id)
         for (directory,) in tx.all("SELECT node_id FROM node WHERE directory AND parent != 0 ORDER BY node_id DESC"):
-            _prune(tx, directory)
+            self._prune(tx, directory)
         tx.set_meta("layout", self._layout)
 
     def _place(self, tx: Tx, file: RemoteFile, busy: Collection[NodeId]) -> tuple[NodeId, str] | None:
@@ -190,7 +190,15 @@ class Mirror:
             forget_remote(tx, node.node_id)    # the user's own unsent content stays
             return
         tx.run("DELETE FROM node WHERE node_id = ?", node.node_id)
-        _prune(tx, node.parent)
+        self._prune(tx, node.parent)
+
+    def _prune(self, tx: Tx, directory: int) -> None:
+        """A directory that is there only for others' files goes with the last of them, and then perhaps the one around it."""
+        while (row := tx.one("SELECT parent, name FROM node WHERE node_id = ? AND directory AND NOT made AND NOT EXISTS "
+                             "(SELECT 1 FROM node AS entry WHERE entry.parent = node.node_id)", directory)) is not None:
+            self._surprises.note((NodeId(row[0]), row[1]), directory=True)
+            tx.run("DELETE FROM node WHERE node_id = ?", directory)
+            directory = row[0]
 
     # ---- what was stored, read and deleted
 
@@ -275,14 +283,6 @@ def _is_newer(node: Node, file: RemoteFile) -> bool:
 def _insert_directory(tx: Tx, parent: NodeId, name: str, mtime_ns: int) -> NodeId:
     return NodeId(tx.insert("INSERT INTO node (parent, name, directory, mode, mtime_ns, size_bytes) VALUES (?, ?, 1, ?, ?, 0)",
                             parent, name, _DIRECTORY, mtime_ns))
-
-
-def _prune(tx: Tx, directory: int) -> None:
-    """A directory that is there only for others' files goes with the last of them, and then perhaps the one around it."""
-    while (row := tx.one("SELECT parent FROM node WHERE node_id = ? AND directory AND NOT made AND NOT EXISTS "
-                         "(SELECT 1 FROM node AS entry WHERE entry.parent = node.node_id)", directory)) is not None:
-        tx.run("DELETE FROM node WHERE node_id = ?", directory)
-        directory = row[0]
 
 
 def set_remote(tx: Tx, node_id: NodeId, file: RemoteFile) -> None:

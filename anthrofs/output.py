@@ -4,15 +4,20 @@ Serves  cli.
 Never   decides anything: it prints what control has answered.
 """
 
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
+from rich.status import Status
 
 from anthrofs import control
 from anthrofs.errors import EXIT_LEFT, SetupError
+
+LINES_FROM: Final = 1000    # files of a first listing that takes a while
+LINE_S: Final = 1.0         # between two lines about it
 
 said: Final = Console(stderr=True, soft_wrap=True, highlight=False)
 
@@ -30,6 +35,21 @@ def drained(state_dir: Path, timeout_s: float, *, last: bool = False) -> dict[st
             words = f"{len(left['waiting'])} files, {shown_bytes(left_bytes)} to send, {len(left['deletions'])} to delete"
             progress.update(task, total=most_bytes, completed=most_bytes - left_bytes, left=words)
     return left
+
+
+class ListingProgress:
+    """Of a first listing: in place on a terminal; elsewhere a line now and then, and none for a workspace that is listed at once."""
+
+    def __init__(self) -> None:
+        self._said_s = float("-inf")
+
+    def tell(self, status: Status, files: int) -> None:
+        """So many by now."""
+        words = f"first listing: {files} files"
+        status.update(words)
+        if not said.is_terminal and files >= LINES_FROM and time.monotonic() - self._said_s >= LINE_S:
+            self._said_s = time.monotonic()
+            said.print(words)
 
 
 def say_left(left: dict[str, Any]) -> None:

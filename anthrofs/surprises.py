@@ -30,11 +30,17 @@ class Surprises:
         self._settling = threading.Condition(self._lock)
         self._changed_s: dict[Entry, float] = {}
         self._expected_s: dict[NodeId, float] = {}
+        self._went_s: dict[tuple[Entry, bool], float] = {}      # (entry, it was a directory)
 
-    def note(self, entry: Entry) -> None:
-        """Called before the change can be seen."""
+    def note(self, entry: Entry, *, directory: bool = False) -> None:
+        """Called before the change can be seen, of a file; or of a directory that goes."""
         now_s = self._clock.now_s()
         with self._lock:
+            if len(self._went_s) > 1000:
+                self._went_s = {known: at_s for known, at_s in self._went_s.items() if now_s - at_s < self._attr_timeout_s}
+            self._went_s[entry, directory] = now_s
+            if directory:
+                return
             if len(self._changed_s) > 1000:         # a refresh that changed much: the old ones have served
                 self._changed_s = {known: at_s for known, at_s in self._changed_s.items() if now_s - at_s < self._attr_timeout_s}
             self._changed_s[entry] = now_s
@@ -45,6 +51,19 @@ class Surprises:
             with self._lock:
                 if self._changed_s.get(entry, asked_s) + SETTLE_S <= asked_s:
                     del self._changed_s[entry]
+
+    def swapped(self, entry: Entry, *, directory: bool) -> bool:
+        """The kernel may believe that what it asks about is of the other kind: told so once, it asks for the name anew. (The other
+        kind as an answer is an error of ours to it, EIO, for as long as it keeps the name.)
+        """
+        if not self._went_s:            # without the lock: nearly always empty
+            return False
+        with self._lock:
+            at_s = self._went_s.pop((entry, not directory), None)
+            swapped = at_s is not None and self._clock.now_s() - at_s < 2 * self._attr_timeout_s
+            if swapped:
+                self._changed_s.pop(entry, None)        # the other kind has a new inode there, without an old size
+        return swapped
 
     def recent(self, entry: Entry) -> bool:
         """The kernel may believe a size that is no longer true."""

@@ -1,5 +1,7 @@
 """README: an open never gets a size that others have changed: when the kernel is to ask again, and when it has."""
 
+import pytest
+
 from anthrofs.model import ROOT, NodeId
 from anthrofs.surprises import SETTLE_S, Surprises
 from tests.fakes import FakeClock
@@ -59,3 +61,17 @@ def test_others_changes_wait_while_a_file_is_opened_again() -> None:
     assert not surprises.expects(NodeId(8))
     clock.advance(1)
     assert not surprises.expects(NodeId(7))
+
+
+@pytest.mark.parametrize("directory", [False, True])
+def test_a_name_of_another_kind_is_told_once(directory: bool) -> None:
+    clock = FakeClock()
+    surprises = Surprises(clock, attr_timeout_s=10)
+    assert not surprises.swapped(ENTRY, directory=not directory)
+    surprises.note(ENTRY, directory=directory)
+    assert not surprises.swapped(ENTRY, directory=directory)
+    assert surprises.swapped(ENTRY, directory=not directory)
+    assert not surprises.swapped(ENTRY, directory=not directory)
+    surprises.note(ENTRY, directory=directory)
+    clock.advance(21)
+    assert not surprises.swapped(ENTRY, directory=not directory)       # the kernel has forgotten

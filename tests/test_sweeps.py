@@ -5,16 +5,17 @@ The real parts on a real database; the service is fakes.FakeFiles, with pages of
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
 from anthrofs import listing, refresher, sweeper
-from anthrofs.config import Config, Credentials, Service
+from anthrofs.clock import Clock
+from anthrofs.config import Config, Credentials, Service, Timeouts
 from anthrofs.db import Database
-from anthrofs.errors import BadAnswer, FsError, Offline, Refused
+from anthrofs.errors import BadAnswer, Offline, Refused
 from anthrofs.handles import Handles
 from anthrofs.index import Index
 from anthrofs.listing import STALE_PAGES, SWEEP_S_PER_PAGE, Listings, Walk, walk_of
@@ -22,9 +23,11 @@ from anthrofs.mirror import Mirror
 from anthrofs.model import Cursor, FileId, Page, RemoteFile, Workspace
 from anthrofs.outbox import Outbox
 from anthrofs.refresher import Refresher
+from anthrofs.remote import HttpFiles, connect
 from anthrofs.surprises import Surprises
 from anthrofs.sweeper import Sweeper
 
+from .emulator.process import EmulatorProcess
 from .fakes import FakeClock, FakeFiles
 
 PAGE: Final = 10
@@ -51,10 +54,10 @@ class Positions(FakeFiles):
 class State:
     """One state directory's database, and the parts of a mount on it; `remount` makes new ones."""
 
-    def __init__(self, path: Path, files: FakeFiles, clock: FakeClock) -> None:
+    def __init__(self, path: Path, files: Any, clock: FakeClock) -> None:
         self.path, self.files, self.clock = path, files, clock
         self.looked_at = True
-        self.said: list[FsError] = []
+        self.poll = False
         self.mount()
 
     def mount(self) -> None:
@@ -62,7 +65,7 @@ class State:
         self.index, self.outbox, self.handles = Index(self.db), Outbox(self.db), Handles()
         self.mirror = Mirror(Surprises(self.clock, 10), "tree")
         self.listings = Listings(self.db, self.mirror, self.outbox, self.handles, self.clock)
-        config = Config(Path("/nowhere"), Path("/nowhere"), Service("http://fake", Credentials("x-api-key", "key")))
+        config = Config(Path("/nowhere"), Path("/nowhere"), Service("http://fake", Credentials("x-api-key", "key")), poll=self.poll)
         self.refresher = Refresher(self.db, self.index, self.mirror, self.outbox, self.listings, self.files, self.clock, config,
                                    lambda: None, lambda _: None, lambda: None)
         self.sweeper = Sweeper(self.db, self.index, self.listings, self.files, self.clock, config, lambda: self.looked_at)
@@ -154,6 +157,25 @@ def test_nothing_is_swept_while_nobody_looks_and_a_workspace_of_one_page_never(s
         state.files.vanish(file.file_id)
     assert state.refresh() == 1
     assert (len(state.shown()), state.sweeper.due_s()) == (3, float("inf"))     # that listing was whole
+
+
+@pytest.mark.parametrize("poll", [False, True])
+def test_refreshing_goes_on_for_two_minutes_after_a_look_and_with_poll_for_ever(state: State, poll: bool) -> None:
+    state.poll = poll
+    state.remount()
+    state.refresher.look()
+    began_s = state.clock.now_s()
+    state.refresher.start()         # its clock moves when it waits
+    until_s = time.monotonic() + 30
+    while state.clock.now_s() - began_s < (HOUR_S if poll else 110):
+        assert time.monotonic() < until_s
+        time.sleep(0.01)
+    while not poll and state.refresher.fresh():
+        assert time.monotonic() < until_s
+        time.sleep(0.01)
+    assert state.refresher.stop(10)
+    passed_s = state.clock.now_s() - began_s
+    assert asked(state, "list") == pytest.approx(min(passed_s, HOUR_S * 100 if poll else 120) / 10, abs=2)
 
 
 def test_the_thread_sweeps_when_it_is_woken_and_ends_when_it_is_told_to(state: State) -> None:
@@ -272,7 +294,7 @@ def test_a_complete_listing_in_between_ends_the_sweep(state: State) -> None:
 def test_a_page_that_was_on_its_way_when_a_complete_listing_came_shows_nothing(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = state.files.files[14].file_id
     state.sweeper.step()
-    listed = state.files.list
+    listed: Callable[[int, Cursor | None], Page] = state.files.list
 
     def late(limit: int, cursor: Cursor | None = None) -> Page:
         page = listed(limit, cursor)
@@ -336,6 +358,31 @@ def test_what_is_gone_does_not_come_back_by_a_listing_that_lags(state: State) ->
     state.listings.gone(newest)         # a read has said so
     state.refresh()
     assert newest not in state.shown()
+
+
+@pytest.mark.parametrize("shape", ["beta", "ga", "agents"])
+def test_all_shapes_of_the_api_are_refreshed_and_swept_alike(emulator: EmulatorProcess, tmp_path: Path, shape: str) -> None:
+    emulator.bulk(35)
+    service = Service(emulator.url, Credentials("x-api-key", emulator.key), shape="beta" if shape == "beta" else "ga")
+    with connect(service, Timeouts()) as client:
+        if shape == "agents":           # both kinds of cursors are in its answers
+            client.headers["anthropic-beta"] = "managed-agents-2026-04-01"
+        state = State(tmp_path / "state.db", HttpFiles(client, Clock()), FakeClock())
+        state.refresh(whole=True)
+        assert len(state.shown()) == 35
+        state.sweeper.step()
+        state.sweeper.step()
+        state.remount()
+        files = emulator.files()
+        for number in (3, 15, 25, 34):
+            emulator.vanish(files[number]["id"])
+        emulator.generate("new.txt", b"!")
+        assert state.refresh() == 1
+        assert state.sweep() == 2
+        assert len(state.shown()) == 35 + 1 - 2        # those on pages that were read before are found by the next one
+        state.sweep()
+        assert state.shown() == {file["id"] for file in emulator.files()}
+        state.db.close()
 
 
 # ---- listings that have no end, or no order

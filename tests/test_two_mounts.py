@@ -4,6 +4,7 @@ Each mount has its own state directory, as on two machines.
 """
 
 import contextlib
+import errno
 import os
 import random
 import subprocess
@@ -142,7 +143,11 @@ class Actor(threading.Thread):
                 if self.root is None:
                     self.call()
                 else:
-                    self.act(self.root)
+                    try:
+                        self.act(self.root)
+                    except OSError as exc:
+                        if exc.errno != errno.ESTALE:       # of an append to what others have just deleted
+                            raise
                 time.sleep(self.chance.random() * 0.15)
         except BaseException as exc:
             self.error = exc
