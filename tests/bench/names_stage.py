@@ -4,6 +4,7 @@ Owns    which files anthrofs' server has: those of the last `serve`. rclone's ha
 Serves  the rows of the benchmark of names.
 """
 
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from tests.bench.wire import Wire
 from tests.mounting import Mount
 
 CONTENT: Final = b"012"
+LINKS: Final = 10_000               # names of one file at rclone's server: one file each takes minutes to remove on a disk that discards
 SEPARATOR: Final = "\uff0f"         # in a server's name it stands for /
 
 
@@ -97,7 +99,12 @@ class NamesStage(Stage):
                 path = self.origin / _set(count, folders) / prefix
                 path.parent.mkdir(parents=True, exist_ok=True)
                 for number in range(files):
-                    Path(f"{path}{number:06}.csv").write_bytes(CONTENT)
+                    name = f"{path}{number:06}.csv"
+                    if number % LINKS == 0:
+                        Path(name).write_bytes(CONTENT)
+                        first = name
+                    else:
+                        os.link(first, name)
 
 
 def ls(path: Path, *options: str) -> None:
