@@ -54,7 +54,9 @@ class Report:
             attempts = {attempt.node_id: attempt for attempt in self._outbox.every()}
             deletions = [{"file_id": file_id, "name": name, "reason": reason} for file_id, name, reason in self._outbox.deletions()
                          if file_id in deletable]
-        for node_id in written:
+        # So is what an fsync has promised, until its close hands it over.
+        synced = [node_id for node_id, node in nodes.items() if node.stage is not None and not (node.sealed or node.local or node.parent == HIDDEN)]
+        for node_id in dict.fromkeys([*written, *synced]):
             with contextlib.suppress(NotFound):
                 opened.append({"name": self._index.path(self._index.node(node_id)), "state": "being written"})
         sent = self._uploader.progress()

@@ -248,3 +248,19 @@ def test_a_close_waits_also_for_what_was_synced_and_renamed_since_it_was_written
         os.rename(files / "g~", files / "g")
         os.close(copy)
         assert sorted(contents(mount)) == [b"as GIO saves", b"renamed"]
+
+
+def test_what_is_synced_and_still_open_is_named_until_its_close(mount: Mount) -> None:
+    """GIO syncs, renames, and closes then: sync must know that something is still to come."""
+    files = mount.mount()
+    descriptor = os.open(files / ".new", os.O_WRONLY | os.O_CREAT)
+    try:
+        os.write(descriptor, b"content")
+        os.fsync(descriptor)
+        os.rename(files / ".new", files / "a.txt")
+        assert mount.status()["open"] == [{"name": "a.txt", "state": "being written"}]
+    finally:
+        os.close(descriptor)
+    mount.sync()
+    assert mount.status()["open"] == []
+    assert [file["filename"] for file in mount.emulator.files()] == ["a.txt"]
