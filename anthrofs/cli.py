@@ -71,7 +71,6 @@ def mount(
     cache_size: Annotated[str, typer.Option(help="Disk space for what can be fetched again: 10G, 500M; 0: none.")] = "10G",
     staging_size: Annotated[str, typer.Option(help="Disk space for what isn't sent yet: 20G; a write beyond it fails. 0: what the disk has.")] = "0",
     options: Annotated[list[str] | None, typer.Option("-o", help="ro, allow_other, uid=N, gid=N, umask=OCTAL; comma-separated.")] = None,
-    ready_fd: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Mount the workspace of $ANTHROPIC_API_KEY on DIRECTORY, and return when it is ready."""
     if upload not in ("wait", "queue"):
@@ -94,9 +93,9 @@ def mount(
                                  cache_bytes=byte_count("--cache-size", cache_size),
                                  staging_bytes=byte_count("--staging-size", staging_size)), options or [])
     if foreground:
-        launch.serve(config, ready_fd, demo=demo)
+        launch.serve(config, None, demo=demo)
     else:
-        launch.start_in_background(config.mountpoint)
+        launch.start_in_background(config, demo=demo)
 
 
 @app.command()

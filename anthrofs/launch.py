@@ -5,10 +5,11 @@ Never   returns before the mount can be used, or the reason is known why it can'
 """
 
 import json
+import logging
 import os
-import subprocess
 import sys
 import tempfile
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +45,11 @@ def serve(config: Config, ready_fd: int | None, *, demo: bool) -> None:
     sys.exit(code)
 
 
-def start_in_background(directory: Path) -> None:
-    """The same command again, detached; this one waits until it says ready, or why not."""
+def start_in_background(config: Config, *, demo: bool) -> None:
+    """A child becomes the mount, detached; this process waits until it says ready, or why not."""
     ours, theirs = os.pipe()
     with tempfile.TemporaryFile() as words, os.fdopen(ours, "rb") as lines:
-        child = subprocess.Popen([sys.executable, "-m", "anthrofs", *sys.argv[1:], "--foreground", "--ready-fd", str(theirs)],
-                                 stdin=subprocess.DEVNULL, stdout=words, stderr=words, pass_fds=[theirs], start_new_session=True)
+        child = _fork(config, lines.fileno(), theirs, words.fileno(), demo=demo)
         os.close(theirs)
         progress = output.ListingProgress()
         with said.status("mounting") as status:
@@ -58,12 +58,41 @@ def start_in_background(directory: Path) -> None:
                 if "progress" in news:
                     progress.tell(status, news["progress"])
                 elif "error" in news:
-                    child.wait()
+                    os.waitpid(child, 0)
                     raise SetupError(news["error"] + _last_words(words), news["code"])
                 elif news.get("ready"):
                     return
-        code = child.wait()
-        raise SetupError(f"the mount of {directory} ended before it was ready.{_last_words(words)}", code or EXIT_FAILED)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        raise SetupError(f"the mount of {config.mountpoint} ended before it was ready.{_last_words(words)}", code if code > 0 else EXIT_FAILED)
+
+
+def _fork(config: Config, parents_fd: int, ready_fd: int, words_fd: int, *, demo: bool) -> int:
+    """Returns the child's process id. No thread exists yet; starting Python again would take 0.3 s to import what is here already."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    child = os.fork()
+    if child:
+        return child
+    code = EXIT_FAILED
+    try:
+        os.setsid()
+        os.close(parents_fd)
+        with Path(os.devnull).open("rb") as nothing:
+            os.dup2(nothing.fileno(), 0)
+        os.dup2(words_fd, 1)
+        os.dup2(words_fd, 2)
+        serve(config, ready_fd, demo=demo)
+    except SystemExit as exc:
+        code = exc.code if isinstance(exc.code, int) else EXIT_FAILED
+    except SetupError as exc:           # it was told
+        code = exc.exit_code
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)      # not through the command's own ends: they are the parent's
 
 
 def _last_words(words: Any) -> str:
