@@ -4,6 +4,7 @@ import os
 import sqlite3
 import subprocess
 import time
+import unicodedata
 from typing import Any, Final
 
 import pytest
@@ -185,3 +186,33 @@ def test_a_folder_that_is_in_use_keeps_its_name_and_the_file_of_that_name_gets_i
         assert os.pread(held.fileno(), 5, 0) == b"inner"
         assert (files / f"a ({outer['id']})").read_bytes() == b"file"
     wait_until(lambda: mount.refresh() and os.listdir(files) == [f"a ({outer['id']})"], "the folder goes with its last file")
+
+
+def test_names_that_differ_only_in_case_or_in_normalisation_are_different_files(mount: Mount) -> None:
+    twins = ["\u00c9t\u00e9.txt", unicodedata.normalize("NFD", "\u00c9t\u00e9.txt"), "\u00e9t\u00e9.txt", "\u00c9T\u00c9.TXT"]
+    theirs = [f"theirs {name}" for name in twins]
+    for name in theirs:
+        mount.emulator.generate(name, name.encode())
+    files = mount.mount()
+    for name in twins:
+        (files / name).write_bytes(name.encode())
+    for _ in range(2):
+        assert {name: (files / name).read_bytes() for name in os.listdir(files)} == {name: name.encode() for name in twins + theirs}
+        mount.remount()
+    assert sorted(file["filename"] for file in mount.emulator.files()) == sorted(twins + theirs)
+    (files / twins[0]).unlink()
+    mount.sync()
+    assert sorted(file["filename"] for file in mount.emulator.files()) == sorted(twins[1:] + theirs)
+
+
+def test_a_name_far_too_long_for_a_directory_is_shown_cut_read_and_removed(mount: Mount) -> None:
+    made = [mount.emulator.generate("\U0001f600" * 500, content) for content in (b"one", b"two")]
+    files = mount.mount()
+    shown = os.listdir(files)
+    assert len(shown) == 2
+    assert all(len(name.encode()) <= 255 for name in shown)
+    assert sorted((files / name).read_bytes() for name in shown) == [b"one", b"two"]
+    (files / shown[0]).unlink()
+    mount.sync()
+    left = next(each for each in made if each["id"] in shown[1])
+    assert [file["id"] for file in mount.emulator.files()] == [left["id"]]
