@@ -8,10 +8,10 @@ A noun owns state, an -er owns threads, everything else is pure. Imports go down
                 SQLite file, its transactions) · notify (systemd) · statedir (one mount a state) · process (its log, signals, limits)
                 remote (the five calls; api, http, answers, pace, retry)
     state       index (the tree, as the user wants it) · batches (its rows, for walks) · mirror (what the server has, placed in the
-                tree) · outbox (attempts, doomed ids) · staging (unsent content) · blockfile (one file's blocks on disk) · cache (all blocks, kept copies)
-                handles (open files) · workspace (whose files a state mirrors) · surprises (entries that others have changed, while
-                the kernel may hold old sizes) · pages (what the kernel's page cache may hold) · walks (directories that are read
-                in order) · xattrs (attributes that stay here)
+                tree) · outbox (attempts, doomed ids) · staging (unsent content) · blockfile (one file's blocks on disk)
+                cache (all blocks, kept copies) · handles (open files) · workspace (whose files a state mirrors)
+                surprises (entries that others have changed, while the kernel may hold old sizes) · pages (what the kernel's page
+                cache may hold) · walks (directories that are read in order) · xattrs (attributes that stay here)
     workers     feed (one running download) · reader (their threads) · copies (what the server has, as a stage) · delivery (one
                 upload, exactly once) · deletion (one id's) · renaming (what a name means for the server) · settings (attributes
                 that can be set) · unlinking (how a node ends) · turns (the order of sending) · waits (closes that wait)
@@ -28,7 +28,7 @@ A noun owns state, an -er owns threads, everything else is pure. Imports go down
 
 Owners on disk, below the state directory:
 
-    state.db            index, mirror and outbox (and listing's, refresher's and workspace's facts in the table meta)
+    state.db            index, mirror, outbox and xattrs (and listing's, refresher's and workspace's facts in the table meta)
     staging/<number>    open: the node's handles; sealed: the uploader. Rows say which are promised
     cache/              blocks that came from the server; kept/: whole copies of our own uploads. Both the cache's
     lock, control.sock  statedir, control
