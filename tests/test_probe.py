@@ -64,9 +64,10 @@ class Probe:
 
 @pytest.fixture
 def probe(emulator: EmulatorProcess) -> Probe:
+    # Made long ago, so that no lag of the server hides them.
     for number in range(11):
-        emulator.generate(f"{PRIVATE} {number}.png", bytes(range(50)) * (number + 2), "image/png")
-    emulator.generate(f"{PRIVATE}.txt", b"not to be downloaded", downloadable=False)
+        emulator.generate(f"{PRIVATE} {number}.png", bytes(range(50)) * (number + 2), "image/png", created_at=f"2026-01-01T00:00:{number:02}.000000Z")
+    emulator.generate(f"{PRIVATE}.txt", b"not to be downloaded", downloadable=False, created_at="2026-01-01T00:00:11.000000Z")
     return Probe(emulator)
 
 
