@@ -6,6 +6,7 @@ import signal
 import subprocess
 from typing import Any, Final
 
+import httpx
 import pytest
 
 from tests.emulator.process import EmulatorProcess
@@ -29,6 +30,12 @@ class Probe:
 
     def files(self) -> list[tuple[str, str]]:
         return [(file["id"], file["sha256"]) for file in self.emulator.files()]
+
+    def listed(self) -> int:
+        """How many files the server's listing shows."""
+        answer = httpx.get(f"{self.emulator.url}/v1/files?limit=100", trust_env=False,
+                           headers={"x-api-key": self.emulator.key, "anthropic-version": "2023-06-01"})
+        return len(answer.raise_for_status().json()["data"])
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen([SCRIPT, *arguments], cwd="/", env=self.environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -64,10 +71,9 @@ class Probe:
 
 @pytest.fixture
 def probe(emulator: EmulatorProcess) -> Probe:
-    # Made long ago, so that no lag of the server hides them.
     for number in range(11):
-        emulator.generate(f"{PRIVATE} {number}.png", bytes(range(50)) * (number + 2), "image/png", created_at=f"2026-01-01T00:00:{number:02}.000000Z")
-    emulator.generate(f"{PRIVATE}.txt", b"not to be downloaded", downloadable=False, created_at="2026-01-01T00:00:11.000000Z")
+        emulator.generate(f"{PRIVATE} {number}.png", bytes(range(50)) * (number + 2), "image/png")
+    emulator.generate(f"{PRIVATE}.txt", b"not to be downloaded", downloadable=False)
     return Probe(emulator)
 
 
@@ -152,6 +158,8 @@ FACTS: Final[list[tuple[str, list[object]]]] = [
 @pytest.mark.parametrize("kind", range(len(SERVERS)))
 def test_it_tells_each_kind_of_server_rightly(probe: Probe, kind: int) -> None:
     probe.emulator.switch(**SERVERS[kind])
+    wait_until(lambda: probe.listed() == len(probe.before), "no lag hides what was there before")
+    probe.emulator.forget_requests()
     document = probe.run()
     found = {path: at(document, path) for path, _ in FACTS}
     expected = {path: found[path] if values[kind] is ANY else values[kind] for path, values in FACTS}
