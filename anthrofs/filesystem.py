@@ -160,16 +160,14 @@ class FileSystem:
     def remove_directory(self, path: str) -> None:
         """Raises NotFound, NotADirectory, NotEmpty."""
         with self._db.transaction(durable=True) as tx:
-            node = self._tree.own(path)
-            if not node.directory:
-                raise NotADirectory(f"{path} is a file")
+            node = self._tree.own(self._tree.directory(path))
             if not self._index.is_empty(tx, node.node_id):
                 raise NotEmpty(f"{path} is not empty")
             self._index.remove(tx, node.node_id, self._clock.time_ns())
 
     def set_mode(self, path: str, mode: int) -> None:
         """Kept on this machine."""
-        node = self._tree.own(path)
+        node = self._tree.own(self._tree.node(path))
         with self._db.transaction() as tx:
             self._index.set_mode(tx, node.node_id, stat.S_IMODE(mode))
 
@@ -181,7 +179,7 @@ class FileSystem:
 
     def set_mtime(self, path: str, mtime_ns: int | None) -> None:
         """None: now. Kept on this machine, with the node."""
-        node = self._tree.own(path)
+        node = self._tree.own(self._tree.node(path))
         mtime_ns = self._clock.time_ns() if mtime_ns is None else mtime_ns
         with self._db.transaction() as tx:
             self._index.set_mtime(tx, node.node_id, mtime_ns)
@@ -196,7 +194,7 @@ class FileSystem:
         `_set_for_upload` does.
         """
         with self._db.transaction(durable=True) as tx:
-            node = self._tree.own(path)
+            node = self._tree.own(self._tree.node(path))
             if name in names.FACTS:
                 return
             ours = name in settings.COLUMNS

@@ -85,7 +85,7 @@ class Moves:
 
     def _rename(self, old: str, place: Place, new: str, maker: str) -> None:
         with self._db.transaction(durable=True) as tx:
-            node = self._tree.own(old)
+            node = self._tree.own(self._tree.node(old))
             unneeded = self._make_room(tx, place, node)
             self._index.move(tx, node.node_id, place.parent, place.name, self._clock.time_ns())
             if node.directory:

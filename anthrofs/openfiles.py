@@ -117,9 +117,8 @@ class OpenFiles:
 
     def _found(self, path: str, *, by_kernel: bool, writes: bool) -> Node:
         try:
-            if writes:
-                self._tree.own(path)
-            return self._tree.file(path)
+            node = self._tree.file(path)
+            return self._tree.own(node) if writes else node
         except NotFound as exc:
             if by_kernel:               # it remembers for a while what others have removed: asked again, it creates if it was to
                 raise Revalidate(f"{path} has gone") from exc

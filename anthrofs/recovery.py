@@ -50,11 +50,12 @@ def _unhide(tx: Tx, index: Index, outbox: Outbox, tree: Tree, node: Node) -> set
     log.warning("%r was being replaced or removed when anthrofs was ended: it is kept", index.unhide(tx, node.node_id, "recovered"))
     if node.local:
         return set()
+    shown = index.node(node.node_id)
     try:
-        wanted = tree.wanted(index.path(index.node(node.node_id)))
+        wanted = tree.wanted(index.path(shown))
     except (BadName, NameTooLong):      # on the server it keeps the one it has
         return set()
-    return renaming.want(tx, index, outbox, index.node(node.node_id), wanted)
+    return renaming.want(tx, index, outbox, shown, wanted)
 
 
 def _queue(tx: Tx, index: Index, outbox: Outbox, staging: Staging, node: Node, stage: StageId) -> set[StageId]:

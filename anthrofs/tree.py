@@ -46,11 +46,11 @@ class Tree:
             node = self._index.lookup(ROOT if node is None else node.node_id, part)
         return self._index.node(ROOT) if node is None else node
 
-    def own(self, path: str) -> Node:
-        """What may be changed under this name. Raises NotFound, NotADirectory; NotPermitted in .by-id."""
-        node = self.node(path)
+    @staticmethod
+    def own(node: Node) -> Node:
+        """The node, if it may be changed under the name that it was looked up by. Raises NotPermitted in .by-id."""
         if node.node_id >= BY_ID:
-            raise NotPermitted(f"{path}: by its id a file can only be read and removed. Change it by its name")
+            raise NotPermitted(f"{node.name}: by its id a file can only be read and removed. Change it by its name")
         return node
 
     def file(self, path: str) -> Node:
