@@ -68,12 +68,6 @@ class Index:
             for name, number, directory in tx.each("SELECT name, node_id, directory FROM node WHERE parent = ? ORDER BY name", parent):
                 show(name, NodeId(number), bool(directory))
 
-    def entries(self, parent: NodeId) -> list[tuple[str, NodeId, bool]]:
-        """The same as a list: for directories that are known to be small."""
-        found: list[tuple[str, NodeId, bool]] = []
-        self.each_entry(parent, lambda *entry: found.append(entry))
-        return found
-
     def below(self, tx: Tx, directory: NodeId) -> list[tuple[Node, str]]:
         """(file, path from that directory) of all that is in it, however deep."""
         found: list[tuple[Node, str]] = []

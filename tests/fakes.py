@@ -17,7 +17,8 @@ from hypothesis import settings
 
 from anthrofs.clock import Clock
 from anthrofs.errors import AuthFailed, Gone, NotDownloadable, Refused, RemoteError, RemoteTooLarge
-from anthrofs.model import Cursor, FileId, Page, RemoteFile, ServerClock, Workspace
+from anthrofs.index import Index
+from anthrofs.model import Cursor, FileId, NodeId, Page, RemoteFile, ServerClock, Workspace
 from anthrofs.remote import Body, Download
 
 T = TypeVar("T")
@@ -216,3 +217,10 @@ def body_of(folder: Path, content: bytes) -> Body:
     path = folder / "stage"
     path.write_bytes(content)
     return Body(path, lambda _: None, lambda: False)
+
+
+def entries(index: Index, parent: NodeId) -> list[tuple[str, NodeId, bool]]:
+    """What Index.each_entry shows, as a list."""
+    found: list[tuple[str, NodeId, bool]] = []
+    index.each_entry(parent, lambda *entry: found.append(entry))
+    return found

@@ -16,7 +16,7 @@ from anthrofs.names import Layout
 from anthrofs.outbox import FAILED, Outbox
 from anthrofs.surprises import Surprises
 
-from .fakes import FakeClock
+from .fakes import FakeClock, entries
 
 
 @contextmanager
@@ -44,7 +44,7 @@ def placed(db: Database, layout: Layout) -> None:
 
 def tree(index: Index, directory: NodeId = ROOT, prefix: str = "") -> dict[str, Node]:
     found: dict[str, Node] = {}
-    for name, node_id, is_directory in index.entries(directory):
+    for name, node_id, is_directory in entries(index, directory):
         if is_directory:
             found |= tree(index, node_id, f"{prefix}{name}/")
         else:
@@ -72,7 +72,7 @@ def test_another_layout_moves_files_there_and_back(db: Database) -> None:
         assert "reports/may.csv" in tree(index)
         placed(db, "flat")
         assert sorted(tree(index)) == ["note.txt~", "refused.txt", "reports／may.csv", "sent.txt"]
-        assert not any(directory for _, _, directory in index.entries(ROOT))
+        assert not any(directory for _, _, directory in entries(index, ROOT))
 
 
 def test_what_an_old_version_wanted_deleted_is_not_given_back_without_knowing_what_it_was(db: Database) -> None:

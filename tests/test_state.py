@@ -51,7 +51,7 @@ from anthrofs.statedir import StateDir
 from anthrofs.surprises import Surprises
 from anthrofs.workspace import Match
 
-from .fakes import EPOCH_NS, SECOND_NS, law
+from .fakes import EPOCH_NS, SECOND_NS, entries, law
 
 NOBODY: Final[frozenset[NodeId]] = frozenset()
 
@@ -99,7 +99,7 @@ def stored(tx: Tx, mirror: Mirror, node_id: NodeId, file: RemoteFile) -> None:
 
 def shown(index: Index) -> dict[str, str | None]:
     """Name → id of everything in the root."""
-    nodes = [index.node(node_id) for _, node_id, _ in index.entries(ROOT)]
+    nodes = [index.node(node_id) for _, node_id, _ in entries(index, ROOT)]
     return {node.name: None if node.remote is None else str(node.remote.file_id) for node in nodes}
 
 
@@ -477,9 +477,9 @@ def test_a_hostile_name_becomes_a_safe_entry_and_is_never_sent_as_one(db: Databa
         for number in range(3):
             mirror.show(tx, remote(number, name), 1, NOBODY)
 
-    entries = index.entries(ROOT)
-    assert len(entries) == 3
-    for entry, node_id, _ in entries:
+    shown = entries(index, ROOT)
+    assert len(shown) == 3
+    for entry, node_id, _ in shown:
         assert entry not in ("", ".", "..", ".by-id")
         assert "/" not in entry
         assert "\0" not in entry
@@ -1171,7 +1171,7 @@ def test_another_workspace_begins_with_nothing_of_the_old_one(db: Database, inde
         mirror.forget_server(tx)
         outbox.forget_server(tx)
 
-    assert index.entries(ROOT) == []
+    assert entries(index, ROOT) == []
     assert outbox.every() == []
     assert outbox.deletions() == []
     with pytest.raises(NotFound):
