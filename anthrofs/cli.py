@@ -80,11 +80,11 @@ def mount(
     expires_in_s = seconds("--expires-in", expires_in) if expires_in else None
     if expires_in_s is not None and expires_in_s not in EXPIRES_S:
         raise SetupError(f"--expires-in takes 1h to 90d, not {expires_in}.", EXIT_USAGE)
+    service = Service("http://demo", Credentials("", "")) if demo else service_of(os.environ)
+    service = select(service, shape=api, workspace_id=workspace, scope_id=scope)
     if state_dir is None:
         # Whoever mounts several of them side by side needs no names for that.
         state_dir = state_dir_of(os.environ, profile or scope or workspace or ("demo" if demo else DEFAULT_PROFILE))
-    service = Service("http://demo", Credentials("", "")) if demo else service_of(os.environ)
-    service = select(service, shape=api, workspace_id=workspace, scope_id=scope)
     mountpoint.check_system()
     mountpoint.check(directory)
     config = with_options(Config(Path(os.path.realpath(directory)), state_dir.absolute(), service, read_only=read_only or bool(scope),
@@ -163,7 +163,10 @@ def show_path(
     for root, state_dir in roots:
         paths = next(control.ask(state_dir, "paths", file_ids=ids))["paths"]
         found |= {file_id: str(root / path) for file_id, path in paths.items() if file_id not in found}
-    print(json.dumps(found) if as_json else "\n".join(found[file_id] for file_id in ids if file_id in found))
+    if as_json:
+        print(json.dumps(found))
+    elif found:
+        print("\n".join(found[file_id] for file_id in ids if file_id in found))
     if missing := [file_id for file_id in ids if file_id not in found]:
         raise SetupError(f"In no mount{' on ' + str(directory) if directory else ''}: {', '.join(missing)}. If it is new: anthrofs refresh DIR.")
 

@@ -85,6 +85,7 @@ def test_path_names_the_ids_that_are_nowhere_and_prints_the_others(mount: Mount,
     assert (done.returncode, done.stdout) == (1, f"{files / 'a.txt'}\n")
     assert "file_none" in done.stderr
     assert file_id not in done.stderr
+    assert mount.run("path", "--in", files, "file_none").stdout == ""
     assert mount.run("path", "--in", tmp_path, file_id).returncode == 2
 
 

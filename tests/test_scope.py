@@ -83,6 +83,13 @@ def test_a_session_that_does_not_exist_is_an_empty_directory(mount: Mount) -> No
     assert listed(mount.mount("--scope", "sesn_none")) == []
 
 
+@pytest.mark.parametrize("option", ["--scope", "--workspace"])
+def test_what_is_no_id_is_refused_by_its_own_name(mount: Mount, option: str) -> None:
+    done = mount.run("mount", option, "a/b", mount.path)
+    assert done.returncode == 2
+    assert f"{option} takes an id" in done.stderr
+
+
 def test_the_workspace_of_the_command_line_is_the_one_that_is_asked(mount: Mount, tmp_path: Path) -> None:
     with mounted(mount, tmp_path, "w", "--workspace", "wrkspc_mine"):
         assert {request["workspace_id"] for request in mount.emulator.requests()} == {"wrkspc_mine"}
