@@ -154,7 +154,10 @@ class Mount:
         except SetupError:
             if not self._mounted.is_set():
                 raise
-            log.warning("libfuse ended with an error; what is queued is sent all the same")
+            # A worker that is just taking a request while the kernel ends the connection is told ECONNABORTED instead of ENODEV
+            # (fuse_dev_do_read), which libfuse takes for an error: an unmount is one all the same.
+            if mountpoint.is_mounted(self._config.mountpoint):
+                log.warning("libfuse ended with an error; what is queued is sent all the same")
         finally:
             self._ended.set()
         return self._end()

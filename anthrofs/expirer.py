@@ -46,7 +46,9 @@ class Expirer:
         self._stopping = False
 
     def start(self) -> None:
-        """Looks at once: what has expired since the last mount goes."""
+        """Returns after the first look: what has expired since the last mount is never shown."""
+        if self._look_once():
+            self.expects(0)
         self._thread.start()
 
     def stop(self, timeout_s: float) -> bool:
@@ -82,20 +84,24 @@ class Expirer:
                     left_s = None if self._next_ns is None else min((self._next_ns - now_ns) / 1e9, LOOK_S)
                     self._clock.wait(self._changed, left_s)
                     continue
-                self._next_ns = None        # what is put into the tree from now on says so itself
-            try:
-                held = self._look()
-            except FsError as exc:
-                if not isinstance(exc, StateLost):      # that was said
-                    log.warning("expired files could not be taken away: %s", exc)
-                held = True
-            except Exception:
-                log.exception("bug in the expirer")
-                held = True
-            with self._changed:
-                if held and not self._stopping:
-                    self._next_ns = 0
-                    self._clock.wait(self._changed, AGAIN_S)
+            if self._look_once():
+                with self._changed:
+                    if not self._stopping:
+                        self._next_ns = 0
+                        self._clock.wait(self._changed, AGAIN_S)
+
+    def _look_once(self) -> bool:
+        """True: something is to be looked at again soon."""
+        with self._changed:
+            self._next_ns = None        # what is put into the tree from now on says so itself
+        try:
+            return self._look()
+        except FsError as exc:
+            if not isinstance(exc, StateLost):      # that was said
+                log.warning("expired files could not be taken away: %s", exc)
+        except Exception:
+            log.exception("bug in the expirer")
+        return True
 
     def _look(self) -> bool:
         """Take away what has expired. True: some of it is open, and waits for its last release."""
