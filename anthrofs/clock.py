@@ -6,6 +6,7 @@ Never   is reached for: nothing else in anthrofs imports `time` to wait or to st
 
 import threading
 import time
+from collections.abc import Iterable
 
 
 class Clock:
@@ -26,3 +27,11 @@ class Clock:
     def sleep(self, stopping: threading.Event, seconds: float) -> bool:
         """Let time pass. True: `stopping` was set meanwhile."""
         return stopping.wait(seconds)
+
+    def join(self, threads: Iterable[threading.Thread], timeout_s: float) -> bool:
+        """Wait for the ends of those that were started. False: not all came in time."""
+        until_s = self.now_s() + timeout_s
+        started = [thread for thread in threads if thread.ident is not None]
+        for thread in started:
+            thread.join(max(0.0, until_s - self.now_s()))
+        return not any(thread.is_alive() for thread in started)

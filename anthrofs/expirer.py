@@ -56,9 +56,7 @@ class Expirer:
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
-        if self._thread.ident is not None:
-            self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+        return self._clock.join([self._thread], timeout_s)
 
     def expects(self, moment_ns: int) -> None:
         """Something is being put into the tree, or is there, until then."""

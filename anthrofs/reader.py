@@ -113,10 +113,7 @@ class Reader:
                 feed.end(Stopping("the mount is ending"), ended=False)
                 feed.abandon()
             threads = list(self._threads)
-        until_s = self._clock.now_s() + timeout_s
-        for thread in threads:
-            thread.join(max(0.0, until_s - self._clock.now_s()))
-        return not any(thread.is_alive() for thread in threads)
+        return self._clock.join(threads, timeout_s)
 
     def running(self) -> list[tuple[FileId, int, int]]:
         """(file, bytes so far, length) of each download under way."""

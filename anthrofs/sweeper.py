@@ -64,9 +64,7 @@ class Sweeper:
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
-        if self._thread.ident is not None:
-            self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+        return self._clock.join([self._thread], timeout_s)
 
     def _run(self) -> None:
         while True:

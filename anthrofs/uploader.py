@@ -133,11 +133,7 @@ class Uploader:
             self._stopping = True
             self._changed.notify_all()
         self._waits.stop()
-        until_s = self._clock.now_s() + timeout_s
-        for thread in self._threads:
-            if thread.ident is not None:
-                thread.join(max(0.0, until_s - self._clock.now_s()))
-        return not any(thread.is_alive() for thread in self._threads)
+        return self._clock.join(self._threads, timeout_s)
 
     def offline(self) -> str:
         """Why no connection can be made; "" if it can."""
