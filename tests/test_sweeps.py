@@ -259,13 +259,12 @@ def test_a_sweep_that_only_its_end_is_missing_of_asks_no_page_again(state: State
     assert gone not in state.shown()
 
 
+@pytest.mark.parametrize("state", [FakeFiles], indirect=True)       # positions are always known
 @pytest.mark.parametrize("status", [400, 404])
 def test_a_cursor_that_is_not_known_any_more_begins_the_sweep_again(state: State, status: int) -> None:
     state.clock.advance(HOUR_S)
     state.sweeper.step()
     state.files.fail("list", Refused("unknown cursor", from_service=True, status=status, maybe_stored=False))
-    if isinstance(state.files, Positions):
-        pytest.skip("positions are always known")
     state.clock.advance(HOUR_S)
     state.sweeper.step()
     assert state.walk() is None
@@ -274,9 +273,8 @@ def test_a_cursor_that_is_not_known_any_more_begins_the_sweep_again(state: State
     assert state.sweep() == 4
 
 
+@pytest.mark.parametrize("state", [FakeFiles], indirect=True)       # the other never fails
 def test_a_page_that_did_not_come_is_asked_for_again_later(state: State) -> None:
-    if isinstance(state.files, Positions):
-        pytest.skip("it never fails")
     state.sweeper.step()
     walk = state.walk()
     state.files.fail("list", Offline("no network", maybe_stored=False))
