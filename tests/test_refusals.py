@@ -18,7 +18,17 @@ import pytest
 from tests.mounting import Mount, asks, wait_until
 
 Action = dict[str, Any]
-WRITER = "import sys; f = open(sys.argv[1], 'w'); f.write('x' * int(sys.argv[2])); f.flush(); print('written', flush=True); f.close(); print('closed')"
+# SIGINT as at a terminal: whatever a shell starts with `&` ignores it, and so would this.
+WRITER = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+file = open(sys.argv[1], "w")
+file.write("x" * int(sys.argv[2]))
+file.flush()
+print("written", flush=True)
+file.close()
+print("closed")
+"""
 
 
 def state(mount: Mount, name: str) -> str:
@@ -223,7 +233,7 @@ def test_a_wait_ends_when_the_file_is_removed(mount: Mount) -> None:
     assert mount.emulator.files() == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_program_that_waits_in_close_ends_within_half_a_second_of_a_signal(mount: Mount, number: signal.Signals) -> None:
     mount.mount()
     mount.emulator.fault("upload", {"kind": "delay", "seconds": 2}, times=-1)
