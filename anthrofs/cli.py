@@ -130,14 +130,17 @@ def sync(directory: Directory, timeout: Seconds = 300.0) -> None:
 @app.command()
 def status(directory: Annotated[Path | None, typer.Argument(help="The mount point; all, without.")] = None, as_json: AsJson = False) -> None:
     """What a mount holds, what is still to be sent, and what was refused."""
-    found = [next(control.ask(_state_dir(path), "status")) for path in ([directory] if directory else mountpoint.mounts())]
+    answers, silent = _ask(directory, "status")
+    found = list(answers.values())
     if as_json:
         print(json.dumps(found[0] if directory else found))
-        return
-    if not found:
+    elif not (found or silent):
         print("No mounts.")
-    for one in found:
-        print("\n".join(output.status_lines(one)))
+    else:
+        for one in found:
+            print("\n".join(output.status_lines(one)))
+    if silent:
+        raise SetupError("\n".join(silent))
 
 
 @app.command("id")
@@ -158,17 +161,17 @@ def show_path(
     as_json: AsJson = False,
 ) -> None:
     """Where the file of each id is, one path a line."""
-    roots = [_mount_of(directory)] if directory else [_mount_of(path) for path in mountpoint.mounts()]
+    answers, silent = _ask(directory, "paths", file_ids=ids)
     found: dict[str, str] = {}
-    for root, state_dir in roots:
-        paths = next(control.ask(state_dir, "paths", file_ids=ids))["paths"]
-        found |= {file_id: str(root / path) for file_id, path in paths.items() if file_id not in found}
+    for root, answer in answers.items():
+        found |= {file_id: str(root / path) for file_id, path in answer["paths"].items() if file_id not in found}
     if as_json:
         print(json.dumps(found))
     elif found:
         print("\n".join(found[file_id] for file_id in ids if file_id in found))
     if missing := [file_id for file_id in ids if file_id not in found]:
-        raise SetupError(f"In no mount{' on ' + str(directory) if directory else ''}: {', '.join(missing)}. If it is new: anthrofs refresh DIR.")
+        where = f"In no mount{' on ' + str(directory) if directory else ''}"
+        raise SetupError("\n".join([f"{where}: {', '.join(missing)}. If it is new: anthrofs refresh DIR.", *silent]))
 
 
 @app.command()
@@ -243,6 +246,24 @@ def emulator(
     except ModuleNotFoundError as exc:
         raise SetupError(f"The emulator needs {exc.name}: pip install 'anthrofs[demo]'") from exc
     run("127.0.0.1", port, data, key or ["demo-key"])
+
+
+def _ask(directory: Path | None, op: str, **values: Any) -> tuple[dict[Path, dict[str, Any]], list[str]]:
+    """The answers of the mount on a directory, or of all mounts, by their mount points; and why others of them gave none.
+
+    Raises SetupError when the one gives none.
+    """
+    answers, silent = {}, []
+    for path in [directory] if directory else mountpoint.mounts():
+        try:
+            root, state_dir = _mount_of(path)
+            answers[root] = next(control.ask(state_dir, op, **values))
+        except SetupError as exc:
+            if directory:
+                raise
+            if mountpoint.is_mounted(path):     # else it was unmounted since
+                silent.append(str(exc))
+    return answers, silent
 
 
 def _state_dir(directory: Path) -> Path:

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 NAME: Final = "control.sock"
 LINE_BYTES: Final = 2**20       # of a request
+ENDED: Final = "The mount ended before it had answered."
 
 Handler = Callable[[Mapping[str, Any]], Iterator[dict[str, Any]]]
 
@@ -112,26 +113,27 @@ def ask(state_dir: Path, op: str, *, patience_s: float = 30.0, **values: Any) ->
                 connection.connect(_address(directory))
             except OSError as exc:
                 raise SetupError(f"No mount answers for the state in {state_dir}: {exc.strerror}.") from exc
-            with connection.makefile("rwb") as lines:
-                lines.write(json.dumps({"op": op, **values}).encode() + b"\n")
-                lines.flush()
-                for line in _lines(lines, patience_s):
+            with connection.makefile("rb") as lines:
+                for line in _said(connection, json.dumps({"op": op, **values}).encode() + b"\n", lines, patience_s):
                     answer = json.loads(line)
                     if "error" in answer:
                         raise SetupError(answer["error"])
                     if answer.get("end"):
                         return
                     yield answer
-            raise SetupError("The mount ended before it had answered.")
+            raise SetupError(ENDED)
     finally:
         os.close(directory)
 
 
-def _lines(lines: Iterable[bytes], patience_s: float) -> Iterator[bytes]:
+def _said(connection: socket.socket, request: bytes, lines: Iterable[bytes], patience_s: float) -> Iterator[bytes]:
     try:
+        connection.sendall(request)
         yield from lines
     except TimeoutError as exc:
         raise SetupError(f"The mount has not answered for {patience_s:.0f} s.") from exc
+    except OSError as exc:
+        raise SetupError(ENDED) from exc
 
 
 def _address(directory: int) -> str:

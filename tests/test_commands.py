@@ -2,12 +2,17 @@
 
 import json
 import os
+import select
+import signal
+import socket
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
 
-from anthrofs import mountpoint
+from anthrofs import control, mountpoint
+from anthrofs.errors import SetupError
 from tests.mounting import COMMAND, Mount, runs, wait_until
 
 
@@ -22,8 +27,29 @@ def test_status_is_readable_and_one_json_value(mount: Mount) -> None:
     assert "everything is on the server" in text
     one = json.loads(mount.ok("status", "--json", files))
     assert (one["files"], one["mountpoint"], one["waiting"], one["failed"]) == (2, str(files), [], [])
-    every = json.loads(mount.ok("status", "--json"))
+    every = json.loads(mount.run("status", "--json").stdout)        # also those of other tests, some of which are being killed
     assert str(files) in [mounted["mountpoint"] for mounted in every]
+
+
+def test_status_of_all_mounts_names_one_whose_program_has_ended_and_shows_the_others(mount: Mount, tmp_path: Path) -> None:
+    mount.emulator.generate("a.txt", b"a")
+    files, dead = mount.mount(), Mount(tmp_path / "dead", mount.emulator)
+    dead.mount()
+    pid = dead.pid()
+    os.kill(pid, signal.SIGKILL)
+    dead.wait_for_end(pid)
+    try:
+        done, as_json = mount.run("status"), mount.run("status", "--json")
+        file_id = os.getxattr(files / "a.txt", "user.anthropic.file_id").decode()
+        found = mount.run("path", file_id)
+    finally:
+        subprocess.run(["fusermount", "-u", "-z", str(dead.path)], check=True, timeout=60)
+    assert (done.returncode, as_json.returncode) == (1, 1)
+    assert f"{dead.path} holds the rest of a mount" in done.stderr
+    assert str(files) in done.stdout
+    assert str(files) in [mounted["mountpoint"] for mounted in json.loads(as_json.stdout)]
+    assert str(files / "a.txt") in found.stdout
+    assert found.returncode == 0
 
 
 def test_status_names_what_is_waiting_and_what_was_refused(mount: Mount) -> None:
@@ -87,6 +113,23 @@ def test_path_names_the_ids_that_are_nowhere_and_prints_the_others(mount: Mount,
     assert file_id not in done.stderr
     assert mount.run("path", "--in", files, "file_none").stdout == ""
     assert mount.run("path", "--in", tmp_path, file_id).returncode == 2
+
+
+def test_a_mount_that_ends_before_it_has_read_the_question_is_said_to_have_ended(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
+        listening.bind(str(tmp_path / control.NAME))
+        listening.listen()
+
+        def end() -> None:
+            connection, _ = listening.accept()
+            select.select([connection], [], [])
+            connection.close()          # with the question unread: ECONNRESET on the other side
+
+        ending = threading.Thread(target=end)
+        ending.start()
+        with pytest.raises(SetupError, match="ended before it had answered"):
+            next(control.ask(tmp_path, "status"))
+        ending.join()
 
 
 @pytest.mark.parametrize("command", ["status", "sync", "umount", "retry", "refresh"])
