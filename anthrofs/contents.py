@@ -13,13 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from anthrofs import names, unlinking
+from anthrofs import renaming, unlinking
 from anthrofs.blocks import BLOCK_BYTES, spans
 from anthrofs.cache import BlockCache
 from anthrofs.clock import Clock
 from anthrofs.config import Config
 from anthrofs.db import Database
-from anthrofs.errors import BadName, FsError, NameTooLong, NotFound, NotReadable, NotSupported, TooLarge
+from anthrofs.errors import FsError, NotFound, NotReadable, NotSupported, TooLarge
 from anthrofs.handles import Content, Handle, Handles, OpenStage
 from anthrofs.index import Index
 from anthrofs.model import BY_ID, HIDDEN, FileId, Node, NodeId, StageId
@@ -132,31 +132,25 @@ class Contents:
                 raise
             finally:
                 os.close(descriptor)
-            if stage.number in unneeded:                    # unlinked meanwhile
-                with content.lock:
-                    if content.stage is stage:
-                        content.sealed = False              # its handles may go on writing to it
-                        unneeded.discard(stage.number)
         for number in unneeded:
             self._staging.remove(number)
         return stage.number
 
     def _write_down(self, node_id: NodeId, number: StageId, descriptor: int, shown: tuple[int, int], *, seal: bool) -> set[StageId]:
-        """Returns the stages that nobody needs any more; with this one in it, if the node is unlinked: promised to nobody."""
+        """Returns the stages that nobody needs any more. What is unlinked isn't sent; but it may have been hidden by a replacement that fails."""
         size_bytes, mtime_ns = shown
         self._staging.publish("stage", descriptor)
         with self._db.transaction(durable=True) as tx:
             node = self._index.node(node_id)
-            if node.parent == HIDDEN:
-                return {number}
-            wanted = self._wanted(node)
+            hidden = node.parent == HIDDEN
+            wanted = node.wanted if hidden else renaming.saved_as(self._index, node, self._config.layout)
             self._index.promise(tx, node_id, number, size_bytes, mtime_ns, wanted, expires_s=self._config.expires_in_s, sealed=seal)
             older = {node.stage}
             attempt = self._outbox.of(tx, node_id)
             if attempt is not None and attempt.state not in IN_FLIGHT and attempt.stage != number:
                 older.add(attempt.stage)
                 self._outbox.drop(tx, node_id)
-            if seal and wanted is not None:
+            if seal and wanted is not None and not hidden:
                 self._outbox.attempt(tx, node_id, number, size_bytes)
             kept = self._outbox.of(tx, node_id)             # the uploader removes what it is at
             return {stage for stage in older if stage not in (None, number) and (kept is None or kept.stage != stage)}
@@ -166,17 +160,6 @@ class Contents:
             return self._index.node(node_id).stage == number       # by an fsync before
         except NotFound:
             return False
-
-    def _wanted(self, node: Node) -> str | None:
-        """The server name that a save under this name asks for. A duplicate that is shown by its id keeps its own name."""
-        if node.local or node.wanted is not None:
-            return node.wanted
-        if node.remote is not None:
-            with contextlib.suppress(BadName, NameTooLong):
-                if names.server_name_of(names.path_of(node.remote.name), "tree") == node.remote.name:
-                    return node.remote.name
-        # What the server calls it, no upload can be called.
-        return names.server_name_of(self._index.path(node), self._config.layout)
 
     def finish(self, content: Content) -> bool:
         """The last handle was released: promise what is left, or end an unlinked node. True: there is work for the uploader.
@@ -214,8 +197,9 @@ class Contents:
             return False                # a view: its node has handles of its own
         stages = set() if stage is None else {stage}
         try:
-            if self._index.node(content.node_id).parent != HIDDEN:
-                return False
+            with self._db.reading() as tx:
+                if self._index.node(content.node_id).parent != HIDDEN or content.node_id in self._index.doubtful(tx):
+                    return False        # libfuse unlinks what it has hidden, or gives its name to another and this is hidden again
             with self._db.transaction(durable=True) as tx:
                 stages |= unlinking.end(tx, self._index, self._outbox, self._index.node(content.node_id))
                 attempt = self._outbox.of(tx, content.node_id)

@@ -21,9 +21,6 @@ from anthrofs.schema import SCHEMA, STEPS, VERSION
 
 log = logging.getLogger(__name__)
 
-# A fact that lasts until the next transaction: the node that the last one hid. libfuse replaces an open file in two steps,
-# hide and rename; a crash between them is known by this.
-LAST_HIDE: Final = "last_hide"
 # Failures of the disk below, not ours. The lowest byte of a code is its kind.
 _FULL: Final = sqlite3.SQLITE_FULL
 _DISK: Final = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM})
@@ -78,7 +75,6 @@ class Database:
         self._lock = threading.RLock()          # guards everything below; reentrant: a read inside a transaction
         self.writing = False                    # in a transaction: written under the lock, and read by whoever holds it
         self.version = 0                        # moves before anything changes; read without the lock
-        self._noted = True                      # the fact below may be set: an earlier run may have left it
         self._connection = _open(path)
         self._presence.watch(*(each for each in (path, path.with_name(f"{path.name}-wal")) if each.exists()))
         self._tx = Tx(self._connection)
@@ -101,10 +97,7 @@ class Database:
             self.writing = True
             self.version += 1
             try:
-                if self._noted:
-                    self._tx.set_meta(LAST_HIDE, None)
                 yield self._tx
-                self._noted = self._tx.get_meta(LAST_HIDE) is not None
                 self._connection.execute("COMMIT")
             except BaseException:
                 if self._connection.in_transaction:
@@ -112,11 +105,6 @@ class Database:
                 raise
             finally:
                 self.writing = False
-
-    def last_hide(self) -> str | None:
-        """What the last transaction hid, if that is what it did: read it before the first transaction."""
-        with self.reading() as tx:
-            return tx.get_meta(LAST_HIDE)
 
     def close(self) -> None:
         """No more calls after this."""

@@ -139,9 +139,6 @@ class FileSystem:
 
     def rename(self, old: str, new: str, caller: Caller) -> None:
         """Both names change in one transaction; the server is told in the background. See Moves.rename."""
-        if names.is_made_by_libfuse(new.rpartition("/")[2]) and self._tree.node(old).node_id >= BY_ID:
-            self.unlink(old)            # what libfuse does instead, when it is open
-            return
         try:
             self._moves.rename(old, new, names.maker_of(caller.program(), reads=True))
         finally:
@@ -230,7 +227,8 @@ class FileSystem:
                                "Copy it to another name, and set it there")
         self._index.set_setting(tx, node.node_id, settings.COLUMNS[name], value)
         if node.stage is None and node.wanted is not None and matters:
-            return renaming.want(tx, self._index, self._outbox, self._index.node(node.node_id), node.wanted, anew=True)
+            wanted = renaming.saved_as(self._index, node, self._config.layout)
+            return renaming.want(tx, self._index, self._outbox, self._index.node(node.node_id), wanted, anew=True)
         return set()
 
     def _attr(self, node: Node) -> Attr:

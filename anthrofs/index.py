@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from anthrofs.batches import Batches
-from anthrofs.db import LAST_HIDE, Database, Tx
+from anthrofs.db import Database, Tx
 from anthrofs.errors import NotFound
 from anthrofs.model import HIDDEN, ROOT, FileId, Node, NodeId, RemoteFile, StageId
 from anthrofs.names import id_name_of
@@ -133,7 +133,7 @@ class Index:
     def promise(self, tx: Tx, node_id: NodeId, stage: StageId, size_bytes: int, mtime_ns: int, wanted: str | None, *,
                 sealed: bool, expires_s: int | None = None) -> None:
         """From this commit on the name shows that content, whatever happens. `expires_s`: unless the user has set another one."""
-        tx.run("UPDATE node SET stage = ?, size_bytes = ?, mtime_ns = ?, wanted = coalesce(wanted, ?), expires_s = coalesce(expires_s, ?), "
+        tx.run("UPDATE node SET stage = ?, size_bytes = ?, mtime_ns = ?, wanted = ?, expires_s = coalesce(expires_s, ?), "
                "sealed = ?, resend = 0 WHERE node_id = ?", stage, size_bytes, mtime_ns, wanted, expires_s, sealed, node_id)
 
     def set_mode(self, tx: Tx, node_id: NodeId, mode: int) -> None:
@@ -167,18 +167,27 @@ class Index:
         tx.run("UPDATE node SET resend = ? WHERE node_id = ?", resend, node_id)
 
     def hide(self, tx: Tx, node_id: NodeId, hidden_name: str, now_ns: int, *, by_libfuse: bool) -> None:
-        """The name is free; the node lives on for those who have it open. libfuse's hiding may be half of a replacement."""
+        """The name is free; the node lives on for those who have it open. libfuse's hiding may be half of a replacement, so where it
+        was is remembered until `settle`.
+        """
         _touch(tx, NodeId(tx.one("SELECT parent FROM node WHERE node_id = ?", node_id)[0]), now_ns)
-        tx.run("UPDATE node SET parent = ?, hidden_from = name, hidden_parent = parent, name = ? WHERE node_id = ?", HIDDEN, hidden_name, node_id)
-        if by_libfuse:
-            tx.set_meta(LAST_HIDE, str(node_id))
+        tx.run("UPDATE node SET hidden_from = iif(?, name, NULL), hidden_parent = iif(?, parent, NULL), parent = ?, name = ? WHERE node_id = ?",
+               by_libfuse, by_libfuse, HIDDEN, hidden_name, node_id)
+
+    def doubtful(self, tx: Tx) -> set[NodeId]:
+        """Nodes that libfuse has hidden: it isn't known yet whether they were unlinked or are being replaced."""
+        return {NodeId(row[0]) for row in tx.all("SELECT node_id FROM node WHERE parent = ? AND hidden_from IS NOT NULL", HIDDEN)}
+
+    def settle(self, tx: Tx, node_id: NodeId) -> None:
+        """Its hiding was an unlink."""
+        tx.run("UPDATE node SET hidden_from = NULL, hidden_parent = NULL WHERE node_id = ?", node_id)
 
     def unhide(self, tx: Tx, node_id: NodeId, suffix: str = "") -> str:
         """It wasn't an unlink after all: back to its name, or to one beside it if that is taken. Returns it.
 
-        Raises NotFound when it has ended meanwhile.
+        Raises NotFound when it has ended meanwhile, or its hiding was an unlink.
         """
-        row = tx.one("SELECT hidden_from, hidden_parent FROM node WHERE node_id = ? AND parent = ?", node_id, HIDDEN)
+        row = tx.one("SELECT hidden_from, hidden_parent FROM node WHERE node_id = ? AND parent = ? AND hidden_from IS NOT NULL", node_id, HIDDEN)
         if row is None:
             raise NotFound(f"node {node_id} has ended")
         was, parent = str(row[0]), NodeId(row[1])

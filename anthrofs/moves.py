@@ -1,8 +1,8 @@
 """Renames: of files, of whole directories, and libfuse's own. One transaction each; the server is told in the background.
 
 Owns    which node libfuse has just hidden where. It hides a file that is open: when it is unlinked, and before another one is
-        renamed over it. Only what comes next tells which: no lookup comes between the two steps of a replacement. When the second
-        is refused, the hiding is undone.
+        renamed over it. Only what comes next tells which: no lookup comes between the two steps of a replacement. The second one
+        undoes the first, and is a rename as any other.
 Serves  filesystem.
 Never   waits for the network or reads content: what has to be sent again is only noted. Content is synced only of a file that
         replaces another one while it is being written.
@@ -15,10 +15,10 @@ from anthrofs import names, renaming, unlinking
 from anthrofs.clock import Clock
 from anthrofs.contents import Contents
 from anthrofs.db import Database, Tx
-from anthrofs.errors import IsADirectory, NotADirectory, NotEmpty, NotFound
+from anthrofs.errors import Busy, IsADirectory, NotADirectory, NotEmpty, NotFound
 from anthrofs.handles import Handles
 from anthrofs.index import Index
-from anthrofs.model import Node, NodeId, StageId
+from anthrofs.model import BY_ID, HIDDEN, FileId, Node, NodeId, StageId
 from anthrofs.outbox import Outbox
 from anthrofs.pages import Pages
 from anthrofs.staging import Staging
@@ -41,7 +41,7 @@ class Moves:
         self._contents = contents       # given
 
         self._lock = threading.Lock()               # guards the following; a leaf
-        self._hidden: dict[str, NodeId] = {}        # path → node that libfuse has just hidden there
+        self._hidden: dict[str, tuple[NodeId, str]] = {}    # path → node that libfuse has just hidden there, and as what
 
     def rename(self, old: str, new: str, maker: str) -> None:
         """What had the new name is unlinked. `maker`: who renames, see names.maker_of. Raises NotFound, BadName, NameTooLong,
@@ -51,17 +51,14 @@ class Moves:
             self._hide(old, new)
             return
         with self._lock:
-            replaced = self._hidden.pop(new, None)
-        try:
-            place = self._tree.place(new, maker)
-            if replaced is not None or self._tree.exists(place):
-                self._promise(old)
-            self._rename(old, place, new, maker)
-        except BaseException:
-            if replaced is not None:
-                with contextlib.suppress(NotFound), self._db.transaction(durable=True) as tx:
-                    self._index.unhide(tx, replaced)
-            raise
+            replaced, hidden_name = self._hidden.pop(new, (None, ""))
+        if replaced is not None:
+            # Until one transaction takes its name away and gives it to the other: syncing that one's content may take long, and fail.
+            self._unhide(replaced)
+        place = self._tree.place(new, maker)
+        if self._tree.exists(place):
+            self._promise(old)
+        self._rename(old, place, new, maker, hidden_name)
 
     def forget_replacement(self, path: str) -> None:
         """Something else comes for that path: its hiding was an unlink."""
@@ -76,17 +73,30 @@ class Moves:
             self._contents.promise(content, seal=False)
 
     def _hide(self, old: str, new: str) -> None:
+        name = new.rpartition("/")[2]
         with self._db.transaction(durable=True) as tx:
             node = self._tree.file(old)
-            self._index.hide(tx, node.node_id, new.rpartition("/")[2], self._clock.time_ns(), by_libfuse=True)
+            if node.parent == BY_ID:
+                node = self._index.holder(FileId(node.name))
+                if node.stage is not None:
+                    raise Busy(f"{old} is open, and its name has newer content: close it first")
+            if node.parent != HIDDEN:
+                self._index.hide(tx, node.node_id, name, self._clock.time_ns(), by_libfuse=True)
         self._pages.forget(old, new)
         with self._lock:
-            self._hidden[old] = node.node_id
+            self._hidden[old] = (node.node_id, name)
 
-    def _rename(self, old: str, place: Place, new: str, maker: str) -> None:
+    def _unhide(self, node_id: NodeId) -> None:
+        with contextlib.suppress(NotFound), self._db.transaction(durable=True) as tx:
+            self._index.unhide(tx, node_id)
+            node = self._index.node(node_id)
+            if node.stage is not None and node.sealed and node.wanted is not None and self._outbox.of(tx, node_id) is None:
+                self._outbox.attempt(tx, node_id, node.stage, node.size_bytes)      # closed while it was hidden
+
+    def _rename(self, old: str, place: Place, new: str, maker: str, hidden_name: str) -> None:
         with self._db.transaction(durable=True) as tx:
             node = self._tree.own(self._tree.node(old))
-            unneeded = self._make_room(tx, place, node)
+            unneeded = self._make_room(tx, place, node, hidden_name)
             self._index.move(tx, node.node_id, place.parent, place.name, self._clock.time_ns())
             if node.directory:
                 for each, path in self._index.below(tx, node.node_id):
@@ -103,8 +113,10 @@ class Moves:
         else:
             self._pages.forget(old, new)
 
-    def _make_room(self, tx: Tx, place: Place, node: Node) -> set[StageId]:
-        """What has the name goes: the same as an unlink or rmdir. Returns the stages that nobody needs any more."""
+    def _make_room(self, tx: Tx, place: Place, node: Node, hidden_name: str) -> set[StageId]:
+        """What has the name goes: the same as an unlink or rmdir. `hidden_name`: by which libfuse will ask for it, if it is open; or "".
+        Returns the stages that nobody needs any more.
+        """
         try:
             there = self._index.lookup(place.parent, place.name)
         except NotFound:
@@ -122,5 +134,5 @@ class Moves:
             return set()
         if self._handles.content_of(there.node_id) is None:
             return unlinking.end(tx, self._index, self._outbox, there)
-        self._index.hide(tx, there.node_id, f"#{there.node_id}", self._clock.time_ns(), by_libfuse=False)
+        self._index.hide(tx, there.node_id, hidden_name or f"#{there.node_id}", self._clock.time_ns(), by_libfuse=False)
         return set()

@@ -23,12 +23,12 @@ log = logging.getLogger(__name__)
 
 def recover(db: Database, index: Index, mirror: Mirror, outbox: Outbox, staging: Staging, tree: Tree) -> None:
     """Bring the rows back to what can be served."""
-    last_hide = db.last_hide()
     unneeded: set[StageId] = set()
     with db.transaction(durable=True) as tx:
         outbox.recover(tx)
+        doubtful = index.doubtful(tx)
         for node in index.hidden(tx):
-            if str(node.node_id) == last_hide:      # perhaps half of a replacement that never happened
+            if node.node_id in doubtful:            # perhaps half of a replacement that never happened
                 unneeded |= _unhide(tx, index, outbox, tree, node)
             else:
                 unneeded |= unlinking.end(tx, index, outbox, node)

@@ -8,7 +8,9 @@ Serves  filesystem (renames and set attributes), commands (push).
 Never   touches the disk: it says which stages nobody needs, and the caller removes them after the commit.
 """
 
+from anthrofs import names
 from anthrofs.db import Tx
+from anthrofs.errors import BadName, NameTooLong
 from anthrofs.index import Index
 from anthrofs.mirror import set_remote
 from anthrofs.model import Node, StageId
@@ -44,6 +46,22 @@ def want(tx: Tx, index: Index, outbox: Outbox, node: Node, wanted: str | None, *
         return set()
     outbox.drop(tx, node.node_id)
     return {attempt.stage}
+
+
+def saved_as(index: Index, node: Node, layout: names.Layout) -> str | None:
+    """The server name that a save under the name which the node is shown by asks for; None: it stays here.
+
+    What only display has named, as a duplicate or because no upload can be called what it is called there, is saved by what is shown:
+    as the newest of its old name it would take the plain one in every other mount, and be called after an id that is gone in this one.
+    """
+    if node.local or (node.wanted is not None and (node.remote is None or node.wanted != node.remote.name)):
+        return node.wanted
+    try:
+        return names.server_name_of(index.path(node), layout)
+    except (BadName, NameTooLong):
+        if node.remote is None:
+            raise
+        return node.remote.name         # an id made it too long: it keeps the one that it has
 
 
 def differs(node: Node, wanted: str) -> bool:

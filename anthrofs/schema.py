@@ -56,8 +56,8 @@ CREATE TABLE node (                      -- the tree: what the user wants of a n
     sealed      INTEGER NOT NULL DEFAULT 0,         -- 1: a close handed the stage over. 0: only fsync promised it, its
                                          -- handles still write to it, so it must not be sent yet
     resend      INTEGER NOT NULL DEFAULT 0,         -- 1: the content that the server has is to be sent again, as wanted
-    hidden_from TEXT,                    -- of an unlinked node that is open: the name it had
-    hidden_parent INTEGER,               -- and the directory
+    hidden_from TEXT,                    -- of a node that libfuse has hidden, until it is known to be an unlink and not half
+    hidden_parent INTEGER,               -- of a replacement: the name it had, and the directory
     confirmed   INTEGER NOT NULL DEFAULT 0,         -- 1: a download has shown size_bytes to be what is delivered
     file_id     TEXT UNIQUE,             -- what the server has; NULL: nothing yet. The rest is as it described it:
     server_name TEXT,
@@ -147,7 +147,11 @@ CREATE INDEX attempt_name ON attempt (name);
 CREATE INDEX attempt_small ON attempt (stage) WHERE size_bytes < 8388608;
 CREATE INDEX attempt_big ON attempt (stage) WHERE size_bytes >= 8388608;
 """,
-    2: f"""{_TOTAL}
+    2: f"""
+UPDATE node SET hidden_from = NULL, hidden_parent = NULL WHERE parent = 2 AND
+    node_id NOT IN (SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'last_hide');
+DELETE FROM meta WHERE name = 'last_hide';
+{_TOTAL}
 INSERT INTO total SELECT count(*), coalesce(sum(iif(file_id IS NULL, 0, size_bytes)), 0), coalesce(sum(local), 0) FROM node
     WHERE parent != 2 AND NOT directory;
 {_KEEP_TOTAL}

@@ -5,6 +5,8 @@ Serves  filesystem (unlink), contents (the last release), uploader (what libfuse
 Never   touches the disk: it says which stages nobody needs, and the caller removes them after the commit.
 """
 
+from collections.abc import Collection
+
 from anthrofs.db import Database, Tx
 from anthrofs.handles import Handles
 from anthrofs.index import Index
@@ -40,10 +42,14 @@ def end_id(tx: Tx, outbox: Outbox, node: Node) -> bool:
     return True
 
 
-def end_closed(db: Database, index: Index, outbox: Outbox, handles: Handles, node_id: NodeId) -> set[StageId]:
-    """The same for a hidden node, if still nobody has it open."""
+def settle(db: Database, index: Index, outbox: Outbox, handles: Handles, node_ids: Collection[NodeId]) -> set[StageId]:
+    """Those that are hidden were unlinked: they end, or do so at their last release. Returns the stages that nobody needs any more."""
+    stages = set[StageId]()
     with db.transaction(durable=True) as tx:
         for node in index.hidden(tx):
-            if node.node_id == node_id and handles.content_of(node_id) is None:
-                return end(tx, index, outbox, node)
-    return set()
+            if node.node_id in node_ids:
+                if handles.content_of(node.node_id) is None:
+                    stages |= end(tx, index, outbox, node)
+                else:
+                    index.settle(tx, node.node_id)
+    return stages

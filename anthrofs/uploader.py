@@ -64,7 +64,7 @@ class Uploader:
         self._busy_ids: set[FileId] = set()         # a thread deletes it
         self._offline = ""                          # why the last connect failed; "": it did not
         self._probe_s = 0.0                         # when to try to connect again
-        self._hidden_s: dict[NodeId, float] = {}    # unlinked nodes that nobody has open: since when that is known
+        self._hidden_s: dict[NodeId, float] = {}    # hidden nodes that have to be settled or ended: since when that is known
         self._allowed = False                       # this mount has seen whose files the service's are
         self._news = 0                              # counts wakes, so that none is missed between looking and waiting
         self._stopping = False
@@ -219,21 +219,23 @@ class Uploader:
         return None, 0.0 if attempts else wait_s        # others have taken those: look again
 
     def end_unlinked(self, settle_s: float = SETTLE_S) -> float | None:
-        """Nodes that libfuse has hidden although their last release had come already: it never unlinks some of those.
+        """Nodes that libfuse has hidden end here if nobody has them open: it never unlinks some of those whose last release was quicker.
 
         Not at once: the hiding may be half of a replacement, whose other half comes within the same request. Returns the
         seconds until this has to be looked at again; None: nothing to wait for.
         """
         with self._db.reading() as tx:
-            closed = [node.node_id for node in self._index.hidden(tx) if self._handles.content_of(node.node_id) is None]
+            doubtful = self._index.doubtful(tx)
+            hidden = [node.node_id for node in self._index.hidden(tx)
+                      if node.node_id in doubtful or self._handles.content_of(node.node_id) is None]
         now_s = self._clock.now_s()
         with self._changed:
-            self._hidden_s = {node_id: self._hidden_s.get(node_id, now_s) for node_id in closed}
-            ripe = [node_id for node_id, since_s in self._hidden_s.items() if now_s - since_s >= settle_s]
-        for node_id in ripe:
-            for number in unlinking.end_closed(self._db, self._index, self._outbox, self._handles, node_id):
+            self._hidden_s = {node_id: self._hidden_s.get(node_id, now_s) for node_id in hidden}
+            ripe = {node_id for node_id, since_s in self._hidden_s.items() if now_s - since_s >= settle_s}
+        if ripe:
+            for number in unlinking.settle(self._db, self._index, self._outbox, self._handles, ripe):
                 self._staging.remove(number)
-        return settle_s if len(ripe) < len(closed) else None
+        return settle_s if len(ripe) < len(hidden) else None
 
     def _prepare(self, node: Node, plan: Plan) -> None:
         """A renamed file becomes an attempt, whose turn comes at the wake."""

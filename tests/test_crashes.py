@@ -17,7 +17,7 @@ from tests.mounting import Mount, wait_until
 NAMES = [f"{number}.txt" for number in range(8)]
 ROUNDS = int(os.environ.get("ANTHROFS_CRASH_ROUNDS", "4"))
 FOLDERS = ["x", "y"]            # one of the two is there
-RECOVERED = " (recovered)"      # a removal that was the last transaction before the kill: perhaps half of a replacement
+RECOVERED = " (recovered)"      # a removal a moment before the kill: perhaps half of a replacement
 
 # Every durable step on the way of a written file, in its order.
 LABELS = ["stage:data", "stage:dir", "kept:link", "kept:dir", "staging:remove", "kept:map"]
