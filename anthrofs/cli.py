@@ -249,7 +249,7 @@ def emulator(
 
 
 def _ask(directory: Path | None, op: str, **values: Any) -> tuple[dict[Path, dict[str, Any]], list[str]]:
-    """The answers of the mount on a directory, or of all mounts, by their mount points; and why others of them gave none.
+    """The answers of the mount on a directory, or of all mounts of this user, by their mount points; and why others of them gave none.
 
     Raises SetupError when the one gives none.
     """
@@ -261,7 +261,7 @@ def _ask(directory: Path | None, op: str, **values: Any) -> tuple[dict[Path, dic
         except SetupError as exc:
             if directory:
                 raise
-            if mountpoint.is_mounted(path):     # else it was unmounted since
+            if mountpoint.is_mounted(path) and not mountpoint.is_others(path):      # else it was unmounted since
                 silent.append(str(exc))
     return answers, silent
 
@@ -272,7 +272,8 @@ def _state_dir(directory: Path) -> Path:
 
 def _decide(op: str, path: Path) -> dict[str, Any]:
     root, state_dir = _mount_of(path)
-    return next(control.ask(state_dir, op, path=os.path.relpath(os.path.realpath(path), root).removeprefix(".")))
+    below = os.path.relpath(os.path.realpath(path), root)
+    return next(control.ask(state_dir, op, path="" if below == "." else below))
 
 
 def _mount_of(directory: Path) -> tuple[Path, Path]:

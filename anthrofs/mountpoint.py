@@ -66,6 +66,17 @@ def is_mounted(path: Path) -> bool:
     return Path(os.path.realpath(path)) in mounts()
 
 
+def is_others(path: Path) -> bool:
+    """Another user's mount: the kernel lets nobody else in, not even root, unless it has allow_other."""
+    try:
+        path.lstat()
+    except PermissionError:
+        return True
+    except OSError:
+        pass
+    return False
+
+
 def unmount(path: Path, *, lazy: bool = False) -> None:
     """Raises SetupError: a program has something open there, or the system says no."""
     command = [_fusermount() or "fusermount", "-u", *(["-z"] if lazy else []), str(path)]

@@ -82,7 +82,8 @@ class Tree:
 
     def _view(self, below: list[str]) -> Node:
         if not below:
-            return Node(BY_ID, ROOT, names.BY_ID, directory=True, mode=0o555, mtime_ns=0, size_bytes=0, wanted=None, local=False,
+            # Writable, for what is in it can be removed; `place` and `own` refuse everything else.
+            return Node(BY_ID, ROOT, names.BY_ID, directory=True, mode=0o755, mtime_ns=0, size_bytes=0, wanted=None, local=False,
                         mime_type=None, expires_s=None, stage=None, sealed=False, resend=False, confirmed=False, remote=None, kept=False)
         if len(below) > 1:
             raise NotADirectory(f"{names.BY_ID}/{below[0]} is a file")

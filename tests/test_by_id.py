@@ -76,6 +76,18 @@ def test_removing_by_id_removes_exactly_that_file_and_its_name(mount: Mount) -> 
         (files / "twice.txt").read_bytes()
 
 
+def test_the_owner_needs_no_privileges_to_remove_by_id(mount: Mount) -> None:
+    """The kernel looks at the directory's mode, but not for root."""
+    file_id = mount.emulator.generate("a.txt", b"a")["id"]
+    files = mount.mount("-o", "allow_other,uid=65534,gid=65534")
+    somebody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "sh", "-c"]
+    refused = subprocess.run([*somebody, "echo x > .by-id/new || mkdir .by-id/new"], cwd=files, capture_output=True, text=True, timeout=30, check=False)
+    assert (refused.returncode != 0, refused.stderr.count("Operation not permitted")) == (True, 2), refused.stderr
+    with asks(mount, delete=1):
+        subprocess.run([*somebody, f"rm .by-id/{file_id}"], cwd=files, check=True, timeout=30)
+    assert os.listdir(files) == []
+
+
 def test_removing_a_name_takes_its_id_away(mount: Mount) -> None:
     file_id = mount.emulator.generate("a.txt", b"a")["id"]
     files = mount.mount("--refresh", "0.1")

@@ -52,6 +52,17 @@ def test_discard_of_a_new_file_removes_it(mount: Mount) -> None:
     assert mount.status()["failed"] == []
 
 
+def test_a_decision_about_a_dotfile_is_about_that_file(mount: Mount) -> None:
+    files = mount.mount()
+    for name in ("env", ".env", ".d/env"):
+        refused(mount, name, f"the only copy of {name}")
+    mount.ok("discard", files / ".env")
+    assert mount.ok("retry", files / ".d").splitlines() == [".d/env is sent again"]
+    assert sorted(os.listdir(files)) == [".d", "env"]
+    assert (files / "env").read_text() == "the only copy of env"
+    mount.ok("discard", files / "env")
+
+
 def test_discard_of_an_overwrite_shows_the_servers_file_again(mount: Mount) -> None:
     files = mount.mount()
     (files / "note.txt").write_text("old")
