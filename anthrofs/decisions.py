@@ -62,14 +62,16 @@ class Decisions:
             self._outbox.drop(tx, node.node_id)
             file = node.remote or (None if node.wanted is None else self._outbox.reprieve(tx, node.wanted))
             self._surprises.note((node.parent, node.name))
-            self._mirror.give_back(tx, node, file)
+            self._mirror.give_back(tx, node, file, self._handles.busy())
         for number in stages:
             self._staging.remove(number)
         self._pages.forget(f"/{path}")
         self._uploader.wake()
         if file is None:
             return "gone: the server never had it"
-        return f"the server's file {file.file_id} again" + ("" if file.name == node.wanted else f", which is called {file.name} there")
+        shown = self._index.path(self._index.node(node.node_id))
+        return (f"the server's file {file.file_id} again" + ("" if file.name == node.wanted else f", which is called {file.name} there")
+                + ("" if shown == path else f", shown as {shown}, for somebody has uploaded a newer one"))
 
     def push(self, path: str) -> list[str]:
         """Send files that are only named here, so that the server has them under their names; it can't give them out again then.

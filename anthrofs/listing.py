@@ -22,7 +22,7 @@ from anthrofs.errors import BadAnswer, Gone, Refused
 from anthrofs.handles import Handles
 from anthrofs.mirror import Mirror, Shown
 from anthrofs.model import Cursor, FileId, Page, RemoteFile
-from anthrofs.outbox import Outbox
+from anthrofs.outbox import Outbox, concerns
 from anthrofs.remote import RemoteFiles
 
 PAGE_FILES: Final = 1000        # the API's limit
@@ -128,13 +128,14 @@ class Listings:
         held, fresh, now_ns = 0, list[RemoteFile](), self.began_ns(remote, 0.0)
         busy = self._handles.busy()         # inside the transaction: whoever opens a node from now on reads it after this commit
         idle = self._outbox.is_empty(tx)    # then none of them can be ours: half of a first listing's time
+        attempts = [] if idle else self._outbox.in_flight(tx)
         for file in page.files:
             expired = file.expires_ns is not None and file.expires_ns <= now_ns
             if expired or (not idle and self._outbox.is_doomed(tx, file.file_id)):
                 if file.created_ns < walk.last_ns:
                     fresh.append(file)
                 continue
-            if not idle and self._outbox.fits_in_flight(tx, file) and not self._mirror.knows(tx, file.file_id):
+            if any(concerns(attempt, file) for attempt in attempts) and not self._mirror.knows(tx, file.file_id):
                 shown = Shown.HELD
             else:
                 shown = self._mirror.show(tx, file, walk.number, busy)

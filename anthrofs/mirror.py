@@ -14,7 +14,7 @@ from typing import Final
 
 from anthrofs import names
 from anthrofs.db import Tx
-from anthrofs.errors import BadName
+from anthrofs.errors import BadName, Busy
 from anthrofs.index import COLUMNS, free_name, node_of
 from anthrofs.model import HIDDEN, ROOT, Attempt, FileId, Node, NodeId, RemoteFile, StageId
 from anthrofs.surprises import Surprises
@@ -237,11 +237,21 @@ class Mirror:
         tx.run("UPDATE node SET stage = ?, sealed = 1 WHERE node_id = ?", stage, node_id)
         forget_remote(tx, node_id)
 
-    def give_back(self, tx: Tx, node: Node, file: RemoteFile | None) -> None:
-        """The user gives up what is unsent here: the node shows the server's file again, or is gone when there is none."""
+    def give_back(self, tx: Tx, node: Node, file: RemoteFile | None, busy: Collection[NodeId]) -> None:
+        """The user gives up what is unsent here: the node shows the server's file again, or is gone when there is none. What others
+        have uploaded under its name meanwhile is newer, so the name is its. Raises Busy when that is open.
+        """
         if file is None:
             tx.run("DELETE FROM node WHERE node_id = ?", node.node_id)
             return
+        newer = [node_of(row, "") for row in tx.all(COLUMNS + "WHERE parent = ? AND server_name = ? AND node_id != ? ORDER BY created_ns, file_id",
+                                                    node.parent, file.name, node.node_id)][-1:]
+        if newer and not _is_changed(newer[0]) and _is_newer(newer[0], file):
+            if newer[0].node_id in busy:
+                raise Busy(f"{newer[0].name} is open, which gets the name: close it first")
+            tx.run("UPDATE node SET name = ? WHERE node_id = ?", free_name(tx, node.parent, node.name, file.file_id), node.node_id)
+            tx.run("UPDATE node SET name = ? WHERE node_id = ?", node.name, newer[0].node_id)
+            self._surprises.note((node.parent, newer[0].name))
         set_remote(tx, node.node_id, file)
         tx.run("UPDATE node SET stage = NULL, sealed = 0, resend = 0, confirmed = 0, size_bytes = ?, mtime_ns = ? WHERE node_id = ?",
                file.size_bytes, file.created_ns, node.node_id)

@@ -43,7 +43,7 @@ CONTROL: Final = "user.anthropic.control"       # of the mount's root, unlisted:
 HIDDEN_PREFIX: Final = ".fuse_hidden"       # libfuse renames a file to this when it is unlinked while open
 
 _QUOTE: Final = "\u201b"
-_SLASH: Final = "\uff0f"
+SLASH: Final = "\uff0f"               # of a path, in the names on the server
 _FULL_WIDTH: Final = 0xFEE0         # U+0021…U+007E to their full-width forms
 _DOT: Final = chr(ord(".") + _FULL_WIDTH)
 
@@ -53,7 +53,7 @@ _STAND_INS: Final = {
     **{chr(code): chr(0x2400 + code) for code in range(1, 0x20)},
     "\x7f": "\u2421",
 }
-_CODES: Final[Mapping[Layout, Mapping[str, str]]] = {"flat": _STAND_INS, "tree": {**_STAND_INS, "/": _SLASH}}
+_CODES: Final[Mapping[Layout, Mapping[str, str]]] = {"flat": _STAND_INS, "tree": {**_STAND_INS, "/": SLASH}}
 _RAWS: Final[Mapping[Layout, Mapping[str, str]]] = {
     layout: {stand_in: raw for raw, stand_in in code.items()} for layout, code in _CODES.items()
 }
@@ -69,7 +69,7 @@ _VISIBLE: Final = {
     0: "\u2400",
     **dict.fromkeys(range(0xD800, 0xE000), "\ufffd"),
 }
-_SUFFIX: Final = re.compile(rf"\.[^\s{_SLASH}]+")
+_SUFFIX: Final = re.compile(rf"\.[^\s{SLASH}]+")
 _MAX_SUFFIX_BYTES: Final = 16       # with its dot; anything longer is a sentence, not a type
 _MAX_ID_CHARS: Final = 64           # real ids have 29
 
@@ -110,7 +110,7 @@ def server_name_of(name: str, layout: Layout = "flat") -> str:
             raise BadName(f"{name!a}: {problem}")
         if len(part.encode()) > MAX_ENTRY_BYTES:
             raise NameTooLong(f"{part!a} has more than {MAX_ENTRY_BYTES} bytes")
-    server_name = _encoded(name, layout).replace("/", _SLASH)
+    server_name = _encoded(name, layout).replace("/", SLASH)
     if len(server_name) > MAX_SERVER_CHARS:     # several parts, each short enough
         raise NameTooLong(f"{name!a} has more than {MAX_SERVER_CHARS} characters")
     return server_name

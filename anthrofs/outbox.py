@@ -13,6 +13,7 @@ from collections.abc import Collection, Container, Iterable, Iterator
 from itertools import islice
 from typing import Any, Final
 
+from anthrofs import names
 from anthrofs.db import Database, Tx
 from anthrofs.errors import FsError
 from anthrofs.model import HIDDEN, Attempt, FileId, NodeId, RemoteFile, StageId
@@ -145,10 +146,9 @@ class Outbox:
         """Its node was unlinked and nothing is in flight, or it was superseded and has ended."""
         tx.run("DELETE FROM attempt WHERE node_id = ?", node_id)
 
-    def fits_in_flight(self, tx: Tx, file: RemoteFile) -> bool:
-        """It may be what an attempt in flight has stored: a listing must not show it before that attempt has ended."""
-        return any(fits(found, file) for row in tx.all(_COLUMNS + "WHERE state IN (?, ?) AND name = ?", *IN_FLIGHT, file.name)
-                   if (found := _attempt(row)))
+    def in_flight(self, tx: Tx) -> list[Attempt]:
+        """Those of which it has to be known first what became of them."""
+        return [found for row in tx.all(_COLUMNS + "WHERE state IN (?, ?)", *IN_FLIGHT) if (found := _attempt(row))]
 
     def twins(self, tx: Tx, attempt: Attempt) -> int:
         """How many other attempts in flight one listed file could fit as well."""
@@ -229,8 +229,19 @@ class Outbox:
 def fits(attempt: Attempt, file: RemoteFile) -> bool:
     """Whether a listed file can be what this attempt has stored. Nothing that we upload can be downloaded."""
     return (file.name == attempt.name and file.size_bytes == attempt.size_bytes and file.mime_type == attempt.mime_type
-            and not file.downloadable
-            and (attempt.sent_ns is None or file.created_ns >= attempt.sent_ns - SLACK_NS))
+            and not file.downloadable and _is_later(attempt, file))
+
+
+def concerns(attempt: Attempt, file: RemoteFile) -> bool:
+    """Where a listed file belongs, or the folder that it is in, depends on what becomes of this attempt: it may be what that has stored,
+    or be newer than that, and then the name is its.
+    """
+    assert attempt.name is not None, "it was sent"
+    return (file.name == attempt.name or file.name.startswith(attempt.name + names.SLASH)) and _is_later(attempt, file)
+
+
+def _is_later(attempt: Attempt, file: RemoteFile) -> bool:
+    return attempt.sent_ns is None or file.created_ns >= attempt.sent_ns - SLACK_NS
 
 
 def is_big(attempt: Attempt) -> bool:

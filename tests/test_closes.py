@@ -196,6 +196,7 @@ def test_a_map_is_sent_by_the_close_of_whoever_mapped_it_though_another_has_it_o
         view[:3] = b"map"
         os.close(mine)
         assert contents(mount) == [b"map" + bytes(4997)]
+        mount.sync()
     with asks(mount):
         os.close(other)
 

@@ -275,3 +275,59 @@ def is_named_after(path: str, file: dict[str, Any]) -> bool:
     plain = names.path_of(file["filename"])
     folder, _, name = plain.rpartition("/")
     return path in (plain, f"{folder}/{names.id_name_of(name, file['id'])}".lstrip("/"))
+
+
+# ---- whose the plain name is
+
+def alike(pair: Pair) -> dict[str, tuple[int, str]]:
+    """What both show in the end."""
+    settled(pair)
+    return tree(pair.one.path)
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [("a.txt", "a.txt"), ("rep", "rep\uff0fmay.txt")])
+def test_a_file_of_others_that_comes_while_ours_is_being_sent_is_newer(pair: Pair, ours: str, theirs: str) -> None:
+    """The server has stored ours, and its answer takes long."""
+    one, _ = pair.mount()
+    pair.emulator.fault({"operation": "upload", "filename": ours}, {"kind": "delay", "seconds": 3})
+    program = subprocess.Popen(["sh", "-c", f"echo ours > {ours}"], cwd=one)
+    wait_until(lambda: any(file["filename"] == ours for file in pair.emulator.files()), "ours is stored")
+    made = pair.emulator.generate(theirs, b"newer than ours")
+    pair.one.refresh()
+    assert program.wait(30) == 0
+    assert alike(pair)[names.path_of(theirs)] == (15, made["id"])
+
+
+def test_what_is_saved_under_an_id_name_is_called_that_everywhere(pair: Pair) -> None:
+    """Of others, or an own upload that others have displaced; and what others see under the plain name stays."""
+    one, _ = pair.mount()
+    theirs = pair.emulator.generate("a.txt", b"older")["id"]
+    newest = pair.emulator.generate("a.txt", b"newest")["id"]
+    (one / "b.txt").write_text("ours")
+    ours = os.getxattr(one / "b.txt", names.FILE_ID).decode()
+    theirs_of_b = pair.emulator.generate("b.txt", b"theirs")["id"]
+    pair.settle()
+    (one / f"a ({theirs}).txt").write_text("changed")
+    os.setxattr(one / f"b ({ours}).txt", names.MIME_TYPE, b"text/csv")
+    found = alike(pair)
+    assert {name: found[name][0] for name in found} == {"a.txt": 6, f"a ({theirs}).txt": 7, "b.txt": 6, f"b ({ours}).txt": 4}
+    assert (found["a.txt"][1], found["b.txt"][1]) == (newest, theirs_of_b)
+    assert {file["filename"] for file in pair.emulator.files()} == set(found)
+
+
+def test_what_a_discarded_save_leaves_is_older_than_what_others_have_uploaded_since(pair: Pair) -> None:
+    one, _ = pair.mount()
+    (one / "a.txt").write_text("ours")
+    ours = os.getxattr(one / "a.txt", names.FILE_ID).decode()
+    pair.one.expects("was refused")
+    pair.emulator.fault("upload", {"kind": "status", "status": 400})
+    with pytest.raises(OSError, match=r"\[Errno"):
+        (one / "a.txt").write_text("refused")
+    newer = pair.emulator.generate("a.txt", b"newer")["id"]
+    pair.one.refresh()
+    assert (one / "a.txt").read_text() == "refused"
+    with (one / f"a ({newer}).txt").open():
+        done = pair.one.run("discard", one / "a.txt")
+        assert (done.returncode, "close it first" in done.stderr) == (1, True)
+    assert f"shown as a ({ours}).txt" in pair.one.ok("discard", one / "a.txt")
+    assert {name: file_id for name, (_, file_id) in alike(pair).items()} == {"a.txt": newer, f"a ({ours}).txt": ours}
