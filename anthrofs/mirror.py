@@ -271,9 +271,12 @@ class Mirror:
         return tx.one("SELECT 1 FROM node WHERE file_id = ?", file_id) is not None
 
     def forget_server(self, tx: Tx) -> None:
-        """Everything that only mirrors a server: for another workspace. The caller has made sure that nothing is unsent."""
+        """Everything that only mirrors a server: for another workspace. The caller has made sure that nothing is unsent.
+
+        What is kept stays known: ids are unique across workspaces, and when this state is the old one's again, nothing but these rows
+        leads to the copies of uploads that the service gives to nobody.
+        """
         tx.run("DELETE FROM node WHERE parent != 0")
-        tx.run("DELETE FROM kept")
 
 
 def _entry(tx: Tx, parent: NodeId, name: str) -> Node | None:

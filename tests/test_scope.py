@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from anthrofs import mountpoint
+from tests.emulator.process import EmulatorProcess
 from tests.mounting import Mount, wait_until
 
 
@@ -77,6 +78,27 @@ def test_a_state_of_the_workspace_is_not_taken_for_a_sessions_nor_back(mount: Mo
         files = mount.mount(*options)
         assert listed(files) == expected
         mount.umount()
+
+
+@pytest.mark.parametrize("other", ["session", "workspace", "address"])
+def test_own_uploads_can_be_read_after_the_state_was_used_for_another_workspace_and_back(mount: Mount, tmp_path: Path, other: str) -> None:
+    """README: your own uploads can be read, because a copy is kept on this machine."""
+    mount.expects("another workspace than before")
+    mount.emulator.switch(identity_headers=other != "address")
+    files = mount.mount()
+    (files / "mine.txt").write_text("the only copy")
+    mount.umount()
+    with EmulatorProcess(tmp_path / "second" / "data") as second:
+        if other == "session":
+            mount.mount("--scope", "sesn_1")
+        else:
+            mount.environment["ANTHROPIC_BASE_URL"] = (second.url if other == "workspace" else
+                                                       mount.emulator.url.replace("127.0.0.1", "localhost"))
+            mount.mount()
+        mount.umount()
+    mount.environment["ANTHROPIC_BASE_URL"] = mount.emulator.url
+    mount.mount()
+    assert (files / "mine.txt").read_text() == "the only copy"
 
 
 def test_a_session_that_does_not_exist_is_an_empty_directory(mount: Mount) -> None:
