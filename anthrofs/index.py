@@ -132,9 +132,10 @@ class Index:
 
     def promise(self, tx: Tx, node_id: NodeId, stage: StageId, size_bytes: int, mtime_ns: int, wanted: str | None, *,
                 sealed: bool, expires_s: int | None = None) -> None:
-        """From this commit on the name shows that content, whatever happens. `expires_s`: unless the user has set another one."""
-        tx.run("UPDATE node SET stage = ?, size_bytes = ?, mtime_ns = ?, wanted = ?, expires_s = coalesce(expires_s, ?), "
-               "sealed = ?, resend = 0 WHERE node_id = ?", stage, size_bytes, mtime_ns, wanted, expires_s, sealed, node_id)
+        """From this commit on the name shows that content, whatever happens. `expires_s`: unless the user has set one."""
+        tx.run("UPDATE node SET stage = ?, size_bytes = ?, mtime_ns = ?, wanted = ?, "
+               "expires_s = iif(expires_set, expires_s, ?), sealed = ?, resend = 0 WHERE node_id = ?",
+               stage, size_bytes, mtime_ns, wanted, expires_s, sealed, node_id)
 
     def set_mode(self, tx: Tx, node_id: NodeId, mode: int) -> None:
         """Kept on this machine: the API has no modes."""
@@ -147,6 +148,8 @@ class Index:
     def set_setting(self, tx: Tx, node_id: NodeId, column: str, value: str | int | None) -> None:
         """For the next upload; column: mime_type or expires_s. None: the default."""
         tx.run(f"UPDATE node SET {column} = ? WHERE node_id = ?", value, node_id)
+        if column == "expires_s":
+            tx.run("UPDATE node SET expires_set = ? WHERE node_id = ?", value is not None, node_id)
 
     def move(self, tx: Tx, node_id: NodeId, parent: NodeId, name: str, now_ns: int) -> None:
         """The user gave it another place."""

@@ -8,13 +8,17 @@ Serves  filesystem (renames and set attributes), commands (push).
 Never   touches the disk: it says which stages nobody needs, and the caller removes them after the commit.
 """
 
+from typing import Final
+
 from anthrofs import names
 from anthrofs.db import Tx
 from anthrofs.errors import BadName, NameTooLong
 from anthrofs.index import Index
 from anthrofs.mirror import set_remote
-from anthrofs.model import Node, StageId
+from anthrofs.model import Node, RemoteFile, StageId
 from anthrofs.outbox import IN_FLIGHT, Outbox
+
+CUT_S: Final = 1.0          # either time that the service tells may be cut to seconds
 
 
 def want(tx: Tx, index: Index, outbox: Outbox, node: Node, wanted: str | None, *, anew: bool = False) -> set[StageId]:
@@ -65,6 +69,11 @@ def saved_as(index: Index, node: Node, layout: names.Layout) -> str | None:
 
 
 def differs(node: Node, wanted: str) -> bool:
-    """The server's file has another name or type than the user wants, or an expiry that was set since."""
+    """The server's file has another name or type than the user wants, or, an own upload, another time to live."""
     return node.remote is not None and (wanted != node.remote.name or node.mime_type not in (None, node.remote.mime_type)
-                                        or (node.resend and node.expires_s is not None))
+                                        or (node.kept and abs(_lives_s(node.remote) - (node.expires_s or 0)) > CUT_S))
+
+
+def _lives_s(file: RemoteFile) -> float:
+    """From its upload to its expiry; 0: for ever."""
+    return 0.0 if file.expires_ns is None else (file.expires_ns - file.created_ns) / 1e9

@@ -52,6 +52,8 @@ CREATE TABLE node (                      -- the tree: what the user wants of a n
     mime_type   TEXT,                    -- what the user set; NULL: guessed from name and content
     expires_s   INTEGER,                 -- seconds after its upload at which the service shall delete it; 0: never, and the
                                          -- user said so; NULL: never, unless the mount has a default when it is saved
+    expires_set INTEGER NOT NULL DEFAULT 0,         -- 1: the user has set expires_s. 0: it is the mount's default at the last
+                                         -- save, and the next save's mount has its own
     stage       INTEGER,                 -- staging/<number>: promised content that the server hasn't; NULL: none
     sealed      INTEGER NOT NULL DEFAULT 0,         -- 1: a close handed the stage over. 0: only fsync promised it, its
                                          -- handles still write to it, so it must not be sent yet
@@ -158,5 +160,7 @@ INSERT INTO total SELECT count(*), coalesce(sum(iif(file_id IS NULL, 0, size_byt
 CREATE TABLE attribute (node_id INTEGER NOT NULL, name TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (node_id, name)) WITHOUT ROWID;
 CREATE TRIGGER node_removed AFTER DELETE ON node BEGIN DELETE FROM attribute WHERE node_id = old.node_id; END;
 CREATE INDEX node_expires ON node (expires_ns) WHERE expires_ns IS NOT NULL;
+ALTER TABLE node ADD COLUMN expires_set INTEGER NOT NULL DEFAULT 0;
+UPDATE node SET expires_set = 1 WHERE expires_s IS NOT NULL;
 """,
 }

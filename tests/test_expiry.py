@@ -135,6 +135,59 @@ def test_what_was_there_before_gets_the_mounts_expiry_when_it_is_saved(mount: Mo
     assert expiry_of(mount, "a.txt") == 12 * HOUR_S
 
 
+@pytest.mark.parametrize(("options", "expected"), [((), None), (("--expires-in", "1h"), HOUR_S)])
+def test_a_mounts_expiry_is_for_what_is_saved_while_it_is_mounted_so(mount: Mount, options: tuple[str, ...], expected: float | None) -> None:
+    """What is saved without it is to be kept: nobody has asked the service to delete it."""
+    files = mount.mount("--expires-in", "7d")
+    (files / "a.txt").write_text("a")
+    mount.remount(*options)
+    assert expiry_of(mount, "a.txt") == 7 * 86400
+    with asks(mount, upload=1, delete=1):
+        (files / "a.txt").write_text("newer")
+    assert expiry_of(mount, "a.txt") == expected
+
+
+def test_what_the_user_has_set_is_replaced_by_no_mounts_expiry_until_it_is_removed(mount: Mount) -> None:
+    name = "user.anthropic.expires_in_seconds"
+    files = mount.mount("--expires-in", "7d")
+    with asks(mount, upload=1), (files / "a.txt").open("w") as file:
+        os.setxattr(files / "a.txt", name, b"7200")
+        file.write("a")
+    with asks(mount, upload=1):
+        (files / "b.txt").write_text("b")
+    with asks(mount):
+        os.setxattr(files / "b.txt", name, b"604800")       # what it has already
+    mount.remount("--expires-in", "1h")
+    for each in ("a.txt", "b.txt"):
+        (files / each).write_text("newer")
+    assert [expiry_of(mount, each) for each in ("a.txt", "b.txt")] == [7200, 7 * 86400]
+    with asks(mount, upload=1, delete=1):
+        os.removexattr(files / "a.txt", name)
+    assert expiry_of(mount, "a.txt") is None
+    (files / "a.txt").write_text("newest")
+    assert expiry_of(mount, "a.txt") == HOUR_S
+
+
+@pytest.mark.parametrize(("text", "expected"), [(None, 7 * 86400), (b"7200", 7200), (b"0", None), ("removed", None)])
+@pytest.mark.parametrize("shape", [BETA, GA])
+def test_a_rename_there_and_back_before_it_was_sent_costs_nothing_but_for_an_expiry_that_was_set_or_removed_since(
+        mount: Mount, shape: str, text: bytes | str | None, expected: float | None) -> None:
+    mount.expects("no connection to")
+    files = mount.mount("--api", shape, "--expires-in", "7d")
+    (files / "a.txt").write_text("a")
+    mount.emulator.stop()
+    if isinstance(text, bytes):
+        os.setxattr(files / "a.txt", "user.anthropic.expires_in_seconds", text)
+    elif text:
+        os.removexattr(files / "a.txt", "user.anthropic.expires_in_seconds")
+    (files / "a.txt").rename(files / "b.txt")
+    (files / "b.txt").rename(files / "a.txt")
+    mount.emulator.start()
+    with asks(mount, **({"upload": 1, "delete": 1} if text else {})):
+        mount.sync()
+    assert expiry_of(mount, "a.txt") == expected
+
+
 @pytest.mark.parametrize("text", ["7", "0", "100d", "soon", "-1d", "1w"])
 def test_a_time_that_the_service_would_refuse_is_refused_before_anything_is_mounted(mount: Mount, text: str) -> None:
     done = mount.run("mount", "--state-dir", mount.state_dir, "--expires-in", text, mount.path)

@@ -11,7 +11,7 @@ from anthrofs.check import problems
 from anthrofs.db import Database
 from anthrofs.index import Index
 from anthrofs.mirror import Mirror
-from anthrofs.model import ROOT, Node, NodeId
+from anthrofs.model import ROOT, Node, NodeId, StageId
 from anthrofs.names import Layout
 from anthrofs.outbox import FAILED, Outbox
 from anthrofs.surprises import Surprises
@@ -89,6 +89,15 @@ def test_what_there_is_is_counted_and_goes_on_being_counted(tmp_path: Path, vers
             index.create(tx, ROOT, "new.txt", 0o644, 1, "new.txt")
         assert index.totals()[0] == totals[0] + 1
     assert "noted" not in str(problems(tmp_path))
+
+
+def test_an_expiry_that_an_old_version_was_told_is_no_mounts_default(tmp_path: Path) -> None:
+    with taken_over(2, tmp_path) as db:
+        index = Index(db)
+        node = tree(index)["sent.txt"]
+        with db.transaction() as tx:
+            index.promise(tx, node.node_id, StageId(9), 4, 5, "sent.txt", sealed=True, expires_s=604800)
+        assert index.node(node.node_id).expires_s == 7200
 
 
 def test_a_new_state_and_one_that_was_taken_over_have_the_same_tables(tmp_path: Path) -> None:
