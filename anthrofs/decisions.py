@@ -45,8 +45,8 @@ class Decisions:
     def discard(self, path: str) -> str:
         """Give up what a name shows and the server doesn't have. Returns what the name is now.
 
-        It shows the server's file again: its own, or the one that was replaced and still waits there. Raises NotFound, NotPermitted
-        when there is nothing to give up, Busy while it is open or being sent.
+        It shows the server's file again: its own, or the one that was replaced and still waits there, unless that is being deleted in
+        this moment. Raises NotFound, NotPermitted when there is nothing to give up, Busy while it is open or being sent.
         """
         with self._db.transaction(durable=True) as tx:
             node = self._tree.file(path)
@@ -61,6 +61,7 @@ class Decisions:
             stages = {stage for stage in (node.stage, None if attempt is None else attempt.stage) if stage is not None}
             self._outbox.drop(tx, node.node_id)
             file = node.remote or (None if node.wanted is None else self._outbox.reprieve(tx, node.wanted))
+            removed = file is None and node.wanted is not None and self._outbox.is_name_doomed(tx, node.wanted)
             self._surprises.note((node.parent, node.name))
             self._mirror.give_back(tx, node, file, self._handles.busy())
         for number in stages:
@@ -68,7 +69,7 @@ class Decisions:
         self._pages.forget(f"/{path}")
         self._uploader.wake()
         if file is None:
-            return "gone: the server never had it"
+            return "gone: the server never had it" + (", and what had its name there was removed before" if removed else "")
         shown = self._index.path(self._index.node(node.node_id))
         return (f"the server's file {file.file_id} again" + ("" if file.name == node.wanted else f", which is called {file.name} there")
                 + ("" if shown == path else f", shown as {shown}, for somebody has uploaded a newer one"))

@@ -63,8 +63,14 @@ class Deletion:
     def run(self, file_id: FileId) -> RemoteError | None:
         """One try. Returns what the network said, if it was no success. `file_id` was reserved for this thread."""
         with self._db.reading() as tx:
-            if not self._outbox.is_waiting(tx, file_id):
-                return None             # another thread has done it since the row was read
+            if not self._outbox.begin_deletion(tx, file_id):
+                return None             # another thread has done it since the row was read, or the user wants it back
+        try:
+            return self._run(file_id)
+        finally:
+            self._outbox.end_deletion(file_id)
+
+    def _run(self, file_id: FileId) -> RemoteError | None:
         try:
             self._remote.delete(file_id)
         except Gone:

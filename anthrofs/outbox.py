@@ -70,6 +70,8 @@ class Outbox:
     def __init__(self, db: Database) -> None:
         self._db = db           # given
 
+        self._ending = set[FileId]()        # of which a deletion is under way; guarded by the database's lock: who has a tx has it
+
     # ---- attempts
 
     def attempt(self, tx: Tx, node_id: NodeId, stage: StageId, size_bytes: int) -> StageId | None:
@@ -169,9 +171,10 @@ class Outbox:
                file.expires_ns)
 
     def reprieve(self, tx: Tx, server_name: str) -> RemoteFile | None:
-        """The newest of that name that is not deleted yet stays after all. None: there is none."""
-        row = tx.one("SELECT file_id, server_name, server_mime, server_size, created_ns, downloadable, expires_ns FROM doomed "
-                     "WHERE server_name = ? AND deleted_ns IS NULL AND created_ns IS NOT NULL ORDER BY created_ns DESC, file_id DESC", server_name)
+        """The newest of that name that is not deleted yet, nor in this moment, stays after all. None: there is none."""
+        rows = tx.all("SELECT file_id, server_name, server_mime, server_size, created_ns, downloadable, expires_ns FROM doomed "
+                      "WHERE server_name = ? AND deleted_ns IS NULL AND created_ns IS NOT NULL ORDER BY created_ns DESC, file_id DESC", server_name)
+        row = next((row for row in rows if row[0] not in self._ending), None)
         if row is None:
             return None
         tx.run("DELETE FROM doomed WHERE file_id = ?", row[0])
@@ -198,9 +201,21 @@ class Outbox:
         """It stays queued and visible in the status; the name stays gone."""
         tx.run("UPDATE doomed SET reason = ? WHERE file_id = ?", reason, file_id)
 
-    def is_waiting(self, tx: Tx, file_id: FileId) -> bool:
-        """It is still to be deleted."""
-        return tx.one("SELECT 1 FROM doomed WHERE file_id = ? AND deleted_ns IS NULL", file_id) is not None
+    def begin_deletion(self, tx: Tx, file_id: FileId) -> bool:
+        """The server is about to be asked: until `end_deletion` it can't be reprieved. False: it isn't to be deleted any more."""
+        waiting = tx.one("SELECT 1 FROM doomed WHERE file_id = ? AND deleted_ns IS NULL", file_id) is not None
+        if waiting:
+            self._ending.add(file_id)
+        return waiting
+
+    def end_deletion(self, file_id: FileId) -> None:
+        """The request has ended, well or not."""
+        with self._db.reading():
+            self._ending.discard(file_id)
+
+    def is_name_doomed(self, tx: Tx, server_name: str) -> bool:
+        """Something of that name is still to be deleted."""
+        return tx.one("SELECT 1 FROM doomed WHERE server_name = ? AND deleted_ns IS NULL", server_name) is not None
 
     def is_deleted(self, tx: Tx, file_id: FileId) -> bool:
         """We had it deleted, not long ago."""

@@ -91,6 +91,24 @@ def test_discard_of_a_refused_replacement_gives_the_old_file_its_name_back(mount
     assert names_on_server(mount) == ["note.txt"]
 
 
+def test_discard_gives_back_no_file_that_is_being_deleted_in_this_moment(mount: Mount) -> None:
+    """It was removed on purpose, and nobody can say any more whether the server still has it."""
+    mount.expects("was refused")
+    files = mount.mount()
+    (files / "note.txt").write_text("old")
+    mount.emulator.fault("delete", {"kind": "delay", "seconds": 60})
+    (files / "note.txt").unlink()
+    wait_until(lambda: mount.emulator.requests("delete"), "its deletion is under way")
+    refused(mount, "note.txt", "more than fits")
+    assert "what had its name there was removed before" in mount.ok("discard", files / "note.txt")
+    assert os.listdir(files) == []
+    mount.emulator.abort_connections()
+    mount.sync()
+    mount.refresh()
+    assert os.listdir(files) == []
+    assert mount.emulator.files() == []
+
+
 def test_discard_of_a_refused_rename_keeps_the_content_under_the_name_that_it_has_here(mount: Mount) -> None:
     mount.expects("was refused")
     files = mount.mount()

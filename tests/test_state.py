@@ -1163,6 +1163,22 @@ def test_no_key_is_written_into_the_state(db: Database, tmp_path: Path) -> None:
     assert all(b"sk-secret-key" not in path.read_bytes() for path in tmp_path.iterdir())
 
 
+def test_what_is_being_deleted_in_this_moment_is_not_reprieved(db: Database, outbox: Outbox) -> None:
+    older, newer = remote(1, age_s=1000), remote(2, age_s=10)
+    with db.transaction() as tx:
+        outbox.doom(tx, older)
+        outbox.doom(tx, newer)
+        assert outbox.begin_deletion(tx, newer.file_id)
+        assert outbox.reprieve(tx, "a.txt") == older
+        assert outbox.reprieve(tx, "a.txt") is None
+        assert outbox.is_name_doomed(tx, "a.txt")
+        assert not outbox.begin_deletion(tx, older.file_id)
+
+        outbox.end_deletion(newer.file_id)          # it was refused
+        assert outbox.reprieve(tx, "a.txt") == newer
+        assert not outbox.is_name_doomed(tx, "a.txt")
+
+
 def test_another_workspace_begins_with_nothing_of_the_old_one(db: Database, index: Index, mirror: Mirror, outbox: Outbox) -> None:
     with db.transaction() as tx:
         mirror.show(tx, remote(1), 1, NOBODY)
