@@ -6,7 +6,7 @@ Never   holds its lock while calling anybody.
 """
 
 import threading
-from typing import Final
+from typing import Final, TypeVar
 
 from anthrofs.clock import Clock
 from anthrofs.model import NodeId
@@ -16,7 +16,28 @@ AGAIN_S: Final = 0.5        # longer than an open and its second try are apart
 # then ignored there: the kernel takes it for the older one (fuse_change_attributes compares the moments of asking).
 SETTLE_S: Final = 0.1
 
+FEW: Final = 1000           # more of them are looked through for those that have served
+
 Entry = tuple[NodeId, str]      # (directory, name)
+K = TypeVar("K")
+
+
+class _Moments(dict[K, float]):
+    """When something happened, for as long as the kernel may not know it. Under the lock of whoever has it."""
+
+    def __init__(self, known_s: float) -> None:
+        self._known_s = known_s         # constant
+        self._most = FEW
+
+    def note(self, key: K, now_s: float) -> None:
+        """It happened now. Old ones go when there are twice as many as were left the last time: of a change of thousands at once
+        all are young, and looking through them at each would freeze the mount.
+        """
+        if len(self) >= self._most:
+            for old in [known for known, at_s in self.items() if now_s - at_s >= self._known_s]:
+                del self[old]
+            self._most = max(FEW, 2 * len(self))
+        self[key] = now_s
 
 
 class Surprises:
@@ -28,22 +49,17 @@ class Surprises:
 
         self._lock = threading.Lock()               # guards everything below; a leaf
         self._settling = threading.Condition(self._lock)
-        self._changed_s: dict[Entry, float] = {}
+        self._changed_s = _Moments[Entry](attr_timeout_s)
         self._expected_s: dict[NodeId, float] = {}
-        self._went_s: dict[tuple[Entry, bool], float] = {}      # (entry, it was a directory)
+        self._went_s = _Moments[tuple[Entry, bool]](attr_timeout_s)     # (entry, it was a directory)
 
     def note(self, entry: Entry, *, directory: bool = False) -> None:
         """Called before the change can be seen, of a file; or of a directory that goes."""
         now_s = self._clock.now_s()
         with self._lock:
-            if len(self._went_s) > 1000:
-                self._went_s = {known: at_s for known, at_s in self._went_s.items() if now_s - at_s < self._attr_timeout_s}
-            self._went_s[entry, directory] = now_s
-            if directory:
-                return
-            if len(self._changed_s) > 1000:         # a refresh that changed much: the old ones have served
-                self._changed_s = {known: at_s for known, at_s in self._changed_s.items() if now_s - at_s < self._attr_timeout_s}
-            self._changed_s[entry] = now_s
+            self._went_s.note((entry, directory), now_s)
+            if not directory:
+                self._changed_s.note(entry, now_s)
 
     def told(self, entry: Entry, asked_s: float) -> None:
         """The kernel gets attributes that were looked up after `asked_s`: what had settled by then is no surprise any more."""

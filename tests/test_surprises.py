@@ -1,5 +1,7 @@
 """README: an open never gets a size that others have changed: when the kernel is to ask again, and when it has."""
 
+import weakref
+
 import pytest
 
 from anthrofs.model import ROOT, NodeId
@@ -75,3 +77,37 @@ def test_a_name_of_another_kind_is_told_once(directory: bool) -> None:
     surprises.note(ENTRY, directory=directory)
     clock.advance(21)
     assert not surprises.swapped(ENTRY, directory=not directory)       # the kernel has forgotten
+
+
+class Name(str):
+    """Counts how often it is looked for or put anywhere: the work that is done for it. Tuples don't remember their hashes."""
+
+    __slots__ = ("__weakref__",)
+    hashed = 0
+
+    def __hash__(self) -> int:
+        Name.hashed += 1
+        return super().__hash__()
+
+
+@pytest.mark.parametrize("directory", [False, True])
+def test_a_change_of_thousands_at_once_costs_each_of_them_the_same(monkeypatch: pytest.MonkeyPatch, directory: bool) -> None:
+    clock = FakeClock()
+    surprises = Surprises(clock, attr_timeout_s=10)
+    monkeypatch.setattr(Name, "hashed", 0)
+    for number in range(5000):
+        surprises.note((ROOT, Name(number)), directory=directory)
+    assert Name.hashed <= 10 * 5000
+    assert surprises.swapped((ROOT, "0"), directory=not directory)     # and none was forgotten
+
+
+def test_what_has_served_is_not_kept_for_ever() -> None:
+    clock = FakeClock()
+    surprises = Surprises(clock, attr_timeout_s=10)
+    names = weakref.WeakSet[Name]()
+    for number in range(5000):
+        name = Name(number)
+        names.add(name)
+        surprises.note((ROOT, name))
+        clock.advance(0.1)
+    assert len(names) <= 1001
