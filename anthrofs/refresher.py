@@ -3,7 +3,7 @@
 Reads newest first until it meets the watermark, the newest file that a listing has shown before. A workspace of one page is
 listed whole by that; what is gone from a bigger one the sweeper finds.
 
-Owns    one thread, and the facts watermark, listed_ns and swept_ns in the table meta.
+Owns    one thread, and the facts watermark, listed_ns, one_page and swept_ns in the table meta.
 Serves  filesystem (look, when somebody looks), sweeper (fresh) and daemon (first, start, stop).
 Trusts  what listing.py trusts.
 Never   asks while nobody looks, unless --poll says so.
@@ -202,7 +202,7 @@ class Refresher:
         whole = self._identify() or whole
         self._answered()
 
-        newest = page.files[0] if page.files else None
+        newest, one_page = page.files[0] if page.files else None, page.following is None
         asked: set[Cursor] = set()
         held, restarts = 0, 0
         while True:
@@ -235,6 +235,7 @@ class Refresher:
             self._listings.ask(walk, self._remote, walk.first_ns)       # newer ones, and the newest isn't there: others deleted them
         with self._db.transaction() as tx:
             tx.set_meta("listed_ns", str(self._clock.time_ns()))
+            tx.set_meta("one_page", "1" if one_page else None)
             if newest is not None and not held:
                 tx.set_meta("watermark", f"{newest.created_ns} {newest.file_id}")
         return walk.pages

@@ -6,7 +6,7 @@ is proved by a single page, or asked for; and what one of its pages, or any refr
 
 Owns    one thread, and the fact sweep in the table meta (with listing.py, which ends it).
 Serves  daemon (start, stop) and refresher (wake).
-Trusts  what listing.py trusts; a cursor that the server refuses, or another workspace's page, ends the sweep.
+Trusts  what listing.py trusts, and the refresher's fact one_page; a cursor that the server refuses, or another workspace's page, ends the sweep.
 Never   asks while nobody looks, or while the refresher gets no answers: it finds out first.
 """
 
@@ -89,18 +89,18 @@ class Sweeper:
 
     def due_s(self) -> float:
         """Seconds until the next step; infinite while there is nothing to be done."""
-        files = self._index.totals()[0]
-        if files <= PAGE_FILES or not self._watched():
+        if not self._watched():
             return float("inf")
         with self._db.reading() as tx:
-            if tx.get_meta("unordered") is not None:
+            # Not by what is shown: what has expired stays in the listing for a month.
+            if tx.get_meta("one_page") is not None or tx.get_meta("unordered") is not None:
                 return float("inf")             # every refresh is a full listing
             going_on, swept_ns = walk_of(tx.get_meta("sweep")) is not None, tx.get_meta("swept_ns")
         now_s = self._clock.now_s()
         if going_on or swept_ns is None:
             return self._next_s - now_s
         age_s = (self._clock.time_ns() - int(swept_ns)) / 1e9
-        period_s = max(self._config.sweep_s, SWEEP_S_PER_PAGE * files / PAGE_FILES)
+        period_s = max(self._config.sweep_s, SWEEP_S_PER_PAGE * self._index.totals()[0] / PAGE_FILES)
         # Begun in the future: the wall clock was set back.
         return max(self._next_s - now_s, 0.0 if age_s < 0 else period_s - age_s)
 

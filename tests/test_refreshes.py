@@ -59,14 +59,19 @@ def test_a_first_listing_of_several_pages_says_its_progress_in_lines_on_a_pipe(m
 
 # ---- a workspace of several pages
 
+def swept_long_ago(mount: Mount) -> None:
+    """Not mounted now."""
+    with sqlite3.connect(mount.state_dir / "state.db") as state:
+        state.execute("UPDATE meta SET value = '1' WHERE name = 'swept_ns'")
+    state.close()
+
+
 @pytest.mark.parametrize("api", ["beta", "ga"])
 def test_what_others_delete_in_a_workspace_of_several_pages_goes_in_the_background(mount: Mount, api: str) -> None:
     mount.emulator.bulk(1500, size_bytes=3)
     mount.mount("--api", api)
     mount.umount()
-    with sqlite3.connect(mount.state_dir / "state.db") as state:        # long ago
-        state.execute("UPDATE meta SET value = '1' WHERE name = 'swept_ns'")
-    state.close()
+    swept_long_ago(mount)
     old = next(file for file in mount.emulator.files() if file["filename"] == "bulk-000020.txt")
     mount.emulator.vanish(old["id"])
     mount.emulator.forget_requests()
@@ -75,6 +80,25 @@ def test_what_others_delete_in_a_workspace_of_several_pages_goes_in_the_backgrou
     pages = [request for request in mount.emulator.requests("list") if "limit=1000" in str(request)]
     assert len(pages) == 2
     assert {request["operation"] for request in mount.emulator.requests()} == {"list"}
+
+
+def test_what_others_delete_behind_a_page_of_expired_files_goes_too(mount: Mount) -> None:
+    mount.emulator.bulk(5, "old-")
+    mount.emulator.bulk(1000, "expired-")
+    mount.emulator.stop()
+    with sqlite3.connect(mount.emulator.data / "emulator.db") as stored:
+        stored.execute("UPDATE file SET created_us = created_us - 60000000")
+        stored.execute("UPDATE file SET expires_us = created_us + 1 WHERE filename LIKE 'expired-%'")
+    stored.close()
+    mount.emulator.start()
+    files = mount.mount("--api", "ga")
+    assert len(os.listdir(files)) == 5
+    mount.umount()
+    swept_long_ago(mount)
+    old = next(file for file in mount.emulator.files() if file["filename"] == "old-000002.txt")
+    mount.emulator.vanish(old["id"])
+    mount.mount("--api", "ga", "--refresh", "1")
+    wait_until(lambda: len(os.listdir(files)) == 4, "it goes")
 
 
 # ---- strange files

@@ -6,6 +6,7 @@ The real parts on a real database; the service is fakes.FakeFiles, with pages of
 import random
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -159,6 +160,25 @@ def test_nothing_is_swept_while_nobody_looks_and_a_workspace_of_one_page_never(s
     assert (len(state.shown()), state.sweeper.due_s()) == (3, float("inf"))     # that listing was whole
 
 
+def test_a_workspace_that_fills_its_page_costs_a_request_a_refresh(tmp_path: Path) -> None:
+    clock = FakeClock()
+    files = FakeFiles(clock)
+    for number in range(PAGE):
+        files.generate(f"{number}.txt", b"!")
+    state = State(tmp_path / "state.db", files, clock)
+    for whole in (True, False, False):
+        state.refresh(whole=whole)
+        for _ in range(2):
+            assert state.sweeper.due_s() == float("inf")
+            clock.advance(HOUR_S)
+            state.remount()
+    assert files.requests == [("list", "")] * 3
+    files.generate("one more.txt", b"!")
+    state.refresh()
+    assert state.sweeper.due_s() < float("inf")
+    state.db.close()
+
+
 @pytest.mark.parametrize("poll", [False, True])
 def test_refreshing_goes_on_for_two_minutes_after_a_look_and_with_poll_for_ever(state: State, poll: bool) -> None:
     state.poll = poll
@@ -200,6 +220,21 @@ def test_a_deletion_by_others_is_found_for_no_request_more(state: State) -> None
     assert state.sweep() == 4
     assert state.shown() == state.on_server()
     assert (asked(state, "list"), asked(state, "metadata")) == (5, 0)
+
+
+def test_a_deletion_behind_expired_files_that_are_still_listed_is_found(state: State) -> None:
+    """What is shown would fit on a page, the listing doesn't."""
+    files = state.files.files
+    files[:-5] = [replace(file, expires_ns=file.created_ns + 1) for file in files[:-5]]
+    state.clock.advance(HOUR_S)
+    state.refresh(whole=True)
+    assert len(state.shown()) == 5
+    state.files.requests.clear()
+    state.files.vanish(files[-3].file_id)
+    state.refresh()
+    state.sweep()
+    assert len(state.shown()) == 4
+    assert asked(state, "list") <= 1 + 4
 
 
 @pytest.mark.parametrize("gone", [range(1), range(1, 3), range(20)], ids=str)
