@@ -5,7 +5,6 @@ Serves  daemon, which hands `table` to the control socket.
 
 import contextlib
 import os
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
@@ -40,7 +39,7 @@ class Commands:
 
         self._drained_s = float("-inf")     # when an unmount's drain had ended
         self.table = {"status": self._on_status, "drain": self._on_drain, "retry": self._on_retry, "discard": self._on_discard,
-                      "push": self._on_push, "paths": self._on_paths, "refresh": self._on_refresh, "wait": self._on_wait}
+                      "push": self._on_push, "paths": self._on_paths, "refresh": self._on_refresh}
 
     def was_drained(self) -> bool:
         """An unmount has waited a moment ago."""
@@ -81,8 +80,3 @@ class Commands:
         if error is not None:
             raise error
         yield {"files": self._index.totals()[0]}
-
-    def _on_wait(self, _request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """Open until the process has ended: nothing but that closes the connection."""
-        yield {"waiting": True}
-        threading.Event().wait()

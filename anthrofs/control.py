@@ -1,6 +1,7 @@
 """The way in for the command line: a socket in the state directory, one JSON object a line.
 
-A request is {"op": name, …}; the answer is one line or several, the last of which has "end": true.
+A request is {"op": name, …}; the answer is one line or several, the last of which has "end": true. "wait" has no such line: its
+connection stays open until the process has ended, or the asker closes it.
 
 Owns    <state>/control.sock and one thread a connection.
 Serves  `anthrofs status`, `sync`, `umount`, `retry`, `refresh`.
@@ -77,9 +78,12 @@ class Control:
         # Who asked may be gone before the answer is: that is no error of ours.
         with contextlib.suppress(OSError), connection, connection.makefile("rwb") as lines:
             request = json.loads(lines.readline(LINE_BYTES))
-            for answer in self._run(request):
+            waits = request.get("op") == "wait"
+            for answer in [{"waiting": True}] if waits else self._run(request):
                 lines.write(json.dumps(answer).encode() + b"\n")
                 lines.flush()
+            if waits:
+                lines.read(1)       # nothing more is asked: it returns when the asker has gone
 
     def _run(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         handler = self._handlers.get(str(request.get("op")))

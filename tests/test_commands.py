@@ -149,6 +149,33 @@ def test_umount_returns_when_the_process_has_ended(mount: Mount) -> None:
     mount.mount()
 
 
+def test_an_umount_that_finds_the_mount_in_use_leaves_nothing_behind(mount: Mount) -> None:
+    files = mount.mount("--refresh", "300")
+    process = Path(f"/proc/{mount.pid()}")
+
+    def held() -> int:
+        return len(os.listdir(process / "task")) + len(os.listdir(process / "fd"))
+
+    with subprocess.Popen(["cat"], cwd=files, stdin=subprocess.PIPE):       # ends with the block
+        done = mount.run("umount", files)
+        before = held()
+        for _ in range(20):             # what it does of that, without its start
+            next(control.ask(mount.state_dir, "wait"))
+        wait_until(lambda: held() < before + 10, "the askers' threads and descriptors go")     # libfuse may have a few threads more
+    assert (done.returncode, "in use" in done.stderr) == (6, True)
+    mount.ok("umount", files)
+
+
+def test_a_lazy_umount_waits_a_moment_only_for_who_is_in_the_mount(mount: Mount) -> None:
+    files, pid = mount.mount(), mount.pid()
+    with subprocess.Popen(["cat"], cwd=files, stdin=subprocess.PIPE):       # ends with the block
+        done = mount.run("umount", "--lazy", files)
+        assert (done.returncode, "its process ends when the last program has left it" in done.stderr) == (0, True)
+        assert not mountpoint.is_mounted(files)
+        assert runs(pid)
+    mount.wait_for_end(pid)
+
+
 def test_check_finds_nothing_in_a_clean_state_and_says_what_is_missing(mount: Mount) -> None:
     files = mount.mount()
     (files / "a.txt").write_text("a")
