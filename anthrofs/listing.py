@@ -96,7 +96,7 @@ def page_after(remote: RemoteFiles, cursor: Cursor, last: FileId | None) -> Page
     """
     try:
         page = remote.list(PAGE_FILES, cursor)
-        if not page.files and last is not None:
+        if not page.files and page.following is None and last is not None:
             remote.stat(last)           # an unknown cursor may get an empty page, which must not pass for the end
     except Refused as exc:
         if exc.status in (400, 404):

@@ -209,8 +209,9 @@ class Refresher:
             met = not whole and watermark is not None and any(
                 f.file_id == watermark[1] or f.created_ns < watermark[0] for f in page.files)
             coming = None
-            if page.following is not None and page.following not in asked and page.files and not met:
-                coming = Coming(partial(page_after, self._remote, page.following, page.files[-1].file_id))
+            if page.following is not None and page.following not in asked and not met:
+                last_id = page.files[-1].file_id if page.files else walk.last_id
+                coming = Coming(partial(page_after, self._remote, page.following, last_id))
             with self._db.transaction() as tx:      # while the next page comes: it takes about as long
                 walk, again = self._listings.merge(tx, walk, page, self._remote)
             held += again

@@ -52,6 +52,15 @@ class Positions(FakeFiles):
         return Page(tuple(self.files[start:start + limit]), Cursor("page", str(start + limit)) if more else None)
 
 
+class Gaps(FakeFiles):
+    """A service that filters after it has cut pages: each second one is empty, and more follow."""
+
+    def list(self, limit: int, cursor: Cursor | None = None) -> Page:
+        if cursor is not None and cursor.parameter == "after_id":
+            return Page((), Cursor("behind", cursor.value))
+        return super().list(limit, cursor and Cursor("after_id", cursor.value))
+
+
 class State:
     """One state directory's database, and the parts of a mount on it; `remount` makes new ones."""
 
@@ -492,3 +501,13 @@ def test_a_wall_clock_that_jumps_costs_a_sweep_at_most_and_stops_none(tmp_path: 
     assert state.refresh() == 1
     assert state.shown() == state.on_server()
     state.db.close()
+
+
+@pytest.mark.parametrize("state", [Gaps], indirect=True)
+def test_an_empty_page_is_no_end_while_more_follow(state: State) -> None:
+    assert state.shown() == state.on_server()
+    gone = state.files.files[20].file_id
+    state.files.vanish(gone)
+    assert state.refresh(whole=True) == 7
+    assert state.sweep() > 0
+    assert state.shown() == state.on_server()
