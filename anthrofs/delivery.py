@@ -229,25 +229,36 @@ class Delivery:
                         "back: %s has its content", attempt.name, exc, self._staging.path(attempt.stage))
         with self._db.transaction(durable=True) as tx:
             self._outbox.step(tx, attempt, step)
-            self._note_stored(tx, attempt, file, found=step is Step.FOUND, copied=copied)
+            left = self._note_stored(tx, attempt, file, found=step is Step.FOUND, copied=copied)
             namesakes = self._mirror.namesakes(tx, file.name)
         self._ended()
+        if left:
+            log.warning("%r was removed or renamed here before it was known what became of it. The server has such a file (%s), stored by us "
+                        "or perhaps by somebody else: it is left there, and shows at the next refresh", file.name, file.file_id)
         if copied:
             self._staging.remove(attempt.stage)     # who has it open reads on through the descriptor
-            self._cache.verify(file.file_id)
+            if left:
+                self._cache.drop(file.file_id)      # it would be taken for what is in that file
+            else:
+                self._cache.verify(file.file_id)
         for node in namesakes:
             self._detach(node)
 
-    def _note_stored(self, tx: Tx, attempt: Attempt, file: RemoteFile, *, found: bool, copied: bool) -> None:
+    def _note_stored(self, tx: Tx, attempt: Attempt, file: RemoteFile, *, found: bool, copied: bool) -> bool:
+        """True: nothing here wants it, and nothing proves that it is ours, so it isn't touched. Others' files can have its name, size,
+        type and time, and one that comes back is better than a loss.
+        """
         node = self._node(attempt.node_id)
         if node is None or not (node.unsent or node.remote is None):
-            self._outbox.doom(tx, file)         # unlinked while it was sent; or renamed, and back again
-            return
+            if not found:
+                self._outbox.doom(tx, file)     # unlinked while it was sent; or renamed, and back again
+            return found
         self._mirror.stored(tx, attempt, file, found=found, copied=copied)
         if node.remote is not None:
             self._outbox.doom(tx, node.remote)
         if node.stage is not None and node.stage != attempt.stage:
             self._queue(tx, node)               # newer content was promised meanwhile
+        return False
 
     def _detach(self, node: Node) -> None:
         """A backup's server file has been replaced there: it lives on here, and that file goes."""

@@ -304,6 +304,47 @@ def test_somebody_elses_equal_file_is_neither_taken_for_ours_nor_removed(mount: 
     assert foreign["id"] in {file["id"] for file in mount.emulator.files()}
 
 
+@pytest.mark.parametrize("stored_ours", [True, False])
+def test_a_file_that_was_removed_before_its_lost_answer_was_found_is_left_on_the_server(mount: Mount, stored_ours: bool) -> None:
+    """It may be somebody else's, of the same name, size and type: one that comes back is better than a loss."""
+    mount.expects("perhaps by somebody else", "could not be refreshed")
+    files = mount.mount("--upload", "queue")
+    mount.emulator.fault("upload", {"kind": "cut", "when": "after_commit" if stored_ours else "before_commit"})
+    mount.emulator.fault("list", status(503), times=-1)         # nothing is found before it is removed
+    (files / "a.txt").write_text("ours")
+    mount.emulator.wait_for_requests(1, "upload")
+    (files / "a.txt").unlink()
+    mount.emulator.clear_faults()
+    if not stored_ours:
+        mount.emulator.generate("a.txt", b"them", "text/plain", downloadable=False)
+    mount.sync()
+    [left] = mount.emulator.files()
+    assert mount.emulator.content(left["id"]) == (b"ours" if stored_ours else b"them")
+    assert os.listdir(mount.state_dir / "kept") == os.listdir(mount.state_dir / "staging") == []
+    mount.refresh()
+    assert os.listdir(files) == ["a.txt"]
+    with asks(mount, delete=1):
+        (files / "a.txt").unlink()
+
+
+def test_what_was_renamed_back_before_its_lost_answer_was_found_is_left_too(mount: Mount) -> None:
+    mount.expects("perhaps by somebody else", "could not be refreshed")
+    files = mount.mount()
+    (files / "a.txt").write_text("ours")
+    mount.emulator.fault("upload", {"kind": "cut", "when": "before_commit"})
+    mount.emulator.fault("list", status(503), times=-1)
+    (files / "a.txt").rename(files / "b.txt")
+    mount.emulator.wait_for_requests(2, "upload")
+    (files / "b.txt").rename(files / "a.txt")
+    mount.emulator.clear_faults()
+    foreign = mount.emulator.generate("b.txt", b"them", "text/plain", downloadable=False)
+    mount.sync()
+    mount.refresh()
+    assert sorted(os.listdir(files)) == ["a.txt", "b.txt"]
+    assert (files / "a.txt").read_text() == "ours"
+    assert mount.emulator.content(foreign["id"]) == b"them"
+
+
 # ---- deletions
 
 @pytest.mark.parametrize("answer", [status(403, error_type="permission_error"), status(400), {"kind": "html", "status": 403}], ids=str)
