@@ -127,6 +127,7 @@ class Contents:
                 with content.lock:
                     content.dirty = True
                     replaced = content.stage is not stage
+                    content.sealed = content.sealed and replaced        # nobody has it: its handles go on writing to it
                 if replaced and not self._promised(content.node_id, stage.number):
                     self._staging.remove(stage.number)      # what is newer than it stays, unpromised
                 raise

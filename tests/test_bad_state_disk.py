@@ -141,6 +141,22 @@ def test_what_a_full_disk_kept_from_being_closed_is_sent_when_there_is_room(moun
     assert [(file["filename"], file["size_bytes"]) for file in mount.emulator.files()] == [("mine.txt", 100_000)]
 
 
+def test_a_close_that_a_full_disk_refused_leaves_nothing_behind_when_the_writing_goes_on(mount: Mount, disk: SmallDisk) -> None:
+    mount.expects(*FULL)
+    files = mount.mount()
+    one, other = (os.open(files / "mine.txt", os.O_WRONLY | os.O_CREAT) for _ in range(2))
+    os.write(one, b"m" * 100_000)
+    disk.fill()
+    with pytest.raises(OSError, match="No space left"):
+        os.close(one)
+    disk.make_room()
+    os.pwrite(other, b"more", 100_000)
+    os.close(other)
+    mount.sync()
+    assert [(file["filename"], file["size_bytes"]) for file in mount.emulator.files()] == [("mine.txt", 100_004)]
+    assert os.listdir(mount.state_dir / "staging") == []
+
+
 def test_a_map_that_a_full_disk_does_not_take_says_so_at_the_next_sync_and_close(mount: Mount, disk: SmallDisk) -> None:
     mount.expects(*FULL)
     files = mount.mount()
