@@ -33,6 +33,11 @@ def check(path: Path) -> None:
             raise SetupError(f"{path} holds the rest of a mount whose program has ended (Transport endpoint is not connected). "
                              f"Clear it with: fusermount -u {path}", EXIT_BUSY) from exc
         raise SetupError(f"{path} can't be read: {exc.strerror}.", EXIT_USAGE) from exc
+    try:
+        os.path.realpath(path).encode()         # as fusepy does, whatever the locale says
+    except UnicodeEncodeError:
+        raise SetupError(f"The path {os.path.realpath(path)!a} is not UTF-8: nothing can be mounted there. Rename what is in its way, or "
+                         "choose another directory.", EXIT_USAGE) from None
     if is_mounted(path):
         raise SetupError(f"anthrofs is already mounted on {path}. Unmount it first: anthrofs umount {path}", EXIT_BUSY)
     if entries:

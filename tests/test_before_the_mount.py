@@ -187,6 +187,17 @@ def test_without_the_fuse_device_the_sentence_says_what_a_container_needs(mount:
     assert (done.returncode, "--device /dev/fuse" in done.stderr, "package is fuse3" in done.stderr) == (4, True, True), done.stderr
 
 
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_path_that_is_no_text_is_refused(mount: Mount, tmp_path: Path, linked: bool) -> None:
+    path = tmp_path / os.fsdecode(b"latin-1 \xe9")
+    path.mkdir()
+    if linked:
+        (tmp_path / "link").symlink_to(path)
+        path = tmp_path / "link"
+    refused(mount, path, code=2, says="is not UTF-8")
+    assert not mount.state_dir.exists()
+
+
 def test_without_fusermount_the_sentence_names_the_package(mount: Mount, tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     words = refused(mount, mount.path, code=4, says="fusermount is missing", PATH=str(tmp_path / "bin"))
