@@ -108,10 +108,13 @@ class Index:
         """Nodes whose content the server doesn't have, or not as the user wants it."""
         return [node_of(row, "") for row in tx.all(COLUMNS + f"WHERE {_UNSENT} ORDER BY node_id")]
 
-    def renamed(self, tx: Tx, busy: Collection[NodeId], limit: int) -> list[Node]:
-        """Some of the nodes that are to be sent again as the user wants them, and nothing brings them there yet."""
-        rows = tx.all(COLUMNS + "WHERE resend AND stage IS NULL AND parent != ? AND NOT EXISTS (SELECT 1 FROM attempt "
-                      "WHERE attempt.node_id = node.node_id) ORDER BY node_id LIMIT ?", HIDDEN, limit + len(busy))
+    def renamed(self, tx: Tx, busy: Collection[NodeId], limit: int, *, below_bytes: int | None = None) -> list[Node]:
+        """Some of the nodes that are to be sent again as the user wants them, and nothing brings them there yet. `below_bytes`: only
+        smaller ones, which others must not hide.
+        """
+        rows = tx.all(COLUMNS + "WHERE resend AND stage IS NULL AND parent != ? AND size_bytes < coalesce(?, 9e18) AND NOT EXISTS "
+                      "(SELECT 1 FROM attempt WHERE attempt.node_id = node.node_id) ORDER BY node_id LIMIT ?",
+                      HIDDEN, below_bytes, limit + len(busy))
         return [node for row in rows if (node := node_of(row, "")).node_id not in busy]
 
     # ---- the user's changes

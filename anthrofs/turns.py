@@ -90,19 +90,29 @@ class Turns:
         with self._lock:
             for attempt in attempts:
                 big = is_big(attempt)
-                if attempt.node_id not in self._busy and not (big and sum(self._busy.values()) >= BIG_THREADS):
+                if attempt.node_id not in self._busy and not (big and self._full_locked()):
                     self._busy[attempt.node_id] = big
                     return attempt, self._plans.setdefault(attempt.node_id, Plan())
         return None
 
     def reserve(self, node_id: NodeId, *, big: bool) -> Plan | None:
-        """A node that has no attempt yet is the caller's, until `ended`. None: another thread has it, or it is not its time."""
+        """A node that has no attempt yet is the caller's, until `ended`: a big one's old content may have to be read or fetched whole.
+        None: another thread has it, or it is not its time or turn.
+        """
         with self._lock:
             plan = self._plans.setdefault(node_id, Plan())
-            if node_id in self._busy or plan.not_before_s > self._clock.now_s():
+            if node_id in self._busy or plan.not_before_s > self._clock.now_s() or (big and self._full_locked()):
                 return None
             self._busy[node_id] = big
             return plan
+
+    def full(self) -> bool:
+        """No other big one can be begun now."""
+        with self._lock:
+            return self._full_locked()
+
+    def _full_locked(self) -> bool:
+        return sum(self._busy.values()) >= BIG_THREADS
 
     def not_now(self) -> set[NodeId]:
         """What is being worked on, or postponed."""

@@ -189,7 +189,8 @@ class Uploader:
         with self._db.reading() as tx:
             attempts, turn_s = self._turns.look(tx, self._waits.nodes())
             # What is being written is sent at its close: its old content need not be sent before.
-            renamed = self._index.renamed(tx, {*self._turns.not_now(), *self._handles.unpromised()}, THREADS)
+            renamed = self._index.renamed(tx, {*self._turns.not_now(), *self._handles.unpromised()}, THREADS,
+                                          below_bytes=BIG_BYTES if self._turns.full() else None)
             # Uploads go first; and thousands of ids that wait for them are not looked through for each of them.
             doomed = [] if attempts else self._outbox.deletable(tx, later_ids.keys(), THREADS)
         with self._changed:
@@ -216,7 +217,7 @@ class Uploader:
                 if file_id not in self._busy_ids:
                     self._busy_ids.add(file_id)
                     return partial(self._delete, file_id), None
-        return None, 0.0 if attempts else wait_s        # others have taken those: look again
+        return None, 0.0 if attempts or renamed else wait_s     # others have taken those: look again
 
     def end_unlinked(self, settle_s: float = SETTLE_S) -> float | None:
         """Nodes that libfuse has hidden end here if nobody has them open: it never unlinks some of those whose last release was quicker.

@@ -138,6 +138,25 @@ def test_a_big_file_gets_a_thread_however_many_small_ones_wait(queue: Queue) -> 
     assert queue.name(following) == "big 1"
 
 
+def test_renamed_big_files_are_prepared_by_half_of_the_threads_too_and_hide_no_small_ones(queue: Queue) -> None:
+    with queue.db.transaction() as tx:
+        bigs, [small] = ([queue.index.create(tx, ROOT, f"{size} {number}", 0o644, 0, "name") for number in range(count)]
+                         for size, count in ((BIG, THREADS + 5), (SMALL, 1)))
+        tx.run("UPDATE node SET resend = 1, size_bytes = iif(node_id = ?, ?, ?) WHERE NOT directory", small, SMALL, BIG)
+    queue.add("big", BIG)
+    assert queue.take() is not None
+    reserved = [node_id for node_id in bigs if queue.turns.reserve(node_id, big=True)]
+    assert (len(reserved), queue.turns.full()) == (BIG_THREADS - 1, True)
+    queue.add("another big", BIG)
+    assert queue.look()[0] == []
+    with queue.db.reading() as tx:
+        assert [node.node_id for node in queue.index.renamed(tx, queue.turns.not_now(), THREADS, below_bytes=BIG_BYTES)] == [small]
+    assert queue.turns.reserve(small, big=False)
+    queue.turns.ended(reserved[0], done=False)
+    assert queue.names() == ["another big"]
+    assert queue.turns.reserve(bigs[-1], big=True)
+
+
 def test_postponed_ones_hide_nothing_behind_them(queue: Queue) -> None:
     for number in range(2 * AT_ONCE + 1):
         queue.add(f"{number}")
@@ -236,6 +255,20 @@ def test_a_small_file_goes_at_once_while_big_ones_are_sent(mount: Mount) -> None
         (files / f"big{number}.bin").unlink()
     for writer in writers:
         writer.join()
+
+
+def test_a_renamed_folder_of_big_files_is_sent_under_its_new_name(mount: Mount) -> None:
+    files = mount.mount("--upload", "queue")
+    (files / "old").mkdir()
+    for number in range(5):
+        with (files / "old" / f"{number}.bin").open("wb") as file:
+            file.truncate(BIG)
+    mount.sync()
+
+    (files / "old").rename(files / "new")
+
+    mount.sync()
+    assert sorted(file["filename"] for file in mount.emulator.files()) == [f"new\uff0f{number}.bin" for number in range(5)]
 
 
 def test_a_big_file_is_sent_while_many_small_ones_wait(mount: Mount) -> None:
