@@ -66,6 +66,7 @@ class Handle:
 
         # Guarded by content.lock:
         self.wrote = False              # since its last close was answered
+        self.closes = 0                 # that are answering for what was written
         self.mapped = content.mapped    # as it was at its last close: another number now may be this handle's writing
 
 

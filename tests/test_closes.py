@@ -1,12 +1,17 @@
 """README, close: what a program writes is sent once, by the close that ends the writing; no program has to know that it is."""
 
+import errno
 import mmap
 import os
+import socket
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
+
+import pytest
 
 from tests.mounting import Mount, asks, shell, wait_until
 
@@ -174,6 +179,27 @@ def test_a_close_waits_for_the_server_only_when_no_copy_of_the_descriptor_is_lef
         os.write(second, b"two")
         os.close(second)
         assert contents(mount) == [b"one two"]      # before anybody waits for it
+
+
+def test_of_two_closes_at_the_same_time_neither_succeeds_before_the_upload_did(mount: Mount) -> None:
+    """As two threads close two copies: each has left the process's table before either close is told of."""
+    mount.expects("was refused", "kept for the next mount: f")
+    files = mount.mount()
+    mount.emulator.switch(quota_bytes=1)
+    mount.emulator.fault("upload", {"kind": "delay", "seconds": 2})
+    descriptor = os.open(files / "f", os.O_WRONLY | os.O_CREAT)
+    os.write(descriptor, b"more than fits")
+    here, there = socket.socketpair()
+    with here, there, ThreadPoolExecutor(1) as threads:
+        socket.send_fds(here, [b"x"], [descriptor])         # a copy that is in nobody's table
+        first = threads.submit(os.close, descriptor)
+        wait_until(lambda: mount.emulator.requests("upload"), "the first close waits")
+        [copy] = socket.recv_fds(there, 1, 1)[1]
+        with pytest.raises(OSError, match=os.strerror(errno.EDQUOT)):
+            os.close(copy)
+        with pytest.raises(OSError, match=os.strerror(errno.EDQUOT)):
+            first.result()
+    assert len(mount.emulator.requests("upload")) == 1
 
 
 def test_closes_of_two_that_write_at_once_both_bring_what_was_written_to_the_server(mount: Mount) -> None:
