@@ -160,9 +160,11 @@ class Index:
         _touch(tx, parent, now_ns)
         tx.run("UPDATE node SET parent = ?, name = ?, made = directory WHERE node_id = ?", parent, name, node_id)
 
-    def want(self, tx: Tx, node_id: NodeId, wanted: str | None) -> None:
+    def want(self, tx: Tx, node: Node, wanted: str | None) -> None:
         """The server name that the user's name for it stands for; None: that name stays on this machine."""
-        tx.run("UPDATE node SET wanted = ?, local = ? WHERE node_id = ?", wanted, wanted is None, node_id)
+        tx.run("UPDATE node SET wanted = ? WHERE node_id = ?", wanted, node.node_id)
+        if node.local != (wanted is None):      # seldom; and even if it stays as it is, setting it makes the totals be counted
+            tx.run("UPDATE node SET local = ? WHERE node_id = ?", wanted is None, node.node_id)
 
     def keep_here(self, tx: Tx, node_id: NodeId) -> None:
         """The service doesn't take what is in it: until it is saved again, nothing is to be sent."""

@@ -182,8 +182,9 @@ def maker_of(program: str, *, reads: bool) -> str:
 def stays_local(path: str, patterns: Sequence[str] = LOCAL_PATTERNS, maker: str = "") -> bool:
     """True for a helper file, by the given patterns."""
     *above, name = path.split("/")
-    return any(_matches(name, pattern, maker) if not pattern.endswith("/") else any(_matches(part, pattern[:-1], maker) for part in above)
-               for pattern in patterns)
+    every = tuple(patterns)
+    files, directories = _compiled(every, maker if maker in _makers(every) else None)
+    return files.match(name) is not None or any(directories.match(part) is not None for part in above)
 
 
 def database_of(name: str) -> str:
@@ -251,11 +252,28 @@ def _safe_id(file_id: str) -> str:
     return f"{word}~{hashlib.sha256(file_id.encode(errors='surrogatepass')).hexdigest()[:16]}"
 
 
-def _matches(name: str, pattern: str, maker: str) -> bool:
-    by, slash, glob = pattern.rpartition("/")
-    return (not slash or by == maker) and _compiled(glob, exact=bool(by)).match(name) is not None
+def _parts(pattern: str) -> tuple[str | None, str]:
+    """(the maker that it is for, None: whoever it is; the glob)."""
+    by, slash, glob = pattern.removesuffix("/").rpartition("/")
+    return by if slash else None, glob
+
+
+@lru_cache(maxsize=16)
+def _makers(patterns: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(by for by, _ in map(_parts, patterns) if by is not None)
 
 
 @lru_cache(maxsize=256)
-def _compiled(glob: str, *, exact: bool) -> re.Pattern[str]:
-    return re.compile(translate(glob.replace("XXXXXX", "\0")).replace("\0", _MKSTEMP if exact else _GUESSED))
+def _compiled(patterns: tuple[str, ...], maker: str | None) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """(names of files, names of directories around them) that stay here. One expression each: the rename of a folder asks for all
+    that is in it while the whole mount waits, and forty expressions took half of that.
+    """
+    def any_of(*, directories: bool) -> re.Pattern[str]:
+        chosen = [_parts(pattern) for pattern in patterns if pattern.endswith("/") is directories]
+        return re.compile("|".join(_expression(glob, exact=bool(by)) for by, glob in chosen if by in (None, maker)) or "(?!)")
+
+    return any_of(directories=False), any_of(directories=True)
+
+
+def _expression(glob: str, *, exact: bool) -> str:
+    return translate(glob.replace("XXXXXX", "\0")).replace("\0", _MKSTEMP if exact else _GUESSED)

@@ -30,7 +30,7 @@ def want(tx: Tx, index: Index, outbox: Outbox, node: Node, wanted: str | None, *
         replaced = outbox.reprieve(tx, node.wanted)
         if replaced is not None:
             set_remote(tx, node.node_id, replaced)
-    index.want(tx, node.node_id, wanted)
+    index.want(tx, node, wanted)
     attempt = outbox.of(tx, node.node_id)
     if attempt is not None and attempt.state in IN_FLIGHT:
         attempt = None                      # what becomes of it is seen at its end
@@ -42,7 +42,8 @@ def want(tx: Tx, index: Index, outbox: Outbox, node: Node, wanted: str | None, *
             outbox.attempt(tx, node.node_id, node.stage, node.size_bytes)
         return set()
     resend = (node.kept or node.resend) and wanted is not None and (anew or differs(node, wanted))
-    index.set_resend(tx, node.node_id, resend)
+    if resend != node.resend:
+        index.set_resend(tx, node.node_id, resend)
     if attempt is None:
         return set()
     if resend:

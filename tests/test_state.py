@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anthrofs import workspace
+from anthrofs import renaming, workspace
 from anthrofs.blocks import BLOCK_BYTES
 from anthrofs.cache import BlockCache
 from anthrofs.clock import Clock
@@ -361,6 +361,19 @@ def test_a_name_that_stays_local_protects_nothing(db: Database, index: Index, ou
         outbox.doom(tx, remote(1))
 
         assert outbox.deletable(tx, set()) == ["file_1"]
+
+
+def test_another_name_for_what_others_made_changes_one_row(db: Database, index: Index, mirror: Mirror, outbox: Outbox) -> None:
+    """The rename of a folder does this for each file in it, while the whole mount waits."""
+    with db.transaction() as tx:
+        mirror.show(tx, remote(1), 1, NOBODY)
+        before = tx.one("SELECT total_changes()")[0]
+        for wanted, changes in (("b.txt", 1), (None, 4), ("c.txt", 7)):       # to a name that stays here and back: the totals, too
+            renaming.want(tx, index, outbox, index.holder(FileId("file_1")), wanted)
+            node = index.holder(FileId("file_1"))
+            assert (node.wanted, node.local, node.resend) == (wanted, wanted is None, False)
+            assert tx.one("SELECT total_changes()")[0] - before == changes
+            assert index.totals()[2] == (wanted is None)
 
 
 def test_a_deleted_id_leaves_a_tombstone_for_a_while(db: Database, outbox: Outbox) -> None:
