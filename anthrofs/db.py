@@ -7,7 +7,9 @@ Never   is held while anybody waits for the network or syncs big data. Second in
         cache, reader.
 """
 
+import contextlib
 import logging
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -150,6 +152,8 @@ def _open(path: Path) -> sqlite3.Connection:
             if words != "ok":
                 raise sqlite3.DatabaseError(" ".join(words.split()))
             connection.execute("PRAGMA journal_mode = WAL")
+            if version < VERSION:
+                _keep_copy(connection, copy_of(path, version))
             for step in range(version, VERSION):
                 connection.executescript(f"BEGIN; {STEPS[step]} PRAGMA user_version = {step + 1}; COMMIT;")
             return connection
@@ -162,7 +166,48 @@ def _open(path: Path) -> sqlite3.Connection:
         raise SetupError(f"The state's database {path} can't be used: {exc}. {_way_out(path)}", EXIT_FAILED) from exc
     connection.close()
     raise SetupError(f"The state in {path.parent} was written by another version of anthrofs (schema {version}, this one knows "
-                     f"{VERSION}), or by another program. Use that version, or another --state-dir.", EXIT_FAILED)
+                     f"{VERSION}), or by another program. Use that version, or another --state-dir.{_way_back(path)}", EXIT_FAILED)
+
+
+def copy_of(path: Path, version: int) -> Path:
+    """Where the database is kept as it was before the step from that version."""
+    return path.with_name(f"{path.name}.{version}")
+
+
+def _keep_copy(connection: sqlite3.Connection, copy: Path) -> None:
+    """Makes the copy durable before anything is changed; whole, or not there. An older copy of the same version is replaced: somebody has
+    gone back to it since, and gone on from there. Raises sqlite3.Error and OSError: then nothing was changed.
+    """
+    part = copy.with_name(f"{copy.name}.part")
+    try:
+        part.unlink(missing_ok=True)
+        with contextlib.closing(sqlite3.connect(part)) as target:
+            connection.backup(target)
+        descriptor = os.open(part, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        part.replace(copy)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
+    directory = os.open(copy.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+    log.info("the state is taken over from an earlier version; %s is a copy of its index as it was", copy)
+
+
+def _way_back(path: Path) -> str:
+    """The copy that a newer version has kept of a state that this one can read, if there is one."""
+    copy = copy_of(path, VERSION)
+    if not copy.exists():
+        return ""
+    return (f" {copy} is the index as it was before that version took it over. To go back to it, move {path} and {path.name}-wal away "
+            f"together and copy it to {path}: what was saved, renamed or removed since then isn't in it.")
 
 
 def _bytes(path: Path) -> int:

@@ -7,7 +7,7 @@ Never   changes a version that was ever used: a new one begins with the statemen
 
 from typing import Final
 
-VERSION: Final = 3
+VERSION: Final = 4
 
 _TOTAL: Final = """
 CREATE TABLE total (                     -- one row: sums over node, which take long when they are wanted at each look. Of files that
@@ -119,7 +119,8 @@ CREATE INDEX doomed_waiting ON doomed (server_name) WHERE deleted_ns IS NULL;
 INSERT INTO node (node_id, parent, name, directory, made, mode, mtime_ns, size_bytes) VALUES (2, 0, 'hidden', 1, 1, 0, 0, 0);
 """
 
-# From each earlier version to the next. In 1 files were in one directory, and never renamed; 2 counted them at each look.
+# From each earlier version to the next. In 1 files were in one directory, and never renamed; 2 counted them at each look; 3 believed
+# what it was told of lengths, modes and refusals.
 STEPS: Final = {
     1: """
 ALTER TABLE node ADD COLUMN made INTEGER NOT NULL DEFAULT 0;
@@ -163,4 +164,5 @@ CREATE INDEX node_expires ON node (expires_ns) WHERE expires_ns IS NOT NULL;
 ALTER TABLE node ADD COLUMN expires_set INTEGER NOT NULL DEFAULT 0;
 UPDATE node SET expires_set = 1 WHERE expires_s IS NOT NULL;
 """,
+    3: "",
 }

@@ -1,0 +1,107 @@
+"""A state that the version before wrote is taken over on a real mount, with all that is in it.
+
+states/version_3.tar.xz is a whole state directory as a mount of schema version 3 left it at a kill -9, with its write-ahead log, and the
+service that it belonged to. In it: uploads with kept copies, a renamed one whose upload was under way, new content of another (its upload
+too), one that waits, one whose fsync was promised and one that was promised to nobody, a removed one, one that was removed while it was open,
+a helper file, a folder, attributes, an expiry, and seven that were refused for seven reasons. short.csv has 400,000 bytes, of which a download
+that ended early had made 200,000; picture.png was delivered 700 bytes longer than listed; mode.txt has the mode (0200) of an unreadable file.
+"""
+
+import os
+import sqlite3
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from anthrofs.db import Database
+from anthrofs.errors import SetupError
+from anthrofs.schema import VERSION
+
+from .emulator.process import EmulatorProcess
+from .mounting import Mount
+
+STATE: Final = Path(__file__).parent / "states" / "version_3.tar.xz"
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Iterator[Mount]:
+    """That state, not mounted yet, and its service."""
+    with tarfile.open(STATE) as archive:
+        if hasattr(tarfile, "data_filter"):     # not in each Python 3.11; later ones warn without
+            archive.extraction_filter = tarfile.data_filter
+        archive.extractall(tmp_path)
+    with EmulatorProcess(tmp_path / "server") as emulator:
+        emulator.switch()
+        one = Mount(tmp_path, emulator)
+        one.expects("'never.txt' was being written", "not on the server yet, kept for the next mount")
+        one.leaves("belongs to nothing: it was being written when")
+        try:
+            yield one
+        finally:
+            one.finish()
+
+
+def on_server(mount: Mount) -> dict[str, bytes]:
+    return {file["filename"]: mount.emulator.content(file["id"]) for file in mount.emulator.files()}
+
+
+def test_what_was_unsent_is_sent_and_what_was_kept_can_be_read(old: Mount) -> None:
+    path = old.mount()
+    old.sync()
+    assert (path / "sent.txt").read_text() == "sent\n"
+    assert os.getxattr(path / "sent.txt", "user.colour") == b"green"
+    assert os.getxattr(path / "expires.txt", "user.anthropic.expires_in_seconds") == b"86400"
+    assert (path / "note.txt~").read_text() == "a backup\n"
+    assert (path / "whole.csv").read_bytes() == b"a,b\n" * 1000
+    assert (path / "reports" / "may.csv").read_text() == "1\n"
+    found = on_server(old)
+    assert (found["renamed to.txt"], found["old.txt"], found["waiting.txt"]) == (b"renamed\n", b"new content, unsent\n", b"waiting\n")
+    assert (found["lost.txt"], found["synced.txt"]) == (b"x" * 3000, b"synced, not closed\n")
+    assert not {"never.txt", "renamed.txt", "removed.txt", "open.txt"} & {*found, *os.listdir(path)}
+    assert len(old.emulator.files()) == len(found), "nothing is there twice"
+
+
+def test_a_copy_of_the_index_as_it_was_is_kept(old: Mount) -> None:
+    def names(path: Path) -> list[str]:
+        raw = sqlite3.connect(f"file:{path}?immutable=1", uri=True)
+        try:
+            assert raw.execute("PRAGMA user_version").fetchone() == (3,)
+            return [name for (name,) in raw.execute("SELECT name FROM node ORDER BY name")]
+        finally:
+            raw.close()
+
+    old.mount()
+    assert {"sent.txt", "old.txt", "waiting.txt", "no_room.txt"} <= {*names(old.state_dir / "state.db.3")}
+    assert not (old.state_dir / "state.db.3.part").exists()
+
+
+def test_a_state_of_a_newer_version_is_refused_by_a_sentence_that_names_the_copy(tmp_path: Path) -> None:
+    Database(tmp_path / "state.db").close()
+    raw = sqlite3.connect(tmp_path / "state.db")
+    raw.execute(f"PRAGMA user_version = {VERSION + 1}")
+    raw.close()
+    with pytest.raises(SetupError, match="written by another version") as refused:
+        Database(tmp_path / "state.db")
+    assert "copy" not in str(refused.value)
+    (tmp_path / f"state.db.{VERSION}").write_bytes((tmp_path / "state.db").read_bytes())
+    with pytest.raises(SetupError, match=rf"state\.db\.{VERSION} is the index as it was before .* move .* away"):
+        Database(tmp_path / "state.db")
+
+
+def test_without_room_for_the_copy_nothing_is_changed(old: Mount, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {path.name: path.read_bytes() for path in old.state_dir.iterdir() if path.is_file()}
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(SetupError, match=r"No space left.*Nothing was changed"):
+            Database(old.state_dir / "state.db")
+    raw = sqlite3.connect(old.state_dir / "state.db")
+    assert raw.execute("PRAGMA user_version").fetchone() == (3,)
+    raw.close()
+    assert {path.name for path in old.state_dir.iterdir() if path.is_file()} <= {*before, "state.db-wal", "state.db-shm"}
