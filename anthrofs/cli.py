@@ -1,4 +1,4 @@
-"""The command: `anthrofs mount`, `umount`, `sync`, `status`, `id`, `path`, `retry`, `discard`, `push`, `refresh`, `check`, `emulator`.
+"""The command: `anthrofs mount`, `umount`, `sync`, `status`, `ls`, `id`, `path`, `retry`, `discard`, `push`, `refresh`, `check`, `emulator`.
 
 Owns    the options, and the exit codes (errors.EXIT_…).
 Serves  people, and scripts: --json prints one JSON value on standard output and nothing else there.
@@ -33,7 +33,8 @@ END_S: Final = 400.0        # after an unmount: above the daemon's own bound
 POLL_S: Final = 0.2         # between looks for an id that an upload will bring
 
 Directory = Annotated[Path, typer.Argument(help="The mount point.", show_default=False)]
-File = Annotated[Path, typer.Argument(help="A file in a mount.", show_default=False)]
+# The mount says better why one can't be read than a look at its mode does.
+File = Annotated[Path, typer.Argument(help="A file in a mount.", show_default=False, readable=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON value on standard output.")]
 Seconds = Annotated[float, typer.Option("--timeout", min=0, help="Seconds to wait at most.")]
 
@@ -143,9 +144,20 @@ def status(directory: Annotated[Path | None, typer.Argument(help="The mount poin
         raise SetupError("\n".join(silent))
 
 
+@app.command("ls")
+def show_entries(
+    path: Annotated[Path, typer.Argument(help="A folder or a file in a mount.", readable=False)] = Path(),
+    as_json: AsJson = False,
+) -> None:
+    """State, id, size and name of each file in a folder: which are on the server, waiting, refused, or can't be read, and why."""
+    root, state_dir = _mount_of(path)
+    found = [entry for answer in control.ask(state_dir, "ls", path=_below(root, path)) for entry in answer["entries"]]
+    print(json.dumps(found) if as_json else "\n".join(output.entry_lines(found)), end="\n" if as_json or found else "")
+
+
 @app.command("id")
 def show_id(
-    paths: Annotated[list[Path], typer.Argument(help="Files in a mount.")],
+    paths: Annotated[list[Path], typer.Argument(help="Files in a mount.", readable=False)],
     timeout: Seconds = 300.0,
     as_json: AsJson = False,
 ) -> None:
@@ -272,8 +284,13 @@ def _state_dir(directory: Path) -> Path:
 
 def _decide(op: str, path: Path) -> dict[str, Any]:
     root, state_dir = _mount_of(path)
+    return next(control.ask(state_dir, op, path=_below(root, path)))
+
+
+def _below(root: Path, path: Path) -> str:
+    """As the mount names it; its root is nothing."""
     below = os.path.relpath(os.path.realpath(path), root)
-    return next(control.ask(state_dir, op, path="" if below == "." else below))
+    return "" if below == "." else below
 
 
 def _mount_of(directory: Path) -> tuple[Path, Path]:

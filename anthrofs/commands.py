@@ -39,7 +39,7 @@ class Commands:
 
         self._drained_s = float("-inf")     # when an unmount's drain had ended
         self.table = {"status": self._on_status, "drain": self._on_drain, "retry": self._on_retry, "discard": self._on_discard,
-                      "push": self._on_push, "paths": self._on_paths, "refresh": self._on_refresh}
+                      "push": self._on_push, "paths": self._on_paths, "ls": self._on_ls, "refresh": self._on_refresh}
 
     def was_drained(self) -> bool:
         """An unmount has waited a moment ago."""
@@ -74,6 +74,10 @@ class Commands:
             with contextlib.suppress(NotFound):
                 found[file_id] = self._index.path(self._index.holder(FileId(file_id)))
         yield {"paths": found}
+
+    def _on_ls(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        for some in self._report.entries(str(request["path"])):
+            yield {"entries": some}
 
     def _on_refresh(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         error = self._refresher.refresh(float(request.get("timeout_s", 60)), accept=bool(request.get("accept")))

@@ -119,8 +119,8 @@ class Mount:
         moves = Moves(clock, self._db, self._index, self._tree, self._outbox, self._staging, self._handles, pages, contents)
         filesystem = FileSystem(config, clock, self._db, self._index, self._tree, self._outbox, self._staging, self._handles, pages,
                                 contents, self._uploader, self._refresher, surprises, xattrs, moves)
-        report = Report(self._db, self._index, self._outbox, self._cache, self._handles, attributes, self._reader, self._uploader,
-                        self._refresher, presence)
+        report = Report(self._db, self._index, self._tree, self._outbox, self._cache, self._handles, attributes, self._reader,
+                        self._uploader, self._refresher, presence)
         self._operations = Operations(filesystem, self._tree, files, attributes, config, self._started)
         self._drain = Drain(clock, self._stopping, self._index, self._staging, self._handles, contents, self._uploader, report, presence,
                             self._notify, read_only=config.read_only)

@@ -238,7 +238,6 @@ class FileSystem:
         content = self._handles.content_of(node.node_id)
         shown = content.shown if content is not None else None
         size_bytes, mtime_ns = shown or (node.size_bytes, node.mtime_ns)
-        mode = node.mode & ~self._config.umask
-        if shown is None and not node.readable:
-            mode &= 0o222
-        return Attr(node.node_id, stat.S_IFREG | mode, size_bytes, mtime_ns, 1)
+        # Also of what can't be read: without the read bit the kernel would give its owner no attribute, and tools give a file's mode to
+        # the one that replaces it.
+        return Attr(node.node_id, stat.S_IFREG | node.mode & ~self._config.umask, size_bytes, mtime_ns, 1)

@@ -7,6 +7,7 @@ Never   waits for the network but in read, flush, and the first write into a fil
 """
 
 import contextlib
+import itertools
 import logging
 import os
 import stat
@@ -22,7 +23,7 @@ from anthrofs.db import Database
 from anthrofs.errors import BadHandle, Exists, FsError, NotFound, NotReadable, Revalidate
 from anthrofs.handles import Handle, Handles
 from anthrofs.index import Index
-from anthrofs.model import BY_ID, Caller, Node, NodeId, Opened
+from anthrofs.model import BY_ID, Caller, Node, Opened
 from anthrofs.pages import Pages
 from anthrofs.reader import Reader
 from anthrofs.staging import Staging
@@ -33,7 +34,6 @@ from anthrofs.walks import Walks
 
 log = logging.getLogger(__name__)
 
-EXPLAINED: Final = 20       # unreadable files that the log names
 OPEN_TRIES: Final = 5       # a listing can move a name between finding its node and holding it
 # For what a verb opens for itself: it is never interrupted.
 NOBODY: Final = Caller(0, 0, program=str, interrupted=lambda: False, writes_to=lambda _, __: False)
@@ -58,7 +58,7 @@ class OpenFiles:
         self._uploader = uploader       # given
         self._surprises = surprises     # given
 
-        self._explained: set[NodeId] = set()    # only grows, one step at a time
+        self._refused = itertools.count(1)      # opens of what can't be read; each number is taken once
 
     def create(self, path: str, mode: int, flags: int, caller: Caller) -> int:
         """A new, empty file, open for writing, and for reading if the flags say so. Raises Exists, BadName, NameTooLong, NotPermitted,
@@ -96,7 +96,7 @@ class OpenFiles:
                 if (now.parent, now.name) == (found.parent, found.name):
                     local = self._contents.attach(handle.content, now)
                     if not (local or now.readable) and (reads or flags & os.O_APPEND):
-                        self._explain(path, now.node_id)
+                        self._count_refused(path)
                         raise NotReadable(f"{path} was uploaded elsewhere: the service doesn't give uploads back")
                     if by_kernel and self._surprises.recent((now.parent, now.name)):
                         self._surprises.settle((now.parent, now.name))
@@ -124,11 +124,13 @@ class OpenFiles:
                 raise Revalidate(f"{path} has gone") from exc
             raise
 
-    def _explain(self, path: str, node_id: NodeId) -> None:
-        """In the log, once a file; a walk as root meets many such, so not for all of them."""
-        if node_id not in self._explained and len(self._explained) < EXPLAINED:
-            self._explained.add(node_id)
-            log.warning("%s was uploaded elsewhere: it can't be read, as the service gives out only what its own tools made", path)
+    def _count_refused(self, path: str) -> None:
+        """In the log, at the first, the tenth, the hundredth: a thumbnailer tries every file of a folder."""
+        count = next(self._refused)
+        if str(count).strip("0") == "1":
+            said = "" if count == 1 else f", the {count}th of such opens"
+            log.warning("%s was uploaded elsewhere: it can't be read, as the service gives out only what its own tools made "
+                        "(`anthrofs ls` tells of each)%s", path, said)
 
     def read(self, number: int, size: int, offset: int, interrupted: Callable[[], bool]) -> bytes:
         """Up to size bytes, fewer at the end. Raises Gone, NotReadable, and what else the network does."""

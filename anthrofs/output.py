@@ -89,6 +89,23 @@ def status_lines(one: dict[str, Any]) -> Iterator[str]:
         yield "  everything is on the server"
 
 
+def entry_lines(entries: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """Of a folder. In columns, but for the reason that a state has: it stands behind the name."""
+    rows = []
+    for entry in entries:
+        state, _, reason = entry["state"].partition(": ")
+        size = "" if entry["size"] is None else str(entry["size"])
+        rows.append((state, entry["id"] or "-", size, _printable(entry["name"]) + ("/" if entry["state"] == "folder" else ""), reason))
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
+    for state, file_id, size, name, reason in rows:
+        yield f"{state:<{widths[0]}}  {file_id:<{widths[1]}}  {size:>{widths[2]}}  {name}" + (f"  ({_printable(reason)})" if reason else "")
+
+
+def _printable(text: str) -> str:
+    """On one line, and nothing that a terminal would obey."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
 def _rows(title: str, rows: Iterable[str]) -> Iterator[str]:
     lines = [f"    {row}" for row in rows]
     if lines:

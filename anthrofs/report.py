@@ -1,12 +1,12 @@
-"""What a person is told of a running mount: its status, and what is still to reach the server.
+"""What a person is told of a running mount: its status, what is still to reach the server, and what each file is.
 
 Serves  daemon's drain, and control, whose JSON it is.
 Never   changes anything.
 """
 
 import contextlib
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
 
 from anthrofs.attributes import Attributes
 from anthrofs.cache import BlockCache
@@ -14,21 +14,25 @@ from anthrofs.db import Database
 from anthrofs.errors import NotFound, Offline
 from anthrofs.handles import Handles
 from anthrofs.index import Index
-from anthrofs.model import HIDDEN
+from anthrofs.model import HIDDEN, Node
 from anthrofs.outbox import FAILED, Outbox
 from anthrofs.presence import Presence
 from anthrofs.reader import Reader
 from anthrofs.refresher import Refresher
+from anthrofs.tree import Tree
 from anthrofs.uploader import Uploader
+
+ENTRIES: Final = 500        # of a folder, told at once
 
 
 class Report:
     """Of one mount."""
 
-    def __init__(self, db: Database, index: Index, outbox: Outbox, cache: BlockCache, handles: Handles, attributes: Attributes, reader: Reader,
-                 uploader: Uploader, refresher: Refresher, presence: Presence) -> None:
+    def __init__(self, db: Database, index: Index, tree: Tree, outbox: Outbox, cache: BlockCache, handles: Handles, attributes: Attributes,
+                 reader: Reader, uploader: Uploader, refresher: Refresher, presence: Presence) -> None:
         self._db = db                       # given
         self._index = index                 # given
+        self._tree = tree                   # given
         self._outbox = outbox               # given
         self._cache = cache                 # given
         self._handles = handles             # given
@@ -87,3 +91,23 @@ class Report:
             "online": not self._uploader.offline() and not isinstance(error, Offline),
             "refreshed_s_ago": self._refresher.age_s(), "refresh_error": None if error is None else str(error),
         }
+
+    def entries(self, path: str) -> Iterator[list[dict[str, Any]]]:
+        """State, id, size and name of what is in a folder, by name and some at a time; of a file, its own. Raises NotFound, NotADirectory."""
+        node = self._tree.node(path)
+        if not node.directory:
+            yield [self._entry(node)]
+            return
+        found = self._index.following(node.node_id, "", ENTRIES)
+        while found:
+            yield [self._entry(each) for each in found]
+            found = self._index.following(node.node_id, found[-1].name, ENTRIES)
+
+    def _entry(self, node: Node) -> dict[str, Any]:
+        if node.directory:
+            return {"name": node.name, "state": "folder", "id": None, "size": None}
+        content = self._handles.content_of(node.node_id)
+        size_bytes, _ = (None if content is None else content.shown) or (node.size_bytes, 0)
+        attempt = self._outbox.look(node.node_id) if node.unsent else None
+        return {"name": node.name, "state": self._attributes.state(node, attempt), "size": size_bytes,
+                "id": None if node.remote is None else node.remote.file_id}

@@ -1,7 +1,9 @@
 """What every test on a real mount begins and ends with."""
 
+import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -42,8 +44,23 @@ def emulator(server: EmulatorProcess, server_defaults: dict[str, object]) -> Emu
 @pytest.fixture
 def mount(emulator: EmulatorProcess, tmp_path: Path) -> Iterator[Mount]:
     """Not mounted yet: tests say how."""
+    with _mount(emulator, tmp_path) as one:
+        yield one
+
+
+@pytest.fixture
+def reachable(emulator: EmulatorProcess) -> Iterator[Mount]:
+    """The same, where any user can go: into pytest's own directories only the one who runs it can."""
+    with tempfile.TemporaryDirectory(prefix="anthrofs-test-") as base:
+        Path(base).chmod(0o755)
+        with _mount(emulator, Path(base)) as one:
+            yield one
+
+
+@contextmanager
+def _mount(emulator: EmulatorProcess, base: Path) -> Iterator[Mount]:
     threads = set(threading.enumerate())
-    one = Mount(tmp_path, emulator)
+    one = Mount(base, emulator)
     try:
         yield one
     finally:

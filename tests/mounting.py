@@ -5,6 +5,7 @@ Serves  every test on a real mount.
 Trusts  nothing to be clean at the end: `finish` proves it.
 """
 
+import ctypes
 import json
 import os
 import re
@@ -146,6 +147,32 @@ class Mount:
         if (self.state_dir / "state.db").exists():
             found = [line for line in problems(self.state_dir) if not any(re.search(p, line) for p in self._problems_allowed)]
             assert not found, found
+
+
+USER: Final = 12345             # nobody's number
+
+
+def owned() -> list[str]:
+    """Mount options: its files belong to `ordinary_user`."""
+    return [] if os.geteuid() else ["-o", f"uid={USER},gid={USER}"]
+
+
+@contextmanager
+def ordinary_user() -> Iterator[None]:
+    """The block is somebody without privileges to whatever looks at a file's mode. (Of this thread alone the kernel takes another
+    number for files, and root's power over them with it. A program that the block starts is root again.)
+    """
+    if os.geteuid():
+        yield
+        return
+    libc = ctypes.CDLL(None)
+    libc.setfsgid(USER)
+    libc.setfsuid(USER)
+    try:
+        yield
+    finally:
+        libc.setfsuid(0)
+        libc.setfsgid(0)
 
 
 def wait_until(true: Callable[[], object], what: str) -> None:

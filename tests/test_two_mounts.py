@@ -264,8 +264,7 @@ def difference(pair: Pair) -> str | None:
             state = os.getxattr(mount.path / path, names.STATE)
             if state == b"remote" and not is_named_after(path, file):
                 return f"{path} in {mount.path} is {file}"
-            if os.access(mount.path / path, os.R_OK) and (mount.path / path).stat().st_mode & 0o400 \
-                    and (mount.path / path).read_bytes() != pair.emulator.content(file_id):
+            if b"can't be read" not in state and (mount.path / path).read_bytes() != pair.emulator.content(file_id):
                 return f"{path} in {mount.path} has other bytes than {file}"
     return None
 
