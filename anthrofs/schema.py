@@ -164,5 +164,9 @@ CREATE INDEX node_expires ON node (expires_ns) WHERE expires_ns IS NOT NULL;
 ALTER TABLE node ADD COLUMN expires_set INTEGER NOT NULL DEFAULT 0;
 UPDATE node SET expires_set = 1 WHERE expires_s IS NOT NULL;
 """,
-    3: "",
+    # An unreadable file had mode 0200, and tools gave that to the one that replaced it. Other modes without the owner's read bit get
+    # this bit alone: what their user closed to others stays closed to them.
+    3: """
+UPDATE node SET mode = iif(mode = 128, 420, mode | 256) WHERE NOT directory AND NOT mode & 256;
+""",
 }

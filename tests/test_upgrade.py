@@ -64,6 +64,20 @@ def test_what_was_unsent_is_sent_and_what_was_kept_can_be_read(old: Mount) -> No
     assert len(old.emulator.files()) == len(found), "nothing is there twice"
 
 
+def test_a_mode_that_was_an_unreadable_files_is_an_ordinary_one_again(old: Mount) -> None:
+    modes = {"mode.txt": (0o200, 0o644), "sent.txt": (0o020, 0o420), "may.csv": (0o640, 0o640), "reports": (0o300, 0o300)}
+    raw = sqlite3.connect(old.state_dir / "state.db")
+    assert raw.execute("SELECT mode FROM node WHERE name = 'mode.txt'").fetchone() == (0o200,)
+    with raw:
+        raw.executemany("UPDATE node SET mode = ? WHERE name = ?", [(was, name) for name, (was, _) in modes.items()])
+    raw.close()
+    db = Database(old.state_dir / "state.db")
+    with db.reading() as tx:
+        assert {name: tx.one("SELECT mode FROM node WHERE name = ?", name)[0] for name in modes} == {name: now for name, (_, now) in modes.items()}
+    db.close()
+    assert (old.mount() / "mode.txt").stat().st_mode & 0o777 == 0o644
+
+
 def test_a_copy_of_the_index_as_it_was_is_kept(old: Mount) -> None:
     def names(path: Path) -> list[str]:
         raw = sqlite3.connect(f"file:{path}?immutable=1", uri=True)
