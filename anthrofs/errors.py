@@ -232,6 +232,12 @@ class BadAnswer(RemoteError):
     transient = True
 
 
+class ForeignAnswer(BadAnswer):
+    """A 2xx in the words of another API: the address leads elsewhere, and asking again gets the same."""
+
+    transient = False
+
+
 class UploadCut(RemoteError):
     """We ended this upload ourselves, before its last byte: newer content or a deletion made it pointless."""
 

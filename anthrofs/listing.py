@@ -4,7 +4,7 @@ A page is a moment's truth: a known file whose time is between those of two file
 several pages is not: files come and go between them, and where the server counts in positions, a deletion on an earlier page makes a
 later one skip files. So what is lacking where two pages meet is asked for by its id.
 
-Owns    the facts listing, sweep and unordered in the table meta.
+Owns    the facts listing, sweep, unordered and unreadable in the table meta.
 Serves  refresher and sweeper, which ask for the pages.
 Trusts  a listing for what it shows; for what it lacks only while it is newest first, and only of ids that were listed before it
         began: what no listing ever showed is asked for by its id.
@@ -12,6 +12,7 @@ Never   lets a listing undo what the user did here meanwhile, and holds no more 
 """
 
 import json
+import logging
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Final
@@ -24,6 +25,8 @@ from anthrofs.mirror import Mirror, Shown
 from anthrofs.model import Cursor, FileId, Page, RemoteFile
 from anthrofs.outbox import Outbox, concerns
 from anthrofs.remote import RemoteFiles
+
+log = logging.getLogger(__name__)
 
 PAGE_FILES: Final = 1000        # the API's limit
 GUARD_FILES: Final = 20         # from so many known files on, a listing that lacks most of them is not believed
@@ -44,12 +47,17 @@ class Walk:
     following: Cursor | None = None     # where it goes on; None: at the beginning, or it has ended
     pages: int = 0
     files: int = 0
-    understood: bool = True             # every entry so far made sense
+    skipped: int = 0                    # entries so far that made no sense
     ordered: bool = True                # newest first, so far
     first_ns: int | None = None         # created_ns of its first file
     last_ns: int = 2**63 - 1            # and of its last one, so far
     stale_pages: int = 0                # in a row up to here
     last_id: FileId | None = None       # of the last page's last file
+
+    @property
+    def understood(self) -> bool:
+        """Every entry so far made sense."""
+        return not self.skipped
 
     @property
     def ended(self) -> bool:
@@ -67,7 +75,7 @@ class Walk:
         times = _times(page.files)
         ordered = times == sorted(times, reverse=True) and all(time_ns <= self.last_ns for time_ns in _times(fresh))
         return replace(self, following=page.following, pages=self.pages + 1, files=self.files + len(page.files),
-                       understood=self.understood and not page.skipped, ordered=self.ordered and ordered,
+                       skipped=self.skipped + page.skipped, ordered=self.ordered and ordered,
                        first_ns=times[0] if self.first_ns is None and times else self.first_ns, last_ns=min([self.last_ns, *times]),
                        stale_pages=stale_pages, last_id=page.files[-1].file_id if page.files else None)
 
@@ -88,6 +96,11 @@ def walk_of(text: str | None) -> Walk | None:
         return Walk(**facts, following=None if cursor is None else Cursor(**cursor))
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
+
+
+def unreadable(tx: Tx) -> int:
+    """How many entries of the last listing that was read to its end, or of a newer one so far, made no sense."""
+    return int(tx.get_meta("unreadable") or 0)
 
 
 def page_after(remote: RemoteFiles, cursor: Cursor, last: FileId | None) -> Page | None:
@@ -144,11 +157,20 @@ class Listings:
                 fresh.append(file)
         times = _times(page.files)
         walk = walk.after(page, fresh)
+        self._count(tx, walk)
         named = remote.workspace().workspace_id is not None
         if named and times and walk.ordered and not page.skipped and walk.number > 1 and tx.get_meta("unordered") is None:
             # After the last file of a last page nothing comes. (An empty one may only be behind the end.)
             self._mirror.sweep(tx, walk.number, times[-1] if page.following else NEVER_NS, times[0], busy)
         return walk, held
+
+    def _count(self, tx: Tx, walk: Walk) -> None:
+        """A page that shows the newest files only takes nothing back: the entries may be on a later one."""
+        known = unreadable(tx)
+        if walk.skipped > known:
+            log.warning("%d entries of the listing can't be read (no usable id, name or size): they are not shown", walk.skipped)
+        if walk.skipped > known or (walk.ended and walk.skipped < known):
+            tx.set_meta("unreadable", str(walk.skipped) if walk.skipped else None)
 
     def began_ns(self, remote: RemoteFiles, passed_s: float) -> int:
         """The server's clock so long ago, not later than it was. After an answer only: it tells if one of the clocks has jumped."""

@@ -70,6 +70,8 @@ def status_lines(one: dict[str, Any]) -> Iterator[str]:
     yield f"  {one['requests']} requests since the mount"
     if one["state_error"]:
         yield f"  NOTHING CAN BE CHANGED OR SENT: {one['state_error']}"
+    if one.get("unreadable_entries"):       # a mount of the version before doesn't say
+        yield f"  {one['unreadable_entries']} entries of the listing can't be read, and are not shown"
     if one["refresh_error"]:
         yield f"  the last refresh failed: {one['refresh_error']}"
     if one["cached_bytes"]:

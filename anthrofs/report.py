@@ -14,6 +14,7 @@ from anthrofs.db import Database
 from anthrofs.errors import NotFound, Offline
 from anthrofs.handles import Handles
 from anthrofs.index import Index
+from anthrofs.listing import unreadable
 from anthrofs.model import HIDDEN, Node
 from anthrofs.outbox import FAILED, Outbox
 from anthrofs.presence import Presence
@@ -82,9 +83,11 @@ class Report:
         cached_bytes, copies, copy_bytes = self._cache.totals()
         error = self._refresher.error()
         running = self._reader.running()
+        with self._db.reading() as tx:
+            skipped = unreadable(tx)
         shown = self._index.paths_of([file_id for file_id, _, _ in running])
         return {
-            "files": files, "bytes_on_server": used_bytes, "local_names": local, **self.left(),
+            "files": files, "unreadable_entries": skipped, "bytes_on_server": used_bytes, "local_names": local, **self.left(),
             "cached_bytes": cached_bytes, "kept_copies": copies, "kept_bytes": copy_bytes,
             "downloads": [{"name": shown.get(file_id), "file_id": file_id, "bytes": done, "of": length} for file_id, done, length in running],
             "state_error": self._presence.lost() or None,

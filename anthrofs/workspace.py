@@ -57,7 +57,7 @@ def remember(tx: Tx, service: Service, named: Workspace) -> None:
 def forget(tx: Tx) -> None:
     """Before it becomes another workspace's. Listings go on being counted: rows remember the number that showed them."""
     for name in ("base_url", "key_hash", "organization_id", "workspace_id", "scope_id", "watermark", "listed_ns", "one_page", "swept_ns",
-                 "sweep", "unordered"):
+                 "sweep", "unordered", "unreadable"):
         tx.set_meta(name, None)
 
 

@@ -13,6 +13,7 @@ from anthrofs.errors import (
     AuthFailed,
     BadAnswer,
     Expired,
+    ForeignAnswer,
     Gone,
     NotDownloadable,
     QuotaExceeded,
@@ -126,7 +127,7 @@ def test_what_can_be_guessed_safely_is(changes: dict[str, Any], expected: tuple[
     ({"data": [], "has_more": False, "first_id": None, "last_id": None}, None),
     ({"data": [], "next_page": None}, None),
     ({"data": [], "next_page": ""}, None),
-    ({"data": []}, None),
+    ({"data": [FILE]}, None),
     ({"data": [FILE], "has_more": False, "last_id": "file_1"}, None),
     ({"data": [FILE], "has_more": True, "last_id": "file_1"}, Cursor("after_id", "file_1")),
     ({"data": [FILE], "next_page": "page_x"}, Cursor("page", "page_x")),
@@ -134,6 +135,22 @@ def test_what_can_be_guessed_safely_is(changes: dict[str, Any], expected: tuple[
 ])
 def test_every_shape_says_how_it_goes_on(body: dict[str, Any], following: Cursor | None) -> None:
     assert page_of(body).following == following
+
+
+@pytest.mark.parametrize(("body", "says"), [
+    ({"data": []}, "neither has_more nor next_page"),           # of some list: it proves nothing
+    ({"object": "list", "data": []}, "OpenAI"),
+    ({"object": "list", "data": [], "has_more": False, "first_id": None, "last_id": None}, "OpenAI"),
+    ({"data": [{"id": "file-1", "object": "file", "bytes": 3, "filename": "a.txt"}], "has_more": False}, "no size_bytes, like OpenAI"),
+    ({"data": [{"id": "gpt", "object": "model"}], "object": "list"}, "no filename and no size_bytes, like OpenAI"),
+    ({"data": ["a.txt"], "next_page": None}, "no id and no filename and no size_bytes"),
+    ({"data": [{**FILE, "size_bytes": "3"}], "next_page": None}, "none of its 1 entries can be read."),
+])
+def test_another_apis_list_is_never_an_empty_one(body: dict[str, Any], says: str) -> None:
+    with pytest.raises(ForeignAnswer, match=says) as caught:
+        page_of(body)
+
+    assert not caught.value.transient
 
 
 @law

@@ -18,7 +18,18 @@ from starlette.routing import BaseRoute, Route
 from . import rules, transfer
 from .enact import perform
 from .gate import Gate, Operation
-from .shapes import ListQuery, Shape, betas_of, file_json, list_json, list_query, looks_of, position_of, shape_of
+from .shapes import (
+    ListQuery,
+    Shape,
+    betas_of,
+    file_json,
+    foreign_list_json,
+    list_json,
+    list_query,
+    looks_of,
+    position_of,
+    shape_of,
+)
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -53,10 +64,14 @@ async def list_files(exchange: Exchange) -> ASGIApp:
         files, more = await run_in_threadpool(_found, exchange.parts, view, query)
     except NothingThere:
         files, more = [], False
+    switches = exchange.parts.switches
+    if switches.foreign_lists != "no":
+        return JSONResponse(foreign_list_json(files, switches.foreign_lists))
     beyond = more or query.before_id is not None
-    return JSONResponse(list_json(
-        files, shape_of(betas), more=more, next_position=files[-1].position if files and beyond else None,
-        **looks_of(exchange.parts.switches)))
+    body = list_json(files, shape_of(betas), more=more, next_position=files[-1].position if files and beyond else None, **looks_of(switches))
+    for entry in body["data"][:switches.unreadable_entries]:
+        del entry["size_bytes"]
+    return JSONResponse(body)
 
 
 class NothingThere(Exception):

@@ -147,6 +147,15 @@ def list_json(files: Sequence[StoredFile], shape: Shape, *, more: bool, next_pos
     return body
 
 
+def foreign_list_json(files: Sequence[StoredFile], way: str) -> dict[str, Any]:
+    """What a gateway answers that speaks OpenAI's files API; `bare` is all that LiteLLM leaves of it."""
+    data = [{"id": file.file_id, "object": "file", "bytes": file.size_bytes, "created_at": file.created_us // SECOND_US,
+             "filename": file.filename, "purpose": "user_data", "status": "processed"} for file in files]
+    if way == "bare":
+        return {"data": data}
+    return {"object": "list", "data": data, "first_id": data[0]["id"] if data else None, "last_id": data[-1]["id"] if data else None, "has_more": False}
+
+
 def _whole(time_us: int, step_us: int) -> int:
     return time_us - time_us % step_us
 

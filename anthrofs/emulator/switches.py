@@ -54,6 +54,9 @@ class Switches:
     identity_headers: bool = True
     delivered_extra_bytes: int = any_integer(0)     # generated image, audio and video: delivered length - size_bytes
 
+    foreign_lists: str = one_of("no", "openai", "bare")     # lists as other APIs answer them; bare: only `data`, of such files
+    unreadable_entries: int = 0             # so many entries of a page, the newest, lack their size_bytes
+
     # limits
     max_file_bytes: int = 500 * 10**6
     quota_bytes: int = 10**12

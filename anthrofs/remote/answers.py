@@ -9,7 +9,7 @@ import calendar
 import email.utils
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from anthrofs.errors import (
     AuthFailed,
     BadAnswer,
     Expired,
+    ForeignAnswer,
     Gone,
     NotDownloadable,
     QuotaExceeded,
@@ -57,12 +58,29 @@ def file_of(entry: object) -> RemoteFile | None:
 
 
 def page_of(body: object) -> Page:
-    """A listing's page in whichever shape came. Raises BadAnswer when there is no list at all."""
+    """A listing's page in whichever of the API's shapes came. Raises BadAnswer when it is another API's, or no list at all.
+
+    An empty page is believed only in one of these shapes: it proves that there is nothing, and an empty list of something else doesn't.
+    """
     if not isinstance(body, dict) or not isinstance(body.get("data"), list):
         raise BadAnswer("the listing is not a list of files")
-    files = [file_of(entry) for entry in body["data"]]
+    entries = body["data"]
+    files = [file_of(entry) for entry in entries]
     known = tuple(file for file in files if file is not None)
+    if not known and (entries or "object" in body or not {"has_more", "next_page"} & body.keys()):
+        raise ForeignAnswer(f"the listing is not the Files API's: {_shape_of(body, entries)}. The base URL leads to another API, or to a "
+                            "gateway that answers for one")
     return Page(known, _following(body), len(files) - len(known))
+
+
+def _shape_of(body: Mapping[str, Any], entries: Sequence[Any]) -> str:
+    if not entries:
+        return "it is empty, " + ("and like OpenAI's" if "object" in body else "and has neither has_more nor next_page")
+    entry = entries[0]
+    kind = entry.get("object") if isinstance(entry, dict) else None
+    fields = [name for name in ("id", "filename", "size_bytes") if not isinstance(entry, dict) or name not in entry]
+    lacks = f", the first one has no {' and no '.join(fields)}" if fields else ""
+    return f"none of its {len(entries)} entries can be read{lacks}" + (", like OpenAI's" if kind in ("file", "model") else "")
 
 
 def _following(body: Mapping[str, Any]) -> Cursor | None:

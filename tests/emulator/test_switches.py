@@ -317,3 +317,19 @@ def seconds(call: Callable[[], object]) -> float:
     start = time.monotonic()
     call()
     return time.monotonic() - start
+
+
+def test_lists_are_the_apis_own_or_anothers(api: Api, emulator: EmulatorProcess) -> None:
+    stored = emulator.generate("a.bin", CONTENT)
+    emulator.switch(foreign_lists="openai")
+    body = api.listing(BETA).json()
+    assert (body["object"], body["has_more"], body["data"][0]["id"], body["data"][0]["bytes"]) == ("list", False, stored["id"], 100)
+    emulator.switch(foreign_lists="bare")
+    assert list(api.listing(BETA).json()) == ["data"]
+
+
+def test_the_newest_entries_of_a_page_lack_what_a_file_needs(api: Api, emulator: EmulatorProcess) -> None:
+    for name in ("old.bin", "new.bin"):
+        emulator.generate(name, CONTENT)
+    emulator.switch(unreadable_entries=1)
+    assert ["size_bytes" in entry for entry in api.listing(GA).json()["data"]] == [False, True]
