@@ -178,10 +178,28 @@ class NoAnswer(RemoteError):
     transient = True
 
 
+class Closed(RemoteError):
+    """Nothing was asked, or nothing more is waited for: the way to the service is closed, see way.py. Its words and its errno are those
+    of the answer that closed it.
+    """
+
+    def __init__(self, reason: RemoteError, kept: str = "") -> None:
+        super().__init__(f"{reason}{kept}", maybe_stored=False)
+        self.code = reason.code
+
+
 class Unavailable(RemoteError):
-    """The service answered that it can't now (408, 409, 429, 5xx), or a proxy answered in its place."""
+    """The service answered that it can't now (408, 409, 429, 5xx)."""
 
     transient = True
+
+
+class InTheWay(Unavailable):
+    """Something between here and the service answered in its place: the page of a login, of a gateway, of a proxy. Whether the service
+    has seen the request can't be told.
+    """
+
+    code = errno.ENETUNREACH
 
 
 class RateLimited(Unavailable):
@@ -192,10 +210,32 @@ class Refused(RemoteError):
     """The service understood and said no; the same request gets the same answer."""
 
 
-class AuthFailed(Refused):
-    """The key is wrong, expired, or may not do this."""
+class AccountRefused(Refused):
+    """The service said no, and what it said is about the key or the account, not about a file: it passes, and then the same request
+    succeeds.
+    """
 
     code = errno.EACCES
+
+
+class AuthFailed(AccountRefused):
+    """401, 403: the key is wrong, has expired, or may not do this."""
+
+
+class AccountStopped(AccountRefused):
+    """The organization is on hold, its own encryption key can't be used, or the key's maker has left it."""
+
+
+class QuotaExceeded(AccountRefused):
+    """The organization's storage is full: no upload fits until something is deleted."""
+
+    code = errno.EDQUOT
+
+
+class LimitReached(AccountRefused):
+    """429, and asking again is said to be no use: another limit of the account than that of the minute."""
+
+    code = errno.EDQUOT
 
 
 class Gone(Refused):
@@ -215,15 +255,9 @@ class NotDownloadable(Refused):
 
 
 class RemoteTooLarge(Refused):
-    """413: above the size that the API takes."""
+    """413: above the size that the API, or a proxy on the way to it, takes."""
 
     code = errno.EFBIG
-
-
-class QuotaExceeded(Refused):
-    """The organization's storage is full."""
-
-    code = errno.EDQUOT
 
 
 class BadAnswer(RemoteError):

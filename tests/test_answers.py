@@ -10,11 +10,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from anthrofs.errors import (
+    AccountStopped,
     AuthFailed,
     BadAnswer,
     Expired,
     ForeignAnswer,
     Gone,
+    InTheWay,
+    LimitReached,
     NotDownloadable,
     QuotaExceeded,
     RateLimited,
@@ -187,10 +190,14 @@ def envelope(message: object = "words", code: str | None = None) -> bytes:
     (400, None, "", Refused, False), (401, None, "", AuthFailed, False), (403, None, "", AuthFailed, False),
     (404, None, "", Gone, False), (404, "file_expired", "", Expired, False), (405, None, "", Refused, False),
     (408, None, "", Unavailable, True), (409, None, "", Unavailable, True), (413, None, "", RemoteTooLarge, False),
-    (422, None, "", Refused, False), (429, None, "", RateLimited, False), (429, None, "false", RateLimited, False),
+    (422, None, "", Refused, False), (429, None, "", RateLimited, False), (429, None, "true", RateLimited, False),
+    (429, None, "false", LimitReached, False), (401, None, "true", Unavailable, False), (403, None, "true", Unavailable, False),
+    (413, None, "true", Unavailable, False), (413, None, "false", RemoteTooLarge, False), (503, None, "false", Refused, False),
     (500, None, "", Unavailable, True), (502, None, "", Unavailable, True), (503, None, "", Unavailable, False),
     (504, None, "", Unavailable, True), (529, None, "", Unavailable, False), (599, None, "", Unavailable, True),
     (400, "storage_quota_exceeded", "", QuotaExceeded, False), (403, "storage_quota_exceeded", "", QuotaExceeded, False),
+    (400, "organization_on_hold", "false", AccountStopped, False), (400, "cmek_key_disabled", "true", AccountStopped, False),
+    (400, "cmek_key_network_blocked", "", AccountStopped, False), (400, "claude_code_key_creator_not_member", "", AccountStopped, False),
     (400, "file_not_downloadable", "false", NotDownloadable, False), (400, "something_new", "", Refused, False),
     (400, None, "true", Unavailable, False), (409, None, "false", Refused, True), (500, None, "FALSE", Refused, True),
     (500, None, "perhaps", Unavailable, True),
@@ -206,17 +213,34 @@ def test_each_status_of_the_service_has_its_class(
     assert str(exc) == f"words (HTTP {status}, request id req_1)"
 
 
-@pytest.mark.parametrize("body", [
-    b"", b"<html>bad gateway</html>", b'{"error": "words"}', b"[]", b"null", b'{"type": "error", "err', b"\xff\xfe", b"[" * 100_000])
+PAGES: Final = [b"", b"<html>bad gateway</html>", b"[]", b"null", b'{"type": "error", "err', b"\xff\xfe", b"[" * 100_000]
+GATEWAYS: Final = [b'{"error": "words"}', b'{"error": {"message": "words", "type": "not_found_error", "code": "404"}}', b'{"detail": "words"}',
+                   b'{"message": "words"}', b'{"type": "problem", "error": {"type": "x", "message": "words"}}', b"{}"]
+
+
+@pytest.mark.parametrize("body", PAGES + GATEWAYS)
 @pytest.mark.parametrize(("status", "kind"), [
-    (302, Unavailable), (400, Refused), (403, Refused), (404, Refused), (408, Unavailable), (413, Refused), (429, Unavailable),
-    (502, Unavailable)])
-def test_what_is_not_the_services_own_answer_proves_nothing(status: int, kind: type[RemoteError], body: bytes) -> None:
+    (302, InTheWay), (400, Refused), (401, InTheWay), (403, InTheWay), (404, Refused), (405, Refused), (407, InTheWay), (408, Unavailable),
+    (409, Unavailable), (413, RemoteTooLarge), (429, RateLimited), (500, InTheWay), (502, InTheWay), (503, InTheWay), (511, InTheWay)])
+def test_what_is_not_the_services_own_answer_proves_nothing_of_the_service(status: int, kind: type[RemoteError], body: bytes) -> None:
     exc = error_of(status, {}, body, NOW_S)
 
     assert type(exc) is kind            # a proxy's 404 is not Gone: nothing is removed for it
-    assert exc.maybe_stored
+    # A limit of size or of pace is looked at before a request is passed on, and so is what is refused in a gateway's own words.
+    assert exc.maybe_stored is not (status in (413, 429) or (body in GATEWAYS and 400 <= status < 500 and status not in (408, 409)))
     assert not exc.from_service
+    assert ("words" in str(exc)) is (b"words" in body and status != 413)
+
+
+@pytest.mark.parametrize("body", [b"<html>limited</html>", b'{"error": "limited"}'])
+@pytest.mark.parametrize(("status", "advice", "kind", "transient"), [
+    (413, "", RemoteTooLarge, False), (413, "true", Unavailable, True), (429, "true", RateLimited, True), (429, "false", LimitReached, False),
+    (400, "true", Unavailable, True), (502, "false", InTheWay, False), (502, "", InTheWay, True), (407, "", InTheWay, False)])
+def test_a_gateways_advice_wins_over_its_status_too(
+        status: int, advice: str, kind: type[RemoteError], transient: bool, body: bytes) -> None:
+    exc = error_of(status, {"x-should-retry": advice}, body, NOW_S)
+
+    assert (type(exc), exc.transient) == (kind, transient)
 
 
 def test_the_request_id_is_the_headers_else_the_bodys_else_none() -> None:

@@ -23,6 +23,7 @@ from anthrofs.errors import (
     AuthFailed,
     BadAnswer,
     Gone,
+    InTheWay,
     NoAnswer,
     NotDownloadable,
     Offline,
@@ -106,8 +107,8 @@ def status(number: int, kind: type[RemoteError], *, maybe_stored: bool, transien
                    retry_after_s=retry_after_s, status=number)
 
 
-def of_a_proxy(action: dict[str, Any], kind: type[RemoteError], *, transient: bool) -> Trouble:
-    return Trouble(action, kind, maybe_stored=True, from_service=False, transient=transient, status=action.get("status", 200))
+def of_a_proxy(action: dict[str, Any], kind: type[RemoteError], *, transient: bool, maybe_stored: bool = True) -> Trouble:
+    return Trouble(action, kind, maybe_stored, from_service=False, transient=transient, status=action.get("status", 200))
 
 
 ANSWERS: Final = {
@@ -130,11 +131,13 @@ ANSWERS: Final = {
     "kept in": status(400, NotDownloadable, maybe_stored=False, transient=False, message="File 'f' is not downloadable"),
     "advised to retry": status(400, Unavailable, maybe_stored=False, transient=True, should_retry=True),
     "advised not to": status(500, Refused, maybe_stored=True, transient=False, should_retry=False),
-    "HTML 502": of_a_proxy({"kind": "html", "status": 502}, Unavailable, transient=True),
-    "HTML 503": of_a_proxy({"kind": "html", "status": 503}, Unavailable, transient=True),
-    "HTML 407": of_a_proxy({"kind": "html", "status": 407}, Refused, transient=False),
-    "HTML 302": of_a_proxy({"kind": "html", "status": 302}, Unavailable, transient=True),
-    "HTML 200": of_a_proxy({"kind": "html", "status": 200}, BadAnswer, transient=True),
+    "HTML 502": of_a_proxy({"kind": "html", "status": 502}, InTheWay, transient=True),
+    "HTML 503": of_a_proxy({"kind": "html", "status": 503}, InTheWay, transient=True),
+    "HTML 407": of_a_proxy({"kind": "html", "status": 407}, InTheWay, transient=False),
+    "HTML 302": of_a_proxy({"kind": "html", "status": 302}, InTheWay, transient=True),
+    "HTML 200": of_a_proxy({"kind": "html", "status": 200}, InTheWay, transient=True),
+    "HTML 413": of_a_proxy({"kind": "html", "status": 413}, RemoteTooLarge, transient=False, maybe_stored=False),
+    "HTML 429": of_a_proxy({"kind": "html", "status": 429}, RateLimited, transient=True, maybe_stored=False),
     "garbage": of_a_proxy({"kind": "garbage_json"}, BadAnswer, transient=True),
 }
 

@@ -71,7 +71,7 @@ ANSWERS: dict[str, tuple[Action, int, int | None]] = {
     "408": (status(408), 1, None),
     "409": (status(409), 1, None),
     "a login page": ({"kind": "html", "status": 200}, 1, None),
-    "a proxy's refusal": ({"kind": "html", "status": 403}, 1, errno.EIO),
+    "a proxy's refusal": ({"kind": "html", "status": 403}, 1, None),
     "a proxy's bad gateway": ({"kind": "html", "status": 502}, 1, None),
     "half of an answer": ({"kind": "garbage_json"}, 1, None),
     "an answer without an id": ({"kind": "raw_json", "body": {"type": "file"}}, 1, None),

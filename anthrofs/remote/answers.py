@@ -14,11 +14,14 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from anthrofs.errors import (
+    AccountStopped,
     AuthFailed,
     BadAnswer,
     Expired,
     ForeignAnswer,
     Gone,
+    InTheWay,
+    LimitReached,
     NotDownloadable,
     QuotaExceeded,
     RateLimited,
@@ -31,6 +34,8 @@ from anthrofs.model import Cursor, FileId, Page, RemoteFile
 
 WORDS_LIMIT: Final = 300        # of a server's message that we repeat; a proxy may send a page
 LATER: Final = frozenset({408, 409, 429})       # the 4xx that may succeed when asked again
+IN_THE_WAY: Final = frozenset({401, 403, 407})  # of a login page or a gateway, and each 3xx and 5xx
+STOPPED: Final = ("organization_on_hold", "cmek_", "claude_code_key_creator_not_member")       # beginnings of error codes
 NOT_STORED_5XX: Final = frozenset({503, 529})   # with the service's own JSON: turned away before anything was kept
 LONGEST_ADVICE_S: Final = 24 * 3600.0           # of a server's wait that we believe; a wrong clock must not stop us for years
 INTEGER_LIMIT: Final = 2**63                    # what the state's database can hold
@@ -118,44 +123,77 @@ def ns_of(text: object) -> int | None:
 def error_of(status: int, headers: Mapping[str, str], body: bytes, now_s: float) -> RemoteError:
     """The exception for an answer that isn't a success. The words name the request id, so that support can find it."""
     after_s = retry_after_s(headers, now_s)
-    error, request_id = _envelope(body)
-    request_id = _tame(headers.get("request-id") or request_id or "none")
-    if error is None:       # a proxy's page: whether the service behind it did anything can't be told
-        later = status >= 500 or status in LATER or status < 400
-        words = f"HTTP {status} that is not the service's own answer (a proxy?), request id {request_id}"
-        return (Unavailable if later else Refused)(words, retry_after_s=after_s, status=status)
+    advice = {"true": True, "false": False}.get(headers.get("x-should-retry", "").lower())
+    answer = _json(body)
+    error = answer.get("error") if answer is not None else None
+    request_id = _tame(headers.get("request-id") or (answer or {}).get("request_id") or "none")
+    if answer is None or answer.get("type") != "error" or not isinstance(error, dict):
+        return _foreign(status, answer, advice, request_id, after_s)
     message = _tame(error.get("message") or error.get("type") or "no message")
     details = error.get("details")
     code = details.get("error_code") if isinstance(details, dict) else None
-    return _class_of(status, message, code, headers)(
+    return _class_of(status, message, code if isinstance(code, str) else "", advice)(
         f"{message} (HTTP {status}, request id {request_id})",
         retry_after_s=after_s, from_service=True, status=status,
         maybe_stored=status in (408, 409) or (status >= 500 and status not in NOT_STORED_5XX))
 
 
-def _class_of(status: int, message: str, code: object, headers: Mapping[str, str]) -> type[RemoteError]:
+def _class_of(status: int, message: str, code: str, advice: bool | None) -> type[RemoteError]:
+    """Of the service's own answer; what it advises about asking again wins over the status, in both directions."""
     if code == "storage_quota_exceeded":
         return QuotaExceeded
+    if code.startswith(STOPPED):
+        return AccountStopped
     if code == "file_not_downloadable" or (status == 400 and message.endswith("is not downloadable")):
         return NotDownloadable      # details may be missing
     if code == "file_expired":
         return Expired
-    fixed: dict[int, type[RemoteError]] = {401: AuthFailed, 403: AuthFailed, 404: Gone, 413: RemoteTooLarge, 429: RateLimited}
-    if status in fixed:
+    if status == 429:
+        return LimitReached if advice is False else RateLimited
+    fixed: dict[int, type[RemoteError]] = {401: AuthFailed, 403: AuthFailed, 404: Gone, 413: RemoteTooLarge}
+    if advice is not True and status in fixed:
         return fixed[status]
-    advice = headers.get("x-should-retry", "").lower()
-    later = advice == "true" if advice in ("true", "false") else status >= 500 or status in LATER
+    later = status >= 500 or status in LATER if advice is None else advice
     return Unavailable if later else Refused
 
 
-def _envelope(body: bytes) -> tuple[Mapping[str, Any] | None, object]:
-    """(the error object, the request id beside it); (None, None) when the body is not the API's."""
+def _foreign(status: int, answer: Mapping[str, Any] | None, advice: bool | None, request_id: str, after_s: float | None) -> RemoteError:
+    """Of a proxy's page, or of a gateway's own JSON: whether the service behind it did anything can't be told, but of what is refused for
+    its size, its pace or its form.
+    """
+    if status == 413 and advice is not True:
+        return RemoteTooLarge(f"HTTP 413 that is not the service's own answer: a proxy or gateway on the way takes no body of that size "
+                              f"(nginx: client_max_body_size), request id {request_id}", maybe_stored=False, status=status)
+    kind: type[RemoteError] = Refused
+    if status == 429:
+        kind = LimitReached if advice is False else RateLimited
+    elif status >= 500 or status in IN_THE_WAY or status < 400:
+        kind = InTheWay
+    elif status in LATER or advice is True:
+        kind = Unavailable
+    said = _tame(_foreign_words(answer))
+    exc = kind(f"{said + ': ' if said else ''}HTTP {status} that is not the service's own answer (a proxy?), request id {request_id}",
+               retry_after_s=after_s, status=status,
+               maybe_stored=not (status in (413, 429) or (answer is not None and 400 <= status < 500 and status not in LATER)))
+    exc.transient = exc.transient and advice is not False and status not in IN_THE_WAY
+    return exc
+
+
+def _foreign_words(answer: Mapping[str, Any] | None) -> object:
+    """What a gateway's own JSON says, in the forms that are common."""
+    error: object = answer if answer is None else next((answer[name] for name in ("error", "message", "detail") if answer.get(name)), "")
+    if isinstance(error, dict):
+        error = error.get("message") or error.get("type")
+    return error if isinstance(error, str) else ""
+
+
+def _json(body: bytes) -> Mapping[str, Any] | None:
+    """A JSON object; None for what isn't one."""
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
-        return None, None
-    error = answer.get("error") if isinstance(answer, dict) else None
-    return (error, answer.get("request_id")) if isinstance(error, dict) else (None, None)
+        return None
+    return answer if isinstance(answer, dict) else None
 
 
 def _tame(text: object) -> str:

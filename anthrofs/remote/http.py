@@ -20,7 +20,7 @@ import httpx
 
 from anthrofs.clock import Clock
 from anthrofs.config import Service, Timeouts
-from anthrofs.errors import BadAnswer, NoAnswer, Offline, RemoteError
+from anthrofs.errors import BadAnswer, InTheWay, NoAnswer, Offline, RemoteError
 from anthrofs.model import Cursor, FileId, Page, RemoteFile, ServerClock, Workspace
 from anthrofs.remote import answers
 from anthrofs.remote.api import Body
@@ -124,7 +124,8 @@ class HttpFiles:
             except httpx.TransportError as exc:
                 raise NoAnswer(f"the answer was cut: {_words(exc)}") from exc
             except (ValueError, RecursionError, httpx.DecodingError) as exc:
-                raise BadAnswer("the answer is not JSON (a proxy?)", status=response.status_code) from exc
+                page = "html" in response.headers.get("content-type", "").lower()       # of a network that wants a login
+                raise (InTheWay if page else BadAnswer)("the answer is not JSON (a proxy?)", status=response.status_code) from exc
 
     def _send(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
         """One exchange, up to the headers of a success. Raises RemoteError's classes only."""
