@@ -12,8 +12,8 @@ A noun owns state, an -er owns threads, everything else is pure. Imports go down
                 cache (all blocks, kept copies) · handles (open files) · workspace (whose files a state mirrors)
                 surprises (entries that others have changed, while the kernel may hold old sizes) · pages (what the kernel's page
                 cache may hold) · walks (directories that are read in order) · xattrs (attributes that stay here)
-    workers     feed (one running download) · reader (their threads) · copies (what the server has, as a stage) · delivery (one
-                upload, exactly once) · deletion (one id's) · renaming (what a name means for the server) · settings (attributes
+    workers     feed (one running download) · extents (what each asks for) · reader (their threads) · copies (what the server has, as
+                a stage) · delivery (one upload, exactly once) · deletion (one id's) · renaming (what a name means for the server) · settings (attributes
                 that can be set) · unlinking (how a node ends) · turns (the order of sending) · waits (closes that wait)
                 uploader (outbox → server: the threads) · listing (what pages mean for the mirror) · coming (a listing's next page)
                 refresher (what is new) · sweeper (what is gone, page by page) · expirer (files' own end)

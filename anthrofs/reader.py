@@ -16,18 +16,13 @@ from anthrofs.blocks import BLOCK_BYTES, Cutter, spans
 from anthrofs.cache import BlockCache
 from anthrofs.clock import Clock
 from anthrofs.errors import Expired, FsError, Gone, Interrupted, NoAnswer, Refused, Stopping
-from anthrofs.feed import WHOLE_BYTES, WINDOW_MOST_BYTES, Feed, Want
+from anthrofs.extents import Extents
+from anthrofs.feed import WHOLE_BYTES, Feed, Want
 from anthrofs.model import FileId
 from anthrofs.remote import Download, RemoteFiles
 
 log = logging.getLogger(__name__)
 
-# The kernel's readahead comes through several threads, so neighbours overtake each other: a request begins a little before
-# the place of the first read that asks for it.
-OVERTAKE_BYTES: Final = 2 * BLOCK_BYTES
-START_BYTES: Final = 2**20              # so near to the start, a first read is taken for a reader of the whole file
-JUMP_BYTES: Final = 2**20               # of the first request after a jump; four times as much if the next one follows it
-JUMPERS: Final = 8                      # walkers in one file that are told apart
 SILENT_S: Final = 1.0                   # a small file's download that nobody waits for runs to its end, unless it hangs
 IDLE_S: Final = 5.0                     # without a question a feed is closed, if it can be resumed by range
 RESUMES: Final = 5                      # in a row, without a byte between them
@@ -53,8 +48,7 @@ class Reader:
 
         self._lock = threading.Lock()       # guards everything below, and every feed
         self._feeds: dict[FileId, list[Feed]] = {}
-        self._jumps: dict[FileId, dict[int, int]] = {}      # of an open file: end of each of the last bounded requests → its
-                                                            # size; 0: it was asked for whole
+        self._extents: dict[FileId, Extents] = {}           # of an open file: what was asked for
         self._lengths: dict[FileId, int] = {}       # that a download has shown to be another than was thought
         self._ranges = True                 # False once the server answered 200 to a range
         self._ended = 0                     # feeds so far
@@ -98,7 +92,7 @@ class Reader:
     def leave(self, file_id: FileId) -> None:
         """Nobody has the file open any more: what isn't nearly done stops within a piece."""
         with self._lock:
-            self._jumps.pop(file_id, None)
+            self._extents.pop(file_id, None)
             self._lengths.pop(file_id, None)
             now_s = self._clock.now_s()
             for feed in self._feeds.get(file_id, ()):
@@ -156,7 +150,8 @@ class Reader:
                 if self._joined_locked(file_id, number, want):
                     return None
                 if ended == self._ended:
-                    first, last = self._extent_locked(file_id, length, number * BLOCK_BYTES)
+                    extents = self._extents.setdefault(file_id, Extents())
+                    first, last = extents.next(length, number * BLOCK_BYTES, ranges=self._ranges)
                     feed = Feed(self._lock, file_id, first, last, length, exact=exact, early=False)
                     feed.demand = (number + 1) * BLOCK_BYTES
                     feed.wants[number] = [want]
@@ -188,25 +183,6 @@ class Reader:
             raise FsError(f"no thread for a download: {exc}") from exc
         self._feeds.setdefault(feed.file_id, []).append(feed)
         self._threads.add(thread)
-
-    def _extent_locked(self, file_id: FileId, length: int, offset: int) -> tuple[int, int | None]:
-        """What to ask for: everything, or a bounded part after a jump that grows while it turns out to be a walk."""
-        jumps = self._jumps.setdefault(file_id, {})
-        again, walking = 0 in jumps, offset in jumps
-        size = jumps.pop(offset, 0)
-        if not self._ranges or (offset < START_BYTES and not walking) or (length <= WHOLE_BYTES and not again):
-            jumps[0] = 0
-            return 0, None
-        if length <= WHOLE_BYTES:           # it was fetched whole, and evicted while it was read
-            return offset - OVERTAKE_BYTES, None
-        size = size * 4 if walking else JUMP_BYTES
-        offset -= 0 if walking else OVERTAKE_BYTES
-        if size > WINDOW_MOST_BYTES or offset + size >= length:
-            return offset, None
-        jumps[offset + size] = size
-        if len(jumps) > JUMPERS:
-            del jumps[next(iter(jumps))]
-        return offset, offset + size - 1
 
     # ---- a feed's thread
 
@@ -311,7 +287,7 @@ class Reader:
         with self._lock:
             feed.wake()
             run = {number: block for number, block in feed.fresh.items() if number >= feed.put_to}
-            pinned = self._jumps.keys() | self._feeds.keys()        # what is open, and was asked for
+            pinned = self._extents.keys() | self._feeds.keys()        # what is open, and was asked for
         if run:
             lasting = self._cache.put(feed.file_id, min(run), list(run.values()), pinned)       # while the readers go on
             with self._lock:
