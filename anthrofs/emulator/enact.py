@@ -13,7 +13,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.types import ASGIApp
 
 from .exchange import CutNow, Exchange
@@ -22,10 +22,12 @@ from .faults import (
     Cut,
     CutBody,
     Delay,
+    Encoded,
     GarbageJson,
     Html,
     LateCommit,
     RawJson,
+    ShortBody,
     SlowBody,
     Stall,
     Status,
@@ -59,6 +61,10 @@ def begin(exchange: Exchange, filename: str | None, file_id: str | None) -> Acti
             raise CutNow
         case CutBody(after_bytes):
             pace.cut_after = after_bytes
+        case ShortBody(after_bytes, length):
+            exchange.mangle.end_after(after_bytes, says_length=length)
+        case Encoded(packed):
+            exchange.mangle.label("gzip", packed=packed)
         case SlowBody(bytes_per_s):
             pace.limit(bytes_per_s)
         case Stall(seconds, after_bytes):
@@ -73,9 +79,10 @@ async def finish(exchange: Exchange, action: Action | None, effect: Effect) -> A
     match action:
         case Status():
             return _status(exchange, action)
-        case Html(status):
+        case Html(status, size, chunked):
             exchange.signed = False
-            return HTMLResponse(PAGE.format(status), status)
+            page = PAGE.format(status).ljust(size).encode()
+            return StreamingResponse(iter([page]), status, media_type="text/html") if chunked else HTMLResponse(page, status)
         case RawJson(body, status):
             return JSONResponse(body, status)
         case GarbageJson():

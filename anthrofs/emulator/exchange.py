@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import Headers, QueryParams
 
 from .connections import connection_of
+from .mangle import Mangle
 from .pace import Pace
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class Exchange:
 
         self.pace_in = Pace(bytes_per_s=parts.switches.bandwidth_bytes_per_s)       # used by the request's task only
         self.pace_out = Pace(bytes_per_s=parts.switches.bandwidth_bytes_per_s)
+        self.mangle = Mangle()
         self.delay_s = 0.0                                      # before the answer, besides the latency
         self.signed = True                                      # with the headers of the service; a proxy has none
         self.started = False                                    # the answer's headers went out
@@ -117,9 +119,11 @@ class Exchange:
             await self._sleep(self.delay_s + self.parts.switches.latency_ms / 1000)
             self.started = True
             self.entry.status = message["status"]
-            await self._send({**message, "headers": [*message.get("headers", ()), *self._common_headers()]})
-        else:
-            await self._send_body(message.get("body", b""), more=message.get("more_body", False))
+            headers = self.mangle.start([*message.get("headers", ()), *self._common_headers()], self.parts.switches.dropped())
+            await self._send({**message, "headers": headers})
+        elif not self.mangle.over:
+            body, more = self.mangle.body(message.get("body", b""), more=message.get("more_body", False))
+            await self._send_body(body, more=more)
 
     async def _send_body(self, body: bytes, *, more: bool) -> None:
         pace, start = self.pace_out, 0

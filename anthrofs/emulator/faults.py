@@ -34,9 +34,11 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Html:
-    """A proxy's page, instead of the operation."""
+    """A proxy's page, instead of the operation; with spaces behind it up to so many bytes, and chunked, if it is to be."""
 
     status: int = 502
+    bytes: int = 0
+    chunked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,21 @@ class CutBody:
 
 
 @dataclass(frozen=True, slots=True)
+class ShortBody:
+    """The answer's body ends cleanly after so many bytes: chunked, or as its Content-Length says."""
+
+    after_bytes: int
+    length: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """The answer says that its body is gzip: which is true, or isn't."""
+
+    packed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SlowBody:
     """Bytes trickle: of the answer's body, or of an upload's request."""
 
@@ -102,13 +119,13 @@ class Stall:
     after_bytes: int = 0
 
 
-Action = (Status | Html | RawJson | GarbageJson | Cut | LateCommit | StatusAfterCommit | Delay | CutBody | SlowBody
-          | Stall)
+Action = (Status | Html | RawJson | GarbageJson | Cut | LateCommit | StatusAfterCommit | Delay | CutBody | ShortBody | Encoded
+          | SlowBody | Stall)
 
 KINDS: Final[dict[str, type[Action]]] = {
     "status": Status, "html": Html, "raw_json": RawJson, "garbage_json": GarbageJson, "cut": Cut,
     "late_commit": LateCommit, "status_after_commit": StatusAfterCommit, "delay": Delay, "cut_body": CutBody,
-    "slow_body": SlowBody, "stall": Stall,
+    "short_body": ShortBody, "encoded": Encoded, "slow_body": SlowBody, "stall": Stall,
 }
 WHEN = ("before_body", "before_commit", "after_commit")
 

@@ -47,6 +47,7 @@ class Gate:
         entry.file_id = scope["path_params"].get("file_id")
         exchange = Exchange(self._parts, entry, scope, receive, send)
         entry.workspace_id = exchange.headers.get("anthropic-workspace-id")
+        entry.range = exchange.headers.get("range")
         try:
             await self._answer(exchange)
         except CutNow as cut:

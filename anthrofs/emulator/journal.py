@@ -32,6 +32,7 @@ class Entry:
     bytes_out: int = 0
     key_hash: str | None = None
     workspace_id: str | None = None     # that the request named
+    range: str | None = None            # that the request asked for, as it was sent
     finished: float | None = None       # None: under way
 
 

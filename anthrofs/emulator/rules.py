@@ -115,13 +115,16 @@ def expiry_s(text: str) -> int:
     return int(text)
 
 
-def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
-    """First and last byte asked for; None: all of it, also for what we don't understand (RFC 9110, 14.2).
+def byte_range(header: str | None, size: int, *, strict: bool = False) -> tuple[int, int] | None:
+    """First and last byte asked for; None: all of it, also for what we don't understand (RFC 9110, 14.2), unless we are `strict`.
 
-    Raises ApiError(416) when no asked byte exists.
+    Raises ApiError: 416 when no asked byte exists, 400 for what makes no sense.
     """
     match = re.fullmatch(r"bytes=\s*([0-9]*)-([0-9]*)\s*", header or "")
-    if match is None or match[1] == match[2] == "":
+    backwards = match is not None and match[1] and match[2] and int(match[2]) < int(match[1])
+    if match is None or match[1] == match[2] == "" or backwards:
+        if strict and header is not None:
+            raise ApiError(400, "Range: is not valid")
         return None
     if match[1] == "":
         length = min(int(match[2]), size)
@@ -129,8 +132,6 @@ def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
     else:
         first = int(match[1])
         last = min(int(match[2]), size - 1) if match[2] else size - 1
-        if match[2] and int(match[2]) < first:
-            return None
     if first > last:
         raise ApiError(416, "None of the bytes asked for exist", headers={"content-range": f"bytes */{size}"})
     return first, last

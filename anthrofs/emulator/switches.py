@@ -34,6 +34,7 @@ class Switches:
     # what the service's pages don't say
     ranges: bool = True                     # 206 and 416, else every download is whole
     content_length: bool = True             # else chunked
+    senseless_ranges: str = one_of("ignore", "error400")
     etag: bool = False
     content_disposition: bool = False
     empty_uploads: str = one_of("accept", "refuse")
@@ -52,6 +53,7 @@ class Switches:
     # wrong or older servers
     order: str = one_of("newest_first", "oldest_first", "shuffled")
     identity_headers: bool = True
+    dropped_headers: str = ""               # of all answers, by something on the way: names with commas between them
     delivered_extra_bytes: int = any_integer(0)     # generated image, audio and video: delivered length - size_bytes
 
     foreign_lists: str = one_of("no", "openai", "bare")     # lists as other APIs answer them; bare: only `data`, of such files
@@ -72,6 +74,10 @@ class Switches:
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    def dropped(self) -> list[str]:
+        """Names of headers that don't get through."""
+        return [name.strip().lower() for name in self.dropped_headers.split(",") if name.strip()]
 
     def updated(self, changes: object) -> Switches:
         """A copy with these changes, all or none."""

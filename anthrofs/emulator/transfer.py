@@ -111,7 +111,8 @@ async def download(exchange: Exchange) -> ASGIApp:
         headers["accept-ranges"] = "bytes"
         # If-Range names the version the client has a part of; another one is sent whole.
         same = exchange.headers.get("if-range", etag) == etag
-        asked = rules.byte_range(exchange.headers.get("range"), size) if same else None
+        strict = switches.senseless_ranges == "error400"
+        asked = rules.byte_range(exchange.headers.get("range"), size, strict=strict) if same else None
         if asked is not None:
             first, last = asked
             status = 206

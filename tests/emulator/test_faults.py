@@ -123,6 +123,44 @@ def test_a_delete_can_be_cut_before_or_after_it_happens(api: Api, emulator: Emul
     assert len(emulator.files()) == left
 
 
+@pytest.mark.parametrize("length", [True, False])
+@pytest.mark.parametrize("after_bytes", [0, 3, 2_500_000, 9_000_000])
+def test_a_download_can_end_early_as_if_that_were_all(api: Api, emulator: EmulatorProcess, after_bytes: int, length: bool) -> None:
+    content = bytes(range(250)) * 12_000
+    file_id = emulator.generate("a.bin", content)["id"]
+    emulator.fault("download", {"kind": "short_body", "after_bytes": after_bytes, "length": length}, times=2)
+    answer = api.download(file_id)
+    assert (answer.status_code, answer.content) == (200, content[:after_bytes])
+    assert answer.headers.get("content-length") == (str(len(answer.content)) if length else None)
+    answer = api.download(file_id, {"range": "bytes=100-"})
+    assert (answer.status_code, answer.content) == (206, content[100:][:after_bytes])
+    assert answer.headers["content-range"] == f"bytes 100-{len(content) - 1}/{len(content)}"
+    assert api.download(file_id).content == content         # the connection is fine
+
+
+def test_a_download_can_be_packed_or_only_said_to_be(api: Api, emulator: EmulatorProcess) -> None:
+    content = b"a,b\n" * 500_000
+    file_id = emulator.generate("a.csv", content, "text/csv")["id"]
+    emulator.fault("download", {"kind": "encoded", "packed": True})
+    answer = api.download(file_id)
+    assert answer.content == content        # httpx unpacks it
+    assert (answer.headers["content-encoding"], "content-length" in answer.headers) == ("gzip", False)
+    emulator.fault("download", {"kind": "encoded", "packed": False})
+    with api.client.stream("GET", f"/v1/files/{file_id}/content") as streamed:
+        assert streamed.headers["content-encoding"] == "gzip"
+        assert b"".join(streamed.iter_raw()) == content
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+def test_a_page_can_have_any_length_and_no_word_about_it(api: Api, emulator: EmulatorProcess, chunked: bool) -> None:
+    file_id = emulator.generate("a.bin", b"x")["id"]
+    emulator.fault("download", {"kind": "html", "status": 200, "bytes": 1000, "chunked": chunked})
+    answer = api.download(file_id)
+    assert (answer.status_code, len(answer.content), answer.headers["content-type"]) == (200, 1000, "text/html; charset=utf-8")
+    assert answer.headers.get("content-length") == (None if chunked else "1000")
+    assert "request-id" not in answer.headers
+
+
 def test_an_upload_can_be_cut_in_its_body(api: Api, emulator: EmulatorProcess) -> None:
     emulator.fault("upload", {"kind": "cut_body", "after_bytes": 1_000_000})
     with pytest.raises(CUT):

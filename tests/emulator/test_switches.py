@@ -48,6 +48,27 @@ def test_a_range_that_makes_no_sense_is_ignored(api: Api, emulator: EmulatorProc
     assert (answer.status_code, answer.content) == (200, CONTENT)
 
 
+    emulator.switch(senseless_ranges="error400")
+    answer = api.download(emulator.generate("a.bin", CONTENT)["id"], {"range": asked})
+    assert (answer.status_code, "Range" in error_of(answer)["message"]) == (400, True)
+
+
+def test_the_journal_tells_the_range_that_was_asked_for(api: Api, emulator: EmulatorProcess) -> None:
+    file_id = emulator.generate("a.bin", CONTENT)["id"]
+    api.download(file_id)
+    api.download(file_id, {"range": "bytes=-5"})
+    assert [request["range"] for request in emulator.requests("download")] == [None, "bytes=-5"]
+
+
+def test_headers_get_lost_on_the_way_or_dont(api: Api, emulator: EmulatorProcess) -> None:
+    file_id = emulator.generate("a.bin", CONTENT)["id"]
+    assert {"request-id", "date", "content-type"} <= set(api.download(file_id).headers)
+    emulator.switch(dropped_headers="request-id, Date")
+    for answer in (api.download(file_id), api.download("file_unknown"), api.listing()):
+        assert {"request-id", "date"}.isdisjoint(answer.headers)
+        assert "content-type" in answer.headers
+
+
 def test_a_download_tells_its_length_or_is_chunked(api: Api, emulator: EmulatorProcess) -> None:
     file_id = emulator.generate("a.bin", CONTENT)["id"]
     assert api.download(file_id).headers["content-length"] == "100"
