@@ -71,6 +71,7 @@ def mount(
     close_timeout_s: Annotated[float, typer.Option("--close-timeout", min=1, help="Seconds without progress until close gives up.")] = 300.0,
     cache_size: Annotated[str, typer.Option(help="Disk space for what can be fetched again: 10G, 500M; 0: none.")] = "10G",
     staging_size: Annotated[str, typer.Option(help="Disk space for what isn't sent yet: 20G; a write beyond it fails. 0: what the disk has.")] = "0",
+    requests_per_minute: Annotated[int, typer.Option(min=1, help="At most, in any 61 seconds; an organization has about 500.")] = 450,
     options: Annotated[list[str] | None, typer.Option("-o", help="ro, allow_other, uid=N, gid=N, umask=OCTAL; comma-separated.")] = None,
 ) -> None:
     """Mount the workspace of $ANTHROPIC_API_KEY on DIRECTORY, and return when it is ready."""
@@ -92,7 +93,8 @@ def mount(
                                  upload=upload, expires_in_s=expires_in_s, layout="flat" if layout == "flat" else "tree",
                                  refresh_s=refresh_s, poll=poll, close_timeout_s=close_timeout_s,
                                  cache_bytes=byte_count("--cache-size", cache_size),
-                                 staging_bytes=byte_count("--staging-size", staging_size)), options or [])
+                                 staging_bytes=byte_count("--staging-size", staging_size),
+                                 requests_per_minute=requests_per_minute), options or [])
     if foreground:
         launch.serve(config, None, demo=demo)
     else:

@@ -5,14 +5,13 @@ Trusts  nothing: a value that can't work is refused here, with the words to mend
 Never   prints or quotes a key: `repr` of a Credentials says only which kind it is.
 """
 
-import base64
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import urlsplit
 
 from anthrofs.errors import EXIT_USAGE, SetupError
 from anthrofs.names import LOCAL_PATTERNS, Layout
@@ -33,13 +32,11 @@ class Credentials:
 class Service:
     """Which service, in which shape, as whom."""
 
-    base_url: str                       # without a user's name or password: it is shown, logged and remembered
+    base_url: str
     credentials: Credentials
     workspace_id: str | None = None     # sent as anthropic-workspace-id when a credential spans several
     shape: str = "beta"                 # "beta", "ga" or, with a scope, "agents": chooses headers and how listings are paged
     scope_id: str | None = None         # an agent session: its files only
-    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)    # sent besides, and instead of ours of the same name
-    direct: bool = False                # never through a proxy: it is on this machine
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,7 @@ class Config:
     poll: bool = False                  # and without anybody looking
     sweep_s: float = 300.0              # between full listings of a workspace of several pages
 
-    requests_per_minute: int = 400      # of the about 500 that an organization has
+    requests_per_minute: int = 450      # at most, in any 61 s: of the about 500 that an organization has
     max_file_bytes: int = 500_000_000   # what the API surely takes (500 MB; whether 2^20-based is unknown)
     cache_bytes: int = 10 * 10**9       # of blocks that can be fetched again, on the state's disk; 0: none
     staging_bytes: int = 0              # of content that isn't sent yet, on the state's disk; 0: no bound but its free space
@@ -115,21 +112,7 @@ def service_of(environ: Mapping[str, str]) -> Service:
         usable = False
     if not usable:
         raise SetupError("ANTHROPIC_BASE_URL is not a URL like https://api.anthropic.com: correct or unset it.", EXIT_USAGE)
-    return Service(without_user(base_url), credentials_of(environ), environ.get("ANTHROPIC_WORKSPACE_ID", "").strip() or None,
-                   headers=_basic(parts))
-
-
-def without_user(url: str) -> str:
-    """The URL without what stands before an @ in its host's place: a name and a password, which go into a header."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-
-
-def _basic(parts: SplitResult) -> tuple[tuple[str, str], ...]:
-    if parts.username is None and parts.password is None:
-        return ()
-    pair = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
-    return (("Authorization", f"Basic {base64.b64encode(pair.encode()).decode()}"),)
+    return Service(base_url, credentials_of(environ), environ.get("ANTHROPIC_WORKSPACE_ID", "").strip() or None)
 
 
 def select(service: Service, *, shape: str, workspace_id: str = "", scope_id: str = "") -> Service:

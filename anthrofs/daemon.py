@@ -45,7 +45,7 @@ from anthrofs.presence import Presence
 from anthrofs.reader import Reader
 from anthrofs.recovery import recover
 from anthrofs.refresher import Refresher
-from anthrofs.remote import HttpFiles, Paced, Pacer, Priority, RemoteFiles, Retrying, connect
+from anthrofs.remote import HttpFiles, Moments, Paced, Pacer, Priority, RemoteFiles, Retrying, connect
 from anthrofs.report import Report
 from anthrofs.staging import Staging
 from anthrofs.statedir import StateDir, usable
@@ -91,11 +91,11 @@ class Mount:
         self._client = connect(config.service, config.timeouts)
         self._http = HttpFiles(self._client, clock, config.timeouts.stall_s, config.service.scope_id)
         self._expirer = Expirer(self._db, self._mirror, self._outbox, self._cache, self._handles, clock, self._http.clock)
-        self._pacer = Pacer(config.requests_per_minute, clock)
+        self._pacer = Pacer(config.requests_per_minute, clock, Moments(config.state_dir / "requests"))
         self._stopping = threading.Event()
 
         def remote(priority: Priority) -> RemoteFiles:
-            # Retry is outside pace so that every try, not only the first, takes a token.
+            # Retry is outside pace so that every try, not only the first, counts.
             return Retrying(Paced(self._http, self._pacer, priority), clock, self._stopping, chance)
 
         self._reader = Reader(self._cache, remote(Priority.READ), clock, self._delivered, self._gone,
@@ -120,7 +120,7 @@ class Mount:
         filesystem = FileSystem(config, clock, self._db, self._index, self._tree, self._outbox, self._staging, self._handles, pages,
                                 contents, self._uploader, self._refresher, surprises, xattrs, moves)
         report = Report(self._db, self._index, self._tree, self._outbox, self._cache, self._handles, attributes, self._reader,
-                        self._uploader, self._refresher, presence)
+                        self._uploader, self._refresher, presence, self._pacer.waiting)
         self._operations = Operations(filesystem, self._tree, files, attributes, config, self._started)
         self._drain = Drain(clock, self._stopping, self._index, self._staging, self._handles, contents, self._uploader, report, presence,
                             self._notify, read_only=config.read_only)
@@ -280,6 +280,7 @@ class Mount:
         self._control.stop()
         if all(stopped) and not in_use:
             self._client.close()
+            self._pacer.close()
             self._db.close()
             self._state.close()
         names = [entry["path"] for entry in left["waiting"] + left["failed"]]

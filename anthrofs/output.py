@@ -4,6 +4,7 @@ Serves  cli.
 Never   decides anything: it prints what control has answered.
 """
 
+import math
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -33,6 +34,7 @@ def drained(state_dir: Path, timeout_s: float, *, last: bool = False) -> dict[st
             left_bytes = sum(entry["bytes"] - entry["sent"] for entry in left["waiting"])
             most_bytes = max(most_bytes, left_bytes)
             words = f"{len(left['waiting'])} files, {shown_bytes(left_bytes)} to send, {len(left['deletions'])} to delete"
+            words += f", {keeps}" if (keeps := _budget(left)) else ""
             progress.update(task, total=most_bytes, completed=most_bytes - left_bytes, left=words)
     return left
 
@@ -68,6 +70,8 @@ def status_lines(one: dict[str, Any]) -> Iterator[str]:
            + ("read-only" if one["read_only"] else f"upload: {one['upload']}"))
     yield f"  {'online' if one['online'] else 'OFFLINE'}, listing " + ("not refreshed since the mount" if age_s is None else f"{age_s:.0f} s old")
     yield f"  {one['requests']} requests since the mount"
+    if keeps := _budget(one):
+        yield f"  {keeps}"
     if one["state_error"]:
         yield f"  NOTHING CAN BE CHANGED OR SENT: {one['state_error']}"
     if one.get("unreadable_entries"):       # a mount of the version before doesn't say
@@ -106,6 +110,12 @@ def entry_lines(entries: Iterable[dict[str, Any]]) -> Iterator[str]:
 def _printable(text: str) -> str:
     """On one line, and nothing that a terminal would obey."""
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def _budget(one: dict[str, Any]) -> str:
+    """While nothing seems to move. A mount of an earlier version doesn't tell."""
+    told = one.get("budget", {"waiting": 0})
+    return f"waiting for the request budget: next in {math.ceil(told['next_s'])} s" if told["waiting"] else ""
 
 
 def _rows(title: str, rows: Iterable[str]) -> Iterator[str]:

@@ -5,7 +5,7 @@ Never   changes anything.
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from anthrofs.attributes import Attributes
@@ -30,7 +30,8 @@ class Report:
     """Of one mount."""
 
     def __init__(self, db: Database, index: Index, tree: Tree, outbox: Outbox, cache: BlockCache, handles: Handles, attributes: Attributes,
-                 reader: Reader, uploader: Uploader, refresher: Refresher, presence: Presence) -> None:
+                 reader: Reader, uploader: Uploader, refresher: Refresher, presence: Presence,
+                 budget: Callable[[], tuple[int, float]]) -> None:
         self._db = db                       # given
         self._index = index                 # given
         self._tree = tree                   # given
@@ -42,10 +43,11 @@ class Report:
         self._uploader = uploader           # given
         self._refresher = refresher         # given
         self._presence = presence           # given
+        self._budget = budget               # given: see Pacer.waiting
 
-    def left(self, stuck: Iterable[dict[str, Any]] = ()) -> dict[str, list[dict[str, Any]]]:
+    def left(self, stuck: Iterable[dict[str, Any]] = ()) -> dict[str, Any]:
         """What the server doesn't have yet, by what can be done about it: waiting, failed (and stuck on this machine), deletions,
-        open.
+        open; and how long the minute's budget of requests keeps those that wait for it.
 
         Deletions that wait for a failed upload's sake (new before old is gone) are not counted: that one is.
         """
@@ -75,7 +77,8 @@ class Report:
                 failed.append({**entry, "reason": attempt.reason})
             else:
                 waiting.append({**entry, "sent": sent.get(node_id, 0), "state": self._attributes.state(node, attempt) if node else "waiting"})
-        return {"waiting": waiting, "failed": failed, "deletions": deletions, "open": opened}
+        asking, next_s = self._budget()
+        return {"waiting": waiting, "failed": failed, "deletions": deletions, "open": opened, "budget": {"waiting": asking, "next_s": next_s}}
 
     def status(self) -> dict[str, Any]:
         """See README's `anthrofs status --json`."""

@@ -10,6 +10,7 @@ from typing import Final
 
 import pytest
 
+from anthrofs.config import Config, Credentials, Service
 from anthrofs.errors import (
     AuthFailed,
     BadAnswer,
@@ -25,7 +26,8 @@ from anthrofs.errors import (
 )
 from anthrofs.model import FileId
 from anthrofs.remote import Paced, Pacer, Priority, RemoteFiles, Retrying, backoff_s
-from anthrofs.remote.pace import DOWNLOAD_SLOTS, KEPT_FOR_READERS, SLOTS, SLOWEST
+from anthrofs.remote.budget import HEAD, KEPT, SLOT, WINDOW_S, Moments, Work
+from anthrofs.remote.pace import DOWNLOAD_SLOTS, SLOTS, SLOWEST, WORK
 from anthrofs.remote.retry import FIRST_WAIT_S, LONGEST_WAIT_S, TRIES
 
 from .fakes import FakeClock, FakeFiles, body_of
@@ -65,51 +67,136 @@ def moments_s(pacer: Pacer, clock: FakeClock, count: int, priority: Priority = P
     return moments
 
 
-# ---- tokens
+# ---- the budget
 
-def test_a_whole_minutes_worth_goes_at_once_then_the_pace_is_steady(pacer: Pacer, clock: FakeClock) -> None:
-    moments = moments_s(pacer, clock, 2 * PER_MINUTE)
-
-    assert moments[:PER_MINUTE] == [0.0] * PER_MINUTE
-    steps = [later - earlier for earlier, later in zip(moments[PER_MINUTE - 1:], moments[PER_MINUTE:], strict=False)]
-    assert steps == pytest.approx([60 / PER_MINUTE] * PER_MINUTE)
+def allowed(per_minute: int, work: Work) -> int:
+    """How many of one kind may begin at once, when none of the others did."""
+    return per_minute - sum(per_minute // KEPT[other] for other in Work if other is not work)
 
 
-@pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("per_minute", [7, 60, 400])
-def test_no_minute_sees_more_than_the_burst_and_a_minutes_worth(clock: FakeClock, per_minute: int, seed: int) -> None:
+def most_within(moments: list[float], seconds: float) -> int:
+    return max(sum(1 for other in moments[number:] if other < moment + seconds) for number, moment in enumerate(moments))
+
+
+def test_what_a_minute_has_room_for_goes_at_once_and_the_rest_when_that_is_a_minute_old(pacer: Pacer, clock: FakeClock) -> None:
+    at_once = allowed(PER_MINUTE, Work.READS)
+
+    moments = moments_s(pacer, clock, 2 * at_once)
+
+    assert moments == [0.0] * at_once + [WINDOW_S] * at_once
+
+
+def test_a_folder_of_400_files_goes_at_once(clock: FakeClock, tmp_path: Path) -> None:
+    pacer = Pacer(Config(tmp_path, tmp_path, Service("", Credentials("", ""))).requests_per_minute, clock)
+    assert moments_s(pacer, clock, 400, Priority.QUEUED) == [0.0] * 400
+    assert pacer.waiting() == (0, 0.0)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("per_minute", [1, 7, 60, 450])
+def test_no_61_seconds_see_more_requests_than_allowed_whatever_asks_is_refused_or_ends(clock: FakeClock, tmp_path: Path, per_minute: int,
+                                                                                      seed: int) -> None:
+    """Neither do other windows than those that begin with a request; and remounts within the minute go on where the last one was."""
+    clock.advance(1000)                         # since the boot
     chance = random.Random(seed)
-    pacer = Pacer(per_minute, clock)
+    pacer = Pacer(per_minute, clock, Moments(tmp_path / "requests"))
     moments = []
-    for _ in range(6 * per_minute):
-        if chance.random() < 0.1:
-            clock.advance(chance.choice([0.01, 1, 30, 300]))
+    for _ in range(6 * per_minute + 20):
+        happens = chance.random() * max(1.0, per_minute / 40)       # about as often in each minute
+        if happens < 0.1:
+            clock.advance(chance.choice([0.01, 1, 30, 60, 61, 300]))
+        elif happens < 0.15:
+            pacer.answered(RateLimited("slow down", retry_after_s=chance.choice([None, 0, 0.5, 20])))
+        elif happens < 0.17:
+            if chance.random() < 0.5:
+                pacer.close()               # else it was killed
+            pacer = Pacer(per_minute, clock, Moments(tmp_path / "requests"))
+        else:
+            pacer.answered(None)
         moments += moments_s(pacer, clock, 1, chance.choice(list(Priority)))
 
-    for number, moment in enumerate(moments):
-        within = sum(1 for other in moments[number:] if other < moment + 60)
-        assert within <= 2 * per_minute + 1
-    # And in the long run the pace itself is the bound.
-    assert len(moments) <= per_minute + moments[-1] * per_minute / 60 + 1
+    assert most_within(moments, WINDOW_S) <= per_minute
+    # And it isn't slower than it has to be: the window is full whenever somebody waits, but for what is kept and what a 429 costs.
+    assert most_within(moments, WINDOW_S) >= per_minute // 2
 
 
-def test_idle_time_saves_up_one_burst_and_not_more(pacer: Pacer, clock: FakeClock) -> None:
-    spend(pacer, PER_MINUTE)
+def test_idle_time_saves_up_one_window_and_not_more(pacer: Pacer, clock: FakeClock) -> None:
+    at_once = allowed(PER_MINUTE, Work.READS)
+    spend(pacer, at_once)
     clock.advance(3600)
 
-    moments = moments_s(pacer, clock, PER_MINUTE + 1)
+    moments = moments_s(pacer, clock, at_once + 1)
 
-    assert moments[PER_MINUTE - 1] == 3600
-    assert moments[PER_MINUTE] > 3600
+    assert moments == [3600.0] * at_once + [3600 + WINDOW_S]
 
 
-def test_a_part_of_the_budget_is_kept_for_readers(pacer: Pacer, clock: FakeClock) -> None:
-    kept = int(PER_MINUTE * KEPT_FOR_READERS)
-    spend(pacer, PER_MINUTE - kept, Priority.QUEUED)
-    assert clock.now_s() == 0
+@pytest.mark.parametrize("busy", list(Work))
+@pytest.mark.parametrize("other", list(Priority))
+def test_a_part_of_the_budget_is_kept_for_each_kind_of_work(clock: FakeClock, busy: Work, other: Priority) -> None:
+    """Whatever the others have asked for, and however long they have waited for more."""
+    if WORK[other] is busy:
+        return
+    pacer = Pacer(450, clock)
+    asks = next(priority for priority, work in WORK.items() if work is busy)
+    for _ in range(3):
+        spend(pacer, 450, asks)                 # the last of them have waited, so all that they may have is used
+        began_s = clock.now_s()
+        kept = 450 // KEPT[WORK[other]]
+        assert moments_s(pacer, clock, kept, other) == [began_s] * kept
 
-    assert moments_s(pacer, clock, kept) == [0.0] * kept        # readers don't wait
-    assert moments_s(pacer, clock, 1, Priority.QUEUED)[0] > 0
+
+def test_an_old_mounts_requests_count_for_the_next_one(clock: FakeClock, tmp_path: Path) -> None:
+    def mounted(per_minute: int = PER_MINUTE) -> Pacer:
+        return Pacer(per_minute, clock, Moments(tmp_path / "requests"))
+
+    clock.advance(1000)
+    at_once = allowed(PER_MINUTE, Work.SAVES)
+    spend(mounted(), at_once, Priority.QUEUED)          # and is killed
+    clock.advance(40)
+    for per_minute in (PER_MINUTE, PER_MINUTE, PER_MINUTE // 2, 2 * PER_MINUTE, PER_MINUTE):
+        pacer = mounted(per_minute)
+        assert pacer._budget.left(clock.now_s()) == max(0, per_minute - at_once)
+    assert moments_s(pacer, clock, 1, Priority.QUEUED) == [1000 + WINDOW_S]
+    assert moments_s(mounted(), clock, at_once, Priority.QUEUED)[-2:] == [1000 + WINDOW_S, 1040 + 2 * WINDOW_S - 40]
+    clock.advance(WINDOW_S)
+    assert mounted()._budget.left(clock.now_s()) == PER_MINUTE
+
+
+@pytest.mark.parametrize("content", [
+    b"", b"x" * 1000, HEAD, HEAD[:10], HEAD + b"\xff" * 1000, HEAD + bytes(1000), HEAD + SLOT.pack(float("nan")) + SLOT.pack(float("inf")) + b"abc",
+    HEAD + SLOT.pack(-1.0) + SLOT.pack(5000.0)])
+def test_a_file_of_moments_that_cannot_be_is_as_none(clock: FakeClock, tmp_path: Path, content: bytes) -> None:
+    clock.advance(1000)
+    (tmp_path / "requests").write_bytes(content)
+    assert Pacer(PER_MINUTE, clock, Moments(tmp_path / "requests"))._budget.left(clock.now_s()) == PER_MINUTE
+
+
+def test_without_its_file_the_budget_holds_for_one_mount(clock: FakeClock, tmp_path: Path) -> None:
+    (tmp_path / "requests").mkdir()
+    for path in (tmp_path / "requests", tmp_path / "missing" / "requests"):
+        pacer = Pacer(PER_MINUTE, clock, Moments(path))
+        spend(pacer, allowed(PER_MINUTE, Work.READS) + 1)
+        assert clock.now_s() >= WINDOW_S
+        pacer.close()
+
+
+def test_who_waits_is_told_how_long(pacer: Pacer, clock: FakeClock) -> None:
+    assert pacer.waiting() == (0, 0.0)
+    spend(pacer, allowed(PER_MINUTE, Work.SAVES), Priority.QUEUED)
+    clock.advance(49)
+    told: list[tuple[int, float]] = []
+    look = clock.wait
+
+    def wait(condition: threading.Condition, timeout_s: float | None) -> None:
+        told.append(pacer.waiting())
+        look(condition, timeout_s)
+
+    clock.wait = wait       # type: ignore[method-assign]
+    spend(pacer, 1, Priority.CLOSE)
+    pacer.answered(RateLimited("slow down", retry_after_s=7))
+    spend(pacer, 1, Priority.CLOSE)
+    assert told[0] == (1, WINDOW_S - 49)
+    assert told[-1] == (1, 7)
 
 
 @pytest.mark.parametrize("per_minute", [1, 2, 9])
@@ -248,7 +335,6 @@ def test_a_download_that_is_held_back_gives_its_slot_to_others(clock: FakeClock)
     files, pacer = FakeFiles(clock), Pacer(1000, clock)
     paced = Paced(files, pacer, Priority.READ)
     file_id = files.generate("a", b"content").file_id
-    tokens = pacer._tokens
 
     with contextlib.ExitStack() as stack:
         held = [stack.enter_context(paced.download(file_id)) for _ in range(DOWNLOAD_SLOTS)]
@@ -258,7 +344,7 @@ def test_a_download_that_is_held_back_gives_its_slot_to_others(clock: FakeClock)
         held[0].resume()
         assert pacer._busy_downloads == DOWNLOAD_SLOTS
     assert (pacer._busy, pacer._busy_downloads) == (0, 0)
-    assert tokens - pacer._tokens <= DOWNLOAD_SLOTS + 1         # going on costs no token
+    assert pacer._budget.left(clock.now_s()) == 1000 - DOWNLOAD_SLOTS - 1           # going on costs no request
 
 
 def test_a_download_that_ends_while_it_is_held_back_gives_its_slot_back_once(clock: FakeClock) -> None:
@@ -300,20 +386,30 @@ def test_a_shorter_wait_does_not_end_a_longer_one(pacer: Pacer, clock: FakeClock
 
 
 def test_each_429_halves_the_pace_down_to_a_floor_and_answers_bring_it_back(pacer: Pacer, clock: FakeClock) -> None:
-    full_s = 60 / PER_MINUTE
+    full_s = WINDOW_S / PER_MINUTE
     for number in range(1, 10):
         pacer.answered(RateLimited("slow down", retry_after_s=0))
         slowed = moments_s(pacer, clock, 3)
-        assert slowed[2] - slowed[1] == pytest.approx(full_s * min(2.0 ** number, 1 / SLOWEST))
+        assert slowed[2] - slowed[1] == pytest.approx(full_s * min(2.0 ** number, 1 / SLOWEST), rel=0.01)
 
     pacer.answered(NoAnswer("cut"))             # says nothing of the budget
-    assert 1 / pacer._per_s == pytest.approx(full_s / SLOWEST)
+    assert pacer._pace == SLOWEST
     for _ in range(100):
         pacer.answered(None)
-    spend(pacer, PER_MINUTE)
+    clock.advance(WINDOW_S)
 
-    moments = moments_s(pacer, clock, 2)
-    assert moments[1] - moments[0] == pytest.approx(full_s)
+    assert len(set(moments_s(pacer, clock, PER_MINUTE // 2))) == 1
+
+
+def test_several_429s_to_requests_that_were_under_way_together_count_once(pacer: Pacer, clock: FakeClock) -> None:
+    for _ in range(SLOTS):
+        pacer.answered(RateLimited("slow down", retry_after_s=5))
+    assert pacer._pace == 0.5
+    assert moments_s(pacer, clock, 1)[0] == pytest.approx(5)
+    for _ in range(SLOTS):
+        pacer.answered(RateLimited("slow down"))        # without a word when
+    assert pacer._pace == 0.25
+    assert moments_s(pacer, clock, 1)[0] == pytest.approx(5 + 4 * WINDOW_S / PER_MINUTE)
 
 
 def test_a_slowed_budget_still_serves_what_is_queued(pacer: Pacer, clock: FakeClock) -> None:
@@ -321,8 +417,23 @@ def test_a_slowed_budget_still_serves_what_is_queued(pacer: Pacer, clock: FakeCl
 
     moments = moments_s(pacer, clock, 5, Priority.REFRESH)
 
-    # As fast as the halved pace allows: no reserve for readers has to be saved up first.
-    assert moments == pytest.approx([120 / PER_MINUTE * number for number in range(1, 6)], abs=1)
+    assert moments == pytest.approx([1 + 2 * WINDOW_S / PER_MINUTE * number for number in range(5)], abs=0.1)
+
+
+def test_a_slowed_budget_never_looks_again_and_again_at_a_full_window(clock: FakeClock) -> None:
+    pacer = Pacer(4, clock)
+    spend(pacer, 4)
+    pacer.answered(RateLimited("slow down", retry_after_s=40))
+    waits: list[float | None] = []
+    look = clock.wait
+
+    def wait(condition: threading.Condition, timeout_s: float | None) -> None:
+        waits.append(timeout_s)
+        look(condition, timeout_s)
+
+    clock.wait = wait       # type: ignore[method-assign]
+    assert moments_s(pacer, clock, 1) == [WINDOW_S]
+    assert len(waits) <= 3
 
 
 def test_there_is_something_to_spare_only_while_nobody_would_notice(pacer: Pacer, clock: FakeClock) -> None:
@@ -337,7 +448,7 @@ def test_there_is_something_to_spare_only_while_nobody_would_notice(pacer: Pacer
 
     spend(pacer, PER_MINUTE // 2)
     assert not pacer.spare()                    # what is left is for those who wait
-    clock.advance(60)
+    clock.advance(WINDOW_S)
     assert pacer.spare()
 
     pacer.answered(RateLimited("slow down"))
@@ -402,13 +513,13 @@ def test_a_429_is_waited_for_and_never_shown(clock: FakeClock) -> None:
     assert clock.now_s() >= 5 * TRIES * 20
 
 
-def test_every_try_takes_a_token(clock: FakeClock) -> None:
+def test_every_try_counts(clock: FakeClock) -> None:
     files, pacer = FakeFiles(clock), Pacer(PER_MINUTE, clock)
     files.fail("list", *[Unavailable("503", retry_after_s=0)] * (TRIES - 1))
 
     retrying(Paced(files, pacer, Priority.READ), clock).list(10)
 
-    assert pacer._tokens == PER_MINUTE - TRIES
+    assert pacer._budget.left(clock.now_s()) == PER_MINUTE - TRIES
 
 
 def test_what_the_server_asks_to_wait_is_waited(clock: FakeClock) -> None:

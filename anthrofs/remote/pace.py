@@ -1,7 +1,7 @@
 """The budget of requests, shared by everything that a mount asks.
 
-Owns    the tokens of the minute, the slots for connections, and the queue of those who wait for either.
-Serves  every wrapped RemoteFiles; `Paced` is one view of a `Pacer` at one priority.
+Owns    the budget of the minute, the slots for connections, and the queue of those who wait for either.
+Serves  every wrapped RemoteFiles; `Paced` is one view of a `Pacer` at one priority. And report: who waits for how long.
 Trusts  the server's 429 more than its own arithmetic: other programs use the same organization's budget.
 Never   waits with a slot in hand, and never lets downloads take the last slots: a save must get through.
 """
@@ -18,18 +18,19 @@ from anthrofs.clock import Clock
 from anthrofs.errors import RateLimited, RemoteError, Stopping
 from anthrofs.model import Cursor, FileId, Page, RemoteFile, ServerClock, Workspace
 from anthrofs.remote.api import Body, Download, RemoteFiles
+from anthrofs.remote.budget import WINDOW_S, Budget, Moments, Work
 
 SLOTS: Final = 12
 DOWNLOAD_SLOTS: Final = 8           # and the uploader has ten threads: neither side can take them all
-KEPT_FOR_READERS: Final = 0.1       # of the minute's tokens: somebody waits in read() while a queue drains
-SPARE: Final = 0.5                  # of the minute's tokens: below that, nothing is asked for that nobody waits for
-AGED_S: Final = 2.0                 # a close must not wait for ever behind a loop of small reads
+SPARE: Final = 0.5                  # of the budget: when less is left, nothing is asked for that nobody waits for
+AGED_S: Final = 2.0                 # who has waited for so long isn't overtaken any more: no kind of work starves another
 SLOWEST: Final = 1 / 16             # of the configured pace; 429s halve it down to that
 RECOVERY: Final = 1 / 100           # of the configured pace, given back by each answer that isn't a 429
+SLOT_LOOK_S: Final = 1.0            # while all slots are taken: who gives one back notifies
 
 
 class Priority(enum.IntEnum):
-    """Who goes first when tokens or slots are short."""
+    """Who goes first when requests or slots are short."""
 
     READ = 0
     CLOSE = 1
@@ -39,27 +40,32 @@ class Priority(enum.IntEnum):
     SWEEP = 5
 
 
+WORK: Final = {Priority.READ: Work.READS, Priority.CLOSE: Work.SAVES, Priority.QUEUED: Work.SAVES, Priority.DELETE: Work.SAVES,
+               Priority.REFRESH: Work.NEWS, Priority.SWEEP: Work.NEWS}
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class _Ticket:
     arrival: int            # first: tickets of one priority are ordered by it
     priority: Priority
     download: bool
     asked_s: float
-    tokens: int             # 0: its request is running already
+    begins: bool            # False: its request is running already
 
 
 class Pacer:
-    """A token bucket whose burst is a whole minute's worth, and slots; first by priority, then by arrival."""
+    """A window of a minute that has room for so many requests, and slots; first by priority, then by arrival."""
 
-    def __init__(self, per_minute: int, clock: Clock) -> None:
+    def __init__(self, per_minute: int, clock: Clock, moments: Moments | None = None) -> None:
         self._clock = clock                             # given
-        self._full = float(per_minute)                  # constant
+        self._noted = moments or Moments(None)          # given
+        self._most = per_minute                         # constant
 
         self._turn = threading.Condition()              # guards everything below
-        self._tokens = self._full
-        self._per_s = self._full / 60
-        self._stamp_s = clock.now_s()                   # when _tokens was right
-        self._blocked_until_s = 0.0
+        self._budget = Budget(per_minute, self._noted.start(per_minute, clock.now_s()))
+        self._pace = 1.0                                # 1: a whole window's worth may go at once; less: one by one, that part of it
+        self._began_s = float("-inf")                   # when the last request began
+        self._blocked_until_s = float("-inf")
         self._busy = 0
         self._busy_downloads = 0
         self._queue: list[_Ticket] = []
@@ -68,33 +74,37 @@ class Pacer:
 
     @contextmanager
     def slot(self, priority: Priority, *, download: bool = False) -> Iterator[None]:
-        """One token and one slot, held while the block runs. Raises Stopping."""
+        """One request and one slot, held while the block runs. Raises Stopping."""
         self.take(priority, download=download)
         try:
             yield
         finally:
             self.give_back(download=download)
 
-    def take(self, priority: Priority, *, download: bool = False, tokens: int = 1) -> None:
-        """Wait for a token and a slot; without a token for one that goes on. Raises Stopping."""
+    def take(self, priority: Priority, *, download: bool = False, begins: bool = True) -> None:
+        """Wait until a request may begin, and for a slot; for one that goes on, only for the slot. Raises Stopping."""
         with self._turn:
             self._arrivals += 1
-            ticket = _Ticket(self._arrivals, priority, download, self._clock.now_s(), tokens)
+            ticket = _Ticket(self._arrivals, priority, download, self._clock.now_s(), begins)
             self._queue.append(ticket)
             try:
                 while not self._stopping and self._first_locked() != ticket:
-                    self._clock.wait(self._turn, self._refill_wait_s_locked())
+                    self._clock.wait(self._turn, self._look_s_locked())
             finally:
                 self._queue.remove(ticket)
                 self._turn.notify_all()
             if self._stopping:
                 raise Stopping("the mount is ending")
-            self._tokens -= tokens
+            now_s, number = self._clock.now_s(), None
+            if begins:
+                number, self._began_s = self._budget.note(WORK[priority], now_s), now_s
             self._busy += 1
             self._busy_downloads += download
+        if number is not None:
+            self._noted.note(number, now_s)     # before the request goes out: a kill can't lose it
 
     def give_back(self, *, download: bool) -> None:
-        """The slot is free again; the token is spent."""
+        """The slot is free again; the request is spent."""
         with self._turn:
             self._busy -= 1
             self._busy_downloads -= download
@@ -103,21 +113,35 @@ class Pacer:
     def answered(self, exc: RemoteError | None) -> None:
         """Learn from an answer: slower after a 429, back to the configured pace with the ones that aren't."""
         with self._turn:
-            self._refill_locked()
             if isinstance(exc, RateLimited):
-                self._per_s = max(self._per_s / 2, self._full / 60 * SLOWEST)
-                self._tokens = 0.0
+                now_s = self._clock.now_s()
+                if now_s >= self._blocked_until_s:      # else it is one of several that were under way together
+                    self._pace = max(self._pace / 2, SLOWEST)
                 wait_s = exc.retry_after_s if exc.retry_after_s is not None else 1.0
-                self._blocked_until_s = max(self._blocked_until_s, self._clock.now_s() + wait_s)
+                self._blocked_until_s = max(self._blocked_until_s, now_s + wait_s)
             elif exc is None:
-                self._per_s = min(self._full / 60, self._per_s + self._full / 60 * RECOVERY)
+                self._pace = min(1.0, self._pace + RECOVERY)
 
     def spare(self) -> bool:
         """A download that nobody waits for would be in nobody's way: no queue, a slot beside the last, half of the budget."""
         with self._turn:
-            self._refill_locked()
-            return (not self._queue and self._clock.now_s() >= self._blocked_until_s and self._tokens >= self._full * SPARE
-                    and self._busy < SLOTS - 1 and self._busy_downloads < DOWNLOAD_SLOTS - 1)
+            now_s = self._clock.now_s()
+            return (not self._queue and self._pace == 1.0 and now_s >= self._blocked_until_s
+                    and self._budget.left(now_s) >= self._most * SPARE and self._busy < SLOTS - 1
+                    and self._busy_downloads < DOWNLOAD_SLOTS - 1)
+
+    def waiting(self) -> tuple[int, float]:
+        """(how many requests wait because too many were sent within the minute, or the service said so; seconds until the first of
+        them may go).
+        """
+        with self._turn:
+            now_s = self._clock.now_s()
+            waits_s = [wait_s for ticket in self._queue if (wait_s := self._wait_s_locked(ticket, now_s)) > 0]
+            return len(waits_s), min(waits_s, default=0.0)
+
+    def close(self) -> None:
+        """Nobody asks any more."""
+        self._noted.close()
 
     def stop(self) -> None:
         """Everybody who waits, now or later, gets Stopping."""
@@ -126,27 +150,38 @@ class Pacer:
             self._turn.notify_all()
 
     def _first_locked(self) -> _Ticket | None:
-        """Whose turn it is: the first in order who may go now. Who has waited long counts as a waiting reader."""
-        self._refill_locked()
-        if self._clock.now_s() < self._blocked_until_s or self._busy >= SLOTS:
+        """Whose turn it is: the first in order who may go now. Who has waited long goes before all who came later."""
+        now_s = self._clock.now_s()
+        if now_s < self._blocked_until_s or self._busy >= SLOTS:
             return None
-        aged_s = self._clock.now_s() - AGED_S
-        for priority, ticket in sorted((Priority.READ if ticket.asked_s <= aged_s else ticket.priority, ticket) for ticket in self._queue):
-            needed = 1.0 if priority is Priority.READ else min(1.0 + self._full * KEPT_FOR_READERS, self._full)
-            if self._per_s < self._full / 60:       # slowed: the bucket hardly fills, a reserve would starve the rest
-                needed = 1.0
-            if self._tokens >= needed * ticket.tokens and not (ticket.download and self._busy_downloads >= DOWNLOAD_SLOTS):
+        for _, ticket in sorted((Priority.READ if ticket.asked_s <= now_s - AGED_S else ticket.priority, ticket) for ticket in self._queue):
+            if self._may_begin_locked(ticket, now_s) and not (ticket.download and self._busy_downloads >= DOWNLOAD_SLOTS):
                 return ticket
         return None
 
-    def _refill_locked(self) -> None:
-        now_s = self._clock.now_s()
-        self._tokens = min(self._full, self._tokens + (now_s - self._stamp_s) * self._per_s)
-        self._stamp_s = now_s
+    def _may_begin_locked(self, ticket: _Ticket, now_s: float) -> bool:
+        return not ticket.begins or (now_s >= self._began_s + self._gap_s_locked() and self._budget.allows(WORK[ticket.priority], now_s))
 
-    def _refill_wait_s_locked(self) -> float:
+    def _gap_s_locked(self) -> float:
+        """Between two requests: none, unless the service has said that they are too many."""
+        return 0.0 if self._pace == 1.0 else WINDOW_S / self._most / self._pace
+
+    def _wait_s_locked(self, ticket: _Ticket, now_s: float) -> float:
+        """How long the time, and not a slot, keeps it, if none goes before it."""
+        if not ticket.begins:
+            return max(0.0, self._blocked_until_s - now_s)
+        return max(0.0, self._blocked_until_s - now_s, self._began_s + self._gap_s_locked() - now_s,
+                   self._budget.wait_s(WORK[ticket.priority], now_s))
+
+    def _look_s_locked(self) -> float:
         """Until something may change by time alone; slots and arrivals notify."""
-        return max(self._blocked_until_s - self._clock.now_s(), 1.0 / self._per_s, 0.01)
+        now_s = self._clock.now_s()
+        if now_s < self._blocked_until_s:
+            return self._blocked_until_s - now_s
+        if self._busy >= SLOTS:
+            return SLOT_LOOK_S
+        gap_s = self._began_s + self._gap_s_locked() - now_s
+        return max(gap_s if gap_s > 0 else self._budget.next_s(now_s), 0.01)
 
 
 class Paced:
@@ -242,7 +277,7 @@ class _PacedDownload:
 
     def resume(self) -> None:
         """See Download. Only who goes on reading waits for a place: one that is to be closed must not."""
-        self._pacer.take(self._priority, download=True, tokens=0)
+        self._pacer.take(self._priority, download=True, begins=False)
         self._held = True
         self._inner.resume()
 
