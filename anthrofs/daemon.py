@@ -104,7 +104,7 @@ class Mount:
             self._db, self._index, self._mirror, self._outbox, self._staging, self._cache, self._handles,
             remote(Priority.CLOSE if config.upload == "wait" else Priority.QUEUED), remote(Priority.DELETE),
             clock, chance, presence, self._ask_whose, config.close_timeout_s, HOLD_S if config.upload == "queue" else 0.0)
-        self._listings = Listings(self._db, self._mirror, self._outbox, self._handles, clock)
+        self._listings = Listings(self._db, self._mirror, self._outbox, self._handles, clock, self._uploader.wake)
         self._refresher = Refresher(self._db, self._index, self._mirror, self._outbox, self._listings, remote(Priority.REFRESH), clock,
                                     config, self._uploader.allow, self._silent, self._refreshed)
         self._sweeper = Sweeper(self._db, self._index, self._listings, remote(Priority.SWEEP), clock, config, self._refresher.fresh)

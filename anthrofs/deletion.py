@@ -2,19 +2,21 @@
 
 Owns    when a deletion that failed is tried again.
 Serves  uploader, whose threads call `run`, one at a time for an id.
-Trusts  404: an id that isn't there is deleted.
+Trusts  the service's own 404: an id that isn't there is deleted. After anybody else's, and after an answer that says nothing, the next
+        whole listing decides.
 Never   forgets an id that the server still has: what is refused stays queued and visible, and its name stays gone.
 """
 
 import logging
 import random
 import threading
+from collections.abc import Callable
 from typing import Final
 
 from anthrofs.cache import BlockCache
 from anthrofs.clock import Clock
 from anthrofs.db import Database
-from anthrofs.errors import Gone, Offline, RemoteError
+from anthrofs.errors import BadAnswer, Gone, Offline, RemoteError
 from anthrofs.handles import Handles
 from anthrofs.mirror import Mirror
 from anthrofs.model import FileId
@@ -23,14 +25,17 @@ from anthrofs.remote import RemoteFiles, backoff_s
 
 log = logging.getLogger(__name__)
 
+DOUBTFUL: Final = frozenset({200, 202, 404})    # with a page, or a 404 that isn't the service's own
 DISK_S: Final = 5.0           # after a deletion that could not be written down
+DOUBT_S: Final = 60.0         # after an answer of somebody else, if the id is still listed; twice as long after each further one
+LONGEST_DOUBT_S: Final = 3600.0
 
 
 class Deletion:
     """For all ids of a mount."""
 
     def __init__(self, db: Database, mirror: Mirror, outbox: Outbox, cache: BlockCache, handles: Handles, remote: RemoteFiles,
-                 clock: Clock, chance: random.Random) -> None:
+                 clock: Clock, chance: random.Random, ask_listing: Callable[[], None]) -> None:
         self._db = db               # given
         self._mirror = mirror       # given
         self._outbox = outbox       # given
@@ -39,6 +44,7 @@ class Deletion:
         self._remote = remote       # given
         self._clock = clock         # given
         self._chance = chance       # given
+        self._ask_listing = ask_listing     # given: asks for a refresh, without waiting
 
         self._lock = threading.Lock()                           # guards the following; a leaf
         self._later: dict[FileId, tuple[float, int]] = {}       # of what failed: when again, how often so far
@@ -65,14 +71,16 @@ class Deletion:
         with self._db.reading() as tx:
             if not self._outbox.begin_deletion(tx, file_id):
                 return None             # another thread has done it since the row was read, or the user wants it back
+            gone = self._outbox.is_proved_gone(tx, file_id)
         try:
-            return self._run(file_id)
+            return self._run(file_id, gone=gone)
         finally:
             self._outbox.end_deletion(file_id)
 
-    def _run(self, file_id: FileId) -> RemoteError | None:
+    def _run(self, file_id: FileId, *, gone: bool) -> RemoteError | None:
         try:
-            self._remote.delete(file_id)
+            if not gone:
+                self._remote.delete(file_id)
         except Gone:
             pass
         except RemoteError as exc:
@@ -93,11 +101,24 @@ class Deletion:
         return None
 
     def _not_deleted(self, file_id: FileId, exc: RemoteError) -> None:
+        doubtful = _is_doubtful(exc)
         if not isinstance(exc, Offline):
-            log.warning("an id could not be deleted: %s. It stays queued", exc)
+            log.warning("an id could not be deleted: %s. It stays queued%s", exc, ", and a listing will tell" if doubtful else "")
         with self._lock:
             tries = self._later.get(file_id, (0.0, 0))[1] + 1
             wait_s = exc.retry_after_s if exc.retry_after_s is not None else 3 * backoff_s(tries, self._chance)
+            if doubtful:
+                wait_s = max(wait_s, min(LONGEST_DOUBT_S, DOUBT_S * 2.0 ** min(tries - 1, 10)))
             self._later[file_id] = (0.0 if isinstance(exc, Offline) else self._clock.now_s() + wait_s, tries)
         with self._db.transaction() as tx:
-            self._outbox.not_deleted(tx, file_id, str(exc))
+            if doubtful:
+                self._outbox.doubt(tx, file_id, str(exc))
+            else:
+                self._outbox.not_deleted(tx, file_id, str(exc))
+        if doubtful:
+            self._ask_listing()
+
+
+def _is_doubtful(exc: RemoteError) -> bool:
+    """Somebody else's 404, or a success that doesn't say that it is one: it may have been deleted."""
+    return isinstance(exc, BadAnswer) or exc.status in DOUBTFUL

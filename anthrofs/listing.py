@@ -13,7 +13,7 @@ Never   lets a listing undo what the user did here meanwhile, and holds no more 
 
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Final
 
@@ -121,12 +121,14 @@ def page_after(remote: RemoteFiles, cursor: Cursor, last: FileId | None) -> Page
 class Listings:
     """Of one workspace. Reading a page from the network is the callers'."""
 
-    def __init__(self, db: Database, mirror: Mirror, outbox: Outbox, handles: Handles, clock: Clock) -> None:
+    def __init__(self, db: Database, mirror: Mirror, outbox: Outbox, handles: Handles, clock: Clock,
+                 decided: Callable[[], None] = lambda: None) -> None:
         self._db = db                   # given
         self._mirror = mirror           # given
         self._outbox = outbox           # given
         self._handles = handles         # given
         self._clock = clock             # given
+        self._decided = decided         # given: told when a listing has shown what became of doubtful deletions
 
     def begin(self, tx: Tx) -> Walk:
         """A new one."""
@@ -144,7 +146,10 @@ class Listings:
         attempts = [] if idle else self._outbox.in_flight(tx)
         for file in page.files:
             expired = file.expires_ns is not None and file.expires_ns <= now_ns
-            if expired or (not idle and self._outbox.is_doomed(tx, file.file_id)):
+            doomed = not idle and self._outbox.is_doomed(tx, file.file_id)
+            if doomed:
+                self._outbox.saw(tx, file.file_id, walk.number)
+            if expired or doomed:
                 if file.created_ns < walk.last_ns:
                     fresh.append(file)
                 continue
@@ -200,11 +205,15 @@ class Listings:
                 elif walk.ordered and walk.first_ns is not None:
                     self._mirror.sweep(tx, walk.number, walk.first_ns, EVER_NS, busy)       # before the first file nothing comes
             doubts = self.ask(walk, remote, NEVER_NS)
+        decided = False
         with self._db.transaction() as tx:
             if doubts < DOUBTS:
                 tx.set_meta("sweep", None)          # one that is under way has nothing to add, and its next page may be older
             if walk.understood:
                 tx.set_meta("unordered", None if walk.ordered else "1")
+                decided = self._outbox.decide(tx, walk.number)
+        if decided:
+            self._decided()
         return doubts < DOUBTS
 
     def ask(self, walk: Walk, remote: RemoteFiles, above_ns: int) -> int:

@@ -161,6 +161,7 @@ class Outbox:
         """After a start: a request that was under way may have been stored; a refused key may be another one now."""
         tx.run("UPDATE attempt SET state = ? WHERE state = ?", UNKNOWN, SENDING)
         tx.run("UPDATE attempt SET state = ?, code = NULL, reason = NULL WHERE state = ? AND code = ?", QUEUED, FAILED, errno.EACCES)
+        tx.run("UPDATE doomed SET doubt = NULL WHERE doubt >= 0")       # the gateway may be another one
 
     # ---- ids to be deleted
 
@@ -173,18 +174,21 @@ class Outbox:
     def reprieve(self, tx: Tx, server_name: str) -> RemoteFile | None:
         """The newest of that name that is not deleted yet, nor in this moment, stays after all. None: there is none."""
         rows = tx.all("SELECT file_id, server_name, server_mime, server_size, created_ns, downloadable, expires_ns FROM doomed "
-                      "WHERE server_name = ? AND deleted_ns IS NULL AND created_ns IS NOT NULL ORDER BY created_ns DESC, file_id DESC", server_name)
+                      "WHERE server_name = ? AND deleted_ns IS NULL AND doubt IS NULL AND created_ns IS NOT NULL ORDER BY created_ns DESC, file_id DESC", server_name)
         row = next((row for row in rows if row[0] not in self._ending), None)
         if row is None:
             return None
         tx.run("DELETE FROM doomed WHERE file_id = ?", row[0])
         return RemoteFile(FileId(row[0]), row[1], row[2], row[3], row[4], bool(row[5]), row[6])
 
-    def deletable(self, tx: Tx, not_now: Container[FileId], at_most: int | None = None) -> list[FileId]:
-        """New before old is gone: not while something of the same server name is still to be sent, or was refused."""
-        rows = _pages(tx, "SELECT file_id, rowid FROM doomed WHERE deleted_ns IS NULL AND NOT EXISTS "
+    def deletable(self, tx: Tx, not_now: Container[FileId], at_most: int | None = None, *, doubtful: bool = False) -> list[FileId]:
+        """New before old is gone: not while something of the same server name is still to be sent, or was refused. `doubtful`: also
+        those that wait for a listing to decide.
+        """
+        doubt = "" if doubtful else "coalesce(doubt, -1) < 0 AND "
+        rows = _pages(tx, f"SELECT file_id, rowid, doubt FROM doomed WHERE deleted_ns IS NULL AND {doubt}NOT EXISTS "
                       "(SELECT 1 FROM node WHERE (node.stage IS NOT NULL OR node.resend) AND node.wanted = doomed.server_name)", "rowid")
-        return list(islice((FileId(row[0]) for row in rows if row[0] not in not_now), at_most))
+        return list(islice((FileId(row[0]) for row in rows if row[0] not in not_now or row[2] is not None), at_most))
 
     def deleted(self, tx: Tx, file_id: FileId, now_ns: int) -> None:
         """The server has deleted it, or never had it."""
@@ -200,6 +204,24 @@ class Outbox:
     def not_deleted(self, tx: Tx, file_id: FileId, reason: str) -> None:
         """It stays queued and visible in the status; the name stays gone."""
         tx.run("UPDATE doomed SET reason = ? WHERE file_id = ?", reason, file_id)
+
+    def doubt(self, tx: Tx, file_id: FileId, reason: str) -> None:
+        """Whether the server has deleted it can't be told from the answer: the next whole listing decides, see `decide`."""
+        tx.run("UPDATE doomed SET reason = ?, doubt = ? WHERE file_id = ?", reason, int(tx.get_meta("listing") or 0), file_id)
+
+    def saw(self, tx: Tx, file_id: FileId, listing: int) -> None:
+        """A listing shows an id that may have been deleted."""
+        tx.run("UPDATE doomed SET seen = max(seen, ?) WHERE file_id = ? AND doubt >= 0", listing, file_id)
+
+    def decide(self, tx: Tx, listing: int) -> bool:
+        """A whole listing has ended: the doubtful ids that it didn't show are gone, the others are to be asked for again. True: there were
+        any.
+        """
+        return tx.run("UPDATE doomed SET doubt = iif(seen >= ?1, NULL, -1) WHERE doubt >= 0 AND doubt < ?1", listing) > 0
+
+    def is_proved_gone(self, tx: Tx, file_id: FileId) -> bool:
+        """A listing has decided so."""
+        return tx.one("SELECT 1 FROM doomed WHERE file_id = ? AND doubt = -1", file_id) is not None
 
     def begin_deletion(self, tx: Tx, file_id: FileId) -> bool:
         """The server is about to be asked: until `end_deletion` it can't be reprieved. False: it isn't to be deleted any more."""

@@ -55,7 +55,7 @@ class Report:
         written = self._handles.unpromised()        # before the rows: what is promised in this moment must show there
         with self._db.reading() as tx:      # all of it at one moment: an upload's end is what makes the old id deletable
             nodes = {node.node_id: node for node in self._index.unsent(tx)}
-            deletable = set(self._outbox.deletable(tx, ()))
+            deletable = set(self._outbox.deletable(tx, (), doubtful=True))
             # What the server is told at the last close: removed names, and content that is still being written.
             opened = [{"name": node.remote.name, "state": "removed"} for node in self._index.hidden(tx) if node.remote is not None]
             attempts = {attempt.node_id: attempt for attempt in self._outbox.every()}

@@ -94,7 +94,11 @@ CREATE TABLE doomed (                    -- ids that the user no longer wants
     downloadable INTEGER,
     expires_ns  INTEGER,
     deleted_ns  INTEGER,                 -- our clock; NULL: to be deleted. Else a tombstone: a lagging listing shows it
-    reason      TEXT                     -- of the last refusal to delete it
+    reason      TEXT,                    -- of the last refusal to delete it
+    doubt       INTEGER,                 -- the deletion was answered by somebody else than the service (a gateway's 404): number of the
+                                         -- last listing begun before that; the next whole one decides. -1: it has shown that the
+                                         -- id is gone. NULL: no such answer, or the id was still listed after it
+    seen        INTEGER NOT NULL DEFAULT 0          -- number of the last listing that showed it; 0: none since it is to be deleted
 );
 CREATE TABLE kept (                      -- ids of which the cache has a full copy that must stay, whatever a listing says
     file_id     TEXT PRIMARY KEY
@@ -168,5 +172,7 @@ UPDATE node SET expires_set = 1 WHERE expires_s IS NOT NULL;
     # this bit alone: what their user closed to others stays closed to them.
     3: """
 UPDATE node SET mode = iif(mode = 128, 420, mode | 256) WHERE NOT directory AND NOT mode & 256;
+ALTER TABLE doomed ADD COLUMN doubt INTEGER;
+ALTER TABLE doomed ADD COLUMN seen INTEGER NOT NULL DEFAULT 0;
 """,
 }

@@ -57,7 +57,7 @@ class Uploader:
         self._waits = Waits(index, outbox, clock, self.offline, close_timeout_s)
         self._turns = Turns(outbox, clock, hold_s)
         self._delivery = Delivery(db, index, mirror, outbox, staging, cache, uploads, deletions, clock, chance, self._waits.moved, self._waits.wake)
-        self._deletion = Deletion(db, mirror, outbox, cache, handles, deletions, clock, chance)
+        self._deletion = Deletion(db, mirror, outbox, cache, handles, deletions, clock, chance, ask_whose)
         self._threads = [threading.Thread(target=self._run, name=f"upload-{n}", daemon=True) for n in range(THREADS)]
 
         self._changed = threading.Condition()       # guards everything below; no other lock is taken while it is held

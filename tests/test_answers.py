@@ -1,7 +1,9 @@
 """From what came over the wire to values: nothing that a server can send makes these functions fail."""
 
+import gzip
 import json
 import re
+import zlib
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -31,6 +33,7 @@ from anthrofs.remote.answers import (
     LONGEST_ADVICE_S,
     WORDS_LIMIT,
     date_s,
+    decoded,
     error_of,
     file_of,
     ns_of,
@@ -181,8 +184,8 @@ def test_what_is_no_time_is_none_and_never_a_failure(text: object) -> None:
 
 # ---- errors
 
-def envelope(message: object = "words", code: str | None = None) -> bytes:
-    error = {"type": "some_error", "message": message} | ({"details": {"error_code": code}} if code else {})
+def envelope(message: object = "words", code: str | None = None, kind: str = "not_found_error") -> bytes:
+    error = {"type": kind, "message": message} | ({"details": {"error_code": code}} if code else {})
     return json.dumps({"type": "error", "error": error, "request_id": "req_in_the_body"}).encode()
 
 
@@ -241,6 +244,29 @@ def test_a_gateways_advice_wins_over_its_status_too(
     exc = error_of(status, {"x-should-retry": advice}, body, NOW_S)
 
     assert (type(exc), exc.transient) == (kind, transient)
+
+
+@pytest.mark.parametrize("body", [
+    {"error": {"type": "not_found_error", "message": "words"}}, {"type": "error", "error": {"message": "words"}},
+    {"type": "error", "error": {"type": "route_error", "message": "words"}}, {"error": {"message": "words", "type": "None", "code": "404"}},
+    {"error": {"type": "not_found_error", "message": "words", "details": {"error_code": "file_expired"}}},
+    {"type": "Error", "error": {"type": "not_found_error", "message": "words"}}])
+def test_gone_is_only_what_the_service_itself_says_to_be_so(body: dict[str, Any]) -> None:
+    exc = error_of(404, {}, json.dumps(body).encode(), NOW_S)
+
+    assert type(exc) is Refused
+    assert "words" in str(exc)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "x-gzip", "deflate"])
+def test_a_compressed_error_is_read_and_never_grows_beyond_the_limit(encoding: str) -> None:
+    pack = zlib.compress if encoding == "deflate" else gzip.compress
+
+    assert decoded(pack(envelope()), encoding, 10_000) == envelope()
+    assert len(decoded(pack(bytes(10**7)), encoding, 10_000)) == 10_000
+    assert decoded(pack(envelope())[:-9], encoding, 10_000) == envelope()[:len(decoded(pack(envelope())[:-9], encoding, 10_000))]
+    assert decoded(b"plain", encoding, 10_000) == b"plain"
+    assert decoded(b"plain", "br", 10_000) == b"plain"
 
 
 def test_the_request_id_is_the_headers_else_the_bodys_else_none() -> None:

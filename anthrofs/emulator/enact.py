@@ -9,6 +9,7 @@ Never   knows what the effect is; it runs it, runs it later, or doesn't.
 from __future__ import annotations
 
 import asyncio
+import gzip
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -108,8 +109,12 @@ def _status(exchange: Exchange, action: Status) -> Response:
         "x-should-retry": None if action.should_retry is None else str(action.should_retry).lower(),
     }
     error = ApiError(action.status, action.message, error_type=action.error_type, error_code=action.error_code)
-    return JSONResponse(error.body(exchange.entry.request_id, details=True), action.status,
-                        {name: str(value) for name, value in headers.items() if value is not None})
+    response = JSONResponse(error.body(exchange.entry.request_id, details=True), action.status,
+                            {name: str(value) for name, value in headers.items() if value is not None})
+    if not action.gzip:
+        return response
+    named = {name: value for name, value in response.headers.items() if name != "content-length"}
+    return Response(gzip.compress(bytes(response.body)), action.status, {**named, "content-encoding": "gzip"})
 
 
 async def _quietly(effect: Effect) -> None:

@@ -30,6 +30,7 @@ class Status:
     retry_after: str | int | None = None
     retry_after_ms: int | None = None
     should_retry: bool | None = None
+    gzip: bool = False          # the body comes compressed, though nobody asked for that
 
 
 @dataclass(frozen=True, slots=True)

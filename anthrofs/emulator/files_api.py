@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import JSONResponse
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from . import rules, transfer
@@ -119,7 +119,15 @@ async def delete(exchange: Exchange) -> ASGIApp:
     deleted = await run_in_threadpool(exchange.parts.store.delete, exchange.file_id)
     if not deleted and exchange.parts.switches.second_delete == "error404":
         raise rules.not_found(exchange.file_id)
-    return JSONResponse({"id": exchange.file_id, "type": "file_deleted"})
+    match exchange.parts.switches.delete_answer:
+        case "no_content":
+            return Response(status_code=204)
+        case "other_json":
+            return JSONResponse({"id": exchange.file_id, "object": "file", "deleted": True})
+        case "page":
+            return HTMLResponse("<html><body>Done.</body></html>")
+        case _:
+            return JSONResponse({"id": exchange.file_id, "type": "file_deleted"})
 
 
 async def nothing_here(exchange: Exchange) -> ASGIApp:

@@ -41,6 +41,7 @@ class Switches:
     unknown_cursor: str = one_of("error400", "error404", "restart", "empty")
     deleted_cursor: str = one_of("unknown", "in_place")     # after_id, before_id; a page cursor outlives its file
     second_delete: str = one_of("error404", "accept")
+    delete_answer: str = one_of("file_deleted", "no_content", "other_json", "page")     # the last three are gateways'
     quota_status: int = 400                 # it was 403 once
     abandoned_uploads: str = one_of("store", "drop")        # the client left once its last byte was sent
     stored_names: str = one_of("as_sent", "nfc", "nfd")

@@ -9,6 +9,7 @@ import calendar
 import email.utils
 import json
 import re
+import zlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -36,8 +37,10 @@ WORDS_LIMIT: Final = 300        # of a server's message that we repeat; a proxy 
 LATER: Final = frozenset({408, 409, 429})       # the 4xx that may succeed when asked again
 IN_THE_WAY: Final = frozenset({401, 403, 407})  # of a login page or a gateway, and each 3xx and 5xx
 STOPPED: Final = ("organization_on_hold", "cmek_", "claude_code_key_creator_not_member")       # beginnings of error codes
+NOT_FOUND: Final = "not_found_error"    # the only type of a 404 for which an id is forgotten
 NOT_STORED_5XX: Final = frozenset({503, 529})   # with the service's own JSON: turned away before anything was kept
 LONGEST_ADVICE_S: Final = 24 * 3600.0           # of a server's wait that we believe; a wrong clock must not stop us for years
+_EITHER: Final = zlib.MAX_WBITS | 32            # zlib's own header or gzip's
 INTEGER_LIMIT: Final = 2**63                    # what the state's database can hold
 
 
@@ -127,12 +130,15 @@ def error_of(status: int, headers: Mapping[str, str], body: bytes, now_s: float)
     answer = _json(body)
     error = answer.get("error") if answer is not None else None
     request_id = _tame(headers.get("request-id") or (answer or {}).get("request_id") or "none")
-    if answer is None or answer.get("type") != "error" or not isinstance(error, dict):
+    if answer is None or answer.get("type") != "error" or not isinstance(error, dict) or not isinstance(error.get("type"), str):
         return _foreign(status, answer, advice, request_id, after_s)
     message = _tame(error.get("message") or error.get("type") or "no message")
     details = error.get("details")
     code = details.get("error_code") if isinstance(details, dict) else None
-    return _class_of(status, message, code if isinstance(code, str) else "", advice)(
+    kind = _class_of(status, message, code if isinstance(code, str) else "", advice)
+    if kind is Gone and error["type"] != NOT_FOUND:
+        kind = Refused      # of something on the way that speaks as the service does, about its own routes
+    return kind(
         f"{message} (HTTP {status}, request id {request_id})",
         retry_after_s=after_s, from_service=True, status=status,
         maybe_stored=status in (408, 409) or (status >= 500 and status not in NOT_STORED_5XX))
@@ -194,6 +200,16 @@ def _json(body: bytes) -> Mapping[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return answer if isinstance(answer, dict) else None
+
+
+def decoded(body: bytes, encoding: str, limit_bytes: int) -> bytes:
+    """An error's body as it was before it was compressed, cut at a limit; as it came if it wasn't, or isn't what it says."""
+    if encoding.strip().lower() not in ("gzip", "x-gzip", "deflate"):
+        return body
+    try:
+        return zlib.decompressobj(_EITHER).decompress(body, limit_bytes)
+    except zlib.error:
+        return body
 
 
 def _tame(text: object) -> str:

@@ -27,6 +27,9 @@ from anthrofs.remote.api import Body
 
 BETAS: Final = {"beta": "files-api-2025-04-14", "agents": "managed-agents-2026-04-01"}      # a header chooses the shape
 RANGE: Final = re.compile(r"bytes\s+(?P<first>\d{1,18})-\d{1,18}/(?P<total>\d{1,18}|\*)", re.ASCII)     # RFC 9110, 14.4
+ACCEPTED: Final = frozenset({200, 201, 206})
+NO_CONTENT: Final = 204
+DELETED: Final = frozenset({200, 202, NO_CONTENT})
 ERROR_BYTES: Final = 64 * 1024          # of an error's body that is read: a proxy may send a page of any size
 
 
@@ -75,8 +78,13 @@ class HttpFiles:
         return _file(self._json("GET", _path(file_id)))
 
     def delete(self, file_id: FileId) -> None:
-        """See RemoteFiles."""
-        self._json("DELETE", _path(file_id))
+        """See RemoteFiles. A gateway may answer without a body, or with JSON of its own; a page proves nothing."""
+        with ExitStack() as stack:
+            response = self._send("DELETE", _path(file_id), accepted=DELETED)
+            stack.callback(response.close)
+            answer = self._json_of(response) if response.status_code != NO_CONTENT else {}
+        if not isinstance(answer, dict) or "error" in answer:
+            raise BadAnswer("the answer to a deletion doesn't say that it was done", status=response.status_code)
 
     def upload(self, name: str, mime_type: str, body: Body, expires_s: int | None = None) -> RemoteFile:
         """See RemoteFiles. httpx writes the name as raw UTF-8, as the SDKs do, and streams the body in small pieces."""
@@ -119,15 +127,21 @@ class HttpFiles:
         with ExitStack() as stack:
             response = self._send(method, path, **kwargs)
             stack.callback(response.close)
-            try:
-                return json.loads(response.read())
-            except httpx.TransportError as exc:
-                raise NoAnswer(f"the answer was cut: {_words(exc)}") from exc
-            except (ValueError, RecursionError, httpx.DecodingError) as exc:
-                page = "html" in response.headers.get("content-type", "").lower()       # of a network that wants a login
-                raise (InTheWay if page else BadAnswer)("the answer is not JSON (a proxy?)", status=response.status_code) from exc
+            return self._json_of(response)
 
-    def _send(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
+    @staticmethod
+    def _json_of(response: httpx.Response) -> object:
+        """Of a success."""
+        try:
+            body = response.read()
+            return json.loads(body) if body or response.request.method != "DELETE" else {}
+        except httpx.TransportError as exc:
+            raise NoAnswer(f"the answer was cut: {_words(exc)}") from exc
+        except (ValueError, RecursionError, httpx.DecodingError) as exc:
+            page = "html" in response.headers.get("content-type", "").lower()       # of a network that wants a login
+            raise (InTheWay if page else BadAnswer)("the answer is not JSON (a proxy?)", status=response.status_code) from exc
+
+    def _send(self, method: str, path: str, *, accepted: frozenset[int] = ACCEPTED, **kwargs: Any) -> httpx.Response:
         """One exchange, up to the headers of a success. Raises RemoteError's classes only."""
         request = self._client.build_request(method, path, **kwargs)
         with self._lock:
@@ -142,7 +156,7 @@ class HttpFiles:
         except httpx.TransportError as exc:
             raise NoAnswer(f"no answer from {request.url.host}: {_words(exc)}") from exc
         self._learn(response, sent_ns)
-        if response.status_code in (200, 201, 206):
+        if response.status_code in accepted:
             return response
         with ExitStack() as stack:
             stack.callback(response.close)
@@ -157,6 +171,7 @@ class HttpFiles:
                     break
         except httpx.TransportError:
             body = b""          # half of an envelope proves nothing: taken for a proxy's
+        body = answers.decoded(body, response.headers.get("content-encoding", ""), ERROR_BYTES)
         return answers.error_of(response.status_code, response.headers, body, self._clock.time_ns() / 1e9)
 
     def _learn(self, response: httpx.Response, sent_ns: int) -> None:

@@ -86,6 +86,14 @@ def test_a_proxy_answers_html_and_knows_no_request_id(api: Api, emulator: Emulat
     assert emulator.files() == []
 
 
+def test_an_error_can_come_compressed(api: Api, emulator: EmulatorProcess) -> None:
+    emulator.fault("list", {"kind": "status", "status": 403, "message": "why", "gzip": True})
+    answer = api.listing()
+    assert (answer.status_code, answer.headers["content-encoding"]) == (403, "gzip")
+    assert error_of(answer)["message"] == "why"
+    assert int(answer.headers["content-length"]) == answer.num_bytes_downloaded
+
+
 def test_any_json_can_be_answered(api: Api, emulator: EmulatorProcess) -> None:
     emulator.fault("list", {"kind": "raw_json", "status": 200, "body": {"data": [{"id": None}]}})
     assert api.listing().json() == {"data": [{"id": None}]}

@@ -195,6 +195,17 @@ def test_a_second_delete_is_404_or_accepted(api: Api, emulator: EmulatorProcess)
     assert api.delete(file_id).json() == {"id": file_id, "type": "file_deleted"}
 
 
+def test_a_deletion_can_be_answered_in_the_forms_of_gateways(api: Api, emulator: EmulatorProcess) -> None:
+    answers = {}
+    for form in ("no_content", "other_json", "page"):
+        emulator.switch(delete_answer=form)
+        answers[form] = api.delete(api.upload().json()["id"])
+    assert (answers["no_content"].status_code, answers["no_content"].content) == (204, b"")
+    assert answers["other_json"].json()["deleted"] is True
+    assert answers["page"].headers["content-type"].startswith("text/html")
+    assert emulator.files() == []
+
+
 @pytest.mark.parametrize("status", [400, 403])
 def test_a_full_quota_is_400_or_403(api: Api, emulator: EmulatorProcess, status: int) -> None:
     emulator.switch(quota_bytes=3, quota_status=status)
