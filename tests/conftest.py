@@ -1,5 +1,6 @@
 """What every test on a real mount begins and ends with."""
 
+import os
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -15,6 +16,14 @@ pytest.register_assert_rewrite("tests.mounting", "tests.programs")
 from tests.emulator.process import EmulatorProcess  # noqa: E402
 from tests.mounting import Mount  # noqa: E402
 from tests.programs import Desk  # noqa: E402
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if os.geteuid():
+        privileged = [item for item in items if item.get_closest_marker("root")]
+        if privileged:
+            items[:] = [item for item in items if item not in privileged]
+            config.hook.pytest_deselected(items=privileged)
 
 
 @pytest.fixture(scope="session")

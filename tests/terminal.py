@@ -42,13 +42,15 @@ class Terminal:
     def types(self, keys: str) -> None:
         os.write(self._master, keys.encode())
 
-    def shows(self, text: str) -> None:
-        """Wait for it, among what was shown since the last wait."""
+    def shows(self, *texts: str) -> str:
+        """Wait for one of them, among what was shown since the last wait; which one it was."""
         until_s = time.monotonic() + BOUND_S
-        while text.encode() not in (shown := _CONTROLS.sub(b"", self._said)):
-            assert time.monotonic() < until_s, f"it doesn't show {text!r}, but {shown.decode(errors='replace')!r}"
+        while not (found := [text for text in texts if text.encode() in _CONTROLS.sub(b"", self._said)]):
+            shown = _CONTROLS.sub(b"", self._said)
+            assert time.monotonic() < until_s, f"it doesn't show {' or '.join(texts)!r}, but {shown.decode(errors='replace')!r}"
             assert self._hear() or self._process.poll() is None, f"it ended with {shown.decode(errors='replace')!r}"
         self._said = b""
+        return found[0]
 
     def ends(self) -> int:
         """Wait for the end; its exit code."""

@@ -14,6 +14,8 @@ import pytest
 from anthrofs import mountpoint
 from tests.mounting import Mount, runs, wait_until
 
+pytestmark = pytest.mark.root      # disks are mounted
+
 FULL = ("no room on the disk", "would stay free", "could not be made durable", "can't be written")
 
 

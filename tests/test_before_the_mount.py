@@ -179,6 +179,7 @@ def test_without_libfuse_the_sentence_names_the_package(mount: Mount) -> None:
     assert (done.returncode, "apt-get install fuse3 libfuse2" in done.stderr) == (4, True), done.stderr
 
 
+@pytest.mark.root
 def test_without_the_fuse_device_the_sentence_says_what_a_container_needs(mount: Mount) -> None:
     # In a mount namespace of its own, /dev is empty.
     script = 'mount -t tmpfs none /dev && : > /dev/null && exec "$@"'

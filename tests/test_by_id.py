@@ -76,6 +76,7 @@ def test_removing_by_id_removes_exactly_that_file_and_its_name(mount: Mount) -> 
         (files / "twice.txt").read_bytes()
 
 
+@pytest.mark.root
 def test_the_owner_needs_no_privileges_to_remove_by_id(mount: Mount) -> None:
     """The kernel looks at the directory's mode, but not for root."""
     file_id = mount.emulator.generate("a.txt", b"a")["id"]
