@@ -9,7 +9,7 @@ A noun owns state, an -er owns threads, everything else is pure. Imports go down
                 remote (the five calls; api, http, answers, pace, retry)
     state       index (the tree, as the user wants it) · batches (its rows, for walks) · mirror (what the server has, placed in the
                 tree) · outbox (attempts, doomed ids) · staging (unsent content) · blockfile (one file's blocks on disk)
-                cache (all blocks, kept copies) · handles (open files) · workspace (whose files a state mirrors)
+                cache (all blocks, kept copies) · keeping (which of those stay) · handles (open files) · workspace (whose files a state mirrors)
                 surprises (entries that others have changed, while the kernel may hold old sizes) · pages (what the kernel's page
                 cache may hold) · walks (directories that are read in order) · xattrs (attributes that stay here)
     workers     feed (one running download) · extents (what each asks for) · reader (their threads) · copies (what the server has, as
@@ -19,11 +19,11 @@ A noun owns state, an -er owns threads, everything else is pure. Imports go down
                 refresher (what is new) · sweeper (what is gone, page by page) · expirer (files' own end)
     core        contents (what handles do with a node's one content) · attributes (xattrs) · recovery (after a crash)
                 tree (paths to nodes) · openfiles (verbs with a handle) · moves (renames) · filesystem (the tree's verbs)
-                decisions (what only a person decides) · report (status) · check (all invariants) · drain (until all is sent)
+                decisions (what only a person decides) · holdings (what is here of a file) · report (status) · check (all invariants) · drain (until all is sent)
     edges       binding (fusepy's class) · fuse_ops (its operations; the errno gate) · control (status socket) · commands (what it
                 answers) · mountpoint · options
     assembly    demo (the emulator as a child) · daemon (builds, starts, stops in order)
-    commands    output (what is printed) · launch (how a mount's process starts) · cli
+    commands    output (what is printed) · launch (how a mount's process starts) · asking (which mount, and its answers) · cli
     apart       emulator/ imports nothing of the above: an independent witness of the protocol
 
 Owners on disk, below the state directory:

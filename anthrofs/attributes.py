@@ -76,7 +76,8 @@ class Attributes:
         if node.remote is None:
             return "waiting"
         named = "" if node.wanted in (None, node.remote.name) else f", named here: the server calls it {node.remote.name}"
-        closed = "" if node.readable else ", can't be read: uploaded elsewhere, and the service keeps uploads to itself"
+        lacking = ", no copy here: uploaded from here" if node.ours else ", can't be read: uploaded elsewhere"
+        closed = "" if node.readable else f"{lacking}, and the service keeps uploads to itself"
         return f"remote{named}{closed}"
 
 

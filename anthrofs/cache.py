@@ -108,6 +108,11 @@ class BlockCache:
         places = self._places(file_id)
         return any(place is not None and place.has(number) for place in (places.copy, places.blocks))
 
+    def is_whole(self, file_id: FileId, size_bytes: int) -> bool:
+        """All of it seems to be on the disk, without a look at its bytes."""
+        places = self._places(file_id)
+        return all(any(place is not None and place.has(span.number) for place in (places.copy, places.blocks)) for span in spans(0, size_bytes))
+
     def put(self, file_id: FileId, number: int, blocks: Sequence[bytes], pinned: Collection[FileId] = ()) -> bool:
         """Keep a run of blocks that came from the server: in memory, and on the disk if there is room, for which files give way
         that aren't `pinned`. False: there was none, so that they won't stay for long.
@@ -235,9 +240,27 @@ class BlockCache:
         with self._lock:
             return self._used_bytes, len(sizes), sum(sizes)
 
-    def drop(self, file_id: FileId) -> None:
-        """The user deleted it, and so did the server: nothing of it is needed any more."""
-        name = _name(file_id)
+    def is_shared(self, file_id: FileId) -> bool:
+        """The copy of what was just sent has the same bytes as another copy: that of the name before."""
+        with contextlib.suppress(OSError):
+            return self.kept_path(file_id).stat().st_nlink > 2      # its own, and that of the stage, which goes
+        return False
+
+    def give_way(self, lacking_bytes: int) -> None:
+        """Others need room on the disk: least recently used files go, as far as there are any."""
+        with self._lock:
+            most_bytes = max(0, self._used_bytes - lacking_bytes)
+        self._made_room(most_bytes, 0, ())
+
+    def drop(self, file_id: FileId) -> int:
+        """Nothing of it is needed here any more: the server has deleted it, or the user gives up what is here of it. Returns the bytes that
+        it took on the disk.
+        """
+        name, freed = _name(file_id), 0
+        for path in (self._root / name, self._kept_root / name):
+            with contextlib.suppress(OSError):
+                found = path.stat(follow_symlinks=False)
+                freed += found.st_blocks * 512 if found.st_nlink == 1 else 0        # else another name keeps the bytes
         with self._lock:
             for key in [key for key in self._memory if key[0] == file_id]:
                 del self._memory[key]
@@ -245,6 +268,7 @@ class BlockCache:
             self._used_bytes -= self._files.pop(name, 0)
         self._remove(self._root / name)
         self._remove(self._kept_root / name)
+        return freed
 
     def _close(self, file_id: FileId) -> None:
         with self._lock:

@@ -78,8 +78,11 @@ def _stages(db: Database, index: Index, outbox: Outbox, staging: Staging) -> lis
 
 def _copies(db: Database, cache: BlockCache) -> list[str]:
     with db.reading() as tx:
-        kept = [FileId(row[0]) for row in tx.all("SELECT file_id FROM kept")]
-    return [f"the kept copy of {file_id} is missing" for file_id in kept if not cache.has_kept(file_id)]
+        kept = [FileId(row[0]) for row in tx.all("SELECT file_id FROM kept WHERE here = 1")]
+        lost = [row[0] for row in tx.all("SELECT node.name FROM node JOIN kept USING (file_id) WHERE node.resend AND NOT node.downloadable "
+                                         "AND kept.here != 1")]
+    return [*(f"the kept copy of {file_id} is missing" for file_id in kept if not cache.has_kept(file_id)),
+            *(f"{name!r} is to be sent again, but its copy was given up" for name in lost)]
 
 
 def _foreign(state_dir: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""The command: `anthrofs mount`, `umount`, `sync`, `status`, `ls`, `id`, `path`, `retry`, `discard`, `push`, `refresh`, `check`, `emulator`.
+"""The command: `anthrofs mount`, `umount`, `sync`, `status`, `ls`, `id`, `path`, `retry`, `discard`, `push`, `free`, `fetch`, `refresh`, `check`, `emulator`.
 
 Owns    the options, and the exit codes (errors.EXIT_…).
 Serves  people, and scripts: --json prints one JSON value on standard output and nothing else there.
@@ -11,16 +11,16 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
-from anthrofs import control, launch, mountpoint, output
+from anthrofs import asking, control, launch, mountpoint, output
 from anthrofs.check import problems
 from anthrofs.config import DEFAULT_PROFILE, Config, Credentials, Service, select, service_of, state_dir_of
 from anthrofs.errors import EXIT_FAILED, EXIT_LEFT, EXIT_USAGE, SetupError
-from anthrofs.names import CONTROL, FILE_ID, STATE
-from anthrofs.options import byte_count, seconds, with_options
+from anthrofs.names import FILE_ID, STATE
+from anthrofs.options import byte_count, most_kept, seconds, with_options
 from anthrofs.output import said
 from anthrofs.settings import EXPIRES_S
 from anthrofs.statedir import StateDir
@@ -35,6 +35,7 @@ POLL_S: Final = 0.2         # between looks for an id that an upload will bring
 Directory = Annotated[Path, typer.Argument(help="The mount point.", show_default=False)]
 # The mount says better why one can't be read than a look at its mode does.
 File = Annotated[Path, typer.Argument(help="A file in a mount.", show_default=False, readable=False)]
+Files = Annotated[list[Path], typer.Argument(help="Files in a mount, or directories with all in them.", show_default=False, readable=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON value on standard output.")]
 Seconds = Annotated[float, typer.Option("--timeout", min=0, help="Seconds to wait at most.")]
 
@@ -70,6 +71,7 @@ def mount(
     poll: Annotated[bool, typer.Option("--poll", help="Ask for news also while nobody looks.")] = False,
     close_timeout_s: Annotated[float, typer.Option("--close-timeout", min=1, help="Seconds without progress until close gives up.")] = 300.0,
     cache_size: Annotated[str, typer.Option(help="Disk space for what can be fetched again: 10G, 500M; 0: none.")] = "10G",
+    keep_uploads: Annotated[str, typer.Option(help="Copies of uploads, the only readable ones: `all`, `none`, or the newest, up to 20G.")] = "all",
     staging_size: Annotated[str, typer.Option(help="Disk space for what isn't sent yet: 20G; a write beyond it fails. 0: what the disk has.")] = "0",
     requests_per_minute: Annotated[int, typer.Option(min=1, help="At most, in any 61 seconds; an organization has about 500.")] = 450,
     options: Annotated[list[str] | None, typer.Option("-o", help="ro, allow_other, uid=N, gid=N, umask=OCTAL; comma-separated.")] = None,
@@ -93,7 +95,7 @@ def mount(
                                  upload=upload, expires_in_s=expires_in_s, layout="flat" if layout == "flat" else "tree",
                                  refresh_s=refresh_s, poll=poll, close_timeout_s=close_timeout_s,
                                  cache_bytes=byte_count("--cache-size", cache_size),
-                                 staging_bytes=byte_count("--staging-size", staging_size),
+                                 keep_bytes=most_kept(keep_uploads), staging_bytes=byte_count("--staging-size", staging_size),
                                  requests_per_minute=requests_per_minute), options or [])
     if foreground:
         launch.serve(config, None, demo=demo)
@@ -108,7 +110,7 @@ def umount(
     lazy: Annotated[bool, typer.Option("--lazy", help="Detach now, also while files are open.")] = False,
 ) -> None:
     """Send what is queued, then unmount. What is left after the timeout is named, kept, and sent after the next mount."""
-    root, state_dir = _mount_of(directory)
+    root, state_dir = asking.mount_of(directory)
     if root != Path(os.path.realpath(directory)):
         raise SetupError(f"{directory} is in the mount on {root}: anthrofs umount {root}", EXIT_USAGE)
     left = output.drained(state_dir, timeout, last=True)
@@ -127,13 +129,13 @@ def umount(
 @app.command()
 def sync(directory: Directory, timeout: Seconds = 300.0) -> None:
     """Wait until everything is on the server."""
-    output.say_left(output.drained(_state_dir(directory), timeout))
+    output.say_left(output.drained(asking.state_dir(directory), timeout))
 
 
 @app.command()
 def status(directory: Annotated[Path | None, typer.Argument(help="The mount point; all, without.")] = None, as_json: AsJson = False) -> None:
     """What a mount holds, what is still to be sent, and what was refused."""
-    answers, silent = _ask(directory, "status")
+    answers, silent = asking.ask_all(directory, "status")
     found = list(answers.values())
     if as_json:
         print(json.dumps(found[0] if directory else found))
@@ -152,8 +154,8 @@ def show_entries(
     as_json: AsJson = False,
 ) -> None:
     """State, id, size and name of each file in a folder: which are on the server, waiting, refused, or can't be read, and why."""
-    root, state_dir = _mount_of(path)
-    found = [entry for answer in control.ask(state_dir, "ls", path=_below(root, path)) for entry in answer["entries"]]
+    root, state_dir = asking.mount_of(path)
+    found = [entry for answer in control.ask(state_dir, "ls", path=asking.below(root, path)) for entry in answer["entries"]]
     print(json.dumps(found) if as_json else "\n".join(output.entry_lines(found)), end="\n" if as_json or found else "")
 
 
@@ -175,7 +177,7 @@ def show_path(
     as_json: AsJson = False,
 ) -> None:
     """Where the file of each id is, one path a line."""
-    answers, silent = _ask(directory, "paths", file_ids=ids)
+    answers, silent = asking.ask_all(directory, "paths", file_ids=ids)
     found: dict[str, str] = {}
     for root, answer in answers.items():
         found |= {file_id: str(root / path) for file_id, path in answer["paths"].items() if file_id not in found}
@@ -196,15 +198,15 @@ def retry(
     """Send again what the service refused."""
     if not (paths or everything):
         raise SetupError("Which? Name files or directories, or say --all.", EXIT_USAGE)
-    chosen = [_mount_of(path)[0] for path in paths or [Path()]] if everything else paths or []
-    found = [shown for path in chosen for shown in _decide("retry", path)["paths"]]
+    chosen = [asking.mount_of(path)[0] for path in paths or [Path()]] if everything else paths or []
+    found = [shown for path in chosen for shown in asking.decide("retry", path)["paths"]]
     print("\n".join(f"{shown} is sent again" for shown in found) or "Nothing was refused there.")
 
 
 @app.command()
 def discard(path: File) -> None:
     """Give up what a file has unsent: its name shows what the server has, or goes."""
-    print(f"{path}: {_decide('discard', path)['now']}")
+    print(f"{path}: {asking.decide('discard', path)['now']}")
 
 
 @app.command()
@@ -213,8 +215,25 @@ def push(path: File) -> None:
 
     What a tool made becomes an upload by that: the service gives it out to nobody any more.
     """
-    found = _decide("push", path)["paths"]
+    found = asking.decide("push", path)["paths"]
     print("\n".join(f"{shown} is sent under this name" for shown in found) or "The server has it under this name already.")
+
+
+@app.command()
+def free(paths: Files) -> None:
+    """Give up what is here of files (or of all in a directory): the copies that make your uploads readable, and what was downloaded.
+
+    What is still to be sent, stays here, or is open is never given up.
+    """
+    for line in output.freed_lines(asking.each("free", paths)):
+        print(line)
+
+
+@app.command()
+def fetch(paths: Files) -> None:
+    """Download files (or all in a directory) that can be downloaded, so that they can be read without the network."""
+    for line in output.fetched_lines(asking.each("fetch", paths)):
+        print(line)
 
 
 @app.command()
@@ -224,7 +243,7 @@ def refresh(
     timeout: Seconds = 60.0,
 ) -> None:
     """Ask the service for its listing now."""
-    answer = next(control.ask(_state_dir(directory), "refresh", accept=accept, timeout_s=timeout, patience_s=timeout + 10))
+    answer = next(control.ask(asking.state_dir(directory), "refresh", accept=accept, timeout_s=timeout, patience_s=timeout + 10))
     print(f"{answer['files']} files")
 
 
@@ -260,54 +279,6 @@ def emulator(
     except ModuleNotFoundError as exc:
         raise SetupError(f"The emulator needs {exc.name}: pip install 'anthrofs[demo]'") from exc
     run("127.0.0.1", port, data, key or ["demo-key"])
-
-
-def _ask(directory: Path | None, op: str, **values: Any) -> tuple[dict[Path, dict[str, Any]], list[str]]:
-    """The answers of the mount on a directory, or of all mounts of this user, by their mount points; and why others of them gave none.
-
-    Raises SetupError when the one gives none.
-    """
-    answers, silent = {}, []
-    for path in [directory] if directory else mountpoint.mounts():
-        try:
-            root, state_dir = _mount_of(path)
-            answers[root] = next(control.ask(state_dir, op, **values))
-        except SetupError as exc:
-            if directory:
-                raise
-            if mountpoint.is_mounted(path) and not mountpoint.is_others(path):      # else it was unmounted since
-                silent.append(str(exc))
-    return answers, silent
-
-
-def _state_dir(directory: Path) -> Path:
-    return _mount_of(directory)[1]
-
-
-def _decide(op: str, path: Path) -> dict[str, Any]:
-    root, state_dir = _mount_of(path)
-    return next(control.ask(state_dir, op, path=_below(root, path)))
-
-
-def _below(root: Path, path: Path) -> str:
-    """As the mount names it; its root is nothing."""
-    below = os.path.relpath(os.path.realpath(path), root)
-    return "" if below == "." else below
-
-
-def _mount_of(directory: Path) -> tuple[Path, Path]:
-    """(mount point, state directory) of the mount on, or around, a path. Raises SetupError."""
-    path = Path(os.path.realpath(directory))
-    for place in (path, *path.parents):
-        try:
-            return place, Path(os.fsdecode(os.getxattr(place, CONTROL)))
-        except OSError as exc:
-            if exc.errno == errno.ENOTCONN:
-                raise SetupError(f"{place} holds the rest of a mount whose program has ended. Clear it with: fusermount -u {place}",
-                                 EXIT_FAILED) from exc
-            if exc.errno == errno.ENOENT:
-                raise SetupError(f"{place} does not exist.", EXIT_USAGE) from exc
-    raise SetupError(f"{directory} is not in a mount of anthrofs.", EXIT_USAGE)
 
 
 def _wait_for_id(path: Path, timeout_s: float) -> str:

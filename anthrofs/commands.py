@@ -13,6 +13,7 @@ from anthrofs.config import Config
 from anthrofs.decisions import Decisions
 from anthrofs.drain import Drain
 from anthrofs.errors import NotFound
+from anthrofs.holdings import Holdings
 from anthrofs.index import Index
 from anthrofs.model import FileId
 from anthrofs.refresher import Refresher
@@ -25,12 +26,13 @@ DRAINED_S: Final = 30.0     # an unmount that follows its drain that soon doesn'
 class Commands:
     """Each answers with one JSON object or more."""
 
-    def __init__(self, config: Config, clock: Clock, index: Index, decisions: Decisions, uploader: Uploader, refresher: Refresher,
+    def __init__(self, config: Config, clock: Clock, index: Index, decisions: Decisions, holdings: Holdings, uploader: Uploader, refresher: Refresher,
                  report: Report, drain: Drain, requests: Callable[[], int]) -> None:
         self._config = config           # given
         self._clock = clock             # given
         self._index = index             # given
         self._decisions = decisions     # given
+        self._holdings = holdings       # given
         self._uploader = uploader       # given
         self._refresher = refresher     # given
         self._report = report           # given
@@ -39,7 +41,8 @@ class Commands:
 
         self._drained_s = float("-inf")     # when an unmount's drain had ended
         self.table = {"status": self._on_status, "drain": self._on_drain, "retry": self._on_retry, "discard": self._on_discard,
-                      "push": self._on_push, "paths": self._on_paths, "ls": self._on_ls, "refresh": self._on_refresh}
+                      "push": self._on_push, "free": self._on_free, "fetch": self._on_fetch, "paths": self._on_paths, "ls": self._on_ls,
+                      "refresh": self._on_refresh}
 
     def was_drained(self) -> bool:
         """An unmount has waited a moment ago."""
@@ -67,6 +70,12 @@ class Commands:
 
     def _on_push(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield {"paths": self._decisions.push(str(request["path"]))}
+
+    def _on_free(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        yield self._holdings.free(str(request["path"]))
+
+    def _on_fetch(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        yield from self._holdings.fetch(str(request["path"]))
 
     def _on_paths(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         found: dict[str, str] = {}

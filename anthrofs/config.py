@@ -75,6 +75,7 @@ class Config:
     requests_per_minute: int = 450      # at most, in any 61 s: of the about 500 that an organization has
     max_file_bytes: int = 500_000_000   # what the API surely takes (500 MB; whether 2^20-based is unknown)
     cache_bytes: int = 10 * 10**9       # of blocks that can be fetched again, on the state's disk; 0: none
+    keep_bytes: int | None = None       # of copies of our own uploads, on the state's disk; None: all stay, 0: none does
     staging_bytes: int = 0              # of content that isn't sent yet, on the state's disk; 0: no bound but its free space
     quota_bytes: int = 10**12           # shown by df
     spare_bytes: int = 512 * 2**20      # free space on the state's disk that writes don't use up

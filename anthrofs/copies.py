@@ -8,6 +8,7 @@ Never   makes anything known: the stage belongs to whoever asked.
 from anthrofs.blocks import BLOCK_BYTES, spans
 from anthrofs.cache import BlockCache
 from anthrofs.errors import NotReadable
+from anthrofs.keeping import why_closed
 from anthrofs.model import Node, RemoteFile, StageId
 from anthrofs.remote import RemoteFiles
 from anthrofs.staging import Stage, Staging
@@ -31,7 +32,7 @@ class Copies:
                 raise NotReadable("the copy that was kept on this machine is damaged or gone, so it can't be sent again")
             return self._staging.link_of(self._cache.kept_path(node.remote.file_id))
         if not node.remote.downloadable:
-            raise NotReadable("it was uploaded elsewhere, and the service doesn't give uploads back")
+            raise NotReadable(f"it {why_closed(node)}")
         self._staging.reserve(node.size_bytes)
         stage = self._staging.create()
         try:

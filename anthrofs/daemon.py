@@ -32,7 +32,9 @@ from anthrofs.expirer import Expirer
 from anthrofs.filesystem import FileSystem
 from anthrofs.fuse_ops import Operations, serve
 from anthrofs.handles import Handles
+from anthrofs.holdings import Holdings
 from anthrofs.index import Index
+from anthrofs.keeping import Keeping
 from anthrofs.listing import Listings
 from anthrofs.mirror import Mirror
 from anthrofs.model import BY_ID, FileId, Node
@@ -87,6 +89,7 @@ class Mount:
         self._mirror = Mirror(surprises, config.layout, self._expects)
         self._staging = Staging(config.state_dir / "staging", disk, config.spare_bytes, config.staging_bytes, presence)
         self._cache = BlockCache(config.state_dir, disk, config.cache_bytes, config.spare_bytes)
+        self._keeping = Keeping(self._db, self._cache, self._handles, disk, config.state_dir, config.keep_bytes, config.spare_bytes)
 
         self._client = connect(config.service, config.timeouts)
         self._http = HttpFiles(self._client, clock, config.timeouts.stall_s, config.service.scope_id)
@@ -101,7 +104,7 @@ class Mount:
         self._reader = Reader(self._cache, remote(Priority.READ), clock, self._delivered, self._gone,
                               self._pacer.spare)
         self._uploader = Uploader(
-            self._db, self._index, self._mirror, self._outbox, self._staging, self._cache, self._handles,
+            self._db, self._index, self._mirror, self._outbox, self._staging, self._cache, self._keeping, self._handles,
             remote(Priority.CLOSE if config.upload == "wait" else Priority.QUEUED), remote(Priority.DELETE),
             clock, chance, presence, self._ask_whose, config.close_timeout_s, HOLD_S if config.upload == "queue" else 0.0)
         self._listings = Listings(self._db, self._mirror, self._outbox, self._handles, clock, self._uploader.wake)
@@ -119,14 +122,15 @@ class Mount:
         moves = Moves(clock, self._db, self._index, self._tree, self._outbox, self._staging, self._handles, pages, contents)
         filesystem = FileSystem(config, clock, self._db, self._index, self._tree, self._outbox, self._staging, self._handles, pages,
                                 contents, self._uploader, self._refresher, surprises, xattrs, moves)
-        report = Report(self._db, self._index, self._tree, self._outbox, self._cache, self._handles, attributes, self._reader,
-                        self._uploader, self._refresher, presence, self._pacer.waiting)
+        report = Report(self._db, self._index, self._tree, self._outbox, self._cache, self._keeping, self._handles, attributes,
+                        self._reader, self._uploader, self._refresher, presence, self._pacer.waiting)
         self._operations = Operations(filesystem, self._tree, files, attributes, config, self._started)
         self._drain = Drain(clock, self._stopping, self._index, self._staging, self._handles, contents, self._uploader, report, presence,
                             self._notify, read_only=config.read_only)
         decisions = Decisions(self._db, self._index, self._mirror, self._tree, self._outbox, self._staging, self._handles, pages, surprises,
                               self._uploader)
-        self._commands = Commands(config, clock, self._index, decisions, self._uploader, self._refresher, report, self._drain,
+        holdings = Holdings(self._db, self._tree, self._outbox, self._cache, self._keeping, self._handles, self._reader, clock)
+        self._commands = Commands(config, clock, self._index, decisions, holdings, self._uploader, self._refresher, report, self._drain,
                                   self._http.requests)
         with usable(config.state_dir):
             self._control = Control(config.state_dir, self._commands.table)
@@ -144,6 +148,7 @@ class Mount:
         with usable(self._config.state_dir):
             self._cache.start()
             recover(self._db, self._index, self._mirror, self._outbox, self._staging, self._tree)
+            self._keeping.start()
             self._greet()
         self._serving.set()
         if self._stopping.is_set():

@@ -9,6 +9,7 @@ from anthrofs.db import Database
 from anthrofs.errors import Busy, NotPermitted, NotReadable
 from anthrofs.handles import Handles
 from anthrofs.index import Index
+from anthrofs.keeping import why_closed
 from anthrofs.mirror import Mirror
 from anthrofs.model import Node
 from anthrofs.outbox import FAILED, IN_FLIGHT, Outbox
@@ -89,14 +90,10 @@ class Decisions:
                     self._index.set_resend(tx, node.node_id, True)
                     pushed.append(shown)
                 elif len(files) == 1:
-                    raise NotReadable(f"{path} was uploaded elsewhere: its content can't be had, so it can't be sent under its new name")
+                    raise NotReadable(f"{path} {why_closed(node)}: it can't be sent under its new name")
         self._uploader.wake()
         return pushed
 
     def _files(self, path: str) -> list[tuple[Node, str]]:
-        node = self._tree.node(path)
-        if not node.directory:
-            return [(node, path)]
         with self._db.reading() as tx:
-            prefix = f"{path}/" if path else ""
-            return [(each, prefix + below) for each, below in self._index.below(tx, node.node_id)]
+            return self._tree.files(tx, path)[1]

@@ -31,8 +31,9 @@ from anthrofs.errors import (
     UploadCut,
 )
 from anthrofs.index import Index
+from anthrofs.keeping import Keeping
 from anthrofs.mirror import Mirror
-from anthrofs.model import HIDDEN, Attempt, Node, NodeId, RemoteFile, StageId
+from anthrofs.model import HIDDEN, Attempt, FileId, Node, NodeId, RemoteFile, StageId
 from anthrofs.outbox import FAILED, QUEUED, SENDING, UNKNOWN, Outbox, Step, fits
 from anthrofs.remote import Body, RemoteFiles, backoff_s
 from anthrofs.staging import Staging
@@ -61,7 +62,7 @@ class Delivery:
     """The steps of outbox.NEXT, taken with what the network said."""
 
     def __init__(self, db: Database, index: Index, mirror: Mirror, outbox: Outbox, staging: Staging, cache: BlockCache,
-                 uploads: RemoteFiles, listings: RemoteFiles, clock: Clock, chance: random.Random,
+                 keeping: Keeping, uploads: RemoteFiles, listings: RemoteFiles, clock: Clock, chance: random.Random,
                  moved: Callable[[NodeId, int], None], ended: Callable[[], None]) -> None:
         self._db = db               # given
         self._index = index         # given
@@ -69,6 +70,7 @@ class Delivery:
         self._outbox = outbox       # given
         self._staging = staging     # given
         self._cache = cache         # given
+        self._keeping = keeping     # given
         self._uploads = uploads     # given
         self._listings = listings   # given
         self._clock = clock         # given
@@ -220,16 +222,13 @@ class Delivery:
 
     def _have(self, attempt: Attempt, file: RemoteFile, step: Step) -> None:
         """The server has the stage: a second name for it in the cache, then one transaction, then the stage goes."""
-        copied = True
-        try:
-            self._cache.adopt(file.file_id, self._staging.path(attempt.stage))
-        except OSError as exc:
-            copied = False
-            log.warning("%r is on the server, but no readable copy of it could be kept (%s), and the service doesn't give uploads "
-                        "back: %s has its content", attempt.name, exc, self._staging.path(attempt.stage))
+        lasts, going = self._keeping.adopt(attempt.name, file.file_id, self._staging.path(attempt.stage)), list[FileId]()
+        copied = lasts is not None
         with self._db.transaction(durable=True) as tx:
             self._outbox.step(tx, attempt, step)
             left = self._note_stored(tx, attempt, file, found=step is Step.FOUND, copied=copied)
+            if lasts is not None:
+                going = self._keeping.stored(tx, file.file_id, lasts=lasts)
             namesakes = self._mirror.namesakes(tx, file.name)
         self._ended()
         if left:
@@ -239,8 +238,9 @@ class Delivery:
             self._staging.remove(attempt.stage)     # who has it open reads on through the descriptor
             if left:
                 self._cache.drop(file.file_id)      # it would be taken for what is in that file
-            else:
+            elif file.file_id not in going:
                 self._cache.verify(file.file_id)
+        self._keeping.remove(going)
         for node in namesakes:
             self._detach(node)
 

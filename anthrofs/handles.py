@@ -158,6 +158,13 @@ class Handles:
         with self._lock:
             return set(self._contents)
 
+    def leans_on(self, node_id: NodeId | None, file_id: FileId) -> bool:
+        """Somebody reads the server's content of that id, or has the node open (or is just opening it) without content of its own."""
+        with self._lock:
+            opened = None if node_id is None else self._contents.get(node_id)
+            return (opened is not None and opened.stage is None) or any(
+                content.remote is not None and content.remote.file_id == file_id for content in self._contents.values())
+
     def reads_from(self, file_id: FileId) -> bool:
         """Somebody has the server's content of that id open."""
         with self._lock:

@@ -17,7 +17,8 @@ from anthrofs.names import id_name_of
 
 COLUMNS: Final = (
     "SELECT node_id, parent, name, directory, mode, mtime_ns, size_bytes, wanted, local, mime_type, expires_s, stage, sealed, resend, "
-    "confirmed, file_id, server_name, server_mime, server_size, created_ns, downloadable, expires_ns, kept.file_id IS NOT NULL AS is_kept "
+    "confirmed, file_id, server_name, server_mime, server_size, created_ns, downloadable, expires_ns, "
+    "coalesce(kept.here = 1, 0) AS is_kept, kept.file_id IS NOT NULL AS is_ours "
     "FROM node LEFT JOIN kept USING (file_id) ")
 _UNSENT: Final = "(stage IS NOT NULL OR resend)"
 
@@ -253,11 +254,11 @@ def node_of(row: Any, name: str) -> Node:
     if row is None:
         raise NotFound(f"no such file: {name}")
     (node_id, parent, entry, directory, mode, mtime_ns, size_bytes, wanted, local, user_mime, expires_s, stage, sealed, resend, confirmed,
-     file_id, server_name, mime_type, server_size, created_ns, downloadable, expires_ns, kept) = row
+     file_id, server_name, mime_type, server_size, created_ns, downloadable, expires_ns, kept, ours) = row
     remote = None if file_id is None else RemoteFile(
         FileId(file_id), server_name, mime_type, server_size, created_ns, bool(downloadable), expires_ns)
     return Node(NodeId(node_id), NodeId(parent), entry, bool(directory), mode, mtime_ns, size_bytes, wanted, bool(local), user_mime,
-                expires_s, None if stage is None else StageId(stage), bool(sealed), bool(resend), bool(confirmed), remote, bool(kept))
+                expires_s, None if stage is None else StageId(stage), bool(sealed), bool(resend), bool(confirmed), remote, bool(kept), bool(ours))
 
 
 def _touch(tx: Tx, directory: NodeId, now_ns: int) -> None:

@@ -186,6 +186,8 @@ class Mirror:
         if node.resend:
             return                              # the user wants it under another name: it is sent from its copy
         self._surprises.note((node.parent, node.name))
+        if node.ours and not node.kept and node.remote is not None:
+            self.forget_kept(tx, node.remote.file_id)       # without a copy there is nothing to know of it any more
         if node.stage is not None:
             forget_remote(tx, node.node_id)    # the user's own unsent content stays
             return
@@ -213,8 +215,8 @@ class Mirror:
             file = replace(file, expires_ns=file.created_ns + attempt.expires_s * 10**9)
         if file.expires_ns is not None:
             self._expects(file.expires_ns)
-        if copied:
-            tx.run("INSERT OR IGNORE INTO kept VALUES (?)", file.file_id)
+        tx.run("INSERT INTO kept (file_id, here, bytes) VALUES (?, ?, ?) ON CONFLICT (file_id) DO UPDATE SET here = excluded.here",
+               file.file_id, copied, attempt.size_bytes)
         tx.run("DELETE FROM node WHERE file_id = ? AND node_id != ?", file.file_id, attempt.node_id)     # a listing was faster
         set_remote(tx, attempt.node_id, file)
         tx.run("UPDATE node SET seen = ? WHERE node_id = ?", int(tx.get_meta("listing") or 0) if found else 0, attempt.node_id)

@@ -84,6 +84,7 @@ class Node:
     confirmed: bool                     # a download has shown size_bytes to be what is delivered
     remote: RemoteFile | None           # what the server has under this node's id
     kept: bool                          # the cache holds a full copy that must not be dropped
+    ours: bool = False                  # what the server has was uploaded from here; if it isn't kept, its copy was given up
 
     @property
     def unsent(self) -> bool:

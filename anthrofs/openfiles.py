@@ -23,6 +23,7 @@ from anthrofs.db import Database
 from anthrofs.errors import BadHandle, Exists, FsError, NotFound, NotReadable, Revalidate
 from anthrofs.handles import Handle, Handles
 from anthrofs.index import Index
+from anthrofs.keeping import why_closed
 from anthrofs.model import BY_ID, Caller, Node, Opened
 from anthrofs.pages import Pages
 from anthrofs.reader import Reader
@@ -95,9 +96,11 @@ class OpenFiles:
                 now = found if found.parent == BY_ID else self._index.node(found.node_id)
                 if (now.parent, now.name) == (found.parent, found.name):
                     local = self._contents.attach(handle.content, now)
+                    if now.stage is not None and not local:
+                        now = self._index.node(found.node_id)       # sent meanwhile; its copy may not be kept
                     if not (local or now.readable) and (reads or flags & os.O_APPEND):
-                        self._count_refused(path)
-                        raise NotReadable(f"{path} was uploaded elsewhere: the service doesn't give uploads back")
+                        self._count_refused(path, now)
+                        raise NotReadable(f"{path} {why_closed(now)}")
                     if by_kernel and self._surprises.recent((now.parent, now.name)):
                         self._surprises.settle((now.parent, now.name))
                         self._surprises.expect(now.node_id)
@@ -124,13 +127,12 @@ class OpenFiles:
                 raise Revalidate(f"{path} has gone") from exc
             raise
 
-    def _count_refused(self, path: str) -> None:
+    def _count_refused(self, path: str, node: Node) -> None:
         """In the log, at the first, the tenth, the hundredth: a thumbnailer tries every file of a folder."""
         count = next(self._refused)
         if str(count).strip("0") == "1":
             said = "" if count == 1 else f", the {count}th of such opens"
-            log.warning("%s was uploaded elsewhere: it can't be read, as the service gives out only what its own tools made "
-                        "(`anthrofs ls` tells of each)%s", path, said)
+            log.warning("%s %s: it can't be read (`anthrofs ls` tells of each)%s", path, why_closed(node), said)
 
     def read(self, number: int, size: int, offset: int, interrupted: Callable[[], bool]) -> bytes:
         """Up to size bytes, fewer at the end. Raises Gone, NotReadable, and what else the network does."""

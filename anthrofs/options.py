@@ -48,6 +48,12 @@ def byte_count(option: str, text: str) -> int:
     return int(float(match["number"]) * 1000 ** " kmgt".index((match["unit"] or " ").lower()))
 
 
+def most_kept(text: str) -> int | None:
+    """Of --keep-uploads: None for all, 0 for none. Raises SetupError."""
+    words = text.strip().lower()
+    return None if words == "all" else 0 if words == "none" else byte_count("--keep-uploads", text)
+
+
 def seconds(option: str, text: str) -> int:
     """7d, 12h, 90m, 3600s, 3600. Raises SetupError naming the option."""
     match = DURATION.fullmatch(text.strip())

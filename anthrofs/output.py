@@ -62,6 +62,28 @@ def say_left(left: dict[str, Any]) -> None:
         raise SetupError("Not on the server yet (kept on this machine, and tried again by every mount):\n" + "\n".join(lines), EXIT_LEFT)
 
 
+def freed_lines(answers: Iterable[tuple[Path, dict[str, Any]]]) -> Iterator[str]:
+    """What was given up of each path, and what had to stay."""
+    for path, answer in answers:
+        yield f"{path}: {shown_bytes(answer['freed'])} freed" + ("" if answer["files"] else ", nothing was here that can go")
+        for reason in answer["refused"].values():
+            yield f"  stays: {reason}"
+
+
+def fetched_lines(answers: Iterable[tuple[Path, dict[str, Any]]]) -> Iterator[str]:
+    """What came of each path. Raises SetupError at the end, for what could not be had."""
+    lacking = list[str]()
+    with said.status("fetching") as status:
+        for path, answer in answers:
+            if "fetching" in answer:
+                status.update(f"fetching {answer['fetching']}: {shown_bytes(answer['fetched'])}")
+                continue
+            yield f"{path}: {shown_bytes(answer['fetched'])} fetched" + ("" if answer["fetched"] or answer["refused"] else ", it was here")
+            lacking += answer["refused"].values()
+    if lacking:
+        raise SetupError("Not fetched:\n" + "\n".join(f"  {reason}" for reason in lacking))
+
+
 def status_lines(one: dict[str, Any]) -> Iterator[str]:
     """Of one mount."""
     age_s = one["refreshed_s_ago"]
@@ -82,6 +104,10 @@ def status_lines(one: dict[str, Any]) -> Iterator[str]:
         yield f"  {shown_bytes(one['cached_bytes'])} cached here"
     if one["kept_copies"]:
         yield f"  {one['kept_copies']} own uploads kept readable here, {shown_bytes(one['kept_bytes'])}"
+    if one.get("uploads_without_copy"):     # a mount of the version before doesn't tell
+        yield f"  {one['uploads_without_copy']} own uploads without a copy here: nobody can read them"
+    if one.get("disk_low"):
+        yield "  THE DISK RUNS LOW: what is sent now is not kept here, so nobody can read it any more (`anthrofs free` makes room)"
     if one["local_names"]:
         yield f"  {one['local_names']} names that stay on this machine"
     for download in one["downloads"]:

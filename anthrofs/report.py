@@ -14,6 +14,7 @@ from anthrofs.db import Database
 from anthrofs.errors import NotFound, Offline
 from anthrofs.handles import Handles
 from anthrofs.index import Index
+from anthrofs.keeping import Keeping
 from anthrofs.listing import unreadable
 from anthrofs.model import HIDDEN, Node
 from anthrofs.outbox import FAILED, Outbox
@@ -29,14 +30,15 @@ ENTRIES: Final = 500        # of a folder, told at once
 class Report:
     """Of one mount."""
 
-    def __init__(self, db: Database, index: Index, tree: Tree, outbox: Outbox, cache: BlockCache, handles: Handles, attributes: Attributes,
-                 reader: Reader, uploader: Uploader, refresher: Refresher, presence: Presence,
+    def __init__(self, db: Database, index: Index, tree: Tree, outbox: Outbox, cache: BlockCache, keeping: Keeping, handles: Handles,
+                 attributes: Attributes, reader: Reader, uploader: Uploader, refresher: Refresher, presence: Presence,
                  budget: Callable[[], tuple[int, float]]) -> None:
         self._db = db                       # given
         self._index = index                 # given
         self._tree = tree                   # given
         self._outbox = outbox               # given
         self._cache = cache                 # given
+        self._keeping = keeping             # given
         self._handles = handles             # given
         self._attributes = attributes       # given
         self._reader = reader               # given
@@ -91,7 +93,8 @@ class Report:
         shown = self._index.paths_of([file_id for file_id, _, _ in running])
         return {
             "files": files, "unreadable_entries": skipped, "bytes_on_server": used_bytes, "local_names": local, **self.left(),
-            "cached_bytes": cached_bytes, "kept_copies": copies, "kept_bytes": copy_bytes,
+            "cached_bytes": cached_bytes, "kept_copies": copies, "kept_bytes": copy_bytes, "uploads_without_copy": self._keeping.without(),
+            "disk_low": self._keeping.low(),
             "downloads": [{"name": shown.get(file_id), "file_id": file_id, "bytes": done, "of": length} for file_id, done, length in running],
             "state_error": self._presence.lost() or None,
             "online": not self._uploader.offline() and not isinstance(error, Offline),

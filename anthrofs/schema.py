@@ -100,8 +100,11 @@ CREATE TABLE doomed (                    -- ids that the user no longer wants
                                          -- id is gone. NULL: no such answer, or the id was still listed after it
     seen        INTEGER NOT NULL DEFAULT 0          -- number of the last listing that showed it; 0: none since it is to be deleted
 );
-CREATE TABLE kept (                      -- ids of which the cache has a full copy that must stay, whatever a listing says
-    file_id     TEXT PRIMARY KEY
+CREATE TABLE kept (                      -- ids of what was uploaded from here, whatever a listing says; oldest first
+    file_id     TEXT PRIMARY KEY,
+    here        INTEGER NOT NULL DEFAULT 1,         -- 1: the cache has a full copy, which must stay. 0: it has none: not kept, or given
+                                         -- up. 2: it was given up, and its file may still have to be removed
+    bytes       INTEGER NOT NULL DEFAULT 0          -- of the content
 );
 CREATE TABLE attribute (                 -- extended attributes that stay on this machine, see xattrs.py
     node_id     INTEGER NOT NULL,
@@ -119,6 +122,8 @@ CREATE INDEX attempt_name ON attempt (name);
 CREATE INDEX attempt_small ON attempt (stage) WHERE size_bytes < 8388608;      -- outbox.BIG_BYTES: the two queues, in order
 CREATE INDEX attempt_big ON attempt (stage) WHERE size_bytes >= 8388608;
 CREATE INDEX doomed_waiting ON doomed (server_name) WHERE deleted_ns IS NULL;
+CREATE INDEX kept_here ON kept (bytes) WHERE here = 1;         -- what they take, and how many are not here, without a look at each row
+CREATE INDEX kept_gone ON kept (here) WHERE here != 1;
 {_KEEP_TOTAL}INSERT INTO node (node_id, parent, name, directory, made, mode, mtime_ns, size_bytes) VALUES (1, 0, '/', 1, 1, 493, 0, 0);
 INSERT INTO node (node_id, parent, name, directory, made, mode, mtime_ns, size_bytes) VALUES (2, 0, 'hidden', 1, 1, 0, 0, 0);
 """
@@ -174,5 +179,10 @@ UPDATE node SET expires_set = 1 WHERE expires_s IS NOT NULL;
 UPDATE node SET mode = iif(mode = 128, 420, mode | 256) WHERE NOT directory AND NOT mode & 256;
 ALTER TABLE doomed ADD COLUMN doubt INTEGER;
 ALTER TABLE doomed ADD COLUMN seen INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE kept ADD COLUMN here INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE kept ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
+UPDATE kept SET bytes = coalesce((SELECT server_size FROM node WHERE node.file_id = kept.file_id), 0);
+CREATE INDEX kept_here ON kept (bytes) WHERE here = 1;
+CREATE INDEX kept_gone ON kept (here) WHERE here != 1;
 """,
 }

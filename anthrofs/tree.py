@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from anthrofs import names
 from anthrofs.config import Config
+from anthrofs.db import Tx
 from anthrofs.errors import IsADirectory, NotADirectory, NotFound, NotPermitted
 from anthrofs.index import Index
 from anthrofs.model import BY_ID, HIDDEN, ROOT, FileId, Node, NodeId
@@ -59,6 +60,14 @@ class Tree:
         if node.directory:
             raise IsADirectory(f"{path} is a directory")
         return node
+
+    def files(self, tx: Tx, path: str) -> tuple[bool, list[tuple[Node, str]]]:
+        """(whether it is a single file, it or all files below that directory with their paths). Raises NotFound, NotADirectory."""
+        node = self.node(path)
+        if not node.directory:
+            return True, [(node, path)]
+        prefix = f"{path}/" if path else ""
+        return False, [(each, prefix + below) for each, below in self._index.below(tx, node.node_id)]
 
     def directory(self, path: str) -> Node:
         """Raises NotFound, NotADirectory."""

@@ -23,6 +23,7 @@ from anthrofs.delivery import Delivery, Plan
 from anthrofs.errors import FsError, Offline, RemoteError, StateLost, Stopping
 from anthrofs.handles import Handles
 from anthrofs.index import Index
+from anthrofs.keeping import Keeping
 from anthrofs.mirror import Mirror
 from anthrofs.model import Attempt, FileId, Node, NodeId, StageId
 from anthrofs.outbox import BIG_BYTES, Outbox, Step
@@ -44,7 +45,7 @@ class Uploader:
     """daemon.py starts and stops it."""
 
     def __init__(self, db: Database, index: Index, mirror: Mirror, outbox: Outbox, staging: Staging, cache: BlockCache,
-                 handles: Handles, uploads: RemoteFiles, deletions: RemoteFiles, clock: Clock, chance: random.Random,
+                 keeping: Keeping, handles: Handles, uploads: RemoteFiles, deletions: RemoteFiles, clock: Clock, chance: random.Random,
                  presence: Presence, ask_whose: Callable[[], None], close_timeout_s: float, hold_s: float) -> None:
         self._db = db                               # given
         self._index = index                         # given
@@ -56,7 +57,7 @@ class Uploader:
         self._ask_whose = ask_whose                 # given: asks for a refresh, without waiting
         self._waits = Waits(index, outbox, clock, self.offline, close_timeout_s)
         self._turns = Turns(outbox, clock, hold_s)
-        self._delivery = Delivery(db, index, mirror, outbox, staging, cache, uploads, deletions, clock, chance, self._waits.moved, self._waits.wake)
+        self._delivery = Delivery(db, index, mirror, outbox, staging, cache, keeping, uploads, deletions, clock, chance, self._waits.moved, self._waits.wake)
         self._deletion = Deletion(db, mirror, outbox, cache, handles, deletions, clock, chance, ask_whose)
         self._threads = [threading.Thread(target=self._run, name=f"upload-{n}", daemon=True) for n in range(THREADS)]
 

@@ -171,4 +171,4 @@ def test_push_of_what_cant_be_read_says_why(mount: Mount) -> None:
     with asks(mount):
         done = mount.run("push", files / "mine.pdf")
     assert done.returncode == EXIT_FAILED
-    assert "can't be had" in done.stderr
+    assert "can't be sent under its new name" in done.stderr

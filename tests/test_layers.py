@@ -14,14 +14,14 @@ MAX_LINES: Final = 350
 LAYERS: Final[list[set[str]]] = [
     {"errors"}, {"blocks", "clock", "mime", "model", "names", "schema"}, {"config"},      # words
     {"presence"}, {"callers", "disk", "db", "notify", "remote", "statedir"}, {"process"},       # tools
-    {"surprises", "pages", "blockfile", "batches"}, {"index", "outbox", "staging", "cache", "handles", "workspace", "walks", "xattrs"}, {"mirror"},      # state
+    {"surprises", "pages", "blockfile", "batches"}, {"index", "outbox", "staging", "cache", "handles", "workspace", "walks", "xattrs"}, {"mirror", "keeping"},      # state
     {"coming", "copies", "feed", "listing", "renaming", "settings", "unlinking"},                                                     # workers
     {"deletion", "delivery", "expirer", "extents", "refresher", "sweeper", "waits"}, {"reader", "turns"},
     {"uploader"},
-    {"contents", "attributes", "tree"}, {"decisions", "moves", "openfiles", "recovery", "report", "check"}, {"drain", "filesystem"},      # core
+    {"contents", "attributes", "tree"}, {"decisions", "holdings", "moves", "openfiles", "recovery", "report", "check"}, {"drain", "filesystem"},      # core
     {"binding"}, {"fuse_ops", "control", "commands", "mountpoint", "options"},               # edges
     {"demo", "daemon"},                                                         # assembly
-    {"output"}, {"launch"}, {"cli"}, {"__main__"},                                                      # commands
+    {"output"}, {"asking", "launch"}, {"cli"}, {"__main__"},                                                      # commands
 ]  # fmt: skip
 RANK: Final = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 

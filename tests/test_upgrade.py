@@ -11,6 +11,7 @@ import os
 import sqlite3
 import tarfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -76,6 +77,21 @@ def test_a_mode_that_was_an_unreadable_files_is_an_ordinary_one_again(old: Mount
         assert {name: tx.one("SELECT mode FROM node WHERE name = ?", name)[0] for name in modes} == {name: now for name, (_, now) in modes.items()}
     db.close()
     assert (old.mount() / "mode.txt").stat().st_mode & 0o777 == 0o644
+
+
+def test_its_copies_are_counted_with_their_sizes_and_can_be_given_up_oldest_first(old: Mount) -> None:
+    old.expects("copy was not kept")
+    path = old.mount()
+    old.sync()
+    status = old.status()
+    assert (status["kept_copies"] > 3, status["uploads_without_copy"]) == (True, 0)
+    old.umount()
+    with closing(sqlite3.connect(old.state_dir / "state.db")) as raw:
+        (size_bytes,) = raw.execute("SELECT sum(bytes) FROM kept").fetchone()
+    assert size_bytes == status["kept_bytes"]
+    path = old.mount("--keep-uploads", "none")
+    assert os.getxattr(path / "sent.txt", "user.anthropic.state").startswith(b"remote, no copy here")
+    assert (path / "note.txt~").read_text() == "a backup\n", "it lives on its copy"
 
 
 def test_a_copy_of_the_index_as_it_was_is_kept(old: Mount) -> None:
