@@ -5,13 +5,14 @@ Trusts  nothing: a value that can't work is refused here, with the words to mend
 Never   prints or quotes a key: `repr` of a Credentials says only which kind it is.
 """
 
+import base64
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from anthrofs.errors import EXIT_USAGE, SetupError
 from anthrofs.names import LOCAL_PATTERNS, Layout
@@ -32,11 +33,13 @@ class Credentials:
 class Service:
     """Which service, in which shape, as whom."""
 
-    base_url: str
+    base_url: str                       # without a user's name or password: it is shown, logged and remembered
     credentials: Credentials
     workspace_id: str | None = None     # sent as anthropic-workspace-id when a credential spans several
     shape: str = "beta"                 # "beta", "ga" or, with a scope, "agents": chooses headers and how listings are paged
     scope_id: str | None = None         # an agent session: its files only
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)    # sent besides, and instead of ours of the same name
+    direct: bool = False                # never through a proxy: it is on this machine
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,21 @@ def service_of(environ: Mapping[str, str]) -> Service:
         usable = False
     if not usable:
         raise SetupError("ANTHROPIC_BASE_URL is not a URL like https://api.anthropic.com: correct or unset it.", EXIT_USAGE)
-    return Service(base_url, credentials_of(environ), environ.get("ANTHROPIC_WORKSPACE_ID", "").strip() or None)
+    return Service(without_user(base_url), credentials_of(environ), environ.get("ANTHROPIC_WORKSPACE_ID", "").strip() or None,
+                   headers=_basic(parts))
+
+
+def without_user(url: str) -> str:
+    """The URL without what stands before an @ in its host's place: a name and a password, which go into a header."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def _basic(parts: SplitResult) -> tuple[tuple[str, str], ...]:
+    if parts.username is None and parts.password is None:
+        return ()
+    pair = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
+    return (("Authorization", f"Basic {base64.b64encode(pair.encode()).decode()}"),)
 
 
 def select(service: Service, *, shape: str, workspace_id: str = "", scope_id: str = "") -> Service:

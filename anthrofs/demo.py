@@ -2,7 +2,7 @@
 
 Owns    the child; it ends with us, however we end, for it watches its standard input.
 Serves  daemon.
-Never   listens anywhere but on this machine's loopback, or takes a key from the environment.
+Never   listens anywhere but on this machine's loopback, takes a key from the environment, or is asked through a proxy.
 """
 
 import json
@@ -41,7 +41,7 @@ class Demo:
 
     def serving(self, service: Service) -> Service:
         """How to reach it, and what the command line has chosen."""
-        return replace(service, base_url=self.url, credentials=Credentials("x-api-key", KEY))
+        return replace(service, base_url=self.url, credentials=Credentials("x-api-key", KEY), headers=(), direct=True)
 
     def stop(self) -> None:
         """Bounded; its data stays."""

@@ -10,7 +10,7 @@ import enum
 import hashlib
 from functools import lru_cache
 
-from anthrofs.config import Service
+from anthrofs.config import Service, without_user
 from anthrofs.db import Tx
 from anthrofs.model import Workspace
 
@@ -30,7 +30,8 @@ def match(tx: Tx, service: Service, named: Workspace | None) -> Match:
     if known_url is None:
         return Match.NEW
     # Another address can lead to the same workspace (a gateway, a moved port): the ids tell, where there are any.
-    same_key = known_url == service.base_url and tx.get_meta("key_hash") == _key_hash(service)
+    # It may have been remembered with a password in it.
+    same_key = without_user(known_url) == service.base_url and tx.get_meta("key_hash") == _key_hash(service, known_url)
     if named is None:
         return Match.SAME if same_key else Match.UNSURE
     if tx.get_meta("scope_id") != service.scope_id:
@@ -46,7 +47,7 @@ def match(tx: Tx, service: Service, named: Workspace | None) -> Match:
 def remember(tx: Tx, service: Service, named: Workspace) -> None:
     """This state is of that workspace from now on. What the server doesn't name stays as it was."""
     tx.set_meta("base_url", service.base_url)
-    tx.set_meta("key_hash", _key_hash(service))
+    tx.set_meta("key_hash", _key_hash(service, service.base_url))
     tx.set_meta("scope_id", service.scope_id)
     if named.organization_id:
         tx.set_meta("organization_id", named.organization_id)
@@ -62,7 +63,7 @@ def forget(tx: Tx) -> None:
 
 
 @lru_cache(maxsize=4)
-def _key_hash(service: Service) -> str:
+def _key_hash(service: Service, base_url: str) -> str:
     """Of the key and the workspace or session it was asked for; salted with the address, so that equal hashes tell nothing elsewhere."""
-    text = "\n".join([service.base_url, service.credentials.value, service.workspace_id or "", *([service.scope_id] if service.scope_id else [])])
+    text = "\n".join([base_url, service.credentials.value, service.workspace_id or "", *([service.scope_id] if service.scope_id else [])])
     return hashlib.scrypt(text.encode(), salt=b"anthrofs", n=2**12, r=8, p=1, dklen=16).hex()

@@ -48,6 +48,10 @@ class Gate:
         exchange = Exchange(self._parts, entry, scope, receive, send)
         entry.workspace_id = exchange.headers.get("anthropic-workspace-id")
         entry.range = exchange.headers.get("range")
+        entry.betas = ",".join(exchange.headers.getlist("anthropic-beta"))
+        entry.header_names = tuple(exchange.headers.keys())
+        if "authorization" in exchange.headers:
+            entry.authorization = exchange.headers["authorization"].partition(" ")[0].lower()
         try:
             await self._answer(exchange)
         except CutNow as cut:

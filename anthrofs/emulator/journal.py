@@ -33,6 +33,9 @@ class Entry:
     key_hash: str | None = None
     workspace_id: str | None = None     # that the request named
     range: str | None = None            # that the request asked for, as it was sent
+    authorization: str | None = None    # the scheme of that header: bearer, basic; None: there was none
+    betas: str = ""                     # the header anthropic-beta
+    header_names: tuple[str, ...] = ()  # all of the request's, in lower case, in order; their values may be secrets
     finished: float | None = None       # None: under way
 
 

@@ -7,10 +7,11 @@ Never   retries, waits for a budget, or logs a header: the key is in one.
 """
 
 import json
+import os
 import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Any, Final, Self
@@ -24,6 +25,7 @@ from anthrofs.errors import BadAnswer, InTheWay, NoAnswer, Offline, RemoteError
 from anthrofs.model import Cursor, FileId, Page, RemoteFile, ServerClock, Workspace
 from anthrofs.remote import answers
 from anthrofs.remote.api import Body
+from anthrofs.remote.transport import Transport
 
 BETAS: Final = {"beta": "files-api-2025-04-14", "agents": "managed-agents-2026-04-01"}      # a header chooses the shape
 RANGE: Final = re.compile(r"bytes\s+(?P<first>\d{1,18})-\d{1,18}/(?P<total>\d{1,18}|\*)", re.ASCII)     # RFC 9110, 14.4
@@ -33,10 +35,10 @@ DELETED: Final = frozenset({200, 202, NO_CONTENT})
 ERROR_BYTES: Final = 64 * 1024          # of an error's body that is read: a proxy may send a page of any size
 
 
-def connect(service: Service, timeouts: Timeouts) -> httpx.Client:
-    """A pool for this service. httpx reads proxies and CA bundles from the environment (HTTPS_PROXY, SSL_CERT_FILE, …)."""
+def connect(service: Service, timeouts: Timeouts, environ: Mapping[str, str] = os.environ) -> httpx.Client:
+    """A pool for this service, by the way that the environment says. Raises SetupError for an environment that can't be used."""
     headers = {"anthropic-version": "2023-06-01", "user-agent": "anthrofs/0.1", "accept-encoding": "identity",
-               service.credentials.header: service.credentials.value}
+               service.credentials.header: service.credentials.value, **dict(service.headers)}
     if service.shape in BETAS:
         headers["anthropic-beta"] = BETAS[service.shape]
     if service.workspace_id:
@@ -46,8 +48,7 @@ def connect(service: Service, timeouts: Timeouts) -> httpx.Client:
         headers=headers,
         params={"beta": "true"} if service.shape == "beta" else None,
         timeout=httpx.Timeout(connect=timeouts.connect_s, read=timeouts.read_s, write=timeouts.write_s, pool=timeouts.pool_s),
-        # No bound here: the pacer's slots are one, and a download that is parked must not keep a save from connecting.
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=16, keepalive_expiry=20),
+        transport=Transport(environ, service.base_url, direct=service.direct), trust_env=False,
     )
 
 
