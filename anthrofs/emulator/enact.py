@@ -12,6 +12,7 @@ import asyncio
 import gzip
 import logging
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
@@ -19,12 +20,14 @@ from starlette.types import ASGIApp
 
 from .exchange import CutNow, Exchange
 from .faults import (
+    Account,
     Action,
     Cut,
     CutBody,
     Delay,
     Encoded,
     GarbageJson,
+    Gateway,
     Html,
     LateCommit,
     RawJson,
@@ -34,7 +37,7 @@ from .faults import (
     Status,
     StatusAfterCommit,
 )
-from .rules import ApiError
+from .rules import ACCOUNT, GATEWAY, ApiError
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +87,10 @@ async def finish(exchange: Exchange, action: Action | None, effect: Effect) -> A
             exchange.signed = False
             page = PAGE.format(status).ljust(size).encode()
             return StreamingResponse(iter([page]), status, media_type="text/html") if chunked else HTMLResponse(page, status)
+        case Account(answer):
+            return _account(exchange, answer)
+        case Gateway():
+            return _gateway(exchange, action)
         case RawJson(body, status):
             return JSONResponse(body, status)
         case GarbageJson():
@@ -115,6 +122,26 @@ def _status(exchange: Exchange, action: Status) -> Response:
         return response
     named = {name: value for name, value in response.headers.items() if name != "content-length"}
     return Response(gzip.compress(bytes(response.body)), action.status, {**named, "content-encoding": "gzip"})
+
+
+def _account(exchange: Exchange, answer: str) -> Response:
+    status, error_type, error_code, more = ACCOUNT[answer]
+    error = ApiError(status, f"scripted: {answer}", error_type=error_type, error_code=error_code, more=more)
+    return JSONResponse(error.body(exchange.entry.request_id, details=exchange.parts.switches.error_details), status)
+
+
+def _gateway(exchange: Exchange, action: Gateway) -> Response:
+    exchange.signed = False
+    content_type, words = GATEWAY[action.form]
+    headers = {
+        "retry-after": action.retry_after,
+        "x-should-retry": None if action.should_retry is None else str(action.should_retry).lower(),
+        "www-authenticate": 'Basic realm="gateway"' if action.status == 401 else None,
+        "proxy-authenticate": 'Basic realm="proxy"' if action.status == 407 else None,
+        "location": "https://login.example.com/" if 300 <= action.status < 400 else None,
+    }
+    return Response(words.format(action.status, HTTPStatus(action.status).phrase), action.status,
+                    {name: str(value) for name, value in headers.items() if value is not None}, content_type)
 
 
 async def _quietly(effect: Effect) -> None:

@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, Final, get_type_hints
 
+from .rules import ACCOUNT, GATEWAY
+
 OPERATIONS = ("upload", "list", "download", "metadata", "delete")
 FOREVER = -1
 
@@ -40,6 +42,23 @@ class Html:
     status: int = 502
     bytes: int = 0
     chunked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What the service says of the key or the account, by its name in rules.ACCOUNT, instead of the operation."""
+
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """What a gateway, a proxy or a login page answers in its own form, instead of the operation."""
+
+    status: int
+    form: str = "html"
+    retry_after: str | int | None = None
+    should_retry: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,15 +139,16 @@ class Stall:
     after_bytes: int = 0
 
 
-Action = (Status | Html | RawJson | GarbageJson | Cut | LateCommit | StatusAfterCommit | Delay | CutBody | ShortBody | Encoded
-          | SlowBody | Stall)
+Action = (Status | Html | Account | Gateway | RawJson | GarbageJson | Cut | LateCommit | StatusAfterCommit | Delay | CutBody | ShortBody
+          | Encoded | SlowBody | Stall)
 
 KINDS: Final[dict[str, type[Action]]] = {
-    "status": Status, "html": Html, "raw_json": RawJson, "garbage_json": GarbageJson, "cut": Cut,
+    "status": Status, "html": Html, "account": Account, "gateway": Gateway, "raw_json": RawJson, "garbage_json": GarbageJson, "cut": Cut,
     "late_commit": LateCommit, "status_after_commit": StatusAfterCommit, "delay": Delay, "cut_body": CutBody,
     "short_body": ShortBody, "encoded": Encoded, "slow_body": SlowBody, "stall": Stall,
 }
-WHEN = ("before_body", "before_commit", "after_commit")
+# Texts that a parameter can have.
+CHOICES: Final = {"when": ("before_body", "before_commit", "after_commit"), "answer": tuple(ACCOUNT), "form": tuple(GATEWAY)}
 
 
 @dataclass(slots=True)
@@ -210,8 +230,9 @@ def _action_of(entry: object) -> Action:
     for each in fields(kind):
         if each.default is MISSING and each.name not in parameters:
             raise BadScript(f"{entry['kind']} needs {each.name}")
-    if parameters.get("when", WHEN[0]) not in WHEN:
-        raise BadScript(f"when is one of {', '.join(WHEN)}")
+    for name in CHOICES.keys() & parameters.keys():
+        if parameters[name] not in CHOICES[name]:
+            raise BadScript(f"{name} is one of {', '.join(CHOICES[name])}")
     if not 200 <= parameters.get("status", 200) <= 599:
         raise BadScript("status is a number from 200 to 599")
     return kind(**parameters)

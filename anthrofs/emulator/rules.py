@@ -30,6 +30,29 @@ ERROR_TYPES = {
     500: "api_error", 504: "timeout_error", 529: "overloaded_error",
 }
 
+# Answers about the key or the account, which pass; (status, error_type, error_code, more of the error's details).
+ACCOUNT: dict[str, tuple[int, str | None, str | None, dict[str, str]]] = {
+    "unauthorized": (401, None, None, {}),
+    "forbidden": (403, None, None, {}),
+    "on_hold": (400, None, "organization_on_hold", {"appeal_url": "https://example.com/appeal"}),
+    "cmek_key_disabled": (400, None, "cmek_key_disabled", {}),
+    "cmek_key_network_blocked": (400, None, "cmek_key_network_blocked", {}),
+    "creator_left": (400, None, "claude_code_key_creator_not_member", {}),
+    "quota": (400, None, "storage_quota_exceeded", {}),
+    "quota_as_it_was": (403, "permission_error", "storage_quota_exceeded", {}),
+}
+
+# Forms in which gateways answer: (content type, body); {0} is the status, {1} the reason.
+GATEWAY: dict[str, tuple[str, str]] = {
+    "html": ("text/html", "<html>\r\n<head><title>{0} {1}</title></head>\r\n<body><center><h1>{0} {1}</h1></center></body>\r\n</html>\r\n"),
+    "litellm": ("application/json", '{{"error": {{"message": "{1}", "type": "auth_error", "param": "None", "code": "{0}"}}}}'),
+    "aws": ("application/json", '{{"message": "{1}"}}'),
+    "fastapi": ("application/json", '{{"detail": "{1}"}}'),
+    "problem": ("application/problem+json", '{{"type": "about:blank", "title": "{1}", "status": {0}}}'),
+    "text": ("text/plain", "upstream connect error or disconnect/reset before headers: {1}"),
+    "empty": ("text/plain", ""),
+}
+
 # Built-in tables only: the system's own differ from machine to machine.
 _TYPES = mimetypes.MimeTypes()
 
@@ -38,18 +61,19 @@ class ApiError(Exception):
     """An answer that isn't the one asked for."""
 
     def __init__(self, status: int, message: str, *, error_type: str | None = None, error_code: str | None = None,
-                 headers: Mapping[str, str] | None = None) -> None:
+                 headers: Mapping[str, str] | None = None, more: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
         self.error_type = error_type or error_type_of(status)
         self.error_code = error_code
         self.headers = dict(headers or {})
+        self.more = dict(more or {})        # of the details
 
     def body(self, request_id: str, *, details: bool) -> dict[str, Any]:
         error: dict[str, Any] = {"type": self.error_type, "message": self.message}
         if details and self.error_code is not None:
-            error["details"] = {"error_code": self.error_code}
+            error["details"] = {"error_code": self.error_code, **self.more}
         return {"type": "error", "error": error, "request_id": request_id}
 
 

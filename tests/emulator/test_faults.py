@@ -49,12 +49,50 @@ def test_a_fault_can_be_meant_for_one_name_or_one_file(api: Api, emulator: Emula
     [{"match": {"operation": "rename"}, "action": {"kind": "cut"}}], [{"action": {"kind": "cut", "when": "never"}}],
     [{"action": {"kind": "cut"}, "times": -2}], [{"action": {"kind": "cut", "how": 1}}], [{"action": {"kind": "cut"}, "match": {"name": 1}}],
     [{"action": {"kind": "cut"}}, {"action": {"kind": "delay"}}],
+    [{"action": {"kind": "account", "answer": "rich"}}], [{"action": {"kind": "gateway", "status": 502, "form": "poem"}}],
 ])
 def test_a_bad_script_is_explained_and_adds_nothing(emulator: EmulatorProcess, script: object) -> None:
     answer = emulator.client.post("/_emulator/faults", json=script)
     assert answer.status_code == 400
     assert len(answer.json()["error"]) > 10
     assert emulator.faults() == []
+
+
+# --- answers about the account, and of gateways ---------------------------------------------------------------------
+
+@pytest.mark.parametrize(("answer", "status", "error_type", "code"), [
+    ("unauthorized", 401, "authentication_error", None), ("forbidden", 403, "permission_error", None),
+    ("on_hold", 400, "invalid_request_error", "organization_on_hold"), ("cmek_key_disabled", 400, "invalid_request_error", "cmek_key_disabled"),
+    ("cmek_key_network_blocked", 400, "invalid_request_error", "cmek_key_network_blocked"),
+    ("creator_left", 400, "invalid_request_error", "claude_code_key_creator_not_member"),
+    ("quota", 400, "invalid_request_error", "storage_quota_exceeded"), ("quota_as_it_was", 403, "permission_error", "storage_quota_exceeded")])
+def test_the_service_can_answer_about_the_account_for_a_while(
+        api: Api, emulator: EmulatorProcess, answer: str, status: int, error_type: str, code: str | None) -> None:
+    emulator.fault("any", {"kind": "account", "answer": answer}, times=-1)
+    for response in (api.listing(), api.upload(), api.metadata("x")):
+        error = response.json()["error"]
+        assert (response.status_code, error["type"], error.get("details", {}).get("error_code")) == (status, error_type, code)
+        assert response.headers["request-id"] == response.json()["request_id"]
+    assert ("appeal_url" in error.get("details", {})) is (answer == "on_hold")
+    emulator.clear_faults()
+    assert api.upload().status_code == 200
+
+
+@pytest.mark.parametrize(("form", "content_type"), [
+    ("html", "text/html"), ("litellm", "application/json"), ("aws", "application/json"), ("fastapi", "application/json"),
+    ("problem", "application/problem+json"), ("text", "text/plain"), ("empty", "text/plain")])
+@pytest.mark.parametrize("status", [302, 401, 403, 407, 429, 502, 503, 511])
+def test_a_gateway_answers_in_its_own_form_and_without_the_services_headers(
+        api: Api, emulator: EmulatorProcess, status: int, form: str, content_type: str) -> None:
+    emulator.fault("list", {"kind": "gateway", "status": status, "form": form, "retry_after": 3, "should_retry": False})
+    response = api.listing()
+    assert (response.status_code, response.headers["content-type"].partition(";")[0]) == (status, content_type)
+    assert (response.headers["retry-after"], response.headers["x-should-retry"]) == ("3", "false")
+    assert [name for name in ("request-id", "anthropic-organization-id") if name in response.headers] == []
+    assert [name for name in ("www-authenticate", "proxy-authenticate", "location") if name in response.headers] == {
+        302: ["location"], 401: ["www-authenticate"], 407: ["proxy-authenticate"]}.get(status, [])
+    if content_type.endswith("json"):
+        assert response.json().get("type") != "error"
 
 
 # --- answers instead ----------------------------------------------------------------------------------------------
