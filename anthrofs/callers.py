@@ -1,18 +1,33 @@
-"""Processes that make kernel requests, as /proc shows them: who they are, and what they have open.
+"""Processes that make kernel requests, as /proc shows them: who they are, what they have open, which signals wait for them.
 
 Serves  fuse_ops.
 Trusts  nothing to be there: a process ends at any moment, another user's doesn't show what it has open, and one of another
-        pid namespace has no number here. Each of these answers as if it had nothing.
+        pid namespace has no number here. Each of these answers as if it had nothing open.
 Never   asks for a file's attributes: on our own mount that would wait for ourselves.
 """
 
 import contextlib
 import os
+import signal
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 from anthrofs.model import NodeId
 
-FACTS = 8       # lines of a status or fdinfo file, from its top, that hold all that is asked for here
+FACTS: Final = 8        # lines of a status or fdinfo file, from its top, that tell who it is and what is open
+EVERY: Final = 200      # more than a status file has
+
+
+def _mask(signals: Iterable[signal.Signals]) -> int:
+    return sum(1 << number - 1 for number in signals)
+
+
+# What a person or an administrator sends to end a program: also when it has a handler, for that can't run before the call returns.
+ASKS: Final = _mask({signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP})
+# What ends no program that has no handler for it, see signal(7).
+HARMLESS: Final = _mask({signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH, signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU})
+UNBLOCKABLE: Final = _mask({signal.SIGKILL})
 
 
 def process_of(thread: int) -> tuple[int, int]:
@@ -46,6 +61,27 @@ def writes_to(process: int, below: str, node_id: NodeId) -> bool:
     return False
 
 
-def _facts(path: Path) -> dict[str, str]:
-    lines = path.read_text(errors="replace").split("\n", FACTS)[:FACTS]
+def is_ending(thread: int) -> bool:
+    """A signal waits for the thread, or its process, that asks it to end or will end it: not a timer's, a child's, or what Go wakes its
+    threads with. True also if nobody can say (another pid namespace, or /proc is closed to us): what has been asked for is kept, and a
+    program that can't be ended would be worse than one that is told EINTR for nothing.
+
+    The kernel tells us of the first signal only, and whatever it was, that one stays pending as long as the call lasts.
+    """
+    try:
+        facts = _facts(Path(f"/proc/{thread}/status"), EVERY)
+        pending, caught, ignored, blocked = (int(facts[name], 16) for name in ("SigPnd", "SigCgt", "SigIgn", "SigBlk"))
+        return ends(pending | int(facts["ShdPnd"], 16), caught, ignored, blocked)
+    except (OSError, KeyError, ValueError):
+        return True
+
+
+def ends(pending: int, caught: int, ignored: int, blocked: int) -> bool:
+    """Masks as /proc has them: bit 0 is signal 1. What kills without a core dump shows as SIGKILL of each thread at once."""
+    comes = pending & (~blocked | UNBLOCKABLE) & ~ignored
+    return bool(comes & ASKS or comes & ~caught & ~HARMLESS)
+
+
+def _facts(path: Path, most: int = FACTS) -> dict[str, str]:
+    lines = path.read_text(errors="replace").split("\n", most)[:most]
     return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}

@@ -240,4 +240,8 @@ def _expected(record: logging.LogRecord) -> bool:
 
 
 def _interrupted() -> bool:
-    return bool(fuse._libfuse.fuse_interrupted())       # noqa: SLF001 - the binding has no name of its own for it
+    """The request that this thread answers should end. The kernel interrupts one at any signal: most are none of our business."""
+    if not fuse._libfuse.fuse_interrupted():            # noqa: SLF001 - the binding has no name of its own for it
+        return False
+    _, _, thread = fuse.fuse_get_context()
+    return callers.is_ending(thread)

@@ -121,7 +121,7 @@ class Caller:
     process: int                        # thread group id; 0: unknown (another pid namespace)
     parent: int                         # of that one; 0: unknown
     program: Callable[[], str]          # its name, as the kernel has it (15 bytes); empty: unknown
-    interrupted: Callable[[], bool]     # a signal came: the request should end
+    interrupted: Callable[[], bool]     # a signal came that ends the program: so should the request
     writes_to: Callable[[int, NodeId], bool]    # whether a process has a node open for writing; False: or nobody can say
 
 
