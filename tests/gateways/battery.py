@@ -49,6 +49,7 @@ class Battery:
         self._step("replace", lambda: self._replaces("10.bin", bytes_of("replaced", 20)))
         self._step("rename", lambda: self._renames("10.bin", "renamed.bin"))
         self._step("remove", lambda: self._removes("0.bin"))
+        self._step("others' file", self._sees)
         self._step("status", self._status)
         self.requests = dict(Counter(request["operation"] for request in self._mount.emulator.requests()))
 
@@ -117,6 +118,15 @@ class Battery:
         self._mount.sync()                  # an empty file is sent in the background: it has to be there first
         (self._files / name).unlink()
         self.stored = Counter({key: count for key, count in self.stored.items() if key[0] != name})
+
+    def _sees(self) -> None:
+        """What somebody else makes shows with the next listing."""
+        content = bytes_of("other.txt", 100)
+        self._mount.emulator.generate("other.txt", content, "text/plain")
+        self._keeps("other.txt", content)
+        self._mount.refresh()
+        assert "other.txt" in os.listdir(self._files)
+        self._reads("other.txt", 100)
 
     def _status(self) -> None:
         self._mount.sync()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 # Every request that the battery's steps cost when nothing is in the way: see battery.py.
-DIRECT: Final = {"list": 1, "download": 4, "upload": 6, "delete": 3}
+DIRECT: Final = {"list": 2, "download": 5, "upload": 6, "delete": 3}
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,12 @@ NGINX_ANY_SIZE: Final = nginx("nginx, any size")
 NGINX_NO_REQUEST_ID: Final = nginx("nginx, no request-id", ANY_SIZE + " proxy_hide_header request-id; proxy_hide_header anthropic-organization-id;")
 NGINX_STREAMING: Final = nginx("nginx, unbuffered", ANY_SIZE + " proxy_request_buffering off; proxy_buffering off; proxy_http_version 1.1;")
 HAPROXY_DEFAULT: Final = Gateway("haproxy, default", "haproxy", HAPROXY, "haproxy.cfg", {"DEFAULTS": ""})
-HAPROXY_RETRY: Final = Gateway("haproxy, retrying", "haproxy", HAPROXY, "haproxy.cfg", {"DEFAULTS": "retry-on all-retryable-errors"})
+HAPROXY_RETRY: Final = Gateway("haproxy, retrying", "haproxy", HAPROXY, "haproxy.cfg", {"DEFAULTS": "retry-on all-retryable-errors\n    option http-buffer-request"})
 CADDY_TLS: Final = Gateway("caddy, TLS and HTTP/2", "caddy", CADDY, "Caddyfile", tls=True)
 SQUID: Final = Gateway("squid, forward", "squid", ("-N", "-f", "@DIR@/squid.conf"), "squid.conf", role="forward")
 MITMPROXY: Final = Gateway("mitmproxy, forward, TLS", "mitmdump", ("-q", "--set", "confdir=@DIR@"), "mitmproxy.yaml",
                            role="forward", behind=CADDY_TLS)
+VARNISH: Final = Gateway("varnish, caching", "varnishd", ("-F", "-j", "none", "-a", "127.0.0.1:@PORT@", "-f", "@DIR@/default.vcl", "-n", "@DIR@/work",
+                                                         "-s", "malloc,200m"), "default.vcl", costs=DIRECT | {"download": 4})       # both ranges from one
 
 OTHERS: Final = (NGINX_ANY_SIZE, NGINX_STREAMING, HAPROXY_DEFAULT, HAPROXY_RETRY, CADDY_TLS, SQUID, MITMPROXY)

@@ -75,8 +75,9 @@ class Running:
         # A proxy of the machine isn't this gateway's; what it keeps for itself goes to its own folder.
         environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")} | {"HOME": str(self.base)}
         with (self.base / "output").open("ab") as output:
-            self._process = subprocess.Popen([program(self.gateway.program), *arguments], env=environment, stdout=output,
-                                             stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+            # setpriv: a test that is killed takes its gateway along.
+            self._process = subprocess.Popen(["setpriv", "--pdeathsig", "TERM", program(self.gateway.program), *arguments], env=environment,
+                                             stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
         wait_until(self._answers, f"{self.gateway.name} takes connections")
 
     def stop(self) -> None:

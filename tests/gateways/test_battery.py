@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateways.battery import Battery
-from tests.gateways.gateways import OTHERS, Gateway
+from tests.gateways.battery import COPIED, Battery
+from tests.gateways.gateways import ANY_SIZE, NGINX_DEFAULT, OTHERS, Gateway
 from tests.gateways.running import Running
 from tests.mounting import Mount
 
@@ -19,6 +19,25 @@ def run(battery: Battery, gateway: Gateway) -> None:
     assert battery.refused() == dict(gateway.refuses)
     assert battery.found() == battery.stored
     assert battery.requests == gateway.costs
+
+
+def test_a_default_nginx_passes_small_files_and_what_it_refuses_is_kept(mount: Mount, battery: Battery, through: Through) -> None:
+    """Its cap of 1 MB is EFBIG with a sentence. Nothing is lost: once the cap is lifted, `anthrofs retry` sends it."""
+    mount.expects("was refused: .* takes no body of that size")
+    running = through(NGINX_DEFAULT)
+    run(battery, NGINX_DEFAULT)
+    big = {f"{COPIED[step]}.bin" for step in NGINX_DEFAULT.refuses}
+    failed = {entry["path"].lstrip("/"): entry["reason"] for entry in mount.status()["failed"]}
+    assert failed.keys() == big
+    assert all("413" in reason for reason in failed.values()), failed
+    battery.still_readable(big)
+
+    running.restart(LOCATION=ANY_SIZE)
+    mount.ok("retry", "--all", mount.path)
+    mount.sync()
+    battery.keeps(big)
+    battery.unmount()
+    assert battery.found() == battery.stored
 
 
 @pytest.mark.gateways

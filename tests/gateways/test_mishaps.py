@@ -1,0 +1,92 @@
+"""README: nothing acknowledged is lost and nothing is there twice, whatever a real gateway makes of a request."""
+
+import os
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from tests.gateways.battery import MB, bytes_of, write
+from tests.gateways.gateways import (
+    ANY_SIZE,
+    HAPROXY_RETRY,
+    NGINX_ANY_SIZE,
+    NGINX_DEFAULT,
+    NGINX_STREAMING,
+    Gateway,
+    nginx,
+)
+from tests.gateways.running import Running
+from tests.gateways.upstream import asked, meanwhile, stored
+from tests.mounting import Mount, wait_until
+
+pytestmark = pytest.mark.gateways
+
+Through = Callable[[Gateway], Running]
+
+
+@pytest.mark.parametrize("gateway", [NGINX_ANY_SIZE, NGINX_STREAMING], ids=lambda gateway: gateway.name)
+def test_a_restart_of_the_gateway_in_mid_upload_costs_a_resend(mount: Mount, through: Through, gateway: Gateway) -> None:
+    mount.expects("uploading big.bin")
+    running = through(gateway)
+    files = mount.mount("--refresh", "300")
+    content = bytes_of("big", 30 * MB)
+    mount.emulator.switch(bandwidth_bytes_per_s=10 * MB)
+    with meanwhile(lambda: write(files / "big.bin", content)):
+        wait_until(lambda: any(request["bytes_in"] > MB for request in mount.emulator.requests("upload")), "the upload is under way")
+        running.restart()
+        mount.emulator.switch(bandwidth_bytes_per_s=0)
+    assert stored(mount) == Counter([("big.bin", content)])
+    assert asked(mount, "upload") == 2
+
+
+def test_a_late_answer_that_the_gateway_gave_up_is_found(mount: Mount, through: Through) -> None:
+    """504 from nginx for a body that went out whole; the service has it."""
+    mount.expects("uploading")
+    through(nginx("nginx, impatient", ANY_SIZE + " proxy_read_timeout 1s;"))
+    files = mount.mount("--refresh", "300")
+    mount.emulator.fault("upload", {"kind": "delay", "seconds": 3})
+    write(files / "a.txt", b"late")
+    assert stored(mount) == Counter([("a.txt", b"late")])
+    assert asked(mount, "upload") == 1
+
+
+def test_what_a_gateway_sends_twice_by_itself_is_shown(mount: Mount, through: Through) -> None:
+    """haproxy keeps up to 16 kB and sends a POST again when its answer is lost: two copies, and one 200 for us."""
+    through(HAPROXY_RETRY)
+    files = mount.mount("--refresh", "300")
+    mount.emulator.fault("upload", {"kind": "cut", "when": "after_commit"})
+    write(files / "a.txt", b"small")
+    assert stored(mount) == Counter({("a.txt", b"small"): 2})
+    mount.refresh()
+    mine = mount.ok("id", files / "a.txt").strip()
+    twin = next(file["id"] for file in mount.emulator.files() if file["id"] != mine)
+    assert sorted(os.listdir(files)) == ["a.txt", f"a ({twin}).txt"] or sorted(os.listdir(files)) == [f"a ({twin}).txt", "a.txt"]
+    assert (files / "a.txt").read_bytes() == b"small"
+
+
+def test_what_a_gateway_can_not_send_twice_is_found(mount: Mount, through: Through) -> None:
+    """The same haproxy, 100 kB: its 502 says nothing, and the listing has the file."""
+    mount.expects("uploading")
+    through(HAPROXY_RETRY)
+    files = mount.mount("--refresh", "300")
+    content = bytes_of("bigger", 100_000)
+    mount.emulator.fault("upload", {"kind": "cut", "when": "after_commit"})
+    write(files / "a.bin", content)
+    assert stored(mount) == Counter([("a.bin", content)])
+    assert asked(mount, "upload") == 1
+
+
+def test_a_gateways_404_does_not_delete(mount: Mount, through: Through) -> None:
+    mount.expects("an id could not be deleted", "the listing could not be refreshed")      # the latter while nginx restarts
+    running = through(NGINX_DEFAULT)
+    files = mount.mount("--refresh", "300")
+    write(files / "a.txt", b"a")
+    running.restart(LOCATION="if ($request_method = DELETE) { return 404; }")
+    (files / "a.txt").unlink()
+    wait_until(lambda: "DELETE" in (running.base / "access.log").read_text(), "nginx refuses the deletion")
+    running.restart()
+    mount.refresh()
+    mount.sync()
+    assert stored(mount) == Counter()
+    assert os.listdir(files) == []
