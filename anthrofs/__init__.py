@@ -13,8 +13,9 @@ A noun owns state, an -er owns threads, everything else is pure. Imports go down
                 surprises (entries that others have changed, while the kernel may hold old sizes) · pages (what the kernel's page
                 cache may hold) · walks (directories that are read in order) · xattrs (attributes that stay here)
     workers     feed (one running download) · extents (what each asks for) · reader (their threads) · copies (what the server has, as
-                a stage) · delivery (one upload, exactly once) · deletion (one id's) · renaming (what a name means for the server) · settings (attributes
-                that can be set) · unlinking (how a node ends) · turns (the order of sending) · waits (closes that wait)
+                a stage) · restaging (the same, because its name there changes, or it is to live on here only) · delivery (one upload,
+                exactly once) · deletion (one id's) · renaming (what a name means for the server) · settings (attributes that can be
+                set) · unlinking (how a node ends) · turns (the order of sending) · waits (closes that wait)
                 uploader (outbox → server: the threads) · listing (what pages mean for the mirror) · coming (a listing's next page)
                 refresher (what is new) · sweeper (what is gone, page by page) · expirer (files' own end)
     core        contents (what handles do with a node's one content) · attributes (xattrs) · recovery (after a crash)

@@ -70,11 +70,20 @@ class Attributes:
         return f"uploading {100 * sent // max(1, attempt.size_bytes)}%"
 
     @staticmethod
+    def damage(node: Node) -> str:
+        """In words, with what can be done about it."""
+        assert node.remote is not None, "it was listed"
+        return (f"the server lists {node.listed_bytes} bytes of it, and {node.remote.size_bytes} were sent ({node.remote.file_id}). "
+                + ("The whole copy is kept here; `anthrofs retry` sends it again" if node.kept else "No copy of it is kept here"))
+
+    @staticmethod
     def _rest_state(node: Node) -> str:
         if node.local:
             return "local"
         if node.remote is None:
             return "waiting"
+        if node.damaged:
+            return f"failed: {Attributes.damage(node)}"
         named = "" if node.wanted in (None, node.remote.name) else f", named here: the server calls it {node.remote.name}"
         lacking = ", no copy here: uploaded from here" if node.ours else ", can't be read: uploaded elsewhere"
         closed = "" if node.readable else f"{lacking}, and the service keeps uploads to itself"

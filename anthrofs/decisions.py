@@ -37,11 +37,17 @@ class Decisions:
         self._uploader = uploader       # given
 
     def retry(self, path: str) -> list[str]:
-        """Send again what was refused of a file, or of all in a directory. Returns their paths. Raises NotFound."""
+        """Send again what was refused of a file, or of all in a directory, and the kept copy of what the server doesn't have whole.
+        Returns their paths. Raises NotFound.
+        """
         chosen = {node.node_id: shown for node, shown in self._files(path)}
         failed = [attempt for attempt in self._outbox.every() if attempt.state == FAILED and attempt.node_id in chosen]
+        with self._db.transaction(durable=True) as tx:
+            damaged = [node for node in self._index.damaged(tx) if node.node_id in chosen and node.kept]
+            for node in damaged:
+                self._index.set_resend(tx, node.node_id, True)
         self._uploader.retry_failed(failed)
-        return [chosen[attempt.node_id] for attempt in failed]
+        return [chosen[attempt.node_id] for attempt in failed] + [chosen[node.node_id] for node in damaged]
 
     def discard(self, path: str) -> str:
         """Give up what a name shows and the server doesn't have. Returns what the name is now.

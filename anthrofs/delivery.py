@@ -16,13 +16,10 @@ from typing import Final
 from anthrofs import mime
 from anthrofs.cache import BlockCache
 from anthrofs.clock import Clock
-from anthrofs.copies import Copies
 from anthrofs.db import Database, Tx
 from anthrofs.errors import (
-    FsError,
     Gone,
     NotFound,
-    NotReadable,
     Offline,
     QuotaExceeded,
     Refused,
@@ -36,12 +33,14 @@ from anthrofs.mirror import Mirror
 from anthrofs.model import HIDDEN, Attempt, FileId, Node, NodeId, RemoteFile, StageId
 from anthrofs.outbox import FAILED, QUEUED, SENDING, UNKNOWN, Outbox, Step, fits
 from anthrofs.remote import Body, RemoteFiles, backoff_s
+from anthrofs.restaging import Restaging
 from anthrofs.staging import Staging
 
 log = logging.getLogger(__name__)
 
 LOOKS_S: Final = (1.0, 5.0, 20.0)       # after a lost answer: when the newest listing is asked
 LOOKS_500_S: Final = (1.0,)             # after the service's own 500: it rarely stores, and shows it at once
+RESENDS: Final = 2                      # of what arrived cut
 CUTS: Final = 3                         # a file that is saved faster than it is sent must arrive now and then
 FIRST_LOOK: Final = 100                 # of the newest files; then whole pages, back to when it was sent
 NEXT_LOOKS: Final = 1000
@@ -63,7 +62,7 @@ class Delivery:
 
     def __init__(self, db: Database, index: Index, mirror: Mirror, outbox: Outbox, staging: Staging, cache: BlockCache,
                  keeping: Keeping, uploads: RemoteFiles, listings: RemoteFiles, clock: Clock, chance: random.Random,
-                 moved: Callable[[NodeId, int], None], ended: Callable[[], None]) -> None:
+                 moved: Callable[[NodeId, int], None], ended: Callable[[], None], stages: Restaging) -> None:
         self._db = db               # given
         self._index = index         # given
         self._mirror = mirror       # given
@@ -77,31 +76,7 @@ class Delivery:
         self._chance = chance       # given
         self._moved = moved         # given: told the bytes handed to the connection so far
         self._ended = ended         # given: told at once that the server has one, for somebody may wait
-        self._copies = Copies(staging, cache, listings)     # constant
-
-    def prepare(self, node: Node) -> None:
-        """A node that is to be sent again, as the user wants it now, gets a stage and an attempt. Raises DiskFull, RemoteError."""
-        try:
-            stage = self._copies.stage_of(node)
-        except (NotReadable, Gone) as exc:
-            log.warning("%r keeps its name on the server: %s", node.name, exc)
-            with self._db.transaction() as tx:
-                self._index.set_resend(tx, node.node_id, False)
-            return
-        wanted = False
-        try:
-            with self._db.transaction(durable=True) as tx:
-                now = self._node(node.node_id)
-                wanted = (now is not None and now.resend and now.stage is None and now.remote == node.remote
-                          and self._outbox.of(tx, node.node_id) is None)
-                if wanted:
-                    self._outbox.attempt(tx, node.node_id, stage, node.size_bytes)
-        except BaseException:
-            wanted = False
-            raise
-        finally:
-            if not wanted:
-                self._staging.remove(stage)
+        self._stages = stages       # given
 
     def run(self, attempt: Attempt, plan: Plan) -> RemoteError | None:
         """One step further. Returns what the network said, if it was no success. `attempt` was reserved for this thread."""
@@ -148,8 +123,27 @@ class Delivery:
                 self._step(sending, Step.TRY_LATER)     # no slot was had: nothing went out
                 return None
         plan.cuts = 0
-        self._have(sending, file, Step.STORED)
+        if file.size_bytes == sending.size_bytes:
+            self._have(sending, file, Step.STORED)
+        else:
+            self._stored_wrong(sending, plan, file)
         return None
+
+    def _stored_wrong(self, attempt: Attempt, plan: Plan, file: RemoteFile) -> None:
+        """The service itself says that it has another count of bytes than were sent: something on the way cuts. What the server had of
+        the node before stays there, and so do the wrong ones, until a right one is there.
+        """
+        with self._db.reading() as tx:
+            last = self._outbox.wrongs(tx, attempt.stage) >= RESENDS
+        words = f"of {attempt.size_bytes} bytes that were sent, the server has stored {file.size_bytes} ({file.file_id})"
+        if last:
+            reason = f"{words}, {RESENDS + 1} times: something on the way cuts uploads"
+            log.error("%r is not on the server: %s. It is kept; see `anthrofs status`", attempt.name, reason)
+            self._step(attempt, Step.REFUSED, code=errno.EIO, reason=reason, wrong=file)
+        else:
+            log.warning("%r arrived cut: %s. It is sent again", attempt.name, words)
+            self._postpone(attempt, plan, None)
+            self._step(attempt, Step.WRONG, wrong=file)
 
     def _superseded(self, attempt: Attempt) -> bool:
         now = self._outbox.look(attempt.node_id)
@@ -242,7 +236,7 @@ class Delivery:
                 self._cache.verify(file.file_id)
         self._keeping.remove(going)
         for node in namesakes:
-            self._detach(node)
+            self._stages.detach(node)
 
     def _note_stored(self, tx: Tx, attempt: Attempt, file: RemoteFile, *, found: bool, copied: bool) -> bool:
         """True: nothing here wants it, and nothing proves that it is ours, so it isn't touched. Others' files can have its name, size,
@@ -254,33 +248,21 @@ class Delivery:
                 self._outbox.doom(tx, file)     # unlinked while it was sent; or renamed, and back again
             return found
         self._mirror.stored(tx, attempt, file, found=found, copied=copied)
-        if node.remote is not None:
+        if node.remote is not None and node.remote.file_id != file.file_id:
             self._outbox.doom(tx, node.remote)
         if node.stage is not None and node.stage != attempt.stage:
             self._queue(tx, node)               # newer content was promised meanwhile
         return False
 
-    def _detach(self, node: Node) -> None:
-        """A backup's server file has been replaced there: it lives on here, and that file goes."""
-        assert node.remote is not None
-        try:
-            stage = self._copies.stage_of(node) if node.stage is None else node.stage
-        except (OSError, FsError) as exc:
-            log.warning("%s could not be fetched (%s): its content stays on the server, under the name %s", node.name, exc, node.remote.name)
-            return
-        with self._db.transaction(durable=True) as tx:
-            now = self._node(node.node_id)
-            used = now is not None and (now.stage, now.remote, now.local) == (node.stage, node.remote, True)
-            if used:
-                self._mirror.detach(tx, node.node_id, stage)
-                self._outbox.doom(tx, node.remote)
-        if not used and node.stage is None:
-            self._staging.remove(stage)
-
-    def _step(self, attempt: Attempt, step: Step, *, code: int | None = None, reason: str | None = None) -> None:
-        """A step that ends without a stored file. An attempt whose node is gone, or wants something else by now, ends here."""
+    def _step(self, attempt: Attempt, step: Step, *, code: int | None = None, reason: str | None = None,
+              wrong: RemoteFile | None = None) -> None:
+        """A step that ends without a stored file, or with a `wrong` one. An attempt whose node is gone, or wants something else by now,
+        ends here.
+        """
         stage: StageId | None = None
         with self._db.transaction(durable=True) as tx:
+            if wrong is not None and not self._mirror.knows(tx, wrong.file_id):
+                self._outbox.doom_wrong(tx, wrong, attempt.stage, last=step is Step.REFUSED)
             state = self._outbox.step(tx, attempt, step, code=code, reason=reason)
             node = self._node(attempt.node_id)
             if state in (QUEUED, FAILED) and not self._is_of(node, attempt):

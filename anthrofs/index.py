@@ -18,7 +18,7 @@ from anthrofs.names import id_name_of
 COLUMNS: Final = (
     "SELECT node_id, parent, name, directory, mode, mtime_ns, size_bytes, wanted, local, mime_type, expires_s, stage, sealed, resend, "
     "confirmed, file_id, server_name, server_mime, server_size, created_ns, downloadable, expires_ns, "
-    "coalesce(kept.here = 1, 0) AS is_kept, kept.file_id IS NOT NULL AS is_ours "
+    "coalesce(kept.here = 1, 0) AS is_kept, kept.file_id IS NOT NULL AS is_ours, listed_bytes "
     "FROM node LEFT JOIN kept USING (file_id) ")
 _UNSENT: Final = "(stage IS NOT NULL OR resend)"
 
@@ -108,6 +108,11 @@ class Index:
     def unsent(self, tx: Tx) -> list[Node]:
         """Nodes whose content the server doesn't have, or not as the user wants it."""
         return [node_of(row, "") for row in tx.all(COLUMNS + f"WHERE {_UNSENT} ORDER BY node_id")]
+
+    def damaged(self, tx: Tx) -> list[Node]:
+        """Own uploads that the server lists with another size than was sent."""
+        rows = tx.all(COLUMNS + "WHERE listed_bytes IS NOT NULL AND parent != ? ORDER BY node_id", HIDDEN)
+        return [node for row in rows if (node := node_of(row, "")).damaged]
 
     def renamed(self, tx: Tx, busy: Collection[NodeId], limit: int, *, below_bytes: int | None = None) -> list[Node]:
         """Some of the nodes that are to be sent again as the user wants them, and nothing brings them there yet. `below_bytes`: only
@@ -254,11 +259,12 @@ def node_of(row: Any, name: str) -> Node:
     if row is None:
         raise NotFound(f"no such file: {name}")
     (node_id, parent, entry, directory, mode, mtime_ns, size_bytes, wanted, local, user_mime, expires_s, stage, sealed, resend, confirmed,
-     file_id, server_name, mime_type, server_size, created_ns, downloadable, expires_ns, kept, ours) = row
+     file_id, server_name, mime_type, server_size, created_ns, downloadable, expires_ns, kept, ours, listed_bytes) = row
     remote = None if file_id is None else RemoteFile(
         FileId(file_id), server_name, mime_type, server_size, created_ns, bool(downloadable), expires_ns)
     return Node(NodeId(node_id), NodeId(parent), entry, bool(directory), mode, mtime_ns, size_bytes, wanted, bool(local), user_mime,
-                expires_s, None if stage is None else StageId(stage), bool(sealed), bool(resend), bool(confirmed), remote, bool(kept), bool(ours))
+                expires_s, None if stage is None else StageId(stage), bool(sealed), bool(resend), bool(confirmed), remote, bool(kept), bool(ours),
+                listed_bytes)
 
 
 def _touch(tx: Tx, directory: NodeId, now_ns: int) -> None:

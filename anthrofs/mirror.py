@@ -57,8 +57,8 @@ class Mirror:
         if file.expires_ns is not None:
             self._expects(file.expires_ns)
         # Not all shapes of the API tell an expiry: what is known of it stays.
-        if tx.run("UPDATE node SET seen = ?, downloadable = ?, expires_ns = coalesce(?, expires_ns) WHERE file_id = ? AND seen < ?",
-                  listing, file.downloadable, file.expires_ns, file.file_id, listing):
+        if tx.run("UPDATE node SET seen = ?, downloadable = ?, expires_ns = coalesce(?, expires_ns), listed_bytes = nullif(?, server_size) "
+                  "WHERE file_id = ? AND seen < ?", listing, file.downloadable, file.expires_ns, file.size_bytes, file.file_id, listing):
             return Shown.KNOWN
         if self.knows(tx, file.file_id):
             return Shown.AGAIN
@@ -303,11 +303,11 @@ def _insert_directory(tx: Tx, parent: NodeId, name: str, mtime_ns: int) -> NodeI
 def set_remote(tx: Tx, node_id: NodeId, file: RemoteFile) -> None:
     """From now on this file is what the server has of the node."""
     tx.run("UPDATE node SET file_id = ?, server_name = ?, server_mime = ?, server_size = ?, created_ns = ?, downloadable = ?, "
-           "expires_ns = ? WHERE node_id = ?", file.file_id, file.name, file.mime_type, file.size_bytes, file.created_ns,
+           "expires_ns = ?, listed_bytes = NULL WHERE node_id = ?", file.file_id, file.name, file.mime_type, file.size_bytes, file.created_ns,
            file.downloadable, file.expires_ns, node_id)
 
 
 def forget_remote(tx: Tx, node_id: NodeId) -> None:
     """The server has nothing of the node any more."""
     tx.run("UPDATE node SET file_id = NULL, server_name = NULL, server_mime = NULL, server_size = NULL, created_ns = NULL, "
-           "downloadable = NULL, expires_ns = NULL, seen = 0, resend = 0 WHERE node_id = ?", node_id)
+           "downloadable = NULL, expires_ns = NULL, listed_bytes = NULL, seen = 0, resend = 0 WHERE node_id = ?", node_id)

@@ -85,11 +85,17 @@ class Node:
     remote: RemoteFile | None           # what the server has under this node's id
     kept: bool                          # the cache holds a full copy that must not be dropped
     ours: bool = False                  # what the server has was uploaded from here; if it isn't kept, its copy was given up
+    listed_bytes: int | None = None     # what a listing says of the server's size, where that isn't what the upload's answer said
 
     @property
     def unsent(self) -> bool:
         """The server lacks its content, or has it otherwise than the user wants it."""
         return self.stage is not None or self.resend
+
+    @property
+    def damaged(self) -> bool:
+        """An own upload that the server doesn't have whole, by its listing; what was sent is, if a copy is kept here."""
+        return self.listed_bytes is not None and self.ours and not self.unsent
 
     @property
     def readable(self) -> bool:

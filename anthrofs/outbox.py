@@ -31,6 +31,7 @@ class Step(enum.Enum):
     SEND = enum.auto()
     STORED = enum.auto()
     TRY_LATER = enum.auto()     # surely not stored
+    WRONG = enum.auto()         # stored with another size than was sent
     REFUSED = enum.auto()
     LOST = enum.auto()          # crash or cut answer
     FOUND = enum.auto()
@@ -42,6 +43,7 @@ NEXT: Final = {
     (QUEUED, Step.SEND): SENDING,
     (SENDING, Step.STORED): DONE,
     (SENDING, Step.TRY_LATER): QUEUED,
+    (SENDING, Step.WRONG): QUEUED,
     (SENDING, Step.REFUSED): FAILED,
     (SENDING, Step.LOST): UNKNOWN,
     (UNKNOWN, Step.FOUND): DONE,
@@ -171,10 +173,21 @@ class Outbox:
                "VALUES (?, ?, ?, ?, ?, ?, ?)", file.file_id, file.name, file.mime_type, file.size_bytes, file.created_ns, file.downloadable,
                file.expires_ns)
 
+    def doom_wrong(self, tx: Tx, file: RemoteFile, stage: StageId, *, last: bool) -> None:
+        """An upload of this stage arrived cut. The id stays until a right one is there, or, with the `last`, none is tried for any more."""
+        self.doom(tx, file)
+        tx.run("UPDATE doomed SET wrong = ? WHERE file_id = ?", stage, file.file_id)
+        if last:
+            tx.run("UPDATE doomed SET wrong = 0 WHERE wrong = ?", stage)
+
+    def wrongs(self, tx: Tx, stage: StageId) -> int:
+        """How many uploads of this stage have arrived cut so far."""
+        return int(tx.one("SELECT count(*) FROM doomed WHERE wrong = ?", stage)[0])
+
     def reprieve(self, tx: Tx, server_name: str) -> RemoteFile | None:
         """The newest of that name that is not deleted yet, nor in this moment, stays after all. None: there is none."""
         rows = tx.all("SELECT file_id, server_name, server_mime, server_size, created_ns, downloadable, expires_ns FROM doomed "
-                      "WHERE server_name = ? AND deleted_ns IS NULL AND doubt IS NULL AND created_ns IS NOT NULL ORDER BY created_ns DESC, file_id DESC", server_name)
+                      "WHERE server_name = ? AND deleted_ns IS NULL AND doubt IS NULL AND wrong IS NULL AND created_ns IS NOT NULL ORDER BY created_ns DESC, file_id DESC", server_name)
         row = next((row for row in rows if row[0] not in self._ending), None)
         if row is None:
             return None
@@ -182,12 +195,13 @@ class Outbox:
         return RemoteFile(FileId(row[0]), row[1], row[2], row[3], row[4], bool(row[5]), row[6])
 
     def deletable(self, tx: Tx, not_now: Container[FileId], at_most: int | None = None, *, doubtful: bool = False) -> list[FileId]:
-        """New before old is gone: not while something of the same server name is still to be sent, or was refused. `doubtful`: also
-        those that wait for a listing to decide.
+        """New before old is gone: not while something of the same server name is still to be sent, or was refused; of what arrived cut,
+        not while its stage is still to be sent. `doubtful`: also those that wait for a listing to decide.
         """
         doubt = "" if doubtful else "coalesce(doubt, -1) < 0 AND "
-        rows = _pages(tx, f"SELECT file_id, rowid, doubt FROM doomed WHERE deleted_ns IS NULL AND {doubt}NOT EXISTS "
-                      "(SELECT 1 FROM node WHERE (node.stage IS NOT NULL OR node.resend) AND node.wanted = doomed.server_name)", "rowid")
+        rows = _pages(tx, f"SELECT file_id, rowid, doubt FROM doomed WHERE deleted_ns IS NULL AND {doubt}iif(wrong IS NULL, NOT EXISTS "
+                      "(SELECT 1 FROM node WHERE (node.stage IS NOT NULL OR node.resend) AND node.wanted = doomed.server_name), NOT EXISTS "
+                      "(SELECT 1 FROM attempt WHERE attempt.stage = doomed.wrong AND attempt.state != ?))", "rowid", FAILED)
         return list(islice((FileId(row[0]) for row in rows if row[0] not in not_now or row[2] is not None), at_most))
 
     def deleted(self, tx: Tx, file_id: FileId, now_ns: int) -> None:

@@ -61,6 +61,8 @@ class Report:
             # What the server is told at the last close: removed names, and content that is still being written.
             opened = [{"name": node.remote.name, "state": "removed"} for node in self._index.hidden(tx) if node.remote is not None]
             attempts = {attempt.node_id: attempt for attempt in self._outbox.every()}
+            damaged = [{"path": self._index.path(node), "bytes": node.size_bytes, "reason": self._attributes.damage(node)}
+                       for node in self._index.damaged(tx)]
             deletions = [{"file_id": file_id, "name": name, "reason": reason} for file_id, name, reason in self._outbox.deletions()
                          if file_id in deletable]
         # So is what an fsync has promised, until its close hands it over.
@@ -79,6 +81,7 @@ class Report:
                 failed.append({**entry, "reason": attempt.reason})
             else:
                 waiting.append({**entry, "sent": sent.get(node_id, 0), "state": self._attributes.state(node, attempt) if node else "waiting"})
+        failed += damaged
         asking, next_s = self._budget()
         return {"waiting": waiting, "failed": failed, "deletions": deletions, "open": opened, "budget": {"waiting": asking, "next_s": next_s}}
 

@@ -68,6 +68,7 @@ CREATE TABLE node (                      -- the tree: what the user wants of a n
     created_ns  INTEGER,                 -- server's clock
     downloadable INTEGER,
     expires_ns  INTEGER,                 -- NULL: never
+    listed_bytes INTEGER,                -- what the last listing said of its size, if that isn't server_size; NULL: it agrees
     seen        INTEGER NOT NULL DEFAULT 0,         -- number of the last listing that showed it; 0: none did yet;
                                          -- below: none did, but after that one the service said that it has it
     UNIQUE (parent, name)
@@ -98,7 +99,9 @@ CREATE TABLE doomed (                    -- ids that the user no longer wants
     doubt       INTEGER,                 -- the deletion was answered by somebody else than the service (a gateway's 404): number of the
                                          -- last listing begun before that; the next whole one decides. -1: it has shown that the
                                          -- id is gone. NULL: no such answer, or the id was still listed after it
-    seen        INTEGER NOT NULL DEFAULT 0          -- number of the last listing that showed it; 0: none since it is to be deleted
+    seen        INTEGER NOT NULL DEFAULT 0,         -- number of the last listing that showed it; 0: none since it is to be deleted
+    wrong       INTEGER                  -- an upload of this stage that arrived cut: it is deleted when the stage is not to be sent any
+                                         -- more, because a right one is there or it has failed (then 0); NULL: none of those
 );
 CREATE TABLE kept (                      -- ids of what was uploaded from here, whatever a listing says; oldest first
     file_id     TEXT PRIMARY KEY,
@@ -114,6 +117,7 @@ CREATE TABLE attribute (                 -- extended attributes that stay on thi
 ) WITHOUT ROWID;
 CREATE TRIGGER node_removed AFTER DELETE ON node BEGIN DELETE FROM attribute WHERE node_id = old.node_id; END;
 CREATE INDEX node_expires ON node (expires_ns) WHERE expires_ns IS NOT NULL;
+CREATE INDEX node_listed_bytes ON node (listed_bytes) WHERE listed_bytes IS NOT NULL;
 CREATE INDEX node_by_stage ON node (stage) WHERE stage IS NOT NULL;
 CREATE INDEX node_unsent ON node (wanted) WHERE stage IS NOT NULL OR resend;
 CREATE INDEX node_resend ON node (node_id) WHERE resend;
@@ -184,5 +188,8 @@ ALTER TABLE kept ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
 UPDATE kept SET bytes = coalesce((SELECT server_size FROM node WHERE node.file_id = kept.file_id), 0);
 CREATE INDEX kept_here ON kept (bytes) WHERE here = 1;
 CREATE INDEX kept_gone ON kept (here) WHERE here != 1;
+ALTER TABLE doomed ADD COLUMN wrong INTEGER;
+ALTER TABLE node ADD COLUMN listed_bytes INTEGER;
+CREATE INDEX node_listed_bytes ON node (listed_bytes) WHERE listed_bytes IS NOT NULL;
 """,
 }

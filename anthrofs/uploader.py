@@ -17,6 +17,7 @@ from typing import Final
 from anthrofs import unlinking
 from anthrofs.cache import BlockCache
 from anthrofs.clock import Clock
+from anthrofs.copies import Copies
 from anthrofs.db import Database
 from anthrofs.deletion import Deletion
 from anthrofs.delivery import Delivery, Plan
@@ -29,6 +30,7 @@ from anthrofs.model import Attempt, FileId, Node, NodeId, StageId
 from anthrofs.outbox import BIG_BYTES, Outbox, Step
 from anthrofs.presence import Presence
 from anthrofs.remote import RemoteFiles
+from anthrofs.restaging import Restaging
 from anthrofs.staging import Staging
 from anthrofs.turns import THREADS, Turns
 from anthrofs.waits import Waits
@@ -57,7 +59,9 @@ class Uploader:
         self._ask_whose = ask_whose                 # given: asks for a refresh, without waiting
         self._waits = Waits(index, outbox, clock, self.offline, close_timeout_s)
         self._turns = Turns(outbox, clock, hold_s)
-        self._delivery = Delivery(db, index, mirror, outbox, staging, cache, keeping, uploads, deletions, clock, chance, self._waits.moved, self._waits.wake)
+        self._restaging = Restaging(db, index, mirror, outbox, staging, Copies(staging, cache, deletions))
+        self._delivery = Delivery(db, index, mirror, outbox, staging, cache, keeping, uploads, deletions, clock, chance, self._waits.moved,
+                                  self._waits.wake, self._restaging)
         self._deletion = Deletion(db, mirror, outbox, cache, handles, deletions, clock, chance, ask_whose)
         self._threads = [threading.Thread(target=self._run, name=f"upload-{n}", daemon=True) for n in range(THREADS)]
 
@@ -242,7 +246,7 @@ class Uploader:
     def _prepare(self, node: Node, plan: Plan) -> None:
         """A renamed file becomes an attempt, whose turn comes at the wake."""
         try:
-            self._delivery.prepare(node)
+            self._restaging.prepare(node)
         except (FsError, OSError) as exc:
             log.warning("%s can't be sent under its new name now: %s. It stays queued", node.name, exc)
             plan.not_before_s = self._clock.now_s() + PROBE_S

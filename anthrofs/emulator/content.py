@@ -34,6 +34,13 @@ class Incoming:
         self._digest.update(data)
         self.size_bytes += len(data)
 
+    def shorten(self, size_bytes: int) -> None:
+        """Only the first so many bytes have arrived."""
+        self._file.flush()
+        self._file.truncate(min(size_bytes, self.size_bytes))
+        kept = self.path.read_bytes()
+        self._digest, self.size_bytes = hashlib.sha256(kept), len(kept)
+
     def close(self) -> str:
         """The sha256 of what arrived; all of it is in the file now."""
         self._file.close()

@@ -110,6 +110,14 @@ class CutBody:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredShort:
+    """Only so many bytes of an upload arrive, as if that were all. The answer says so; or it says what was sent, and only listings tell."""
+
+    bytes: int
+    honest: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class ShortBody:
     """The answer's body ends cleanly after so many bytes: chunked, or as its Content-Length says."""
 
@@ -139,13 +147,13 @@ class Stall:
     after_bytes: int = 0
 
 
-Action = (Status | Html | Account | Gateway | RawJson | GarbageJson | Cut | LateCommit | StatusAfterCommit | Delay | CutBody | ShortBody
-          | Encoded | SlowBody | Stall)
+Action = (Status | Html | Account | Gateway | RawJson | GarbageJson | Cut | LateCommit | StatusAfterCommit | Delay | CutBody | StoredShort
+          | ShortBody | Encoded | SlowBody | Stall)
 
 KINDS: Final[dict[str, type[Action]]] = {
     "status": Status, "html": Html, "account": Account, "gateway": Gateway, "raw_json": RawJson, "garbage_json": GarbageJson, "cut": Cut,
     "late_commit": LateCommit, "status_after_commit": StatusAfterCommit, "delay": Delay, "cut_body": CutBody,
-    "short_body": ShortBody, "encoded": Encoded, "slow_body": SlowBody, "stall": Stall,
+    "stored_short": StoredShort, "short_body": ShortBody, "encoded": Encoded, "slow_body": SlowBody, "stall": Stall,
 }
 # Texts that a parameter can have.
 CHOICES: Final = {"when": ("before_body", "before_commit", "after_commit"), "answer": tuple(ACCOUNT), "form": tuple(GATEWAY)}

@@ -8,6 +8,7 @@ Never   holds a whole file in memory.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -15,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
 from . import enact, rules
-from .faults import Action, LateCommit
+from .faults import Action, LateCommit, StoredShort
 from .form import TEXT_LIMIT, Form
 from .model import StoredFile, now_us
 from .shapes import Shape, betas_of, file_json, looks_of, shape_of
@@ -45,7 +46,7 @@ async def upload(exchange: Exchange) -> ASGIApp:
     try:
         action = await _read(exchange, form)
         handed_on = isinstance(action, LateCommit)
-        return await enact.finish(exchange, action, partial(_commit, exchange, form))
+        return await enact.finish(exchange, action, partial(_commit, exchange, form, action))
     finally:
         if not handed_on:
             form.discard()
@@ -65,7 +66,7 @@ async def _read(exchange: Exchange, form: Form) -> Action | None:
     return action if named else enact.begin(exchange, None, None)
 
 
-async def _commit(exchange: Exchange, form: Form) -> ASGIApp:
+async def _commit(exchange: Exchange, form: Form, action: Action | None) -> ASGIApp:
     """Judge and store what arrived."""
     try:
         switches = exchange.parts.switches
@@ -79,12 +80,17 @@ async def _commit(exchange: Exchange, form: Form) -> ASGIApp:
         lifetime_s = None if expires is None else rules.expiry_s(expires)
         if incoming.size_bytes == 0 and switches.empty_uploads == "refuse":
             raise rules.ApiError(400, "file: is empty")
+        sent_bytes = incoming.size_bytes
+        if isinstance(action, StoredShort):
+            incoming.shorten(action.bytes)
         new = NewFile(filename, mime_type, lifetime_s=lifetime_s)
         try:
             file = await run_in_threadpool(exchange.parts.store.add, new, incoming, quota_bytes=switches.quota_bytes)
         except QuotaExceeded:
             raise rules.quota_exceeded(switches.quota_status) from None
         exchange.entry.file_id = file.file_id
+        if isinstance(action, StoredShort) and not action.honest:
+            file = replace(file, size_bytes=sent_bytes)
         return JSONResponse(file_json(file, shape, **looks_of(switches)))
     finally:
         form.discard()
