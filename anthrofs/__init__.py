@@ -19,7 +19,7 @@ A noun owns state, an -er owns threads, everything else is pure. Imports go down
                 uploader (outbox → server: the threads) · listing (what pages mean for the mirror) · coming (a listing's next page)
                 refresher (what is new) · sweeper (what is gone, page by page) · expirer (files' own end)
     core        contents (what handles do with a node's one content) · attributes (xattrs) · recovery (after a crash)
-                tree (paths to nodes) · openfiles (verbs with a handle) · moves (renames) · filesystem (the tree's verbs)
+                tree (paths to nodes) · openfiles (verbs with a handle) · moves (renames) · links (a helper file published) · filesystem (the tree's verbs)
                 decisions (what only a person decides) · holdings (what is here of a file) · report (status) · check (all invariants) · drain (until all is sent)
     edges       binding (fusepy's class) · fuse_ops (its operations; the errno gate) · control (status socket) · commands (what it
                 answers) · mountpoint · options

@@ -35,6 +35,7 @@ from anthrofs.handles import Handles
 from anthrofs.holdings import Holdings
 from anthrofs.index import Index
 from anthrofs.keeping import Keeping
+from anthrofs.links import Links
 from anthrofs.listing import Listings
 from anthrofs.mirror import Mirror
 from anthrofs.model import BY_ID, FileId, Node
@@ -120,8 +121,9 @@ class Mount:
         files = OpenFiles(config, clock, self._db, self._index, self._tree, self._staging, self._handles, pages, contents, walks,
                           self._reader, self._uploader, surprises)
         moves = Moves(clock, self._db, self._index, self._tree, self._outbox, self._staging, self._handles, pages, contents)
+        links = Links(config, clock, self._db, self._index, self._tree, self._outbox, self._staging, self._handles, contents, xattrs)
         filesystem = FileSystem(config, clock, self._db, self._index, self._tree, self._outbox, self._staging, self._handles, pages,
-                                contents, self._uploader, self._refresher, surprises, xattrs, moves)
+                                contents, self._uploader, self._refresher, surprises, xattrs, moves, links)
         report = Report(self._db, self._index, self._tree, self._outbox, self._cache, self._keeping, self._handles, attributes,
                         self._reader, self._uploader, self._refresher, presence, self._pacer.waiting)
         self._operations = Operations(filesystem, self._tree, files, attributes, config, self._started)

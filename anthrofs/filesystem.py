@@ -26,6 +26,7 @@ from anthrofs.errors import (
 )
 from anthrofs.handles import Handles
 from anthrofs.index import Index
+from anthrofs.links import Links
 from anthrofs.model import BY_ID, HIDDEN, ROOT, Attr, Caller, FileId, Node, NodeId, StageId
 from anthrofs.moves import Moves
 from anthrofs.outbox import Outbox
@@ -43,7 +44,7 @@ class FileSystem:
 
     def __init__(self, config: Config, clock: Clock, db: Database, index: Index, tree: Tree, outbox: Outbox, staging: Staging,
                  handles: Handles, pages: Pages, contents: Contents, uploader: Uploader, refresher: Refresher,
-                 surprises: Surprises, xattrs: Xattrs, moves: Moves) -> None:
+                 surprises: Surprises, xattrs: Xattrs, moves: Moves, links: Links) -> None:
         self._config = config           # given
         self._clock = clock             # given
         self._db = db                   # given
@@ -59,6 +60,7 @@ class FileSystem:
         self._surprises = surprises     # given
         self._xattrs = xattrs           # given
         self._moves = moves             # given
+        self._links = links             # given
 
     # ---- looking
 
@@ -143,6 +145,11 @@ class FileSystem:
             self._moves.rename(old, new, names.maker_of(caller.program(), reads=True))
         finally:
             self._uploader.wake()
+
+    def link(self, old: str, new: str, caller: Caller) -> None:
+        """A helper file's content under a free name, as some programs publish. See Links.link."""
+        self._moves.forget_replacement(new)
+        self._uploader.promised(self._links.link(old, new, caller))
 
     def make_directory(self, path: str, mode: int) -> None:
         """The server doesn't know of it until a file is in it. Raises Exists, NotPermitted, BadName, NameTooLong."""

@@ -125,8 +125,9 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
     def rmdir(self, path: str) -> None:
         self._fs.remove_directory(path)
 
-    def link(self, _target: str, _source: str) -> None:
-        raise fuse.FuseOSError(errno.EPERM)
+    def link(self, target: str, source: str) -> None:
+        """`ln source target`."""
+        self._fs.link(source, target, self._caller())
 
     def symlink(self, _target: str, _source: str) -> None:
         raise fuse.FuseOSError(errno.EPERM)

@@ -133,6 +133,13 @@ class Index:
         return NodeId(tx.insert("INSERT INTO node (parent, name, mode, mtime_ns, size_bytes, wanted, local) VALUES (?, ?, ?, ?, 0, ?, ?)",
                                 parent, name, mode, now_ns, wanted, wanted is None))
 
+    def copy(self, tx: Tx, node_id: NodeId, parent: NodeId, name: str, now_ns: int, wanted: str | None) -> NodeId:
+        """A new file as `create` makes it, with the mode and the settings of another."""
+        made = self.create(tx, parent, name, 0, now_ns, wanted)
+        tx.run("UPDATE node SET (mode, mime_type, expires_s, expires_set) = (SELECT mode, mime_type, expires_s, expires_set FROM node "
+               "WHERE node_id = ?) WHERE node_id = ?", node_id, made)
+        return made
+
     def make_directory(self, tx: Tx, parent: NodeId, name: str, mode: int, now_ns: int) -> NodeId:
         """The server doesn't know of it until a file is in it."""
         _touch(tx, parent, now_ns)

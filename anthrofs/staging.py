@@ -122,13 +122,15 @@ class Staging:
             raise
         return stage
 
-    def link_of(self, source: Path) -> StageId:
-        """A new, sealed one that is a second name for a kept copy: nobody writes to either. Raises OSError, StateLost."""
+    def link_of(self, source: Path, label: str = "rename") -> StageId:
+        """A new, sealed one that is a second name for a kept copy, or another sealed one: nobody writes to either. Raises OSError,
+        StateLost.
+        """
         self._presence.check()
         with self._lock:
             number = StageId(next(self._numbers))
-        self._disk.link("rename:link", source, self.path(number))
-        self._disk.sync_dir("rename:dir", self._root)
+        self._disk.link(f"{label}:link", source, self.path(number))
+        self._disk.sync_dir(f"{label}:dir", self._root)
         return number
 
     def head(self, number: StageId, size: int) -> bytes:
@@ -177,12 +179,13 @@ class Staging:
 
     def used_bytes(self) -> int:
         """What unsent content takes on the disk: no holes, and nothing that is only a second name of a kept copy."""
-        used = 0
+        used, names = 0, dict[int, int]()       # of those that have several names, how many are here
         with contextlib.suppress(FileNotFoundError):
             for entry in os.scandir(self._root):
                 with contextlib.suppress(FileNotFoundError):        # sent meanwhile
                     found = entry.stat(follow_symlinks=False)
-                    used += found.st_blocks * 512 if found.st_nlink == 1 else 0
+                    names[found.st_ino] = names.get(found.st_ino, 0) + 1
+                    used += found.st_blocks * 512 if found.st_nlink == names[found.st_ino] else 0
         return used
 
     def path(self, number: StageId) -> Path:

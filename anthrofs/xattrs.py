@@ -30,6 +30,10 @@ class Xattrs:
         """There is such an attribute."""
         return tx.one("SELECT 1 FROM attribute WHERE node_id = ? AND name = ?", node_id, name) is not None
 
+    def copy(self, tx: Tx, source: NodeId, target: NodeId) -> None:
+        """All of one node's to another, which has none."""
+        tx.run("INSERT INTO attribute (node_id, name, value) SELECT ?, name, value FROM attribute WHERE node_id = ?", target, source)
+
     def set(self, tx: Tx, node_id: NodeId, name: str, value: str | None) -> None:
         """None removes it. Raises DiskFull when a node has too many."""
         tx.run("DELETE FROM attribute WHERE node_id = ? AND name = ?", node_id, name)

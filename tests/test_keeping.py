@@ -315,6 +315,7 @@ def low_disk(mount: Mount, tmp_path: Path) -> Iterator[Any]:
             subprocess.run(["umount", "-l", path], check=True)
 
 
+@pytest.mark.root          # a disk is mounted
 def test_when_the_disk_runs_low_what_is_sent_from_then_on_is_not_kept_and_close_succeeds(mount: Mount, low_disk: Any) -> None:
     mount.expects("runs low", "copy was not kept")
     files = mount.mount()
@@ -336,6 +337,7 @@ def test_when_the_disk_runs_low_what_is_sent_from_then_on_is_not_kept_and_close_
     assert "THE DISK RUNS LOW" not in mount.ok("status", mount.path)
 
 
+@pytest.mark.root          # a disk is mounted
 def test_what_can_be_fetched_again_goes_before_a_copy_is_given_up(mount: Mount, low_disk: Any) -> None:
     mount.emulator.generate("theirs.bin", os.urandom(20_000_000))
     files = mount.mount()
@@ -347,6 +349,7 @@ def test_what_can_be_fetched_again_goes_before_a_copy_is_given_up(mount: Mount, 
     assert mount.status()["cached_bytes"] < 19_000_000
 
 
+@pytest.mark.root          # a disk is mounted
 def test_a_small_disk_takes_any_number_of_uploads(mount: Mount, low_disk: Any) -> None:
     """A state on a disk that is never as free as copies need it: uploads pass through it, one after the other."""
     mount.expects("runs low")

@@ -18,7 +18,7 @@ LAYERS: Final[list[set[str]]] = [
     {"coming", "copies", "feed", "listing", "renaming", "settings", "unlinking"},                                                     # workers
     {"restaging"}, {"deletion", "delivery", "expirer", "extents", "refresher", "sweeper", "waits"}, {"reader", "turns"},
     {"uploader"},
-    {"contents", "attributes", "tree"}, {"decisions", "holdings", "moves", "openfiles", "recovery", "report", "check"}, {"drain", "filesystem"},      # core
+    {"contents", "attributes", "tree"}, {"decisions", "holdings", "links", "moves", "openfiles", "recovery", "report", "check"}, {"drain", "filesystem"},      # core
     {"binding"}, {"fuse_ops", "control", "commands", "mountpoint", "options"},               # edges
     {"demo", "daemon"},                                                         # assembly
     {"output"}, {"asking", "launch"}, {"cli"}, {"__main__"},                                                      # commands
