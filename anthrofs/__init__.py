@@ -3,10 +3,11 @@
 A noun owns state, an -er owns threads, everything else is pure. Imports go downward only; tests/test_layers.py says so.
 
     words       errors (one tree, each with its errno) · model (frozen values) · schema (the tables) · blocks · clock · mime · names
-                config
+                profiles (logins' files) · config
     tools       presence (is the state still in its place) · callers (who asks, by /proc) · disk (labelled durable steps) · db (the
                 SQLite file, its transactions) · notify (systemd) · statedir (one mount a state) · process (its log, signals, limits)
-                remote (the five calls; api, http, transport, proxies, answers, pace, retry)
+                remote (the five calls; api, http, answers, redirects; identity, login, grants;
+                transport, proxies; pace, retry)
     state       index (the tree, as the user wants it) · batches (its rows, for walks) · mirror (what the server has, placed in the
                 tree) · outbox (attempts, doomed ids) · staging (unsent content) · blockfile (one file's blocks on disk)
                 cache (all blocks, kept copies) · keeping (which of those stay) · handles (open files) · workspace (whose files a state mirrors)

@@ -63,7 +63,7 @@ def mount(
     api: Annotated[str, typer.Option(help="Shape of the API: `beta` or `ga`.")] = "beta",
     expires_in: Annotated[str, typer.Option(help="When the service shall delete what is uploaded: 7d, 12h (1h to 90d). Default: never.")] = "",
     layout: Annotated[str, typer.Option(help="`tree`: names with a full-width slash are in directories; `flat`: one directory.")] = "tree",
-    workspace: Annotated[str, typer.Option(help="Of a key that spans several; instead of $ANTHROPIC_WORKSPACE_ID.")] = "",
+    workspace: Annotated[str, typer.Option(help="Of a key or login that spans several.")] = "",
     scope: Annotated[str, typer.Option(help="An agent session's id: its files, read-only, as it writes them.")] = "",
     profile: Annotated[str, typer.Option(help="Name of the state to use; one mount at a time has it.")] = "",
     state_dir: Annotated[Path | None, typer.Option(help="Where state, queue and cache are kept, instead of the profile's.")] = None,
@@ -76,7 +76,7 @@ def mount(
     requests_per_minute: Annotated[int, typer.Option(min=1, help="At most, in any 61 seconds; an organization has about 500.")] = 450,
     options: Annotated[list[str] | None, typer.Option("-o", help="ro, allow_other, uid=N, gid=N, umask=OCTAL; comma-separated.")] = None,
 ) -> None:
-    """Mount the workspace of $ANTHROPIC_API_KEY on DIRECTORY, and return when it is ready."""
+    """Mount your workspace on DIRECTORY, and return when it is ready. Who you are, $ANTHROPIC_API_KEY or `ant auth login` says."""
     if upload not in ("wait", "queue"):
         raise SetupError(f"--upload takes wait or queue, not {upload!r}.", EXIT_USAGE)
     if layout not in ("tree", "flat"):
@@ -86,6 +86,8 @@ def mount(
         raise SetupError(f"--expires-in takes 1h to 90d, not {expires_in}.", EXIT_USAGE)
     service = Service("http://demo", Credentials("", "")) if demo else service_of(os.environ)
     service = select(service, shape=api, workspace_id=workspace, scope_id=scope)
+    for warning in service.warnings():
+        said.print(f"anthrofs: {warning}", markup=False)
     if state_dir is None:
         # Whoever mounts several of them side by side needs no names for that.
         state_dir = state_dir_of(os.environ, profile or scope or workspace or ("demo" if demo else DEFAULT_PROFILE))

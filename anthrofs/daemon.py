@@ -48,7 +48,7 @@ from anthrofs.presence import Presence
 from anthrofs.reader import Reader
 from anthrofs.recovery import recover
 from anthrofs.refresher import Refresher
-from anthrofs.remote import HttpFiles, Moments, Paced, Pacer, Priority, RemoteFiles, Retrying, connect
+from anthrofs.remote import HttpFiles, Moments, Paced, Pacer, Priority, RemoteFiles, Retrying, connect, login_of
 from anthrofs.report import Report
 from anthrofs.staging import Staging
 from anthrofs.statedir import StateDir, usable
@@ -93,7 +93,7 @@ class Mount:
         self._keeping = Keeping(self._db, self._cache, self._handles, disk, config.state_dir, config.keep_bytes, config.spare_bytes)
 
         self._client = connect(config.service, config.timeouts)
-        self._http = HttpFiles(self._client, clock, config.timeouts.stall_s, config.service.scope_id)
+        self._http = HttpFiles(self._client, clock, config.timeouts.stall_s, config.service.scope_id, login_of(config.service, self._client, clock))
         self._expirer = Expirer(self._db, self._mirror, self._outbox, self._cache, self._handles, clock, self._http.clock)
         self._pacer = Pacer(config.requests_per_minute, clock, Moments(config.state_dir / "requests"))
         self._stopping = threading.Event()
@@ -146,6 +146,8 @@ class Mount:
     def run(self) -> int:
         """Serve until unmounted. Returns the exit code. Raises SetupError before anything is mounted."""
         process.prepare()
+        for warning in self._config.service.warnings():
+            log.warning("%s", warning)
         threading.Thread(target=self._await_signal, name="signals", daemon=True).start()
         with usable(self._config.state_dir):
             self._cache.start()
@@ -309,8 +311,8 @@ def _reading_goes_on() -> Iterator[None]:
 
 
 def _refused_key(exc: FsError) -> SetupError:
-    return SetupError(f"The service refused the credentials: {exc}. Set ANTHROPIC_API_KEY (or ANTHROPIC_AUTH_TOKEN) to a valid one "
-                      "and mount again.", EXIT_AUTH)
+    return SetupError(f"The service refused the credentials: {exc}. Set ANTHROPIC_API_KEY (or ANTHROPIC_AUTH_TOKEN) to a valid one, or log "
+                      "in again with `ant auth login`, and mount again.", EXIT_AUTH)
 
 
 def tell_on(descriptor: int | None) -> Tell:

@@ -244,11 +244,17 @@ class Refresher:
     def _identify(self) -> bool:
         """Whose listing it is, before it is believed. True: another one's than before, the index is empty now.
 
-        Raises SetupError for another workspace's while files for the old one are unsent here.
+        Raises SetupError for another workspace's while files for the old one are unsent here, or where nobody has asked for another.
         """
         service, named = self._config.service, self._remote.workspace()
         with self._db.transaction(durable=True) as tx:
             found = workspace.match(tx, service, named)
+            if found is workspace.Match.OTHER and workspace.is_the_ignored_one(tx, service):
+                raise SetupError(f"The state in {self._config.state_dir} is of the workspace {service.ignored_workspace_id}, which "
+                                 "ANTHROPIC_WORKSPACE_ID names; with a key or token that variable isn't used (the official SDKs ignore it, too), so "
+                                 "another workspace would be shown. To go on with this one, mount with --workspace "
+                                 f"{service.ignored_workspace_id} --state-dir {self._config.state_dir}; for the key's own, unset the variable and "
+                                 "choose another state with --profile or --state-dir.", EXIT_USAGE)
             if found is workspace.Match.OTHER:
                 unsent = len(self._index.unsent(tx))
                 if unsent:

@@ -8,9 +8,10 @@ Never   stores a key: its hash only tells whether it is the one of last time.
 
 import enum
 import hashlib
+from dataclasses import replace
 from functools import lru_cache
 
-from anthrofs.config import Service, without_user
+from anthrofs.config import Credentials, Service, without_user
 from anthrofs.db import Tx
 from anthrofs.model import Workspace
 
@@ -44,6 +45,15 @@ def match(tx: Tx, service: Service, named: Workspace | None) -> Match:
     return Match.SAME if same_key else Match.OTHER
 
 
+def is_the_ignored_one(tx: Tx, service: Service) -> bool:
+    """Whether the state is of the workspace that ANTHROPIC_WORKSPACE_ID names, and was perhaps filled when that was sent with a key, too."""
+    ignored = service.ignored_workspace_id
+    if ignored is None or service.workspace_id is not None:
+        return False
+    named = replace(service, workspace_id=ignored)
+    return tx.get_meta("workspace_id") == ignored or tx.get_meta("key_hash") == _key_hash(named, tx.get_meta("base_url") or service.base_url)
+
+
 def remember(tx: Tx, service: Service, named: Workspace) -> None:
     """This state is of that workspace from now on. What the server doesn't name stays as it was."""
     tx.set_meta("base_url", service.base_url)
@@ -64,6 +74,10 @@ def forget(tx: Tx) -> None:
 
 @lru_cache(maxsize=4)
 def _key_hash(service: Service, base_url: str) -> str:
-    """Of the key and the workspace or session it was asked for; salted with the address, so that equal hashes tell nothing elsewhere."""
-    text = "\n".join([base_url, service.credentials.value, service.workspace_id or "", *([service.scope_id] if service.scope_id else [])])
+    """Of the key (of a profile: whose it is, for its token changes each hour) and the workspace or session it was asked for; salted with the
+    address, so that equal hashes tell nothing elsewhere.
+    """
+    who = service.credentials
+    key = who.value if isinstance(who, Credentials) else "\n".join(["profile", who.name, who.organization_id or "", who.workspace_id or ""])
+    text = "\n".join([base_url, key, service.workspace_id or "", *([service.scope_id] if service.scope_id else [])])
     return hashlib.scrypt(text.encode(), salt=b"anthrofs", n=2**12, r=8, p=1, dklen=16).hex()

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from anthrofs.blocks import BLOCK_BYTES, Cutter, Span, checksum, spans
 from anthrofs.config import (
-    DEFAULT_BASE_URL,
     Config,
     Credentials,
     Service,
@@ -24,6 +23,7 @@ from anthrofs.config import (
 from anthrofs.errors import EXIT_USAGE, SetupError
 from anthrofs.mime import HEAD_BYTES, UNKNOWN, mime_type_of
 from anthrofs.options import with_options
+from anthrofs.profiles import DEFAULT_BASE_URL
 
 from .fakes import law
 
@@ -182,9 +182,10 @@ def test_the_key_comes_from_where_the_sdks_look(environ: dict[str, str], header:
 
 
 @pytest.mark.parametrize("environ", [{}, {"ANTHROPIC_API_KEY": ""}, {"ANTHROPIC_API_KEY": "", "ANTHROPIC_AUTH_TOKEN": " \t"}])
-def test_without_credentials_the_words_say_which_to_set(environ: dict[str, str]) -> None:
+def test_without_credentials_the_words_say_which_to_set(environ: dict[str, str], tmp_path: Path) -> None:
+    assert credentials_of(environ) is None
     with pytest.raises(SetupError, match="ANTHROPIC_API_KEY") as caught:
-        credentials_of(environ)
+        service_of({**environ, "ANTHROPIC_CONFIG_DIR": ""} | {"HOME": str(tmp_path)})
 
     assert caught.value.exit_code == EXIT_USAGE
 
@@ -249,7 +250,7 @@ def test_a_session_is_asked_for_in_the_shape_that_knows_it() -> None:
 def test_the_command_lines_workspace_comes_first() -> None:
     service = service_of({**ENVIRONMENT, "ANTHROPIC_WORKSPACE_ID": "wrkspc_1"})
     assert select(service, shape="ga", workspace_id="wrkspc_2").workspace_id == "wrkspc_2"
-    assert select(service, shape="ga").workspace_id == "wrkspc_1"
+    assert select(service, shape="ga", workspace_id="wrkspc_2").warnings() == ()
 
 
 @pytest.mark.parametrize("bad", ["a/b", "..", ".", "a b", "a\nb", "\u00fc"])
@@ -260,9 +261,11 @@ def test_what_is_no_id_is_refused(option: str, bad: str) -> None:
     assert caught.value.exit_code == EXIT_USAGE
 
 
-def test_the_workspace_is_the_environments() -> None:
-    assert service_of({**ENVIRONMENT, "ANTHROPIC_WORKSPACE_ID": "wrkspc_1"}).workspace_id == "wrkspc_1"
-    assert service_of({**ENVIRONMENT, "ANTHROPIC_WORKSPACE_ID": " "}).workspace_id is None
+def test_the_environments_workspace_is_not_a_keys_and_that_is_said() -> None:
+    service = service_of({**ENVIRONMENT, "ANTHROPIC_WORKSPACE_ID": "wrkspc_1"})
+    assert (service.workspace_id, service.ignored_workspace_id) == (None, "wrkspc_1")
+    assert "--workspace" in service.warnings()[0]
+    assert service_of({**ENVIRONMENT, "ANTHROPIC_WORKSPACE_ID": " "}).warnings() == ()
 
 
 # ---- where the state is

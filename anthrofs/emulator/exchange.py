@@ -59,6 +59,7 @@ class Exchange:
         self.pace_in = Pace(bytes_per_s=parts.switches.bandwidth_bytes_per_s)       # used by the request's task only
         self.pace_out = Pace(bytes_per_s=parts.switches.bandwidth_bytes_per_s)
         self.mangle = Mangle()
+        self.workspace_id = parts.store.workspace_id            # whose the answer is said to be
         self.delay_s = 0.0                                      # before the answer, besides the latency
         self.signed = True                                      # with the headers of the service; a proxy has none
         self.started = False                                    # the answer's headers went out
@@ -147,7 +148,7 @@ class Exchange:
             headers.append(("request-id", self.entry.request_id))
             if self.parts.switches.identity_headers:
                 headers.append(("anthropic-organization-id", self.parts.store.organization_id))
-                headers.append(("anthropic-workspace-id", self.parts.store.workspace_id))
+                headers.append(("anthropic-workspace-id", self.workspace_id))
             if self.parts.switches.ratelimit_headers:
                 headers.append(("anthropic-ratelimit-requests-limit", "500"))
                 headers.append(("anthropic-ratelimit-requests-remaining", "499"))

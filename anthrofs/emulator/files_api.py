@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from . import rules, transfer
+from . import logins, rules, transfer
 from .enact import perform
 from .gate import Gate, Operation
 from .shapes import (
@@ -52,6 +52,8 @@ def routes(parts: Parts) -> list[BaseRoute]:
         route("/v1/files/{file_id}", "GET", "metadata",
               lambda exchange: perform(exchange, partial(metadata, exchange))),
         route("/v1/files/{file_id}", "DELETE", "delete", lambda exchange: perform(exchange, partial(delete, exchange))),
+        Route("/v1/oauth/token", Gate(parts, "token", lambda exchange: perform(exchange, partial(logins.token, exchange)), keyed=False),
+              methods=["POST"]),
         Route("/{path:path}", Gate(parts, "other", nothing_here)),
     ]
 

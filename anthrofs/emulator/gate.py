@@ -23,6 +23,7 @@ from .connections import connection_of
 from .exchange import ClientGone, CutNow, Exchange
 from .model import new_id
 from .rules import VERSIONS, ApiError
+from .shapes import betas_of
 
 if TYPE_CHECKING:
     from .parts import Parts
@@ -35,10 +36,11 @@ Operation = Callable[[Exchange], Awaitable[ASGIApp]]
 class Gate:
     """An ASGI application for one route."""
 
-    def __init__(self, parts: Parts, name: str, operation: Operation) -> None:
+    def __init__(self, parts: Parts, name: str, operation: Operation, *, keyed: bool = True) -> None:
         self._parts = parts             # given
         self._name = name
         self._operation = operation
+        self._keyed = keyed             # else it is where tokens are asked for
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         entry = self._parts.journal.begin(
@@ -87,10 +89,17 @@ class Gate:
         if exchange.connection.fresh:
             exchange.connection.fresh = False
             await asyncio.sleep(switches.connect_latency_ms / 1000)
+        if not self._keyed:
+            return
         key = _key_of(exchange)
         if key is not None:
             exchange.entry.key_hash = hashlib.sha256(key.encode()).hexdigest()[:16]
-        if key not in self._parts.keys:
+        if key in self._parts.logins.tokens:
+            problem = self._parts.logins.problem(key, betas_of(exchange.headers.getlist("anthropic-beta")))
+            if problem is not None:
+                raise ApiError(401, problem)
+            exchange.workspace_id = self._parts.logins.tokens[key].workspace_id or exchange.workspace_id
+        elif key not in self._parts.keys:
             raise ApiError(401, "x-api-key header is required" if key is None else "invalid x-api-key")
         version = exchange.headers.get("anthropic-version")
         if version not in VERSIONS:
@@ -99,6 +108,8 @@ class Gate:
         workspace = exchange.headers.get("anthropic-workspace-id", self._parts.store.workspace_id)
         if switches.foreign_workspace == "error403" and workspace != self._parts.store.workspace_id:
             raise ApiError(403, "The API key does not belong to this workspace")
+        if switches.named_workspace == "as_asked":
+            exchange.workspace_id = workspace
         wait_s = self._parts.bucket.take(switches.requests_per_minute)
         if wait_s > 0:
             raise ApiError(429, "This request would exceed the rate limit for your organization",

@@ -16,6 +16,7 @@ from .bucket import Bucket
 from .connections import Connections
 from .faults import Faults
 from .journal import Journal
+from .logins import Logins
 from .store import Store, View
 from .switches import Switches
 
@@ -33,6 +34,7 @@ class Parts:
     faults: Faults = field(default_factory=Faults)
     journal: Journal = field(default_factory=Journal)
     bucket: Bucket = field(default_factory=lambda: Bucket(time.monotonic))
+    logins: Logins = field(default_factory=Logins)
     connections: Connections = field(default_factory=Connections)
     later: set[asyncio.Task[None]] = field(default_factory=set)     # late commits; a loop holds tasks only weakly
 

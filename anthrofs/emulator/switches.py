@@ -49,6 +49,7 @@ class Switches:
     ratelimit_headers: bool = False         # anthropic-ratelimit-*, as other parts of the API send them
     error_details: bool = True              # `details` in error bodies, which older answers lacked
     foreign_workspace: str = one_of("ignore", "error403")   # a request names another workspace than the key's
+    named_workspace: str = one_of("own", "as_asked")        # in the headers of answers: a key may span several
     extra_fields: bool = False              # fields that no client knows yet, in files and lists
 
     # wrong or older servers
@@ -59,6 +60,9 @@ class Switches:
 
     foreign_lists: str = one_of("no", "openai", "bare")     # lists as other APIs answer them; bare: only `data`, of such files
     unreadable_entries: int = 0             # so many entries of a page, the newest, lack their size_bytes
+
+    token_lifetime_s: int = 3600            # of a login's token, once it was renewed
+    refresh_rotation: bool = True           # what renews a login serves once, and brings its successor
 
     # limits
     max_file_bytes: int = 500 * 10**6

@@ -12,7 +12,7 @@ import re
 import socket
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import quote
@@ -20,11 +20,15 @@ from urllib.parse import quote
 import httpx
 
 from anthrofs.clock import Clock
-from anthrofs.config import Service, Timeouts
+from anthrofs.config import Credentials, Service, Timeouts
 from anthrofs.errors import BadAnswer, InTheWay, NoAnswer, Offline, RemoteError
 from anthrofs.model import Cursor, FileId, Page, RemoteFile, ServerClock, Workspace
+from anthrofs.profiles import Profile
 from anthrofs.remote import answers
 from anthrofs.remote.api import Body
+from anthrofs.remote.identity import Identity
+from anthrofs.remote.login import Login, Token
+from anthrofs.remote.redirects import NEUTRAL, Hop, hop_of
 from anthrofs.remote.transport import Transport
 
 BETAS: Final = {"beta": "files-api-2025-04-14", "agents": "managed-agents-2026-04-01"}      # a header chooses the shape
@@ -32,13 +36,16 @@ RANGE: Final = re.compile(r"bytes\s+(?P<first>\d{1,18})-\d{1,18}/(?P<total>\d{1,
 ACCEPTED: Final = frozenset({200, 201, 206})
 NO_CONTENT: Final = 204
 DELETED: Final = frozenset({200, 202, NO_CONTENT})
+TOKEN_S: Final = 30.0                   # for a new token, as the SDKs wait
 ERROR_BYTES: Final = 64 * 1024          # of an error's body that is read: a proxy may send a page of any size
 
 
 def connect(service: Service, timeouts: Timeouts, environ: Mapping[str, str] = os.environ) -> httpx.Client:
     """A pool for this service, by the way that the environment says. Raises SetupError for an environment that can't be used."""
-    headers = {"anthropic-version": "2023-06-01", "user-agent": "anthrofs/0.1", "accept-encoding": "identity",
-               service.credentials.header: service.credentials.value, **dict(service.headers)}
+    headers = {"anthropic-version": "2023-06-01", "user-agent": "anthrofs/0.1", "accept-encoding": "identity"}
+    if isinstance(service.credentials, Credentials):        # a profile's token comes with each request
+        headers[service.credentials.header.lower()] = service.credentials.value
+    headers |= dict(service.headers)
     if service.shape in BETAS:
         headers["anthropic-beta"] = BETAS[service.shape]
     if service.workspace_id:
@@ -52,19 +59,39 @@ def connect(service: Service, timeouts: Timeouts, environ: Mapping[str, str] = o
     )
 
 
+def login_of(service: Service, client: httpx.Client, clock: Clock) -> Login | None:
+    """Of a profile; None: a key or token says who asks. It asks for new tokens by the same way as everything, but with no header that is
+    meant for the service's files.
+    """
+    timeout = httpx.Timeout(TOKEN_S).as_dict()
+
+    def ask(url: str, body: Mapping[str, str], betas: str) -> tuple[int, bytes]:
+        headers = {"content-type": "application/json", "anthropic-beta": betas, "user-agent": "anthrofs/0.1", "accept-encoding": "identity"}
+        request = httpx.Request("POST", url, headers=headers, content=json.dumps(body).encode(), extensions={"timeout": timeout})
+        try:
+            with closing(client.send(request, stream=True)) as response:
+                return response.status_code, _some_of(response)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as exc:
+            raise Offline(f"no connection to {request.url.host}: {_words(exc)}", maybe_stored=False) from exc
+        except httpx.TransportError as exc:
+            raise NoAnswer(f"no new token from {request.url.host}: {_words(exc)}", maybe_stored=False) from exc
+    return Login(service.credentials, ask, clock) if isinstance(service.credentials, Profile) else None
+
+
 class HttpFiles:
     """One workspace behind one pool of connections."""
 
-    def __init__(self, client: httpx.Client, clock: Clock, stall_s: float = Timeouts.stall_s, scope_id: str | None = None) -> None:
+    def __init__(self, client: httpx.Client, clock: Clock, stall_s: float = Timeouts.stall_s, scope_id: str | None = None,
+                 login: Login | None = None) -> None:
         self._client = client                   # given
         self._clock = clock                     # given
+        self._identity = Identity(login)        # of whoever a profile names; without a login the client's headers say it
         self._scope = {} if scope_id is None else {"scope_id": scope_id}    # constant
         limits = client.timeout
         self._patience = httpx.Timeout(connect=limits.connect, read=stall_s, write=limits.write, pool=limits.pool)   # constant
 
         self._lock = threading.Lock()           # guards everything below
         self._server_clock: ServerClock | None = None
-        self._workspace = Workspace(None, None)
         self._requests = 0
 
     def list(self, limit: int, cursor: Cursor | None = None) -> Page:
@@ -116,8 +143,7 @@ class HttpFiles:
 
     def workspace(self) -> Workspace:
         """See RemoteFiles."""
-        with self._lock:
-            return self._workspace
+        return self._identity.workspace()
 
     def requests(self) -> int:
         """How many requests were sent since the start."""
@@ -143,8 +169,43 @@ class HttpFiles:
             raise (InTheWay if page else BadAnswer)("the answer is not JSON (a proxy?)", status=response.status_code) from exc
 
     def _send(self, method: str, path: str, *, accepted: frozenset[int] = ACCEPTED, **kwargs: Any) -> httpx.Response:
-        """One exchange, up to the headers of a success. Raises RemoteError's classes only."""
-        request = self._client.build_request(method, path, **kwargs)
+        """One exchange, up to the headers of a success; more of them for redirects, and for a token that had ended. Raises RemoteError's
+        classes only. A body that goes out again is another try: the first one's answer said that nothing was stored.
+        """
+        hop, hops, renewed = None, 0, False
+        while True:
+            request, token = self._request(method, path, hop, kwargs)
+            response = self._answer(request)
+            with ExitStack() as stack:
+                stack.callback(response.close)
+                if hop is None or hop.trusted:
+                    self._identity.answered(response.headers, token, well=response.status_code in ACCEPTED)
+                if response.status_code in accepted:
+                    stack.pop_all()
+                    return response
+                hop = hop_of(method, str(request.url), response.status_code, response.headers.get("location"), content=path.endswith("/content"),
+                             hops=hops)
+                if hop is not None:
+                    hops += 1
+                    continue
+                error = self._error(response)
+            if error.status != 401 or token is None or renewed or not self._identity.rejected(token) or (method == "POST" and error.maybe_stored):
+                raise error
+            renewed = True
+
+    def _request(self, method: str, path: str, hop: Hop | None, kwargs: Mapping[str, Any]) -> tuple[httpx.Request, Token | None]:
+        """Signed, unless it goes to another host."""
+        if hop is None:
+            request = self._client.build_request(method, path, **kwargs)
+        else:
+            request = self._client.build_request(method, hop.url, **{**kwargs, "params": None})
+            request.url = httpx.URL(hop.url)        # with its own query, and none of ours
+            if not hop.trusted:
+                headers = {name: value for name, value in request.headers.items() if name in NEUTRAL}
+                return httpx.Request(method, hop.url, headers=headers, extensions=request.extensions), None
+        return request, self._identity.sign(request.headers, changing=method != "GET", look=lambda: self.list(1))
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
         with self._lock:
             self._requests += 1
         sent_ns = self._clock.time_ns()
@@ -157,34 +218,19 @@ class HttpFiles:
         except httpx.TransportError as exc:
             raise NoAnswer(f"no answer from {request.url.host}: {_words(exc)}") from exc
         self._learn(response, sent_ns)
-        if response.status_code in accepted:
-            return response
-        with ExitStack() as stack:
-            stack.callback(response.close)
-            raise self._error(response)
+        return response
 
     def _error(self, response: httpx.Response) -> RemoteError:
-        body = b""
-        try:
-            for piece in response.iter_raw():
-                body += piece
-                if len(body) > ERROR_BYTES:
-                    break
-        except httpx.TransportError:
-            body = b""          # half of an envelope proves nothing: taken for a proxy's
-        body = answers.decoded(body, response.headers.get("content-encoding", ""), ERROR_BYTES)
+        body = answers.decoded(_some_of(response), response.headers.get("content-encoding", ""), ERROR_BYTES)
         return answers.error_of(response.status_code, response.headers, body, self._clock.time_ns() / 1e9)
 
     def _learn(self, response: httpx.Response, sent_ns: int) -> None:
         """The Date header is cut to whole seconds, so it bounds the clocks' difference from both sides."""
         date_s = answers.date_s(response.headers.get("date", ""))
         received_ns = self._clock.time_ns()
+        if date_s is None:
+            return
         with self._lock:
-            self._workspace = Workspace(
-                response.headers.get("anthropic-organization-id") or self._workspace.organization_id,
-                response.headers.get("anthropic-workspace-id") or self._workspace.workspace_id)
-            if date_s is None:
-                return
             earliest, latest = int(date_s * 1e9) - received_ns, int((date_s + 1) * 1e9) - sent_ns
             known = self._server_clock
             if known and max(known.earliest_ns, earliest) <= min(known.latest_ns, latest):
@@ -263,6 +309,19 @@ def _file(body: object) -> RemoteFile:
     if file is None:
         raise BadAnswer("the answer does not describe a file")
     return file
+
+
+def _some_of(response: httpx.Response) -> bytes:
+    """The body of an answer that is read for its words only."""
+    body = b""
+    try:
+        for piece in response.iter_raw():
+            body += piece
+            if len(body) > ERROR_BYTES:
+                break
+    except httpx.TransportError:
+        return b""              # half of an envelope proves nothing: taken for a proxy's
+    return body
 
 
 def _words(exc: Exception) -> str:

@@ -19,8 +19,8 @@ from datetime import UTC, datetime
 from types import FrameType
 from typing import Any, Final
 
+from anthrofs.config import Credentials, service_of
 from anthrofs.config import Service as Whom
-from anthrofs.config import service_of
 from anthrofs.errors import EXIT_FAILED, EXIT_LEFT, EXIT_USAGE, SetupError
 
 from .litter import Litter
@@ -90,6 +90,8 @@ def main() -> int:
         if not any(os.environ.get(name, "").strip() for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")):
             raise SetupError("No credentials: set ANTHROPIC_API_KEY (or ANTHROPIC_AUTH_TOKEN).", EXIT_USAGE)
         whom = service_of(os.environ)
+        if not isinstance(whom.credentials, Credentials):
+            raise SetupError("The probe needs a key: a login's token may end meanwhile.", EXIT_USAGE)
     except SetupError as exc:
         print(f"probe: {exc}", file=sys.stderr)
         return exc.exit_code

@@ -12,6 +12,7 @@ from typing import Final
 
 import httpx
 
+from anthrofs.config import Credentials
 from anthrofs.config import Service as Whom
 from anthrofs.errors import EXIT_AUTH, EXIT_FAILED
 
@@ -69,7 +70,8 @@ class Service:
         self._client = self._connect()
 
     def _connect(self) -> httpx.Client:
-        headers = {"anthropic-version": "2023-06-01", "user-agent": "anthrofs-probe/1", "accept-encoding": "identity",
+        assert isinstance(self._whom.credentials, Credentials)      # main has seen to that
+        headers = {"anthropic-version": "2023-06-01", "user-agent": "anthrofs-probe/1", "accept-encoding": "identity", **dict(self._whom.headers),
                    self._whom.credentials.header: self._whom.credentials.value}
         if self._whom.workspace_id:
             headers["anthropic-workspace-id"] = self._whom.workspace_id

@@ -175,6 +175,15 @@ class EmulatorProcess:
     def forget_requests(self) -> None:
         self._ask("DELETE", "/_emulator/requests")
 
+    def login(self, lifetime_s: float = 3600, client_id: str = "client", workspace_id: str | None = None) -> dict[str, Any]:
+        """Somebody logs in: access_token, refresh_token, expires_in."""
+        return cast("dict[str, Any]", self._ask("POST", "/_emulator/logins", json={"lifetime_s": lifetime_s, "client_id": client_id,
+                                                                                  "workspace_id": workspace_id}))
+
+    def end_tokens(self) -> None:
+        """Every login's token ends now."""
+        self._ask("POST", "/_emulator/logins/end")
+
     def abort_connections(self) -> None:
         """Cut every open connection, as a network that went away."""
         self._ask("POST", "/_emulator/connections/abort")
