@@ -3,7 +3,7 @@
 A noun owns state, an -er owns threads, everything else is pure. Imports go downward only; tests/test_layers.py says so.
 
     words       errors (one tree, each with its errno) · model (frozen values) · schema (the tables) · blocks · clock · mime · names
-                profiles (logins' files) · config
+                companions (helper files by what they lie beside) · profiles (logins' files) · config
     tools       presence (is the state still in its place) · callers (who asks, by /proc) · disk (labelled durable steps) · db (the
                 SQLite file, its transactions) · notify (systemd) · statedir (one mount a state) · process (its log, signals, limits)
                 remote (the five calls; api, http, answers, redirects; identity, login, grants;

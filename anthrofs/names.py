@@ -84,11 +84,12 @@ LOCAL_PATTERNS: Final[tuple[str, ...]] = (
     "*.part", "*.partial", "*.crdownload",              # browsers, curl, wget
     ".DS_Store", "._*", "Thumbs.db", "desktop.ini", ".directory",       # file browsers
     ".nfs*",                                            # NFS's own hiding
+    "*_exiftool_tmp", "*.~qpdf-*", "*.aria2", "*.aria2__temp", ".unison.*.unison.tmp",
     "rsync/?*.XXXXXX", "sed/sedXXXXXX", "zip/ziXXXXXX", "perl/[X][X]XXXXXX", "patch>/*.[or]XXXXXX", "soffice.bin/lu*.tmp",
     "/.?*.XXXXXX", "/sedXXXXXX", "/ziXXXXXX", "/lu*.tmp", "/tmp_obj_*",      # noqa: S108 - no path
     ".~tmp~/",                                          # rsync --delay-updates
     # git's. What it checks out is for writing only, so Cargo.lock isn't among them. tXXXXXX: can this directory hold links?
-    "git/*.lock", "git/packed-refs.new", "git/*_XXXXXX", "git/tXXXXXX", ".tmp-*-pack-*",
+    "tmp_objdir-*/", "git-receive-pac/*.lock", "git/*.lock", "git/packed-refs.new", "git/*_XXXXXX", "git/tXXXXXX", ".tmp-*-pack-*",
     "index.lock", "HEAD.lock", "config.lock", "packed-refs.lock", "shallow.lock",       # whoever makes them
 )  # fmt: skip
 
@@ -96,7 +97,6 @@ _MKSTEMP: Final = "[A-Za-z0-9]{6}"
 # A guess, where the maker isn't known: one of the six is a capital or a digit, so .config.backup and sedation are sent. What
 # this costs: one temp name in 200 is not known as such (one upload and one delete more), and .log.202401 stays here.
 _GUESSED: Final = "(?=[a-z]{0,5}[A-Z0-9])" + _MKSTEMP
-_JOURNALS: Final = ("-journal", "-wal", "-shm")     # what SQLite puts behind a database's name
 
 
 def server_name_of(name: str, layout: Layout = "flat") -> str:
@@ -185,11 +185,6 @@ def stays_local(path: str, patterns: Sequence[str] = LOCAL_PATTERNS, maker: str 
     every = tuple(patterns)
     files, directories = _compiled(every, maker if maker in _makers(every) else None)
     return files.match(name) is not None or any(directories.match(part) is not None for part in above)
-
-
-def database_of(name: str) -> str:
-    """The SQLite database whose journal has this name, if it lies beside it; empty: no journal has such a name."""
-    return next((name.removesuffix(end) for end in _JOURNALS if name.endswith(end)), "")
 
 
 def is_hidden(name: str) -> bool:

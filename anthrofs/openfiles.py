@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from anthrofs import names
+from anthrofs import companions, names
 from anthrofs.clock import Clock
 from anthrofs.config import Config
 from anthrofs.contents import Contents
@@ -29,7 +29,7 @@ from anthrofs.pages import Pages
 from anthrofs.reader import Reader
 from anthrofs.staging import Staging
 from anthrofs.surprises import Surprises
-from anthrofs.tree import Tree
+from anthrofs.tree import Place, Tree
 from anthrofs.uploader import Uploader
 from anthrofs.walks import Walks
 
@@ -67,8 +67,7 @@ class OpenFiles:
         """
         reads = flags & os.O_ACCMODE == os.O_RDWR
         place = self._tree.place(path, names.maker_of(caller.program(), reads=reads))
-        # A journal is part of its database's state here. Whoever copies both opens them for writing only.
-        if reads and (database := names.database_of(place.name)) and self._tree.exists(replace(place, name=database)):
+        if self._is_companion(place, flags, caller):
             place = replace(place, wanted=None)
         stage = self._staging.create()
         try:
@@ -84,6 +83,15 @@ class OpenFiles:
         self._contents.begin(handle.content, stage)
         handle.glance = self._pages.opened(path, None, writes=True)
         return handle.number
+
+    def _is_companion(self, place: Place, flags: int, caller: Caller) -> bool:
+        """A helper file of a file beside it, whose state here it is a part of."""
+        for name, held in companions.candidates(place.name, caller.program(), flags):
+            with contextlib.suppress(NotFound):
+                beside = self._index.lookup(place.parent, name)
+                if not beside.directory and (not held or caller.writes_to(caller.process, beside.node_id)):
+                    return True
+        return False
 
     def open(self, path: str, flags: int, caller: Caller, *, by_kernel: bool = True) -> Opened:
         """A handle. Raises NotFound, IsADirectory, NotReadable, NotSupported; Revalidate, when it should be asked again."""

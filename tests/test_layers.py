@@ -12,7 +12,7 @@ MAX_LINES: Final = 350
 
 # Upward. Modules of one set don't know each other.
 LAYERS: Final[list[set[str]]] = [
-    {"errors"}, {"blocks", "clock", "mime", "model", "names", "schema"}, {"profiles"}, {"config"},      # words
+    {"errors"}, {"blocks", "clock", "companions", "mime", "model", "names", "schema"}, {"profiles"}, {"config"},      # words
     {"presence"}, {"callers", "disk", "db", "notify", "remote", "statedir"}, {"process"},       # tools
     {"surprises", "pages", "blockfile", "batches"}, {"index", "outbox", "staging", "cache", "handles", "workspace", "walks", "xattrs"}, {"mirror", "keeping"},      # state
     {"coming", "copies", "feed", "listing", "renaming", "settings", "unlinking"},                                                     # workers

@@ -1,11 +1,12 @@
 """Names from the server are never trusted, and what a user typed comes back as it was."""
 
+import os
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from anthrofs import names
+from anthrofs import companions, names
 from anthrofs.errors import BadName, NameTooLong
 
 # The blob makes a failure seen elsewhere repeatable; a busy machine is no reason to fail.
@@ -264,7 +265,8 @@ def test_an_odd_id_becomes_a_word() -> None:
     ".~lock.budget.ods#", "~$budget.xlsx", ".goutputstream-A1B2C3", "film.mkv.part", "a.partial", "a.zip.crdownload",
     ".DS_Store", "._report.csv", "Thumbs.db", "desktop.ini", ".directory", ".nfs00000001",
     ".report.csv.Xa3bQz", ".report.csv.abcde1", "..rsync.aaaaaA", "sedA1b2C3", "ziAbCdEf", "lu12345abc.tmp",
-    "index.lock", "tmp_obj_Ab12Cd",
+    "index.lock", "tmp_obj_Ab12Cd", "a.png_exiftool_tmp", "a.pdf.~qpdf-temp#", "a.pdf.~qpdf-orig", "f.iso.aria2", "f.iso.aria2__temp",
+    ".unison.a.txt.427f8e18a632f61280fe1b507e5f25a9.unison.tmp", "r.git/objects/tmp_objdir-incoming-lgbaz4/4f/7d8e8d50956b",
 ])  # fmt: skip
 def test_helper_files_stay_here(name: str) -> None:
     assert names.stays_local(name)
@@ -273,6 +275,7 @@ def test_helper_files_stay_here(name: str) -> None:
 
 @pytest.mark.parametrize("name", [
     "report.csv", ".config.backup", ".env.staging", ".bashrc", ".a.sixsix", "..XyZ123", "sedation", "sediment.txt", "sedA1b2C3x",
+    "exiftool_tmp.txt", "a.qpdf", "aria2.conf", "a.unison.tmp", "notes.wal", "old.tmp", ".~plan", "main.lock", "tmp_objdir",
     "zigzags", "ziggurat", "Thumbs.DB", "Cargo.lock", "poetry.lock", "14913", "lumen.txt", "a#", ".report.csv.Xa3bQz.pdf",
 ])  # fmt: skip
 def test_other_files_are_sent(name: str) -> None:
@@ -282,7 +285,7 @@ def test_other_files_are_sent(name: str) -> None:
 @pytest.mark.parametrize(("maker", "name"), [
     ("rsync", ".report.csv.abcdef"), ("rsync", "report.csv.abcdef"), ("sed", "sedatives"), ("zip", "zigzaggy"), ("perl", "XXabcdef"), ("patch>", "notes.txt.oabcdef"),
     ("patch>", "notes.txt.rabcdef"), ("soffice.bin", "lumen.tmp"), ("git", "Cargo.lock"), ("git", "main.lock"), ("git", "tmp_pack_abcdef"),
-    ("git", "refs_abcdef"), ("git", "tables1"), ("git", "packed-refs.new"),
+    ("git", "refs_abcdef"), ("git", "tables1"), ("git", "packed-refs.new"), ("git-receive-pac", "main.lock"),
 ])  # fmt: skip
 def test_a_programs_own_helper_files_are_known_by_their_maker_and_theirs_only(maker: str, name: str) -> None:
     assert names.stays_local(name, maker=maker)
@@ -313,9 +316,26 @@ def test_a_maker_is_a_program_and_whether_it_reads_what_it_makes() -> None:
     assert names.maker_of("", reads=True) == names.maker_of("", reads=False) == ""
 
 
-@pytest.mark.parametrize(("name", "database"), [("a.db-journal", "a.db"), ("a.db-wal", "a.db"), ("b-shm", "b"), ("-wal", ""), ("a.db", "")])
-def test_a_journals_name_tells_its_database(name: str, database: str) -> None:
-    assert names.database_of(name) == database
+@pytest.mark.parametrize(("name", "flags", "program", "found"), [
+    ("a.db-journal", os.O_RDWR, "python3", [("a.db", False)]),
+    ("b-shm", os.O_RDWR | os.O_EXCL, "", [("b", False)]),
+    ("a.db-wal", os.O_WRONLY, "cp", []),                # whoever copies both doesn't read what it makes
+    ("-wal", os.O_RDWR, "", []),
+    ("d.wal", os.O_WRONLY | os.O_APPEND, "duckdb", [("d", True)]),
+    ("d.wal", os.O_WRONLY, "cp", []),
+    ("x.7z.tmp", os.O_WRONLY | os.O_EXCL, "7z", [("x.7z", False)]),
+    ("x.zip.tmp", os.O_WRONLY | os.O_EXCL, "7zz", [("x.zip", False)]),
+    ("x.7z.tmp", os.O_WRONLY, "7z", []),                # one that it extracts
+    ("x.7z.tmp", os.O_WRONLY | os.O_EXCL, "cp", []),
+    (f"f.txt.{'0123456789abcdef' * 2}.tmp", os.O_WRONLY, "node", [("f.txt", False)]),
+    (f"f.txt.{'0123456789abcdeF' * 2}.tmp", os.O_WRONLY, "node", []),
+    ("f.txt.0123abcd.tmp", os.O_WRONLY, "node", []),
+    (".~n.ipynb", os.O_WRONLY, "jupyter-lab", [("n.ipynb", False)]),
+    (".~", os.O_WRONLY, "", []),
+    ("a.db", os.O_RDWR, "", []),
+])  # fmt: skip
+def test_a_companions_name_tells_beside_what_it_stays_here(name: str, flags: int, program: str, found: list[tuple[str, bool]]) -> None:
+    assert companions.candidates(name, program, flags) == found
 
 
 def test_mkstemp_shapes_can_be_set_like_other_patterns() -> None:
