@@ -6,7 +6,7 @@ A noun owns state, an -er owns threads, everything else is pure. Imports go down
                 companions (helper files by what they lie beside) · profiles (logins' files) · config
     tools       presence (is the state still in its place) · callers (who asks, by /proc) · disk (labelled durable steps) · db (the
                 SQLite file, its transactions) · notify (systemd) · statedir (one mount a state) · process (its log, signals, limits)
-                remote (the five calls; api, http, answers, redirects; identity, login, grants;
+                remote (the five calls; api, http, answers, words, redirects; identity, login, grants;
                 transport, proxies; pace, retry)
     state       index (the tree, as the user wants it) · batches (its rows, for walks) · mirror (what the server has, placed in the
                 tree) · outbox (attempts, doomed ids) · staging (unsent content) · blockfile (one file's blocks on disk)

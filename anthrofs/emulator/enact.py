@@ -31,6 +31,7 @@ from .faults import (
     Html,
     LateCommit,
     RawJson,
+    Redirect,
     ShortBody,
     SlowBody,
     Stall,
@@ -91,6 +92,10 @@ async def finish(exchange: Exchange, action: Action | None, effect: Effect) -> A
             return _account(exchange, answer)
         case Gateway():
             return _gateway(exchange, action)
+        case Redirect(status, location, quiet):
+            exchange.signed = not quiet
+            asked = exchange.entry.path + (f"?{exchange.entry.query}" if exchange.entry.query else "")
+            return Response(status_code=status, headers={"location": location.replace("{path}", asked)})
         case RawJson(body, status):
             return JSONResponse(body, status)
         case GarbageJson():

@@ -62,6 +62,15 @@ class Gateway:
 
 
 @dataclass(frozen=True, slots=True)
+class Redirect:
+    """Another address, instead of the operation; `{path}` in it stands for the path and query that were asked for."""
+
+    status: int
+    location: str
+    quiet: bool = False         # without the headers of the service, as a proxy
+
+
+@dataclass(frozen=True, slots=True)
 class RawJson:
     """Any JSON with any status, instead of the operation."""
 
@@ -147,11 +156,11 @@ class Stall:
     after_bytes: int = 0
 
 
-Action = (Status | Html | Account | Gateway | RawJson | GarbageJson | Cut | LateCommit | StatusAfterCommit | Delay | CutBody | StoredShort
+Action = (Status | Html | Account | Gateway | Redirect | RawJson | GarbageJson | Cut | LateCommit | StatusAfterCommit | Delay | CutBody | StoredShort
           | ShortBody | Encoded | SlowBody | Stall)
 
 KINDS: Final[dict[str, type[Action]]] = {
-    "status": Status, "html": Html, "account": Account, "gateway": Gateway, "raw_json": RawJson, "garbage_json": GarbageJson, "cut": Cut,
+    "status": Status, "html": Html, "account": Account, "gateway": Gateway, "redirect": Redirect, "raw_json": RawJson, "garbage_json": GarbageJson, "cut": Cut,
     "late_commit": LateCommit, "status_after_commit": StatusAfterCommit, "delay": Delay, "cut_body": CutBody,
     "stored_short": StoredShort, "short_body": ShortBody, "encoded": Encoded, "slow_body": SlowBody, "stall": Stall,
 }

@@ -32,6 +32,7 @@ from anthrofs.errors import (
     Unavailable,
 )
 from anthrofs.model import Cursor, FileId, Page, RemoteFile
+from anthrofs.remote.words import words_of
 
 WORDS_LIMIT: Final = 300        # of a server's message that we repeat; a proxy may send a page
 LATER: Final = frozenset({408, 409, 429})       # the 4xx that may succeed when asked again
@@ -131,7 +132,7 @@ def error_of(status: int, headers: Mapping[str, str], body: bytes, now_s: float)
     error = answer.get("error") if answer is not None else None
     request_id = _tame(headers.get("request-id") or (answer or {}).get("request_id") or "none")
     if answer is None or answer.get("type") != "error" or not isinstance(error, dict) or not isinstance(error.get("type"), str):
-        return _foreign(status, answer, advice, request_id, after_s)
+        return _foreign(status, answer, words_of(body), advice, request_id, after_s)
     message = _tame(error.get("message") or error.get("type") or "no message")
     details = error.get("details")
     code = details.get("error_code") if isinstance(details, dict) else None
@@ -163,12 +164,12 @@ def _class_of(status: int, message: str, code: str, advice: bool | None) -> type
     return Unavailable if later else Refused
 
 
-def _foreign(status: int, answer: Mapping[str, Any] | None, advice: bool | None, request_id: str, after_s: float | None) -> RemoteError:
+def _foreign(status: int, answer: Mapping[str, Any] | None, said: str, advice: bool | None, request_id: str, after_s: float | None) -> RemoteError:
     """Of a proxy's page, or of a gateway's own JSON: whether the service behind it did anything can't be told, but of what is refused for
     its size, its pace or its form.
     """
     if status == 413 and advice is not True:
-        return RemoteTooLarge(f"HTTP 413 that is not the service's own answer: a proxy or gateway on the way takes no body of that size "
+        return RemoteTooLarge(f"{said + ': ' if said else ''}HTTP 413 that is not the service's own answer: a proxy or gateway on the way takes no body of that size "
                               f"(nginx: client_max_body_size), request id {request_id}", maybe_stored=False, status=status)
     kind: type[RemoteError] = Refused
     if status == 429:
@@ -177,20 +178,11 @@ def _foreign(status: int, answer: Mapping[str, Any] | None, advice: bool | None,
         kind = InTheWay
     elif status in LATER or advice is True:
         kind = Unavailable
-    said = _tame(_foreign_words(answer))
     exc = kind(f"{said + ': ' if said else ''}HTTP {status} that is not the service's own answer (a proxy?), request id {request_id}",
                retry_after_s=after_s, status=status,
                maybe_stored=not (status in (413, 429) or (answer is not None and 400 <= status < 500 and status not in LATER)))
     exc.transient = exc.transient and advice is not False and status not in IN_THE_WAY
     return exc
-
-
-def _foreign_words(answer: Mapping[str, Any] | None) -> object:
-    """What a gateway's own JSON says, in the forms that are common."""
-    error: object = answer if answer is None else next((answer[name] for name in ("error", "message", "detail") if answer.get(name)), "")
-    if isinstance(error, dict):
-        error = error.get("message") or error.get("type")
-    return error if isinstance(error, str) else ""
 
 
 def _json(body: bytes) -> Mapping[str, Any] | None:

@@ -21,7 +21,7 @@ import httpx
 
 from anthrofs.clock import Clock
 from anthrofs.config import Credentials, Service, Timeouts
-from anthrofs.errors import BadAnswer, InTheWay, NoAnswer, Offline, RemoteError
+from anthrofs.errors import BadAnswer, InTheWay, NoAnswer, Offline, RemoteError, Unavailable
 from anthrofs.model import Cursor, FileId, Page, RemoteFile, ServerClock, Workspace
 from anthrofs.profiles import Profile
 from anthrofs.remote import answers
@@ -30,6 +30,7 @@ from anthrofs.remote.identity import Identity
 from anthrofs.remote.login import Login, Token
 from anthrofs.remote.redirects import NEUTRAL, Hop, hop_of
 from anthrofs.remote.transport import Transport
+from anthrofs.remote.words import without_secrets, words_of
 
 BETAS: Final = {"beta": "files-api-2025-04-14", "agents": "managed-agents-2026-04-01"}      # a header chooses the shape
 RANGE: Final = re.compile(r"bytes\s+(?P<first>\d{1,18})-\d{1,18}/(?P<total>\d{1,18}|\*)", re.ASCII)     # RFC 9110, 14.4
@@ -166,7 +167,8 @@ class HttpFiles:
             raise NoAnswer(f"the answer was cut: {_words(exc)}") from exc
         except (ValueError, RecursionError, httpx.DecodingError) as exc:
             page = "html" in response.headers.get("content-type", "").lower()       # of a network that wants a login
-            raise (InTheWay if page else BadAnswer)("the answer is not JSON (a proxy?)", status=response.status_code) from exc
+            said = words_of(without_secrets(response.content, response.request.headers)) if response.is_closed else ""
+            raise (InTheWay if page else BadAnswer)(f"{said + ': ' if said else ''}the answer is not JSON (a proxy?)", status=response.status_code) from exc
 
     def _send(self, method: str, path: str, *, accepted: frozenset[int] = ACCEPTED, **kwargs: Any) -> httpx.Response:
         """One exchange, up to the headers of a success; more of them for redirects, and for a token that had ended. Raises RemoteError's
@@ -175,10 +177,11 @@ class HttpFiles:
         hop, hops, renewed = None, 0, False
         while True:
             request, token = self._request(method, path, hop, kwargs)
-            response = self._answer(request)
+            elsewhere = hop is not None and not hop.trusted
+            response = self._answer(request, elsewhere=elsewhere)
             with ExitStack() as stack:
                 stack.callback(response.close)
-                if hop is None or hop.trusted:
+                if not elsewhere:
                     self._identity.answered(response.headers, token, well=response.status_code in ACCEPTED)
                 if response.status_code in accepted:
                     stack.pop_all()
@@ -189,6 +192,8 @@ class HttpFiles:
                     hops += 1
                     continue
                 error = self._error(response)
+            if elsewhere:       # what it says of a key, or of an id, isn't the service's word
+                raise Unavailable(f"{request.url.host}, where the content is said to be: {error}", maybe_stored=False)
             if error.status != 401 or token is None or renewed or not self._identity.rejected(token) or (method == "POST" and error.maybe_stored):
                 raise error
             renewed = True
@@ -205,23 +210,26 @@ class HttpFiles:
                 return httpx.Request(method, hop.url, headers=headers, extensions=request.extensions), None
         return request, self._identity.sign(request.headers, changing=method != "GET", look=lambda: self.list(1))
 
-    def _answer(self, request: httpx.Request) -> httpx.Response:
+    def _answer(self, request: httpx.Request, *, elsewhere: bool) -> httpx.Response:
         with self._lock:
             self._requests += 1
         sent_ns = self._clock.time_ns()
         try:
             response = self._client.send(request, stream=True)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.UnsupportedProtocol) as exc:
-            raise Offline(f"no connection to {request.url.host}: {_words(exc)}", maybe_stored=False) from exc
+            kind = NoAnswer if elsewhere else Offline
+            raise kind(f"no connection to {request.url.host}: {_words(exc)}", maybe_stored=False) from exc
         except httpx.PoolTimeout as exc:
             raise NoAnswer("all connections are busy", maybe_stored=False) from exc
         except httpx.TransportError as exc:
             raise NoAnswer(f"no answer from {request.url.host}: {_words(exc)}") from exc
-        self._learn(response, sent_ns)
+        if not elsewhere:
+            self._learn(response, sent_ns)
         return response
 
     def _error(self, response: httpx.Response) -> RemoteError:
         body = answers.decoded(_some_of(response), response.headers.get("content-encoding", ""), ERROR_BYTES)
+        body = without_secrets(body, response.request.headers)
         return answers.error_of(response.status_code, response.headers, body, self._clock.time_ns() / 1e9)
 
     def _learn(self, response: httpx.Response, sent_ns: int) -> None:

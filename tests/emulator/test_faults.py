@@ -390,3 +390,12 @@ def timed_pieces(api: Api, file_id: str) -> tuple[list[bytes], float]:
     start = time.monotonic()
     with api.client.stream("GET", f"/v1/files/{file_id}/content") as answer:
         return list(answer.iter_raw()), time.monotonic() - start
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_a_redirect_names_another_address_instead_of_the_operation(api: Api, emulator: EmulatorProcess, quiet: bool) -> None:
+    emulator.fault("list", {"kind": "redirect", "status": 307, "location": "https://other.example{path}", "quiet": quiet})
+    answer = api.listing(limit=3)
+    assert (answer.status_code, answer.headers["location"]) == (307, "https://other.example/v1/files?limit=3")
+    assert ("request-id" in answer.headers) is not quiet
+    assert api.listing(limit=3).status_code == 200
