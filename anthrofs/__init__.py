@@ -7,7 +7,7 @@ A noun owns state, an -er owns threads, everything else is pure. Imports go down
     tools       presence (is the state still in its place) · callers (who asks, by /proc) · disk (labelled durable steps) · db (the
                 SQLite file, its transactions) · notify (systemd) · statedir (one mount a state) · process (its log, signals, limits)
                 remote (the five calls; api, http, answers, words, redirects; identity, login, grants;
-                transport, proxies; pace, retry)
+                transport, proxies; pace, retry; gates, way, guarded)
     state       index (the tree, as the user wants it) · batches (its rows, for walks) · mirror (what the server has, placed in the
                 tree) · outbox (attempts, doomed ids) · staging (unsent content) · blockfile (one file's blocks on disk)
                 cache (all blocks, kept copies) · keeping (which of those stay) · handles (open files) · workspace (whose files a state mirrors)
@@ -18,7 +18,7 @@ A noun owns state, an -er owns threads, everything else is pure. Imports go down
                 exactly once) · deletion (one id's) · renaming (what a name means for the server) · settings (attributes that can be
                 set) · unlinking (how a node ends) · turns (the order of sending) · waits (closes that wait)
                 uploader (outbox → server: the threads) · listing (what pages mean for the mirror) · coming (a listing's next page)
-                refresher (what is new) · sweeper (what is gone, page by page) · expirer (files' own end)
+                prober (is the way open again) · refresher (what is new) · sweeper (what is gone, page by page) · expirer (files' own end)
     core        contents (what handles do with a node's one content) · attributes (xattrs) · recovery (after a crash)
                 tree (paths to nodes) · openfiles (verbs with a handle) · moves (renames) · links (a helper file published) · filesystem (the tree's verbs)
                 decisions (what only a person decides) · holdings (what is here of a file) · report (status) · check (all invariants) · drain (until all is sent)
@@ -43,7 +43,7 @@ sync of big data:
     3  cache.BlockCache         what is in memory, what is on disk
     4  reader.Reader            downloads and who waits for them
     Leaves, under which no other is taken: handles, surprises, pages, walks, presence, staging, pacer, http, moves,
-    turns, deletion, the conditions of waits, uploader, refresher, sweeper and expirer.
+    turns, deletion, the conditions of way, waits, uploader, refresher, sweeper and expirer.
     Content.promising comes before all: it keeps two closes of one node apart while the first one syncs.
 
 A read: kernel (its page cache, if pages let the open keep it) → fuse_ops.read → openfiles → contents: the stage, if content is

@@ -27,7 +27,7 @@ from anthrofs.db import Database
 from anthrofs.decisions import Decisions
 from anthrofs.disk import Disk
 from anthrofs.drain import Drain
-from anthrofs.errors import EXIT_AUTH, EXIT_FAILED, EXIT_LEFT, AuthFailed, FsError, Offline, SetupError, StateLost
+from anthrofs.errors import EXIT_AUTH, EXIT_FAILED, EXIT_LEFT, AccountRefused, FsError, Offline, SetupError, StateLost
 from anthrofs.expirer import Expirer
 from anthrofs.filesystem import FileSystem
 from anthrofs.fuse_ops import Operations, serve
@@ -45,10 +45,24 @@ from anthrofs.openfiles import OpenFiles
 from anthrofs.outbox import Outbox
 from anthrofs.pages import Pages
 from anthrofs.presence import Presence
+from anthrofs.prober import Prober
 from anthrofs.reader import Reader
 from anthrofs.recovery import recover
 from anthrofs.refresher import Refresher
-from anthrofs.remote import HttpFiles, Moments, Paced, Pacer, Priority, RemoteFiles, Retrying, connect, login_of
+from anthrofs.remote import (
+    Guarded,
+    HttpFiles,
+    Moments,
+    Paced,
+    Pacer,
+    Priority,
+    RemoteFiles,
+    Retrying,
+    Taught,
+    Way,
+    connect,
+    login_of,
+)
 from anthrofs.report import Report
 from anthrofs.staging import Staging
 from anthrofs.statedir import StateDir, usable
@@ -96,18 +110,19 @@ class Mount:
         self._http = HttpFiles(self._client, clock, config.timeouts.stall_s, config.service.scope_id, login_of(config.service, self._client, clock))
         self._expirer = Expirer(self._db, self._mirror, self._outbox, self._cache, self._handles, clock, self._http.clock)
         self._pacer = Pacer(config.requests_per_minute, clock, Moments(config.state_dir / "requests"))
-        self._stopping = threading.Event()
+        self._stopping, self._way = threading.Event(), Way(clock)
+        self._prober = Prober(self._way, Paced(Taught(self._http, self._way, probe=True), self._pacer, Priority.READ), clock)
 
         def remote(priority: Priority) -> RemoteFiles:
             # Retry is outside pace so that every try, not only the first, counts.
-            return Retrying(Paced(self._http, self._pacer, priority), clock, self._stopping, chance)
+            return Retrying(Guarded(Paced(Taught(self._http, self._way), self._pacer, priority), self._way), clock, self._stopping, chance)
 
         self._reader = Reader(self._cache, remote(Priority.READ), clock, self._delivered, self._gone,
                               self._pacer.spare)
         self._uploader = Uploader(
             self._db, self._index, self._mirror, self._outbox, self._staging, self._cache, self._keeping, self._handles,
             remote(Priority.CLOSE if config.upload == "wait" else Priority.QUEUED), remote(Priority.DELETE),
-            clock, chance, presence, self._ask_whose, config.close_timeout_s, HOLD_S if config.upload == "queue" else 0.0)
+            clock, chance, presence, self._way, self._ask_whose, config.close_timeout_s, HOLD_S if config.upload == "queue" else 0.0)
         self._listings = Listings(self._db, self._mirror, self._outbox, self._handles, clock, self._uploader.wake)
         self._refresher = Refresher(self._db, self._index, self._mirror, self._outbox, self._listings, remote(Priority.REFRESH), clock,
                                     config, self._uploader.allow, self._silent, self._refreshed)
@@ -125,10 +140,10 @@ class Mount:
         filesystem = FileSystem(config, clock, self._db, self._index, self._tree, self._outbox, self._staging, self._handles, pages,
                                 contents, self._uploader, self._refresher, surprises, xattrs, moves, links)
         report = Report(self._db, self._index, self._tree, self._outbox, self._cache, self._keeping, self._handles, attributes,
-                        self._reader, self._uploader, self._refresher, presence, self._pacer.waiting)
+                        self._reader, self._uploader, self._refresher, presence, self._way, self._pacer.waiting)
         self._operations = Operations(filesystem, self._tree, files, attributes, config, self._started)
-        self._drain = Drain(clock, self._stopping, self._index, self._staging, self._handles, contents, self._uploader, report, presence,
-                            self._notify, read_only=config.read_only)
+        self._drain = Drain(clock, self._stopping, self._index, self._staging, self._handles, contents, self._uploader, self._way,
+                            report, presence, self._notify, read_only=config.read_only)
         decisions = Decisions(self._db, self._index, self._mirror, self._tree, self._outbox, self._staging, self._handles, pages, surprises,
                               self._uploader)
         holdings = Holdings(self._db, self._tree, self._outbox, self._cache, self._keeping, self._handles, self._reader, clock)
@@ -178,11 +193,11 @@ class Mount:
         with self._db.reading() as tx:
             found = workspace.match(tx, self._config.service, None)
             listed = tx.get_meta("listed_ns") is not None
+        self._way.listen(self._reopened)
+        self._prober.start()
         if found is workspace.Match.SAME and listed:
             self._refresher.start()
             error = self._refresher.refresh(GREET_S)
-            if isinstance(error, AuthFailed):
-                raise _refused_key(error)
             if isinstance(error, SetupError):
                 raise error         # another workspace's files
             if error is not None:
@@ -190,8 +205,9 @@ class Mount:
             return
         try:
             self._refresher.first(lambda count: self._tell({"progress": count}))
-        except AuthFailed as exc:
-            raise _refused_key(exc) from exc
+        except AccountRefused as exc:
+            raise SetupError(f"The service refused the credentials: {exc}. Set ANTHROPIC_API_KEY (or ANTHROPIC_AUTH_TOKEN) to a valid one, "
+                             "or log in again with `ant auth login`, and mount again.", EXIT_AUTH) from exc
         except Offline as exc:
             why = ("this workspace was never listed here, so there is no saved index to show" if not listed else
                    "the key or the address is not the one of last time, so only the service can tell whose files these are")
@@ -223,8 +239,13 @@ class Mount:
         self._sweeper.wake()        # which is built after the refresher
 
     def _silent(self, exc: FsError | SetupError) -> None:
-        if isinstance(exc, (Offline, SetupError)):
-            self._uploader.forbid(str(exc), offline=isinstance(exc, Offline))
+        if isinstance(exc, SetupError):
+            self._uploader.forbid()
+
+    def _reopened(self) -> None:
+        self._uploader.reopened()
+        if self._refresher.error() is not None and self._way.closed() is None:
+            self._refresher.ask()
 
     def _delivered(self, file_id: FileId, length: int) -> None:
         """A download came to its clean end: what it delivered is the truth, whatever the listing says."""
@@ -254,6 +275,7 @@ class Mount:
             self._drain_s = min(self._drain_s, bound_s)
             if not self._serving.is_set():          # still listing: nothing is mounted
                 self._stopping.set()
+                self._way.stop()
                 self._pacer.stop()
             elif not self._ended.is_set():
                 threading.Thread(target=self._unmount, name="unmount", daemon=True).start()
@@ -285,7 +307,7 @@ class Mount:
         self._stopping.set()
         self._pacer.stop()
         lost = self._presence.lost()
-        stopped = [each.stop(STEP_S) for each in (self._uploader, self._sweeper, self._refresher, self._expirer, self._reader)]
+        stopped = [each.stop(STEP_S) for each in (self._prober, self._uploader, self._sweeper, self._refresher, self._expirer, self._reader)]
         self._control.stop()
         if all(stopped) and not in_use:
             self._client.close()
@@ -308,11 +330,6 @@ def _reading_goes_on() -> Iterator[None]:
         pass                # that was said
     except FsError as exc:
         log.warning("what a download has shown could not be written down: %s", exc)
-
-
-def _refused_key(exc: FsError) -> SetupError:
-    return SetupError(f"The service refused the credentials: {exc}. Set ANTHROPIC_API_KEY (or ANTHROPIC_AUTH_TOKEN) to a valid one, or log "
-                      "in again with `ant auth login`, and mount again.", EXIT_AUTH)
 
 
 def tell_on(descriptor: int | None) -> Tell:

@@ -16,12 +16,12 @@ from typing import Final
 from anthrofs.cache import BlockCache
 from anthrofs.clock import Clock
 from anthrofs.db import Database
-from anthrofs.errors import BadAnswer, Gone, Offline, RemoteError
+from anthrofs.errors import BadAnswer, Closed, Gone, Offline, RemoteError
 from anthrofs.handles import Handles
 from anthrofs.mirror import Mirror
 from anthrofs.model import FileId
 from anthrofs.outbox import Outbox
-from anthrofs.remote import RemoteFiles, backoff_s
+from anthrofs.remote import OF_THE_WAY, RemoteFiles, backoff_s
 
 log = logging.getLogger(__name__)
 
@@ -101,15 +101,17 @@ class Deletion:
         return None
 
     def _not_deleted(self, file_id: FileId, exc: RemoteError) -> None:
+        if isinstance(exc, (Offline, Closed)):
+            return                      # nothing was asked; the way says when it goes on
         doubtful = _is_doubtful(exc)
-        if not isinstance(exc, Offline):
+        if not isinstance(exc, OF_THE_WAY):
             log.warning("an id could not be deleted: %s. It stays queued%s", exc, ", and a listing will tell" if doubtful else "")
         with self._lock:
             tries = self._later.get(file_id, (0.0, 0))[1] + 1
             wait_s = exc.retry_after_s if exc.retry_after_s is not None else 3 * backoff_s(tries, self._chance)
             if doubtful:
                 wait_s = max(wait_s, min(LONGEST_DOUBT_S, DOUBT_S * 2.0 ** min(tries - 1, 10)))
-            self._later[file_id] = (0.0 if isinstance(exc, Offline) else self._clock.now_s() + wait_s, tries)
+            self._later[file_id] = (self._clock.now_s() + wait_s, tries)
         with self._db.transaction() as tx:
             if doubtful:
                 self._outbox.doubt(tx, file_id, str(exc))

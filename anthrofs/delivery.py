@@ -18,10 +18,9 @@ from anthrofs.cache import BlockCache
 from anthrofs.clock import Clock
 from anthrofs.db import Database, Tx
 from anthrofs.errors import (
+    AccountRefused,
     Gone,
     NotFound,
-    Offline,
-    QuotaExceeded,
     Refused,
     RemoteError,
     Stopping,
@@ -32,14 +31,15 @@ from anthrofs.keeping import Keeping
 from anthrofs.mirror import Mirror
 from anthrofs.model import HIDDEN, Attempt, FileId, Node, NodeId, RemoteFile, StageId
 from anthrofs.outbox import FAILED, QUEUED, SENDING, UNKNOWN, Outbox, Step, fits
-from anthrofs.remote import Body, RemoteFiles, backoff_s
+from anthrofs.remote import OF_THE_WAY, Body, RemoteFiles, backoff_s
 from anthrofs.restaging import Restaging
 from anthrofs.staging import Staging
 
 log = logging.getLogger(__name__)
 
 LOOKS_S: Final = (1.0, 5.0, 20.0)       # after a lost answer: when the newest listing is asked
-LOOKS_500_S: Final = (1.0,)             # after the service's own 500: it rarely stores, and shows it at once
+LOOKS_ONCE_S: Final = (1.0,)            # after the service's own 500, which rarely stores, and shows it at once; and after
+LIMITERS: Final = (401, 403, 407, 503)  # such a page of a proxy, which rarely has passed on what it refuses so
 RESENDS: Final = 2                      # of what arrived cut
 CUTS: Final = 3                         # a file that is saved faster than it is sent must arrive now and then
 FIRST_LOOK: Final = 100                 # of the newest files; then whole pages, back to when it was sent
@@ -151,10 +151,11 @@ class Delivery:
 
     def _not_sent(self, attempt: Attempt, plan: Plan, exc: RemoteError) -> None:
         """Three ways on from an error: surely not stored and later, surely refused, or unknown."""
-        plan.refusal = exc if isinstance(exc, Refused) else None
+        plan.refusal = exc if isinstance(exc, Refused) and not isinstance(exc, AccountRefused) else None
         if exc.maybe_stored:
             log.info("the answer to the upload of %r was lost (%s): the listing will tell", attempt.name, exc)
-            self._lose(attempt, plan, LOOKS_500_S if exc.from_service and exc.status == 500 else LOOKS_S)
+            once = exc.status == 500 if exc.from_service else exc.status in LIMITERS
+            self._lose(attempt, plan, LOOKS_ONCE_S if once else LOOKS_S, exc.retry_after_s or 0.0)
         elif plan.refusal is not None:
             self._fail(attempt, plan.refusal)
         else:
@@ -164,9 +165,9 @@ class Delivery:
                 self._postpone(attempt, plan, exc)
             self._step(attempt, Step.TRY_LATER)
 
-    def _lose(self, attempt: Attempt, plan: Plan, looks: tuple[float, ...]) -> None:
+    def _lose(self, attempt: Attempt, plan: Plan, looks: tuple[float, ...], at_least_s: float = 0.0) -> None:
         plan.lost_s, plan.looks = self._clock.now_s(), looks
-        plan.not_before_s = plan.lost_s + looks[0]
+        plan.not_before_s = plan.lost_s + max(looks[0], at_least_s)
         self._step(attempt, Step.LOST)
 
     def _look_for(self, attempt: Attempt, plan: Plan) -> RemoteError | None:
@@ -291,7 +292,7 @@ class Delivery:
         return node is not None and node.parent != HIDDEN and node.wanted == attempt.name and self._is_of(node, attempt)
 
     def _fail(self, attempt: Attempt, exc: Refused) -> None:
-        if not attempt.size_bytes and exc.from_service and exc.status == 400 and not isinstance(exc, QuotaExceeded):
+        if not attempt.size_bytes and exc.from_service and exc.status == 400:
             self._keep_here(attempt)
             return
         log.error("%r was refused: %s. It is kept; see `anthrofs status`", attempt.name, exc)
@@ -308,8 +309,8 @@ class Delivery:
         self._step(attempt, Step.REFUSED, code=errno.EINVAL)
 
     def _postpone(self, attempt: Attempt, plan: Plan, exc: RemoteError | None) -> None:
-        if isinstance(exc, Offline):
-            plan.not_before_s = 0.0         # the uploader's probe decides
+        if isinstance(exc, OF_THE_WAY):
+            plan.not_before_s = 0.0         # the way says when it goes on
             return
         wait_s = exc.retry_after_s if exc is not None and exc.retry_after_s is not None else backoff_s(attempt.tries, self._chance)
         plan.not_before_s = self._clock.now_s() + wait_s

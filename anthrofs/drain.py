@@ -1,7 +1,7 @@
 """Waiting until everything is on the server: for `anthrofs sync`, and before a mount ends.
 
 Serves  commands, daemon.
-Never   waits for what can't come: no connection, a state that is gone, a deletion that was refused, a name whose upload was.
+Never   waits for what can't come: a way that is closed, a state that is gone, a deletion that was refused, a name whose upload was.
 """
 
 import contextlib
@@ -16,11 +16,12 @@ from anthrofs.handles import Handles
 from anthrofs.index import Index
 from anthrofs.notify import Notify
 from anthrofs.presence import Presence
+from anthrofs.remote import Kind, Way
 from anthrofs.report import Report
 from anthrofs.staging import Staging
 from anthrofs.uploader import Uploader
 
-OFFLINE_S: Final = 5.0      # while no connection can be made, waiting longer is no use
+CLOSED_S: Final = 5.0       # while the way to the service is closed, waiting longer is no use
 RELEASE_S: Final = 1.0      # the kernel tells of a close a moment later; a deletion waits for the last one
 
 
@@ -28,7 +29,7 @@ class Drain:
     """Of one mount."""
 
     def __init__(self, clock: Clock, stopping: threading.Event, index: Index, staging: Staging, handles: Handles, contents: Contents,
-                 uploader: Uploader, report: Report, presence: Presence, notify: Notify, *, read_only: bool) -> None:
+                 uploader: Uploader, way: Way, report: Report, presence: Presence, notify: Notify, *, read_only: bool) -> None:
         self._clock = clock             # given
         self._stopping = stopping       # given: set once, when the mount has ended
         self._index = index             # given
@@ -36,6 +37,7 @@ class Drain:
         self._handles = handles         # given
         self._contents = contents       # given
         self._uploader = uploader       # given
+        self._way = way                 # given
         self._report = report           # given
         self._presence = presence       # given
         self._notify = notify           # given
@@ -50,11 +52,12 @@ class Drain:
             left = self._report.left(self._finish_closed())
             yield left
             waited_s = self._clock.now_s() - began_s
-            bound_s = min(bound(), OFFLINE_S) if self._uploader.offline() else bound()
             # A deletion that was refused is tried again and again, but not waited for.
             refused = self._uploader.refused_deletions()
-            hoped = (finishing or left["waiting"] or any(entry["file_id"] not in refused for entry in left["deletions"])
-                     or (left["open"] and waited_s < RELEASE_S))
+            deletions = any(entry["file_id"] not in refused for entry in left["deletions"])
+            hoped = finishing or left["waiting"] or deletions or (left["open"] and waited_s < RELEASE_S)
+            closed = not ((left["waiting"] and not self._way.closed(Kind.UPLOAD)) or (deletions and not self._way.closed(Kind.DELETE)))
+            bound_s = min(bound(), CLOSED_S) if closed else bound()
             if self._read_only or waited_s >= bound_s or not hoped or self._presence.lost():
                 return
             if waited_s > 1:

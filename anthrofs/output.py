@@ -98,7 +98,9 @@ def status_lines(one: dict[str, Any]) -> Iterator[str]:
         yield f"  NOTHING CAN BE CHANGED OR SENT: {one['state_error']}"
     if one.get("unreadable_entries"):       # a mount of the version before doesn't say
         yield f"  {one['unreadable_entries']} entries of the listing can't be read, and are not shown"
-    if one["refresh_error"]:
+    for closed in one.get("closed", ()):    # nor does it say this
+        yield f"  {_closed(closed)}"
+    if one["refresh_error"] and one["online"]:
         yield f"  the last refresh failed: {one['refresh_error']}"
     if one["cached_bytes"]:
         yield f"  {shown_bytes(one['cached_bytes'])} cached here"
@@ -131,6 +133,13 @@ def entry_lines(entries: Iterable[dict[str, Any]]) -> Iterator[str]:
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
     for state, file_id, size, name, reason in rows:
         yield f"{state:<{widths[0]}}  {file_id:<{widths[1]}}  {size:>{widths[2]}}  {name}" + (f"  ({_printable(reason)})" if reason else "")
+
+
+def _closed(closed: dict[str, Any]) -> str:
+    """Of a way that is closed, or of uploads or deletions only."""
+    what = {"all": "THE SERVICE CAN'T BE ASKED", "uploads": "NOTHING CAN BE SENT", "deletions": "NOTHING CAN BE DELETED"}[closed["for"]]
+    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(closed["since"]))
+    return f"{what} since {since}: {_printable(closed['reason'])}. Tried again by itself; at once by `anthrofs retry --all`"
 
 
 def _printable(text: str) -> str:

@@ -26,7 +26,7 @@ from anthrofs.index import Index
 from anthrofs.listing import PAGE_FILES, REPEATS, SWEEP_S_PER_PAGE, Listings, page_after
 from anthrofs.mirror import Mirror
 from anthrofs.outbox import Outbox
-from anthrofs.remote import RemoteFiles
+from anthrofs.remote import OF_THE_WAY, RemoteFiles
 
 if TYPE_CHECKING:
     from anthrofs.model import Cursor
@@ -164,7 +164,7 @@ class Refresher:
             except (FsError, SetupError) as exc:
                 error = exc
                 self._silent(exc)
-                if not isinstance(exc, StateLost):      # that was said
+                if not isinstance(exc, (StateLost, *OF_THE_WAY)) and str(exc) != str(self._error):      # that was said
                     log.warning("the listing could not be refreshed: %s", exc)
             except Exception as exc:
                 error = FsError(str(exc))

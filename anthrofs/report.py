@@ -21,6 +21,7 @@ from anthrofs.outbox import FAILED, Outbox
 from anthrofs.presence import Presence
 from anthrofs.reader import Reader
 from anthrofs.refresher import Refresher
+from anthrofs.remote import Way
 from anthrofs.tree import Tree
 from anthrofs.uploader import Uploader
 
@@ -31,7 +32,7 @@ class Report:
     """Of one mount."""
 
     def __init__(self, db: Database, index: Index, tree: Tree, outbox: Outbox, cache: BlockCache, keeping: Keeping, handles: Handles,
-                 attributes: Attributes, reader: Reader, uploader: Uploader, refresher: Refresher, presence: Presence,
+                 attributes: Attributes, reader: Reader, uploader: Uploader, refresher: Refresher, presence: Presence, way: Way,
                  budget: Callable[[], tuple[int, float]]) -> None:
         self._db = db                       # given
         self._index = index                 # given
@@ -45,6 +46,7 @@ class Report:
         self._uploader = uploader           # given
         self._refresher = refresher         # given
         self._presence = presence           # given
+        self._way = way                     # given
         self._budget = budget               # given: see Pacer.waiting
 
     def left(self, stuck: Iterable[dict[str, Any]] = ()) -> dict[str, Any]:
@@ -100,7 +102,9 @@ class Report:
             "disk_low": self._keeping.low(),
             "downloads": [{"name": shown.get(file_id), "file_id": file_id, "bytes": done, "of": length} for file_id, done, length in running],
             "state_error": self._presence.lost() or None,
-            "online": not self._uploader.offline() and not isinstance(error, Offline),
+            "online": self._way.closed() is None and not isinstance(error, Offline),
+            "closed": [{"for": notice.gate, "reason": notice.reason, "since": notice.since_ns / 1e9, "next_try_s": notice.next_s}
+                       for notice in self._way.notices()],
             "refreshed_s_ago": self._refresher.age_s(), "refresh_error": None if error is None else str(error),
         }
 

@@ -23,7 +23,7 @@ from anthrofs.db import Database
 from anthrofs.errors import BadAnswer, FsError, StateLost, Stopping
 from anthrofs.index import Index
 from anthrofs.listing import PAGE_FILES, SWEEP_S_PER_PAGE, Listings, Walk, page_after, walk_of
-from anthrofs.remote import RemoteFiles
+from anthrofs.remote import OF_THE_WAY, RemoteFiles
 
 log = logging.getLogger(__name__)
 
@@ -145,7 +145,8 @@ class Sweeper:
     def _failed(self, exc: FsError) -> None:
         """Of a listing that makes no sense the next sweep begins at the beginning; where none came, the same page is asked for again."""
         self._next_s = self._clock.now_s() + FAILED_S
-        log.warning("the full listing was not completed: %s", exc)
+        if not isinstance(exc, OF_THE_WAY):
+            log.warning("the full listing was not completed: %s", exc)
         if not isinstance(exc, BadAnswer) or exc.status is not None:
             return
         with self._db.transaction() as tx:

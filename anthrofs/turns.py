@@ -85,6 +85,10 @@ class Turns:
         at_once = 0 if bigs else 1
         return [*big[:at_once], *small, *big[at_once:]]
 
+    def smallest(self, tx: Tx) -> list[Attempt]:
+        """The least that could be sent, to find out whether anything can."""
+        return self._outbox.smallest(tx, self.not_now())
+
     def take(self, attempts: Sequence[Attempt]) -> tuple[Attempt, Plan] | None:
         """The first that no other thread has taken since the look is the caller's, until `ended`."""
         with self._lock:

@@ -3,7 +3,7 @@
 Owns    a few threads that all do the same: take the next piece of work, do it, look again.
 Serves  openfiles (promised, wait) and daemon (start, drain, stop).
 Trusts  the rows: what a thread works on was reserved, everything else may have changed.
-Never   asks a network that was not there a moment ago more than one thing at a time.
+Never   sends or deletes what the way (remote/way.py) has closed for, but what is to find out whether it is open again.
 """
 
 import contextlib
@@ -21,15 +21,15 @@ from anthrofs.copies import Copies
 from anthrofs.db import Database
 from anthrofs.deletion import Deletion
 from anthrofs.delivery import Delivery, Plan
-from anthrofs.errors import FsError, Offline, RemoteError, StateLost, Stopping
+from anthrofs.errors import FsError, StateLost, Stopping
 from anthrofs.handles import Handles
 from anthrofs.index import Index
 from anthrofs.keeping import Keeping
 from anthrofs.mirror import Mirror
 from anthrofs.model import Attempt, FileId, Node, NodeId, StageId
-from anthrofs.outbox import BIG_BYTES, Outbox, Step
+from anthrofs.outbox import BIG_BYTES, QUEUED, Outbox, Step
 from anthrofs.presence import Presence
-from anthrofs.remote import RemoteFiles
+from anthrofs.remote import OF_THE_WAY, Kind, RemoteFiles, Way
 from anthrofs.restaging import Restaging
 from anthrofs.staging import Staging
 from anthrofs.turns import THREADS, Turns
@@ -38,7 +38,8 @@ from anthrofs.waits import Waits
 log = logging.getLogger(__name__)
 
 SETTLE_S: Final = 0.2           # far longer than libfuse takes between the two steps of a replacement
-PROBE_S: Final = 5.0            # between tries to connect while offline
+AGAIN_S: Final = 5.0            # after what failed for a reason of this machine's
+ASK_S: Final = (5.0, 60.0)      # between questions whose files the service's are, while nothing can be sent before: doubled up to
 
 Work = Callable[[], None]
 
@@ -48,7 +49,7 @@ class Uploader:
 
     def __init__(self, db: Database, index: Index, mirror: Mirror, outbox: Outbox, staging: Staging, cache: BlockCache,
                  keeping: Keeping, handles: Handles, uploads: RemoteFiles, deletions: RemoteFiles, clock: Clock, chance: random.Random,
-                 presence: Presence, ask_whose: Callable[[], None], close_timeout_s: float, hold_s: float) -> None:
+                 presence: Presence, way: Way, ask_whose: Callable[[], None], close_timeout_s: float, hold_s: float) -> None:
         self._db = db                               # given
         self._index = index                         # given
         self._outbox = outbox                       # given
@@ -56,8 +57,9 @@ class Uploader:
         self._staging = staging                     # given
         self._clock = clock                         # given
         self._presence = presence                   # given
+        self._way = way                             # given
         self._ask_whose = ask_whose                 # given: asks for a refresh, without waiting
-        self._waits = Waits(index, outbox, clock, self.offline, close_timeout_s)
+        self._waits = Waits(index, outbox, clock, way, close_timeout_s)
         self._turns = Turns(outbox, clock, hold_s)
         self._restaging = Restaging(db, index, mirror, outbox, staging, Copies(staging, cache, deletions))
         self._delivery = Delivery(db, index, mirror, outbox, staging, cache, keeping, uploads, deletions, clock, chance, self._waits.moved,
@@ -67,10 +69,10 @@ class Uploader:
 
         self._changed = threading.Condition()       # guards everything below; no other lock is taken while it is held
         self._busy_ids: set[FileId] = set()         # a thread deletes it
-        self._offline = ""                          # why the last connect failed; "": it did not
-        self._probe_s = 0.0                         # when to try to connect again
         self._hidden_s: dict[NodeId, float] = {}    # hidden nodes that have to be settled or ended: since when that is known
         self._allowed = False                       # this mount has seen whose files the service's are
+        self._ask_s = 0.0                           # when to ask for that again
+        self._asks = 0                              # how often it was asked in vain
         self._news = 0                              # counts wakes, so that none is missed between looking and waiting
         self._stopping = False
 
@@ -104,25 +106,26 @@ class Uploader:
         """Don't wait for back-offs: a person asks, or the network is back."""
         self._turns.retry_now()
         self._deletion.retry_now()
-        with self._changed:
-            self._offline = ""
+        self._way.hurry()
         self.wake()
 
     def allow(self) -> None:
         """The service answers, and its files are those that this state mirrors."""
         with self._changed:
-            news, self._allowed = not self._allowed or self._offline != "", True
+            news, self._allowed, self._asks = not self._allowed, True, 0
         if news:
             self.retry_now()
 
-    def forbid(self, reason: str, *, offline: bool) -> None:
-        """The service can't be asked whose files it has, or they are somebody else's: nothing is sent until that is known."""
+    def forbid(self) -> None:
+        """The service's files are somebody else's: nothing is sent until they are ours again."""
         with self._changed:
-            self._allowed = self._allowed and offline
-            if offline:
-                self._offline, self._probe_s = reason, self._clock.now_s() + PROBE_S
-            self._changed.notify_all()
-        self._waits.wake()
+            self._allowed = False
+
+    def reopened(self) -> None:
+        """The way is open again, or a probe may go: nothing waits for the end of a back-off any longer."""
+        with self._changed:
+            self._ask_s, self._asks = 0.0, 0
+        self.wake()
 
     def retry_failed(self, attempts: list[Attempt]) -> None:
         """Send again what was refused."""
@@ -139,11 +142,6 @@ class Uploader:
             self._changed.notify_all()
         self._waits.stop()
         return self._clock.join(self._threads, timeout_s)
-
-    def offline(self) -> str:
-        """Why no connection can be made; "" if it can."""
-        with self._changed:
-            return self._offline
 
     def refused_deletions(self) -> set[FileId]:
         """Those that failed since somebody asked for everything, and aren't due yet."""
@@ -172,44 +170,45 @@ class Uploader:
                     work()
                     continue
             except FsError as exc:
-                wait_s = PROBE_S
+                wait_s = AGAIN_S
                 if not isinstance(exc, (Stopping, StateLost)):      # the pacer is shutting down: our own stop comes next; it was said
                     log.warning("nothing can be sent now: %s. It stays queued", exc)
             except Exception:
                 log.exception("bug in the uploader; what it worked on stays as it is")
-                wait_s = PROBE_S
+                wait_s = AGAIN_S
             with self._changed:
                 if news == self._news and not self._stopping:
                     self._clock.wait(self._changed, wait_s)
 
     def _take(self) -> tuple[Work | None, float | None]:
         """The next piece of work, reserved for the caller; or None and how long to wait for one (None: for a wake)."""
-        with self._changed:
-            now_s = self._clock.now_s()
-            if self._allowed and self._offline and now_s < self._probe_s:
-                return None, self._probe_s - now_s      # not even a look at the rows: there may be thousands
         self._presence.check()                          # what was done couldn't be written down
         settle_s = self.end_unlinked()
         later_ids = self._deletion.later_s()
+        upload_s, delete_s = self._way.turn_s(Kind.UPLOAD), self._way.turn_s(Kind.DELETE)     # None: all may go
         with self._db.reading() as tx:
             attempts, turn_s = self._turns.look(tx, self._waits.nodes())
-            # What is being written is sent at its close: its old content need not be sent before.
-            renamed = self._index.renamed(tx, {*self._turns.not_now(), *self._handles.unpromised()}, THREADS,
-                                          below_bytes=BIG_BYTES if self._turns.full() else None)
+            renamed = list[Node]()
+            if upload_s is None:
+                # What is being written is sent at its close: its old content need not be sent before.
+                renamed = self._index.renamed(tx, {*self._turns.not_now(), *self._handles.unpromised()}, THREADS,
+                                              below_bytes=BIG_BYTES if self._turns.full() else None)
+            else:       # lost answers are looked for in listings; of the rest one goes as a probe, when it is time
+                probes = [] if upload_s else self._turns.smallest(tx) if self._way.closed(Kind.UPLOAD) else attempts[:1]
+                attempts = [attempt for attempt in attempts if attempt.state != QUEUED] or probes
             # Uploads go first; and thousands of ids that wait for them are not looked through for each of them.
-            doomed = [] if attempts else self._outbox.deletable(tx, later_ids.keys(), THREADS)
-        with self._changed:
-            now_s = self._clock.now_s()
-            moments_s = [settle_s, turn_s, *(at_s - now_s for at_s in later_ids.values())]
-            wait_s = min((max(0.0, moment_s) for moment_s in moments_s if moment_s is not None), default=None)
-            if not (attempts or renamed or doomed):
-                return None, wait_s
-            if not self._allowed:
-                self._ask_whose()
-                return None, PROBE_S
-            if self._offline and now_s < self._probe_s:
-                return None, self._probe_s - now_s
-            self._probe_s = now_s + PROBE_S             # while offline, one try at a time
+            doomed = [] if attempts or delete_s else self._outbox.deletable(tx, later_ids.keys(), THREADS if delete_s is None else 1)
+        now_s = self._clock.now_s()
+        moments_s = [settle_s, turn_s, *(at_s - now_s for at_s in later_ids.values()), *(s for s in (upload_s, delete_s) if s)]
+        wait_s = min((max(0.0, moment_s) for moment_s in moments_s if moment_s is not None), default=None)
+        if not (attempts or renamed or doomed):
+            return None, wait_s
+        if (probe_s := self._way.want()) is not None:
+            return None, probe_s
+        if (ask_s := self._ask(now_s)) is not None:
+            return None, ask_s
+        if upload_s is not None and attempts and attempts[0].state == QUEUED and not self._way.claim(Kind.UPLOAD):
+            return None, AGAIN_S                        # another thread has claimed it, and wakes us
         taken = self._turns.take(attempts)
         if taken is not None:
             return partial(self._deliver, *taken), None
@@ -217,12 +216,26 @@ class Uploader:
             plan = self._turns.reserve(node.node_id, big=node.size_bytes >= BIG_BYTES)
             if plan is not None:
                 return partial(self._prepare, node, plan), None
+        if delete_s is not None and doomed and not self._way.claim(Kind.DELETE):
+            return None, AGAIN_S
         with self._changed:
             for file_id in doomed:
                 if file_id not in self._busy_ids:
                     self._busy_ids.add(file_id)
                     return partial(self._delete, file_id), None
         return None, 0.0 if attempts or renamed else wait_s     # others have taken those: look again
+
+    def _ask(self, now_s: float) -> float | None:
+        """Seconds to wait until this mount may have seen whose files the service's are; None: it has. Asks for that, less and less often."""
+        with self._changed:
+            if self._allowed:
+                return None
+            if now_s < self._ask_s:
+                return self._ask_s - now_s
+            wait_s = min(ASK_S[1], ASK_S[0] * 2.0 ** min(self._asks, 10))
+            self._ask_s, self._asks = now_s + wait_s, self._asks + 1
+        self._ask_whose()
+        return wait_s
 
     def end_unlinked(self, settle_s: float = SETTLE_S) -> float | None:
         """Nodes that libfuse has hidden end here if nobody has them open: it never unlinks some of those whose last release was quicker.
@@ -248,10 +261,9 @@ class Uploader:
         try:
             self._restaging.prepare(node)
         except (FsError, OSError) as exc:
-            log.warning("%s can't be sent under its new name now: %s. It stays queued", node.name, exc)
-            plan.not_before_s = self._clock.now_s() + PROBE_S
-            if isinstance(exc, RemoteError):
-                self._network(exc)
+            if not isinstance(exc, OF_THE_WAY):
+                log.warning("%s can't be sent under its new name now: %s. It stays queued", node.name, exc)
+            plan.not_before_s = self._clock.now_s() + AGAIN_S
         finally:
             self._turns.ended(node.node_id, done=False)
             self.wake()
@@ -259,9 +271,9 @@ class Uploader:
     def _deliver(self, attempt: Attempt, plan: Plan) -> None:
         """A row that another thread has finished since it was read is noticed by the delivery's first transaction."""
         try:
-            self._network(self._delivery.run(attempt, plan))
+            self._delivery.run(attempt, plan)
         except Exception:
-            plan.not_before_s = self._clock.now_s() + PROBE_S       # our own disk, or a bug: not again at the wake below
+            plan.not_before_s = self._clock.now_s() + AGAIN_S       # our own disk, or a bug: not again at the wake below
             raise
         finally:
             done = False
@@ -273,19 +285,8 @@ class Uploader:
 
     def _delete(self, file_id: FileId) -> None:
         try:
-            self._network(self._deletion.run(file_id))
+            self._deletion.run(file_id)
         finally:
             with self._changed:
                 self._busy_ids.discard(file_id)
             self.wake()
-
-    def _network(self, exc: RemoteError | None) -> None:
-        """Learn from what the network said whether there is one."""
-        with self._changed:
-            was, self._offline = self._offline, str(exc) if isinstance(exc, Offline) else ""
-            if self._offline:
-                self._probe_s = self._clock.now_s() + PROBE_S
-        if was and not isinstance(exc, Offline):
-            log.info("the service answers again")
-        elif not was and isinstance(exc, Offline):
-            log.warning("%s. What is written stays queued", exc)

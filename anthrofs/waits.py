@@ -13,23 +13,24 @@ from collections.abc import Callable
 from typing import Final
 
 from anthrofs.clock import Clock
-from anthrofs.errors import FsError, Interrupted, NotFound, Offline, Stopping, TimedOut
+from anthrofs.errors import Closed, FsError, Interrupted, NotFound, Stopping, TimedOut
 from anthrofs.index import Index
 from anthrofs.model import HIDDEN, NodeId, StageId
 from anthrofs.outbox import FAILED, Outbox
+from anthrofs.remote import Kind, Way
 
 POLL_S: Final = 0.1             # how soon a waiting close sees that its program got a signal
-OFFLINE_WAIT_S: Final = 2.0     # closes fail that soon after a connect failed, until one gets through
+CLOSED_WAIT_S: Final = 2.0      # closes fail that soon while the way is closed, until a probe gets through
 
 
 class Waits:
     """One for a mount."""
 
-    def __init__(self, index: Index, outbox: Outbox, clock: Clock, offline: Callable[[], str], timeout_s: float) -> None:
+    def __init__(self, index: Index, outbox: Outbox, clock: Clock, way: Way, timeout_s: float) -> None:
         self._index = index             # given
         self._outbox = outbox           # given
         self._clock = clock             # given
-        self._offline = offline         # given: why no connection can be made; "" if it can
+        self._way = way                 # given
         self._timeout_s = timeout_s     # constant
 
         self._changed = threading.Condition()       # guards everything below; a leaf
@@ -75,7 +76,7 @@ class Waits:
     def wait(self, node_id: NodeId, stage: StageId, interrupted: Callable[[], bool]) -> None:
         """Until the server has this stage, or newer content has replaced it, or its name is gone.
 
-        Raises what refused it, Interrupted, TimedOut, Offline, Stopping. Whatever it raises, the bytes are kept: queued, or
+        Raises what refused it, Interrupted, TimedOut, Closed, Stopping. Whatever it raises, the bytes are kept: queued, or
         failed when refused.
         """
         with self._changed:
@@ -90,6 +91,7 @@ class Waits:
 
     def _wait(self, node_id: NodeId, stage: StageId, interrupted: Callable[[], bool]) -> None:
         began_s = moved_s = self._clock.now_s()
+        self._way.knock(Kind.UPLOAD)
         moved: object = None
         while True:
             with self._changed:
@@ -97,14 +99,14 @@ class Waits:
             settled, untried = self._look(node_id, stage)
             if settled:
                 return
-            offline = self._offline()
+            closed = self._way.closed(Kind.UPLOAD)
             now_s = self._clock.now_s()
             with self._changed:
                 if self._stopping:
                     raise Stopping("the mount is ending; the file is kept and will be sent after the next mount")
                 sent = self._sent_bytes.get(node_id)
-                if offline and not sent and now_s - began_s >= OFFLINE_WAIT_S:
-                    raise Offline(f"{offline}; the file is kept and stays queued", maybe_stored=False)
+                if closed is not None and not sent and now_s - began_s >= CLOSED_WAIT_S:
+                    raise Closed(closed, "; the file is kept and stays queued")
                 # As long as its turn hasn't come, it gets nearer with all that the others send.
                 seen = (sent, self._moves if untried else None)
                 if seen != moved:

@@ -39,12 +39,10 @@ def test_a_wrong_key_is_said_at_the_mount(mount: Mount) -> None:
     mount.expects(".*")
 
 
-def test_a_key_that_stopped_working_is_said_at_the_mount_of_a_known_workspace(mount: Mount) -> None:
-    mount.mount()
-    mount.umount()
-    mount.emulator.fault("list", {"kind": "status", "status": 401, "error_type": "authentication_error"}, times=-1)
-    mount.expects("the listing could not be refreshed")
-    refused(mount, mount.path, code=3, says="refused the credentials")
+@pytest.mark.parametrize("answer", ["unauthorized", "forbidden", "on_hold", "cmek_key_disabled", "creator_left"])
+def test_a_key_that_is_refused_is_said_at_the_mount_of_a_workspace_that_nobody_knows_yet(mount: Mount, answer: str) -> None:
+    mount.emulator.fault("list", {"kind": "account", "answer": answer}, times=-1)
+    assert answer in refused(mount, mount.path, code=3, says="refused the credentials")
 
 
 def test_a_token_is_as_good_as_a_key(mount: Mount) -> None:
@@ -142,6 +140,7 @@ def test_a_server_that_is_down_the_very_first_time(mount: Mount) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))       # bound, not listening: connections are refused
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        mount.expects("no connection to .* goes on by itself")
         words = refused(mount, mount.path, code=1, says="never listed here", ANTHROPIC_BASE_URL=url)
     assert "can't be reached" in words
 
@@ -167,6 +166,7 @@ def test_a_server_that_is_down_later_doesnt_keep_from_mounting(mount: Mount) -> 
 ])
 def test_a_first_listing_that_makes_no_sense_says_so(mount: Mount, action: dict) -> None:
     mount.emulator.fault("list", action, times=-1)
+    mount.expects("proxy.* goes on by itself")
     refused(mount, mount.path, code=1, says="The first listing failed")
 
 

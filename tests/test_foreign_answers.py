@@ -84,7 +84,7 @@ def test_a_page_as_answer_to_a_deletion_is_looked_after(mount: Mount) -> None:
     mount.emulator.generate("a.txt", b"a")
     mount.emulator.switch(delete_answer="page")
     files = mount.mount("--refresh", "300")
-    with asks(mount, delete=2):             # the second is told by the service that it is gone
+    with asks(mount, delete=2, list=1):             # the second is told by the service that it is gone
         (files / "a.txt").unlink()
     assert ids(mount) == set()
 
@@ -92,7 +92,7 @@ def test_a_page_as_answer_to_a_deletion_is_looked_after(mount: Mount) -> None:
 def test_pages_as_only_answer_to_a_deletion_leave_it_to_the_listing(mount: Mount) -> None:
     mount.emulator.generate("a.txt", b"a")
     mount.emulator.switch(delete_answer="page", second_delete="accept")
-    mount.expects("could not be deleted")
+    mount.expects("deletions are refused")
     files = mount.mount("--refresh", "300")
     mount.emulator.forget_requests()
     (files / "a.txt").unlink()

@@ -16,7 +16,7 @@ LAYERS: Final[list[set[str]]] = [
     {"presence"}, {"callers", "disk", "db", "notify", "remote", "statedir"}, {"process"},       # tools
     {"surprises", "pages", "blockfile", "batches"}, {"index", "outbox", "staging", "cache", "handles", "workspace", "walks", "xattrs"}, {"mirror", "keeping"},      # state
     {"coming", "copies", "feed", "listing", "renaming", "settings", "unlinking"},                                                     # workers
-    {"restaging"}, {"deletion", "delivery", "expirer", "extents", "refresher", "sweeper", "waits"}, {"reader", "turns"},
+    {"restaging"}, {"deletion", "delivery", "expirer", "prober", "extents", "refresher", "sweeper", "waits"}, {"reader", "turns"},
     {"uploader"},
     {"contents", "attributes", "tree"}, {"decisions", "holdings", "links", "moves", "openfiles", "recovery", "report", "check"}, {"drain", "filesystem"},      # core
     {"binding"}, {"fuse_ops", "control", "commands", "mountpoint", "options"},               # edges

@@ -14,6 +14,7 @@ from anthrofs.errors import Stopping, TimedOut
 from anthrofs.index import Index
 from anthrofs.model import ROOT, Attempt, FileId, NodeId, RemoteFile, StageId
 from anthrofs.outbox import AT_ONCE, BIG_BYTES, Outbox, Step
+from anthrofs.remote import Way
 from anthrofs.turns import BIG_THREADS, FEW, HOLD_S, THREADS, Turns
 from anthrofs.waits import Waits
 from tests.fakes import FakeClock
@@ -209,7 +210,7 @@ def test_what_the_server_has_or_was_tried_before_is_not_held_off(db: Database) -
 def test_a_close_that_waits_for_its_turn_takes_others_progress_for_its_own(db: Database) -> None:
     queue = Queue(db)
     node_id = queue.add("a")
-    waits = Waits(queue.index, queue.outbox, queue.clock, lambda: "", timeout_s=10)
+    waits = Waits(queue.index, queue.outbox, queue.clock, Way(queue.clock), timeout_s=10)
     moves = 0
 
     def interrupted() -> bool:
@@ -226,7 +227,7 @@ def test_a_close_that_waits_for_its_turn_takes_others_progress_for_its_own(db: D
     with db.transaction() as tx:                        # once it was tried, only its own counts
         queue.send(tx, node_id)
     moves = -1000
-    waits = Waits(queue.index, queue.outbox, queue.clock, lambda: "", timeout_s=10)
+    waits = Waits(queue.index, queue.outbox, queue.clock, Way(queue.clock), timeout_s=10)
     with pytest.raises(TimedOut):
         waits.wait(node_id, StageId(1), interrupted)
 

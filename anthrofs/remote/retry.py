@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from anthrofs.clock import Clock
-from anthrofs.errors import Offline, RateLimited, RemoteError, Stopping
+from anthrofs.errors import Closed, Offline, RateLimited, RemoteError, Stopping
 from anthrofs.model import Cursor, FileId, Page, RemoteFile, ServerClock, Workspace
 from anthrofs.remote.api import Body, Download, RemoteFiles
 
@@ -65,12 +65,16 @@ class Retrying:
 
     def _again(self, call: Callable[[], T]) -> T:
         tries = 0
+        answered: RemoteError | None = None
         while True:
             try:
                 return call()
             except RateLimited:
                 wait_s = 0.0            # the pacer has been told and makes everybody wait
+            except Closed as exc:       # not asked again, so what it was told the last time stands
+                raise (answered or exc) from None
             except RemoteError as exc:
+                answered = exc
                 tries += 1
                 wait_s = exc.retry_after_s if exc.retry_after_s is not None else backoff_s(tries, self._chance)
                 if not exc.transient or isinstance(exc, Offline) or tries >= TRIES or wait_s > LONGEST_WAIT_S:
