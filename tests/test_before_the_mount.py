@@ -127,6 +127,7 @@ def test_a_wrong_mount_option(mount: Mount, option: str, says: str) -> None:
     refused(mount, "-o", option, mount.path, code=2, says=says)
 
 
+@pytest.mark.root      # the files are somebody else's
 def test_mount_options_are_applied(mount: Mount) -> None:
     mount.emulator.generate("a.txt", b"a")
     files = mount.mount("-o", "uid=1234,gid=2345", "-o", "umask=027,nosuid,ro")
