@@ -3,7 +3,8 @@
 A noun owns state, an -er owns threads, everything else is pure. Imports go downward only; tests/test_layers.py says so.
 
     words       errors (one tree, each with its errno) · model (frozen values) · schema (the tables) · blocks · clock · mime · names
-                companions (helper files by what they lie beside) · profiles (logins' files) · config
+                companions (helper files by what they lie beside) · profiles (logins' files) · gaps (what was refused of a content)
+                config
     tools       presence (is the state still in its place) · callers (who asks, by /proc) · disk (labelled durable steps) · db (the
                 SQLite file, its transactions) · notify (systemd) · statedir (one mount a state) · process (its log, signals, limits)
                 remote (the five calls; api, http, answers, words, redirects; identity, login, grants;
@@ -19,8 +20,9 @@ A noun owns state, an -er owns threads, everything else is pure. Imports go down
                 set) · unlinking (how a node ends) · turns (the order of sending) · waits (closes that wait)
                 uploader (outbox → server: the threads) · listing (what pages mean for the mirror) · coming (a listing's next page)
                 prober (is the way open again) · refresher (what is new) · sweeper (what is gone, page by page) · expirer (files' own end)
-    core        contents (what handles do with a node's one content) · attributes (xattrs) · recovery (after a crash)
-                tree (paths to nodes) · openfiles (verbs with a handle) · moves (renames) · links (a helper file published) · filesystem (the tree's verbs)
+    core        contents (what handles do with a node's one content) · promises (what a name shows from then on) · attributes (xattrs)
+                recovery (after a crash) · tree (paths to nodes) · openfiles (verbs with a handle) · moves (renames) · links (a helper
+                file published) · filesystem (the tree's verbs)
                 decisions (what only a person decides) · holdings (what is here of a file) · report (status) · check (all invariants) · drain (until all is sent)
     edges       binding (fusepy's class) · fuse_ops (its operations; the errno gate) · control (status socket) · commands (what it
                 answers) · mountpoint · options

@@ -41,9 +41,9 @@ def state_dir(directory: Path) -> Path:
     return mount_of(directory)[1]
 
 
-def decide(op: str, path: Path) -> dict[str, Any]:
+def decide(op: str, path: Path, **values: Any) -> dict[str, Any]:
     """The one answer of a mount that is asked for something about a path in it."""
-    return next(answers(op, path, patience_s=30))
+    return next(answers(op, path, patience_s=30, **values))
 
 
 def each(op: str, paths: list[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
@@ -59,10 +59,10 @@ def each(op: str, paths: list[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
         raise SetupError("\n".join(map(str, failed)), failed[0].exit_code)
 
 
-def answers(op: str, path: Path, *, patience_s: float = ANSWER_S) -> Iterator[dict[str, Any]]:
+def answers(op: str, path: Path, *, patience_s: float = ANSWER_S, **values: Any) -> Iterator[dict[str, Any]]:
     """All that a mount says of a path in it."""
     root, state_dir = mount_of(path)
-    return control.ask(state_dir, op, patience_s=patience_s, path=below(root, path))
+    return control.ask(state_dir, op, patience_s=patience_s, path=below(root, path), **values)
 
 
 def below(root: Path, path: Path) -> str:

@@ -196,13 +196,19 @@ def show_path(
 def retry(
     paths: Annotated[list[Path] | None, typer.Argument(help="Files, or directories with all that was refused in them.", show_default=False)] = None,
     everything: Annotated[bool, typer.Option("--all", help="Everything that was refused in the mount, of the path or of this directory.")] = False,
+    as_is: Annotated[bool, typer.Option("--as-is", help="Also what isn't whole, because a write was refused.")] = False,
 ) -> None:
     """Send again what the service refused."""
     if not (paths or everything):
         raise SetupError("Which? Name files or directories, or say --all.", EXIT_USAGE)
     chosen = [asking.mount_of(path)[0] for path in paths or [Path()]] if everything else paths or []
-    found = [shown for path in chosen for shown in asking.decide("retry", path)["paths"]]
-    print("\n".join(f"{shown} is sent again" for shown in found) or "Nothing was refused there.")
+    found = [asking.decide("retry", path, as_is=as_is) for path in chosen]
+    lacking = [shown for answer in found for shown in answer.get("lacking", ())]      # a mount of an earlier version doesn't tell
+    lines = [f"{shown} is sent again" for answer in found for shown in answer["paths"]]
+    print("\n".join(lines) or ("Nothing was refused there." if not lacking else "Nothing is sent again."))
+    if lacking:
+        raise SetupError("Not sent, for a write was refused and so it isn't the whole file: " + ", ".join(lacking) +
+                         ". Write it anew, give it up (anthrofs discard), or send it as it is (--as-is).")
 
 
 @app.command()

@@ -63,7 +63,8 @@ class Commands:
             self._drained_s = self._clock.now_s()
 
     def _on_retry(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        yield {"paths": self._decisions.retry(str(request["path"]))}
+        sent, lacking = self._decisions.retry(str(request["path"]), as_is=bool(request.get("as_is")))
+        yield {"paths": sent, "lacking": lacking}
 
     def _on_discard(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield {"now": self._decisions.discard(str(request["path"]))}

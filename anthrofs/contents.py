@@ -7,24 +7,27 @@ Never   writes to a sealed stage: the next write makes a new one first. Never wa
 """
 
 import contextlib
+import errno
 import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from anthrofs import renaming, unlinking
+from anthrofs import unlinking
 from anthrofs.blocks import BLOCK_BYTES, spans
 from anthrofs.cache import BlockCache
 from anthrofs.clock import Clock
 from anthrofs.config import Config
 from anthrofs.db import Database
-from anthrofs.errors import FsError, NotFound, NotReadable, NotSupported, TooLarge
+from anthrofs.errors import FsError, NotReadable, NotSupported, TooLarge
+from anthrofs.gaps import Gap
 from anthrofs.handles import Content, Handle, Handles, OpenStage
 from anthrofs.index import Index
-from anthrofs.model import BY_ID, HIDDEN, FileId, Node, NodeId, StageId
-from anthrofs.outbox import IN_FLIGHT, Outbox
+from anthrofs.model import BY_ID, FileId, Node, StageId
+from anthrofs.outbox import Outbox
 from anthrofs.pages import Version
+from anthrofs.promises import Promises
 from anthrofs.reader import Reader
 from anthrofs.staging import Staging
 
@@ -46,6 +49,7 @@ class Contents:
         self._reader = reader       # given
         self._clock = clock         # given
         self._config = config       # given
+        self._promises = Promises(db, index, outbox, staging, config)       # constant
 
     def begin(self, content: Content, stage: OpenStage) -> None:
         """A file that was just created: empty, and nothing promised of it."""
@@ -64,25 +68,40 @@ class Contents:
 
     def write(self, handle: Handle, data: bytes, offset: int, interrupted: Callable[[], bool], *, mapped: bool, appends: bool) -> int:
         """The first one into a file that is only on the server fetches it. Returns how much was written: where API or disk take
-        no more, less than all. Raises TooLarge, DiskFull, NotReadable, and what Reader.read does.
+        no more, less than all. What isn't taken, the content lacks from now on. Raises TooLarge, DiskFull, NotReadable, and what
+        Reader.read does.
         """
-        self._room(offset)
-        self._staging.reserve(len(data))
-        content = handle.content
-        self._fetch(content, interrupted)
-        with content.lock:
-            stage = self._writable_locked(content)
-            if appends:
-                offset = stage.size_bytes()     # the kernel has the listing's, which is wrong of some images
-            data = data[:self._room(offset)]
-            if mapped:
-                stage.write(data, offset)       # the kernel believes that all of a page was taken
-                content.mapped += 1
-            else:
-                data = data[:stage.write_some(data, offset)]
-                handle.wrote = True
-            self._changed_locked(content)
-        return len(data)
+        content, end = handle.content, offset + len(data)
+        try:
+            self._room(offset)
+            self._staging.reserve(len(data))
+            self._fetch(content, interrupted)
+            with content.lock:
+                stage = self._writable_locked(content)
+                if appends:
+                    offset = stage.size_bytes()     # the kernel has the listing's, which is wrong of some images
+                    end = offset + len(data)
+                piece = data[:self._room(offset)]
+                if mapped:
+                    stage.write(piece, offset)      # the kernel believes that all of a page was taken
+                    done = len(piece)
+                    content.mapped += 1
+                else:
+                    done = stage.write_some(piece, offset)
+                    handle.wrote = True
+                self._changed_locked(content)
+                content.taken_locked(handle, offset, offset + done)
+                if offset + done < end:
+                    content.refused_locked(handle, Gap(offset + done, end, errno.EFBIG if done == len(piece) else errno.ENOSPC))
+        except Exception as exc:
+            code = exc.code if isinstance(exc, FsError) else exc.errno if isinstance(exc, OSError) else None
+            with content.lock:
+                if mapped and content.stage is not None and not content.sealed:
+                    self._changed_locked(content)       # a part of the page may be there
+                content.refused_locked(handle, Gap(offset, end, code or errno.EIO))
+            self._note_gap(content)
+            raise
+        return done
 
     def truncate(self, content: Content, size_bytes: int, handle: Handle | None, interrupted: Callable[[], bool]) -> None:
         """Cut, or grown by a hole; cut to nothing it needs nothing of the old content. Raises as write does; without a handle
@@ -94,11 +113,14 @@ class Contents:
                 self._fetch(content, interrupted)
         with content.lock:
             if size_bytes == 0 and (content.stage is None or content.sealed):
+                if content.stage is not None and content.gap is not None:
+                    self._staging.empty(content.stage.number)       # never to be sent, and now given up: the new one may need its room
                 self._replace_locked(content, self._staging.create())
             else:
                 self._writable_locked(content).truncate(size_bytes)
             if handle is not None:
-                handle.wrote = True
+                handle.wrote, handle.gap = True, handle.gap and handle.gap.cut(size_bytes)
+            content.gap = content.gap and content.gap.cut(size_bytes)
             self._changed_locked(content)
 
     def set_mtime(self, content: Content, mtime_ns: int) -> None:
@@ -117,50 +139,40 @@ class Contents:
                 stage, shown = content.stage, content.shown
                 if not content.dirty or stage is None or shown is None:
                     return None
-                content.dirty = not seal
+                content.dirty, gap = not seal, content.gap
                 content.sealed = content.sealed or seal
                 # Our own: a write that comes after this makes a new stage and closes the sealed one's.
                 descriptor = os.dup(stage.descriptor)
             try:
-                unneeded = self._write_down(content.node_id, stage.number, descriptor, shown, seal=seal)
+                unneeded = self._promises.write_down(content.node_id, stage.number, descriptor, shown, gap, seal=seal)
             except BaseException:
                 with content.lock:
                     content.dirty = True
                     replaced = content.stage is not stage
                     content.sealed = content.sealed and replaced        # nobody has it: its handles go on writing to it
-                if replaced and not self._promised(content.node_id, stage.number):
+                if replaced and not self._promises.holds(content.node_id, stage.number):
                     self._staging.remove(stage.number)      # what is newer than it stays, unpromised
                 raise
             finally:
                 os.close(descriptor)
         for number in unneeded:
             self._staging.remove(number)
+        if content.gap != gap:              # a write was refused meanwhile
+            self._note_gap(content)
         return stage.number
 
-    def _write_down(self, node_id: NodeId, number: StageId, descriptor: int, shown: tuple[int, int], *, seal: bool) -> set[StageId]:
-        """Returns the stages that nobody needs any more. What is unlinked isn't sent; but it may have been hidden by a replacement that fails."""
-        size_bytes, mtime_ns = shown
-        self._staging.publish("stage", descriptor)
-        with self._db.transaction(durable=True) as tx:
-            node = self._index.node(node_id)
-            hidden = node.parent == HIDDEN
-            wanted = node.wanted if hidden else renaming.saved_as(self._index, node, self._config.layout)
-            self._index.promise(tx, node_id, number, size_bytes, mtime_ns, wanted, expires_s=self._config.expires_in_s, sealed=seal)
-            older = {node.stage}
-            attempt = self._outbox.of(tx, node_id)
-            if attempt is not None and attempt.state not in IN_FLIGHT and attempt.stage != number:
-                older.add(attempt.stage)
-                self._outbox.drop(tx, node_id)
-            if seal and wanted is not None and not hidden:
-                self._outbox.attempt(tx, node_id, number, size_bytes)
-            kept = self._outbox.of(tx, node_id)             # the uploader removes what it is at
-            return {stage for stage in older if stage not in (None, number) and (kept is None or kept.stage != stage)}
+    def check_whole(self, content: Content) -> None:
+        """Raises Incomplete when what was handed over lacks something: then it isn't sent."""
+        with content.lock:
+            gap = content.gap if content.sealed else None
+        if gap is not None:
+            self._promises.refuse(content.node_id, gap)
 
-    def _promised(self, node_id: NodeId, number: StageId) -> bool:
-        try:
-            return self._index.node(node_id).stage == number       # by an fsync before
-        except NotFound:
-            return False
+    def _note_gap(self, content: Content) -> None:
+        with content.lock:
+            stage, gap = content.stage, content.gap
+        if stage is not None and gap is not None:
+            self._promises.note(content.node_id, stage.number, gap)
 
     def finish(self, content: Content) -> bool:
         """The last handle was released: promise what is left, or end an unlinked node. True: there is work for the uploader.
@@ -176,12 +188,14 @@ class Contents:
                 remote, unchanged = content.remote, content.fetched
         if remote is not None:
             self._forget_deleted(remote.file_id)
-        ended = self._end(content, None if stage is None else stage.number)
+        ended = unlinking.released(self._db, self._index, self._outbox, content.node_id, None if stage is None else stage.number)
+        for number in ended or ():
+            self._staging.remove(number)
         if stage is not None:
             stage.close()
             if unchanged:
-                self._staging.remove(stage.number)      # the write that it was fetched for failed
-        return promised or ended
+                self._staging.remove(stage.number)      # the write that it was made for failed
+        return promised or ended is not None
 
     def _forget_deleted(self, file_id: FileId) -> None:
         """Its bytes were kept for those who had it open. The uploader looks at the handles after its commit, we at the row
@@ -191,26 +205,6 @@ class Contents:
             deleted = self._outbox.is_deleted(tx, file_id)
         if deleted:
             self._cache.drop(file_id)
-
-    def _end(self, content: Content, stage: StageId | None) -> bool:
-        """Whoever unlinks from now on finds the node closed and ends it; what was unlinked before ends here: True."""
-        if content.node_id > BY_ID:
-            return False                # a view: its node has handles of its own
-        stages = set() if stage is None else {stage}
-        try:
-            with self._db.reading() as tx:
-                if self._index.node(content.node_id).parent != HIDDEN or content.node_id in self._index.doubtful(tx):
-                    return False        # libfuse unlinks what it has hidden, or gives its name to another and this is hidden again
-            with self._db.transaction(durable=True) as tx:
-                stages |= unlinking.end(tx, self._index, self._outbox, self._index.node(content.node_id))
-                attempt = self._outbox.of(tx, content.node_id)
-            if attempt is not None:
-                stages.discard(attempt.stage)
-        except NotFound:
-            pass
-        for number in stages:
-            self._staging.remove(number)
-        return True
 
     # ---- under the content's lock
 
@@ -228,7 +222,9 @@ class Contents:
         if node.stage is not None:
             with contextlib.suppress(FileNotFoundError):
                 self._replace_locked(content, self._staging.open(node.stage))
-                content.sealed = True
+                content.sealed, content.fetched = True, False
+                with self._db.reading() as tx:
+                    content.gap = self._index.gap(tx, content.node_id)
                 return content.stage
             node = self._index.node(content.node_id)        # sent meanwhile: the kept copy has it
             if node.stage is not None:
@@ -262,7 +258,7 @@ class Contents:
             return self._current_locked(content) is not None
 
     def _writable_locked(self, content: Content) -> OpenStage:
-        """An unsealed stage with the current content."""
+        """An unsealed stage with the current content. A new one goes with the last release, if nothing is changed after all."""
         current = self._current_locked(content)
         if current is not None and not content.sealed:
             return current
@@ -297,7 +293,6 @@ class Contents:
             raise
         with content.lock:
             if content.stage is None:
-                content.fetched = True
                 self._replace_locked(content, stage)
                 return
         stage.close()                       # another thread was quicker
@@ -320,7 +315,7 @@ class Contents:
     def _replace_locked(self, content: Content, stage: OpenStage) -> OpenStage:
         if content.stage is not None:
             content.stage.close()
-        content.stage, content.sealed = stage, False
+        content.stage, content.sealed, content.fetched = stage, False, True
         return stage
 
     def _changed_locked(self, content: Content) -> None:

@@ -36,9 +36,10 @@ class Decisions:
         self._surprises = surprises     # given
         self._uploader = uploader       # given
 
-    def retry(self, path: str) -> list[str]:
+    def retry(self, path: str, *, as_is: bool = False) -> tuple[list[str], list[str]]:
         """Send again what was refused of a file, or of all in a directory, and the kept copy of what the server doesn't have whole.
-        Returns their paths. Raises NotFound.
+        Returns their paths, and those of what isn't sent because a write was refused, so that something is lacking; `as_is`: that is
+        sent, too. Raises NotFound.
         """
         chosen = {node.node_id: shown for node, shown in self._files(path)}
         failed = [attempt for attempt in self._outbox.every() if attempt.state == FAILED and attempt.node_id in chosen]
@@ -46,8 +47,14 @@ class Decisions:
             damaged = [node for node in self._index.damaged(tx) if node.node_id in chosen and node.kept]
             for node in damaged:
                 self._index.set_resend(tx, node.node_id, True)
-        self._uploader.retry_failed(failed)
-        return [chosen[attempt.node_id] for attempt in failed] + [chosen[node.node_id] for node in damaged]
+            lacking = {attempt.node_id for attempt in failed if self._index.gap(tx, attempt.node_id) is not None}
+            if as_is:
+                for attempt in failed:
+                    self._index.set_gap(tx, attempt.node_id, attempt.stage, None)
+                lacking.clear()
+        self._uploader.retry_failed([attempt for attempt in failed if attempt.node_id not in lacking])
+        sent = [attempt.node_id for attempt in failed if attempt.node_id not in lacking] + [node.node_id for node in damaged]
+        return [chosen[node_id] for node_id in sent], [chosen[attempt.node_id] for attempt in failed if attempt.node_id in lacking]
 
     def discard(self, path: str) -> str:
         """Give up what a name shows and the server doesn't have. Returns what the name is now.

@@ -112,6 +112,14 @@ class DiskFull(FsError):
     code = errno.ENOSPC
 
 
+class Incomplete(FsError):
+    """A write was refused, so this isn't the whole file: it is kept, and not sent. `code` is what the write was told."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class StagingFull(DiskFull):
     """What isn't sent yet has the size that --staging-size allows. Said once in the log, by staging."""
 

@@ -10,6 +10,7 @@ import threading
 from typing import TYPE_CHECKING, Protocol
 
 from anthrofs.errors import BadHandle
+from anthrofs.gaps import Gap, widened
 from anthrofs.model import FileId, NodeId, RemoteFile, StageId
 
 if TYPE_CHECKING:
@@ -42,13 +43,27 @@ class Content:
         self.stage: OpenStage | None = None         # local content; None: what the server has
         self.sealed = False                         # the stage is promised: a write makes a new one first
         self.dirty = False                          # something is not promised yet
-        self.fetched = False                        # the stage is the server's content, and nothing was changed yet
+        self.fetched = False                        # the stage is a copy for an edit, and nothing was changed yet
+        self.gap: Gap | None = None                 # what the stage lacks: while there is something, it is never sent
         self.mapped = 0                             # pages written from maps: through which handle's, the kernel doesn't say
         self.remote: RemoteFile | None = None       # the server's content that the first reader met
         self.length = 0                             # of that, as far as is known
         self.exact = True                           # it is known
         self.shown: tuple[int, int] | None = None   # (size, mtime ns) of local content. Replaced as a whole, so that stat
                                                     # reads it without the lock: a writer may hold that for a while
+
+    def refused_locked(self, handle: "Handle", gap: Gap) -> None:
+        """A write through that handle was refused. While nothing was changed, it is only that handle's next one that lacks it."""
+        if self.stage is None or self.sealed:
+            handle.gap = widened(handle.gap, gap)
+        else:
+            self.gap = widened(self.gap, gap)
+
+    def taken_locked(self, handle: "Handle", start: int, end: int) -> None:
+        """A write through that handle was taken."""
+        self.gap, handle.gap = widened(self.gap, handle.gap), None
+        if self.gap is not None and start < end:
+            self.gap = self.gap.filled(start, end)
 
 
 class Handle:
@@ -68,6 +83,7 @@ class Handle:
         self.wrote = False              # since its last close was answered
         self.closes = 0                 # that are answering for what was written
         self.mapped = content.mapped    # as it was at its last close: another number now may be this handle's writing
+        self.gap: Gap | None = None     # of what was refused through it before anything was changed
 
 
 class Handles:

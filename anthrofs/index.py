@@ -12,6 +12,7 @@ from typing import Any, Final
 from anthrofs.batches import Batches
 from anthrofs.db import Database, Tx
 from anthrofs.errors import NotFound
+from anthrofs.gaps import Gap
 from anthrofs.model import HIDDEN, ROOT, FileId, Node, NodeId, RemoteFile, StageId
 from anthrofs.names import id_name_of
 
@@ -146,12 +147,23 @@ class Index:
         return NodeId(tx.insert("INSERT INTO node (parent, name, directory, made, mode, mtime_ns, size_bytes) VALUES (?, ?, 1, 1, ?, ?, 0)",
                                 parent, name, mode, now_ns))
 
+    def gap(self, tx: Tx, node_id: NodeId) -> Gap | None:
+        """What its stage lacks."""
+        row = tx.one("SELECT lacks_from, lacks_to, lacks_code FROM node WHERE node_id = ? AND lacks_code IS NOT NULL", node_id)
+        return None if row is None else Gap(*row)
+
+    def set_gap(self, tx: Tx, node_id: NodeId, stage: StageId, gap: Gap | None) -> None:
+        """If that stage is the one that is promised."""
+        tx.run("UPDATE node SET lacks_from = ?, lacks_to = ?, lacks_code = ? WHERE node_id = ? AND stage = ?",
+               *((gap.start, gap.end, gap.code) if gap is not None else (None, None, None)), node_id, stage)
+
     def promise(self, tx: Tx, node_id: NodeId, stage: StageId, size_bytes: int, mtime_ns: int, wanted: str | None, *,
-                sealed: bool, expires_s: int | None = None) -> None:
+                sealed: bool, expires_s: int | None = None, gap: Gap | None = None) -> None:
         """From this commit on the name shows that content, whatever happens. `expires_s`: unless the user has set one."""
         tx.run("UPDATE node SET stage = ?, size_bytes = ?, mtime_ns = ?, wanted = ?, "
                "expires_s = iif(expires_set, expires_s, ?), sealed = ?, resend = 0 WHERE node_id = ?",
                stage, size_bytes, mtime_ns, wanted, expires_s, sealed, node_id)
+        self.set_gap(tx, node_id, stage, gap)
 
     def set_mode(self, tx: Tx, node_id: NodeId, mode: int) -> None:
         """Kept on this machine: the API has no modes."""

@@ -255,7 +255,7 @@ class Mirror:
             tx.run("UPDATE node SET name = ? WHERE node_id = ?", node.name, newer[0].node_id)
             self._surprises.note((node.parent, newer[0].name))
         set_remote(tx, node.node_id, file)
-        tx.run("UPDATE node SET stage = NULL, sealed = 0, resend = 0, confirmed = 0, size_bytes = ?, mtime_ns = ? WHERE node_id = ?",
+        tx.run("UPDATE node SET stage = NULL, sealed = 0, lacks_code = NULL, resend = 0, confirmed = 0, size_bytes = ?, mtime_ns = ? WHERE node_id = ?",
                file.size_bytes, file.created_ns, node.node_id)
 
     def set_length(self, tx: Tx, file_id: FileId, size_bytes: int) -> tuple[NodeId, str] | None:

@@ -20,7 +20,7 @@ from anthrofs.clock import Clock
 from anthrofs.config import Config
 from anthrofs.contents import Contents
 from anthrofs.db import Database
-from anthrofs.errors import BadHandle, Exists, FsError, NotFound, NotReadable, Revalidate
+from anthrofs.errors import BadHandle, Exists, FsError, Incomplete, NotFound, NotReadable, Revalidate
 from anthrofs.handles import Handle, Handles
 from anthrofs.index import Index
 from anthrofs.keeping import why_closed
@@ -182,7 +182,7 @@ class OpenFiles:
 
         Each close of a dup comes here, and each exit of a child that inherited the descriptor: the one that ends the writing
         counts. Empty content waits for the last release: a shell's `> file` closes a dup before anything is written.
-        Raises what Uploader.wait does, and DiskFull.
+        Raises what Uploader.wait does, DiskFull, and Incomplete when a write was refused.
         """
         handle = self._handles.get(number)
         content = handle.content
@@ -197,6 +197,7 @@ class OpenFiles:
             promised = self._contents.promise(content, seal=True)
             if promised is not None:
                 self._uploader.promised(content.node_id)
+            self._contents.check_whole(content)
             if stage is not None and self._config.upload == "wait":
                 self._uploader.wait(content.node_id, promised or stage, caller.interrupted)
         except BaseException:
@@ -255,6 +256,9 @@ class OpenFiles:
                 handed_over = self._has_written(handle) and self._contents.promise(content, seal=True) is not None
             if handed_over:
                 self._uploader.promised(content.node_id)
+                self._contents.check_whole(content)
+        except Incomplete as exc:
+            log.warning("release: %s", exc)
         except (FsError, OSError) as exc:
             # The reason is in the words; a traceback would say nothing more.
             log.error("the content of node %d could not be made durable: %s. It stays in the mount until it is",  # noqa: TRY400

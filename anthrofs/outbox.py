@@ -16,6 +16,7 @@ from typing import Any, Final
 from anthrofs import names
 from anthrofs.db import Database, Tx
 from anthrofs.errors import FsError
+from anthrofs.gaps import Gap
 from anthrofs.model import HIDDEN, Attempt, FileId, NodeId, RemoteFile, StageId
 
 QUEUED: Final = "queued"
@@ -41,6 +42,7 @@ class Step(enum.Enum):
 
 NEXT: Final = {
     (QUEUED, Step.SEND): SENDING,
+    (QUEUED, Step.REFUSED): FAILED,     # never sent: it isn't whole
     (SENDING, Step.STORED): DONE,
     (SENDING, Step.TRY_LATER): QUEUED,
     (SENDING, Step.WRONG): QUEUED,
@@ -80,12 +82,17 @@ class Outbox:
         """This stage is to be sent, as the node says when its turn comes. Returns the stage of an attempt that it replaces, which
         nobody needs any more.
 
+        One of a stage that lacks something has failed at once, whoever asks for it.
         An attempt in flight stays as it is: what became of it has to be known first. Its end brings the newer stage's turn.
         """
         old = self.of(tx, node_id)
         if old is not None and old.state in IN_FLIGHT:
             return None
         tx.run("INSERT OR REPLACE INTO attempt (node_id, stage, state, size_bytes) VALUES (?, ?, ?, ?)", node_id, stage, QUEUED, size_bytes)
+        lacks = tx.one("SELECT lacks_from, lacks_to, lacks_code FROM node WHERE node_id = ? AND stage = ? AND lacks_code IS NOT NULL", node_id, stage)
+        new = self.of(tx, node_id)
+        if lacks is not None and new is not None:
+            self.step(tx, new, Step.REFUSED, code=lacks[2], reason=Gap(*lacks).words())
         return old.stage if old is not None and old.stage != stage else None
 
     def of(self, tx: Tx, node_id: NodeId) -> Attempt | None:
@@ -168,7 +175,8 @@ class Outbox:
     def recover(self, tx: Tx) -> None:
         """After a start: a request that was under way may have been stored; a refused key may be another one now."""
         tx.run("UPDATE attempt SET state = ? WHERE state = ?", UNKNOWN, SENDING)
-        tx.run("UPDATE attempt SET state = ?, code = NULL, reason = NULL WHERE state = ? AND code = ?", QUEUED, FAILED, errno.EACCES)
+        tx.run("UPDATE attempt SET state = ?, code = NULL, reason = NULL WHERE state = ? AND code = ? AND NOT EXISTS "
+               "(SELECT 1 FROM node WHERE node.node_id = attempt.node_id AND lacks_code IS NOT NULL)", QUEUED, FAILED, errno.EACCES)
         tx.run("UPDATE doomed SET doubt = NULL WHERE doubt >= 0")       # the gateway may be another one
 
     # ---- ids to be deleted

@@ -58,6 +58,9 @@ CREATE TABLE node (                      -- the tree: what the user wants of a n
     sealed      INTEGER NOT NULL DEFAULT 0,         -- 1: a close handed the stage over. 0: only fsync promised it, its
                                          -- handles still write to it, so it must not be sent yet
     resend      INTEGER NOT NULL DEFAULT 0,         -- 1: the content that the server has is to be sent again, as wanted
+    lacks_from  INTEGER,                 -- of the stage: the bytes that it lacks, as a write of them was refused, from here
+    lacks_to    INTEGER,                 -- up to here; while it lacks any, it is never sent. NULL: nothing
+    lacks_code  INTEGER,                 -- errno that the write was told; NULL: nothing is lacking
     hidden_from TEXT,                    -- of a node that libfuse has hidden, until it is known to be an unlink and not half
     hidden_parent INTEGER,               -- of a replacement: the name it had, and the directory
     confirmed   INTEGER NOT NULL DEFAULT 0,         -- 1: a download has shown size_bytes to be what is delivered
@@ -181,6 +184,9 @@ UPDATE node SET expires_set = 1 WHERE expires_s IS NOT NULL;
     # this bit alone: what their user closed to others stays closed to them.
     3: """
 UPDATE node SET mode = iif(mode = 128, 420, mode | 256) WHERE NOT directory AND NOT mode & 256;
+ALTER TABLE node ADD COLUMN lacks_from INTEGER;
+ALTER TABLE node ADD COLUMN lacks_to INTEGER;
+ALTER TABLE node ADD COLUMN lacks_code INTEGER;
 ALTER TABLE doomed ADD COLUMN doubt INTEGER;
 ALTER TABLE doomed ADD COLUMN seen INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE kept ADD COLUMN here INTEGER NOT NULL DEFAULT 1;

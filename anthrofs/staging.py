@@ -198,6 +198,11 @@ class Staging:
         self._disk.sync(f"{label}:data", descriptor)
         self._disk.sync_dir(f"{label}:dir", self._root)
 
+    def empty(self, number: StageId) -> None:
+        """Its bytes are given up, while its row goes on until another content is promised."""
+        with contextlib.suppress(FileNotFoundError):
+            os.truncate(self.path(number), 0)
+
     def remove(self, number: StageId) -> None:
         """Nobody promised it, or the server has it."""
         self._disk.unlink("staging:remove", self.path(number))

@@ -5,13 +5,15 @@ Serves  filesystem (unlink), contents (the last release), uploader (what libfuse
 Never   touches the disk: it says which stages nobody needs, and the caller removes them after the commit.
 """
 
+import contextlib
 from collections.abc import Collection
 
 from anthrofs.db import Database, Tx
+from anthrofs.errors import NotFound
 from anthrofs.handles import Handles
 from anthrofs.index import Index
 from anthrofs.mirror import forget_remote
-from anthrofs.model import Node, NodeId, StageId
+from anthrofs.model import BY_ID, HIDDEN, Node, NodeId, StageId
 from anthrofs.outbox import IN_FLIGHT, Outbox
 
 
@@ -40,6 +42,25 @@ def end_id(tx: Tx, outbox: Outbox, node: Node) -> bool:
     outbox.doom(tx, node.remote)
     forget_remote(tx, node.node_id)
     return True
+
+
+def released(db: Database, index: Index, outbox: Outbox, node_id: NodeId, stage: StageId | None) -> set[StageId] | None:
+    """A last release. Whoever unlinks from now on finds the node closed and ends it; what was unlinked before ends here. Returns the
+    stages that nobody needs any more, `stage` among them; None: it goes on.
+    """
+    if node_id > BY_ID:
+        return None             # a view: its node has handles of its own
+    stages = set() if stage is None else {stage}
+    with contextlib.suppress(NotFound):
+        with db.reading() as tx:
+            if index.node(node_id).parent != HIDDEN or node_id in index.doubtful(tx):
+                return None     # libfuse unlinks what it has hidden, or gives its name to another and this is hidden again
+        with db.transaction(durable=True) as tx:
+            stages |= end(tx, index, outbox, index.node(node_id))
+            attempt = outbox.of(tx, node_id)
+        if attempt is not None:
+            stages.discard(attempt.stage)
+    return stages
 
 
 def settle(db: Database, index: Index, outbox: Outbox, handles: Handles, node_ids: Collection[NodeId]) -> set[StageId]:

@@ -12,13 +12,13 @@ MAX_LINES: Final = 350
 
 # Upward. Modules of one set don't know each other.
 LAYERS: Final[list[set[str]]] = [
-    {"errors"}, {"blocks", "clock", "companions", "mime", "model", "names", "schema"}, {"profiles"}, {"config"},      # words
+    {"errors"}, {"blocks", "clock", "companions", "gaps", "mime", "model", "names", "schema"}, {"profiles"}, {"config"},      # words
     {"presence"}, {"callers", "disk", "db", "notify", "remote", "statedir"}, {"process"},       # tools
     {"surprises", "pages", "blockfile", "batches"}, {"index", "outbox", "staging", "cache", "handles", "workspace", "walks", "xattrs"}, {"mirror", "keeping"},      # state
     {"coming", "copies", "feed", "listing", "renaming", "settings", "unlinking"},                                                     # workers
     {"restaging"}, {"deletion", "delivery", "expirer", "prober", "extents", "refresher", "sweeper", "waits"}, {"reader", "turns"},
     {"uploader"},
-    {"contents", "attributes", "tree"}, {"decisions", "holdings", "links", "moves", "openfiles", "recovery", "report", "check"}, {"drain", "filesystem"},      # core
+    {"promises", "attributes", "tree"}, {"contents"}, {"decisions", "holdings", "links", "moves", "openfiles", "recovery", "report", "check"}, {"drain", "filesystem"},      # core
     {"binding"}, {"fuse_ops", "control", "commands", "mountpoint", "options"},               # edges
     {"demo", "daemon"},                                                         # assembly
     {"output"}, {"asking", "launch"}, {"cli"}, {"__main__"},                                                      # commands

@@ -13,6 +13,7 @@ from tests.mounting import Mount
 
 DOWN = {"kind": "status", "status": 503, "error_type": "api_error"}
 SAYS = "--staging-size allows"
+NOT_SENT = "a write at byte .* was refused"
 
 
 def fill(files: Path, size_bytes: int) -> list[str]:
@@ -39,7 +40,7 @@ def write_for_ever(descriptor: int) -> None:
 def test_unsent_content_is_bounded_nothing_promised_is_lost_and_there_is_room_again(mount: Mount, size_bytes: int, bound: int) -> None:
     files = mount.mount("--upload", "queue", "--staging-size", str(bound))
     mount.emulator.fault("upload", DOWN, times=-1)
-    mount.expects(SAYS)
+    mount.expects(SAYS, NOT_SENT)
 
     promised = fill(files, size_bytes)
     assert len(promised) == bound // (-(-size_bytes // LEAST_BYTES) * LEAST_BYTES)
@@ -60,7 +61,7 @@ def test_unsent_content_is_bounded_nothing_promised_is_lost_and_there_is_room_ag
 def test_what_was_queued_before_counts_after_a_remount(mount: Mount) -> None:
     files = mount.mount("--upload", "queue")
     mount.emulator.fault("upload", DOWN, times=-1)
-    mount.expects(SAYS, "not on the server yet")
+    mount.expects(SAYS, NOT_SENT, "not on the server yet")
     (files / "a.bin").write_bytes(b"a" * 900_000)
     mount.end_now()
     mount.mount("--upload", "queue", "--staging-size", "1M")
