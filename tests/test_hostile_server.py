@@ -53,14 +53,26 @@ def test_unknown_fields_are_no_trouble(mount: Mount) -> None:
 ], ids=str)
 def test_an_entry_that_makes_no_sense_is_left_out_and_hides_nothing_else(mount: Mount, broken: object) -> None:
     mount.emulator.fault("list", page(broken, {**ENTRY, "id": "file_z", "filename": "good.txt"}), times=-1)
+    mount.expects("1 entries of the listing can't be read")
     assert os.listdir(mount.mount()) == ["good.txt"]
 
 
 def test_a_listing_with_nonsense_in_it_removes_nothing(mount: Mount) -> None:
     mount.emulator.generate("a.txt", b"a")
     files = mount.mount()
-    mount.emulator.fault("list", page({"id": "file_y"}))
+    mount.emulator.fault("list", page({"id": "file_y"}, {**ENTRY, "id": "file_z", "filename": "z.txt"}))
+    mount.expects("1 entries of the listing can't be read")
     mount.ok("refresh", files)
+    assert sorted(os.listdir(files)) == ["a.txt", "z.txt"]
+
+
+def test_a_listing_of_nothing_but_nonsense_is_refused_and_removes_nothing(mount: Mount) -> None:
+    mount.emulator.generate("a.txt", b"a")
+    files = mount.mount()
+    mount.emulator.fault("list", page({"id": "file_y"}))
+    mount.expects("could not be refreshed.* not the Files API's")
+    done = mount.run("refresh", files)
+    assert (done.returncode, "none of its 1 entries can be read" in done.stderr) == (1, True)
     assert os.listdir(files) == ["a.txt"]
 
 
