@@ -1,7 +1,6 @@
 """Programs that write a helper file first: it stays here, so a save costs one upload and one deletion. And files of users that look like one."""
 
 import os
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,28 +8,10 @@ import pytest
 
 from tests.emulator.process import EmulatorProcess
 from tests.programs import Desk
+from tests.samples import PNG, pdf
 
 NEW = {"upload": 1}
 OVER = {"upload": 1, "delete": 1}
-
-
-def chunk(kind: bytes, data: bytes) -> bytes:
-    return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
-
-
-# One grey pixel; one empty page, whose table of places is computed.
-PNG = (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", (1).to_bytes(4, "big") * 2 + b"\x08\0\0\0\0") + chunk(b"IDAT", zlib.compress(b"\0\0")) + chunk(b"IEND", b""))
-
-
-def pdf() -> bytes:
-    objects = (b"<< /Type /Catalog /Pages 2 0 R >>", b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-               b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 9 9] /Resources << >> >>")
-    text, places = b"%PDF-1.4\n", list[int]()
-    for number, each in enumerate(objects, 1):
-        places.append(len(text))
-        text += b"%d 0 obj\n%s\nendobj\n" % (number, each)
-    table = b"0000000000 65535 f \n" + b"".join(b"%010d 00000 n \n" % place for place in places)
-    return text + b"xref\n0 4\n%strailer\n<< /Size 4 /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (table, len(text))
 
 
 def names(desk: Desk) -> list[str]:
@@ -104,7 +85,7 @@ def test_a_download_by_aria2_costs_one_upload_also_if_it_was_killed_and_goes_on(
 
 
 def test_unison_costs_an_upload_a_file_and_a_deletion_for_a_changed_one(desk: Desk) -> None:
-    unison = "unison -ui text -batch -auto -logfile /dev/null $OUT/l . > /dev/null 2>&1"
+    unison = "UNISON=$OUT/.unison unison -ui text -batch -auto -logfile /dev/null $OUT/l . > /dev/null 2>&1"
     desk.run("mkdir $OUT/l; echo a > $OUT/l/a.txt; echo b > $OUT/l/b.txt")
     desk.costs(unison, {"upload": 2})
     desk.costs(f"echo more >> $OUT/l/a.txt; {unison}", OVER)
