@@ -153,8 +153,8 @@ class Mount:
             self._control = Control(config.state_dir, self._commands.table)
 
         self._drain_s = config.drain_s      # the signal's thread shortens it; read when the end begins
-        self._serving = threading.Event()   # the first look at the service is over
-        self._mounted = threading.Event()
+        self._serving, self._mounted = threading.Event(), threading.Event()     # the first look at the service is over; the kernel has the mount
+        self._device: str | None = None     # the kernel's number of it; set before _mounted
         self._ended = threading.Event()     # FUSE() has returned
         self._ending = threading.Lock()     # taken once, and never given back, by whoever ends the mount
 
@@ -219,6 +219,7 @@ class Mount:
 
     def _started(self) -> None:
         """The kernel has the mount."""
+        self._device = mountpoint.device_of(self._config.mountpoint)
         self._mounted.set()
         if not self._config.read_only:
             self._uploader.start()
@@ -281,14 +282,15 @@ class Mount:
                 threading.Thread(target=self._unmount, name="unmount", daemon=True).start()
 
     def _unmount(self) -> None:
-        try:
-            mountpoint.unmount(self._config.mountpoint)
-        except SetupError as exc:
-            if self._ended.is_set() or not mountpoint.is_mounted(self._config.mountpoint):
-                return                  # somebody else has unmounted it in this moment
-            log.warning("%s Detaching it.", exc)
-            with contextlib.suppress(SetupError):
-                mountpoint.unmount(self._config.mountpoint, lazy=True)
+        self._mounted.wait(DETACH_S)        # it is just being mounted
+        if (place := mountpoint.place_of(self._device)) is not None:        # else it was detached before: another mount may be there by now
+            try:
+                mountpoint.unmount(place)
+            except SetupError as exc:
+                if mountpoint.place_of(self._device) is not None:       # somebody else may have done it in this moment
+                    log.warning("%s Detaching it.", exc)
+                    with contextlib.suppress(SetupError):
+                        mountpoint.unmount(place, lazy=True)
         if not self._ended.wait(DETACH_S):
             # Somebody still has a file open; FUSE() returns when they leave, which may be never.
             code = self._end(in_use=True)
@@ -317,8 +319,12 @@ class Mount:
         names = [entry["path"] for entry in left["waiting"] + left["failed"]]
         if names:
             log.warning("not on the server yet, %s: %s", lost or "kept for the next mount", ", ".join(names))
+        written = [entry["name"] for entry in left["open"] if entry["state"] == "being written"] if in_use else []
+        if written:
+            log.warning("still being written by programs that have it open, so nothing behind its last fsync is promised (the next mount finds "
+                        "what there is in %s): %s", self._config.state_dir / "staging", ", ".join(written))
         log.info("ended")
-        return EXIT_LEFT if names else 0
+        return EXIT_LEFT if names or written else 0
 
 
 @contextlib.contextmanager

@@ -58,12 +58,28 @@ def check_system() -> None:
 
 def mounts() -> list[Path]:
     """Where anthrofs is mounted, as the kernel says."""
+    return [path for _, path in _entries()]
+
+
+def _entries() -> list[tuple[str, Path]]:
+    """(the kernel's number of each mount's file system, where it is); what is on top comes last."""
     found = []
     for line in os.fsdecode(Path("/proc/self/mountinfo").read_bytes()).split("\n"):     # paths are bytes; they hold no newline
         before, _, after = line.partition(" - ")
         if after.split(" ", 1)[0] == KIND:
-            found.append(Path(re.sub(r"\\(\d{3})", lambda match: chr(int(match[1], 8)), before.split(" ")[4])))
+            _, _, device, _, path, *_ = before.split(" ")
+            found.append((device, Path(re.sub(r"\\(\d{3})", lambda match: chr(int(match[1], 8)), path))))
     return found
+
+
+def device_of(path: Path) -> str | None:
+    """The number of what is mounted right there: as long as that lives, nothing else has it. None: nothing is."""
+    return next((device for device, at in reversed(_entries()) if at == path), None)
+
+
+def place_of(device: str | None) -> Path | None:
+    """Where it is now: a directory above may have been renamed. None: nowhere any more, though programs may still have files of it open."""
+    return next((at for each, at in reversed(_entries()) if each == device), None)
 
 
 def is_mounted(path: Path) -> bool:

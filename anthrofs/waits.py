@@ -19,6 +19,7 @@ from anthrofs.model import HIDDEN, NodeId, StageId
 from anthrofs.outbox import FAILED, Outbox
 from anthrofs.remote import Kind, Way
 
+LEAVE_S: Final = 2.0            # for those who wait to be told that the mount is ending
 POLL_S: Final = 0.1             # how soon a waiting close sees that its program got a signal
 CLOSED_WAIT_S: Final = 2.0      # closes fail that soon while the way is closed, until a probe gets through
 
@@ -68,10 +69,13 @@ class Waits:
             self._changed.notify_all()
 
     def stop(self) -> None:
-        """The mount is ending: nobody waits any longer."""
+        """The mount is ending: nobody waits any longer. Returns when all have gone, for the process's end would take their answers along."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
+            until_s = self._clock.now_s() + LEAVE_S
+            while self._counts and (left_s := until_s - self._clock.now_s()) > 0:
+                self._clock.wait(self._changed, left_s)
 
     def wait(self, node_id: NodeId, stage: StageId, interrupted: Callable[[], bool]) -> None:
         """Until the server has this stage, or newer content has replaced it, or its name is gone.
@@ -88,6 +92,7 @@ class Waits:
                 self._counts[node_id] -= 1
                 if not self._counts[node_id]:
                     del self._counts[node_id]
+                    self._changed.notify_all()
 
     def _wait(self, node_id: NodeId, stage: StageId, interrupted: Callable[[], bool]) -> None:
         began_s = moved_s = self._clock.now_s()
