@@ -24,7 +24,8 @@ log = logging.getLogger(__name__)
 GOING: Final = 2            # of kept.here, see schema
 # A copy that only makes a file readable. The others are content that is still to be sent: again, after a refusal, or to a new name;
 # or that the server doesn't have whole; or that a backup will live on; or that a name may get back. An empty one takes nothing.
-_SPARE: Final = ("kept.here = 1 AND kept.bytes > 0 AND NOT EXISTS (SELECT 1 FROM doomed WHERE doomed.file_id = kept.file_id) AND NOT EXISTS "
+# (The + keeps SQLite from the index that has sizes: the oldest would have to be sorted out of all.)
+_SPARE: Final = ("kept.here = 1 AND +kept.bytes > 0 AND NOT EXISTS (SELECT 1 FROM doomed WHERE doomed.file_id = kept.file_id) AND NOT EXISTS "
                  "(SELECT 1 FROM attempt WHERE attempt.node_id = node.node_id) AND (node.node_id IS NULL OR NOT "
                  f"(node.resend OR node.stage IS NOT NULL OR node.listed_bytes IS NOT NULL OR node.local OR node.parent = {HIDDEN}))")
 
@@ -131,7 +132,7 @@ class Keeping:
         if self._most_bytes is None:
             return []
         kept, doomed = tx.one("SELECT (SELECT coalesce(sum(bytes), 0) FROM kept WHERE here = 1), (SELECT coalesce(sum(bytes), 0) "
-                              "FROM doomed JOIN kept USING (file_id) WHERE here = 1)")
+                              "FROM doomed CROSS JOIN kept USING (file_id) WHERE here = 1)")      # CROSS: from the few doomed
         lacking, going = kept - doomed - self._most_bytes, list[FileId]()
         if lacking <= 0:
             return []

@@ -129,8 +129,8 @@ CREATE INDEX attempt_name ON attempt (name);
 CREATE INDEX attempt_small ON attempt (stage) WHERE size_bytes < 8388608;      -- outbox.BIG_BYTES: the two queues, in order
 CREATE INDEX attempt_big ON attempt (stage) WHERE size_bytes >= 8388608;
 CREATE INDEX doomed_waiting ON doomed (server_name) WHERE deleted_ns IS NULL;
-CREATE INDEX kept_here ON kept (bytes) WHERE here = 1;         -- what they take, and how many are not here, without a look at each row
-CREATE INDEX kept_gone ON kept (here) WHERE here != 1;
+CREATE INDEX kept_bytes ON kept (here, bytes) WHERE here = 1;  -- what copies take,
+CREATE INDEX kept_here ON kept (here);                         -- which is the oldest, and how many have none: without a look at each row
 {_KEEP_TOTAL}INSERT INTO node (node_id, parent, name, directory, made, mode, mtime_ns, size_bytes) VALUES (1, 0, '/', 1, 1, 493, 0, 0);
 INSERT INTO node (node_id, parent, name, directory, made, mode, mtime_ns, size_bytes) VALUES (2, 0, 'hidden', 1, 1, 0, 0, 0);
 """
@@ -192,8 +192,8 @@ ALTER TABLE doomed ADD COLUMN seen INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE kept ADD COLUMN here INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE kept ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
 UPDATE kept SET bytes = coalesce((SELECT server_size FROM node WHERE node.file_id = kept.file_id), 0);
-CREATE INDEX kept_here ON kept (bytes) WHERE here = 1;
-CREATE INDEX kept_gone ON kept (here) WHERE here != 1;
+CREATE INDEX kept_bytes ON kept (here, bytes) WHERE here = 1;
+CREATE INDEX kept_here ON kept (here);
 ALTER TABLE doomed ADD COLUMN wrong INTEGER;
 ALTER TABLE node ADD COLUMN listed_bytes INTEGER;
 CREATE INDEX node_listed_bytes ON node (listed_bytes) WHERE listed_bytes IS NOT NULL;

@@ -135,6 +135,16 @@ def test_a_file_renamed_while_it_is_sent_is_sent_again_though_none_is_kept(mount
     wait_until(lambda: on_disk(mount) == [], "the copy is given up after the second upload")
 
 
+def test_two_hundred_files_that_wait_together_end_within_the_bound(mount: Mount) -> None:
+    mount.emulator.switch(latency_ms=30)
+    files = mount.mount("--keep-uploads", "20k", "--upload", "queue", "--requests-per-minute", "10000")
+    for number in range(200):
+        (files / f"{number:03}").write_bytes(b"x" * 1000)
+    mount.sync()
+    assert len(mount.emulator.files()) == 200
+    holds(mount, (20, 180), [1000] * 20)
+
+
 @pytest.mark.parametrize(("option", "message"), [("some", "needs a size"), ("-1", "needs a size")])
 def test_a_bound_that_is_none_is_refused(mount: Mount, option: str, message: str) -> None:
     done = mount.run("mount", "--state-dir", mount.state_dir, f"--keep-uploads={option}", mount.path)
@@ -216,6 +226,18 @@ def test_a_kill_while_a_copy_is_given_up_leaves_it_or_takes_it_but_nothing_is_lo
 
 
 # ---- the commands
+
+
+def test_a_read_only_mount_frees_and_fetches(mount: Mount) -> None:
+    mount.emulator.generate("theirs.csv", b"x" * 5000, "text/csv")
+    files = mount.mount()
+    (files / "mine").write_bytes(b"x" * 5000)
+    mount.remount("--read-only")
+    mount.ok("free", files / "mine")
+    mount.ok("fetch", files / "theirs.csv")
+    assert state_of(files / "mine") == NO_COPY
+    with asks(mount):
+        assert (files / "theirs.csv").read_bytes() == b"x" * 5000
 
 
 def test_free_says_how_much_and_refuses_what_is_needed(mount: Mount) -> None:
