@@ -90,7 +90,7 @@ class Config:
     sweep_s: float = 300.0              # between full listings of a workspace of several pages
 
     requests_per_minute: int = 450      # at most, in any 61 s: of the about 500 that an organization has
-    max_file_bytes: int = 500_000_000   # what the API surely takes (500 MB; whether 2^20-based is unknown)
+    max_file_bytes: int = 500 * 2**20   # nothing above that is tried; between 500 MB and this the service says whether it takes it
     cache_bytes: int = 10 * 10**9       # of blocks that can be fetched again, on the state's disk; 0: none
     keep_bytes: int | None = None       # of copies of our own uploads, on the state's disk; None: all stay, 0: none does
     staging_bytes: int = 0              # of content that isn't sent yet, on the state's disk; 0: no bound but its free space

@@ -27,7 +27,17 @@ from anthrofs.db import Database
 from anthrofs.decisions import Decisions
 from anthrofs.disk import Disk
 from anthrofs.drain import Drain
-from anthrofs.errors import EXIT_AUTH, EXIT_FAILED, EXIT_LEFT, AccountRefused, FsError, Offline, SetupError, StateLost
+from anthrofs.errors import (
+    EXIT_AUTH,
+    EXIT_FAILED,
+    EXIT_LEFT,
+    EXIT_USAGE,
+    AccountRefused,
+    FsError,
+    Offline,
+    SetupError,
+    StateLost,
+)
 from anthrofs.expirer import Expirer
 from anthrofs.filesystem import FileSystem
 from anthrofs.fuse_ops import Operations, serve
@@ -169,6 +179,7 @@ class Mount:
             recover(self._db, self._index, self._mirror, self._outbox, self._staging, self._tree)
             self._keeping.start()
             self._greet()
+            self._see_session()
         self._serving.set()
         if self._stopping.is_set():
             raise SetupError("Ended by a signal before the mount was ready.", EXIT_FAILED)
@@ -216,6 +227,19 @@ class Mount:
         except FsError as exc:
             raise SetupError(f"The first listing failed: {exc}. Nothing was mounted.", EXIT_FAILED) from exc
         self._refresher.start()
+
+    def _see_session(self) -> None:
+        """An empty listing is that of a session which has no files yet, and of one that there isn't. Raises SetupError."""
+        scope_id = self._config.service.scope_id
+        if scope_id is None or self._index.totals()[0]:
+            return
+        try:
+            there = self._http.has_session(scope_id)
+        except FsError as exc:
+            log.info("whether there is a session %s can't be told: %s", scope_id, exc)
+            return
+        if not there:
+            raise SetupError(f"There is no agent session {scope_id} in this workspace: correct --scope. Nothing was mounted.", EXIT_USAGE)
 
     def _started(self) -> None:
         """The kernel has the mount."""

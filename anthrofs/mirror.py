@@ -97,7 +97,7 @@ class Mirror:
             name = names.entry_name_of(file.name, file.file_id)
         else:
             try:
-                *above, name = names.path_of(file.name).split("/")
+                *above, name = names.shown_path_of(file.name).split("/")
             except BadName:
                 return self._safe_place(tx, file)
         for part in above:

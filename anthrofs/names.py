@@ -13,6 +13,9 @@ stand-in that a user typed gets U+201B, the quote, before it. Let q be the numbe
     stand-in        2q + 1 quotes, the stand-in     a：b  is  a‛：b
     anything else   q quotes, itself                ‛a  is  ‛a
 
+A percent sign counts as such a character where it begins %22, %0D or %0A: that is how a form spells a quote and the ends of a line, so
+a service may take a name's own %22 for one.
+
 So every text without raw characters is the server name of exactly one path. (rclone doubles a quote before anything; a
 name such as ‛a, made by somebody else, would then belong to no path.)
 """
@@ -57,12 +60,15 @@ _CODES: Final[Mapping[Layout, Mapping[str, str]]] = {"flat": _STAND_INS, "tree":
 _RAWS: Final[Mapping[Layout, Mapping[str, str]]] = {
     layout: {stand_in: raw for raw, stand_in in code.items()} for layout, code in _CODES.items()
 }
+_PERCENT: Final = "%"
+_WIDE_PERCENT: Final = chr(ord(_PERCENT) + _FULL_WIDTH)
+_SPELLED: Final = "(?=22|0[DdAa])"          # behind a percent sign that a form's reader may take for the beginning of something else
 # The look-behind and the possessive star keep a name of a million quotes linear.
 _PATTERNS: Final[Mapping[Layout, re.Pattern[str]]] = {
-    layout: re.compile(f"(?<!{_QUOTE})({_QUOTE}*+)([{re.escape(''.join([*code, *code.values()]))}])")
+    layout: re.compile(f"(?<!{_QUOTE})({_QUOTE}*+)([{re.escape(''.join([*code, *code.values()]))}]|[{_PERCENT}{_WIDE_PERCENT}]{_SPELLED})")
     for layout, code in _CODES.items()
 }
-_IMPOSSIBLE: Final = re.compile(r'[<>:"|?*\\/\x00-\x1f\x7f\ud800-\udfff]')     # in no encoded name
+_IMPOSSIBLE: Final = re.compile(rf'[<>:"|?*\\/\x00-\x1f\x7f\ud800-\udfff]|{_PERCENT}{_SPELLED}')     # in no encoded name
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _VISIBLE: Final = {
     **{ord(raw): stand_in for raw, stand_in in _CODES["tree"].items()},
@@ -136,6 +142,13 @@ def path_of(server_name: str) -> str:
     return path
 
 
+def shown_path_of(server_name: str) -> str:
+    """The relative path that a tree shows for a server name: as `path_of`, and where the server itself has `/` in it, as a tool's outputs may,
+    these are folders, too. So two server names can have one path; a save under it has the ／. Raises BadName.
+    """
+    return path_of(server_name.replace("/", SLASH))
+
+
 def entry_name_of(server_name: str, file_id: str) -> str:
     """What the flat layout shows for a server file: one safe path component, whatever the server sent.
 
@@ -207,7 +220,8 @@ def _encoded(text: str, layout: Layout) -> str:
 
     def quoted(match: re.Match[str]) -> str:
         quotes, character = match.groups()
-        return 2 * quotes + (code.get(character) or _QUOTE + character)
+        stand_in = _WIDE_PERCENT if character == _PERCENT else code.get(character)
+        return 2 * quotes + (stand_in or _QUOTE + character)
 
     return _PATTERNS[layout].sub(quoted, text)
 
@@ -219,7 +233,7 @@ def _decoded(text: str, layout: Layout) -> str:
     def unquoted(match: re.Match[str]) -> str:
         quotes, character = match.groups()
         half, odd = divmod(len(quotes), 2)
-        return _QUOTE * half + (character if odd else raws[character])
+        return _QUOTE * half + (character if odd else _PERCENT if character == _WIDE_PERCENT else raws[character])
 
     return _PATTERNS[layout].sub(unquoted, text)
 

@@ -24,6 +24,7 @@ SENDING: Final = "sending"
 UNKNOWN: Final = "unknown"      # it may have been stored: ask the listing before sending again
 FAILED: Final = "failed"        # refused: a person has to look; the bytes stay
 DONE: Final = "done"            # the server has it; its row is removed
+_SAVED_AS: Final = f"replace(doomed.server_name, '/', '{names.SLASH}')"        # what a save over it is called, see names.shown_path_of
 
 
 class Step(enum.Enum):
@@ -201,7 +202,7 @@ class Outbox:
     def reprieve(self, tx: Tx, server_name: str) -> RemoteFile | None:
         """The newest of that name that is not deleted yet, nor in this moment, stays after all. None: there is none."""
         rows = tx.all("SELECT file_id, server_name, server_mime, server_size, created_ns, downloadable, expires_ns FROM doomed "
-                      "WHERE server_name = ? AND deleted_ns IS NULL AND doubt IS NULL AND wrong IS NULL AND created_ns IS NOT NULL ORDER BY created_ns DESC, file_id DESC", server_name)
+                      "WHERE server_name IN (?, ?) AND deleted_ns IS NULL AND doubt IS NULL AND wrong IS NULL AND created_ns IS NOT NULL ORDER BY created_ns DESC, file_id DESC", *_spellings(server_name))
         row = next((row for row in rows if row[0] not in self._ending), None)
         if row is None:
             return None
@@ -214,7 +215,7 @@ class Outbox:
         """
         doubt = "" if doubtful else "coalesce(doubt, -1) < 0 AND "
         rows = _pages(tx, f"SELECT file_id, rowid, doubt FROM doomed WHERE deleted_ns IS NULL AND {doubt}iif(wrong IS NULL, NOT EXISTS "
-                      "(SELECT 1 FROM node WHERE (node.stage IS NOT NULL OR node.resend) AND node.wanted = doomed.server_name), NOT EXISTS "
+                      f"(SELECT 1 FROM node WHERE (node.stage IS NOT NULL OR node.resend) AND node.wanted = {_SAVED_AS}), NOT EXISTS "
                       "(SELECT 1 FROM attempt WHERE attempt.stage = doomed.wrong AND attempt.state != ?))", "rowid", FAILED)
         return list(islice((FileId(row[0]) for row in rows if row[0] not in not_now or row[2] is not None), at_most))
 
@@ -265,7 +266,7 @@ class Outbox:
 
     def is_name_doomed(self, tx: Tx, server_name: str) -> bool:
         """Something of that name is still to be deleted."""
-        return tx.one("SELECT 1 FROM doomed WHERE server_name = ? AND deleted_ns IS NULL", server_name) is not None
+        return tx.one("SELECT 1 FROM doomed WHERE server_name IN (?, ?) AND deleted_ns IS NULL", *_spellings(server_name)) is not None
 
     def is_deleted(self, tx: Tx, file_id: FileId) -> bool:
         """We had it deleted, not long ago."""
@@ -289,6 +290,11 @@ class Outbox:
         """For another workspace."""
         tx.run("DELETE FROM attempt")
         tx.run("DELETE FROM doomed")
+
+
+def _spellings(server_name: str) -> tuple[str, str]:
+    """A name as we save it, and as a tool may have, with / between its parts: the same file to whoever looks at the mount."""
+    return server_name, server_name.replace(names.SLASH, "/")
 
 
 def fits(attempt: Attempt, file: RemoteFile) -> bool:

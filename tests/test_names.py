@@ -1,6 +1,7 @@
 """Names from the server are never trusted, and what a user typed comes back as it was."""
 
 import os
+import re
 
 import pytest
 from hypothesis import example, given, settings
@@ -15,7 +16,7 @@ law = settings(print_blob=True, deadline=None)
 ID = "file_011CdeLUpakHYCG43qGLsdXo"
 
 # Half of the characters are those that the convention is about; plain text() would hardly ever draw two in a row.
-SPECIAL = "\u201b" * 8 + '<>:"|?*\\/\x00\x01\n\x1b\x1f\x7f' + "＜＞：＂｜？＊＼／␀␁␊␛␟␡" + ".. ~\ud800\udfff\U0001f600é"
+SPECIAL = "\u201b" * 8 + '<>:"|?*\\/\x00\x01\n\x1b\x1f\x7f' + "＜＞：＂｜？＊＼／␀␁␊␛␟␡" + ".. ~\ud800\udfff\U0001f600é" + "%\uff05" * 4 + "2220DdAa"
 characters = st.one_of(st.sampled_from(SPECIAL), st.characters(exclude_categories=()))
 anything = st.text(characters, max_size=300)
 ids = st.one_of(st.just(ID), st.text(characters, max_size=80))
@@ -34,7 +35,8 @@ def typed(part: str) -> bool:
 
 components = anything.filter(typed)
 paths = st.lists(components, min_size=1, max_size=4).map("/".join)
-acceptable = st.text(characters.filter(lambda c: c not in REFUSED and encodable(c)), min_size=1, max_size=255)
+SPELLED = re.compile("%(22|0[DdAa])")       # what a form's reader may take for something else
+acceptable = st.text(characters.filter(lambda c: c not in REFUSED and encodable(c)), min_size=1, max_size=255).filter(lambda s: not SPELLED.search(s))
 
 
 def is_safe(entry: str) -> bool:
@@ -71,6 +73,7 @@ def test_the_api_takes_every_name_that_is_sent(path: str, layout: names.Layout) 
         return
     assert 1 <= len(server_name) <= 255
     assert not REFUSED & set(server_name)
+    assert not SPELLED.search(server_name)
 
 
 @given(acceptable)
@@ -350,3 +353,30 @@ def test_names_with_a_meaning() -> None:
     assert names.is_trash(".Trash")
     assert names.is_trash(".Trash-1000")
     assert not names.is_trash(".Trashed")
+
+
+@pytest.mark.parametrize("spelled", ["%22", "%0D", "%0d", "%0A", "%0a"])
+def test_what_a_form_spells_is_never_sent_as_it_is(spelled: str) -> None:
+    for layout in ("flat", "tree"):
+        for name in (f"a{spelled}b", f"a\uff05{spelled[1:]}b", f"\u201b{spelled}", spelled * 3):
+            sent = names.server_name_of(name, layout)
+            assert spelled not in sent
+            assert len(sent) <= len(name) + 1
+            if layout == "tree":
+                assert names.path_of(sent) == name
+            assert names.entry_name_of(names.server_name_of(name), ID) == name
+    assert names.server_name_of(f"a{spelled}b") == f"a\uff05{spelled[1:]}b"
+    for other in ("100%", "%2", "%20", "%23", "50%2b", "%%", "\uff05", "\uff0523"):
+        assert names.server_name_of(other) == other
+    assert names.entry_name_of(f"a{spelled}b", ID) == f"a{spelled}b ({ID})"         # somebody else's, which no upload of ours is called
+
+
+@pytest.mark.parametrize(("server_name", "path"), [("a/b", "a/b"), ("a/b\uff0fc", "a/b/c"), ("a\uff0fb", "a/b")])
+def test_a_slash_of_the_servers_own_is_a_folders(server_name: str, path: str) -> None:
+    assert names.shown_path_of(server_name) == path
+
+
+@pytest.mark.parametrize("server_name", ["/a", "a/", "a//b", "../a", "a/./b", 'a/"b', ".by-id/x", "/"])
+def test_a_slash_that_leads_nowhere_is_none(server_name: str) -> None:
+    with pytest.raises(BadName):
+        names.shown_path_of(server_name)

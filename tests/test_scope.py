@@ -12,7 +12,7 @@ import pytest
 
 from anthrofs import mountpoint
 from tests.emulator.process import EmulatorProcess
-from tests.mounting import Mount, wait_until
+from tests.mounting import Mount, shell, wait_until
 
 
 @contextmanager
@@ -90,6 +90,7 @@ def test_own_uploads_can_be_read_after_the_state_was_used_for_another_workspace_
     mount.umount()
     with EmulatorProcess(tmp_path / "second" / "data") as second:
         if other == "session":
+            mount.emulator.session("sesn_1")
             mount.mount("--scope", "sesn_1")
         else:
             mount.environment["ANTHROPIC_BASE_URL"] = (second.url if other == "workspace" else
@@ -101,8 +102,64 @@ def test_own_uploads_can_be_read_after_the_state_was_used_for_another_workspace_
     assert (files / "mine.txt").read_text() == "the only copy"
 
 
-def test_a_session_that_does_not_exist_is_an_empty_directory(mount: Mount) -> None:
+@pytest.mark.parametrize("way", ["empty", "error404", "error400"])
+def test_a_session_that_does_not_exist_is_said_at_each_mount(mount: Mount, way: str) -> None:
+    mount.emulator.switch(unknown_scope=way)
+    for _ in range(2):
+        done = mount.run("mount", "--state-dir", mount.state_dir, "--scope", "sesn_none", mount.path)
+        assert done.returncode == (2 if way == "empty" else 1)
+        assert ("There is no agent session sesn_none" if way == "empty" else "Session 'sesn_none' not found") in done.stderr
+        assert not mountpoint.is_mounted(mount.path)
+    mount.expects("could not be refreshed")
+
+
+def test_a_session_without_files_is_an_empty_directory(mount: Mount) -> None:
+    mount.emulator.session("sesn_new")
+    assert listed(mount.mount("--scope", "sesn_new")) == []
+    assert [entry["operation"] for entry in mount.emulator.requests()] == ["list", "session"]
+
+
+def test_where_nobody_can_tell_whether_there_is_a_session_it_is_an_empty_directory(mount: Mount) -> None:
+    mount.emulator.fault("session", {"kind": "raw_json", "status": 405, "body": {"detail": "Method Not Allowed"}})
     assert listed(mount.mount("--scope", "sesn_none")) == []
+
+
+def test_slashes_in_the_names_of_a_sessions_outputs_are_folders(mount: Mount) -> None:
+    for name in ("charts/b.png", "charts/deep/c.png", "charts\uff0fd.png", "/rooted.txt", "a//b.txt", "../up.txt"):
+        mount.emulator.generate(name, name.encode(), scope_id="sesn_1")
+    files = mount.mount("--scope", "sesn_1")
+    assert listed(files / "charts") == ["b.png", "d.png", "deep"]
+    assert (files / "charts" / "deep" / "c.png").read_bytes() == b"charts/deep/c.png"
+    assert (files / "charts" / "b.png").read_bytes() == b"charts/b.png"
+    assert len(listed(files)) == 4                  # what has no path is beside it, with its id
+    assert os.fsdecode(os.getxattr(files / "charts" / "b.png", "user.anthropic.filename")) == "charts/b.png"
+    mount.remount("--scope", "sesn_1")
+    assert listed(files / "charts") == ["b.png", "d.png", "deep"]
+
+
+@pytest.mark.parametrize("how", ["edit", "replace"])
+def test_a_file_in_such_a_folder_is_saved_as_the_mounts_own_are_and_the_old_one_goes_after(mount: Mount, how: str) -> None:
+    old = mount.emulator.generate("charts/b.csv", b"1,2\n")
+    twin = mount.emulator.generate("charts\uff0ftwin.csv", b"first")
+    newest = mount.emulator.generate("charts/twin.csv", b"second")
+    files = mount.mount()
+    assert listed(files / "charts") == ["b.csv", f"twin ({twin['id']}).csv", "twin.csv"]
+    mount.emulator.fault("upload", {"kind": "status", "status": 400, "error_type": "invalid_request_error"})
+    mount.expects("was refused")
+    path = files / "charts" / "b.csv"
+    if how == "edit":
+        shell("echo 3,4 >> charts/b.csv", files)        # bash doesn't look at what close says
+    else:
+        (files / "charts" / "new.part").write_text("1,2\n3,4\n")
+        (files / "charts" / "new.part").rename(path)
+    assert "has no id: failed" in mount.run("id", path).stderr
+    assert old["id"] in {file["id"] for file in mount.emulator.files()}         # new before old is gone
+    mount.ok("retry", "--all", files)
+    mount.sync()
+    found = {file["filename"]: file["id"] for file in mount.emulator.files()}
+    assert set(found) == {"charts\uff0fb.csv", "charts\uff0ftwin.csv", "charts/twin.csv"}
+    assert mount.emulator.content(found["charts\uff0fb.csv"]) == b"1,2\n3,4\n"
+    assert found["charts/twin.csv"] == newest["id"]
 
 
 @pytest.mark.parametrize("option", ["--scope", "--workspace"])

@@ -11,7 +11,7 @@ from anthrofs.disk import Disk
 from anthrofs.staging import Staging
 from tests.mounting import Mount, asks
 
-LIMIT = 500_000_000
+LIMIT = 500 * 2**20
 
 
 def contents(mount: Mount) -> dict[str, bytes]:

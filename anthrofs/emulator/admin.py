@@ -74,12 +74,19 @@ def _behaviour(parts: Parts) -> list[tuple[str, str, Handler]]:
             raise BadRequest("lifetime_s, client_id and workspace_id are expected")
         return JSONResponse(parts.logins.begin(float(asked.get("lifetime_s", 3600)), str(asked.get("client_id", "client")), asked.get("workspace_id")))
 
+    async def begin_session(request: Request) -> Response:
+        asked = await _json_of(request)
+        if not isinstance(asked, dict) or not isinstance(asked.get("id"), str):
+            raise BadRequest("id is expected")
+        parts.sessions.add(asked["id"])
+        return JSONResponse(sorted(parts.sessions))
+
     async def end_tokens(_request: Request) -> Response:
         parts.logins.end_all()
         return JSONResponse([])
 
     return [
-        ("POST", "/logins", begin_login), ("POST", "/logins/end", end_tokens),
+        ("POST", "/sessions", begin_session), ("POST", "/logins", begin_login), ("POST", "/logins/end", end_tokens),
         ("GET", "/switches", show_switches), ("PATCH", "/switches", change_switches),
         ("GET", "/faults", show_faults), ("POST", "/faults", add_faults), ("DELETE", "/faults", clear_faults),
         ("GET", "/requests", show_requests), ("DELETE", "/requests", clear_requests),

@@ -13,7 +13,7 @@ from typing import Any, Final, get_type_hints
 
 from .rules import ACCOUNT, GATEWAY
 
-OPERATIONS = ("upload", "list", "download", "metadata", "delete", "token")
+OPERATIONS = ("upload", "list", "download", "metadata", "delete", "token", "session")
 FOREVER = -1
 
 

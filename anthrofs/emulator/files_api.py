@@ -52,6 +52,7 @@ def routes(parts: Parts) -> list[BaseRoute]:
         route("/v1/files/{file_id}", "GET", "metadata",
               lambda exchange: perform(exchange, partial(metadata, exchange))),
         route("/v1/files/{file_id}", "DELETE", "delete", lambda exchange: perform(exchange, partial(delete, exchange))),
+        route("/v1/sessions/{session_id}", "GET", "session", lambda exchange: perform(exchange, partial(session, exchange))),
         Route("/v1/oauth/token", Gate(parts, "token", lambda exchange: perform(exchange, partial(logins.token, exchange)), keyed=False),
               methods=["POST"]),
         Route("/{path:path}", Gate(parts, "other", nothing_here)),
@@ -62,6 +63,9 @@ async def list_files(exchange: Exchange) -> ASGIApp:
     betas = betas_of(exchange.headers.getlist("anthropic-beta"))
     query = list_query(exchange.query.multi_items(), betas)
     view = exchange.parts.view(query.scope_id)
+    if query.scope_id is not None and exchange.parts.switches.unknown_scope != "empty" and not await _is_session(exchange, query.scope_id):
+        status = 404 if exchange.parts.switches.unknown_scope == "error404" else 400
+        raise rules.ApiError(status, f"Session '{query.scope_id}' not found")
     try:
         files, more = await run_in_threadpool(_found, exchange.parts, view, query)
     except NothingThere:
@@ -74,6 +78,20 @@ async def list_files(exchange: Exchange) -> ASGIApp:
     for entry in body["data"][:switches.unreadable_entries]:
         del entry["size_bytes"]
     return JSONResponse(body)
+
+
+async def session(exchange: Exchange) -> ASGIApp:
+    session_id = exchange.scope["path_params"]["session_id"]
+    if not await _is_session(exchange, session_id):
+        raise rules.ApiError(404, f"Session '{session_id}' not found")
+    return JSONResponse({"type": "session", "id": session_id, "status": "idle"})
+
+
+async def _is_session(exchange: Exchange, session_id: str) -> bool:
+    if session_id in exchange.parts.sessions:
+        return True
+    found, _ = await run_in_threadpool(exchange.parts.store.page, exchange.parts.view(session_id), 1, None)
+    return bool(found)
 
 
 class NothingThere(Exception):

@@ -28,8 +28,9 @@ QUOTED = re.compile(r';\s*(name|filename)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*
 
 
 class Form:
-    def __init__(self, content_type: str, receive: Callable[[], Incoming], limit_bytes: int) -> None:
+    def __init__(self, content_type: str, receive: Callable[[], Incoming], limit_bytes: int, *, decode: bool = True) -> None:
         self._receive = receive                         # given
+        self._decode = decode                           # %22, %0D and %0A of a name, as forms spell them
         self._limit_bytes = limit_bytes
 
         self.fields: dict[str, str] = {}                # text parts by name
@@ -111,9 +112,12 @@ class Form:
         if self.file is not None:
             raise ApiError(400, "file: exactly one is expected")
         filename = found.get("filename")
-        self.filename = None if filename is None else filename.replace("%22", '"')
+        self.filename = None if filename is None else self._decoded(filename)
         self.mime_type = self._headers.get("content-type")
         self.file = self._receive()
+
+    def _decoded(self, filename: str) -> str:
+        return re.sub("%(22|0[DdAa])", lambda found: chr(int(found[1], 16)), filename) if self._decode else filename
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._field is not None:

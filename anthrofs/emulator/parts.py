@@ -34,6 +34,7 @@ class Parts:
     faults: Faults = field(default_factory=Faults)
     journal: Journal = field(default_factory=Journal)
     bucket: Bucket = field(default_factory=lambda: Bucket(time.monotonic))
+    sessions: set[str] = field(default_factory=set)     # that exist besides those that have files
     logins: Logins = field(default_factory=Logins)
     connections: Connections = field(default_factory=Connections)
     later: set[asyncio.Task[None]] = field(default_factory=set)     # late commits; a loop holds tasks only weakly

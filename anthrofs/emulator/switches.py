@@ -44,6 +44,8 @@ class Switches:
     delete_answer: str = one_of("file_deleted", "no_content", "other_json", "page")     # the last three are gateways'
     quota_status: int = 400                 # it was 403 once
     abandoned_uploads: str = one_of("store", "drop")        # the client left once its last byte was sent
+    decoded_names: bool = True              # %22, %0D and %0A of an upload's name are what a form spells so; else they stay as they came
+    unknown_scope: str = one_of("empty", "error404", "error400")        # a list of a session that doesn't exist
     stored_names: str = one_of("as_sent", "nfc", "nfd")
     time_resolution: str = one_of("microseconds", "milliseconds", "seconds")    # of what is shown; the order stays
     ratelimit_headers: bool = False         # anthropic-ratelimit-*, as other parts of the API send them

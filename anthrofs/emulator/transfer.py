@@ -40,7 +40,8 @@ async def upload(exchange: Exchange) -> ASGIApp:
     # A form has other bytes, too: a body is surely too large only beyond a generous allowance for them.
     if int(exchange.headers.get("content-length", 0)) > limit_bytes + 2 * TEXT_LIMIT:
         raise rules.too_large(limit_bytes)
-    form = Form(exchange.headers.get("content-type", ""), parts.store.contents.receive, limit_bytes)
+    form = Form(exchange.headers.get("content-type", ""), parts.store.contents.receive, limit_bytes,
+                decode=parts.switches.decoded_names)
     action: Action | None = None
     handed_on = False
     try:

@@ -21,7 +21,7 @@ import httpx
 
 from anthrofs.clock import Clock
 from anthrofs.config import Credentials, Service, Timeouts
-from anthrofs.errors import BadAnswer, InTheWay, NoAnswer, Offline, RemoteError, Unavailable
+from anthrofs.errors import BadAnswer, Gone, InTheWay, NoAnswer, Offline, RemoteError, Unavailable
 from anthrofs.model import Cursor, FileId, Page, RemoteFile, ServerClock, Workspace
 from anthrofs.profiles import Profile
 from anthrofs.remote import answers
@@ -136,6 +136,14 @@ class HttpFiles:
             response.close()
             raise BadAnswer("the download is not the service's own answer (a proxy?)", status=response.status_code)
         return HttpDownload(response, first)
+
+    def has_session(self, session_id: str) -> bool:
+        """False: the service knows no such agent session. Raises RemoteError where it doesn't say."""
+        try:
+            self._json("GET", f"/v1/sessions/{quote(session_id, safe='')}")
+        except Gone:
+            return False
+        return True
 
     def clock(self) -> ServerClock | None:
         """See RemoteFiles."""

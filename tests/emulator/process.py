@@ -180,6 +180,10 @@ class EmulatorProcess:
         return cast("dict[str, Any]", self._ask("POST", "/_emulator/logins", json={"lifetime_s": lifetime_s, "client_id": client_id,
                                                                                   "workspace_id": workspace_id}))
 
+    def session(self, session_id: str) -> None:
+        """An agent session, which has no files yet."""
+        self._ask("POST", "/_emulator/sessions", json={"id": session_id})
+
     def end_tokens(self) -> None:
         """Every login's token ends now."""
         self._ask("POST", "/_emulator/logins/end")

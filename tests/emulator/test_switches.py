@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from .raw import BETA, GA, closed, connect, error_of, file_part, upload_head
+from .raw import AGENTS, BETA, GA, closed, connect, error_of, file_part, upload_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -365,3 +365,24 @@ def test_the_newest_entries_of_a_page_lack_what_a_file_needs(api: Api, emulator:
         emulator.generate(name, CONTENT)
     emulator.switch(unreadable_entries=1)
     assert ["size_bytes" in entry for entry in api.listing(GA).json()["data"]] == [False, True]
+
+
+def test_percent_signs_of_a_name_are_what_a_form_spells_or_themselves(api: Api, emulator: EmulatorProcess) -> None:
+    body = closed(file_part(b"x", "a%22b%41.txt"))
+    assert api.form(body).status_code == 400            # a quote, which no name may have
+    emulator.switch(decoded_names=False)
+    assert api.form(body).json()["filename"] == "a%22b%41.txt"
+
+
+@pytest.mark.parametrize(("way", "status"), [("empty", 200), ("error404", 404), ("error400", 400)])
+def test_a_session_that_isnt_there_is_an_empty_list_or_an_error(api: Api, emulator: EmulatorProcess, way: str, status: int) -> None:
+    emulator.switch(unknown_scope=way)
+    assert api.listing(AGENTS, scope_id="sesn_none").status_code == status
+    emulator.session("sesn_new")
+    assert api.listing(AGENTS, scope_id="sesn_new").json()["data"] == []
+    assert api.client.get("/v1/sessions/sesn_new").status_code == 200
+    assert error_of(api.client.get("/v1/sessions/sesn_none"))["type"] == "not_found_error"
+
+
+def test_a_form_may_have_parts_that_nobody_knows(api: Api) -> None:
+    assert api.upload(purpose="user_data").status_code == 200
