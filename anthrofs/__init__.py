@@ -26,7 +26,7 @@ A noun owns state, an -er owns threads, everything else is pure. Imports go down
                 decisions (what only a person decides) · holdings (what is here of a file) · report (status) · check (all invariants) · drain (until all is sent)
     edges       binding (fusepy's class) · fuse_ops (its operations; the errno gate) · control (status socket) · commands (what it
                 answers) · mountpoint · options
-    assembly    demo (the emulator as a child) · daemon (builds, starts, stops in order)
+    assembly    demo (the emulator as a child) · greeting (the first look at the service) · daemon (builds, starts, stops in order)
     commands    output (what is printed) · launch (how a mount's process starts) · asking (which mount, and its answers) · cli
     apart       emulator/ imports nothing of the above: an independent witness of the protocol
 

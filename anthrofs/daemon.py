@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from anthrofs import mountpoint, process, workspace
+from anthrofs import mountpoint, process
 from anthrofs.attributes import Attributes
 from anthrofs.cache import BlockCache
 from anthrofs.clock import Clock
@@ -27,20 +27,11 @@ from anthrofs.db import Database
 from anthrofs.decisions import Decisions
 from anthrofs.disk import Disk
 from anthrofs.drain import Drain
-from anthrofs.errors import (
-    EXIT_AUTH,
-    EXIT_FAILED,
-    EXIT_LEFT,
-    EXIT_USAGE,
-    AccountRefused,
-    FsError,
-    Offline,
-    SetupError,
-    StateLost,
-)
+from anthrofs.errors import EXIT_FAILED, EXIT_LEFT, FsError, SetupError, StateLost
 from anthrofs.expirer import Expirer
 from anthrofs.filesystem import FileSystem
 from anthrofs.fuse_ops import Operations, serve
+from anthrofs.greeting import greet, see_session
 from anthrofs.handles import Handles
 from anthrofs.holdings import Holdings
 from anthrofs.index import Index
@@ -86,7 +77,6 @@ from anthrofs.xattrs import Xattrs
 
 log = logging.getLogger(__name__)
 
-GREET_S: Final = 3.0        # the longest that a mount with a saved index waits for its first refresh
 TERM_DRAIN_S: Final = 60.0  # of a SIGTERM; an unmount has config.drain_s
 DETACH_S: Final = 5.0       # after a lazy unmount: for the last user to leave
 STEP_S: Final = 5.0         # for each part to stop
@@ -179,7 +169,6 @@ class Mount:
             recover(self._db, self._index, self._mirror, self._outbox, self._staging, self._tree)
             self._keeping.start()
             self._greet()
-            self._see_session()
         self._serving.set()
         if self._stopping.is_set():
             raise SetupError("Ended by a signal before the mount was ready.", EXIT_FAILED)
@@ -200,46 +189,10 @@ class Mount:
     # ---- the beginning
 
     def _greet(self) -> None:
-        """The first look at the service: a workspace that isn't known yet has to be listed; a known one may be away."""
-        with self._db.reading() as tx:
-            found = workspace.match(tx, self._config.service, None)
-            listed = tx.get_meta("listed_ns") is not None
         self._way.listen(self._reopened)
         self._prober.start()
-        if found is workspace.Match.SAME and listed:
-            self._refresher.start()
-            error = self._refresher.refresh(GREET_S)
-            if isinstance(error, SetupError):
-                raise error         # another workspace's files
-            if error is not None:
-                log.warning("mounted from the saved index: %s", error)
-            return
-        try:
-            self._refresher.first(lambda count: self._tell({"progress": count}))
-        except AccountRefused as exc:
-            raise SetupError(f"The service refused the credentials: {exc}. Set ANTHROPIC_API_KEY (or ANTHROPIC_AUTH_TOKEN) to a valid one, "
-                             "or log in again with `ant auth login`, and mount again.", EXIT_AUTH) from exc
-        except Offline as exc:
-            why = ("this workspace was never listed here, so there is no saved index to show" if not listed else
-                   "the key or the address is not the one of last time, so only the service can tell whose files these are")
-            raise SetupError(f"The service can't be reached ({exc}), and {why}. Check the network and ANTHROPIC_BASE_URL, then "
-                             "mount again.", EXIT_FAILED) from exc
-        except FsError as exc:
-            raise SetupError(f"The first listing failed: {exc}. Nothing was mounted.", EXIT_FAILED) from exc
-        self._refresher.start()
-
-    def _see_session(self) -> None:
-        """An empty listing is that of a session which has no files yet, and of one that there isn't. Raises SetupError."""
-        scope_id = self._config.service.scope_id
-        if scope_id is None or self._index.totals()[0]:
-            return
-        try:
-            there = self._http.has_session(scope_id)
-        except FsError as exc:
-            log.info("whether there is a session %s can't be told: %s", scope_id, exc)
-            return
-        if not there:
-            raise SetupError(f"There is no agent session {scope_id} in this workspace: correct --scope. Nothing was mounted.", EXIT_USAGE)
+        greet(self._config, self._db, self._refresher, lambda count: self._tell({"progress": count}))
+        see_session(self._config.service, self._index, self._http)
 
     def _started(self) -> None:
         """The kernel has the mount."""

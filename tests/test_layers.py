@@ -20,7 +20,7 @@ LAYERS: Final[list[set[str]]] = [
     {"uploader"},
     {"promises", "attributes", "tree"}, {"contents"}, {"decisions", "holdings", "links", "moves", "openfiles", "recovery", "report", "check"}, {"drain", "filesystem"},      # core
     {"binding"}, {"fuse_ops", "control", "commands", "mountpoint", "options"},               # edges
-    {"demo", "daemon"},                                                         # assembly
+    {"demo", "greeting"}, {"daemon"},                                                         # assembly
     {"output"}, {"asking", "launch"}, {"cli"}, {"__main__"},                                                      # commands
 ]  # fmt: skip
 RANK: Final = {name: rank for rank, names in enumerate(LAYERS) for name in names}

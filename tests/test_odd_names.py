@@ -7,7 +7,7 @@ import pytest
 
 from tests.mounting import Mount, asks
 
-NAMES = ["a%22b.txt", "%22", "100%22%22.csv", "cr%0D.txt", "lf%0a.txt", "plain 100%.txt", "wide\uff0522.txt", "quote\"and%22.txt"]
+NAMES = ["a%22b.txt", "%22", "100%22%22.csv", "cr%0D.txt", "lf%0a.txt", "plain 100%.txt", "wide\uff0522.txt", 'quote"and%22.txt']
 
 
 @pytest.mark.parametrize("decoded", [True, False])
