@@ -402,5 +402,5 @@ def test_a_login_starts_from_its_saved_index_while_the_service_is_down(mount: Mo
     mount.umount()
     home.log_in("default", mount.emulator.login())      # another token, as each hour
     mount.emulator.stop()
-    mount.expects("could not be refreshed", "mounted from the saved index", "no connection to")
+    mount.expects("could not be refreshed", "mounted from the saved index", "no connection to", "got no new token")
     assert os.listdir(mount.mount()) == ["a.txt"]

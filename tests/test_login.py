@@ -1,6 +1,7 @@
 """A login's token over a mount's life: when it is read, renewed, and by whom. The source of tokens is a function here, and so is time."""
 
 import json
+import re
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -109,7 +110,11 @@ def test_a_renewal_that_fails_is_tried_again_a_little_later_while_the_old_one_se
     with pytest.raises(RemoteError) as caught:
         desk.login.token()
     assert not caught.value.maybe_stored
+    with pytest.raises(type(caught.value), match=re.escape(str(caught.value))):       # said again, and not asked for again
+        desk.login.token()
+    assert len(desk.source.asked) == 3
     desk.source.problem = None
+    desk.clock.advance(AGAIN_S)
     assert desk.login.token().value.startswith("token-")
 
 

@@ -106,6 +106,17 @@ def test_a_save_is_repeated_at_the_same_host_and_stored_once(mount: Mount, tmp_p
     assert mount.emulator.files() == []
 
 
+@pytest.mark.parametrize("size", [10, 2_000_000])
+def test_a_lost_answer_behind_a_redirect_is_looked_for_and_the_file_is_stored_once(mount: Mount, size: int) -> None:
+    files = mount.mount()
+    mount.emulator.fault("upload", {"kind": "redirect", "status": 307, "location": "{path}"})
+    mount.emulator.fault("upload", {"kind": "cut", "when": "after_commit"})
+    (files / "a.bin").write_bytes(bytes(size))
+    mount.sync()
+    assert [file["size_bytes"] for file in mount.emulator.files()] == [size]
+    assert len(mount.emulator.requests("upload")) == 2
+
+
 @pytest.mark.parametrize("action", [
     {"kind": "redirect", "status": 302, "location": "{path}"},
     {"kind": "redirect", "status": 308, "location": "https://elsewhere.example/v1/files"},

@@ -64,7 +64,7 @@ def login_of(service: Service, client: httpx.Client, clock: Clock) -> Login | No
     """Of a profile; None: a key or token says who asks. It asks for new tokens by the same way as everything, but with no header that is
     meant for the service's files.
     """
-    timeout = httpx.Timeout(TOKEN_S).as_dict()
+    timeout = httpx.Timeout(TOKEN_S, connect=client.timeout.connect).as_dict()
 
     def ask(url: str, body: Mapping[str, str], betas: str) -> tuple[int, bytes]:
         headers = {"content-type": "application/json", "anthropic-beta": betas, "user-agent": "anthrofs/0.1", "accept-encoding": "identity"}

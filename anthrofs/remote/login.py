@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 RENEW_S: Final = 120.0          # before its end a token is renewed, while it still serves
 LAST_S: Final = 30.0            # before its end it isn't used any more
-AGAIN_S: Final = 5.0            # between two tries to renew one that still serves
+AGAIN_S: Final = 5.0            # between two tries to renew
 FORCED_S: Final = 30.0          # between two renewals that a 401 asks for: what was just renewed isn't at fault
 TURN_S: Final = 40.0            # the longest that one renewal waits for another, here or in another mount
 POLL_S: Final = 0.1
@@ -61,6 +61,7 @@ class Login:
         self._token: Token | None = None
         self._renewing = False
         self._failed_s = float("-inf")          # when a renewal failed
+        self._failure: RemoteError | None = None        # and how
         self._forced_s = float("-inf")          # when a 401 made one
 
     def token(self) -> Token:
@@ -75,6 +76,8 @@ class Login:
                 now_s = self._clock.now_s()
                 if held is not None and left_s > LAST_S and (self._renewing or now_s - self._failed_s < AGAIN_S):
                     return held
+                if self._failure is not None and now_s - self._failed_s < AGAIN_S and not self._renewing:
+                    raise type(self._failure)(str(self._failure), maybe_stored=False)       # its source isn't asked for each request anew
                 if self._renewing:
                     if now_s >= until_s:
                         raise NoAnswer(f"the {profile.said} got no new token in time", maybe_stored=False)
@@ -85,7 +88,7 @@ class Login:
                 return self._renewed(profile, held)
             except RemoteError as exc:
                 with self._turn:
-                    self._failed_s = self._clock.now_s()
+                    self._failed_s, self._failure = self._clock.now_s(), exc
                 if held is None or left_s <= LAST_S:
                     raise
                 log.warning("%s", exc)
