@@ -261,14 +261,19 @@ class BlockCache:
             with contextlib.suppress(OSError):
                 found = path.stat(follow_symlinks=False)
                 freed += found.st_blocks * 512 if found.st_nlink == 1 else 0        # else another name keeps the bytes
+        self.drop_blocks(file_id)
+        self._remove(self._kept_root / name)
+        return freed
+
+    def drop_blocks(self, file_id: FileId) -> None:
+        """What came from the server isn't the file's, or isn't needed. A kept copy stays."""
+        name = _name(file_id)
         with self._lock:
             for key in [key for key in self._memory if key[0] == file_id]:
                 del self._memory[key]
             self._forget_locked(name)
             self._used_bytes -= self._files.pop(name, 0)
         self._remove(self._root / name)
-        self._remove(self._kept_root / name)
-        return freed
 
     def _close(self, file_id: FileId) -> None:
         with self._lock:

@@ -64,7 +64,8 @@ class Timeouts:
     read_s: float = 60.0
     write_s: float = 60.0
     pool_s: float = 30.0
-    stall_s: float = 20.0       # of a download without a byte: it is cut and resumed, so that it can't keep others' places
+    first_s: float = 60.0       # until a download's first byte: a proxy may collect all of it before it passes anything on
+    stall_s: float = 20.0       # without a further one, while somebody waits: it is cut and resumed
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from anthrofs.cache import BlockCache
 from anthrofs.clock import Clock
 from anthrofs.config import Config
 from anthrofs.db import Database
-from anthrofs.errors import FsError, NotReadable, NotSupported, TooLarge
+from anthrofs.errors import FsError, NotReadable, NotSupported, NotTheFile, TooLarge
 from anthrofs.gaps import Gap
 from anthrofs.handles import Content, Handle, Handles, OpenStage
 from anthrofs.index import Index
@@ -64,7 +64,7 @@ class Contents:
             if stage is not None:
                 return stage.read(size, offset)
             file, length, exact = content.remote, content.length, content.exact
-        return b"" if file is None else self._reader.read(file.file_id, length, offset, size, interrupted, exact=exact)
+        return b"" if file is None else self._reader.read(file, length, offset, size, interrupted, exact=exact)
 
     def write(self, handle: Handle, data: bytes, offset: int, interrupted: Callable[[], bool], *, mapped: bool, appends: bool) -> int:
         """The first one into a file that is only on the server fetches it. Returns how much was written: where API or disk take
@@ -240,7 +240,7 @@ class Contents:
     def may_differ(node: Node) -> bool:
         """What is delivered may have another length than the listing says: provenance data is added to these at download."""
         return (node.stage is None and node.remote is not None and node.remote.downloadable and not node.confirmed
-                and node.remote.mime_type.startswith(("image/", "audio/", "video/")))
+                and node.remote.may_grow)
 
     @staticmethod
     def version(content: Content) -> Version | None:
@@ -284,9 +284,11 @@ class Contents:
         self._staging.reserve(length)
         stage, done = self._staging.create(), 0
         try:
-            while piece := self._reader.read(file.file_id, length, done, FETCH_BYTES, interrupted, exact=exact):
+            while piece := self._reader.read(file, length, done, FETCH_BYTES, interrupted, exact=exact):
                 stage.write(piece, done)
                 done += len(piece)
+            if done < length or (exact and done > length):      # what is edited replaces the file on the server
+                raise NotTheFile(f"{done} of {length} bytes of {file.name} came, so it isn't edited")
         except BaseException:
             stage.close()
             self._staging.remove(stage.number)

@@ -1,13 +1,19 @@
 """What the server has of a file, as a stage: to be sent again under another name, or to live on here alone.
 
 Serves  delivery, outside of transactions: each call may read or fetch a whole file.
-Trusts  a copy on this machine only after all of it was checked: what is sent again replaces the good file on the server.
+Trusts  a copy on this machine only after all of it was checked, and a download only if all of it came: what is sent again replaces
+        the good file on the server.
 Never   makes anything known: the stage belongs to whoever asked.
 """
 
+import threading
+
 from anthrofs.blocks import BLOCK_BYTES, spans
+from anthrofs.bodies import Expected
 from anthrofs.cache import BlockCache
-from anthrofs.errors import NotReadable
+from anthrofs.clock import Clock
+from anthrofs.course import Course, Ranges
+from anthrofs.errors import NotReadable, NotTheFile
 from anthrofs.keeping import why_closed
 from anthrofs.model import Node, RemoteFile, StageId
 from anthrofs.remote import RemoteFiles
@@ -17,10 +23,12 @@ from anthrofs.staging import Stage, Staging
 class Copies:
     """Made for one node at a time."""
 
-    def __init__(self, staging: Staging, cache: BlockCache, remote: RemoteFiles) -> None:
+    def __init__(self, staging: Staging, cache: BlockCache, remote: RemoteFiles, clock: Clock) -> None:
         self._staging = staging     # given
         self._cache = cache         # given
         self._remote = remote       # given
+        self._clock = clock         # given
+        self._ranges = Ranges()     # constant
 
     def stage_of(self, node: Node) -> StageId:
         """A sealed stage with the content that the server has for a node: a second name of the kept copy, else what was cached or is
@@ -35,8 +43,9 @@ class Copies:
             raise NotReadable(f"it {why_closed(node)}")
         self._staging.reserve(node.size_bytes)
         stage = self._staging.create()
+        known = node.confirmed or not node.remote.may_grow      # its length, to the byte
         try:
-            if not (node.confirmed and self._copied(node.remote, node.size_bytes, stage)):
+            if not (known and self._copied(node.remote, node.size_bytes, stage)):
                 self._fetch(node.remote, stage)
             self._staging.publish("fetch", stage.descriptor)
         except BaseException:
@@ -56,9 +65,13 @@ class Copies:
         return True
 
     def _fetch(self, file: RemoteFile, stage: Stage) -> None:
-        stage.truncate(0)
-        done = 0
-        with self._remote.download(file.file_id) as body:
-            for piece in body:
-                stage.write(piece, done)
-                done += len(piece)
+        """As it is delivered now, whatever length an earlier download has shown."""
+        expected = Expected(file, file.size_bytes, exact=not file.may_grow)
+        never = threading.Event()
+        course = Course(self._remote, self._ranges, expected, 0, None, wanted=lambda: True, opened=lambda _: None,
+                        refused=lambda: None, pause=lambda seconds: self._clock.sleep(never, seconds))
+        for _, place, piece in course.pieces():
+            stage.write(piece, place)
+        if course.end is None:
+            raise NotTheFile(f"{file.name} did not come to its end")
+        stage.truncate(course.end)

@@ -48,7 +48,7 @@ from anthrofs.pages import Pages
 from anthrofs.presence import Presence
 from anthrofs.prober import Prober
 from anthrofs.reader import Reader
-from anthrofs.recovery import recover
+from anthrofs.recovery import forget_cut, recover
 from anthrofs.refresher import Refresher
 from anthrofs.remote import (
     Guarded,
@@ -107,7 +107,7 @@ class Mount:
         self._keeping = Keeping(self._db, self._cache, self._handles, disk, config.state_dir, config.keep_bytes, config.spare_bytes)
 
         self._client = connect(config.service, config.timeouts)
-        self._http = HttpFiles(self._client, clock, config.timeouts.stall_s, config.service.scope_id, login_of(config.service, self._client, clock))
+        self._http = HttpFiles(self._client, clock, config.timeouts.first_s, config.service.scope_id, login_of(config.service, self._client, clock))
         self._expirer = Expirer(self._db, self._mirror, self._outbox, self._cache, self._handles, clock, self._http.clock)
         self._pacer = Pacer(config.requests_per_minute, clock, Moments(config.state_dir / "requests"))
         self._stopping, self._way = threading.Event(), Way(clock)
@@ -117,8 +117,8 @@ class Mount:
             # Retry is outside pace so that every try, not only the first, counts.
             return Retrying(Guarded(Paced(Taught(self._http, self._way), self._pacer, priority), self._way), clock, self._stopping, chance)
 
-        self._reader = Reader(self._cache, remote(Priority.READ), clock, self._delivered, self._gone,
-                              self._pacer.spare)
+        self._reader = Reader(self._cache, remote(Priority.READ), clock, config.timeouts.stall_s,
+                              self._delivered, self._gone, self._pacer.spare, self._called)
         self._uploader = Uploader(
             self._db, self._index, self._mirror, self._outbox, self._staging, self._cache, self._keeping, self._handles,
             remote(Priority.CLOSE if config.upload == "wait" else Priority.QUEUED), remote(Priority.DELETE),
@@ -166,6 +166,7 @@ class Mount:
         threading.Thread(target=self._await_signal, name="signals", daemon=True).start()
         with usable(self._config.state_dir):
             self._cache.start()
+            forget_cut(self._db, self._mirror, self._cache)
             recover(self._db, self._index, self._mirror, self._outbox, self._staging, self._tree)
             self._keeping.start()
             self._greet()
@@ -226,7 +227,7 @@ class Mount:
             self._refresher.ask()
 
     def _delivered(self, file_id: FileId, length: int) -> None:
-        """A download came to its clean end: what it delivered is the truth, whatever the listing says."""
+        """A download of what may be longer than listed came to its end."""
         with _reading_goes_on(), self._db.transaction() as tx:
             entry = self._mirror.set_length(tx, file_id, length)
             if entry is not None:
@@ -234,7 +235,12 @@ class Mount:
                 self._surprises.note((BY_ID, file_id))
 
     def _early(self, node: Node) -> bool:
-        return node.remote is None or self._reader.early(node.remote.file_id, node.size_bytes, exact=not Contents.may_differ(node))
+        return node.remote is None or self._reader.early(node.remote, node.size_bytes, exact=not Contents.may_differ(node))
+
+    def _called(self, file_id: FileId) -> str:
+        with contextlib.suppress(FsError):
+            return self._index.paths_of([file_id]).get(file_id, "a file")
+        return "a file"
 
     def _gone(self, file_id: FileId, expired: bool) -> None:
         with _reading_goes_on():

@@ -186,6 +186,12 @@ class NoAnswer(RemoteError):
     transient = True
 
 
+class BodyCut(NoAnswer):
+    """The connection ended in the middle of a body."""
+
+    code = errno.EIO
+
+
 class Closed(RemoteError):
     """Nothing was asked, or nothing more is waited for: the way to the service is closed, see way.py. Its words and its errno are those
     of the answer that closed it.
@@ -278,6 +284,18 @@ class ForeignAnswer(BadAnswer):
     """A 2xx in the words of another API: the address leads elsewhere, and asking again gets the same."""
 
     transient = False
+
+
+class NotTheFile(BadAnswer):
+    """What a download brought can't be the file, or not all of it: its length, its type or its encoding doesn't fit the listing."""
+
+
+class OtherLength(RemoteError):
+    """A clip is delivered with another length than before: who has it open has it otherwise. Opened anew, it can be read."""
+
+    def __init__(self, message: str, length: int) -> None:
+        super().__init__(message)
+        self.length = length        # bytes
 
 
 class UploadCut(RemoteError):

@@ -7,7 +7,8 @@ Never   asks for a byte before the file's first, nor for a part without a byte.
 from typing import Final
 
 from anthrofs.blocks import BLOCK_BYTES
-from anthrofs.feed import WHOLE_BYTES, WINDOW_MOST_BYTES
+from anthrofs.bodies import WHOLE_BYTES
+from anthrofs.feed import WINDOW_MOST_BYTES
 
 # The kernel's readahead comes through several threads, so neighbours overtake each other: a request begins a little before
 # the place of the first read that asks for it.

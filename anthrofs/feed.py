@@ -7,13 +7,12 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from anthrofs.blocks import BLOCK_BYTES
+from anthrofs.bodies import WHOLE_BYTES, Expected
 from anthrofs.errors import FsError
-from anthrofs.model import FileId
 
 if TYPE_CHECKING:
     from anthrofs.remote import Download
 
-WHOLE_BYTES: Final = 8 * 2**20          # files up to that are fetched whole: asking twice costs more than the bytes
 WINDOW_BYTES: Final = 2**20             # ahead of the furthest reader; doubled by each read that follows the one before
 WINDOW_MOST_BYTES: Final = 32 * 2**20
 FLEETING_BYTES: Final = 2**18           # the window when the disk keeps nothing
@@ -35,12 +34,12 @@ class Want:
 class Feed:
     """What Reader._lock guards of one running request; its thread is in reader.py."""
 
-    def __init__(self, lock: threading.Lock, file_id: FileId, first: int, last: int | None, length: int, *,
-                 exact: bool, early: bool) -> None:
-        self.file_id = file_id          # constant
+    def __init__(self, lock: threading.Lock, expected: Expected, first: int, last: int | None, *, early: bool) -> None:
+        self.expected = expected        # constant
+        self.file_id = expected.file.file_id    # constant
+        self.first = first              # constant: byte that was asked for at first
         self.last = last                # constant: last byte asked for; None: to the end
-        self.length = length            # constant: what the file is thought to have
-        self.exact = exact              # constant: a download or the listing has said so, and it is no clip
+        self.length = expected.length   # constant: what the file is thought to have
         self.early = early              # constant: nobody had asked for it when it began
         self.asked = threading.Condition(lock)      # notified when `wanted` may have changed
 
@@ -55,6 +54,8 @@ class Feed:
         self.put_to = 0                 # the first of them that wasn't offered to the cache yet
         self.abandoned = False          # the last reader left
         self.moved_s = 0.0              # when bytes came last
+        self.flows = False              # bytes of this answer have come, and the next ones are awaited
+        self.stalled = False            # they didn't come in time, so it was cut
         self.body: Download | None = None       # the answer that is being read
 
     def will_bring(self, number: int, *, ranges: bool) -> bool:
@@ -99,6 +100,17 @@ class Feed:
         self.lasting, self.put_to = lasting, -(-self.position // BLOCK_BYTES)
         for number in list(self.fresh)[:None if lasting else -FLEETING_BLOCKS]:
             del self.fresh[number]
+
+    def begin_again(self, position: int) -> None:
+        """What comes next begins there, and nothing of what came before is there any more."""
+        self.position, self.put_to = position, -(-position // BLOCK_BYTES)
+        self.fresh.clear()
+
+    def hurry(self, now_s: float, patience_s: float) -> None:
+        """Somebody waits: an answer that has stopped in its middle for so long is cut, to be resumed."""
+        if self.flows and self.body is not None and now_s - self.moved_s > patience_s:
+            self.flows, self.stalled = False, True
+            self.body.abort()
 
     def end(self, error: FsError | None, *, ended: bool) -> None:
         """No more comes. `ended`: because the file ended, so what is wanted lies beyond."""

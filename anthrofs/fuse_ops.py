@@ -20,7 +20,7 @@ from anthrofs import callers
 from anthrofs.attributes import Attributes
 from anthrofs.binding import Binding, fuse
 from anthrofs.config import Config
-from anthrofs.errors import Closed, FsError, NotReadable, Revalidate, SetupError, StagingFull, StateLost
+from anthrofs.errors import Closed, FsError, NotReadable, NotTheFile, Revalidate, SetupError, StagingFull, StateLost
 from anthrofs.filesystem import FileSystem
 from anthrofs.model import Attr, Caller, NodeId
 from anthrofs.openfiles import OpenFiles
@@ -215,7 +215,7 @@ BROKEN: Final = frozenset({errno.EIO, errno.EROFS})
 QUIET: Final = frozenset({errno.ENOENT, errno.EEXIST, errno.ENODATA, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY, errno.EINTR, errno.EPERM,
                           errno.EROFS, errno.EOPNOTSUPP})
 # What whoever raises it has said, once, or nobody has to know.
-SAID: Final = (Revalidate, NotReadable, StagingFull, StateLost, Closed)
+SAID: Final = (Revalidate, NotReadable, NotTheFile, StagingFull, StateLost, Closed)
 
 
 def serve(operations: Operations, config: Config) -> None:

@@ -9,12 +9,12 @@ import threading
 from collections.abc import Iterator
 from typing import Any, Final
 
+from anthrofs.bodies import WHOLE_BYTES
 from anthrofs.cache import BlockCache
 from anthrofs.clock import Clock
 from anthrofs.contents import Contents
 from anthrofs.db import Database
 from anthrofs.errors import Busy, DiskFull, FsError, NotPermitted, NotReadable
-from anthrofs.feed import WHOLE_BYTES
 from anthrofs.handles import Handles
 from anthrofs.keeping import Keeping, why_closed
 from anthrofs.model import Node, NodeId
@@ -83,7 +83,7 @@ class Holdings:
                 if each.node_id not in lacking:         # before it comes early: then it is on its way
                     lacking[each.node_id] = self._lacks(each)
                     if lacking[each.node_id] and each.remote is not None and each.size_bytes <= WHOLE_BYTES:
-                        self._reader.early(each.remote.file_id, each.size_bytes, exact=not Contents.may_differ(each))
+                        self._reader.early(each.remote, each.size_bytes, exact=not Contents.may_differ(each))
             if not lacking.pop(node.node_id):
                 if not node.readable:
                     refused[shown] = f"{shown} {why_closed(node)}: nobody can bring it here"
@@ -112,7 +112,7 @@ class Holdings:
         assert file is not None
         done, told, told_s = 0, 0, self._clock.now_s()
         try:
-            while piece := self._reader.read(file.file_id, node.size_bytes, done, PIECE_BYTES, lambda: False, exact=exact):
+            while piece := self._reader.read(file, node.size_bytes, done, PIECE_BYTES, lambda: False, exact=exact):
                 done += len(piece)
                 if (now_s := self._clock.now_s()) - told_s >= TELL_S:
                     yield done - told

@@ -17,6 +17,7 @@ from anthrofs.db import Tx
 from anthrofs.errors import BadName, Busy
 from anthrofs.index import COLUMNS, free_name, node_of
 from anthrofs.model import HIDDEN, ROOT, Attempt, FileId, Node, NodeId, RemoteFile, StageId
+from anthrofs.schema import DOUBTED
 from anthrofs.surprises import Surprises
 
 _FILE: Final = 0o644
@@ -259,10 +260,23 @@ class Mirror:
                file.size_bytes, file.created_ns, node.node_id)
 
     def set_length(self, tx: Tx, file_id: FileId, size_bytes: int) -> tuple[NodeId, str] | None:
-        """What a download delivered to its clean end is the truth; size_bytes can differ from it. Returns the entry if it did."""
-        row = tx.one("SELECT parent, name FROM node WHERE file_id = ? AND size_bytes != ?", file_id, size_bytes)
-        tx.run("UPDATE node SET size_bytes = ?, confirmed = 1 WHERE file_id = ? AND stage IS NULL", size_bytes, file_id)
-        return None if row is None else (NodeId(row[0]), str(row[1]))
+        """What a download has delivered to its end is the length of what may be longer than listed. Returns the entry if it shows
+        another one so far. Of all else the listing's is the length, to the byte, and for less there is no reason.
+        """
+        row = tx.one(COLUMNS + "WHERE file_id = ? AND stage IS NULL", file_id)
+        node = None if row is None else node_of(row, "")
+        if node is None or node.remote is None or not node.remote.may_grow or size_bytes < node.remote.size_bytes:
+            return None
+        tx.run("UPDATE node SET size_bytes = ?, confirmed = 1 WHERE node_id = ?", size_bytes, node.node_id)
+        return None if node.size_bytes == size_bytes else (node.parent, node.name)
+
+    def doubted(self, tx: Tx) -> list[FileId]:
+        """Files of which the cache of the version before has what is perhaps not theirs; see schema.py."""
+        return [FileId(name.removeprefix(DOUBTED)) for (name,) in tx.all("SELECT name FROM meta WHERE substr(name, 1, ?) = ?", len(DOUBTED), DOUBTED)]
+
+    def forget_doubted(self, tx: Tx) -> None:
+        """The cache has let go of it."""
+        tx.run("DELETE FROM meta WHERE substr(name, 1, ?) = ?", len(DOUBTED), DOUBTED)
 
     def forget_kept(self, tx: Tx, file_id: FileId) -> None:
         """Its kept copy is gone: the user deleted or replaced it, and the server did too."""

@@ -29,6 +29,18 @@ class RemoteFile:
     downloadable: bool
     expires_ns: int | None = None       # None: never
 
+    @property
+    def may_grow(self) -> bool:
+        """What is delivered may be longer than size_bytes: the service adds provenance data to images, audio and video at download.
+        Of all else size_bytes is the length, to the byte.
+        """
+        return is_media(self.mime_type)
+
+
+def is_media(mime_type: str) -> bool:
+    """Image, audio or video."""
+    return mime_type.lower().startswith(("image/", "audio/", "video/"))
+
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
@@ -81,7 +93,7 @@ class Node:
     stage: StageId | None               # promised content that the server doesn't have; None: it has all of it
     sealed: bool                        # a close handed the stage over; else only fsync promised it
     resend: bool                        # the content that the server has is to be sent again, as wanted
-    confirmed: bool                     # a download has shown size_bytes to be what is delivered
+    confirmed: bool                     # a download has shown size_bytes to be what is delivered; see RemoteFile.may_grow
     remote: RemoteFile | None           # what the server has under this node's id
     kept: bool                          # the cache holds a full copy that must not be dropped
     ours: bool = False                  # what the server has was uploaded from here; if it isn't kept, its copy was given up

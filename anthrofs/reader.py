@@ -12,24 +12,22 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from anthrofs.blocks import BLOCK_BYTES, Cutter, spans
+from anthrofs.blocks import BLOCK_BYTES, spans
+from anthrofs.bodies import WHOLE_BYTES, Expected
 from anthrofs.cache import BlockCache
 from anthrofs.clock import Clock
-from anthrofs.errors import Expired, FsError, Gone, Interrupted, NoAnswer, Refused, Stopping
+from anthrofs.errors import Expired, FsError, Gone, Interrupted, NotDownloadable, NotTheFile, Refused, Stopping
 from anthrofs.extents import Extents
-from anthrofs.feed import WHOLE_BYTES, Feed, Want
-from anthrofs.model import FileId
-from anthrofs.remote import Download, RemoteFiles
+from anthrofs.feed import Feed, Want
+from anthrofs.model import FileId, RemoteFile
+from anthrofs.remote import RemoteFiles
+from anthrofs.transfers import Transfers
 
 log = logging.getLogger(__name__)
 
 SILENT_S: Final = 1.0                   # a small file's download that nobody waits for runs to its end, unless it hangs
-IDLE_S: Final = 5.0                     # without a question a feed is closed, if it can be resumed by range
-RESUMES: Final = 5                      # in a row, without a byte between them
 POLL_S: Final = 0.1                     # how soon a waiting reader sees that its program got a signal
-# Waking a reader costs more than a block's worth of work: when blocks come fast, readers are woken for several together.
-RUN_BLOCKS: Final = 4
-RUN_S: Final = 0.005
+AGAIN_S: Final = 5.0                    # after a file that couldn't be had whole: who has it open is told so without another download
 LOOK_S: Final = 0.01                    # after which a waiting reader looks whether its block came without the others of its run
 EARLY_FEEDS: Final = 5                  # at once, of files that nobody has asked for yet
 
@@ -37,46 +35,53 @@ EARLY_FEEDS: Final = 5                  # at once, of files that nobody has aske
 class Reader:
     """Blocks on demand; daemon.py stops it."""
 
-    def __init__(self, cache: BlockCache, remote: RemoteFiles, clock: Clock, delivered: Callable[[FileId, int], None],
-                 gone: Callable[[FileId, bool], None], spare: Callable[[], bool]) -> None:
+    def __init__(self, cache: BlockCache, remote: RemoteFiles, clock: Clock, stall_s: float,
+                 delivered: Callable[[FileId, int], None], gone: Callable[[FileId, bool], None], spare: Callable[[], bool],
+                 name_of: Callable[[FileId], str]) -> None:
         self._cache = cache                 # given
-        self._remote = remote               # given
         self._clock = clock                 # given
-        self._delivered = delivered         # given: told the true length at each clean end
+        self._stall_s = stall_s             # constant: the longest that a reader waits for the next byte of an answer
         self._gone = gone                   # given: told that the server no longer has an id, and whether it has expired
         self._spare = spare                 # given: whether a request now would be in nobody's way
+        self._name_of = name_of             # given: what a file is called, for the log
 
         self._lock = threading.Lock()       # guards everything below, and every feed
         self._feeds: dict[FileId, list[Feed]] = {}
         self._extents: dict[FileId, Extents] = {}           # of an open file: what was asked for
-        self._lengths: dict[FileId, int] = {}       # that a download has shown to be another than was thought
-        self._ranges = True                 # False once the server answered 200 to a range
+        self._lengths: dict[FileId, int] = {}       # of an open file: that a download has shown to be another than was thought
+        self._refusals: dict[FileId, tuple[FsError, float]] = {}    # of an open file: why it can't be had, and until when that is said
         self._ended = 0                     # feeds so far
         self._threads: set[threading.Thread] = set()
+        self._transfers = Transfers(cache, remote, clock, self._lock, self._pinned_locked, delivered)
         self._stopping = False
 
-    def read(self, file_id: FileId, length: int, offset: int, size: int, interrupted: Callable[[], bool], *,
+    def read(self, file: RemoteFile, length: int, offset: int, size: int, interrupted: Callable[[], bool], *,
              exact: bool = True) -> bytes:
         """Content of [offset, offset + size), shorter only at the end. `length` is what the file has, or, if that isn't
-        `exact`, what it is thought to have.
+        `exact`, what it has at least.
 
-        Raises Gone, NotDownloadable, Unavailable, NoAnswer, Offline, Interrupted, Stopping.
+        Raises Gone, NotDownloadable, Unavailable, NoAnswer, NotTheFile, Offline, Interrupted, Stopping.
         """
+        file_id = file.file_id
         if not exact:
             with self._lock:
                 length, exact = self._lengths.get(file_id, length), file_id in self._lengths
+        expected = Expected(file, length, exact)
         pieces = []
         for span in spans(offset, max(0, min(size, length - offset)) if exact else size):
             block = self._cache.get(file_id, span.number)
-            if block is None or (exact and len(block) < min(BLOCK_BYTES, length - span.number * BLOCK_BYTES)):
-                block = self._fetch(file_id, length, span.number, interrupted, exact=exact)
+            if block is None or not expected.has_block(span.number, len(block)):
+                block = self._fetch(expected, span.number, interrupted)
             pieces.append(block[span.start:span.start + span.length])
             if len(block) < span.start + span.length:
+                if span.number * BLOCK_BYTES + len(block) < expected.least:     # the kernel would take it for the end, for everybody
+                    raise NotTheFile(f"{file.name} goes on after what came of it")
                 break
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def early(self, file_id: FileId, length: int, *, exact: bool) -> bool:
+    def early(self, file: RemoteFile, length: int, *, exact: bool) -> bool:
         """Somebody will probably ask for this small file soon: fetch it now. False: not now, it would be in somebody's way."""
+        file_id = file.file_id
         with self._lock:
             running, ended = [feed for feeds in self._feeds.values() for feed in feeds], self._ended
         if any(feed.file_id == file_id for feed in running) or self._cache.has(file_id, 0):
@@ -86,7 +91,7 @@ class Reader:
         with self._lock:
             if ended != self._ended or file_id in self._feeds or self._stopping:
                 return False            # it may have come meanwhile
-            self._run_locked(Feed(self._lock, file_id, 0, None, length, exact=exact, early=True))
+            self._run_locked(Feed(self._lock, Expected(file, length, exact), 0, None, early=True))
         return True
 
     def leave(self, file_id: FileId) -> None:
@@ -94,6 +99,7 @@ class Reader:
         with self._lock:
             self._extents.pop(file_id, None)
             self._lengths.pop(file_id, None)
+            self._refusals.pop(file_id, None)
             now_s = self._clock.now_s()
             for feed in self._feeds.get(file_id, ()):
                 if feed.length > WHOLE_BYTES or now_s - feed.moved_s > SILENT_S:
@@ -116,10 +122,10 @@ class Reader:
 
     # ---- a reader's thread
 
-    def _fetch(self, file_id: FileId, length: int, number: int, interrupted: Callable[[], bool], *, exact: bool) -> bytes:
+    def _fetch(self, expected: Expected, number: int, interrupted: Callable[[], bool]) -> bytes:
         while True:
             want = Want()
-            data = self._ask(file_id, length, number, want, exact=exact)
+            data = self._ask(expected, number, want)
             if data is not None:
                 return data
             pause_s = LOOK_S
@@ -127,53 +133,65 @@ class Reader:
                 if interrupted():
                     raise Interrupted("a signal came while reading")
                 # It may have come, while those that are to wake us with it don't come.
-                data, pause_s = self._here(file_id, length, number), POLL_S
+                data, pause_s = self._here(expected, number), POLL_S
                 if data is not None:
                     return data
+                with self._lock:
+                    for feed in self._feeds.get(expected.file.file_id, ()):
+                        feed.hurry(self._clock.now_s(), self._stall_s)
             if want.error is not None:
                 raise want.error
             if want.data is not None:
                 return want.data
 
-    def _ask(self, file_id: FileId, length: int, number: int, want: Want, *, exact: bool) -> bytes | None:
-        """The block, if it has come meanwhile; else a feed will settle the want."""
+    def _ask(self, expected: Expected, number: int, want: Want) -> bytes | None:
+        """The block, if it has come meanwhile; else a feed will settle the want. Raises what was said a moment ago of the file."""
+        file_id = expected.file.file_id
         while True:
             with self._lock:
                 if self._joined_locked(file_id, number, want):
                     return None
                 ended = self._ended
             # A feed that brought it may have ended between the look into the cache and the one at the feeds.
-            data = self._here(file_id, length, number)
+            data = self._here(expected, number)
             if data is not None:
                 return data
             with self._lock:
                 if self._joined_locked(file_id, number, want):
                     return None
                 if ended == self._ended:
-                    extents = self._extents.setdefault(file_id, Extents())
-                    first, last = extents.next(length, number * BLOCK_BYTES, ranges=self._ranges)
-                    feed = Feed(self._lock, file_id, first, last, length, exact=exact, early=False)
+                    refusal, until_s = self._refusals.get(file_id, (None, 0.0))
+                    if refusal is not None and self._clock.now_s() < until_s:
+                        raise refusal
+                    first, last = self._extents[file_id].next(expected.length, number * BLOCK_BYTES, ranges=self._transfers.ranges)
+                    feed = Feed(self._lock, expected, first, last, early=False)
                     feed.demand = (number + 1) * BLOCK_BYTES
                     feed.wants[number] = [want]
                     self._run_locked(feed)
                     return None
 
-    def _here(self, file_id: FileId, length: int, number: int) -> bytes | None:
+    def _here(self, expected: Expected, number: int) -> bytes | None:
         """The block, if it has come. It is in the cache before it leaves its feed."""
+        file_id = expected.file.file_id
         with self._lock:
             data = next((feed.fresh[number] for feed in self._feeds.get(file_id, ()) if number in feed.fresh), None)
         data = self._cache.get(file_id, number) if data is None else data
-        return data if data is not None and len(data) >= min(BLOCK_BYTES, length - number * BLOCK_BYTES) else None
+        return data if data is not None and expected.has_block(number, len(data)) else None
 
     def _joined_locked(self, file_id: FileId, number: int, want: Want) -> bool:
         """Whether a feed that runs will settle it."""
         if self._stopping:
             raise Stopping("the mount is ending")
+        self._extents.setdefault(file_id, Extents())
         for feed in self._feeds.get(file_id, ()):
-            if feed.will_bring(number, ranges=self._ranges):
+            if feed.will_bring(number, ranges=self._transfers.ranges):
                 feed.ask(number, want)
                 return True
         return False
+
+    def _pinned_locked(self) -> set[FileId]:
+        """What is open, and was asked for."""
+        return self._extents.keys() | self._feeds.keys()
 
     def _run_locked(self, feed: Feed) -> None:
         thread = threading.Thread(target=self._run, args=(feed,), name="download", daemon=True)
@@ -190,13 +208,19 @@ class Reader:
         error: FsError | None = None
         ended = False
         try:
-            ended = self._deliver(feed)
+            end = self._transfers.run(feed)
+            ended = end is not None
+            if end is not None and not feed.expected.exact:
+                with self._lock:
+                    self._lengths[feed.file_id] = end
         except Gone as exc:
             self._gone(feed.file_id, isinstance(exc, Expired))
             error = exc
+        except NotTheFile as exc:
+            error = None if feed.abandoned else self._explained(feed, exc)      # None: who joined meanwhile asks anew
         except FsError as exc:
             ended = isinstance(exc, Refused) and exc.status == 416      # nobody knew the length: this is beyond it
-            error = None if ended or feed.abandoned else exc            # who joined meanwhile asks anew
+            error = None if ended or feed.abandoned else exc
         except Exception as exc:
             log.exception("bug in a download")
             error = FsError(str(exc))
@@ -208,102 +232,17 @@ class Reader:
                     del self._feeds[feed.file_id]
                 self._ended += 1
                 self._threads.discard(threading.current_thread())
+                if feed.wants and isinstance(error, (Gone, NotDownloadable, NotTheFile)):
+                    lasting = not isinstance(error, NotTheFile)         # an id that is gone doesn't come back
+                    self._refusals[feed.file_id] = error, float("inf") if lasting else self._clock.now_s() + AGAIN_S
                 feed.end(error, ended=ended)
 
-    def _deliver(self, feed: Feed) -> bool:
-        """Requests until the end is there: a cut body is resumed from its last byte. False: the file goes on, but nobody
-        wants the rest, or it wasn't asked for.
-        """
-        cutter = Cutter()
-        fruitless = 0
-        doubted: int | None = None      # a length that isn't the listing's: believed when it is said twice
-        while True:
-            start = feed.position + cutter.held_bytes
-            opened = False
-            if feed.abandoned:
-                return False
-            try:
-                with self._remote.download(feed.file_id, start, feed.last) as body:
-                    opened = True
-                    if feed.exact and body.total not in (None, feed.length, doubted):
-                        doubted = body.total
-                        raise NoAnswer(f"{doubted} bytes are announced instead of {feed.length}")
-                    with self._lock:
-                        if feed.abandoned:
-                            return False
-                        feed.body, feed.moved_s = body, self._clock.now_s()
-                        if body.offset != start:        # it ignores ranges: from 0, and everything is kept
-                            self._ranges = False
-                            feed.position = body.offset
-                            feed.put_to = 0
-                            feed.fresh.clear()
-                            cutter.clear()
-                    if not self._pour(feed, body, cutter):
-                        return False
-                    end = feed.position + cutter.held_bytes
-                    whole = end == body.total if body.total is not None else body.sure or end >= feed.length
-                    if not whole and (feed.last is None or end <= feed.last):
-                        raise NoAnswer("the answer ended before the file did")
-                if cutter.held_bytes:
-                    self._bring(feed, cutter.rest())
-                    self._hand_out(feed)
-                if whole:
-                    with self._lock:
-                        if not feed.exact or end != feed.length:
-                            self._lengths[feed.file_id] = end
-                    self._delivered(feed.file_id, end)
-                return whole
-            except NoAnswer:
-                fruitless = 0 if feed.position + cutter.held_bytes > start else fruitless + 1
-                if not opened or feed.abandoned or fruitless >= RESUMES:
-                    raise           # not opened: that was tried again already
-
-    def _pour(self, feed: Feed, body: Download, cutter: Cutter) -> bool:
-        """Bytes into blocks. False: nobody wants the rest, or the mount ends."""
-        handed_s, waiting = self._clock.now_s(), 0
-        try:
-            for piece in body:
-                if feed.abandoned:
-                    return False
-                for block in cutter.push(piece):
-                    self._bring(feed, block)
-                    waiting += 1
-                feed.moved_s = now_s = self._clock.now_s()      # one float: no lock for each piece
-                if waiting >= RUN_BLOCKS or (waiting and now_s - handed_s >= RUN_S):
-                    self._hand_out(feed)
-                    handed_s, waiting = now_s, 0
-                    if not self._wanted(feed, body):
-                        return False
-        finally:
-            self._hand_out(feed)
-        return True
-
-    def _bring(self, feed: Feed, block: bytes) -> None:
+    def _explained(self, feed: Feed, exc: NotTheFile) -> NotTheFile:
         with self._lock:
-            feed.bring(block)
-
-    def _hand_out(self, feed: Feed) -> None:
-        """What was brought since the last time."""
-        with self._lock:
-            feed.wake()
-            run = {number: block for number, block in feed.fresh.items() if number >= feed.put_to}
-            pinned = self._extents.keys() | self._feeds.keys()        # what is open, and was asked for
-        if run:
-            lasting = self._cache.put(feed.file_id, min(run), list(run.values()), pinned)       # while the readers go on
-            with self._lock:
-                feed.was_put(lasting=lasting)
-
-    def _wanted(self, feed: Feed, body: Download) -> bool:
-        """Whether to read on. While nobody is near it is held back, and others have its slot. False: close it."""
-        with self._lock:
-            wanted = feed.wanted(ranges=self._ranges)
-        if wanted is not None:
-            return wanted
-        body.park()
-        until_s = self._clock.now_s() + IDLE_S
-        with self._lock:
-            while (wanted := feed.wanted(ranges=self._ranges)) is None and (left_s := until_s - self._clock.now_s()) > 0:
-                self._clock.wait(feed.asked, left_s)
-        if wanted:
-            body.resume()
-        return wanted is True
+            waited_for = bool(feed.wants)
+        words = (f"{self._name_of(feed.file_id)} ({feed.file_id}) can't be read: {exc}. It was asked for again, in vain, so something on the "
+                 "way, a proxy or a gateway, cuts or replaces it. Nothing of that is shown, kept or edited. Read it again later, or by "
+                 "another way (ANTHROPIC_BASE_URL, NO_PROXY)")
+        if waited_for:
+            log.warning(words)
+        return NotTheFile(words)

@@ -9,6 +9,7 @@ Never   removes bytes that nobody asked to remove.
 import logging
 
 from anthrofs import renaming, unlinking
+from anthrofs.cache import BlockCache
 from anthrofs.db import Database, Tx
 from anthrofs.errors import EXIT_FAILED, BadName, NameTooLong, SetupError
 from anthrofs.index import Index
@@ -43,6 +44,18 @@ def recover(db: Database, index: Index, mirror: Mirror, outbox: Outbox, staging:
     kept = staging.adopted() - {number for number in promised if number is not None}
     for number in unneeded | kept:
         staging.remove(number)
+
+
+def forget_cut(db: Database, mirror: Mirror, cache: BlockCache) -> None:
+    """What the version before had kept of downloads that ended early, as if it were the file, goes."""
+    with db.reading() as tx:
+        doubted = mirror.doubted(tx)
+    for file_id in doubted:
+        cache.drop_blocks(file_id)
+    if doubted:
+        log.warning("of %d files an earlier version had taken a part for the whole: they have the size of the listing again", len(doubted))
+        with db.transaction() as tx:
+            mirror.forget_doubted(tx)
 
 
 def _unhide(tx: Tx, index: Index, outbox: Outbox, tree: Tree, node: Node) -> set[StageId]:

@@ -61,7 +61,7 @@ class Uploader:
         self._ask_whose = ask_whose                 # given: asks for a refresh, without waiting
         self._waits = Waits(index, outbox, clock, way, close_timeout_s)
         self._turns = Turns(outbox, clock, hold_s)
-        self._restaging = Restaging(db, index, mirror, outbox, staging, Copies(staging, cache, deletions))
+        self._restaging = Restaging(db, index, mirror, outbox, staging, Copies(staging, cache, deletions, clock))
         self._delivery = Delivery(db, index, mirror, outbox, staging, cache, keeping, uploads, deletions, clock, chance, self._waits.moved,
                                   self._waits.wake, self._restaging)
         self._deletion = Deletion(db, mirror, outbox, cache, handles, deletions, clock, chance, ask_whose)

@@ -148,10 +148,10 @@ class FakeFiles:
                 raise NotDownloadable(f"File '{file_id}' is not downloadable", from_service=True, status=400, maybe_stored=False)
             content = self.contents[file_id]
             if not self.ranges or (first == 0 and last is None):
-                return FakeDownload(content, 0, ranged=False)
+                return FakeDownload(content, 0, len(content), ranged=False)
             if first >= len(content):
                 raise Refused("none of these bytes exist", from_service=True, status=416, maybe_stored=False)
-            return FakeDownload(content[first:None if last is None else last + 1], first, ranged=True)
+            return FakeDownload(content[first:None if last is None else last + 1], first, len(content), ranged=True)
         return self._answer("download", file_id, begin)
 
     def clock(self) -> ServerClock | None:
@@ -185,12 +185,17 @@ class FakeFiles:
 class FakeDownload:
     """A body that never breaks."""
 
-    def __init__(self, content: bytes, offset: int, *, ranged: bool) -> None:
+    def __init__(self, content: bytes, offset: int, total: int | None, *, ranged: bool) -> None:
         self._content = content
         self.offset = offset
         self.ranged = ranged
-        self.sure = True
-        self.total: int | None = len(content)
+        self.total = total
+        self.mime_type = ""
+        self.encoding = ""
+        self.signed = True
+
+    def take_as_it_is(self) -> None:
+        pass
 
     def park(self) -> None:
         pass

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anthrofs.blocks import BLOCK_BYTES
+from anthrofs.bodies import WHOLE_BYTES
 from anthrofs.extents import JUMP_BYTES, OVERTAKE_BYTES, Extents
-from anthrofs.feed import WHOLE_BYTES
 
 from .fakes import law
 from .mounting import Mount

@@ -197,16 +197,15 @@ def test_a_file_that_is_gone_when_it_is_read_says_so_and_goes(mount: Mount) -> N
     wait_until(lambda: os.listdir(files) == [], "it goes")
 
 
-@pytest.mark.parametrize("extra", [1000, -1000])
 @pytest.mark.parametrize("ranges", [True, False])
-def test_a_picture_that_delivers_another_length_is_copied_whole(mount: Mount, tmp_path: Path, extra: int, ranges: bool) -> None:
-    mount.emulator.switch(delivered_extra_bytes=extra, ranges=ranges)
+def test_a_picture_that_is_delivered_longer_is_copied_whole(mount: Mount, tmp_path: Path, ranges: bool) -> None:
+    mount.emulator.switch(delivered_extra_bytes=1000, ranges=ranges)
     mount.emulator.generate("chart.png", os.urandom(500_000), "image/png")
     files = mount.mount()
     for copy in ("one.png", "two.png"):
         assert shell(f"cp chart.png {tmp_path}/{copy}", files).returncode == 0
-        assert (tmp_path / copy).stat().st_size == 500_000 + extra
-    assert (files / "chart.png").stat().st_size == 500_000 + extra
+        assert (tmp_path / copy).stat().st_size == 501_000
+    assert (files / "chart.png").stat().st_size == 501_000
 
 
 def test_a_file_that_others_replace_with_a_longer_one_is_read_whole_at_once(mount: Mount, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def old(tmp_path: Path) -> Iterator[Mount]:
     with EmulatorProcess(tmp_path / "server") as emulator:
         emulator.switch()
         one = Mount(tmp_path, emulator)
-        one.expects("'never.txt' was being written", "not on the server yet, kept for the next mount")
+        one.expects("'never.txt' was being written", "not on the server yet, kept for the next mount", "of 1 files an earlier version had taken")
         one.leaves("belongs to nothing: it was being written when")
         try:
             yield one
@@ -63,6 +63,27 @@ def test_what_was_unsent_is_sent_and_what_was_kept_can_be_read(old: Mount) -> No
     assert (found["lost.txt"], found["synced.txt"]) == (b"x" * 3000, b"synced, not closed\n")
     assert not {"never.txt", "renamed.txt", "removed.txt", "open.txt"} & {*found, *os.listdir(path)}
     assert len(old.emulator.files()) == len(found), "nothing is there twice"
+
+
+def test_what_a_download_that_ended_early_had_made_of_a_file_is_forgotten(old: Mount) -> None:
+    def sizes() -> dict[str, int]:
+        with closing(sqlite3.connect(f"file:{old.state_dir / 'state.db'}?mode=ro", uri=True)) as raw:
+            return dict(raw.execute("SELECT name, size_bytes FROM node WHERE name IN ('short.csv', 'picture.png')"))
+
+    before = sizes()
+    assert before["short.csv"] == 200_000
+    path = old.mount()
+    assert {name: (path / name).stat().st_size for name in before} == {**before, "short.csv": 400_000}
+    content = {file["filename"]: old.emulator.content(file["id"]) for file in old.emulator.files()}
+    old.emulator.forget_requests()
+    assert (path / "short.csv").read_bytes() == content["short.csv"]
+    assert len(old.emulator.requests("download")) == 1
+    with (path / "short.csv").open("ab") as file:
+        file.write(b"x\n")
+    old.sync()
+    assert on_server(old)["short.csv"] == content["short.csv"] + b"x\n"
+    old.remount()
+    assert old.log().count("had taken a part for the whole") == 1
 
 
 def test_a_mode_that_was_an_unreadable_files_is_an_ordinary_one_again(old: Mount) -> None:

@@ -20,11 +20,17 @@ class Download(Protocol):
 
     offset: int                 # of the first byte that comes: the one asked for, or 0 if the server ignores ranges
     ranged: bool                # the server answered 206: it honours ranges
-    sure: bool                  # an answer without ranges says how it ends, so that a cut can't be taken for the end
-    total: int | None           # bytes that the whole file has, where the answer says so
+    total: int | None           # bytes that the whole file has on the wire, where the answer says so
+    mime_type: str              # of the body, in lower case, without parameters; "": not said
+    encoding: str               # that the body is said to have, though none was asked for; "": none
+    signed: bool                # it has a request id, as each answer of the service: but gateways drop it
 
     def __enter__(self) -> Self: ...
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None: ...
+
+    def take_as_it_is(self) -> None:
+        """Before the first piece: the encoding is none, whatever was said."""
+        ...
 
     def abort(self) -> None:
         """From any thread: whoever waits for bytes gets NoAnswer at once."""
@@ -39,7 +45,9 @@ class Download(Protocol):
         ...
 
     def __iter__(self) -> Iterator[bytes]:
-        """The pieces, in order, until the clean end. Raises NoAnswer when the body is cut or stalls."""
+        """The pieces, in order, decoded, until the clean end. Raises BodyCut when the connection ends before, NoAnswer when the body
+        stalls, NotTheFile when it has not the encoding that was said.
+        """
         ...
 
 

@@ -8,13 +8,10 @@ Never   retries, waits for a budget, or logs a header: the key is in one.
 
 import json
 import os
-import re
-import socket
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, suppress
-from types import TracebackType
-from typing import Any, Final, Self
+from collections.abc import Mapping
+from contextlib import ExitStack, closing
+from typing import Any, Final
 from urllib.parse import quote
 
 import httpx
@@ -26,6 +23,7 @@ from anthrofs.model import Cursor, FileId, Page, RemoteFile, ServerClock, Worksp
 from anthrofs.profiles import Profile
 from anthrofs.remote import answers
 from anthrofs.remote.api import Body
+from anthrofs.remote.download import HttpDownload
 from anthrofs.remote.identity import Identity
 from anthrofs.remote.login import Login, Token
 from anthrofs.remote.redirects import NEUTRAL, Hop, hop_of
@@ -33,7 +31,6 @@ from anthrofs.remote.transport import Transport
 from anthrofs.remote.words import without_secrets, words_of
 
 BETAS: Final = {"beta": "files-api-2025-04-14", "agents": "managed-agents-2026-04-01"}      # a header chooses the shape
-RANGE: Final = re.compile(r"bytes\s+(?P<first>\d{1,18})-\d{1,18}/(?P<total>\d{1,18}|\*)", re.ASCII)     # RFC 9110, 14.4
 ACCEPTED: Final = frozenset({200, 201, 206})
 NO_CONTENT: Final = 204
 DELETED: Final = frozenset({200, 202, NO_CONTENT})
@@ -82,14 +79,14 @@ def login_of(service: Service, client: httpx.Client, clock: Clock) -> Login | No
 class HttpFiles:
     """One workspace behind one pool of connections."""
 
-    def __init__(self, client: httpx.Client, clock: Clock, stall_s: float = Timeouts.stall_s, scope_id: str | None = None,
+    def __init__(self, client: httpx.Client, clock: Clock, first_s: float = Timeouts.first_s, scope_id: str | None = None,
                  login: Login | None = None) -> None:
         self._client = client                   # given
         self._clock = clock                     # given
         self._identity = Identity(login)        # of whoever a profile names; without a login the client's headers say it
         self._scope = {} if scope_id is None else {"scope_id": scope_id}    # constant
         limits = client.timeout
-        self._patience = httpx.Timeout(connect=limits.connect, read=stall_s, write=limits.write, pool=limits.pool)   # constant
+        self._patience = httpx.Timeout(connect=limits.connect, read=first_s, write=limits.write, pool=limits.pool)   # constant
 
         self._lock = threading.Lock()           # guards everything below
         self._server_clock: ServerClock | None = None
@@ -131,10 +128,6 @@ class HttpFiles:
         if first or last is not None:
             headers["range"] = f"bytes={first}-{'' if last is None else last}"
         response = self._send("GET", f"{_path(file_id)}/content", headers=headers, timeout=self._patience)
-        if "request-id" not in response.headers:
-            # Each of the service's answers has one; a login page of the network in between hasn't.
-            response.close()
-            raise BadAnswer("the download is not the service's own answer (a proxy?)", status=response.status_code)
         return HttpDownload(response, first)
 
     def has_session(self, session_id: str) -> bool:
@@ -252,66 +245,6 @@ class HttpFiles:
             if known and max(known.earliest_ns, earliest) <= min(known.latest_ns, latest):
                 earliest, latest = max(known.earliest_ns, earliest), min(known.latest_ns, latest)
             self._server_clock = ServerClock(earliest, latest)      # else a clock jumped: begin anew
-
-
-class HttpDownload:
-    """A body that is on its way; see Download."""
-
-    def __init__(self, response: httpx.Response, first: int) -> None:
-        self._response = response               # given
-        self.ranged = response.status_code == 206       # constant
-        self.offset = first if self.ranged else 0       # constant
-        framed = "content-length" in response.headers or "transfer-encoding" in response.headers
-        self.sure = framed and not self.ranged      # constant: a 206 may hold less than was asked for
-        self._encoded = response.headers.get("content-encoding", "identity").lower() != "identity"
-        self._lock = threading.Lock()           # guards the following; a leaf
-        self._over = self._encoded              # the connection may be another request's by now
-        said = RANGE.fullmatch(response.headers.get("content-range", "")) if self.ranged else None
-        self.total = int(said["total"]) if said and said["total"] != "*" else None      # constant
-        size = response.headers.get("content-length", "")
-        if not self.ranged and not self._encoded and size.isascii() and size.isdecimal():
-            self.total = int(size)
-        if self.ranged and (self._encoded or said is None or int(said["first"]) != first):
-            response.close()
-            raise BadAnswer("the server answered another range than it was asked for")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:
-        with self._lock:
-            self._over = True
-        self._response.close()
-
-    def abort(self) -> None:
-        """See Download. Shutting the socket down wakes a read of it; closing it would not."""
-        stream = self._response.extensions.get("network_stream")
-        raw = None if stream is None else stream.get_extra_info("socket")
-        with self._lock, suppress(OSError):
-            if isinstance(raw, socket.socket) and not self._over:
-                # Not the TLS socket's own shutdown: that ends the decryption, and who reads would get the records as they are.
-                socket.socket.shutdown(raw, socket.SHUT_RDWR)
-
-    def park(self) -> None:
-        """See Download. The socket's buffers fill, and the server waits."""
-
-    def resume(self) -> None:
-        """See Download. Whatever comes next is read from the same socket."""
-
-    def __iter__(self) -> Iterator[bytes]:
-        """See Download. The stream itself: httpx's own iterators give the connection back at the end of the body, and an abort
-        that comes a moment later would then cut another request.
-        """
-        try:
-            if self._encoded:
-                yield from self._response.iter_bytes()
-                return
-            assert isinstance(self._response.stream, httpx.SyncByteStream)
-            yield from self._response.stream
-        except httpx.TransportError as exc:
-            raise NoAnswer(f"the download was cut: {_words(exc)}") from exc
-        except httpx.DecodingError as exc:
-            raise BadAnswer("the download's encoding is broken") from exc
 
 
 def _path(file_id: FileId) -> str:

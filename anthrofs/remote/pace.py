@@ -255,8 +255,10 @@ class _PacedDownload:
         self._held = True               # the slot; its thread only
         self.offset = inner.offset      # constant
         self.ranged = inner.ranged      # constant
-        self.sure = inner.sure          # constant
         self.total = inner.total        # constant
+        self.mime_type = inner.mime_type    # constant
+        self.encoding = inner.encoding  # constant
+        self.signed = inner.signed      # constant
 
     def __enter__(self) -> Self:
         self._inner.__enter__()
@@ -280,6 +282,10 @@ class _PacedDownload:
         self._pacer.take(self._priority, download=True, begins=False)
         self._held = True
         self._inner.resume()
+
+    def take_as_it_is(self) -> None:
+        """See Download."""
+        self._inner.take_as_it_is()
 
     def abort(self) -> None:
         """See Download."""

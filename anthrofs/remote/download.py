@@ -1,0 +1,93 @@
+"""The body of one download over HTTP.
+
+Serves  http.
+Trusts  nothing that is said of it: bodies.py judges.
+Never   asks for anything.
+"""
+
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from types import TracebackType
+from typing import Final, Self
+
+import httpx
+
+from anthrofs.errors import BadAnswer, BodyCut, NoAnswer, NotTheFile
+
+RANGE: Final = re.compile(r"bytes\s+(?P<first>\d{1,18})-(?P<last>\d{1,18})/(?P<total>\d{1,18}|\*)", re.ASCII)     # RFC 9110, 14.4
+
+
+class HttpDownload:
+    """A body that is on its way; see Download."""
+
+    def __init__(self, response: httpx.Response, first: int) -> None:
+        self._response = response               # given
+        self.ranged = response.status_code == 206       # constant
+        self.offset = first if self.ranged else 0       # constant
+        self.mime_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()     # constant
+        encoding = response.headers.get("content-encoding", "").strip().lower()
+        self.encoding = "" if encoding == "identity" else encoding      # constant
+        self.signed = "request-id" in response.headers      # constant
+        self._decoded = bool(self.encoding)     # its thread only, before the first piece
+        self._lock = threading.Lock()           # guards the following; a leaf
+        self._over = self._decoded              # the connection may be another request's by now
+        size = response.headers.get("content-length", "")
+        length = int(size) if size.isascii() and size.isdecimal() else None
+        said = RANGE.fullmatch(response.headers.get("content-range", "")) if self.ranged else None
+        self.total = length             # constant
+        if self.ranged:
+            # Of a part that is encoded on the way its own length tells that it isn't what the range says.
+            as_said = said is not None and (not self.encoding or length == int(said["last"]) + 1 - first)
+            self.total = int(said["total"]) if said and as_said and said["total"] != "*" else None
+        if self.ranged and (said is None or int(said["first"]) != first):
+            response.close()
+            raise BadAnswer("the server answered another range than it was asked for")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:
+        with self._lock:
+            self._over = True
+        self._response.close()
+
+    def abort(self) -> None:
+        """See Download. Shutting the socket down wakes a read of it; closing it would not."""
+        stream = self._response.extensions.get("network_stream")
+        raw = None if stream is None else stream.get_extra_info("socket")
+        with self._lock, suppress(OSError):
+            if isinstance(raw, socket.socket) and not self._over:
+                # Not the TLS socket's own shutdown: that ends the decryption, and who reads would get the records as they are.
+                socket.socket.shutdown(raw, socket.SHUT_RDWR)
+
+    def take_as_it_is(self) -> None:
+        """See Download."""
+        self._decoded = False
+        with self._lock:
+            self._over = False
+
+    def park(self) -> None:
+        """See Download. The socket's buffers fill, and the server waits."""
+
+    def resume(self) -> None:
+        """See Download. Whatever comes next is read from the same socket."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        """See Download. The stream itself: httpx's own iterators give the connection back at the end of the body, and an abort
+        that comes a moment later would then cut another request.
+        """
+        try:
+            if self._decoded:
+                yield from self._response.iter_bytes()
+                return
+            assert isinstance(self._response.stream, httpx.SyncByteStream)
+            yield from self._response.stream
+        except httpx.TimeoutException as exc:
+            raise NoAnswer("nothing more of the download came in time") from exc
+        except httpx.TransportError as exc:
+            raise BodyCut(f"the download was cut: {str(exc) or type(exc).__name__}") from exc
+        except httpx.DecodingError as exc:
+            raise NotTheFile(f"the answer is said to be encoded ({self.encoding}), which wasn't asked for, and isn't") from exc
