@@ -26,6 +26,7 @@ COMPANIONS: Final = (
     Companion(re.compile(r"(.+)-(?:journal|wal|shm)"), os.O_RDWR),                              # SQLite's, beside a database
     Companion(re.compile(r"(.+)\.wal"), os.O_APPEND, held=True),                                # DuckDB's
     Companion(re.compile(r"(.+)\.tmp"), os.O_EXCL, frozenset({"7z", "7za", "7zr", "7zz"})),     # an archive that 7-Zip makes anew
+    Companion(re.compile(r"(.+)\.tmp"), makers=frozenset({"pngquant"})),
     Companion(re.compile(r"(.+)\.[0-9a-f]{32}\.tmp", re.ASCII)),                                # MCP's file system server
     Companion(re.compile(r"\.~(.+)")),                                                          # Jupyter's, of a notebook or a text
 )

@@ -92,6 +92,8 @@ LOCAL_PATTERNS: Final[tuple[str, ...]] = (
     ".nfs*",                                            # NFS's own hiding
     "*_exiftool_tmp", "*.~qpdf-*", "*.aria2", "*.aria2__temp", ".unison.*.unison.tmp",
     "rsync/?*.XXXXXX", "sed/sedXXXXXX", "zip/ziXXXXXX", "perl/[X][X]XXXXXX", "patch>/*.[or]XXXXXX", "soffice.bin/lu*.tmp",
+    "dos2unix/d2utmpXXXXXX", "mac2unix/d2utmpXXXXXX", "unix2dos/d2utmpXXXXXX", "unix2mac/d2utmpXXXXXX",
+    "jpegoptim/jpegoptim-*.XXXXXX.tmp", "optipng/*.bak",                    # its backup, which it removes
     "/.?*.XXXXXX", "/sedXXXXXX", "/ziXXXXXX", "/lu*.tmp", "/tmp_obj_*",      # noqa: S108 - no path
     ".~tmp~/",                                          # rsync --delay-updates
     # git's. What it checks out is for writing only, so Cargo.lock isn't among them. tXXXXXX: can this directory hold links?

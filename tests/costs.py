@@ -98,7 +98,7 @@ ROWS: Final = (
         Use("gio", OUT, "gio copy $OUT/s/a.txt ."),
         Use("unison", OUT, UNISON),
     )),
-    Row("the same over an old file; `>>`, `sed -i`, `perl -i`, `patch`, `sort -o`, `truncate`", (1, 1), (1, 1), (
+    Row("the same over an old file; `>>`, `sed -i`, `perl -i`, `patch`, `sort -o`, `dos2unix`, `truncate`", (1, 1), (1, 1), (
         Use("cp", f"{OLD}; {OUT}", "cp $OUT/s/a.txt ."),
         Use("rsync", f"{OLD}; {OUT}", "rsync -a $OUT/s/ ."),
         Use("tar", f"{OLD}; {OUT}", "tar xf $OUT/a.tar"),
@@ -110,18 +110,22 @@ ROWS: Final = (
         Use("perl", OLD, "perl -pi -e s/old/new/ a.txt"),
         Use("patch", OLD, "printf -- '--- a.txt\\n+++ a.txt\\n@@ -1 +1 @@\\n-old\\n+new\\n' | patch -s a.txt"),
         Use("sort", OLD, "sort -o a.txt a.txt"),
+        Use("dos2unix", OLD, "unix2dos -q a.txt"),
         Use("truncate", OLD, "truncate -s 2 a.txt"),
     )),
     Row("vim, nano: each save", (1, 1), (1, 1), (
         Use("vim", OLD, typed("vi", "-u", "NONE", "-N", "-c", "set backupskip=", "a.txt", keys=[("a.txt", "onew\x1b:wq\r")])),
         Use("nano", OLD, typed("nano", "-I", "a.txt", keys=[("a.txt", "new "), ("new", "\x0f"), ("Write", "\r"), ("Wrote", "\x18")])),
     )),
-    Row("`zip`, `7z`: into an archive; `gzip`; `qpdf --replace-input`, `exiftool -overwrite_original`", (1, 1), (1, 1), (
+    Row("`zip`, `7z`: into an archive; `gzip`; `qpdf --replace-input`, `exiftool -overwrite_original`, `optipng`, `jpegoptim`, `pngquant`", (1, 1), (1, 1), (
         Use("zip", f"{OLD}; zip -q x.zip a.txt; echo b > b.txt", "zip -q x.zip b.txt"),
         Use("7z", f"{OLD}; 7z a x.7z a.txt > /dev/null; echo b > b.txt", "7z a x.7z b.txt > /dev/null"),
         Use("gzip", OLD, "gzip a.txt"),
         Use("qpdf", "cp $OUT/../a.pdf .", "qpdf --replace-input --linearize a.pdf"),
         Use("exiftool", "cp $OUT/../a.png .", "exiftool -q -overwrite_original -Artist=me a.png"),
+        Use("optipng", "cp $OUT/../a.png .", "optipng -quiet -force a.png"),
+        Use("jpegoptim", "cp $OUT/../a.jpg .", "jpegoptim -q -f a.jpg"),
+        Use("pngquant", "cp $OUT/../a.png .", "pngquant --force --ext .png a.png"),
     )),
     Row("`exiftool`, which leaves `a.png_original`", (2, 1), (2, 1), (
         Use("exiftool", "cp $OUT/../a.png .", "exiftool -q -Artist=me a.png"),

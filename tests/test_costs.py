@@ -1,5 +1,6 @@
 """README's table of real programs: what each costs, in both modes. Each of them runs, and what it costs is what the table says."""
 
+import base64
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from tests.costs import ROWS, Row, Use
 from tests.emulator.process import EmulatorProcess
 from tests.mounting import ROOT, Mount, asks, wait_until
 from tests.programs import Desk
-from tests.samples import PNG, pdf
+from tests.samples import JPEG, PNG, pdf
 
 
 @pytest.fixture(scope="module", params=["wait", "queue"])
@@ -20,6 +21,7 @@ def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         one = Mount(base / "here", emulator)
         one.mount("--refresh", "300", "--requests-per-minute", "100000", "--upload", request.param)
         (base / "a.png").write_bytes(PNG)
+        (base / "a.jpg").write_bytes(base64.b64decode(JPEG))
         (base / "a.pdf").write_bytes(pdf())
         try:
             yield request.param, Desk(one, base / "out")

@@ -289,6 +289,7 @@ def test_other_files_are_sent(name: str) -> None:
     ("rsync", ".report.csv.abcdef"), ("rsync", "report.csv.abcdef"), ("sed", "sedatives"), ("zip", "zigzaggy"), ("perl", "XXabcdef"), ("patch>", "notes.txt.oabcdef"),
     ("patch>", "notes.txt.rabcdef"), ("soffice.bin", "lumen.tmp"), ("git", "Cargo.lock"), ("git", "main.lock"), ("git", "tmp_pack_abcdef"),
     ("git", "refs_abcdef"), ("git", "tables1"), ("git", "packed-refs.new"), ("git-receive-pac", "main.lock"),
+    ("dos2unix", "d2utmpabcdef"), ("unix2dos", "d2utmpabcdef"), ("jpegoptim", "jpegoptim-0-11208.4jtkWX.tmp"), ("optipng", "a.png.bak"),
 ])  # fmt: skip
 def test_a_programs_own_helper_files_are_known_by_their_maker_and_theirs_only(maker: str, name: str) -> None:
     assert names.stays_local(name, maker=maker)
@@ -330,6 +331,7 @@ def test_a_maker_is_a_program_and_whether_it_reads_what_it_makes() -> None:
     ("x.zip.tmp", os.O_WRONLY | os.O_EXCL, "7zz", [("x.zip", False)]),
     ("x.7z.tmp", os.O_WRONLY, "7z", []),                # one that it extracts
     ("x.7z.tmp", os.O_WRONLY | os.O_EXCL, "cp", []),
+    ("x.png.tmp", os.O_WRONLY, "pngquant", [("x.png", False)]),
     (f"f.txt.{'0123456789abcdef' * 2}.tmp", os.O_WRONLY, "node", [("f.txt", False)]),
     (f"f.txt.{'0123456789abcdeF' * 2}.tmp", os.O_WRONLY, "node", []),
     ("f.txt.0123abcd.tmp", os.O_WRONLY, "node", []),

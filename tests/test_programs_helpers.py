@@ -8,7 +8,7 @@ import pytest
 
 from tests.emulator.process import EmulatorProcess
 from tests.programs import Desk
-from tests.samples import PNG, pdf
+from tests.samples import JPEG, PNG, pdf
 
 NEW = {"upload": 1}
 OVER = {"upload": 1, "delete": 1}
@@ -52,6 +52,20 @@ def test_qpdf_in_place_costs_an_upload_and_a_deletion(samples: Desk) -> None:
     samples.costs("qpdf --replace-input --linearize a.pdf; qpdf --check a.pdf > /dev/null", OVER)
     samples.costs("qpdf a.pdf b.pdf", NEW)
     assert names(samples) == ["a.pdf", "b.pdf"]
+
+
+@pytest.mark.parametrize(("before", "script"), [
+    (r"printf 'a\r\n' > a", "dos2unix -q a"),
+    (r"printf 'a\n' > a", "unix2dos -q a"),
+    ("cp $OUT/a.png .", "optipng -quiet -force a.png"),
+    ("cp $OUT/a.png .", "pngquant --force --ext .png a.png"),
+    ("base64 -d > a.jpg <<< " + JPEG, "jpegoptim -q -f a.jpg"),
+])
+def test_a_tool_that_works_in_place_costs_an_upload_and_a_deletion(samples: Desk, before: str, script: str) -> None:
+    samples.prepare(before)
+    here = os.listdir(samples.files)
+    samples.costs(script, OVER)
+    assert os.listdir(samples.files) == names(samples) == here
 
 
 @pytest.fixture
