@@ -190,7 +190,7 @@ class Mount:
     # ---- the beginning
 
     def _greet(self) -> None:
-        self._way.listen(self._reopened)
+        self._way.listen(self._uploader.reopened)
         self._prober.start()
         greet(self._config, self._db, self._refresher, lambda count: self._tell({"progress": count}))
         see_session(self._config.service, self._index, self._http)
@@ -220,11 +220,6 @@ class Mount:
     def _silent(self, exc: FsError | SetupError) -> None:
         if isinstance(exc, SetupError):
             self._uploader.forbid()
-
-    def _reopened(self) -> None:
-        self._uploader.reopened()
-        if self._refresher.error() is not None and self._way.closed() is None:
-            self._refresher.ask()
 
     def _delivered(self, file_id: FileId, length: int) -> None:
         """A download of what may be longer than listed came to its end."""

@@ -12,14 +12,14 @@ from tests.test_renames import names_on_server, state
 
 
 def refused(mount: Mount, name: str, content: str) -> Path:
-    """A file whose upload the server has refused: its storage is full."""
+    """A file whose upload the server has refused: it is too large."""
     mount.expects("was refused")
-    mount.emulator.switch(quota_bytes=10)
+    mount.emulator.switch(max_file_bytes=10)
     path = mount.path / name
     path.parent.mkdir(exist_ok=True)
-    with pytest.raises(OSError, match=os.strerror(errno.EDQUOT)):
+    with pytest.raises(OSError, match=os.strerror(errno.EFBIG)):
         path.write_text(content)
-    mount.emulator.switch(quota_bytes=10**6)
+    mount.emulator.switch(max_file_bytes=10**6)
     return path
 
 
@@ -78,10 +78,10 @@ def test_discard_of_a_refused_replacement_gives_the_old_file_its_name_back(mount
     files = mount.mount()
     (files / "note.txt").write_text("old")
     temp = refused(mount, "temp", "more than fits")
-    mount.emulator.switch(quota_bytes=10)
+    mount.emulator.switch(max_file_bytes=10)
     os.replace(temp, files / "note.txt")
     wait_until(lambda: state(files / "note.txt").startswith("failed"), "it is refused again")
-    mount.emulator.switch(quota_bytes=10**6)
+    mount.emulator.switch(max_file_bytes=10**6)
     assert (files / "note.txt").read_text() == "more than fits"
     with asks(mount):
         assert "again" in mount.ok("discard", files / "note.txt")
@@ -113,7 +113,7 @@ def test_discard_of_a_refused_rename_keeps_the_content_under_the_name_that_it_ha
     mount.expects("was refused")
     files = mount.mount()
     (files / "a.txt").write_text("content")
-    mount.emulator.switch(quota_bytes=10)
+    mount.emulator.switch(max_file_bytes=5)
     (files / "a.txt").rename(files / "b.txt")
     wait_until(lambda: state(files / "b.txt").startswith("failed"), "it is refused")
     assert "b.txt" in mount.ok("status", files)

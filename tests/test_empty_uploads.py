@@ -80,7 +80,7 @@ def test_what_is_done_to_an_empty_file_that_stays_here(mount: Mount) -> None:
 def test_another_refusal_of_an_empty_file_is_a_refusal(mount: Mount) -> None:
     mount.expects("was refused")
     files = mount.mount()
-    mount.emulator.fault("upload", {"kind": "status", "status": 400, "error_code": "storage_quota_exceeded"})
+    mount.emulator.fault("upload", {"kind": "status", "status": 422})
     subprocess.run(["touch", files / "a.txt"], check=True)
     wait_until(lambda: mount.status()["failed"], "it is refused")
     assert state(mount, "a.txt").startswith("failed: ")

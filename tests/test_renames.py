@@ -165,14 +165,14 @@ def test_the_old_file_stays_on_the_server_while_its_replacement_is_refused(mount
     mount.expects("was refused")
     files = mount.mount()
     (files / "note.txt").write_text("old")
-    mount.emulator.switch(quota_bytes=10)
-    with pytest.raises(OSError, match=os.strerror(errno.EDQUOT)):
+    mount.emulator.switch(max_file_bytes=10)
+    with pytest.raises(OSError, match=os.strerror(errno.EFBIG)):
         (files / "other.txt").write_text("more than fits")
     os.replace(files / "other.txt", files / "note.txt")
     wait_until(lambda: state(files / "note.txt").startswith("failed"), "it is refused again")
     assert (files / "note.txt").read_text() == "more than fits"
     assert names_on_server(mount) == ["note.txt"]
-    mount.emulator.switch(quota_bytes=10**6)
+    mount.emulator.switch(max_file_bytes=10**6)
     mount.ok("retry", files)
     mount.sync()
     [stored] = mount.emulator.files()
@@ -186,7 +186,7 @@ def test_it_stays_too_when_what_was_refused_is_renamed_once_more(mount: Mount, l
     files = mount.mount("--upload", "queue")
     (files / "note.txt").write_text("old")
     mount.sync()
-    mount.emulator.switch(quota_bytes=1)
+    mount.emulator.switch(max_file_bytes=1)
     (files / "note.txt").rename(files / "note.txt~")
     (files / "note.txt").write_text("first save")
     (files / "note.txt~").unlink()
@@ -199,7 +199,7 @@ def test_it_stays_too_when_what_was_refused_is_renamed_once_more(mount: Mount, l
         (files / "note.txt~").unlink()
     wait_until(lambda: state(files / name).startswith("failed"), "it is refused again")
     assert names_on_server(mount) == ["note.txt"]
-    mount.emulator.switch(quota_bytes=10**6)
+    mount.emulator.switch(max_file_bytes=10**6)
     mount.ok("retry", files)
     mount.sync()
     assert names_on_server(mount) == [name]

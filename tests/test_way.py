@@ -300,3 +300,21 @@ def test_nobody_is_asked_while_nobody_wants_to_know(clock: FakeClock, way: Way) 
         asked = len(files.asked_s)
         clock.advance(3600)
         assert len(files.asked_s) <= asked + 1
+
+
+def test_while_no_connection_can_be_made_whoever_comes_in_time_tries_and_nobody_else_is_sent_first(clock: FakeClock, way: Way) -> None:
+    files = Down(clock, OFFLINE)
+    with asking(clock, way, files) as remote:
+        for _ in range(10 * 60):                        # ten minutes
+            with pytest.raises(RemoteError):
+                remote.stat(FileId("file_1"))
+            clock.advance(1)
+        assert {operation for operation, _ in files.requests} == {"metadata"}
+        assert len(files.asked_s) <= 10 * 12 + 5        # connects, not requests: each 5 s
+        assert len(files.asked_s) >= 10 * 9
+        clock.advance(5)
+        files.answer = None
+        assert way.want() is None                       # the next one may try, whoever it is
+        remote.list(1)
+        assert way.closed() is None
+        assert files.requests[-1] == ("list", "")

@@ -78,7 +78,7 @@ NEXT: Final = {
 }
 
 
-@dataclass
+@dataclass(eq=False)
 class Gate:
     """One of the three. Guarded by Way's lock."""
 
@@ -93,6 +93,11 @@ class Gate:
     pauses: int = 0                                 # so many of PAUSES_S are behind us
     opened_s: float = float("-inf")
     heard: int = 0                                  # answers since the start
+
+    @property
+    def is_cut(self) -> bool:
+        """No connection can be made."""
+        return self.state == CLOSED and isinstance(self.reason, Offline)
 
     def hear(self, news: News, exc: RemoteError | None, now_s: float, now_ns: int) -> bool:
         """Take one step. True: the state is another one."""
@@ -121,7 +126,7 @@ class Gate:
 
     def _asked(self, now_s: float) -> None:
         pause_s = PAUSES_S[min(self.pauses, len(PAUSES_S) - 1)]
-        if isinstance(self.reason, Offline):
+        if self.is_cut:
             pause_s = min(pause_s, OFFLINE_S)
         elif self.reason is not None and self.reason.retry_after_s is not None:
             pause_s = max(pause_s, min(self.reason.retry_after_s, PAUSES_S[-1]))

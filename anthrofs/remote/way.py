@@ -43,7 +43,7 @@ class Way:
         self._changed = threading.Condition()       # guards everything below; a leaf
         self._all = Gate("all", "")
         self._own = {Kind.UPLOAD: Gate("uploads", "uploads are refused: "), Kind.DELETE: Gate("deletions", "deletions are refused: ")}
-        self._grants = {Kind.UPLOAD: 0, Kind.DELETE: 0}     # probes that were claimed and haven't passed yet
+        self._grants: set[Gate] = set()         # of which a probe was claimed and hasn't passed yet
         self._wanted = False            # somebody was turned away since the last probe for all
         self._listeners: list[Callable[[], None]] = []
         self._stopping = False
@@ -62,7 +62,10 @@ class Way:
     # ---- before and after each request
 
     def enter(self) -> None:
-        """Before a request waits for its turn: while the gate for all is doubted, a probe has to say what it is. Raises Closed, Stopping."""
+        """Before a request waits for its turn: while the gate for all is doubted, a probe has to say what it is. Raises Closed, Stopping.
+
+        Where no connection can be made, whoever comes when it is time tries to make one: that is no request, and nobody need be asked first.
+        """
         with self._changed:
             until_s: float | None = None
             heard = self._all.heard
@@ -70,6 +73,10 @@ class Way:
                 if self._stopping:
                     raise Stopping("the mount is ending")
                 now_s = self._clock.now_s()
+                if self._all.is_cut:
+                    if self._passes_locked(self._all):
+                        return
+                    raise self._all.error()
                 self._wanted = True
                 if until_s is None:
                     until_s = now_s + PATIENCE_S
@@ -86,13 +93,11 @@ class Way:
         Closed.
         """
         with self._changed:
-            if self._all.state == CLOSED:
+            if self._all.state == CLOSED and not self._all.is_cut:
                 raise self._all.error()
             gate = self._own.get(kind)
-            if gate is not None and gate.state != OPEN:
-                if not self._grants[kind] and not self._claim_locked(gate):
-                    raise gate.error()
-                self._grants[kind] = 0
+            if gate is not None and gate.state != OPEN and not self._passes_locked(gate):
+                raise gate.error()
 
     def hear(self, kind: Kind, exc: RemoteError | None, *, probe: bool = False) -> None:
         """What came of a request; None: it succeeded. To the prober's, anything but a good answer is a bad one."""
@@ -142,16 +147,14 @@ class Way:
     def claim(self, kind: Kind) -> bool:
         """The caller's next request of that kind goes as a probe. False: it is not the time for one."""
         with self._changed:
-            claimed = self._claim_locked(self._own[kind])
-            self._grants[kind] = int(claimed or self._grants[kind])
-            return claimed
+            return self._claim_locked(self._own[kind])
 
     def want(self) -> float | None:
         """Something waits to be asked: the next probe for all is worth its request. Returns after how many seconds to say so again; None:
-        the gate for all is open.
+        the gate for all is open, or the caller's request may try.
         """
         with self._changed:
-            if self._all.state == OPEN:
+            if self._all.state == OPEN or (self._all.is_cut and self._claim_locked(self._all)):
                 return None
             self._wanted = True
             self._changed.notify_all()
@@ -193,7 +196,7 @@ class Way:
         with self._changed:
             while not self._stopping:
                 now_s = self._clock.now_s()
-                needed = self._all.state == DOUBTED or (self._all.state == CLOSED and self._wanted)
+                needed = self._all.state == DOUBTED or (self._all.state == CLOSED and self._wanted and not self._all.is_cut)
                 if needed and self._all.due_s <= now_s:
                     self._wanted = False
                     self._all.probe(now_s)
@@ -206,7 +209,13 @@ class Way:
         if gate.state == OPEN or gate.due_s > now_s:
             return False
         gate.probe(now_s)
+        self._grants.add(gate)
         return True
+
+    def _passes_locked(self, gate: Gate) -> bool:
+        passes = gate in self._grants or self._claim_locked(gate)
+        self._grants.discard(gate)
+        return passes
 
     def _shut_locked(self, kind: Kind | None, state: str) -> Gate | None:
         gates = [self._all, *([self._own[kind]] if kind in self._own else [])]
