@@ -191,6 +191,8 @@ UPDATE node SET expires_set = 1 WHERE expires_s IS NOT NULL;
     # this bit alone: what their user closed to others stays closed to them.
     3: f"""
 UPDATE node SET mode = iif(mode = 128, 420, mode | 256) WHERE NOT directory AND NOT mode & 256;
+UPDATE attempt SET state = 'queued', code = NULL, reason = NULL WHERE state = 'failed' AND
+    (code IN (13, 122) OR reason LIKE '%(HTTP 400, %' OR reason LIKE '%not the service''s own answer%');
 ALTER TABLE node ADD COLUMN lacks_from INTEGER;
 ALTER TABLE node ADD COLUMN lacks_to INTEGER;
 ALTER TABLE node ADD COLUMN lacks_code INTEGER;

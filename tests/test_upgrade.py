@@ -86,6 +86,17 @@ def test_what_a_download_that_ended_early_had_made_of_a_file_is_forgotten(old: M
     assert old.log().count("had taken a part for the whole") == 1
 
 
+def test_what_was_refused_for_the_accounts_or_the_ways_sake_is_sent_and_what_was_for_its_own_is_not(old: Mount) -> None:
+    """Of a 400 nobody can tell any more which it was: it is asked once."""
+    mine = {"no_auth.txt", "no_right.txt", "no_room.txt", "on_hold.txt", "page.txt", "bad_type.txt"}
+    path = old.mount()
+    old.sync()
+    assert mine <= on_server(old).keys()
+    assert {name: on_server(old)[name] for name in mine} == {name: (path / name).read_bytes() for name in mine}
+    [failed] = old.status()["failed"]
+    assert (failed["path"], failed["reason"].partition(" (")[0]) == ("big.bin", "too large")
+
+
 def test_a_mode_that_was_an_unreadable_files_is_an_ordinary_one_again(old: Mount) -> None:
     modes = {"mode.txt": (0o200, 0o644), "sent.txt": (0o020, 0o420), "may.csv": (0o640, 0o640), "reports": (0o300, 0o300)}
     raw = sqlite3.connect(old.state_dir / "state.db")
