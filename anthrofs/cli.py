@@ -205,7 +205,7 @@ def retry(
     found = [asking.decide("retry", path, as_is=as_is) for path in chosen]
     lacking = [shown for answer in found for shown in answer.get("lacking", ())]      # a mount of an earlier version doesn't tell
     lines = [f"{shown} is sent again" for answer in found for shown in answer["paths"]]
-    print("\n".join(lines) or ("Nothing was refused there." if not lacking else "Nothing is sent again."))
+    print("\n".join(lines) or ("Nothing was refused there; what waits is tried now." if not lacking else "Nothing is sent again."))
     if lacking:
         raise SetupError("Not sent, for a write was refused and so it isn't the whole file: " + ", ".join(lacking) +
                          ". Write it anew, give it up (anthrofs discard), or send it as it is (--as-is).")

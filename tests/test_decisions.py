@@ -33,7 +33,7 @@ def test_retry_sends_a_file_or_all_in_a_folder_or_all_in_the_mount(mount: Mount)
         assert mount.ok("retry", files / "d").splitlines() == ["d/b.txt is sent again", "d/c.txt is sent again"]
     with asks(mount, upload=1):
         assert mount.ok("retry", "--all", files / "a.txt") == "e.txt is sent again\n"
-    assert mount.ok("retry", files) == "Nothing was refused there.\n"
+    assert mount.ok("retry", files) == "Nothing was refused there; what waits is tried now.\n"
     assert names_on_server(mount) == ["a.txt", "d\uff0fb.txt", "d\uff0fc.txt", "e.txt"]
 
 

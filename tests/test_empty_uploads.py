@@ -27,7 +27,7 @@ def test_an_empty_file_that_the_service_refuses_stays_here_until_it_has_content(
     status = mount.status()
     assert status["failed"] == status["waiting"] == status["deletions"] == []
     assert "no id: local" in mount.run("id", files / "a.txt").stderr
-    assert mount.ok("retry", files) == "Nothing was refused there.\n"
+    assert mount.ok("retry", files) == "Nothing was refused there; what waits is tried now.\n"
 
     mount.emulator.forget_requests()
     mount.ok("umount", files)
