@@ -51,7 +51,11 @@ def byte_count(option: str, text: str) -> int:
 def most_kept(text: str) -> int | None:
     """Of --keep-uploads: None for all, 0 for none. Raises SetupError."""
     words = text.strip().lower()
-    return None if words == "all" else 0 if words == "none" else byte_count("--keep-uploads", text)
+    if words in ("all", "none"):
+        return None if words == "all" else 0
+    if words.removesuffix("b")[-1:].isdigit():      # a forgotten unit would cost what nothing brings back; elsewhere 0 means no bound
+        raise SetupError(f"--keep-uploads {text}: needs all, none, or a size with its unit, like 20G.", EXIT_USAGE)
+    return byte_count("--keep-uploads", text)
 
 
 def seconds(option: str, text: str) -> int:

@@ -85,7 +85,7 @@ with duckdb.connect("d.duckdb") as database:
     database.execute("create table if not exists t (x int)")
     database.execute("insert into t values (1)")"""
 ARRAY: Final = """import zarr
-group = zarr.open_group("g.zarr", mode="a")
+group = zarr.open_group("g.zarr", path="x", mode="a")
 array = group.require_array("a", shape=(9,), chunks=(9,), dtype="i4")
 array[:] = """
 
@@ -139,7 +139,7 @@ ROWS: Final = (
         Use("write_file", OLD, mcp("write_file $PWD/a.txt new"), heavy=True),
         Use("edit_file", OLD, mcp("edit_file $PWD/a.txt old new"), heavy=True),
     )),
-    Row("zarr: a new group with an array of one chunk", (3, 0), (3, 0), (
+    Row("zarr: a new group in a group, with an array of one chunk", (4, 0), (4, 0), (
         Use("zarr", "true", python(f"{ARRAY}1"), heavy=True),
     )),
     Row("zarr: a chunk written anew", (1, 1), (1, 1), (

@@ -101,7 +101,7 @@ def test_a_smaller_bound_at_the_next_mount_takes_the_oldest(mount: Mount) -> Non
 def test_what_is_to_be_sent_again_or_open_is_never_given_up(mount: Mount) -> None:
     """A renamed file whose upload waits, a backup, and one that somebody reads: under a bound that they alone pass."""
     mount.expects("copy was not kept")
-    files = mount.mount("--keep-uploads", "1500", "--upload", "queue")
+    files = mount.mount("--keep-uploads", "1.5k", "--upload", "queue")
     for name in ("renamed", "backup", "read"):
         (files / name).write_bytes(name[:1].encode() * 500)
     mount.sync()
@@ -145,7 +145,8 @@ def test_two_hundred_files_that_wait_together_end_within_the_bound(mount: Mount)
     holds(mount, (20, 180), [1000] * 20)
 
 
-@pytest.mark.parametrize(("option", "message"), [("some", "needs a size"), ("-1", "needs a size")])
+@pytest.mark.parametrize(("option", "message"), [
+    ("some", "needs a size"), ("-1", "with its unit"), ("0", "with its unit"), ("20", "with its unit"), ("", "needs a size")])
 def test_a_bound_that_is_none_is_refused(mount: Mount, option: str, message: str) -> None:
     done = mount.run("mount", "--state-dir", mount.state_dir, f"--keep-uploads={option}", mount.path)
     assert (done.returncode, message in done.stderr) == (2, True)
@@ -202,7 +203,7 @@ def test_removed_by_somebody_else_nothing_of_it_is_left(mount: Mount, bare: Path
 @pytest.mark.parametrize("label", ["kept:link", "kept:link+", "kept:dir+", "staging:remove", "staging:remove+", "cache:map", "cache:map+",
                                    "cache:data", "cache:data+"])
 def test_a_kill_while_a_copy_is_given_up_leaves_it_or_takes_it_but_nothing_is_lost(mount: Mount, label: str) -> None:
-    killed = subprocess.Popen([sys.executable, "-m", "tests.crash_at", label, "2", "mount", "--foreground", "--keep-uploads", "1500",
+    killed = subprocess.Popen([sys.executable, "-m", "tests.crash_at", label, "2", "mount", "--foreground", "--keep-uploads", "1.5k",
                                "--state-dir", mount.state_dir, mount.path], env=mount.environment, cwd=ROOT, stderr=subprocess.DEVNULL)
     wait_until(lambda: is_mounted(mount.path), "it is mounted")
     for number in range(5):
@@ -215,7 +216,7 @@ def test_a_kill_while_a_copy_is_given_up_leaves_it_or_takes_it_but_nothing_is_lo
     mount.expects("was being written when", "copy was not kept")
     mount.leaves("belongs to nothing")
 
-    files = mount.mount("--keep-uploads", "1500")
+    files = mount.mount("--keep-uploads", "1.5k")
     mount.sync()
     stored = [file["filename"] for file in mount.emulator.files()]
     assert len(stored) == len(set(stored))
