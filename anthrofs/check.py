@@ -7,6 +7,7 @@ Never   mends anything.
 import os
 from pathlib import Path
 
+from anthrofs import owed
 from anthrofs.cache import BlockCache
 from anthrofs.db import Database
 from anthrofs.disk import Disk
@@ -53,6 +54,9 @@ def _rows(db: Database, outbox: Outbox) -> list[str]:
                          "WHERE parent != ? AND NOT directory", HIDDEN)
         if (noted := tx.one("SELECT files, used_bytes, local FROM total")) != counted:
             found.append(f"files, bytes and local names are noted as {noted}, but there are {counted}")
+        count = tx.one("SELECT count(*) FROM doomed WHERE deleted_ns IS NULL")[0]
+        if (noted := owed.count(tx)) != count:
+            found.append(f"{noted} ids are noted as to be deleted, but there are {count}")
     found += [f"an attempt is {attempt.state}, which is no state" for attempt in outbox.every() if attempt.state not in states]
     return found
 

@@ -70,7 +70,6 @@ from anthrofs.statedir import StateDir, usable
 from anthrofs.surprises import Surprises
 from anthrofs.sweeper import Sweeper
 from anthrofs.tree import Tree
-from anthrofs.turns import HOLD_S
 from anthrofs.uploader import SETTLE_S, Uploader
 from anthrofs.walks import Walks
 from anthrofs.xattrs import Xattrs
@@ -100,7 +99,7 @@ class Mount:
         self._db = Database(config.state_dir / "state.db", presence)
         disk, self._handles = Disk(), Handles()
         self._surprises = surprises = Surprises(clock, config.refresh_s)
-        self._index, self._outbox = Index(self._db), Outbox(self._db)
+        self._index, self._outbox = Index(self._db), Outbox(self._db, clock)
         self._mirror = Mirror(surprises, config.layout, self._expects)
         self._staging = Staging(config.state_dir / "staging", disk, config.spare_bytes, config.staging_bytes, presence)
         self._cache = BlockCache(config.state_dir, disk, config.cache_bytes, config.spare_bytes)
@@ -122,7 +121,8 @@ class Mount:
         self._uploader = Uploader(
             self._db, self._index, self._mirror, self._outbox, self._staging, self._cache, self._keeping, self._handles,
             remote(Priority.CLOSE if config.upload == "wait" else Priority.QUEUED), remote(Priority.DELETE),
-            clock, chance, presence, self._way, self._ask_whose, config.close_timeout_s, HOLD_S if config.upload == "queue" else 0.0)
+            clock, chance, presence, self._way, self._ask_whose, config.close_timeout_s,
+            holds_new=config.upload == "queue")
         self._listings = Listings(self._db, self._mirror, self._outbox, self._handles, clock, self._uploader.wake)
         self._refresher = Refresher(self._db, self._index, self._mirror, self._outbox, self._listings, remote(Priority.REFRESH), clock,
                                     config, self._uploader.allow, self._silent, self._refreshed)

@@ -1,7 +1,7 @@
 """One deletion on the server: of an id that the user doesn't want any more.
 
-Owns    when a deletion that failed is tried again.
-Serves  uploader, whose threads call `run`, one at a time for an id.
+Owns    which ids are being deleted, when a deletion that failed is tried again, and how far the look at those that are to be deleted is.
+Serves  uploader, whose threads call `look`, `take` and `run`.
 Trusts  the service's own 404: an id that isn't there is deleted. After anybody else's, and after an answer that says nothing, the next
         whole listing decides.
 Never   forgets an id that the server still has: what is refused stays queued and visible, and its name stays gone.
@@ -10,17 +10,19 @@ Never   forgets an id that the server still has: what is refused stays queued an
 import logging
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
+from anthrofs import owed
 from anthrofs.cache import BlockCache
 from anthrofs.clock import Clock
-from anthrofs.db import Database
+from anthrofs.db import Database, Tx
 from anthrofs.errors import BadAnswer, Closed, Gone, Offline, RemoteError
 from anthrofs.handles import Handles
 from anthrofs.mirror import Mirror
 from anthrofs.model import FileId
 from anthrofs.outbox import Outbox
+from anthrofs.owed import FIRST
 from anthrofs.remote import OF_THE_WAY, RemoteFiles, backoff_s
 
 log = logging.getLogger(__name__)
@@ -29,6 +31,8 @@ DOUBTFUL: Final = frozenset({200, 202, 404})    # with a page, or a 404 that isn
 DISK_S: Final = 5.0           # after a deletion that could not be written down
 DOUBT_S: Final = 60.0         # after an answer of somebody else, if the id is still listed; twice as long after each further one
 LONGEST_DOUBT_S: Final = 3600.0
+LOOKED_AT: Final = 50         # ids at a time: thousands that wait for their replacements aren't looked through for each upload
+FEW: Final = 50               # ids that may wait for a quiet moment, see `share`
 
 
 class Deletion:
@@ -47,13 +51,48 @@ class Deletion:
         self._ask_listing = ask_listing     # given: asks for a refresh, without waiting
 
         self._lock = threading.Lock()                           # guards the following; a leaf
+        self._busy: set[FileId] = set()                         # a thread is at it
         self._later: dict[FileId, tuple[float, int]] = {}       # of what failed: when again, how often so far
+        self._place = FIRST                                     # of the order in which ids wait: the next look begins behind that
 
-    def later_s(self) -> dict[FileId, float]:
-        """When each is to be tried again; what isn't in here, now."""
+    def look(self, tx: Tx, at_most: int, *, briefly: bool) -> tuple[list[FileId], float | None]:
+        """(what could be deleted now, longest waiting first; seconds until there may be something else, None: at a wake). `briefly`: there
+        is other work, so only a part of those that wait is looked at, another one each time.
+        """
         now_s = self._clock.now_s()
         with self._lock:
-            return {file_id: at_s for file_id, (at_s, _) in self._later.items() if at_s > now_s}
+            later_s = {file_id: at_s for file_id, (at_s, _) in self._later.items() if at_s > now_s}
+            busy, began = set(self._busy), self._place
+        found, place, around = list[FileId](), began, False
+        while not found:
+            page = owed.after(tx, place, LOOKED_AT)
+            found = [file_id for _, file_id, free, gone in page
+                     if free and file_id not in busy and (gone or file_id not in later_s)][:at_most]
+            if not found:
+                ended = len(page) < LOOKED_AT
+                place = FIRST if ended else page[-1][0]
+                if briefly or (ended and (around or began == FIRST)) or (around and place >= began):
+                    break           # all of them were looked at, or enough
+                around = around or ended
+        with self._lock:
+            self._place = place
+        return found, min(later_s.values()) - now_s if later_s else None
+
+    @staticmethod
+    def share(count: int, wanted: int) -> float:
+        """Of the uploader's work, where a save has 1. What a save leaves behind is a part of that save's work: as long as saves come, the
+        server never has more than twice what is wanted and a hundred. A few may wait until a burst of saves is over.
+        """
+        return 1 / 4 if count <= FEW else 1 if count <= wanted + FEW else 3
+
+    def take(self, file_ids: Sequence[FileId]) -> FileId | None:
+        """The first that no other thread has taken since the look is the caller's, until `run` has ended."""
+        with self._lock:
+            for file_id in file_ids:
+                if file_id not in self._busy:
+                    self._busy.add(file_id)
+                    return file_id
+        return None
 
     def refused(self) -> set[FileId]:
         """Those that failed since the last `retry_now`, and aren't due yet."""
@@ -67,15 +106,20 @@ class Deletion:
             self._later.clear()
 
     def run(self, file_id: FileId) -> RemoteError | None:
-        """One try. Returns what the network said, if it was no success. `file_id` was reserved for this thread."""
-        with self._db.reading() as tx:
-            if not self._outbox.begin_deletion(tx, file_id):
-                return None             # another thread has done it since the row was read, or the user wants it back
-            gone = self._outbox.is_proved_gone(tx, file_id)
+        """One try. Returns what the network said, if it was no success. `file_id` was taken for this thread."""
         try:
-            return self._run(file_id, gone=gone)
+            with self._db.reading() as tx:
+                if not self._outbox.begin_deletion(tx, file_id):
+                    self._forget(file_id)
+                    return None         # another thread has done it since the row was read, or the user wants it back
+                gone = self._outbox.is_proved_gone(tx, file_id)
+            try:
+                return self._run(file_id, gone=gone)
+            finally:
+                self._outbox.end_deletion(file_id)
         finally:
-            self._outbox.end_deletion(file_id)
+            with self._lock:
+                self._busy.discard(file_id)
 
     def _run(self, file_id: FileId, *, gone: bool) -> RemoteError | None:
         try:
@@ -96,9 +140,12 @@ class Deletion:
             raise
         if not self._handles.reads_from(file_id):       # else the last release drops it
             self._cache.drop(file_id)
+        self._forget(file_id)
+        return None
+
+    def _forget(self, file_id: FileId) -> None:
         with self._lock:
             self._later.pop(file_id, None)
-        return None
 
     def _not_deleted(self, file_id: FileId, exc: RemoteError) -> None:
         if isinstance(exc, (Offline, Closed)):

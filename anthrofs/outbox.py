@@ -10,10 +10,10 @@ Never   decides what is to be uploaded: that is derived, a node with unsent cont
 import enum
 import errno
 from collections.abc import Collection, Container, Iterable, Iterator
-from itertools import islice
 from typing import Any, Final
 
 from anthrofs import names
+from anthrofs.clock import Clock
 from anthrofs.db import Database, Tx
 from anthrofs.errors import FsError
 from anthrofs.gaps import Gap
@@ -24,7 +24,6 @@ SENDING: Final = "sending"
 UNKNOWN: Final = "unknown"      # it may have been stored: ask the listing before sending again
 FAILED: Final = "failed"        # refused: a person has to look; the bytes stay
 DONE: Final = "done"            # the server has it; its row is removed
-_SAVED_AS: Final = f"replace(doomed.server_name, '/', '{names.SLASH}')"        # what a save over it is called, see names.shown_path_of
 
 
 class Step(enum.Enum):
@@ -72,8 +71,9 @@ _COLUMNS: Final = "SELECT node_id, stage, state, size_bytes, name, mime_type, ex
 class Outbox:
     """Rows; the uploader has the threads."""
 
-    def __init__(self, db: Database) -> None:
-        self._db = db           # given
+    def __init__(self, db: Database, clock: Clock | None = None) -> None:
+        self._db = db                       # given
+        self._clock = clock or Clock()      # given
 
         self._ending = set[FileId]()        # of which a deletion is under way; guarded by the database's lock: who has a tx has it
 
@@ -116,10 +116,11 @@ class Outbox:
         One that is SENDING and not worked on was left by a thread that failed. An unlinked node's waits for its end.
         """
         only = "" if among is None else f"node_id IN ({', '.join('?' * len(among))}) AND "
-        size = f"size_bytes {'>=' if big else '<'} {BIG_BYTES}"         # not bound, so that SQLite sees which index it is
-        for row in _pages(tx, _COLUMNS + f"WHERE {only}{size} AND state != ? AND NOT EXISTS (SELECT 1 FROM node WHERE "
+        # Not bound, so that SQLite sees which index it is.
+        which = f"size_bytes {'>=' if big else '<'} {BIG_BYTES} AND state != '{FAILED}'"
+        for row in _pages(tx, _COLUMNS + f"WHERE {only}{which} AND NOT EXISTS (SELECT 1 FROM node WHERE "
                           "node.node_id = attempt.node_id AND node.parent = ? AND attempt.state = ?)", "stage",
-                          *(among or ()), FAILED, HIDDEN, QUEUED):
+                          *(among or ()), HIDDEN, QUEUED):
             if found := _attempt(row):
                 yield found
 
@@ -184,9 +185,9 @@ class Outbox:
 
     def doom(self, tx: Tx, file: RemoteFile) -> None:
         """The user doesn't want this id any more."""
-        tx.run("INSERT OR IGNORE INTO doomed (file_id, server_name, server_mime, server_size, created_ns, downloadable, expires_ns) "
-               "VALUES (?, ?, ?, ?, ?, ?, ?)", file.file_id, file.name, file.mime_type, file.size_bytes, file.created_ns, file.downloadable,
-               file.expires_ns)
+        tx.run("INSERT OR IGNORE INTO doomed (file_id, server_name, server_mime, server_size, created_ns, downloadable, expires_ns, doomed_ns) "
+               "VALUES (?, ?, ?, ?, ?, ?, ?, ?)", file.file_id, file.name, file.mime_type, file.size_bytes, file.created_ns, file.downloadable,
+               file.expires_ns, self._clock.time_ns())
 
     def doom_wrong(self, tx: Tx, file: RemoteFile, stage: StageId, *, last: bool) -> None:
         """An upload of this stage arrived cut. The id stays until a right one is there, or, with the `last`, none is tried for any more."""
@@ -202,22 +203,13 @@ class Outbox:
     def reprieve(self, tx: Tx, server_name: str) -> RemoteFile | None:
         """The newest of that name that is not deleted yet, nor in this moment, stays after all. None: there is none."""
         rows = tx.all("SELECT file_id, server_name, server_mime, server_size, created_ns, downloadable, expires_ns FROM doomed "
-                      "WHERE server_name IN (?, ?) AND deleted_ns IS NULL AND doubt IS NULL AND wrong IS NULL AND created_ns IS NOT NULL ORDER BY created_ns DESC, file_id DESC", *_spellings(server_name))
+                      "WHERE server_name IN (?, ?) AND deleted_ns IS NULL AND doubt IS NULL AND wrong IS NULL AND created_ns IS NOT NULL "
+                      "ORDER BY created_ns DESC, rowid DESC", *_spellings(server_name))
         row = next((row for row in rows if row[0] not in self._ending), None)
         if row is None:
             return None
         tx.run("DELETE FROM doomed WHERE file_id = ?", row[0])
         return RemoteFile(FileId(row[0]), row[1], row[2], row[3], row[4], bool(row[5]), row[6])
-
-    def deletable(self, tx: Tx, not_now: Container[FileId], at_most: int | None = None, *, doubtful: bool = False) -> list[FileId]:
-        """New before old is gone: not while something of the same server name is still to be sent, or was refused; of what arrived cut,
-        not while its stage is still to be sent. `doubtful`: also those that wait for a listing to decide.
-        """
-        doubt = "" if doubtful else "coalesce(doubt, -1) < 0 AND "
-        rows = _pages(tx, f"SELECT file_id, rowid, doubt FROM doomed WHERE deleted_ns IS NULL AND {doubt}iif(wrong IS NULL, NOT EXISTS "
-                      f"(SELECT 1 FROM node WHERE (node.stage IS NOT NULL OR node.resend) AND node.wanted = {_SAVED_AS}), NOT EXISTS "
-                      "(SELECT 1 FROM attempt WHERE attempt.stage = doomed.wrong AND attempt.state != ?))", "rowid", FAILED)
-        return list(islice((FileId(row[0]) for row in rows if row[0] not in not_now or row[2] is not None), at_most))
 
     def deleted(self, tx: Tx, file_id: FileId, now_ns: int) -> None:
         """The server has deleted it, or never had it."""

@@ -19,6 +19,7 @@ from anthrofs.errors import EXIT_LEFT, SetupError
 
 LINES_FROM: Final = 1000    # files of a first listing that takes a while
 LINE_S: Final = 1.0         # between two lines about it
+DELETIONS: Final = 20       # that a status names
 
 said: Final = Console(stderr=True, soft_wrap=True, highlight=False)
 
@@ -116,8 +117,10 @@ def status_lines(one: dict[str, Any]) -> Iterator[str]:
         yield f"  downloading {download['name'] or download['file_id']}: {shown_bytes(download['bytes'])} of {shown_bytes(download['of'])}"
     yield from _rows("to be sent", (f"{entry['path']} ({shown_bytes(entry['bytes'])}): {entry['state']}" for entry in one["waiting"]))
     yield from _rows("REFUSED, kept here", (f"{entry['path']}: {entry['reason']}" for entry in one["failed"]))
-    yield from _rows("to be deleted", (f"{entry['name']} ({entry['file_id']})" + (f": {entry['reason']}" if entry["reason"] else "")
-                                       for entry in one["deletions"]))
+    if (owed := one.get("owed", {"deletions": 0}))["deletions"]:        # a mount of an earlier version doesn't tell
+        yield f"  {owed['deletions']} files to be deleted on the server, the first of them for {shown_time(max(0.0, time.time() - owed['since']))}"
+    rows = [f"{entry['name']} ({entry['file_id']})" + (f": {entry['reason']}" if entry["reason"] else "") for entry in one["deletions"]]
+    yield from _rows("to be deleted", [*rows[:DELETIONS], *([f"and {len(rows) - DELETIONS} more"] if len(rows) > DELETIONS else [])])
     yield from _rows("open: the server is told at the last close", (f"{entry['name']}: {entry['state']}" for entry in one["open"]))
     if not (one["waiting"] or one["failed"] or one["deletions"]):
         yield "  everything is on the server"
@@ -158,6 +161,11 @@ def _rows(title: str, rows: Iterable[str]) -> Iterator[str]:
     if lines:
         yield f"  {title}:"
         yield from lines
+
+
+def shown_time(seconds: float) -> str:
+    """90 s, 5 min, 3 h"""
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
 
 
 def shown_bytes(count: float) -> str:

@@ -8,6 +8,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
+from anthrofs import owed
 from anthrofs.attributes import Attributes
 from anthrofs.cache import BlockCache
 from anthrofs.db import Database
@@ -51,15 +52,15 @@ class Report:
 
     def left(self, stuck: Iterable[dict[str, Any]] = ()) -> dict[str, Any]:
         """What the server doesn't have yet, by what can be done about it: waiting, failed (and stuck on this machine), deletions,
-        open; and how long the minute's budget of requests keeps those that wait for it.
+        open; how many deletions are owed, and since when; and how long the minute's budget of requests keeps those that wait for it.
 
-        Deletions that wait for a failed upload's sake (new before old is gone) are not counted: that one is.
+        Deletions that wait for a failed upload's sake (new before old is gone) are not listed: that one is. But they are owed.
         """
         waiting, failed = [], list(stuck)
         written = self._handles.unpromised()        # before the rows: what is promised in this moment must show there
         with self._db.reading() as tx:      # all of it at one moment: an upload's end is what makes the old id deletable
             nodes = {node.node_id: node for node in self._index.unsent(tx)}
-            deletable = set(self._outbox.deletable(tx, (), doubtful=True))
+            deletable = set(owed.deletable(tx))
             # What the server is told at the last close: removed names, and content that is still being written.
             opened = [{"name": node.remote.name, "state": "removed"} for node in self._index.hidden(tx) if node.remote is not None]
             attempts = {attempt.node_id: attempt for attempt in self._outbox.every()}
@@ -67,6 +68,7 @@ class Report:
                        for node in self._index.damaged(tx)]
             deletions = [{"file_id": file_id, "name": name, "reason": reason} for file_id, name, reason in self._outbox.deletions()
                          if file_id in deletable]
+            debts, since_ns = owed.count(tx), owed.since_ns(tx)
         # So is what an fsync has promised, until its close hands it over.
         synced = [node_id for node_id, node in nodes.items() if node.stage is not None and not (node.sealed or node.local or node.parent == HIDDEN)]
         for node_id in dict.fromkeys([*written, *synced]):
@@ -85,7 +87,9 @@ class Report:
                 waiting.append({**entry, "sent": sent.get(node_id, 0), "state": self._attributes.state(node, attempt) if node else "waiting"})
         failed += damaged
         asking, next_s = self._budget()
-        return {"waiting": waiting, "failed": failed, "deletions": deletions, "open": opened, "budget": {"waiting": asking, "next_s": next_s}}
+        return {"waiting": waiting, "failed": failed, "deletions": deletions, "open": opened,
+                "owed": {"deletions": debts, "since": None if since_ns is None else since_ns / 1e9},
+                "budget": {"waiting": asking, "next_s": next_s}}
 
     def status(self) -> dict[str, Any]:
         """See README's `anthrofs status --json`."""

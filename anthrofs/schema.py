@@ -37,7 +37,25 @@ DOUBTED: Final = "doubted "      # begins facts in meta: the rest is an id whose
 _CUT: Final = """file_id IS NOT NULL AND stage IS NULL AND size_bytes != server_size AND file_id NOT IN (SELECT file_id FROM kept) AND
     (size_bytes < server_size OR NOT (server_mime LIKE 'image/%' OR server_mime LIKE 'audio/%' OR server_mime LIKE 'video/%'))"""
 
-SCHEMA: Final = f"""{_TOTAL}INSERT INTO total VALUES (0, 0, 0);
+_TOTAL_OWED: Final = """
+ALTER TABLE total ADD COLUMN owed INTEGER NOT NULL DEFAULT 0;           -- and a sum over doomed: ids that are still to be deleted
+"""
+_KEEP_OWED: Final = """
+CREATE TRIGGER doomed_total_insert AFTER INSERT ON doomed BEGIN UPDATE total SET owed = owed + (NEW.deleted_ns IS NULL); END;
+CREATE TRIGGER doomed_total_delete AFTER DELETE ON doomed BEGIN UPDATE total SET owed = owed - (OLD.deleted_ns IS NULL); END;
+CREATE TRIGGER doomed_total_update AFTER UPDATE OF deleted_ns ON doomed BEGIN
+    UPDATE total SET owed = owed + (NEW.deleted_ns IS NULL) - (OLD.deleted_ns IS NULL);
+END;
+"""
+_QUEUES: Final = """
+CREATE INDEX attempt_small ON attempt (stage) WHERE size_bytes < 8388608 AND state != 'failed';     -- outbox.BIG_BYTES, FAILED: two
+CREATE INDEX attempt_big ON attempt (stage) WHERE size_bytes >= 8388608 AND state != 'failed';      -- queues, in order
+CREATE INDEX doomed_waiting ON doomed (server_name, created_ns) WHERE deleted_ns IS NULL;
+CREATE INDEX doomed_owed ON doomed (doomed_ns) WHERE deleted_ns IS NULL;
+CREATE INDEX doomed_deleted ON doomed (deleted_ns) WHERE deleted_ns IS NOT NULL;
+"""
+
+SCHEMA: Final = f"""{_TOTAL}{_TOTAL_OWED}INSERT INTO total VALUES (0, 0, 0, 0);
 CREATE TABLE meta (                      -- single facts of the whole state
     name        TEXT PRIMARY KEY,
     value       TEXT NOT NULL
@@ -110,6 +128,7 @@ CREATE TABLE doomed (                    -- ids that the user no longer wants
                                          -- last listing begun before that; the next whole one decides. -1: it has shown that the
                                          -- id is gone. NULL: no such answer, or the id was still listed after it
     seen        INTEGER NOT NULL DEFAULT 0,         -- number of the last listing that showed it; 0: none since it is to be deleted
+    doomed_ns   INTEGER NOT NULL DEFAULT 0,         -- our clock; of what version 3 left, when it was taken over
     wrong       INTEGER                  -- an upload of this stage that arrived cut: it is deleted when the stage is not to be sent any
                                          -- more, because a right one is there or it has failed (then 0); NULL: none of those
 );
@@ -133,12 +152,9 @@ CREATE INDEX node_unsent ON node (wanted) WHERE stage IS NOT NULL OR resend;
 CREATE INDEX node_resend ON node (node_id) WHERE resend;
 CREATE INDEX node_server_name ON node (server_name) WHERE local;
 CREATE INDEX attempt_name ON attempt (name);
-CREATE INDEX attempt_small ON attempt (stage) WHERE size_bytes < 8388608;      -- outbox.BIG_BYTES: the two queues, in order
-CREATE INDEX attempt_big ON attempt (stage) WHERE size_bytes >= 8388608;
-CREATE INDEX doomed_waiting ON doomed (server_name) WHERE deleted_ns IS NULL;
 CREATE INDEX kept_bytes ON kept (here, bytes) WHERE here = 1;  -- what copies take,
 CREATE INDEX kept_here ON kept (here);                         -- which is the oldest, and how many have none: without a look at each row
-{_KEEP_TOTAL}INSERT INTO node (node_id, parent, name, directory, made, mode, mtime_ns, size_bytes) VALUES (1, 0, '/', 1, 1, 493, 0, 0);
+{_QUEUES}{_KEEP_TOTAL}{_KEEP_OWED}INSERT INTO node (node_id, parent, name, directory, made, mode, mtime_ns, size_bytes) VALUES (1, 0, '/', 1, 1, 493, 0, 0);
 INSERT INTO node (node_id, parent, name, directory, made, mode, mtime_ns, size_bytes) VALUES (2, 0, 'hidden', 1, 1, 0, 0, 0);
 """
 
@@ -190,6 +206,14 @@ UPDATE node SET expires_set = 1 WHERE expires_s IS NOT NULL;
     # An unreadable file had mode 0200, and tools gave that to the one that replaced it. Other modes without the owner's read bit get
     # this bit alone: what their user closed to others stays closed to them.
     3: f"""
+DROP INDEX attempt_small;
+DROP INDEX attempt_big;
+DROP INDEX IF EXISTS doomed_waiting;
+ALTER TABLE doomed ADD COLUMN doomed_ns INTEGER NOT NULL DEFAULT 0;
+UPDATE doomed SET doomed_ns = CAST(strftime('%s', 'now') AS INTEGER) * 1000000000;
+{_TOTAL_OWED}
+UPDATE total SET owed = (SELECT count(*) FROM doomed WHERE deleted_ns IS NULL);
+{_QUEUES}{_KEEP_OWED}
 UPDATE node SET mode = iif(mode = 128, 420, mode | 256) WHERE NOT directory AND NOT mode & 256;
 UPDATE attempt SET state = 'queued', code = NULL, reason = NULL WHERE state = 'failed' AND
     (code IN (13, 122) OR reason LIKE '%(HTTP 400, %' OR reason LIKE '%not the service''s own answer%');

@@ -7,6 +7,7 @@ Never   sends or deletes what the way (remote/way.py) has closed for, but what i
 """
 
 import contextlib
+import enum
 import logging
 import random
 import threading
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from anthrofs import unlinking
+from anthrofs import owed, unlinking
 from anthrofs.cache import BlockCache
 from anthrofs.clock import Clock
 from anthrofs.copies import Copies
@@ -31,6 +32,7 @@ from anthrofs.outbox import BIG_BYTES, QUEUED, Outbox, Step
 from anthrofs.presence import Presence
 from anthrofs.remote import OF_THE_WAY, Kind, RemoteFiles, Way
 from anthrofs.restaging import Restaging
+from anthrofs.shares import Shares
 from anthrofs.staging import Staging
 from anthrofs.turns import THREADS, Turns
 from anthrofs.waits import Waits
@@ -44,12 +46,20 @@ ASK_S: Final = (5.0, 60.0)      # between questions whose files the service's ar
 Work = Callable[[], None]
 
 
+class Task(enum.Enum):
+    """Of work, in the order of who goes first when it is equally long ago."""
+
+    SEND = enum.auto()
+    PREPARE = enum.auto()           # a renamed file: its content becomes an attempt, which is sent after those that were promised before
+    DELETE = enum.auto()
+
+
 class Uploader:
     """daemon.py starts and stops it."""
 
     def __init__(self, db: Database, index: Index, mirror: Mirror, outbox: Outbox, staging: Staging, cache: BlockCache,
                  keeping: Keeping, handles: Handles, uploads: RemoteFiles, deletions: RemoteFiles, clock: Clock, chance: random.Random,
-                 presence: Presence, way: Way, ask_whose: Callable[[], None], close_timeout_s: float, hold_s: float) -> None:
+                 presence: Presence, way: Way, ask_whose: Callable[[], None], close_timeout_s: float, *, holds_new: bool) -> None:
         self._db = db                               # given
         self._index = index                         # given
         self._outbox = outbox                       # given
@@ -60,7 +70,7 @@ class Uploader:
         self._way = way                             # given
         self._ask_whose = ask_whose                 # given: asks for a refresh, without waiting
         self._waits = Waits(index, outbox, clock, way, close_timeout_s)
-        self._turns = Turns(outbox, clock, hold_s)
+        self._turns = Turns(outbox, clock, holds_new=holds_new)
         self._restaging = Restaging(db, index, mirror, outbox, staging, Copies(staging, cache, deletions, clock))
         self._delivery = Delivery(db, index, mirror, outbox, staging, cache, keeping, uploads, deletions, clock, chance, self._waits.moved,
                                   self._waits.wake, self._restaging)
@@ -68,7 +78,7 @@ class Uploader:
         self._threads = [threading.Thread(target=self._run, name=f"upload-{n}", daemon=True) for n in range(THREADS)]
 
         self._changed = threading.Condition()       # guards everything below; no other lock is taken while it is held
-        self._busy_ids: set[FileId] = set()         # a thread deletes it
+        self._shares = Shares[Task]()               # whose turn it is
         self._hidden_s: dict[NodeId, float] = {}    # hidden nodes that have to be settled or ended: since when that is known
         self._allowed = False                       # this mount has seen whose files the service's are
         self._ask_s = 0.0                           # when to ask for that again
@@ -91,6 +101,10 @@ class Uploader:
         with self._changed:
             self._news += 1
             self._changed.notify()
+
+    def promising(self, node_id: NodeId) -> None:
+        """A close is about to hand this node over: else a thread that is looking could take it before `promised` holds it off."""
+        self._turns.promised(node_id)
 
     def promised(self, node_id: NodeId) -> None:
         """A close has handed this node over."""
@@ -184,10 +198,11 @@ class Uploader:
         """The next piece of work, reserved for the caller; or None and how long to wait for one (None: for a wake)."""
         self._presence.check()                          # what was done couldn't be written down
         settle_s = self.end_unlinked()
-        later_ids = self._deletion.later_s()
         upload_s, delete_s = self._way.turn_s(Kind.UPLOAD), self._way.turn_s(Kind.DELETE)     # None: all may go
+        waited = self._waits.nodes()
+        doomed, doomed_s = list[FileId](), None
         with self._db.reading() as tx:
-            attempts, turn_s = self._turns.look(tx, self._waits.nodes())
+            attempts, turn_s = self._turns.look(tx, waited)
             renamed = list[Node]()
             if upload_s is None:
                 # What is being written is sent at its close: its old content need not be sent before.
@@ -196,10 +211,11 @@ class Uploader:
             else:       # lost answers are looked for in listings; of the rest one goes as a probe, when it is time
                 probes = [] if upload_s else self._turns.smallest(tx) if self._way.closed(Kind.UPLOAD) else attempts[:1]
                 attempts = [attempt for attempt in attempts if attempt.state != QUEUED] or probes
-            # Uploads go first; and thousands of ids that wait for them are not looked through for each of them.
-            doomed = [] if attempts or delete_s else self._outbox.deletable(tx, later_ids.keys(), THREADS if delete_s is None else 1)
+            if not delete_s:
+                doomed, doomed_s = self._deletion.look(tx, THREADS if delete_s is None else 1, briefly=bool(attempts or renamed))
+            debts = owed.count(tx) if doomed else 0
         now_s = self._clock.now_s()
-        moments_s = [settle_s, turn_s, *(at_s - now_s for at_s in later_ids.values()), *(s for s in (upload_s, delete_s) if s)]
+        moments_s = (settle_s, turn_s, doomed_s, upload_s or None, delete_s or None)
         wait_s = min((max(0.0, moment_s) for moment_s in moments_s if moment_s is not None), default=None)
         if not (attempts or renamed or doomed):
             return None, wait_s
@@ -207,23 +223,38 @@ class Uploader:
             return None, probe_s
         if (ask_s := self._ask(now_s)) is not None:
             return None, ask_s
-        if upload_s is not None and attempts and attempts[0].state == QUEUED and not self._way.claim(Kind.UPLOAD):
-            return None, AGAIN_S                        # another thread has claimed it, and wakes us
-        taken = self._turns.take(attempts)
-        if taken is not None:
-            return partial(self._deliver, *taken), None
+        shares = {Task.SEND: 1.0, Task.PREPARE: 1 / 4, Task.DELETE: self._deletion.share(debts, self._index.totals()[0])}
+        with self._changed:
+            order = self._shares.order(task for task, found in zip(Task, (attempts, renamed, doomed), strict=True) if found)
+        for task in order:
+            work = (self._sending(attempts, waited, probes=upload_s is not None) if task is Task.SEND
+                    else self._preparing(renamed) if task is Task.PREPARE else self._deleting(doomed, probes=delete_s is not None))
+            if work is not None:
+                with self._changed:
+                    self._shares.served(task, shares[task])
+                return work, None
+        if upload_s is not None or delete_s is not None:
+            return None, AGAIN_S                                # another thread has claimed the probe, and wakes us
+        return None, 0.0 if attempts or renamed else wait_s     # others have taken those: look again
+
+    def _sending(self, attempts: list[Attempt], waited: set[NodeId], *, probes: bool) -> Work | None:
+        if probes and attempts[0].state == QUEUED and not self._way.claim(Kind.UPLOAD):
+            return None
+        taken = self._turns.take(attempts, waited)
+        return None if taken is None else partial(self._deliver, *taken)
+
+    def _preparing(self, renamed: list[Node]) -> Work | None:
         for node in renamed:
             plan = self._turns.reserve(node.node_id, big=node.size_bytes >= BIG_BYTES)
             if plan is not None:
-                return partial(self._prepare, node, plan), None
-        if delete_s is not None and doomed and not self._way.claim(Kind.DELETE):
-            return None, AGAIN_S
-        with self._changed:
-            for file_id in doomed:
-                if file_id not in self._busy_ids:
-                    self._busy_ids.add(file_id)
-                    return partial(self._delete, file_id), None
-        return None, 0.0 if attempts or renamed else wait_s     # others have taken those: look again
+                return partial(self._prepare, node, plan)
+        return None
+
+    def _deleting(self, doomed: list[FileId], *, probes: bool) -> Work | None:
+        if probes and not self._way.claim(Kind.DELETE):
+            return None
+        file_id = self._deletion.take(doomed)
+        return None if file_id is None else partial(self._delete, file_id)
 
     def _ask(self, now_s: float) -> float | None:
         """Seconds to wait until this mount may have seen whose files the service's are; None: it has. Asks for that, less and less often."""
@@ -287,6 +318,4 @@ class Uploader:
         try:
             self._deletion.run(file_id)
         finally:
-            with self._changed:
-                self._busy_ids.discard(file_id)
             self.wake()

@@ -14,8 +14,8 @@ MAX_LINES: Final = 350
 LAYERS: Final[list[set[str]]] = [
     {"errors"}, {"blocks", "clock", "companions", "gaps", "mime", "model", "names", "schema"}, {"profiles"}, {"config"},      # words
     {"presence"}, {"callers", "disk", "db", "notify", "remote", "statedir"}, {"bodies", "process"},       # tools
-    {"surprises", "pages", "blockfile", "batches", "course"}, {"index", "outbox", "staging", "cache", "handles", "workspace", "walks", "xattrs"}, {"mirror", "keeping"},      # state
-    {"coming", "copies", "feed", "listing", "renaming", "settings", "unlinking"},                                                     # workers
+    {"surprises", "pages", "blockfile", "batches", "course"}, {"index", "outbox", "staging", "cache", "handles", "workspace", "walks", "xattrs"}, {"keeping", "mirror", "owed"},      # state
+    {"coming", "copies", "feed", "listing", "renaming", "settings", "shares", "unlinking"},                                                     # workers
     {"restaging"}, {"deletion", "delivery", "expirer", "prober", "extents", "refresher", "sweeper", "waits"}, {"transfers", "turns"}, {"reader"},
     {"uploader"},
     {"promises", "attributes", "tree"}, {"contents"}, {"decisions", "holdings", "links", "moves", "openfiles", "recovery", "report", "check"}, {"drain", "filesystem"},      # core

@@ -1,17 +1,19 @@
 """A state that an earlier version has written is taken over with all that is in it."""
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from anthrofs import owed
 from anthrofs.check import problems
 from anthrofs.db import Database
 from anthrofs.index import Index
 from anthrofs.mirror import Mirror
-from anthrofs.model import ROOT, Node, NodeId, StageId
+from anthrofs.model import ROOT, FileId, Node, NodeId, StageId
 from anthrofs.names import Layout
 from anthrofs.outbox import FAILED, Outbox
 from anthrofs.surprises import Surprises
@@ -89,6 +91,17 @@ def test_what_there_is_is_counted_and_goes_on_being_counted(tmp_path: Path, vers
             index.create(tx, ROOT, "new.txt", 0o644, 1, "new.txt")
         assert index.totals()[0] == totals[0] + 1
     assert "noted" not in str(problems(tmp_path))
+
+
+def test_what_is_owed_to_the_server_is_counted_from_the_takeover_on(tmp_path: Path) -> None:
+    with taken_over(1, tmp_path) as db:
+        outbox = Outbox(db)
+        with db.reading() as tx:
+            assert owed.count(tx) == 1
+            assert 0 <= time.time() - (owed.since_ns(tx) or 0) / 1e9 < 3600
+        with db.transaction() as tx:
+            outbox.deleted(tx, FileId("file_3"), 1)
+            assert (owed.count(tx), owed.since_ns(tx)) == (0, None)
 
 
 def test_an_expiry_that_an_old_version_was_told_is_no_mounts_default(tmp_path: Path) -> None:

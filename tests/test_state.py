@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anthrofs import renaming, workspace
+from anthrofs import owed, renaming, workspace
 from anthrofs.blocks import BLOCK_BYTES
 from anthrofs.cache import BlockCache
 from anthrofs.clock import Clock
@@ -341,17 +341,16 @@ def test_new_before_old_is_gone(db: Database, index: Index, mirror: Mirror, outb
         outbox.doom(tx, old)
         outbox.doom(tx, other)
 
-        assert outbox.deletable(tx, set()) == [other.file_id]
+        assert owed.deletable(tx) == [other.file_id]
         outbox.attempt(tx, node_id, StageId(1), 3)
         for step in (Step.SEND, Step.REFUSED):          # a refused save protects the old file, too
             attempt = outbox.of(tx, node_id)
             assert attempt is not None
             outbox.step(tx, attempt, step)
-            assert outbox.deletable(tx, set()) == [other.file_id]
+            assert owed.deletable(tx) == [other.file_id]
 
         stored(tx, mirror, node_id, new)
-        assert outbox.deletable(tx, set()) == [old.file_id, other.file_id]
-        assert outbox.deletable(tx, {old.file_id}) == [other.file_id]        # somebody is at it
+        assert owed.deletable(tx) == [old.file_id, other.file_id]
 
 
 def test_a_name_that_stays_local_protects_nothing(db: Database, index: Index, outbox: Outbox) -> None:
@@ -360,7 +359,7 @@ def test_a_name_that_stays_local_protects_nothing(db: Database, index: Index, ou
         index.promise(tx, node_id, StageId(1), 3, EPOCH_NS, None, sealed=True)
         outbox.doom(tx, remote(1))
 
-        assert outbox.deletable(tx, set()) == ["file_1"]
+        assert owed.deletable(tx) == ["file_1"]
 
 
 def test_another_name_for_what_others_made_changes_one_row(db: Database, index: Index, mirror: Mirror, outbox: Outbox) -> None:
@@ -386,9 +385,9 @@ def test_a_deleted_id_leaves_a_tombstone_for_a_while(db: Database, outbox: Outbo
 
         outbox.deleted(tx, first, EPOCH_NS)
         assert outbox.is_doomed(tx, first)
-        assert outbox.deletable(tx, set()) == [second]
+        assert owed.deletable(tx) == [second]
         outbox.doom(tx, remote(1))                 # a lagging listing must not have it deleted twice
-        assert outbox.deletable(tx, set()) == [second]
+        assert owed.deletable(tx) == [second]
 
         outbox.deleted(tx, second, EPOCH_NS + TOMBSTONE_NS + 1)
         assert not outbox.is_doomed(tx, first)

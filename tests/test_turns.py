@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,10 +12,10 @@ import pytest
 from anthrofs.db import Database, Tx
 from anthrofs.errors import Stopping, TimedOut
 from anthrofs.index import Index
-from anthrofs.model import ROOT, Attempt, FileId, NodeId, RemoteFile, StageId
+from anthrofs.model import ROOT, Attempt, NodeId, StageId
 from anthrofs.outbox import AT_ONCE, BIG_BYTES, Outbox, Step
 from anthrofs.remote import Way
-from anthrofs.turns import BIG_THREADS, FEW, HOLD_S, THREADS, Turns
+from anthrofs.turns import BIG_THREADS, FEW, HELD, HOLD_S, THREADS, Turns
 from anthrofs.waits import Waits
 from tests.fakes import FakeClock
 from tests.mounting import Mount, asks, wait_until
@@ -26,11 +26,11 @@ SMALL, BIG = 1000, BIG_BYTES
 class Queue:
     """An outbox and the turns in it. Content is promised in the order of its stages, whatever the numbers of the nodes."""
 
-    def __init__(self, db: Database, hold_s: float = 0.0) -> None:
+    def __init__(self, db: Database, *, holds_new: bool = False) -> None:
         self.clock = FakeClock()
         self.db, self.outbox = db, Outbox(db)
         self.index = Index(db)
-        self.turns = Turns(self.outbox, self.clock, hold_s)
+        self.turns = Turns(self.outbox, self.clock, holds_new=holds_new)
         self.waited: set[NodeId] = set()
         self._stages = 0
 
@@ -43,11 +43,11 @@ class Queue:
         self.turns.promised(node_id)
         return node_id
 
-    def save(self, node_id: NodeId) -> None:
+    def save(self, node_id: NodeId, size_bytes: int = SMALL) -> None:
         self._stages += 1
         with self.db.transaction() as tx:
-            self.index.promise(tx, node_id, StageId(self._stages), SMALL, 0, None, sealed=True)
-            self.outbox.attempt(tx, node_id, StageId(self._stages), SMALL)
+            self.index.promise(tx, node_id, StageId(self._stages), size_bytes, 0, None, sealed=True)
+            self.outbox.attempt(tx, node_id, StageId(self._stages), size_bytes)
 
     def look(self) -> tuple[list[Attempt], float | None]:
         with self.db.reading() as tx:
@@ -55,11 +55,11 @@ class Queue:
 
     def take(self) -> Attempt | None:
         """What a thread does."""
-        taken = self.turns.take(self.look()[0])
+        taken = self.turns.take(self.look()[0], self.waited)
         return None if taken is None else taken[0]
 
     def postpone(self, seconds: float) -> None:
-        taken = self.turns.take(self.look()[0])
+        taken = self.turns.take(self.look()[0], self.waited)
         assert taken is not None
         taken[1].not_before_s = self.clock.now_s() + seconds
         self.turns.ended(taken[0].node_id, done=False)
@@ -167,18 +167,8 @@ def test_postponed_ones_hide_nothing_behind_them(queue: Queue) -> None:
     assert queue.look()[1] == 60
 
 
-def test_refused_deletions_hide_nothing_behind_them(db: Database) -> None:
-    outbox = Outbox(db)
-    ids = [f"file_{number}" for number in range(2 * AT_ONCE + 1)]
-    with db.transaction() as tx:
-        for file_id in ids:
-            outbox.doom(tx, RemoteFile(FileId(file_id), file_id, "text/plain", 1, 0, downloadable=False))
-        assert outbox.deletable(tx, ids[:-1], THREADS) == ids[-1:]          # type: ignore[arg-type]
-        assert outbox.deletable(tx, ()) == ids
-
-
 def test_a_new_file_is_held_off_once_unless_it_is_one_of_a_batch(db: Database) -> None:
-    queue = Queue(db, HOLD_S)
+    queue = Queue(db, holds_new=True)
     queue.add("a")
     assert queue.look() == ([], HOLD_S)
     queue.clock.advance(0.4)
@@ -199,7 +189,7 @@ def test_a_new_file_is_held_off_once_unless_it_is_one_of_a_batch(db: Database) -
 
 
 def test_what_the_server_has_or_was_tried_before_is_not_held_off(db: Database) -> None:
-    queue = Queue(db, HOLD_S)
+    queue = Queue(db, holds_new=True)
     known, tried = queue.add("known"), queue.add("tried")
     with db.transaction() as tx:
         tx.run("UPDATE node SET file_id = 'file_1', server_name = 'known' WHERE node_id = ?", known)
@@ -351,3 +341,90 @@ def test_in_wait_mode_nothing_is_held_off(mount: Mount) -> None:
         (files / f"{number}.txt").write_text("x")
         took_s.append(time.monotonic() - began_s)
     assert min(took_s) < HOLD_S / 2
+
+
+# ---- files that are empty for a moment
+
+EMPTY = 0
+
+
+@pytest.mark.parametrize("holds_new", [False, True])
+def test_an_empty_file_is_held_off_for_a_second_also_as_one_of_a_batch_or_of_what_the_server_has(db: Database, holds_new: bool) -> None:
+    queue = Queue(db, holds_new=holds_new)
+    for number in range(2 * FEW):
+        queue.add(f"{number}", EMPTY)
+    with db.transaction() as tx:
+        tx.run("UPDATE node SET file_id = 'file_1', server_name = '0' WHERE name = '0'")
+    assert queue.look() == ([], HOLD_S)
+    queue.add("with content")
+    assert [queue.name(attempt) for attempt in queue.look()[0]] == ["with content"]
+    queue.clock.advance(HOLD_S)
+    assert queue.names() == [*(f"{number}" for number in range(2 * FEW)), "with content"]
+
+
+def test_an_empty_file_that_gets_content_is_sent_with_it_at_once_and_one_that_is_emptied_again_is_held_off_again(queue: Queue) -> None:
+    node_id = queue.add("a", EMPTY)
+    queue.clock.advance(HOLD_S / 2)
+    queue.save(node_id)
+    queue.turns.promised(node_id)
+    [attempt], _ = queue.look()
+    assert attempt.size_bytes == SMALL
+    queue.clock.advance(HOLD_S)
+    queue.save(node_id, EMPTY)
+    queue.turns.promised(node_id)
+    assert queue.look() == ([], HOLD_S)
+
+
+def test_empty_files_that_somebody_waits_for_are_not_held_off(queue: Queue) -> None:
+    one = queue.add("one", EMPTY)
+    queue.add("two", EMPTY)
+    queue.waited = {one}
+    assert [queue.name(attempt) for attempt in queue.look()[0]] == ["one"]
+    queue.waited = set()
+    assert queue.turns.hurry()
+    assert queue.names() == ["one", "two"]
+
+
+def test_thousands_of_empty_files_are_not_looked_through_for_each_other_file(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at = 0
+    candidates = queue.outbox.candidates
+
+    def counted(tx: Tx, *, big: bool, among: Collection[NodeId] | None = None) -> Iterator[Attempt]:
+        nonlocal looked_at
+        for attempt in candidates(tx, big=big, among=among):
+            looked_at += 1
+            yield attempt
+
+    monkeypatch.setattr(queue.outbox, "candidates", counted)
+    for number in range(4 * HELD):
+        queue.add(f"{number}", EMPTY)
+    assert queue.look() == ([], HOLD_S)
+    assert looked_at <= HELD + 2
+    queue.clock.advance(HOLD_S)
+    assert len(queue.names()) == 4 * HELD
+
+
+def test_what_nobody_waits_for_has_a_turn_now_and_then(queue: Queue) -> None:
+    nodes = [queue.add(f"{number}") for number in range(20)]
+    queue.waited = set(nodes[10:])
+    names = queue.names()
+    assert names[:5] == ["10", "11", "12", "0", "13"]
+    assert [name for name in names if int(name) < 10] == [f"{number}" for number in range(10)]
+
+
+def test_a_plan_lasts_no_longer_than_what_is_in_it(queue: Queue) -> None:
+    node_id = queue.add("a")
+    plan = queue.turns.reserve(node_id, big=False)
+    assert plan is not None
+    queue.turns.ended(node_id, done=False)
+    assert queue.turns._plans == {}
+    queue.postpone(60)
+    assert queue.look() == ([], 60)
+    assert queue.turns.not_now() == {node_id}
+    assert queue.take() is None
+    queue.turns.retry_now()
+    assert (queue.turns._plans, queue.turns._later_s) == ({}, {})
+    queue.postpone(60)
+    queue.clock.advance(60)
+    assert len(queue.look()[0]) == 1
+    assert queue.turns._plans == {}
