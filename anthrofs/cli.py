@@ -5,6 +5,7 @@ Serves  people, and scripts: --json prints one JSON value on standard output and
 Never   takes a key as an argument: arguments are seen by everybody on the machine.
 """
 
+import contextlib
 import errno
 import json
 import os
@@ -304,4 +305,7 @@ def _wait_for_id(path: Path, timeout_s: float) -> str:
             raise SetupError(f"{path} has no id: {state}.")
         if time.monotonic() >= until_s:
             raise SetupError(f"{path} has no id after {timeout_s:.0f} s: {state}.", EXIT_LEFT)
+        if state == "waiting":
+            with contextlib.suppress(SetupError):       # a mount of an earlier version, or another user's
+                list(control.ask(asking.state_dir(path), "hurry"))
         time.sleep(POLL_S)

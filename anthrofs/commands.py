@@ -42,7 +42,7 @@ class Commands:
         self._drained_s = float("-inf")     # when an unmount's drain had ended
         self.table = {"status": self._on_status, "drain": self._on_drain, "retry": self._on_retry, "discard": self._on_discard,
                       "push": self._on_push, "free": self._on_free, "fetch": self._on_fetch, "paths": self._on_paths, "ls": self._on_ls,
-                      "refresh": self._on_refresh}
+                      "refresh": self._on_refresh, "hurry": self._on_hurry}
 
     def was_drained(self) -> bool:
         """An unmount has waited a moment ago."""
@@ -88,6 +88,11 @@ class Commands:
     def _on_ls(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         for some in self._report.entries(str(request["path"])):
             yield {"entries": some}
+
+    def _on_hurry(self, _request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Somebody waits for an id: nothing is held off."""
+        self._uploader.hurry()
+        yield {}
 
     def _on_refresh(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         error = self._refresher.refresh(float(request.get("timeout_s", 60)), accept=bool(request.get("accept")))

@@ -172,8 +172,9 @@ class OpenFiles:
         handle = self._handles.get(self.open(path, os.O_WRONLY, NOBODY, by_kernel=False).number)
         try:
             self._contents.truncate(handle.content, size_bytes, None, interrupted)
+            self._uploader.promising(handle.content.node_id)
             if self._handles.is_alone(handle) and self._contents.promise(handle.content, seal=True):
-                self._uploader.wake()       # here, not in release: a full disk must be said
+                self._uploader.promised(handle.content.node_id)     # here, not in release: a full disk must be said
         finally:
             self.release(handle.number)
 
@@ -194,6 +195,7 @@ class OpenFiles:
             handle.closes += 1
             stage = content.stage.number if content.stage is not None else None
         try:
+            self._uploader.promising(content.node_id)
             promised = self._contents.promise(content, seal=True)
             if promised is not None:
                 self._uploader.promised(content.node_id)
@@ -250,6 +252,8 @@ class OpenFiles:
         if last and content.remote is not None and not self._handles.is_read(content.remote.file_id):
             self._reader.leave(content.remote.file_id)
         try:
+            if content.dirty:
+                self._uploader.promising(content.node_id)
             if last:
                 handed_over = self._contents.finish(content)
             else:
