@@ -56,6 +56,8 @@ class Links:
                     raise Exists(f"{new} exists")
                 if self._tree.file(old).stage != source.stage:
                     raise NotPermitted(f"{old} was written to meanwhile")
+                if self._index.gap(tx, source.node_id) is not None:
+                    raise NotPermitted(f"a write to {old} was refused, so it isn't whole")
                 node_id = self._index.copy(tx, source.node_id, place.parent, place.name, self._clock.time_ns(), place.wanted)
                 self._xattrs.copy(tx, source.node_id, node_id)
                 self._index.promise(tx, node_id, stage, source.size_bytes, source.mtime_ns, place.wanted,

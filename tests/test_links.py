@@ -1,5 +1,6 @@
 """link(2) of a helper file: how some programs publish (zarr 3, git's objects): the name gets a file of its own; all else is EPERM."""
 
+import contextlib
 import errno
 import os
 import subprocess
@@ -112,6 +113,20 @@ def test_a_file_that_another_process_is_writing_is_not_published(mount: Mount) -
     with asks(mount, upload=1):
         wait_until(lambda: errno_of(files / "x.partial", files / "y") is None, "it is closed")
     assert (files / "y").read_text() == "half"
+
+
+def test_a_file_of_which_a_write_was_refused_is_not_published(mount: Mount) -> None:
+    mount.expects("takes files up to|isn't whole")
+    files = mount.mount()
+    descriptor = os.open(files / "x.partial", os.O_WRONLY | os.O_CREAT)
+    os.write(descriptor, b"begun")
+    with pytest.raises(OSError, match="File too large"):
+        os.pwrite(descriptor, b"x", 10**12)
+    with contextlib.suppress(OSError):          # it may say so again
+        os.close(descriptor)
+    with asks(mount):
+        assert errno_of(files / "x.partial", files / "y") == errno.EPERM
+    assert os.listdir(files) == ["x.partial"]
 
 
 def test_read_only_mounts_have_no_links(mount: Mount) -> None:
