@@ -32,7 +32,7 @@ from anthrofs.expirer import Expirer
 from anthrofs.filesystem import FileSystem
 from anthrofs.fuse_ops import Operations, serve
 from anthrofs.greeting import greet, see_session
-from anthrofs.handles import Handles
+from anthrofs.handles import Content, Handles
 from anthrofs.holdings import Holdings
 from anthrofs.index import Index
 from anthrofs.keeping import Keeping
@@ -100,7 +100,7 @@ class Mount:
         disk, self._handles = Disk(), Handles()
         self._surprises = surprises = Surprises(clock, config.refresh_s)
         self._index, self._outbox = Index(self._db), Outbox(self._db, clock)
-        self._mirror = Mirror(surprises, config.layout, self._expects)
+        self._mirror = Mirror(surprises, config.layout, self._expects, self._handles.owe)
         self._staging = Staging(config.state_dir / "staging", disk, config.spare_bytes, config.staging_bytes, presence)
         self._cache = BlockCache(config.state_dir, disk, config.cache_bytes, config.spare_bytes)
         self._keeping = Keeping(self._db, self._cache, self._handles, disk, config.state_dir, config.keep_bytes, config.spare_bytes)
@@ -134,7 +134,7 @@ class Mount:
         self._tree, pages = Tree(config, self._index), Pages()
         walks = Walks(clock, self._index.following, self._early)
         files = OpenFiles(config, clock, self._db, self._index, self._tree, self._staging, self._handles, pages, contents, walks,
-                          self._reader, self._uploader, surprises)
+                          self._reader, self._uploader, surprises, self._left)
         moves = Moves(clock, self._db, self._index, self._tree, self._outbox, self._staging, self._handles, pages, contents)
         links = Links(config, clock, self._db, self._index, self._tree, self._outbox, self._staging, self._handles, contents, xattrs)
         filesystem = FileSystem(config, clock, self._db, self._index, self._tree, self._outbox, self._staging, self._handles, pages,
@@ -241,8 +241,15 @@ class Mount:
         with _reading_goes_on():
             if expired:
                 self._expirer.gone(file_id)
-            else:
-                self._listings.gone(file_id)
+            elif self._listings.gone(file_id):
+                self._refresher.hasten()
+
+    def _left(self, content: Content) -> None:
+        """Nobody has it open any more, and others have changed or removed it meanwhile."""
+        with _reading_goes_on():
+            if content.gone and content.remote is not None:
+                self._listings.gone(content.remote.file_id)
+        self._refresher.hasten()
 
     # ---- the end
 

@@ -51,6 +51,9 @@ class Content:
         self.exact = True                           # it is known
         self.shown: tuple[int, int] | None = None   # (size, mtime ns) of local content. Replaced as a whole, so that stat
                                                     # reads it without the lock: a writer may hold that for a while
+        # Guarded by the table's lock, what others have done to it meanwhile; the last release acts on it:
+        self.owed = False                           # something
+        self.gone = False                           # the service no longer has it
 
     def refused_locked(self, handle: "Handle", gap: Gap) -> None:
         """A write through that handle was refused. While nothing was changed, it is only that handle's next one that lacks it."""
@@ -180,6 +183,14 @@ class Handles:
             opened = None if node_id is None else self._contents.get(node_id)
             return (opened is not None and opened.stage is None) or any(
                 content.remote is not None and content.remote.file_id == file_id for content in self._contents.values())
+
+    def owe(self, node_id: NodeId, *, gone: bool = False) -> bool:
+        """Others have changed it, or removed it: its last release will see that. False: nobody has it open any more."""
+        with self._lock:
+            content = self._contents.get(node_id)
+            if content is not None:
+                content.owed, content.gone = True, content.gone or gone
+            return content is not None
 
     def reads_from(self, file_id: FileId) -> bool:
         """Somebody has the server's content of that id open."""

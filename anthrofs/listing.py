@@ -182,12 +182,20 @@ class Listings:
         clock = remote.clock()
         return self._clock.time_ns() + (clock.earliest_ns if clock else 0) - round(passed_s * 1e9)
 
-    def gone(self, file_id: FileId) -> None:
-        """The service says that it has no such id: its listings lag behind that, so for a while they don't bring it back."""
-        with self._db.transaction() as tx:
-            if self._mirror.vanished(tx, file_id, self._handles.busy()):
-                now_ns = self._clock.time_ns()
-                self._outbox.bury(tx, file_id, now_ns, now_ns + LAG_NS)
+    def gone(self, file_id: FileId) -> bool:
+        """The service says that it has no such id: its listings lag behind that, so for a while they don't bring it back. Who has it open
+        keeps it until the last release, which says so again. True: it went.
+        """
+        for _ in range(2):
+            with self._db.transaction() as tx:
+                if self._mirror.vanished(tx, file_id, self._handles.busy()):
+                    now_ns = self._clock.time_ns()
+                    self._outbox.bury(tx, file_id, now_ns, now_ns + LAG_NS)
+                    return True
+                node_id = self._mirror.node_with(tx, file_id)
+            if node_id is None or self._handles.owe(node_id, gone=True):
+                return False
+        return False            # it is about to be opened again
 
     def conclude(self, walk: Walk, remote: RemoteFiles, *, accept: bool) -> bool:
         """It has ended: what it should have shown and didn't is gone, or asked for. `accept`: a person believes it.

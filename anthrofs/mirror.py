@@ -46,9 +46,11 @@ class Shown(enum.Enum):
 class Mirror:
     """All in the caller's transaction."""
 
-    def __init__(self, surprises: Surprises, layout: names.Layout, expects: Callable[[int], None] = lambda _: None) -> None:
+    def __init__(self, surprises: Surprises, layout: names.Layout, expects: Callable[[int], None] = lambda _: None,
+                 waits: Callable[[NodeId], object] = lambda _: None) -> None:
         self._surprises = surprises         # given: told, before the commit, which entries others have changed
         self._expects = expects             # given: told, before the commit, when something in the tree expires
+        self._waits = waits                 # given: told of what is in use, and others have changed
         self._layout = layout               # constant
 
     # ---- what a listing shows
@@ -125,6 +127,7 @@ class Mirror:
     def _step_aside(self, tx: Tx, node: Node, busy: Collection[NodeId]) -> bool:
         """To its id name. False: it is in use."""
         if node.node_id in busy or self._surprises.expects(node.node_id):
+            self._waits(node.node_id)
             return False
         assert node.remote is not None
         tx.run("UPDATE node SET name = ? WHERE node_id = ?", free_name(tx, node.parent, node.name, node.remote.file_id), node.node_id)
@@ -147,6 +150,8 @@ class Mirror:
             for node in (node_of(row, "") for row in rows):
                 if node.node_id not in busy and not self._surprises.expects(node.node_id):
                     self._vanish(tx, node)
+                else:
+                    self._waits(node.node_id)
             if len(rows) < _AT_ONCE:
                 return
             last = rows[-1][0]
@@ -282,9 +287,14 @@ class Mirror:
         """Its kept copy is gone: the user deleted or replaced it, and the server did too."""
         tx.run("DELETE FROM kept WHERE file_id = ?", file_id)
 
+    def node_with(self, tx: Tx, file_id: FileId) -> NodeId | None:
+        """Which node has this id."""
+        row = tx.one("SELECT node_id FROM node WHERE file_id = ?", file_id)
+        return None if row is None else NodeId(row[0])
+
     def knows(self, tx: Tx, file_id: FileId) -> bool:
         """Some node has this id."""
-        return tx.one("SELECT 1 FROM node WHERE file_id = ?", file_id) is not None
+        return self.node_with(tx, file_id) is not None
 
     def forget_server(self, tx: Tx) -> None:
         """Everything that only mirrors a server: for another workspace. The caller has made sure that nothing is unsent.

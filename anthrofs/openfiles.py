@@ -21,7 +21,7 @@ from anthrofs.config import Config
 from anthrofs.contents import Contents
 from anthrofs.db import Database
 from anthrofs.errors import BadHandle, Exists, FsError, Incomplete, NotFound, NotReadable, Revalidate
-from anthrofs.handles import Handle, Handles
+from anthrofs.handles import Content, Handle, Handles
 from anthrofs.index import Index
 from anthrofs.keeping import why_closed
 from anthrofs.model import BY_ID, Caller, Node, Opened
@@ -44,7 +44,8 @@ class OpenFiles:
     """One mount's handles, from create or open to release."""
 
     def __init__(self, config: Config, clock: Clock, db: Database, index: Index, tree: Tree, staging: Staging, handles: Handles,
-                 pages: Pages, contents: Contents, walks: Walks, reader: Reader, uploader: Uploader, surprises: Surprises) -> None:
+                 pages: Pages, contents: Contents, walks: Walks, reader: Reader, uploader: Uploader, surprises: Surprises,
+                 left: Callable[[Content], None]) -> None:
         self._config = config           # given
         self._clock = clock             # given
         self._db = db                   # given
@@ -58,6 +59,7 @@ class OpenFiles:
         self._reader = reader           # given
         self._uploader = uploader       # given
         self._surprises = surprises     # given
+        self._left = left               # given: told of the last release of what others have changed meanwhile
 
         self._refused = itertools.count(1)      # opens of what can't be read; each number is taken once
 
@@ -258,6 +260,8 @@ class OpenFiles:
                 handed_over = self._contents.finish(content)
             else:
                 handed_over = self._has_written(handle) and self._contents.promise(content, seal=True) is not None
+            if last and content.owed:
+                self._left(content)
             if handed_over:
                 self._uploader.promised(content.node_id)
                 self._contents.check_whole(content)

@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 NEWS_FILES: Final = 30          # of the first page, where a refresh needs only what is new: 6 KB
 LOOK_WAIT_S: Final = 1.0        # the longest that opendir waits for a refresh
+HASTE_S: Final = 1.0            # between two refreshes of which each is known to bring something
 RESTARTS: Final = 3             # of a listing whose cursor was lost
 
 
@@ -59,6 +60,7 @@ class Refresher:
 
         self._changed = threading.Condition()       # guards everything below; no other lock is taken while it is held
         self._looked_s = float("-inf")              # when somebody looked
+        self._hasty = False                         # something is known to have changed
         self._asked = False                         # somebody wants a refresh now
         self._accept = False                        # and will believe a listing that lacks most files
         self._done = 0                              # refreshes that have ended, well or not
@@ -93,6 +95,12 @@ class Refresher:
         """A refresh is wanted soon; nobody waits for it."""
         with self._changed:
             self._asked = True
+            self._changed.notify_all()
+
+    def hasten(self) -> None:
+        """Something is known to have changed there: the next refresh comes soon, but not for each single thing."""
+        with self._changed:
+            self._hasty = True
             self._changed.notify_all()
 
     def refresh(self, timeout_s: float, *, accept: bool = False) -> FsError | SetupError | None:
@@ -153,7 +161,8 @@ class Refresher:
                 if self._stopping:
                     return
                 began_s = self._tried_s = self._clock.now_s()
-                self._asked, self._running = False, True
+                self._asked = self._hasty = False
+                self._running = True
                 accept, self._accept = self._accept, False
             error: FsError | SetupError | None = None
             pages = 0
@@ -181,6 +190,8 @@ class Refresher:
     def _due_s_locked(self) -> float:
         """Seconds until a refresh is due; infinite while nobody looks."""
         now_s = self._clock.now_s()
+        if self._hasty:
+            return self._tried_s + min(HASTE_S, self._pause_s) - now_s
         if now_s - self._looked_s > self._config.idle_s and not self._config.poll:
             return float("inf")
         return self._tried_s + self._pause_s - now_s
