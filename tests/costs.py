@@ -90,13 +90,16 @@ array = group.require_array("a", shape=(9,), chunks=(9,), dtype="i4")
 array[:] = """
 
 ROWS: Final = (
-    Row("`cp`, `rsync`, `tar x`, `unzip`, `gio copy`, `unison`: each new file", (1, 0), (1, 0), (
+    Row("`cp`, `rsync`, `tar x`, `unzip`, `gio copy`, `unison`, `touch a; echo x > a`: each new file; `zip`, `7z`: a new archive", (1, 0), (1, 0), (
         Use("cp", OUT, "cp $OUT/s/a.txt ."),
         Use("rsync", OUT, "rsync -a $OUT/s/ ."),
         Use("tar", OUT, "tar xf $OUT/a.tar"),
         Use("unzip", OUT, "unzip -q $OUT/a.zip"),
         Use("gio", OUT, "gio copy $OUT/s/a.txt ."),
         Use("unison", OUT, UNISON),
+        Use("touch", "true", "touch a; echo x > a"),
+        Use("zip", OLD, "zip -q x.zip a.txt"),
+        Use("7z", OLD, "7z a x.7z a.txt > /dev/null"),
     )),
     Row("the same over an old file; `>>`, `sed -i`, `perl -i`, `patch`, `sort -o`, `dos2unix`, `truncate`", (1, 1), (1, 1), (
         Use("cp", f"{OLD}; {OUT}", "cp $OUT/s/a.txt ."),
@@ -117,7 +120,7 @@ ROWS: Final = (
         Use("vim", OLD, typed("vi", "-u", "NONE", "-N", "-c", "set backupskip=", "a.txt", keys=[("a.txt", "onew\x1b:wq\r")])),
         Use("nano", OLD, typed("nano", "-I", "a.txt", keys=[("a.txt", "new "), ("new", "\x0f"), ("Write", "\r"), ("Wrote", "\x18")])),
     )),
-    Row("`zip`, `7z`: into an archive; `gzip`; `qpdf --replace-input`, `exiftool -overwrite_original`, `optipng`, `jpegoptim`, `pngquant`", (1, 1), (1, 1), (
+    Row("`zip`, `7z`: into an archive; `gzip`; `qpdf --replace-input`, `exiftool -overwrite_original`, `optipng`, `jpegoptim`, `pngquant`, `mogrify`", (1, 1), (1, 1), (
         Use("zip", f"{OLD}; zip -q x.zip a.txt; echo b > b.txt", "zip -q x.zip b.txt"),
         Use("7z", f"{OLD}; 7z a x.7z a.txt > /dev/null; echo b > b.txt", "7z a x.7z b.txt > /dev/null"),
         Use("gzip", OLD, "gzip a.txt"),
@@ -125,6 +128,7 @@ ROWS: Final = (
         Use("exiftool", "cp $OUT/../a.png .", "exiftool -q -overwrite_original -Artist=me a.png"),
         Use("optipng", "cp $OUT/../a.png .", "optipng -quiet -force a.png"),
         Use("jpegoptim", "cp $OUT/../a.jpg .", "jpegoptim -q -f a.jpg"),
+        Use("mogrify", "cp $OUT/../a.png .", "mogrify -negate a.png", heavy=True),
         Use("pngquant", "cp $OUT/../a.png .", "pngquant --force --ext .png a.png"),
     )),
     Row("`exiftool`, which leaves `a.png_original`", (2, 1), (2, 1), (
