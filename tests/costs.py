@@ -62,6 +62,19 @@ def mcp(words: str) -> str:
     return f"node {TOOLS}/mcp.mjs $PWD {words}"
 
 
+def fetched(command: str) -> str:
+    """A download of $OUT/s/a.txt from this machine, by `command`, which gets the address as its last argument."""
+    return f"""python3 - <<'X'
+import functools, http.server, os, subprocess, threading
+class Handler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_): pass
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=os.environ["OUT"] + "/s"))
+threading.Thread(target=server.serve_forever, daemon=True).start()
+environment = {{name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}}
+subprocess.run([*{command.split()!r}, "http://127.0.0.1:%d/a.txt" % server.server_address[1]], check=True, env=environment)
+X"""
+
+
 OLD: Final = "echo old > a.txt"
 OUT: Final = "mkdir $OUT/s; echo newer > $OUT/s/a.txt; tar cf $OUT/a.tar -C $OUT/s a.txt; cd $OUT/s; zip -q $OUT/a.zip a.txt"
 UNISON: Final = "UNISON=$OUT/.unison unison -ui text -batch -auto -logfile /dev/null $OUT/s . > /dev/null 2>&1"
@@ -90,13 +103,16 @@ array = group.require_array("a", shape=(9,), chunks=(9,), dtype="i4")
 array[:] = """
 
 ROWS: Final = (
-    Row("`cp`, `rsync`, `tar x`, `unzip`, `gio copy`, `unison`, `touch a; echo x > a`: each new file; `zip`, `7z`: a new archive", (1, 0), (1, 0), (
+    Row("`cp`, `rsync`, `tar x`, `unzip`, `gio copy`, `unison`, `curl -o`, `wget`, `aria2c`, `touch a; echo x > a`: each new file; `zip`, `7z`: a new archive", (1, 0), (1, 0), (
         Use("cp", OUT, "cp $OUT/s/a.txt ."),
         Use("rsync", OUT, "rsync -a $OUT/s/ ."),
         Use("tar", OUT, "tar xf $OUT/a.tar"),
         Use("unzip", OUT, "unzip -q $OUT/a.zip"),
         Use("gio", OUT, "gio copy $OUT/s/a.txt ."),
         Use("unison", OUT, UNISON),
+        Use("curl", OUT, fetched("curl -s -o a.txt")),
+        Use("wget", OUT, fetched("wget -q")),
+        Use("aria2c", OUT, fetched("aria2c -q")),
         Use("touch", "true", "touch a; echo x > a"),
         Use("zip", OLD, "zip -q x.zip a.txt"),
         Use("7z", OLD, "7z a x.7z a.txt > /dev/null"),
