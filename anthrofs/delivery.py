@@ -55,6 +55,7 @@ class Plan:
     lost_s: float | None = None             # when it was lost; None: before this start
     refusal: Refused | None = None          # what to fail with if it turns out not to be stored
     cuts: int = 0                           # in a row, because newer content had come
+    uncopied: int = 0                       # times in a row that what the server has couldn't be had, to be sent again
 
 
 class Delivery:

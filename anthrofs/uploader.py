@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 
 SETTLE_S: Final = 0.2           # far longer than libfuse takes between the two steps of a replacement
 AGAIN_S: Final = 5.0            # after what failed for a reason of this machine's
+LATER_S: Final = 300.0          # the longest, for what can't be had from the server to be sent again: each time is a few downloads
 ASK_S: Final = (5.0, 60.0)      # between questions whose files the service's are, while nothing can be sent before: doubled up to
 
 Work = Callable[[], None]
@@ -294,7 +295,8 @@ class Uploader:
         except (FsError, OSError) as exc:
             if not isinstance(exc, OF_THE_WAY):
                 log.warning("%s can't be sent under its new name now: %s. It stays queued", node.name, exc)
-            plan.not_before_s = self._clock.now_s() + AGAIN_S
+            plan.not_before_s = self._clock.now_s() + min(LATER_S, AGAIN_S * 2.0 ** min(plan.uncopied, 10))
+            plan.uncopied += 1
         finally:
             self._turns.ended(node.node_id, done=False)
             self.wake()

@@ -68,7 +68,7 @@ def emulator(one_emulator: EmulatorProcess) -> Iterator[EmulatorProcess]:
 def http_files(url: str, timeouts: Timeouts | None = None, shape: str = "beta") -> Iterator[HttpFiles]:
     timeouts = timeouts or Timeouts()
     with connect(Service(url, Credentials("x-api-key", KEY), shape=shape), timeouts) as client:
-        yield HttpFiles(client, Clock(), min(timeouts.read_s, timeouts.stall_s))
+        yield HttpFiles(client, Clock(), timeouts.first_s)
 
 
 @pytest.fixture
@@ -278,9 +278,23 @@ def test_a_download_that_stalls_is_no_answer(emulator: EmulatorProcess) -> None:
     file_id = FileId(emulator.generate("data.bin", bytes(100_000))["id"])
     emulator.fault("download", {"kind": "stall", "seconds": 30, "after_bytes": 50_000})
 
-    with (http_files(emulator.url, Timeouts(read_s=0.2)) as files, files.download(file_id) as download,
+    with (http_files(emulator.url, Timeouts(first_s=0.2)) as files, files.download(file_id) as download,
           pytest.raises(NoAnswer)):
         list(download)
+
+
+def test_the_first_byte_of_a_download_may_come_late(emulator: EmulatorProcess) -> None:
+    """A proxy may collect all of it first. What else is asked keeps its own patience."""
+    file_id = FileId(emulator.generate("data.bin", b"late")["id"])
+    emulator.fault("download", {"kind": "delay", "seconds": 0.5})
+    emulator.fault("download", {"kind": "stall", "seconds": 0.5})
+    with http_files(emulator.url, Timeouts(read_s=0.1, first_s=30)) as files:
+        for _ in range(2):
+            with files.download(file_id) as download:
+                assert list(download) == [b"late"]
+    emulator.fault("download", {"kind": "delay", "seconds": 30})
+    with http_files(emulator.url, Timeouts(read_s=30, first_s=0.2)) as files, pytest.raises(NoAnswer):
+        files.download(file_id)
 
 
 def test_what_stands_in_the_way_of_a_download_is_told_before_its_body(emulator: EmulatorProcess, files: HttpFiles) -> None:
