@@ -32,6 +32,7 @@ DISK_S: Final = 5.0           # after a deletion that could not be written down
 DOUBT_S: Final = 60.0         # after an answer of somebody else, if the id is still listed; twice as long after each further one
 LONGEST_DOUBT_S: Final = 3600.0
 LOOKED_AT: Final = 50         # ids at a time: thousands that wait for their replacements aren't looked through for each upload
+REST_S: Final = 0.05          # after a look at all of them in vain, for each of its pages: 5 s for 5000 ids, whose page takes half a millisecond
 FEW: Final = 50               # ids that may wait for a quiet moment, see `share`
 
 
@@ -54,6 +55,7 @@ class Deletion:
         self._busy: set[FileId] = set()                         # a thread is at it
         self._later: dict[FileId, tuple[float, int]] = {}       # of what failed: when again, how often so far
         self._place = FIRST                                     # of the order in which ids wait: the next look begins behind that
+        self._rest_s = 0.0                                      # until then not all of them are looked at again
 
     def look(self, tx: Tx, at_most: int, *, briefly: bool) -> tuple[list[FileId], float | None]:
         """(what could be deleted now, longest waiting first; seconds until there may be something else, None: at a wake). `briefly`: there
@@ -63,20 +65,28 @@ class Deletion:
         with self._lock:
             later_s = {file_id: at_s for file_id, (at_s, _) in self._later.items() if at_s > now_s}
             busy, began = set(self._busy), self._place
-        found, place, around = list[FileId](), began, False
+            rests_s = self._rest_s if now_s < self._rest_s and not briefly else None
+        found, place, end, around, pages = list[FileId](), began, began, False, 0
         while not found:
+            pages += 1
             page = owed.after(tx, place, LOOKED_AT)
             found = [file_id for _, file_id, free, gone in page
                      if free and file_id not in busy and (gone or file_id not in later_s)][:at_most]
             if not found:
-                ended = len(page) < LOOKED_AT
+                ended, end = len(page) < LOOKED_AT, max([end, *(row[0] for row in page[-1:])])
                 place = FIRST if ended else page[-1][0]
-                if briefly or (ended and (around or began == FIRST)) or (around and place >= began):
-                    break           # all of them were looked at, or enough
+                if briefly or rests_s is not None:
+                    break
+                if (ended and (around or began == FIRST)) or (around and place >= began):
+                    place = end         # all of them were looked at: the next look begins with those that come
+                    with self._lock:
+                        self._rest_s = now_s + REST_S * (pages - 1)
+                    break
                 around = around or ended
         with self._lock:
             self._place = place
-        return found, min(later_s.values()) - now_s if later_s else None
+        moments_s = [*later_s.values(), *([] if found or rests_s is None else [rests_s])]
+        return found, min(moments_s) - now_s if moments_s else None
 
     @staticmethod
     def share(count: int, wanted: int) -> float:
@@ -104,6 +114,7 @@ class Deletion:
         """Don't wait for back-offs."""
         with self._lock:
             self._later.clear()
+            self._rest_s = 0.0
 
     def run(self, file_id: FileId) -> RemoteError | None:
         """One try. Returns what the network said, if it was no success. `file_id` was taken for this thread."""

@@ -200,7 +200,18 @@ def test_what_waits_for_its_replacement_hides_nothing_and_is_not_looked_through_
         assert deletion(house).look(tx, 10, briefly=False) == ([], None)        # once around, and not for ever
         assert len(looked_at) <= 11
         [another] = doom_in(house, "another")
-        assert deletion(house).look(tx, 10, briefly=False)[0] == [another]
+        assert deletion(house).look(tx, 10, briefly=False)[0] == [another]      # what is new is found at once
+        house.outbox.deleted(tx, another, 1)
+        looked_at.clear()
+        for _ in range(3):                                                      # not all of them again and again
+            found, wait_s = deletion(house).look(tx, 10, briefly=False)
+            assert (found, wait_s is not None and 0 < wait_s <= 1) == ([], True)
+        assert len(looked_at) == 3
+        house.clock.advance(1)                  # type: ignore[attr-defined]
+        [freed] = doom_in(house, "blocked 0")
+        deletion(house).look(tx, 10, briefly=False)
+        assert len(looked_at) > 5
+        assert freed not in owed.deletable(tx)
 
 
 def doom_in(house: House, name: str) -> list[FileId]:
