@@ -11,7 +11,8 @@ A noun owns state, an -er owns threads, everything else is pure. Imports go down
                 remote (the five calls; api, http, download, answers, words, redirects; identity, login, grants;
                 transport, proxies; budget, pace, retry; gates, way, guarded)
     state       index (the tree, as the user wants it) · batches (its rows, for walks) · mirror (what the server has, placed in the
-                tree) · outbox (attempts, doomed ids) · owed (which of those may go now) · staging (unsent content) · blockfile (one file's blocks on disk)
+                tree) · outbox (attempts, doomed ids) · owed (which of those may go now) · lost (tries given up) · staging (unsent content)
+                blockfile (one file's blocks on disk)
                 cache (all blocks, kept copies) · keeping (which of those stay) · handles (open files) · workspace (whose files a state mirrors)
                 surprises (entries that others have changed, while the kernel may hold old sizes) · pages (what the kernel's page
                 cache may hold) · walks (directories that are read in order) · xattrs (attributes that stay here)
@@ -19,7 +20,7 @@ A noun owns state, an -er owns threads, everything else is pure. Imports go down
                 copies (what the server has, as a stage) · restaging (the same, because its name there changes, or it is to live on here only) · delivery (one upload,
                 exactly once) · deletion (one id's) · renaming (what a name means for the server) · settings (attributes that can be
                 set) · unlinking (how a node ends) · turns (the order of sending) · shares (which kind of work is
-                next) · waits (closes that wait)
+                next) · sendings (how far each is) · looks (for lost answers) · waits (closes that wait)
                 uploader (outbox → server: the threads) · listing (what pages mean for the mirror) · coming (a listing's next page)
                 prober (is the way open again) · refresher (what is new) · sweeper (what is gone, page by page) · expirer (files' own end)
     core        contents (what handles do with a node's one content) · promises (what a name shows from then on) · attributes (xattrs)

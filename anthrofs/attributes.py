@@ -67,7 +67,9 @@ class Attributes:
         sent = self._uploader.progress().get(node.node_id)
         if sent is None or attempt is None:
             return "waiting"
-        return f"uploading {100 * sent // max(1, attempt.size_bytes)}%"
+        if sent.awaits_answer:
+            return f"sent, waiting for the answer since {datetime.fromtimestamp(sent.over_ns / 1e9):%H:%M:%S}"       # noqa: DTZ006 - as the user's clock
+        return f"uploading {100 * sent.acknowledged // max(1, sent.size_bytes)}%"
 
     @staticmethod
     def damage(node: Node) -> str:

@@ -64,6 +64,7 @@ class Timeouts:
     read_s: float = 60.0
     write_s: float = 60.0
     pool_s: float = 30.0
+    answer_s: float = 600.0     # of an upload, for its answer, as long as the connection lives: what official clients wait
     first_s: float = 60.0       # until a download's first byte: a proxy may collect all of it before it passes anything on
     stall_s: float = 20.0       # without a further one, while somebody waits: it is cut and resumed
 

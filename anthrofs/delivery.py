@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from anthrofs import mime
+from anthrofs import lost, mime
 from anthrofs.cache import BlockCache
 from anthrofs.clock import Clock
 from anthrofs.db import Database, Tx
@@ -28,22 +28,19 @@ from anthrofs.errors import (
 )
 from anthrofs.index import Index
 from anthrofs.keeping import Keeping
+from anthrofs.looks import LOOKS_S, SHARED, Looks, times_s
 from anthrofs.mirror import Mirror
 from anthrofs.model import HIDDEN, Attempt, FileId, Node, NodeId, RemoteFile, StageId
-from anthrofs.outbox import FAILED, QUEUED, SENDING, UNKNOWN, Outbox, Step, fits
+from anthrofs.outbox import FAILED, QUEUED, SENDING, UNKNOWN, Outbox, Step
 from anthrofs.remote import OF_THE_WAY, Body, RemoteFiles, backoff_s
 from anthrofs.restaging import Restaging
+from anthrofs.sendings import Sendings
 from anthrofs.staging import Staging
 
 log = logging.getLogger(__name__)
 
-LOOKS_S: Final = (1.0, 5.0, 20.0)       # after a lost answer: when the newest listing is asked
-LOOKS_ONCE_S: Final = (1.0,)            # after the service's own 500, which rarely stores, and shows it at once; and after
-LIMITERS: Final = (401, 403, 407, 503)  # such a page of a proxy, which rarely has passed on what it refuses so
 RESENDS: Final = 2                      # of what arrived cut
 CUTS: Final = 3                         # a file that is saved faster than it is sent must arrive now and then
-FIRST_LOOK: Final = 100                 # of the newest files; then whole pages, back to when it was sent
-NEXT_LOOKS: Final = 1000
 
 
 @dataclass
@@ -53,6 +50,8 @@ class Plan:
     not_before_s: float = 0.0
     looks: tuple[float, ...] = LOOKS_S      # still to be made while UNKNOWN, seconds after the answer was lost
     lost_s: float | None = None             # when it was lost; None: before this start
+    failed_s: float | None = None           # when a look has failed: its answer says nothing to the next one
+    over_s: float | None = None             # when its last byte went out; None: it didn't, or that was before this start
     refusal: Refused | None = None          # what to fail with if it turns out not to be stored
     cuts: int = 0                           # in a row, because newer content had come
     uncopied: int = 0                       # times in a row that what the server has couldn't be had, to be sent again
@@ -63,7 +62,7 @@ class Delivery:
 
     def __init__(self, db: Database, index: Index, mirror: Mirror, outbox: Outbox, staging: Staging, cache: BlockCache,
                  keeping: Keeping, uploads: RemoteFiles, listings: RemoteFiles, clock: Clock, chance: random.Random,
-                 moved: Callable[[NodeId, int], None], ended: Callable[[], None], stages: Restaging) -> None:
+                 sendings: Sendings, ended: Callable[[], None], stages: Restaging) -> None:
         self._db = db               # given
         self._index = index         # given
         self._mirror = mirror       # given
@@ -75,9 +74,11 @@ class Delivery:
         self._listings = listings   # given
         self._clock = clock         # given
         self._chance = chance       # given
-        self._moved = moved         # given: told the bytes handed to the connection so far
+        self._sendings = sendings   # given: told of each try
         self._ended = ended         # given: told at once that the server has one, for somebody may wait
         self._stages = stages       # given
+        self._looks = Looks(listings, clock, chance)    # constant
+        self._asked = False         # for the server's clock; a second one asks for nothing
 
     def run(self, attempt: Attempt, plan: Plan) -> RemoteError | None:
         """One step further. Returns what the network said, if it was no success. `attempt` was reserved for this thread."""
@@ -98,7 +99,7 @@ class Delivery:
             return plan.cuts < CUTS and sending is not None and not self._is_wanted(sending)
 
         try:
-            body = Body(self._staging.path(attempt.stage), lambda sent: self._moved(attempt.node_id, sent), pointless)
+            body = Body(self._staging.path(attempt.stage), self._clock, pointless)
         except FileNotFoundError:
             if not self._superseded(attempt):
                 log.exception("the content of node %d is missing in staging", attempt.node_id)
@@ -115,9 +116,11 @@ class Delivery:
                 assert node.wanted is not None, "so does a name that stays here"
                 mime_type = node.mime_type or mime.mime_type_of(node.name, head)
                 sending = self._outbox.send(tx, now, node.wanted, mime_type, size_bytes, node.expires_s, earliest_ns)
+            self._sendings.begin(attempt.node_id, attempt.stage, body)
             try:
                 file = self._uploads.upload(node.wanted, mime_type, body, node.expires_s or None)
             except RemoteError as exc:
+                plan.over_s = body.over_s
                 self._not_sent(sending, plan, exc)
                 return exc
             except Stopping:
@@ -155,8 +158,7 @@ class Delivery:
         plan.refusal = exc if isinstance(exc, Refused) and not isinstance(exc, AccountRefused) else None
         if exc.maybe_stored:
             log.info("the answer to the upload of %r was lost (%s): the listing will tell", attempt.name, exc)
-            once = exc.status == 500 if exc.from_service else exc.status in LIMITERS
-            self._lose(attempt, plan, LOOKS_ONCE_S if once else LOOKS_S, exc.retry_after_s or 0.0)
+            self._lose(attempt, plan, times_s(exc, self._clock.now_s(), plan.over_s), exc.retry_after_s or 0.0)
         elif plan.refusal is not None:
             self._fail(attempt, plan.refusal)
         else:
@@ -167,54 +169,53 @@ class Delivery:
             self._step(attempt, Step.TRY_LATER)
 
     def _lose(self, attempt: Attempt, plan: Plan, looks: tuple[float, ...], at_least_s: float = 0.0) -> None:
-        plan.lost_s, plan.looks = self._clock.now_s(), looks
+        plan.lost_s, plan.looks, plan.failed_s = self._clock.now_s(), looks, None
         plan.not_before_s = plan.lost_s + max(looks[0], at_least_s)
         self._step(attempt, Step.LOST)
 
     def _look_for(self, attempt: Attempt, plan: Plan) -> RemoteError | None:
-        """The newest listing tells what became of an upload whose answer was lost."""
+        """The newest listing tells what became of an upload whose answer was lost. Newer content of the file isn't kept waiting for that:
+        one look, and it is sent.
+        """
         try:
-            listed = self._listed_since(attempt)
+            listed = self._looks.since(attempt.sent_ns, _not_before_s(plan))
         except RemoteError as exc:
+            plan.failed_s = self._clock.now_s()
             self._postpone(attempt, plan, exc)
             return exc
         with self._db.reading() as tx:
-            found = [file for file in listed
-                     if not self._mirror.knows(tx, file.file_id) and not self._outbox.is_doomed(tx, file.file_id)]
-            twins = self._outbox.twins(tx, attempt)
-        if len(found) == 1 and not twins:
+            new = [file for file in listed if lost.is_namesake(attempt, file) and not self._mirror.knows(tx, file.file_id)
+                   and not self._outbox.is_doomed(tx, file.file_id)]
+            found = [file for file in new if lost.fits(attempt, file, lost.learnt(tx))]
+            rivals = self._outbox.twins(tx, attempt) + lost.rivals(tx, attempt, self._clock.time_ns())
+        if len(found) == 1 and not rivals:
             self._have(attempt, found[0], Step.FOUND)
             return None
-        plan.looks = plan.looks[1:]
-        if plan.looks and not found:
+        plan.looks, newer = plan.looks[1:], self._has_newer(attempt)
+        if plan.looks and not found and not newer:
             plan.lost_s = self._clock.now_s() - LOOKS_S[0] if plan.lost_s is None else plan.lost_s
             plan.not_before_s = plan.lost_s + plan.looks[0]
             return None
-        plan.looks, plan.lost_s = LOOKS_S, None
+        plan.looks, plan.lost_s, plan.failed_s = LOOKS_S, None, None
         if found:
             log.warning("%r may have been stored by an earlier try, or by somebody else: it is sent again, and the server may "
                         "have it twice", attempt.name)
+        for file in new:
+            if file.size_bytes < attempt.size_bytes:
+                log.warning("%r was being sent when its answer was lost, and the server has %d of its %d bytes in %s: perhaps a cut try of "
+                            "ours. That is left there, and shows", attempt.name, file.size_bytes, attempt.size_bytes, file.file_id)
         if plan.refusal is not None:
             self._fail(attempt, plan.refusal)
         else:
             self._postpone(attempt, plan, None)
+            plan.not_before_s *= not newer
             self._step(attempt, Step.ABSENT)
         return None
 
-    def _listed_since(self, attempt: Attempt) -> list[RemoteFile]:
-        """What a listing shows that fits the attempt, back to when it was sent. Raises RemoteError."""
-        page = self._listings.list(FIRST_LOOK)
-        found = [file for file in page.files if fits(attempt, file)]
-        seen = {file.file_id for file in page.files}
-        while (page.following is not None and attempt.sent_ns is not None
-               and page.files and page.files[-1].created_ns >= attempt.sent_ns):
-            page = self._listings.list(NEXT_LOOKS, page.following)
-            new = [file for file in page.files if file.file_id not in seen]
-            if not new:
-                break               # a page that repeats
-            seen.update(file.file_id for file in new)
-            found += [file for file in new if fits(attempt, file)]
-        return found
+    def _has_newer(self, attempt: Attempt) -> bool:
+        """A close has handed newer content of the same file over."""
+        node = self._node(attempt.node_id)
+        return node is not None and node.stage is not None and node.stage != attempt.stage and node.sealed
 
     def _have(self, attempt: Attempt, file: RemoteFile, step: Step) -> None:
         """The server has the stage: a second name for it in the cache, then one transaction, then the stage goes."""
@@ -222,6 +223,8 @@ class Delivery:
         copied = lasts is not None
         with self._db.transaction(durable=True) as tx:
             self._outbox.step(tx, attempt, step)
+            if step is Step.STORED:
+                lost.learn(tx, file)
             left = self._note_stored(tx, attempt, file, found=step is Step.FOUND, copied=copied)
             if lasts is not None:
                 going = self._keeping.stored(tx, file.file_id, lasts=lasts)
@@ -266,6 +269,8 @@ class Delivery:
             if wrong is not None and not self._mirror.knows(tx, wrong.file_id):
                 self._outbox.doom_wrong(tx, wrong, attempt.stage, last=step is Step.REFUSED)
             state = self._outbox.step(tx, attempt, step, code=code, reason=reason)
+            if attempt.state == UNKNOWN:
+                lost.remember(tx, attempt, self._clock.time_ns())
             node = self._node(attempt.node_id)
             if state in (QUEUED, FAILED) and not self._is_of(node, attempt):
                 self._outbox.drop(tx, attempt.node_id)
@@ -317,11 +322,13 @@ class Delivery:
         plan.not_before_s = self._clock.now_s() + wait_s
 
     def _server_now_ns(self) -> int | None:
-        """The earliest that the server's clock may show now. Asked once if no answer has told yet."""
-        if self._uploads.clock() is None:
+        """The earliest that the server's clock may show now. Asked once if no answer has told yet: some are never dated."""
+        if self._uploads.clock() is None and not self._asked:
+            self._asked = True
             try:
                 self._listings.list(1)
             except RemoteError:
+                self._asked = False
                 return None         # the upload will say what is wrong
         known = self._uploads.clock()
         return None if known is None else self._clock.time_ns() + known.earliest_ns
@@ -331,3 +338,9 @@ class Delivery:
             return self._index.node(node_id)
         except NotFound:
             return None
+
+
+def _not_before_s(plan: Plan) -> float | None:
+    """When a listing must have begun that serves this look; None: after a restart, any will do."""
+    due_s = None if plan.lost_s is None else plan.lost_s + SHARED * plan.looks[0]
+    return max((each for each in (due_s, plan.failed_s) if each is not None), default=None)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Final
 
+from anthrofs import lost
 from anthrofs.clock import Clock
 from anthrofs.db import Database, Tx
 from anthrofs.errors import BadAnswer, Gone, Refused
@@ -144,6 +145,7 @@ class Listings:
         busy = self._handles.busy()         # inside the transaction: whoever opens a node from now on reads it after this commit
         idle = self._outbox.is_empty(tx)    # then none of them can be ours: half of a first listing's time
         attempts = [] if idle else self._outbox.in_flight(tx)
+        given_up = lost.every(tx, self._clock.time_ns())
         for file in page.files:
             expired = file.expires_ns is not None and file.expires_ns <= now_ns
             doomed = not idle and self._outbox.is_doomed(tx, file.file_id)
@@ -156,7 +158,11 @@ class Listings:
             if any(concerns(attempt, file) for attempt in attempts) and not self._mirror.knows(tx, file.file_id):
                 shown = Shown.HELD
             else:
-                shown = self._mirror.show(tx, file, walk.number, busy)
+                late = bool(given_up) and lost.is_late(given_up, file)
+                shown = self._mirror.show(tx, file, walk.number, busy, late=late)
+                if late and shown is Shown.NEW:
+                    log.warning("the server has a file %r (%s) that may be of a try of ours which was given up, or of somebody else: it is "
+                                "left there, and shows", file.name, file.file_id)
             held += shown is Shown.HELD
             if shown in (Shown.NEW, Shown.KNOWN):
                 fresh.append(file)

@@ -55,8 +55,10 @@ class Mirror:
 
     # ---- what a listing shows
 
-    def show(self, tx: Tx, file: RemoteFile, listing: int, busy: Collection[NodeId]) -> Shown:
-        """The newest of a name has the plain one; a name with local changes is never taken."""
+    def show(self, tx: Tx, file: RemoteFile, listing: int, busy: Collection[NodeId], *, late: bool = False) -> Shown:
+        """The newest of a name has the plain one; a name with local changes is never taken. `late`: it may be what a try of ours has left
+        that was given up, so it takes no name from what was saved since.
+        """
         if file.expires_ns is not None:
             self._expects(file.expires_ns)
         # Not all shapes of the API tell an expiry: what is known of it stays.
@@ -65,7 +67,7 @@ class Mirror:
             return Shown.KNOWN
         if self.knows(tx, file.file_id):
             return Shown.AGAIN
-        place = self._place(tx, file, busy)
+        place = self._place(tx, file, busy, late=late)
         if place is None:
             return Shown.HELD
         tx.insert("INSERT INTO node (parent, name, mode, mtime_ns, size_bytes, seen, file_id, server_name, server_mime, server_size, created_ns, "
@@ -93,7 +95,7 @@ class Mirror:
             self._prune(tx, directory)
         tx.set_meta("layout", self._layout)
 
-    def _place(self, tx: Tx, file: RemoteFile, busy: Collection[NodeId]) -> tuple[NodeId, str] | None:
+    def _place(self, tx: Tx, file: RemoteFile, busy: Collection[NodeId], *, late: bool = False) -> tuple[NodeId, str] | None:
         """(directory, entry); what stands in the way goes to its id name. None: that is in use."""
         above, parent = list[str](), ROOT
         if self._layout == "flat":
@@ -115,7 +117,7 @@ class Mirror:
         held = _entry(tx, parent, name)
         if held is None:
             return parent, name
-        if held.directory or _is_changed(held) or _is_newer(held, file):
+        if held.directory or late or _is_changed(held) or _is_newer(held, file):
             return parent, free_name(tx, parent, name, file.file_id)
         return (parent, name) if self._step_aside(tx, held, busy) else None
 

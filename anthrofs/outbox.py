@@ -282,6 +282,8 @@ class Outbox:
         """For another workspace."""
         tx.run("DELETE FROM attempt")
         tx.run("DELETE FROM doomed")
+        tx.run("DELETE FROM lost")
+        tx.set_meta("uploads_downloadable", None)
 
 
 def _spellings(server_name: str) -> tuple[str, str]:
@@ -289,21 +291,16 @@ def _spellings(server_name: str) -> tuple[str, str]:
     return server_name, server_name.replace(names.SLASH, "/")
 
 
-def fits(attempt: Attempt, file: RemoteFile) -> bool:
-    """Whether a listed file can be what this attempt has stored. Nothing that we upload can be downloaded."""
-    return (file.name == attempt.name and file.size_bytes == attempt.size_bytes and file.mime_type == attempt.mime_type
-            and not file.downloadable and _is_later(attempt, file))
-
-
 def concerns(attempt: Attempt, file: RemoteFile) -> bool:
     """Where a listed file belongs, or the folder that it is in, depends on what becomes of this attempt: it may be what that has stored,
     or be newer than that, and then the name is its.
     """
     assert attempt.name is not None, "it was sent"
-    return (file.name == attempt.name or file.name.startswith(attempt.name + names.SLASH)) and _is_later(attempt, file)
+    return (file.name == attempt.name or file.name.startswith(attempt.name + names.SLASH)) and is_later(attempt, file)
 
 
-def _is_later(attempt: Attempt, file: RemoteFile) -> bool:
+def is_later(attempt: Attempt, file: RemoteFile) -> bool:
+    """Whether it can have been made by it, by the time."""
     return attempt.sent_ns is None or file.created_ns >= attempt.sent_ns - SLACK_NS
 
 

@@ -84,7 +84,8 @@ class Report:
             if attempt is not None and attempt.state == FAILED:
                 failed.append({**entry, "reason": attempt.reason})
             else:
-                waiting.append({**entry, "sent": sent.get(node_id, 0), "state": self._attributes.state(node, attempt) if node else "waiting"})
+                waiting.append({**entry, "sent": sent[node_id].acknowledged if node_id in sent else 0,
+                                "state": self._attributes.state(node, attempt) if node else "waiting"})
         failed += damaged
         asking, next_s = self._budget()
         return {"waiting": waiting, "failed": failed, "deletions": deletions, "open": opened,

@@ -114,6 +114,14 @@ CREATE TABLE attempt (                   -- to upload; what is to be uploaded is
     code        INTEGER,                 -- of FAILED: errno
     reason      TEXT                     -- of FAILED: the server's words and request id
 );
+CREATE TABLE lost (                      -- tries that were given up without knowing what became of them, see lost.py
+    stage       INTEGER NOT NULL,        -- what was sent; it may be gone by now
+    name        TEXT NOT NULL,           -- as it was sent: how the server's file is known, should it turn up late
+    mime_type   TEXT NOT NULL,
+    size_bytes  INTEGER NOT NULL,
+    sent_ns     INTEGER,                 -- server's clock, earliest moment; NULL: unknown
+    until_ns    INTEGER NOT NULL         -- our clock: after that it is not expected any more
+);
 CREATE TABLE doomed (                    -- ids that the user no longer wants
     file_id     TEXT PRIMARY KEY,
     server_name TEXT NOT NULL,           -- it is deleted only when nothing of this name is still to be sent
@@ -220,6 +228,8 @@ UPDATE attempt SET state = 'queued', code = NULL, reason = NULL WHERE state = 'f
 ALTER TABLE node ADD COLUMN lacks_from INTEGER;
 ALTER TABLE node ADD COLUMN lacks_to INTEGER;
 ALTER TABLE node ADD COLUMN lacks_code INTEGER;
+CREATE TABLE lost (stage INTEGER NOT NULL, name TEXT NOT NULL, mime_type TEXT NOT NULL, size_bytes INTEGER NOT NULL, sent_ns INTEGER,
+    until_ns INTEGER NOT NULL);
 ALTER TABLE doomed ADD COLUMN doubt INTEGER;
 ALTER TABLE doomed ADD COLUMN seen INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE kept ADD COLUMN here INTEGER NOT NULL DEFAULT 1;

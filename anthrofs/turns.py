@@ -18,6 +18,7 @@ from typing import Final
 from anthrofs.clock import Clock
 from anthrofs.db import Tx
 from anthrofs.delivery import Plan
+from anthrofs.looks import LOOKS_S
 from anthrofs.model import Attempt, NodeId
 from anthrofs.outbox import QUEUED, Outbox, is_big
 
@@ -46,11 +47,13 @@ class Turns:
 
     def promised(self, node_id: NodeId) -> None:
         """A close has handed it over now. If the server has nothing of it yet, it may be a temporary file; if it is empty, its content may
-        be about to come.
+        be about to come. If the answer to older content was lost, one look is enough, as soon as it can tell.
         """
         with self._lock:
             self._promised_s.pop(node_id, None)         # so that the oldest are first
             self._promised_s[node_id] = self._clock.now_s()
+            if node_id in self._later_s and (lost_s := self._plans[node_id].lost_s) is not None:
+                self._later_s[node_id] = min(self._later_s[node_id], lost_s + LOOKS_S[0])
 
     def hurry(self) -> bool:
         """Nothing is held off any longer. True: something was."""

@@ -32,6 +32,7 @@ from anthrofs.outbox import BIG_BYTES, QUEUED, Outbox, Step
 from anthrofs.presence import Presence
 from anthrofs.remote import OF_THE_WAY, Kind, RemoteFiles, Way
 from anthrofs.restaging import Restaging
+from anthrofs.sendings import Sendings, Sent
 from anthrofs.shares import Shares
 from anthrofs.staging import Staging
 from anthrofs.turns import THREADS, Turns
@@ -70,10 +71,11 @@ class Uploader:
         self._presence = presence                   # given
         self._way = way                             # given
         self._ask_whose = ask_whose                 # given: asks for a refresh, without waiting
-        self._waits = Waits(index, outbox, clock, way, close_timeout_s)
+        self._sendings = Sendings()
+        self._waits = Waits(index, outbox, clock, self._sendings, way, close_timeout_s)
         self._turns = Turns(outbox, clock, holds_new=holds_new)
         self._restaging = Restaging(db, index, mirror, outbox, staging, Copies(staging, cache, deletions, clock))
-        self._delivery = Delivery(db, index, mirror, outbox, staging, cache, keeping, uploads, deletions, clock, chance, self._waits.moved,
+        self._delivery = Delivery(db, index, mirror, outbox, staging, cache, keeping, uploads, deletions, clock, chance, self._sendings,
                                   self._waits.wake, self._restaging)
         self._deletion = Deletion(db, mirror, outbox, cache, handles, deletions, clock, chance, ask_whose)
         self._threads = [threading.Thread(target=self._run, name=f"upload-{n}", daemon=True) for n in range(THREADS)]
@@ -162,9 +164,9 @@ class Uploader:
         """Those that failed since somebody asked for everything, and aren't due yet."""
         return self._deletion.refused()
 
-    def progress(self) -> dict[NodeId, int]:
-        """Bytes handed to the connection of each upload under way."""
-        return self._waits.progress()
+    def progress(self) -> dict[NodeId, Sent]:
+        """How far each upload under way is."""
+        return self._sendings.look()
 
     def wait(self, node_id: NodeId, stage: StageId, interrupted: Callable[[], bool]) -> None:
         """See Waits."""
@@ -313,7 +315,7 @@ class Uploader:
             with contextlib.suppress(FsError):          # it has to be given back, whatever the disk does
                 done = self._outbox.look(attempt.node_id) is None
             self._turns.ended(attempt.node_id, done=done)
-            self._waits.ended(attempt.node_id)
+            self._sendings.end(attempt.node_id, done=done)
             self.wake()
 
     def _delete(self, file_id: FileId) -> None:

@@ -1,7 +1,7 @@
-"""Closes that wait for an upload, and how far the uploads under way are.
+"""Closes that wait for an upload.
 
-Owns    who waits for what, and the count of bytes that each upload has handed to its connection.
-Serves  uploader, which tells what happens; through it openfiles (wait) and attributes (progress).
+Owns    who waits for what.
+Serves  uploader, which tells what happens; through it openfiles (wait).
 Trusts  the rows for how an upload ended: a wake only says that it is worth a look.
 Never   keeps anybody longer than until the end, a signal, or the bound without progress.
 """
@@ -18,6 +18,7 @@ from anthrofs.index import Index
 from anthrofs.model import HIDDEN, NodeId, StageId
 from anthrofs.outbox import FAILED, Outbox
 from anthrofs.remote import Kind, Way
+from anthrofs.sendings import Sendings
 
 LEAVE_S: Final = 2.0            # for those who wait to be told that the mount is ending
 POLL_S: Final = 0.1             # how soon a waiting close sees that its program got a signal
@@ -27,17 +28,16 @@ CLOSED_WAIT_S: Final = 2.0      # closes fail that soon while the way is closed,
 class Waits:
     """One for a mount."""
 
-    def __init__(self, index: Index, outbox: Outbox, clock: Clock, way: Way, timeout_s: float) -> None:
+    def __init__(self, index: Index, outbox: Outbox, clock: Clock, sendings: Sendings, way: Way, timeout_s: float) -> None:
         self._index = index             # given
         self._outbox = outbox           # given
         self._clock = clock             # given
+        self._sendings = sendings       # given
         self._way = way                 # given
         self._timeout_s = timeout_s     # constant
 
         self._changed = threading.Condition()       # guards everything below; a leaf
         self._counts: Counter[NodeId] = Counter()   # closes that wait for each
-        self._sent_bytes: dict[NodeId, int] = {}    # of the uploads under way
-        self._moves = 0                             # pieces of any upload
         self._news = 0                              # counts wakes, so that none is missed between looking and waiting
         self._stopping = False
 
@@ -45,22 +45,6 @@ class Waits:
         """What somebody waits for."""
         with self._changed:
             return set(self._counts)
-
-    def progress(self) -> dict[NodeId, int]:
-        """Bytes handed to the connection of each upload under way."""
-        with self._changed:
-            return dict(self._sent_bytes)
-
-    def moved(self, node_id: NodeId, sent: int) -> None:
-        """An upload has handed over so many bytes by now."""
-        with self._changed:
-            self._sent_bytes[node_id] = sent
-            self._moves += 1
-
-    def ended(self, node_id: NodeId) -> None:
-        """No upload of it is under way any more."""
-        with self._changed:
-            self._sent_bytes.pop(node_id, None)
 
     def wake(self) -> None:
         """Rows have changed."""
@@ -105,15 +89,16 @@ class Waits:
             if settled:
                 return
             closed = self._way.closed(Kind.UPLOAD)
+            sent, fresh = self._sendings.progress(node_id, stage)
+            moving = self._sendings.is_moving(node_id)
             now_s = self._clock.now_s()
             with self._changed:
                 if self._stopping:
                     raise Stopping("the mount is ending; the file is kept and will be sent after the next mount")
-                sent = self._sent_bytes.get(node_id)
-                if closed is not None and not sent and now_s - began_s >= CLOSED_WAIT_S:
+                if closed is not None and not moving and now_s - began_s >= CLOSED_WAIT_S:
                     raise Closed(closed, "; the file is kept and stays queued")
                 # As long as its turn hasn't come, it gets nearer with all that the others send.
-                seen = (sent, self._moves if untried else None)
+                seen = (sent, fresh if untried else None)
                 if seen != moved:
                     moved, moved_s = seen, now_s
                 if now_s - moved_s > self._timeout_s:

@@ -217,11 +217,24 @@ class FakeDownload:
             yield self._content[start:start + PIECE_BYTES]
 
 
+class FakeCarrier:
+    """A connection that says what a test says."""
+
+    def __init__(self, body: Body) -> None:
+        self.left: int | None = body.size_bytes()
+        while body.read(PIECE_BYTES):
+            pass
+        body.carried_by(self)
+
+    def unacknowledged(self) -> int | None:
+        return self.left
+
+
 def body_of(folder: Path, content: bytes) -> Body:
     """A sealed stage with this content, on its way out."""
     path = folder / "stage"
     path.write_bytes(content)
-    return Body(path, lambda _: None, lambda: False)
+    return Body(path, Clock(), lambda: False)
 
 
 def entries(index: Index, parent: NodeId) -> list[tuple[str, NodeId, bool]]:

@@ -14,9 +14,9 @@ MAX_LINES: Final = 350
 LAYERS: Final[list[set[str]]] = [
     {"errors"}, {"blocks", "clock", "companions", "gaps", "mime", "model", "names", "schema"}, {"profiles"}, {"config"},      # words
     {"presence"}, {"callers", "disk", "db", "notify", "remote", "statedir"}, {"bodies", "process"},       # tools
-    {"surprises", "pages", "blockfile", "batches", "course"}, {"index", "outbox", "staging", "cache", "handles", "workspace", "walks", "xattrs"}, {"keeping", "mirror", "owed"},      # state
+    {"surprises", "pages", "blockfile", "batches", "course"}, {"index", "outbox", "staging", "cache", "handles", "workspace", "walks", "xattrs"}, {"keeping", "lost", "mirror", "owed"},      # state
     {"coming", "copies", "feed", "listing", "renaming", "settings", "shares", "unlinking"},                                                     # workers
-    {"restaging"}, {"deletion", "delivery", "expirer", "prober", "extents", "refresher", "sweeper", "waits"}, {"transfers", "turns"}, {"reader"},
+    {"looks", "restaging", "sendings"}, {"deletion", "delivery", "expirer", "prober", "extents", "refresher", "sweeper", "waits"}, {"transfers", "turns"}, {"reader"},
     {"uploader"},
     {"promises", "attributes", "tree"}, {"contents"}, {"decisions", "holdings", "links", "moves", "openfiles", "recovery", "report", "check"}, {"drain", "filesystem"},      # core
     {"binding"}, {"fuse_ops", "control", "commands", "mountpoint", "options"},               # edges
@@ -32,6 +32,7 @@ KNOW_THE_EMULATOR: Final = {"cli"}
 DOORS: Final[dict[str, set[str]]] = {
     "cachetools": {"cache", "remote.pace"},
     "fuse": {"binding"},
+    "httpcore": {"remote.wire"},
     "httpx": {"remote.download", "remote.http", "remote.transport"},
     "sqlite3": {"db"},
 }

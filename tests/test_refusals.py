@@ -274,7 +274,7 @@ def test_a_wait_ends_when_the_mount_does_and_the_next_one_sends_it(mount: Mount)
 
 def test_two_equal_uploads_of_our_own_with_lost_answers_lose_nothing(mount: Mount) -> None:
     files = mount.mount("--upload", "queue")
-    mount.expects("may have been stored by an earlier try")
+    mount.expects("may have been stored by an earlier try", "may be of a try of ours")
     mount.emulator.fault("upload", {"kind": "cut", "when": "after_commit"}, times=2)
     (files / "a.txt").write_text("one")
     wait_until(lambda: len(mount.emulator.files()) == 1, "the server has the first")

@@ -29,6 +29,7 @@ from anthrofs.disk import FICLONE, Disk
 from anthrofs.errors import EXIT_BUSY, DiskFull, FsError, NotFound, SetupError
 from anthrofs.index import Index
 from anthrofs.listing import EVER_NS, NEVER_NS
+from anthrofs.lost import fits
 from anthrofs.mirror import ASK_AGAIN, SETTLED_NS, Mirror, Shown
 from anthrofs.model import ROOT, Attempt, FileId, NodeId, RemoteFile, StageId, Workspace
 from anthrofs.names import id_name_of
@@ -43,7 +44,6 @@ from anthrofs.outbox import (
     UNKNOWN,
     Outbox,
     Step,
-    fits,
 )
 from anthrofs.schema import VERSION
 from anthrofs.staging import ROOM_CHECK_BYTES, Staging
@@ -317,7 +317,7 @@ def test_only_what_can_take_a_step_is_a_candidate(db: Database, outbox: Outbox) 
 
 @pytest.mark.parametrize(("change", "expected"), [
     ({}, True), ({"name": "b.txt"}, False), ({"size_bytes": 4}, False), ({"mime_type": "text/csv"}, False),
-    ({"downloadable": True}, False),            # nothing that we upload can be downloaded
+    ({"downloadable": True}, False),            # the service has said of an upload that it can't be
     ({"created_ns": EPOCH_NS - 2 * 10**9}, False),  # it was there before
     ({"created_ns": EPOCH_NS - 1000}, True),    # clocks' bounds are rounded
     ({"created_ns": EPOCH_NS + 10**12}, True),
@@ -326,9 +326,12 @@ def test_a_listed_file_fits_an_attempt_that_may_have_made_it(change: dict[str, s
     attempt = Attempt(NodeId(7), StageId(1), UNKNOWN, 3, "a.txt", "text/plain", None, EPOCH_NS, 1, None, None)
     file = RemoteFile(FileId("f"), "a.txt", "text/plain", 3, EPOCH_NS, downloadable=False)
 
-    assert fits(attempt, dataclasses.replace(file, **change)) is expected  # type: ignore[arg-type]
+    changed = dataclasses.replace(file, **change)  # type: ignore[arg-type]
+    assert fits(attempt, changed, downloadable=False) is expected
+    assert fits(attempt, changed, downloadable=None) is (expected or "downloadable" in change)      # it has said nothing yet
+    assert fits(attempt, changed, downloadable=True) is ("downloadable" in change)
     if "created_ns" in change:                  # without a server's clock any time fits
-        assert fits(dataclasses.replace(attempt, sent_ns=None), dataclasses.replace(file, **change))  # type: ignore[arg-type]
+        assert fits(dataclasses.replace(attempt, sent_ns=None), changed, downloadable=False)
 
 
 # ---- the outbox: ids to be deleted

@@ -44,6 +44,7 @@ def _behaviour(parts: Parts) -> list[tuple[str, str, Handler]]:
 
     async def change_switches(request: Request) -> Response:
         parts.switches = parts.switches.updated(await _json_of(request))
+        parts.cached.clear()
         return JSONResponse(parts.switches.as_json())
 
     async def show_faults(_request: Request) -> Response:

@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import gzip
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from http import HTTPStatus
+from typing import Any, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
@@ -37,11 +38,13 @@ from .faults import (
     Stall,
     Status,
     StatusAfterCommit,
+    StoredLate,
 )
 from .rules import ACCOUNT, GATEWAY, ApiError
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 Effect = Callable[[], Awaitable[ASGIApp]]
 PAGE = "<html>\r\n<head><title>{0} Bad Gateway</title></head>\r\n<body><center><h1>{0}</h1></center></body>\r\n</html>\r\n"
 
@@ -105,9 +108,14 @@ async def finish(exchange: Exchange, action: Action | None, effect: Effect) -> A
             raise CutNow
         case Cut():
             raise CutNow
-        case LateCommit(seconds):
+        case LateCommit(seconds, status):
             _later(exchange, seconds, effect)
-            raise CutNow
+            if status == 200:
+                raise CutNow
+            exchange.signed = False
+            return HTMLResponse(PAGE.format(status), status)
+        case StoredLate(seconds):
+            return await asyncio.shield(_kept(exchange, _after(seconds, effect)))
         case StatusAfterCommit(status):
             await _quietly(effect)
             return _status(exchange, Status(status))
@@ -162,6 +170,17 @@ def _later(exchange: Exchange, seconds: float, effect: Effect) -> None:
         await asyncio.sleep(seconds)
         await _quietly(effect)
 
-    task = asyncio.get_running_loop().create_task(act())
+    _kept(exchange, act())
+
+
+async def _after(seconds: float, effect: Effect) -> ASGIApp:
+    await asyncio.sleep(seconds)
+    return await effect()
+
+
+def _kept(exchange: Exchange, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """It goes on whatever becomes of the request."""
+    task = asyncio.get_running_loop().create_task(work)
     exchange.parts.later.add(task)
     task.add_done_callback(exchange.parts.later.discard)
+    return task

@@ -62,6 +62,7 @@ class Exchange:
         self.workspace_id = parts.store.workspace_id            # whose the answer is said to be
         self.delay_s = 0.0                                      # before the answer, besides the latency
         self.signed = True                                      # with the headers of the service; a proxy has none
+        self.dated_s: float | None = None                       # when the answer was made; None: now
         self.started = False                                    # the answer's headers went out
         self._body_over = False                                 # the whole request was read
 
@@ -143,7 +144,7 @@ class Exchange:
 
     def _common_headers(self) -> list[tuple[bytes, bytes]]:
         # Our own date: uvicorn's is renewed once a second only, and clients compare it with created_at.
-        headers = [("date", formatdate(usegmt=True))]
+        headers = [("date", formatdate(self.dated_s, usegmt=True))]
         if self.signed:
             headers.append(("request-id", self.entry.request_id))
             if self.parts.switches.identity_headers:

@@ -92,7 +92,15 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class LateCommit:
-    """The connection ends now, the effect comes later."""
+    """The connection ends now, or a proxy answers with a page of that status; the effect comes later."""
+
+    seconds: float
+    status: int = 200           # of the page; 200: there is none
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLate:
+    """The effect comes later, whether or not the client waits for it, and then the answer."""
 
     seconds: float
 
@@ -156,12 +164,12 @@ class Stall:
     after_bytes: int = 0
 
 
-Action = (Status | Html | Account | Gateway | Redirect | RawJson | GarbageJson | Cut | LateCommit | StatusAfterCommit | Delay | CutBody | StoredShort
-          | ShortBody | Encoded | SlowBody | Stall)
+Action = (Status | Html | Account | Gateway | Redirect | RawJson | GarbageJson | Cut | LateCommit | StoredLate | StatusAfterCommit | Delay
+          | CutBody | StoredShort | ShortBody | Encoded | SlowBody | Stall)
 
 KINDS: Final[dict[str, type[Action]]] = {
-    "status": Status, "html": Html, "account": Account, "gateway": Gateway, "redirect": Redirect, "raw_json": RawJson, "garbage_json": GarbageJson, "cut": Cut,
-    "late_commit": LateCommit, "status_after_commit": StatusAfterCommit, "delay": Delay, "cut_body": CutBody,
+    "status": Status, "html": Html, "account": Account, "gateway": Gateway, "redirect": Redirect, "raw_json": RawJson, "garbage_json": GarbageJson,
+    "cut": Cut, "late_commit": LateCommit, "stored_late": StoredLate, "status_after_commit": StatusAfterCommit, "delay": Delay, "cut_body": CutBody,
     "stored_short": StoredShort, "short_body": ShortBody, "encoded": Encoded, "slow_body": SlowBody, "stall": Stall,
 }
 # Texts that a parameter can have.

@@ -8,6 +8,7 @@ Never   touches the wire.
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,20 @@ def routes(parts: Parts) -> list[BaseRoute]:
 
 
 async def list_files(exchange: Exchange) -> ASGIApp:
+    """What there is, or, with a cache on the way, what there was."""
+    cache, address, now_s = exchange.parts.cached, exchange.entry.query, time.time()
+    known = cache.get(address)
+    if known is not None and now_s - known[0] < exchange.parts.switches.listing_cache_s:
+        exchange.dated_s = known[0]
+        return Response(known[1], media_type="application/json", headers={"age": str(int(now_s - known[0]))})
+    response = await _list_now(exchange)
+    if exchange.parts.switches.listing_cache_s:
+        cache[address] = now_s, bytes(response.body)
+        response.headers["age"] = "0"
+    return response
+
+
+async def _list_now(exchange: Exchange) -> Response:
     betas = betas_of(exchange.headers.getlist("anthropic-beta"))
     query = list_query(exchange.query.multi_items(), betas)
     view = exchange.parts.view(query.scope_id)

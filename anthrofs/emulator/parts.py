@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .bucket import Bucket
 from .connections import Connections
@@ -37,7 +37,8 @@ class Parts:
     sessions: set[str] = field(default_factory=set)     # that exist besides those that have files
     logins: Logins = field(default_factory=Logins)
     connections: Connections = field(default_factory=Connections)
-    later: set[asyncio.Task[None]] = field(default_factory=set)     # late commits; a loop holds tasks only weakly
+    cached: dict[str, tuple[float, bytes]] = field(default_factory=dict)        # listings by address: when made, and what they said
+    later: set[asyncio.Task[Any]] = field(default_factory=set)     # late commits; a loop holds tasks only weakly
 
     def view(self, scope_id: str | None = None) -> View:
         return View(self.switches.order, scope_id, self.switches.listing_lag_ms * MS_US,

@@ -60,6 +60,9 @@ class Switches:
     dropped_headers: str = ""               # of all answers, by something on the way: names with commas between them
     delivered_extra_bytes: int = any_integer(0)     # generated image, audio and video: delivered length - size_bytes
 
+    uploads_downloadable: bool = False      # of all that is uploaded: it is called so, and is given out
+    listing_cache_s: int = 0                # a cache on the way answers a listing that it has seen, by its address, for so long
+
     foreign_lists: str = one_of("no", "openai", "bare")     # lists as other APIs answer them; bare: only `data`, of such files
     unreadable_entries: int = 0             # so many entries of a page, the newest, lack their size_bytes
 

@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
 from . import enact, rules
-from .faults import Action, LateCommit, StoredShort
+from .faults import Action, LateCommit, StoredLate, StoredShort
 from .form import TEXT_LIMIT, Form
 from .model import StoredFile, now_us
 from .shapes import Shape, betas_of, file_json, looks_of, shape_of
@@ -46,7 +46,7 @@ async def upload(exchange: Exchange) -> ASGIApp:
     handed_on = False
     try:
         action = await _read(exchange, form)
-        handed_on = isinstance(action, LateCommit)
+        handed_on = isinstance(action, (LateCommit, StoredLate))
         return await enact.finish(exchange, action, partial(_commit, exchange, form, action))
     finally:
         if not handed_on:
@@ -84,7 +84,7 @@ async def _commit(exchange: Exchange, form: Form, action: Action | None) -> ASGI
         sent_bytes = incoming.size_bytes
         if isinstance(action, StoredShort):
             incoming.shorten(action.bytes)
-        new = NewFile(filename, mime_type, lifetime_s=lifetime_s)
+        new = NewFile(filename, mime_type, switches.uploads_downloadable, lifetime_s=lifetime_s)
         try:
             file = await run_in_threadpool(exchange.parts.store.add, new, incoming, quota_bytes=switches.quota_bytes)
         except QuotaExceeded:

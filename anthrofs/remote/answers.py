@@ -223,6 +223,12 @@ def retry_after_s(headers: Mapping[str, str], now_s: float) -> float | None:
     return None if moment is None else min(max(0.0, moment - now_s), LONGEST_ADVICE_S)
 
 
+def age_s(headers: Mapping[str, str]) -> float:
+    """How long an answer was in a cache on the way; 0: it wasn't, or nobody says so."""
+    text = headers.get("age", "")
+    return float(text) if text.isascii() and text.isdecimal() and len(text) <= len(str(INTEGER_LIMIT)) else 0.0
+
+
 def date_s(text: str) -> float | None:
     """An HTTP date in seconds since the epoch."""
     try:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
+from anthrofs.clock import Clock
 from anthrofs.errors import UploadCut
 from anthrofs.model import Cursor, FileId, Page, RemoteFile, ServerClock, Workspace
 
@@ -51,14 +52,41 @@ class Download(Protocol):
         ...
 
 
+class Carrier(Protocol):
+    """A connection that a body goes over."""
+
+    def unacknowledged(self) -> int | None:
+        """Bytes that were handed to the kernel and that the other side's TCP doesn't have yet; None: it can't be told."""
+        ...
+
+
 class Body(io.FileIO):
     """A sealed stage on its way out: says how far it is, and can be ended before its last byte."""
 
-    def __init__(self, path: Path, progress: Callable[[int], None], pointless: Callable[[], bool]) -> None:
+    def __init__(self, path: Path, clock: Clock, pointless: Callable[[], bool]) -> None:
         super().__init__(path, "rb")
-        self._progress = progress           # given: told the count of bytes handed to the connection so far
+        self._clock = clock                 # given
         self._pointless = pointless         # given: True ends the upload
-        self.handed_over = False            # the sender's thread only: the end was read, so all bytes may be out
+
+        # The sender's thread writes these, each once a piece or once at all; others only read them.
+        self.begun = False                  # a place in the budget was had, and a connection
+        self._carrier: Carrier | None = None
+        self._written = 0                   # bytes that the kernel has taken
+        self._acknowledged = 0              # of them, as far as was seen
+        self.over_s: float | None = None    # when the last one was handed over; None: not yet, so the server can't have all of it
+        self.over_ns = 0                    # the same by the wall clock
+
+    def carried_by(self, carrier: Carrier) -> None:
+        """From now on it goes over that connection."""
+        self._carrier = carrier
+
+    def acknowledged(self) -> int:
+        """From any thread: how many of its bytes the other side's TCP has. HTTP confirms nothing before its answer."""
+        carrier, written = self._carrier, self._written
+        left = 0 if carrier is None else carrier.unacknowledged()
+        if left is not None:        # with what the form has around the file, and TLS: a little less than it is, until all of it is there
+            self._acknowledged = max(self._acknowledged, written - left)
+        return self._acknowledged
 
     def size_bytes(self) -> int:
         """Of all of it: nobody writes to a sealed stage."""
@@ -73,9 +101,13 @@ class Body(io.FileIO):
         """The next piece. Raises UploadCut while bytes remain that the server would need."""
         if self._pointless():
             raise UploadCut("the upload was ended: its content was replaced or deleted meanwhile", maybe_stored=False)
+        self.begun = True
+        self._written = self.tell()         # who asks for the next piece has got rid of the one before
+        if not self._written:
+            self.over_s = None              # again from its beginning: what had all of it has sent us on
         piece = super().read(-1 if size is None else size) or b""
-        self.handed_over = self.handed_over or not piece
-        self._progress(self.tell())
+        if not piece and self.over_s is None:
+            self.over_s, self.over_ns = self._clock.now_s(), self._clock.time_ns()
         return piece
 
 

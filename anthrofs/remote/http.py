@@ -1,6 +1,6 @@
 """The five calls over HTTP.
 
-Owns    the connection pool's use, and what answers teach on the way: the server's clock, the workspace's name.
+Owns    the connection pool's use, and, through its parts, what answers teach on the way: the server's clock, the workspace's name.
 Serves  the wrappers in this package.
 Trusts  nothing that comes back: answers.py reads it.
 Never   retries, waits for a budget, or logs a header: the key is in one.
@@ -21,8 +21,9 @@ from anthrofs.config import Credentials, Service, Timeouts
 from anthrofs.errors import BadAnswer, Gone, InTheWay, NoAnswer, Offline, RemoteError, Unavailable
 from anthrofs.model import Cursor, FileId, Page, RemoteFile, ServerClock, Workspace
 from anthrofs.profiles import Profile
-from anthrofs.remote import answers
+from anthrofs.remote import answers, wire
 from anthrofs.remote.api import Body
+from anthrofs.remote.dates import Dates
 from anthrofs.remote.download import HttpDownload
 from anthrofs.remote.identity import Identity
 from anthrofs.remote.login import Login, Token
@@ -35,6 +36,9 @@ ACCEPTED: Final = frozenset({200, 201, 206})
 NO_CONTENT: Final = 204
 DELETED: Final = frozenset({200, 202, NO_CONTENT})
 TOKEN_S: Final = 30.0                   # for a new token, as the SDKs wait
+UNCACHED: Final = {"cache-control": "no-cache, no-store", "pragma": "no-cache"}
+CACHED_TRIES: Final = 3             # for a listing that doesn't come out of a cache on the way
+CACHED_LIMITS: Final = 50           # ways to ask for nearly the same number of files
 ERROR_BYTES: Final = 64 * 1024          # of an error's body that is read: a proxy may send a page of any size
 
 
@@ -80,28 +84,42 @@ class HttpFiles:
     """One workspace behind one pool of connections."""
 
     def __init__(self, client: httpx.Client, clock: Clock, first_s: float = Timeouts.first_s, scope_id: str | None = None,
-                 login: Login | None = None) -> None:
+                 login: Login | None = None, answer_s: float = Timeouts.answer_s) -> None:
         self._client = client                   # given
         self._clock = clock                     # given
         self._identity = Identity(login)        # of whoever a profile names; without a login the client's headers say it
+        self._dates = Dates(clock)              # constant
         self._scope = {} if scope_id is None else {"scope_id": scope_id}    # constant
         limits = client.timeout
+        # Of an upload: as long as the connection lives (wire.py), the other side may be busy with what it has.
+        self._answer_patience = httpx.Timeout(connect=limits.connect, read=answer_s, write=answer_s, pool=limits.pool)      # constant
         self._patience = httpx.Timeout(connect=limits.connect, read=first_s, write=limits.write, pool=limits.pool)   # constant
 
         self._lock = threading.Lock()           # guards everything below
-        self._server_clock: ServerClock | None = None
         self._requests = 0
+        self._cached = 0            # listings that came out of a cache on the way
 
     def list(self, limit: int, cursor: Cursor | None = None) -> Page:
         """See RemoteFiles."""
         params: dict[str, str | int] = {"limit": limit, **self._scope}
         if cursor is not None:
             params[cursor.parameter] = cursor.value
-        return answers.page_of(self._json("GET", "/v1/files", params=params))
+        for _ in range(CACHED_TRIES):
+            with ExitStack() as stack:
+                response = self._send("GET", "/v1/files", params=params, headers=UNCACHED)
+                stack.callback(response.close)
+                answer = self._json_of(response)
+            if answers.age_s(response.headers) <= 0 or limit == 1:
+                break
+            # Caches know the address only, and some ignore what the request says of them.
+            with self._lock:
+                self._cached += 1
+                params["limit"] = limit - self._cached % min(limit, CACHED_LIMITS)
+        return answers.page_of(answer)
 
     def stat(self, file_id: FileId) -> RemoteFile:
         """See RemoteFiles."""
-        return _file(self._json("GET", _path(file_id)))
+        return _file(self._json("GET", _path(file_id), headers=UNCACHED))
 
     def delete(self, file_id: FileId) -> None:
         """See RemoteFiles. A gateway may answer without a body, or with JSON of its own; a page proves nothing."""
@@ -115,12 +133,18 @@ class HttpFiles:
     def upload(self, name: str, mime_type: str, body: Body, expires_s: int | None = None) -> RemoteFile:
         """See RemoteFiles. httpx writes the name as raw UTF-8, as the SDKs do, and streams the body in small pieces."""
         asked = {} if expires_s is None else {"data": {"expires_in_seconds": str(expires_s)}}
+        sent_ns = self._clock.time_ns()
+        carried = wire.CARRIES.set(body.carried_by)
         try:
-            return _file(self._json("POST", "/v1/files", files={"file": (name, body, mime_type)}, **asked))
+            file = _file(self._json("POST", "/v1/files", files={"file": (name, body, mime_type)}, timeout=self._answer_patience, **asked))
         except NoAnswer as exc:
             # The end of the body was not handed over, so the server can't have all of it.
-            exc.maybe_stored = exc.maybe_stored and body.handed_over
+            exc.maybe_stored = exc.maybe_stored and body.over_s is not None
             raise
+        finally:
+            wire.CARRIES.reset(carried)
+        self._dates.stored(file, sent_ns)
+        return file
 
     def download(self, file_id: FileId, first: int = 0, last: int | None = None) -> "HttpDownload":
         """See RemoteFiles."""
@@ -140,8 +164,7 @@ class HttpFiles:
 
     def clock(self) -> ServerClock | None:
         """See RemoteFiles."""
-        with self._lock:
-            return self._server_clock
+        return self._dates.clock()
 
     def workspace(self) -> Workspace:
         """See RemoteFiles."""
@@ -225,26 +248,13 @@ class HttpFiles:
         except httpx.TransportError as exc:
             raise NoAnswer(f"no answer from {request.url.host}: {_words(exc)}") from exc
         if not elsewhere:
-            self._learn(response, sent_ns)
+            self._dates.answered(response.headers, sent_ns)
         return response
 
     def _error(self, response: httpx.Response) -> RemoteError:
         body = answers.decoded(_some_of(response), response.headers.get("content-encoding", ""), ERROR_BYTES)
         body = without_secrets(body, response.request.headers)
         return answers.error_of(response.status_code, response.headers, body, self._clock.time_ns() / 1e9)
-
-    def _learn(self, response: httpx.Response, sent_ns: int) -> None:
-        """The Date header is cut to whole seconds, so it bounds the clocks' difference from both sides."""
-        date_s = answers.date_s(response.headers.get("date", ""))
-        received_ns = self._clock.time_ns()
-        if date_s is None:
-            return
-        with self._lock:
-            earliest, latest = int(date_s * 1e9) - received_ns, int((date_s + 1) * 1e9) - sent_ns
-            known = self._server_clock
-            if known and max(known.earliest_ns, earliest) <= min(known.latest_ns, latest):
-                earliest, latest = max(known.earliest_ns, earliest), min(known.latest_ns, latest)
-            self._server_clock = ServerClock(earliest, latest)      # else a clock jumped: begin anew
 
 
 def _path(file_id: FileId) -> str:

@@ -14,8 +14,10 @@ from typing import Final
 
 import httpx
 
+from anthrofs.clock import Clock
 from anthrofs.errors import EXIT_MISSING, EXIT_USAGE, SetupError
 from anthrofs.remote.proxies import proxy_of
+from anthrofs.remote.wire import Lines
 
 # No bound here: the pacer's slots are one, and a download that is parked must not keep a save from connecting.
 LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=16, keepalive_expiry=20)
@@ -29,6 +31,7 @@ class Transport(httpx.BaseTransport):
         """`direct`: without any proxy, to this machine's own server. Raises SetupError for what the base URL can't be reached with."""
         self._environ = {} if direct else dict(environ)         # constant: as it was at the start
         self._trusted = ssl.create_default_context() if direct else trusted(environ)    # constant
+        self._clock = Clock()                   # constant: of sockets, whose time nobody can make
         self._lock = threading.Lock()           # guards the following; a leaf
         self._pools: dict[str | None, httpx.HTTPTransport] = {}
         self._pool(proxy_of(self._environ, base_url))
@@ -59,7 +62,10 @@ class Transport(httpx.BaseTransport):
 
     def _made(self, proxy: str | None) -> httpx.HTTPTransport:
         try:
-            return httpx.HTTPTransport(verify=self._trusted, trust_env=False, limits=LIMITS, proxy=proxy)
+            made = httpx.HTTPTransport(verify=self._trusted, trust_env=False, limits=LIMITS, proxy=proxy)
+            # httpx takes no network backend, httpcore does, for each kind of pool in this attribute; a test looks at the sockets.
+            made._pool._network_backend = Lines(made._pool._network_backend, self._clock)      # noqa: SLF001
+            return made
         except ImportError as exc:
             raise SetupError("The environment names a SOCKS proxy, which needs one more package: pip install 'httpx[socks]'", EXIT_MISSING) from exc
         except (ValueError, httpx.InvalidURL):

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from tests.mounting import wait_until
+
 from .raw import closed, connect, error_of, file_part, upload_head
 
 if TYPE_CHECKING:
@@ -130,6 +132,38 @@ def test_an_error_can_come_compressed(api: Api, emulator: EmulatorProcess) -> No
     assert (answer.status_code, answer.headers["content-encoding"]) == (403, "gzip")
     assert error_of(answer)["message"] == "why"
     assert int(answer.headers["content-length"]) == answer.num_bytes_downloaded
+
+
+@pytest.mark.parametrize("waits", [True, False], ids=["the client waits", "it doesn't"])
+def test_an_upload_can_be_stored_late_whether_or_not_the_client_waits(api: Api, emulator: EmulatorProcess, waits: bool) -> None:
+    emulator.fault("upload", {"kind": "stored_late", "seconds": 0.5})
+    if waits:
+        began_s = time.monotonic()
+        assert api.upload(content=b"late").json()["size_bytes"] == 4
+        assert time.monotonic() - began_s >= 0.5
+    else:
+        with pytest.raises(httpx.ReadTimeout):
+            api.client.post("/v1/files", files={"file": ("a.txt", b"late", "text/plain")}, timeout=0.1)
+        assert emulator.files() == []
+    wait_until(emulator.files, "it is stored")
+
+
+def test_a_proxy_can_hang_up_with_a_page_before_the_upload_is_stored(api: Api, emulator: EmulatorProcess) -> None:
+    emulator.fault("upload", {"kind": "late_commit", "seconds": 0.3, "status": 504})
+    answer = api.upload()
+    assert (answer.status_code, answer.headers["content-type"].split(";")[0]) == (504, "text/html")
+    assert emulator.files() == []
+    wait_until(emulator.files, "it is stored")
+
+
+@pytest.mark.parametrize("honest", [True, False])
+def test_a_part_of_an_upload_can_pass_for_all_of_it(api: Api, emulator: EmulatorProcess, honest: bool) -> None:
+    emulator.fault("upload", {"kind": "stored_short", "bytes": 3, "honest": honest})
+    answer = api.upload(content=b"whole").json()
+    assert answer["size_bytes"] == (3 if honest else 5)
+    assert api.metadata(answer["id"]).json()["size_bytes"] == 3
+    assert api.listing().json()["data"][0]["size_bytes"] == 3
+    assert emulator.content(answer["id"]) == b"who"
 
 
 def test_any_json_can_be_answered(api: Api, emulator: EmulatorProcess) -> None:

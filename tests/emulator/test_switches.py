@@ -206,6 +206,26 @@ def test_a_deletion_can_be_answered_in_the_forms_of_gateways(api: Api, emulator:
     assert emulator.files() == []
 
 
+def test_uploads_can_be_given_out(api: Api, emulator: EmulatorProcess) -> None:
+    assert api.upload().json()["downloadable"] is False
+    emulator.switch(uploads_downloadable=True)
+    made = api.upload(content=b"given out").json()
+    assert made["downloadable"] is True
+    assert api.download(made["id"]).content == b"given out"
+
+
+def test_a_cache_answers_what_it_has_seen_by_the_address_whatever_the_request_says(api: Api, emulator: EmulatorProcess) -> None:
+    emulator.switch(listing_cache_s=60)
+    first = api.listing(limit=5)
+    emulator.generate("new.txt", b"x")
+    again = api.client.get("/v1/files", params={"limit": 5}, headers={"cache-control": "no-cache"})
+    assert (again.json(), again.headers["date"]) == (first.json(), first.headers["date"])
+    assert (first.headers["age"], int(again.headers["age"]) >= 0) == ("0", True)
+    assert len(api.listing(limit=6).json()["data"]) == 1
+    emulator.switch(listing_cache_s=0)
+    assert len(api.listing(limit=5).json()["data"]) == 1
+
+
 @pytest.mark.parametrize("status", [400, 403])
 def test_a_full_quota_is_400_or_403(api: Api, emulator: EmulatorProcess, status: int) -> None:
     emulator.switch(quota_bytes=3, quota_status=status)

@@ -1,0 +1,149 @@
+"""Connections that tell how far they are: what the other side's TCP has acknowledged, and whether it still lives.
+
+HTTP confirms nothing of an upload before its answer, and a proxy may take a whole body long before it passes it on. So a patient wait
+is only right while somebody is there: the other side's TCP acknowledges what we send, and the kernel's probes when nothing moves.
+
+Serves  transport (every pool's connections) and, through api.Body, whoever asks how far an upload is.
+Trusts  Linux: SIOCOUTQ and TCP_INFO. TCP_USER_TIMEOUT would do the rest in the kernel, but it also ends a connection whose other side
+        lives and doesn't read for so long (a gateway that waits for its own line): seen on 6.18.
+Never   changes a byte, or waits longer than it was told.
+"""
+
+import fcntl
+import select
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from contextvars import ContextVar
+from typing import Any, Final, TypeVar
+
+import httpcore
+
+from anthrofs.clock import Clock
+
+T = TypeVar("T")
+
+DEAD_S: Final = 30.0            # without an acknowledgement of anything, although something is unanswered
+LOOK_S: Final = 5.0             # between two looks while nothing moves; what is unanswered at two of them isn't just under way
+KEEPALIVE: Final = ((socket.SO_KEEPALIVE, 1, socket.SOL_SOCKET), (socket.TCP_KEEPIDLE, 10, socket.IPPROTO_TCP),
+                    (socket.TCP_KEEPINTVL, 10, socket.IPPROTO_TCP), (socket.TCP_KEEPCNT, 2, socket.IPPROTO_TCP))     # DEAD_S, when idle
+SIOCOUTQ: Final = 0x5411        # bytes in the send queue that the other side hasn't acknowledged
+# struct tcp_info: eight bytes (state, ca_state, retransmits, probes, …), then numbers of four; the 13th is last_ack_recv, in ms.
+INFO_BYTES: Final = 60
+LAST_ACK: Final = 56
+OPEN: Final = frozenset({1, 8})     # ESTABLISHED, CLOSE_WAIT: in others the queue may be gone
+
+# Told of the connection that the calling thread's request goes over; httpx offers no other way to get at it before the answer.
+CARRIES: ContextVar[Callable[["Line"], None] | None] = ContextVar("CARRIES", default=None)
+
+
+class Line(httpcore.NetworkStream):
+    """One connection, as it is or with TLS in it."""
+
+    def __init__(self, inner: httpcore.NetworkStream, clock: Clock) -> None:
+        self._inner = inner             # given
+        self._clock = clock             # given
+        self._lock = threading.Lock()   # guards the following; a leaf. A descriptor must not be asked that is another file's by now
+        self._closed = False
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """See NetworkStream. Also ends when the other side is dead."""
+        return self._while_alive(timeout, httpcore.ReadTimeout, lambda wait_s: self._inner.read(max_bytes, wait_s))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """See NetworkStream. Also ends when the other side is dead."""
+        carries = CARRIES.get()
+        if carries is not None:
+            carries(self)
+        self._while_alive(timeout, httpcore.WriteTimeout, self._wait_for_room)
+        self._inner.write(buffer, timeout)
+
+    def close(self) -> None:
+        """See NetworkStream."""
+        with self._lock:
+            self._closed = True
+            self._inner.close()
+
+    def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> httpcore.NetworkStream:
+        """See NetworkStream."""
+        return Line(self._inner.start_tls(ssl_context, server_hostname, timeout), self._clock)
+
+    def get_extra_info(self, info: str) -> Any:
+        """See NetworkStream."""
+        return self._inner.get_extra_info(info)
+
+    def unacknowledged(self) -> int | None:
+        """From any thread: how many bytes were handed to the kernel that the other side's TCP doesn't have yet. None: it can't be told."""
+        with self._lock, suppress(OSError, ValueError):
+            if not self._closed and self._info()[0] in OPEN:
+                return int(struct.unpack("i", fcntl.ioctl(self._socket().fileno(), SIOCOUTQ, bytes(4)))[0])
+        return None
+
+    def _while_alive(self, timeout: float | None, over: type[Exception], step: Callable[[float], T]) -> T:
+        """The step, given a little time again and again, until it succeeds, the time is over, or the other side is dead."""
+        until_s = float("inf") if timeout is None else self._clock.now_s() + timeout
+        unanswered = False
+        while True:
+            left_s = until_s - self._clock.now_s()
+            try:
+                return step(min(LOOK_S, max(0.001, left_s)))        # 0 would mean something else
+            except over:
+                if left_s <= LOOK_S:
+                    raise
+            was, unanswered = unanswered, self._is_unanswered()
+            if was and unanswered:
+                raise httpcore.ReadError(f"the other side of the connection has answered nothing for {DEAD_S:.0f} s") from None
+
+    def _wait_for_room(self, wait_s: float) -> None:
+        """Then a piece as small as those of an upload fits without a wait."""
+        poll = select.poll()
+        poll.register(self._socket(), select.POLLOUT)
+        if not poll.poll(wait_s * 1000):
+            raise httpcore.WriteTimeout("timed out")
+
+    def _is_unanswered(self) -> bool:
+        """Something was sent again, or probed, for so long in vain. A side that lives and reads nothing answers probes."""
+        with suppress(OSError, ValueError):
+            _, _, retransmits, probes, last_ack_ms = self._info()
+            return bool(retransmits or probes) and last_ack_ms >= DEAD_S * 1000
+        return False
+
+    def _info(self) -> tuple[int, ...]:
+        data = self._socket().getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, INFO_BYTES)
+        state, ca_state, retransmits, probes = data[:4]
+        return state, ca_state, retransmits, probes, struct.unpack_from("=I", data, LAST_ACK)[0]
+
+    def _socket(self) -> socket.socket:
+        found = self._inner.get_extra_info("socket")
+        if not isinstance(found, socket.socket):
+            raise ValueError("not a socket")        # noqa: TRY004 - one of ours, which the callers suppress
+        return found
+
+
+class Lines(httpcore.NetworkBackend):
+    """Makes them."""
+
+    def __init__(self, inner: httpcore.NetworkBackend, clock: Clock) -> None:
+        self._inner = inner             # given
+        self._clock = clock             # given
+
+    def connect_tcp(self, host: str, port: int, timeout: float | None = None, local_address: str | None = None,
+                    socket_options: Iterable[Any] | None = None) -> httpcore.NetworkStream:
+        """See NetworkBackend."""
+        stream = self._inner.connect_tcp(host, port, timeout, local_address, socket_options)
+        found = stream.get_extra_info("socket")
+        if isinstance(found, socket.socket):
+            with suppress(OSError):
+                for name, value, level in KEEPALIVE:
+                    found.setsockopt(level, name, value)
+        return Line(stream, self._clock)
+
+    def connect_unix_socket(self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None) -> httpcore.NetworkStream:
+        """See NetworkBackend."""
+        return self._inner.connect_unix_socket(path, timeout, socket_options)
+
+    def sleep(self, seconds: float) -> None:
+        """See NetworkBackend."""
+        self._inner.sleep(seconds)
