@@ -13,7 +13,7 @@ from anthrofs.db import Database
 from anthrofs.disk import Disk
 from anthrofs.index import Index
 from anthrofs.model import HIDDEN, FileId
-from anthrofs.outbox import DONE, NEXT, Outbox
+from anthrofs.outbox import DONE, FAILED, NEXT, Outbox
 from anthrofs.staging import Staging
 
 
@@ -43,6 +43,10 @@ def _rows(db: Database, outbox: Outbox) -> list[str]:
             found.append(f"{name!r} stays on this machine and is to be sent at once")
         for (name,) in tx.all("SELECT name FROM node WHERE resend AND (stage IS NOT NULL OR file_id IS NULL OR wanted IS NULL)"):
             found.append(f"{name!r} is to be sent again, but there is nothing to be sent, or no name for it")
+        for (name,) in tx.all("SELECT name FROM node WHERE lacks_code IS NOT NULL AND stage IS NULL"):
+            found.append(f"{name!r} lacks something of a content that isn't there")
+        for (name,) in tx.all("SELECT node.name FROM node JOIN attempt USING (node_id, stage) WHERE lacks_code IS NOT NULL AND state != ?", FAILED):
+            found.append(f"{name!r} lacks what a write refused, and is to be sent at once")
         for (name,) in tx.all("WITH RECURSIVE shown(node_id) AS (VALUES (1), (2) UNION SELECT node.node_id FROM node JOIN shown "
                               "ON node.parent = shown.node_id) SELECT name FROM node WHERE node_id NOT IN (SELECT node_id FROM shown)"):
             found.append(f"{name!r} can't be reached from the root")
@@ -66,12 +70,13 @@ def _stages(db: Database, index: Index, outbox: Outbox, staging: Staging) -> lis
     with db.reading() as tx:
         unsent = [node for node in index.unsent(tx) if node.stage is not None]
         nodes = [node for node in unsent if node.parent != HIDDEN]      # a start ends those
+        given_up = {node.node_id for node in nodes if index.gap(tx, node.node_id) is not None}     # while they were written anew
     attempts = outbox.every()
     found = [f"{node.name!r} is promised, but its content ({node.stage}) is not in staging" for node in nodes
              if node.stage not in on_disk]
     found += [f"{node.name!r} has {staging.path(node.stage).stat().st_size} bytes in staging, {node.size_bytes} were promised"
               for node in nodes if node.stage in on_disk and node.stage is not None
-              and staging.path(node.stage).stat().st_size < node.size_bytes]
+              and node.node_id not in given_up and staging.path(node.stage).stat().st_size < node.size_bytes]
     found += [f"{node.name!r} is promised to the server, but nothing brings it there" for node in nodes
               if node.wanted is not None and node.sealed and node.node_id not in {attempt.node_id for attempt in attempts}]
     owned = {node.stage for node in unsent} | {attempt.stage for attempt in attempts}

@@ -129,6 +129,7 @@ def test_a_kill_while_it_is_written_anew_leaves_it_refused(ready: Mount) -> None
     with pytest.raises(OSError):
         os.close(descriptor)
     mount.leaves("belongs to nothing: it was being written when")
+    assert mount.run("check", "--state-dir", mount.state_dir).stdout.count("\n") == 1         # what was written anew
     mount.mount(*SMALL)
     with asks(mount, list=1):
         mount.refresh()

@@ -110,6 +110,16 @@ def test_a_signal_that_ends_the_program_ends_its_call(prepared: Mount, what: str
     assert stored == {"image.png": CONTENT, "data.csv": CONTENT, **({"new.txt": b"content"} if what == "close" else {})}
 
 
+@pytest.mark.root
+def test_a_container_on_the_mounts_machine_is_no_exception(prepared: Mount) -> None:
+    """Its processes have a number here, too, other than the one that they know."""
+    prepared.emulator.fault("upload", {"kind": "delay", "seconds": 0.5})
+    command = ["unshare", "--pid", "--fork", sys.executable, "-m", "tests.signalled_program", str(prepared.path / "new.txt"), "close", "SIGALRM", "handled"]
+    with asks(prepared, upload=1):
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=BOUND_S, check=True)
+        assert json.loads(done.stdout.splitlines()[-1]) == {"returned": 0, "errno": 0, "handled": True, "data": ""}
+
+
 # ---- real programs
 
 def test_scp_with_its_progress_timer_copies(mount: Mount, tmp_path: Path) -> None:
