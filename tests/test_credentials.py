@@ -194,6 +194,20 @@ def test_a_token_that_the_service_ended_is_renewed_at_the_first_401_and_that_req
     assert [file["size_bytes"] for file in mount.emulator.files() if file["filename"] == "new.txt"] in ([], [300_000])
 
 
+def test_a_hundred_files_that_wait_when_a_token_ends_cost_one_renewal_and_each_is_stored_once(mount: Mount, home: Home) -> None:
+    home.profile()
+    files = mount.mount("--upload", "queue")
+    mount.emulator.end_tokens()
+    mount.emulator.forget_requests()
+    for number in range(100):
+        (files / f"{number}.txt").write_text(str(number))
+    mount.sync()
+    assert sorted(int(file["filename"][:-4]) for file in mount.emulator.files()) == list(range(100))
+    assert len(mount.emulator.requests("token")) == 1
+    statuses = [entry["status"] for entry in mount.emulator.requests("upload")]
+    assert (statuses.count(200), statuses.count(401) <= 10) == (100, True)
+
+
 def test_a_token_that_somebody_else_renews_is_read_again_when_its_file_changes(mount: Mount, home: Home) -> None:
     home.profile(client_id=None)
     files = mount.mount()

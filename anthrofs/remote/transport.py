@@ -62,7 +62,8 @@ class Transport(httpx.BaseTransport):
 
     def _made(self, proxy: str | None) -> httpx.HTTPTransport:
         try:
-            made = httpx.HTTPTransport(verify=self._trusted, trust_env=False, limits=LIMITS, proxy=proxy)
+            way = None if proxy is None else httpx.Proxy(proxy, ssl_context=self._trusted if proxy.startswith("https:") else None)
+            made = httpx.HTTPTransport(verify=self._trusted, trust_env=False, limits=LIMITS, proxy=way)
             # httpx takes no network backend, httpcore does, for each kind of pool in this attribute; a test looks at the sockets.
             made._pool._network_backend = Lines(made._pool._network_backend, self._clock)      # noqa: SLF001
             return made
