@@ -92,11 +92,6 @@ class Body(io.FileIO):
         """Of all of it: nobody writes to a sealed stage."""
         return os.fstat(self.fileno()).st_size
 
-    def seek(self, position: int, whence: int = os.SEEK_SET, /) -> int:
-        """At the beginning another try begins, of which nothing is handed over yet."""
-        self.handed_over = False
-        return super().seek(position, whence)
-
     def read(self, size: int | None = -1, /) -> bytes:
         """The next piece. Raises UploadCut while bytes remain that the server would need."""
         if self._pointless():

@@ -62,7 +62,7 @@ class Identity:
         if token is None or self._login is None:
             return
         if other:
-            raise AuthFailed(OTHER, maybe_stored=False)
+            raise AuthFailed(OTHER, maybe_stored=well)
         if token.strange and well:
             self._login.known(token)
 
