@@ -11,6 +11,7 @@ from typing import Final
 import pytest
 
 from anthrofs.config import Config, Credentials, Service
+from anthrofs.emulator.bucket import Bucket
 from anthrofs.errors import (
     AuthFailed,
     BadAnswer,
@@ -118,6 +119,26 @@ def test_no_61_seconds_see_more_requests_than_allowed_whatever_asks_is_refused_o
     assert most_within(moments, WINDOW_S) <= per_minute
     # And it isn't slower than it has to be: the window is full whenever somebody waits, but for what is kept and what a 429 costs.
     assert most_within(moments, WINDOW_S) >= per_minute // 2
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("minute", ["bucket", "sliding", "calendar"])
+def test_a_service_that_allows_500_a_minute_refuses_nothing_however_it_counts_and_whatever_the_way_adds(clock: FakeClock, minute: str,
+                                                                                                       seed: int) -> None:
+    """A request may be under way for some time; the next ones overtake it."""
+    chance = random.Random(seed)
+    clock.advance(1000 + 10 * chance.random())
+    pacer = Pacer(450, clock)
+    arrivals = []
+    for _ in range(3000):
+        if chance.random() < 0.01:
+            clock.advance(chance.choice([0.5, 5, 61]))
+        [moment] = moments_s(pacer, clock, 1, chance.choice(list(Priority)))
+        arrivals.append(moment + chance.random() ** 4 * 0.9)
+    arrived_s = [0.0]
+    bucket = Bucket(lambda: arrived_s[0])
+    for arrived_s[0] in sorted(arrivals):
+        assert bucket.take(500, minute) == 0
 
 
 def test_idle_time_saves_up_one_window_and_not_more(pacer: Pacer, clock: FakeClock) -> None:

@@ -110,7 +110,7 @@ class Gate:
             raise ApiError(403, "The API key does not belong to this workspace")
         if switches.named_workspace == "as_asked":
             exchange.workspace_id = workspace
-        wait_s = self._parts.bucket.take(switches.requests_per_minute)
+        wait_s = self._parts.bucket.take(switches.requests_per_minute, switches.minute)
         if wait_s > 0:
             raise ApiError(429, "This request would exceed the rate limit for your organization",
                            headers={"retry-after": str(math.ceil(wait_s))})

@@ -73,6 +73,7 @@ class Switches:
     max_file_bytes: int = 500 * 10**6
     quota_bytes: int = 10**12
     requests_per_minute: int = 0
+    minute: str = one_of("bucket", "sliding", "calendar")   # which requests that counts: a burst and the pace, the last 60 s, the clock's minutes
 
     # weather
     latency_ms: int = 0                     # before each answer, after its effect

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from anthrofs.emulator.bucket import Bucket
+
 from .raw import AGENTS, BETA, GA, closed, connect, error_of, file_part, upload_head
 
 if TYPE_CHECKING:
@@ -309,6 +311,30 @@ def test_requests_above_the_rate_are_refused_and_only_those(api: Api, emulator: 
     assert 1 <= int(answers[-1].headers["retry-after"]) <= 20
     emulator.switch(requests_per_minute=0)
     assert api.listing().status_code == 200
+
+
+@pytest.mark.parametrize(("minute", "passes"), [
+    # 3 a minute, asked at these seconds: which of them pass
+    ("bucket", [True, True, True, True, False, False, True, False, True]),
+    ("sliding", [True, True, True, False, False, False, True, False, False]),
+    ("calendar", [True, True, True, False, False, False, True, True, True]),
+])
+def test_a_minute_is_counted_as_services_count(minute: str, passes: list[bool]) -> None:
+    clock_s = [0.0]
+    bucket = Bucket(lambda: clock_s[0])
+    found = []
+    for clock_s[0] in (600, 640, 641, 642, 658, 659.5, 660.1, 661, 699.5):
+        wait_s = bucket.take(3, minute)
+        found.append(wait_s == 0)
+        assert 0 <= wait_s <= 60
+    assert found == passes
+
+
+def test_a_sliding_minute_is_refused_by_the_real_one_too(api: Api, emulator: EmulatorProcess) -> None:
+    emulator.switch(requests_per_minute=2, minute="sliding")
+    answers = [api.listing() for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert 55 <= int(answers[-1].headers["retry-after"]) <= 60
 
 
 def test_latency_comes_before_each_answer_but_not_before_its_effect(api: Api, emulator: EmulatorProcess) -> None:
