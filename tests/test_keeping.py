@@ -135,6 +135,22 @@ def test_a_file_renamed_while_it_is_sent_is_sent_again_though_none_is_kept(mount
     wait_until(lambda: on_disk(mount) == [], "the copy is given up after the second upload")
 
 
+def test_the_copy_of_what_the_server_does_not_have_whole_stays_and_is_sent_by_retry(mount: Mount) -> None:
+    mount.expects("copy was not kept", "kept for the next mount")
+    files = mount.mount("--keep-uploads", "9k")
+    mount.emulator.fault("upload", {"kind": "stored_short", "bytes": 3000, "honest": False})
+    (files / "cut").write_bytes(b"c" * 6000)
+    mount.refresh()
+    assert state_of(files / "cut").startswith("failed: the server lists 3000 bytes")
+    (files / "other").write_bytes(b"o" * 8000)
+    holds(mount, (1, 1), [6000])
+    done = mount.run("free", files / "cut")
+    assert (done.returncode, "still needed" in done.stderr) == (1, True)
+    mount.ok("retry", files / "cut")
+    mount.sync()
+    assert sorted(file["size_bytes"] for file in mount.emulator.files()) == [6000, 8000]
+
+
 def test_two_hundred_files_that_wait_together_end_within_the_bound(mount: Mount) -> None:
     mount.emulator.switch(latency_ms=30)
     files = mount.mount("--keep-uploads", "20k", "--upload", "queue", "--requests-per-minute", "10000")
