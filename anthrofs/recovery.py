@@ -38,6 +38,8 @@ def recover(db: Database, index: Index, mirror: Mirror, outbox: Outbox, staging:
         for node in index.unsent(tx):
             if node.stage is not None:
                 unneeded |= _queue(tx, index, outbox, staging, node, node.stage)
+            else:
+                unneeded |= _recopy(tx, outbox, staging, node)
         mirror.place_again(tx)
         promised = {node.stage for node in index.unsent(tx)} | {attempt.stage for attempt in outbox.every()}
     staging.start({number for number in promised if number is not None})
@@ -80,6 +82,18 @@ def _queue(tx: Tx, index: Index, outbox: Outbox, staging: Staging, node: Node, s
         return set()
     replaced = outbox.attempt(tx, node.node_id, stage, size_bytes)
     return set() if replaced is None else {replaced}
+
+
+def _recopy(tx: Tx, outbox: Outbox, staging: Staging, node: Node) -> set[StageId]:
+    """What was fetched to be sent again under another name is fetched anew, if it isn't as long as the file: sent, it would replace that."""
+    attempt = outbox.of(tx, node.node_id)
+    if attempt is None or node.kept or node.remote is None or node.remote.may_grow:
+        return set()
+    if _size_bytes(staging, node, attempt.stage) == node.remote.size_bytes:
+        return set()
+    log.warning("%r had not come whole to be sent under its new name: it is fetched again", node.name)
+    outbox.drop(tx, node.node_id)
+    return {attempt.stage}
 
 
 def _size_bytes(staging: Staging, node: Node, stage: StageId) -> int:

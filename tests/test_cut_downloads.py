@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 
 from anthrofs.blocks import BLOCK_BYTES
-from tests.mounting import Mount, asks, shell
+from tests.mounting import Mount, asks, shell, wait_until
 
 SIZE: Final = 400_000
 CONTENT: Final = random.Random(1).randbytes(SIZE)
@@ -235,6 +235,24 @@ def test_a_renamed_and_pushed_file_is_never_sent_from_a_download_that_was_cut(mo
     [file] = mount.emulator.files()
     assert (file["filename"], file["id"] != made["id"]) == ("b.csv", True)
     assert mount.emulator.content(file["id"]) == CONTENT
+
+
+def test_what_an_earlier_version_had_fetched_in_part_to_be_sent_is_fetched_again(mount: Mount) -> None:
+    mount.emulator.generate("a.csv", CONTENT, "text/csv")
+    files = mount.mount()
+    mount.expects("had not come whole", "can't be sent now|scripted")
+    mount.emulator.fault("upload", {"kind": "status", "status": 503, "retry_after": 60}, times=-1)
+    (files / "a.csv").rename(files / "b.csv")
+    mount.ok("push", files / "b.csv")
+    wait_until(lambda: mount.emulator.requests("upload"), "it is tried")
+    mount.kill()
+    [stage] = (mount.state_dir / "staging").iterdir()
+    os.truncate(stage, SIZE // 2)
+    mount.emulator.clear_faults()
+    mount.mount()
+    mount.sync()
+    [file] = mount.emulator.files()
+    assert (file["filename"], mount.emulator.content(file["id"]) == CONTENT) == ("b.csv", True)
 
 
 def test_a_backup_lives_on_whole_or_stays_on_the_server(mount: Mount) -> None:
