@@ -2,12 +2,15 @@
 
 import os
 import random
+import subprocess
+import sys
 import threading
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from anthrofs import mountpoint
 from anthrofs.clock import Clock
 from anthrofs.errors import InTheWay, NoAnswer, RemoteError, Unavailable
 from anthrofs.looks import FIRST_LOOK, LOOKS_ONCE_S, LOOKS_S, Looks, times_s
@@ -267,3 +270,24 @@ def test_a_look_that_fails_fails_for_all_of_its_moment_and_the_next_one_asks_aga
     assert len(files.requests) == 1
     clock.advance(1)
     assert looks.since(None, 101.0) == []
+
+
+# ---- kills in between
+
+@pytest.mark.parametrize("label", ["step:LOST", "step:LOST+", "step:ABSENT", "step:ABSENT+"])
+def test_a_kill_while_an_answer_is_looked_for_leaves_the_file_there_once(mount: Mount, label: str) -> None:
+    stored = "LOST" in label
+    mount.emulator.fault("upload", {"kind": "cut", "when": "after_commit"} if stored else {"kind": "status", "status": 500})
+    killed = subprocess.Popen([sys.executable, "-m", "tests.crash_at", label, "1", "mount", "--foreground", "--upload", "queue", "--state-dir",
+                               mount.state_dir, mount.path], env=mount.environment, cwd=Path(__file__).parents[1], stderr=subprocess.DEVNULL)
+    wait_until(lambda: mountpoint.is_mounted(mount.path), "it is mounted")
+    (mount.path / "a.txt").write_text("once")
+    assert killed.wait(60) == -9
+    subprocess.run(["fusermount", "-u", "-z", str(mount.path)], check=True, timeout=30)
+
+    files = mount.mount("--refresh", "300")
+    mount.sync()
+    assert contents(mount) == [("a.txt", b"once")]
+    assert len(mount.emulator.requests("upload")) == (1 if stored else 2)
+    mount.refresh()
+    assert os.listdir(files) == ["a.txt"]
