@@ -106,10 +106,10 @@ class Mount:
         self._keeping = Keeping(self._db, self._cache, self._handles, disk, config.state_dir, config.keep_bytes, config.spare_bytes)
 
         self._client = connect(config.service, config.timeouts)
-        self._http = HttpFiles(self._client, clock, config.timeouts.first_s, config.service.scope_id, login_of(config.service, self._client, clock),
-                               config.timeouts.answer_s)
-        self._expirer = Expirer(self._db, self._mirror, self._outbox, self._cache, self._handles, clock, self._http.clock)
         self._pacer = Pacer(config.requests_per_minute, clock, Moments(config.state_dir / "requests"))
+        self._http = HttpFiles(self._client, clock, config.timeouts.first_s, config.service.scope_id, login_of(config.service, self._client, clock),
+                               config.timeouts.answer_s, self._pacer.sent)
+        self._expirer = Expirer(self._db, self._mirror, self._outbox, self._cache, self._handles, clock, self._http.clock)
         self._stopping, self._way = threading.Event(), Way(clock)
         self._prober = Prober(self._way, Paced(Taught(self._http, self._way, probe=True), self._pacer, Priority.READ), clock)
 

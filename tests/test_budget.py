@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from anthrofs.remote.budget import HEAD, SLOT
 from tests.mounting import Mount, wait_until
 
 MOST = 20
@@ -40,3 +41,16 @@ def test_a_budget_that_cannot_be_is_refused(mount: Mount, number: str) -> None:
     done = mount.run("mount", "--state-dir", mount.state_dir, "--requests-per-minute", number, mount.path)
     assert done.returncode == 2
     assert "--requests-per-minute" in done.stderr
+
+
+def test_each_request_counts_redirected_ones_too(mount: Mount) -> None:
+    """As the file says that the next mount begins with."""
+    files = mount.mount()
+    mount.emulator.fault("list", {"kind": "redirect", "status": 307, "location": "{path}"})
+    mount.refresh()
+    mount.emulator.fault("upload", {"kind": "redirect", "status": 307, "location": "{path}"})
+    (files / "a.txt").write_text("a")
+    (files / "a.txt").unlink()
+    mount.sync()
+    content = (mount.state_dir / "requests").read_bytes()[len(HEAD):]
+    assert sum(moment > 0 for (moment,) in SLOT.iter_unpack(content)) == len(mount.emulator.requests()) == 1 + 2 + 2 + 1

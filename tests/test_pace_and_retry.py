@@ -226,6 +226,23 @@ def test_the_smallest_budget_serves_every_priority(clock: FakeClock, per_minute:
     assert len(moments_s(Pacer(per_minute, clock), clock, 3, priority)) == 3
 
 
+def test_more_requests_of_one_call_count_too(pacer: Pacer, clock: FakeClock) -> None:
+    """A redirect, another token, a listing past a cache: each is a request to the service."""
+    with pacer.slot(Priority.READ):
+        for _ in range(3):
+            pacer.sent()
+    assert pacer._budget.left(clock.now_s()) == PER_MINUTE - 3
+    with pacer.slot(Priority.READ):
+        pass                                # it could not even be sent
+    with pacer.slot(Priority.READ):
+        pacer.sent()
+    assert pacer._budget.left(clock.now_s()) == PER_MINUTE - 5
+    other = threading.Thread(target=pacer.sent)
+    other.start()
+    other.join(BOUND_S)
+    assert pacer._budget.left(clock.now_s()) == PER_MINUTE - 6
+
+
 # ---- slots and turns
 
 @contextmanager

@@ -9,7 +9,7 @@ Never   retries, waits for a budget, or logs a header: the key is in one.
 import json
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from typing import Any, Final
 from urllib.parse import quote
@@ -84,9 +84,10 @@ class HttpFiles:
     """One workspace behind one pool of connections."""
 
     def __init__(self, client: httpx.Client, clock: Clock, first_s: float = Timeouts.first_s, scope_id: str | None = None,
-                 login: Login | None = None, answer_s: float = Timeouts.answer_s) -> None:
+                 login: Login | None = None, answer_s: float = Timeouts.answer_s, sent: Callable[[], None] = lambda: None) -> None:
         self._client = client                   # given
         self._clock = clock                     # given
+        self._sent = sent                       # given: told before each request to the service, of which a call may take several
         self._identity = Identity(login)        # of whoever a profile names; without a login the client's headers say it
         self._dates = Dates(clock)              # constant
         self._scope = {} if scope_id is None else {"scope_id": scope_id}    # constant
@@ -237,6 +238,8 @@ class HttpFiles:
     def _answer(self, request: httpx.Request, *, elsewhere: bool) -> httpx.Response:
         with self._lock:
             self._requests += 1
+        if not elsewhere:
+            self._sent()
         sent_ns = self._clock.time_ns()
         try:
             response = self._client.send(request, stream=True)

@@ -60,6 +60,7 @@ class Pacer:
         self._clock = clock                             # given
         self._noted = moments or Moments(None)          # given
         self._most = per_minute                         # constant
+        self._own = threading.local()                   # of each thread: the work of its call, and whether `take` has counted its next request
 
         self._turn = threading.Condition()              # guards everything below
         self._budget = Budget(per_minute, self._noted.start(per_minute, clock.now_s()))
@@ -101,7 +102,20 @@ class Pacer:
             self._busy += 1
             self._busy_downloads += download
         if number is not None:
+            self._own.work, self._own.counted = WORK[priority], True
             self._noted.note(number, now_s)     # before the request goes out: a kill can't lose it
+
+    def sent(self) -> None:
+        """This thread is about to send a request. One call may take several, redirected, with another token, or past a cache: those count,
+        too, but they don't wait, for this thread has a slot.
+        """
+        if getattr(self._own, "counted", False):
+            self._own.counted = False
+            return
+        with self._turn:
+            now_s = self._clock.now_s()
+            number, self._began_s = self._budget.note(getattr(self._own, "work", Work.NEWS), now_s), now_s
+        self._noted.note(number, now_s)
 
     def give_back(self, *, download: bool) -> None:
         """The slot is free again; the request is spent."""
