@@ -113,7 +113,7 @@ class Contents:
                 self._fetch(content, interrupted)
         with content.lock:
             if size_bytes == 0 and (content.stage is None or content.sealed):
-                if content.stage is not None and content.gap is not None:
+                if content.stage is not None and content.gap is not None and self._promises.lacks(content.node_id, content.stage.number):
                     self._staging.empty(content.stage.number)       # never to be sent, and now given up: the new one may need its room
                 self._replace_locked(content, self._staging.create())
             else:

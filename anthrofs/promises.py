@@ -55,6 +55,11 @@ class Promises:
         except NotFound:
             return False
 
+    def lacks(self, node_id: NodeId, number: StageId) -> bool:
+        """The name shows that stage, and it isn't sent, for something is lacking; unless a person has said otherwise."""
+        with self._db.reading() as tx:
+            return self.holds(node_id, number) and self._index.gap(tx, node_id) is not None
+
     def note(self, node_id: NodeId, number: StageId, gap: Gap) -> None:
         """A write was refused. What an fsync has promised would be sent after a kill: if it isn't whole, its row says so."""
         if self.holds(node_id, number):
