@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Callable
+from typing import Final
 
 import pytest
 
@@ -23,6 +24,7 @@ from tests.mounting import Mount, wait_until
 pytestmark = pytest.mark.gateways
 
 Through = Callable[[Gateway], Running]
+PAGE: Final = "return 403 '<html>sign in</html>';"
 
 
 @pytest.mark.parametrize("gateway", [NGINX_ANY_SIZE, NGINX_STREAMING], ids=lambda gateway: gateway.name)
@@ -90,3 +92,33 @@ def test_a_gateways_404_does_not_delete(mount: Mount, through: Through) -> None:
     mount.sync()
     assert stored(mount) == Counter()
     assert os.listdir(files) == []
+
+
+def test_a_service_that_is_down_behind_its_gateway_is_offline(mount: Mount, through: Through) -> None:
+    """502 from nginx: closes fail soon, nothing is marked, and all is sent by itself afterwards."""
+    mount.expects("What is to be sent stays queued")
+    through(NGINX_DEFAULT)
+    files = mount.mount("--refresh", "300")
+    mount.emulator.stop()
+    for name in ("a.txt", "b.txt", "c.txt"):
+        with pytest.raises(OSError, match="Network is unreachable"):
+            write(files / name, name.encode())
+    assert mount.status()["failed"] == []
+    mount.emulator.start()
+    wait_until(lambda: stored(mount) == Counter((name, name.encode()) for name in ("a.txt", "b.txt", "c.txt")), "all is sent")
+    mount.sync()
+
+
+def test_a_page_in_the_way_marks_nothing(mount: Mount, through: Through) -> None:
+    """Single sign-on is over: 403 with a page to everything. What is saved meanwhile is kept, and sent once the way is free."""
+    mount.expects("What is to be sent stays queued")
+    running = through(NGINX_DEFAULT)
+    files = mount.mount("--refresh", "300")
+    running.restart(LOCATION=PAGE)
+    for name in ("a.txt", "b.txt", "c.txt"):
+        with pytest.raises(OSError, match="Network is unreachable"):
+            write(files / name, name.encode())
+    assert mount.status()["failed"] == []
+    running.restart()
+    wait_until(lambda: stored(mount) == Counter((name, name.encode()) for name in ("a.txt", "b.txt", "c.txt")), "all is sent")
+    mount.sync()
