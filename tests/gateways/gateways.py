@@ -56,4 +56,4 @@ MITMPROXY: Final = Gateway("mitmproxy, forward, TLS", "mitmdump", ("-q", "--set"
 VARNISH: Final = Gateway("varnish, caching", "varnishd", ("-F", "-j", "none", "-a", "127.0.0.1:@PORT@", "-f", "@DIR@/default.vcl", "-n", "@DIR@/work",
                                                          "-s", "malloc,200m"), "default.vcl", costs=DIRECT | {"download": 4})       # both ranges from one
 
-OTHERS: Final = (NGINX_ANY_SIZE, NGINX_STREAMING, HAPROXY_DEFAULT, HAPROXY_RETRY, CADDY_TLS, TINYPROXY, MITMPROXY)
+OTHERS: Final = (NGINX_ANY_SIZE, NGINX_NO_REQUEST_ID, NGINX_STREAMING, HAPROXY_DEFAULT, HAPROXY_RETRY, CADDY_TLS, TINYPROXY, MITMPROXY, VARNISH)

@@ -1,8 +1,11 @@
 """README: nothing acknowledged is lost and nothing is there twice, whatever a real gateway makes of a request."""
 
+import errno
 import os
+import re
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -11,6 +14,7 @@ from tests.gateways.battery import MB, bytes_of, write
 from tests.gateways.gateways import (
     ANY_SIZE,
     HAPROXY_RETRY,
+    MITMPROXY,
     NGINX_ANY_SIZE,
     NGINX_DEFAULT,
     NGINX_STREAMING,
@@ -122,3 +126,80 @@ def test_a_page_in_the_way_marks_nothing(mount: Mount, through: Through) -> None
     running.restart()
     wait_until(lambda: stored(mount) == Counter((name, name.encode()) for name in ("a.txt", "b.txt", "c.txt")), "all is sent")
     mount.sync()
+
+
+@pytest.mark.parametrize("status", [503, 429])
+def test_a_limiter_costs_waits_and_nothing_else(mount: Mount, through: Through, status: int) -> None:
+    """Its page is nobody's refusal: no close fails. 429 says that nothing was done; a page with 503 costs a probe and one look."""
+    running = through(nginx("nginx, limiting", f"{ANY_SIZE} limit_req zone=files burst=2 nodelay; limit_req_status {status};",
+                  "limit_req_zone $binary_remote_addr zone=files:1m rate=120r/m;"))
+    mount.expects("uploading")
+    files = mount.mount("--refresh", "300")
+    contents = {f"{number}.txt": str(number).encode() for number in range(10)}
+    for name, content in contents.items():
+        write(files / name, content)
+    assert stored(mount) == Counter(contents.items())
+    assert asked(mount, "upload") == len(contents)
+    refused = len(re.findall(rf'"POST [^"]*" {status} ', (running.base / "access.log").read_text()))
+    assert refused
+    assert asked(mount, "list") <= 1 + (2 * refused if status == 503 else 0)
+
+
+@pytest.mark.timeout(300)
+def test_a_gateway_that_takes_90_s_to_pass_an_upload_on_is_waited_for(mount: Mount, through: Through) -> None:
+    """It has the whole body at once; then nothing is heard of it until the service has it, too."""
+    through(NGINX_ANY_SIZE)
+    files = mount.mount("--refresh", "300")
+    content = bytes_of("big", 45 * MB)
+    mount.emulator.switch(bandwidth_bytes_per_s=MB // 2)
+    write(files / "big.bin", content)
+    assert stored(mount) == Counter([("big.bin", content)])
+    assert asked(mount, "upload") == 1
+    assert asked(mount, "list") == 1
+
+
+def test_a_body_that_the_gateway_ends_early_and_cleanly_is_never_the_file(mount: Mount, through: Through) -> None:
+    """nginx speaks HTTP/1.0 to the service: without a Content-Length the end of the connection is the end of the body."""
+    mount.expects("read: ", "open|write: |a.csv")
+    content = b"1,2,3,4\n" * 50_000
+    mount.emulator.switch(content_length=False, ranges=False)
+    mount.emulator.generate("a.csv", content, "text/csv")
+    through(NGINX_DEFAULT)
+    files = mount.mount("--refresh", "300")
+    mount.emulator.fault("download", {"kind": "cut_body", "after_bytes": len(content) // 2}, times=-1)
+    with pytest.raises(OSError, match="Input/output") as refusal:
+        (files / "a.csv").read_bytes()
+    assert refusal.value.errno == errno.EIO
+    with pytest.raises(OSError, match="Input/output"):
+        append(files / "a.csv", b"x\n")
+    mount.sync()
+    assert stored(mount) == Counter([("a.csv", content)])
+    assert (files / "a.csv").stat().st_size == len(content)
+
+    mount.emulator.clear_faults()
+    mount.emulator.fault("download", {"kind": "cut_body", "after_bytes": len(content) // 2})
+    assert (files / "a.csv").read_bytes() == content
+    append(files / "a.csv", b"x\n")
+    mount.sync()
+    assert stored(mount) == Counter([("a.csv", content + b"x\n")])
+
+
+def append(path: Path, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
+    try:
+        os.write(descriptor, content)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    os.close(descriptor)
+
+
+def test_a_proxy_that_collects_a_download_first_is_waited_for(mount: Mount, through: Through) -> None:
+    """30 MB at 8 Mbit/s on its other side: the first byte comes after half a minute, then all at once."""
+    content = bytes_of("big", 30 * MB)
+    mount.emulator.generate("big.bin", content)
+    through(MITMPROXY)
+    files = mount.mount("--refresh", "300")
+    mount.emulator.switch(bandwidth_bytes_per_s=MB)
+    assert (files / "big.bin").read_bytes() == content
+    assert asked(mount, "download") == 1

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -93,3 +94,14 @@ def test_another_implementation_of_the_api_can_be_mounted(mount: Mount, other: S
     mount.ok("umount", files)
     wanted = {"a.txt": b"longer than before", "large.bin": contents["big.bin"], "it's.csv": contents["it's.csv"]}
     assert {name: other.content(file["id"]) for name, file in other.files().items()} == wanted
+
+    # Somebody else's mount has no copies: it downloads.
+    shutil.rmtree(mount.state_dir)
+    files = mount.mount()
+    assert {path.name: path.read_bytes() for path in files.iterdir()} == wanted
+    with (files / "it's.csv").open("ab") as file:
+        file.write(b"3,4\n")
+    (files / "large.bin").unlink()
+    mount.ok("umount", files)
+    assert {name: other.content(file["id"]) for name, file in other.files().items()} == {
+        "a.txt": b"longer than before", "it's.csv": contents["it's.csv"] + b"3,4\n"}
