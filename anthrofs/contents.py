@@ -288,6 +288,7 @@ class Contents:
                 stage.write(piece, done)
                 done += len(piece)
             if done < length or (exact and done > length):      # what is edited replaces the file on the server
+                log.warning("%d of %d bytes of %s came, so it isn't edited", done, length, file.name)
                 raise NotTheFile(f"{done} of {length} bytes of {file.name} came, so it isn't edited")
         except BaseException:
             stage.close()

@@ -75,6 +75,7 @@ class Reader:
             pieces.append(block[span.start:span.start + span.length])
             if len(block) < span.start + span.length:
                 if span.number * BLOCK_BYTES + len(block) < expected.least:     # the kernel would take it for the end, for everybody
+                    log.warning("%s (%s) goes on after what came of it: the read fails", file.name, file_id)
                     raise NotTheFile(f"{file.name} goes on after what came of it")
                 break
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
