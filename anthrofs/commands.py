@@ -12,7 +12,7 @@ from anthrofs.clock import Clock
 from anthrofs.config import Config
 from anthrofs.decisions import Decisions
 from anthrofs.drain import Drain
-from anthrofs.errors import NotFound
+from anthrofs.errors import Closed, NotFound
 from anthrofs.holdings import Holdings
 from anthrofs.index import Index
 from anthrofs.model import FileId
@@ -20,6 +20,7 @@ from anthrofs.refresher import Refresher
 from anthrofs.report import Report
 from anthrofs.uploader import Uploader
 
+CLOSED_TRIES: Final = 2     # a probe that is under way when a person asks may have begun before what it is about has passed
 DRAINED_S: Final = 30.0     # an unmount that follows its drain that soon doesn't drain as long again
 
 
@@ -27,7 +28,7 @@ class Commands:
     """Each answers with one JSON object or more."""
 
     def __init__(self, config: Config, clock: Clock, index: Index, decisions: Decisions, holdings: Holdings, uploader: Uploader, refresher: Refresher,
-                 report: Report, drain: Drain, requests: Callable[[], int]) -> None:
+                 report: Report, drain: Drain, requests: Callable[[], int], hurry: Callable[[], None]) -> None:
         self._config = config           # given
         self._clock = clock             # given
         self._index = index             # given
@@ -38,6 +39,7 @@ class Commands:
         self._report = report           # given
         self._drain = drain             # given
         self._requests = requests       # given: how many were sent
+        self._hurry = hurry             # given: finds out at once whether the service can be asked again
 
         self._drained_s = float("-inf")     # when an unmount's drain had ended
         self.table = {"status": self._on_status, "drain": self._on_drain, "retry": self._on_retry, "discard": self._on_discard,
@@ -95,7 +97,11 @@ class Commands:
         yield {}
 
     def _on_refresh(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        error = self._refresher.refresh(float(request.get("timeout_s", 60)), accept=bool(request.get("accept")))
+        for _ in range(CLOSED_TRIES):
+            self._hurry()
+            error = self._refresher.refresh(float(request.get("timeout_s", 60)), accept=bool(request.get("accept")))
+            if not isinstance(error, Closed):
+                break
         if error is not None:
             raise error
         yield {"files": self._index.totals()[0]}

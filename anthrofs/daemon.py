@@ -149,7 +149,7 @@ class Mount:
                               self._uploader)
         holdings = Holdings(self._db, self._tree, self._outbox, self._cache, self._keeping, self._handles, self._reader, clock)
         self._commands = Commands(config, clock, self._index, decisions, holdings, self._uploader, self._refresher, report, self._drain,
-                                  self._http.requests)
+                                  self._http.requests, self._way.hurry)
         with usable(config.state_dir):
             self._control = Control(config.state_dir, self._commands.table)
 

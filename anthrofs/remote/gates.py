@@ -133,10 +133,10 @@ class Gate:
         self.asked_s, self.due_s, self.pauses = now_s, now_s + pause_s, self.pauses + 1
 
     def knock(self, now_s: float) -> bool:
-        """Somebody wants to pass: a probe goes at once, if the last one is some time ago. True: it does."""
+        """Somebody wants to pass: a probe goes at once, if the last one is some time ago. True: it does, or soon."""
         if self.state == CLOSED and now_s - self.asked_s >= KNOCK_S:
             self.due_s = min(self.due_s, now_s)
-        return self.state != OPEN and self.due_s <= now_s
+        return self.state != OPEN and self.due_s <= now_s + APART_S
 
     def error(self) -> Closed:
         """What is told to whoever may not pass."""
