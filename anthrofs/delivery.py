@@ -53,6 +53,7 @@ class Plan:
     failed_s: float | None = None           # when a look has failed: its answer says nothing to the next one
     over_s: float | None = None             # when its last byte went out; None: it didn't, or that was before this start
     refusal: Refused | None = None          # what to fail with if it turns out not to be stored
+    refused: int = 0                        # for the account's sake
     cuts: int = 0                           # in a row, because newer content had come
     uncopied: int = 0                       # times in a row that what the server has couldn't be had, to be sent again
 
@@ -156,6 +157,7 @@ class Delivery:
     def _not_sent(self, attempt: Attempt, plan: Plan, exc: RemoteError) -> None:
         """Three ways on from an error: surely not stored and later, surely refused, or unknown."""
         plan.refusal = exc if isinstance(exc, Refused) and not isinstance(exc, AccountRefused) else None
+        plan.refused += isinstance(exc, AccountRefused)
         if exc.maybe_stored:
             log.info("the answer to the upload of %r was lost (%s): the listing will tell", attempt.name, exc)
             self._lose(attempt, plan, times_s(exc, self._clock.now_s(), plan.over_s), exc.retry_after_s or 0.0)

@@ -124,11 +124,11 @@ class Outbox:
             if found := _attempt(row):
                 yield found
 
-    def smallest(self, tx: Tx, not_now: Container[NodeId]) -> list[Attempt]:
-        """The smallest that is to be sent; of equal ones the oldest."""
+    def smallest(self, tx: Tx, not_now: Container[NodeId], count: int) -> list[Attempt]:
+        """The smallest that are to be sent; of equal ones the oldest first."""
         rows = tx.all(_COLUMNS + "WHERE state = ? AND NOT EXISTS (SELECT 1 FROM node WHERE node.node_id = attempt.node_id AND node.parent = ?) "
                       "ORDER BY size_bytes, stage LIMIT ?", QUEUED, HIDDEN, AT_ONCE)
-        return [found for row in rows if row[0] not in not_now and (found := _attempt(row))][:1]
+        return [found for row in rows if row[0] not in not_now and (found := _attempt(row))][:count]
 
     def new_among(self, tx: Tx, node_ids: Iterable[NodeId]) -> set[NodeId]:
         """Those of which the server has nothing yet, and nothing was tried."""

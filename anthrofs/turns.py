@@ -24,6 +24,8 @@ from anthrofs.outbox import QUEUED, Outbox, is_big
 
 THREADS: Final = 10             # a small file costs a round trip, not bandwidth: rclone's time for 50 of them needs that many
 BIG_THREADS: Final = 3          # of them, for big files: more at a time don't make a line faster
+SAME: Final = 3                 # probes in a row with the same file while uploads are refused, if there are others
+AT_MOST: Final = 20             # files that take turns at that
 HOLD_S: Final = 1.0             # programs rename or remove their temporary files sooner than that, and fill those that they have emptied
 HELD: Final = 50                # of what is held off, a look passes over; what is behind those is nearly always held off, too
 FEW: Final = 4                  # new files within that time: more of them are a batch, of which nothing is held off
@@ -111,8 +113,11 @@ class Turns:
         return [*big[:at_once], *small, *big[at_once:]], held_s
 
     def smallest(self, tx: Tx) -> list[Attempt]:
-        """The least that could be sent, to find out whether anything can."""
-        return self._outbox.smallest(tx, self.not_now())
+        """The least that could be sent, to find out whether anything can; but not always the same: it may be one that nobody ever takes."""
+        found = self._outbox.smallest(tx, self.not_now(), AT_MOST)
+        with self._lock:
+            refused = {node_id: plan.refused // SAME for node_id, plan in self._plans.items()}
+        return sorted(found, key=lambda attempt: refused.get(attempt.node_id, 0))[:1]
 
     def _held_until_s(self, attempt: Attempt, new: set[NodeId]) -> float | None:
         """None: it isn't held off."""

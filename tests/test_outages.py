@@ -131,6 +131,18 @@ def test_a_deletion_makes_room_in_a_full_storage_and_what_waits_is_sent_then(mou
     assert saved(files / "newer", "x" * 50) == 0
 
 
+def test_a_file_that_nobody_ever_takes_keeps_no_other_from_being_sent(mount: Mount) -> None:
+    mount.expects("goes on by itself", "not on the server yet")
+    files = mount.mount("--upload", "queue")
+    mount.emulator.fault({"operation": "upload", "filename": "never"}, FOR_UPLOADS["403"][0], times=-1)
+    (files / "never").write_text("x")
+    wait_until(lambda: closed(mount), "uploads are refused")
+    (files / "another").write_text("longer than that")
+    wait_until(lambda: stored(mount) == {"another": 1}, "the other one is sent")
+    assert mount.status()["failed"] == []
+    (files / "never").unlink()
+
+
 def test_retry_finds_out_at_once(mount: Mount) -> None:
     mount.expects("goes on by itself")
     files = mount.mount("--upload", "queue")
