@@ -119,8 +119,8 @@ class Contents:
             else:
                 self._writable_locked(content).truncate(size_bytes)
             if handle is not None:
-                handle.wrote, handle.gap = True, handle.gap and handle.gap.cut(size_bytes)
-            content.gap = content.gap and content.gap.cut(size_bytes)
+                handle.wrote = True
+            content.cut_locked(size_bytes)
             self._changed_locked(content)
 
     def set_mtime(self, content: Content, mtime_ns: int) -> None:

@@ -45,6 +45,7 @@ class Content:
         self.dirty = False                          # something is not promised yet
         self.fetched = False                        # the stage is a copy for an edit, and nothing was changed yet
         self.gap: Gap | None = None                 # what the stage lacks: while there is something, it is never sent
+        self.early: dict[int, Gap | None] = {}      # by handle: what was refused before anything was changed
         self.mapped = 0                             # pages written from maps: through which handle's, the kernel doesn't say
         self.remote: RemoteFile | None = None       # the server's content that the first reader met
         self.length = 0                             # of that, as far as is known
@@ -58,15 +59,20 @@ class Content:
     def refused_locked(self, handle: "Handle", gap: Gap) -> None:
         """A write through that handle was refused. While nothing was changed, it is only that handle's next one that lacks it."""
         if self.stage is None or self.sealed:
-            handle.gap = widened(handle.gap, gap)
+            self.early[handle.number] = widened(self.early.get(handle.number), gap)
         else:
             self.gap = widened(self.gap, gap)
 
     def taken_locked(self, handle: "Handle", start: int, end: int) -> None:
         """A write through that handle was taken."""
-        self.gap, handle.gap = widened(self.gap, handle.gap), None
+        self.gap = widened(self.gap, self.early.pop(handle.number, None))
         if self.gap is not None and start < end:
             self.gap = self.gap.filled(start, end)
+
+    def cut_locked(self, size_bytes: int) -> None:
+        """It was truncated, through whichever handle."""
+        self.gap = self.gap and self.gap.cut(size_bytes)
+        self.early = {number: gap and gap.cut(size_bytes) for number, gap in self.early.items()}
 
 
 class Handle:
@@ -86,7 +92,6 @@ class Handle:
         self.wrote = False              # since its last close was answered
         self.closes = 0                 # that are answering for what was written
         self.mapped = content.mapped    # as it was at its last close: another number now may be this handle's writing
-        self.gap: Gap | None = None     # of what was refused through it before anything was changed
 
 
 class Handles:

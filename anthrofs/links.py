@@ -61,7 +61,7 @@ class Links:
                 node_id = self._index.copy(tx, source.node_id, place.parent, place.name, self._clock.time_ns(), place.wanted)
                 self._xattrs.copy(tx, source.node_id, node_id)
                 self._index.promise(tx, node_id, stage, source.size_bytes, source.mtime_ns, place.wanted,
-                                    sealed=True, expires_s=self._config.expires_in_s, gap=self._index.gap(tx, source.node_id))
+                                    sealed=True, expires_s=self._config.expires_in_s)
                 if place.wanted is not None:
                     self._outbox.attempt(tx, node_id, stage, source.size_bytes)
         except BaseException:

@@ -229,15 +229,14 @@ def test_one_that_is_put_in_the_place_of_a_good_one_leaves_that_on_the_server(re
 
 
 @BOTH
-def test_a_link_to_one_is_not_sent_either(ready: Mount) -> None:
+def test_one_is_not_published_by_a_link(ready: Mount) -> None:
     mount = ready
     part = os.open(mount.path / "b.part", os.O_WRONLY | os.O_CREAT)
     assert write_on(part)[1] == errno.ENOSPC
     os.close(part)
-    with asks(mount):
+    with asks(mount), pytest.raises(PermissionError):
         os.link(mount.path / "b.part", mount.path / "b.bin")
-        (mount.path / "b.part").unlink()
-        assert state(mount, "b.bin").startswith("failed: a write at byte ")
+    assert sorted(os.listdir(mount.path)) == ["a.bin", "b.part"]
     assert stored(mount) == {"a.bin": b"OLD"}
 
 
@@ -274,6 +273,19 @@ def test_a_refusal_before_anything_was_changed_changes_nothing(ready: Mount) -> 
         with pytest.raises(OSError, match="File too large"):
             os.close(descriptor)
     assert state(mount).startswith("failed")
+
+
+@BOTH
+def test_what_was_refused_before_somebody_else_cut_the_file_is_not_lacking(ready: Mount) -> None:
+    mount = ready
+    descriptor = os.open(mount.path / "a.bin", os.O_WRONLY)
+    with pytest.raises(OSError, match="File too large"):
+        os.pwrite(descriptor, b"x", LIMIT)
+    os.truncate(mount.path / "a.bin", 0)
+    os.pwrite(descriptor, b"NEW", 0)
+    with asks(mount, upload=1, delete=1):
+        os.close(descriptor)
+    assert (stored(mount), state(mount)) == ({"a.bin": b"NEW"}, "remote")
 
 
 @BOTH
