@@ -249,14 +249,15 @@ class Mirror:
 
     def give_back(self, tx: Tx, node: Node, file: RemoteFile | None, busy: Collection[NodeId]) -> None:
         """The user gives up what is unsent here: the node shows the server's file again, or is gone when there is none. What others
-        have uploaded under its name meanwhile is newer, so the name is its. Raises Busy when that is open.
+        have uploaded under its name meanwhile is newer, so the name is its, unless that name is only shown here. Raises Busy when that is
+        open.
         """
         if file is None:
             tx.run("DELETE FROM node WHERE node_id = ?", node.node_id)
             return
         newer = [node_of(row, "") for row in tx.all(COLUMNS + "WHERE parent = ? AND server_name = ? AND node_id != ? ORDER BY created_ns, file_id",
                                                     node.parent, file.name, node.node_id)][-1:]
-        if newer and not _is_changed(newer[0]) and _is_newer(newer[0], file):
+        if newer and node.wanted in (None, file.name) and not _is_changed(newer[0]) and _is_newer(newer[0], file):
             if newer[0].node_id in busy:
                 raise Busy(f"{newer[0].name} is open, which gets the name: close it first")
             tx.run("UPDATE node SET name = ? WHERE node_id = ?", free_name(tx, node.parent, node.name, file.file_id), node.node_id)

@@ -183,11 +183,11 @@ class Outbox:
 
     # ---- ids to be deleted
 
-    def doom(self, tx: Tx, file: RemoteFile) -> None:
-        """The user doesn't want this id any more."""
-        tx.run("INSERT OR IGNORE INTO doomed (file_id, server_name, server_mime, server_size, created_ns, downloadable, expires_ns, doomed_ns) "
-               "VALUES (?, ?, ?, ?, ?, ?, ?, ?)", file.file_id, file.name, file.mime_type, file.size_bytes, file.created_ns, file.downloadable,
-               file.expires_ns, self._clock.time_ns())
+    def doom(self, tx: Tx, file: RemoteFile, saved_as: str | None = None) -> None:
+        """The user doesn't want this id any more. `saved_as`: the server name that what replaces it gets, if it isn't its own."""
+        tx.run("INSERT OR IGNORE INTO doomed (file_id, server_name, saved_as, server_mime, server_size, created_ns, downloadable, expires_ns, "
+               "doomed_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", file.file_id, file.name, saved_as, file.mime_type, file.size_bytes,
+               file.created_ns, file.downloadable, file.expires_ns, self._clock.time_ns())
 
     def doom_wrong(self, tx: Tx, file: RemoteFile, stage: StageId, *, last: bool) -> None:
         """An upload of this stage arrived cut. The id stays until a right one is there, or, with the `last`, none is tried for any more."""
@@ -203,8 +203,8 @@ class Outbox:
     def reprieve(self, tx: Tx, server_name: str) -> RemoteFile | None:
         """The newest of that name that is not deleted yet, nor in this moment, stays after all. None: there is none."""
         rows = tx.all("SELECT file_id, server_name, server_mime, server_size, created_ns, downloadable, expires_ns FROM doomed "
-                      "WHERE server_name IN (?, ?) AND deleted_ns IS NULL AND doubt IS NULL AND wrong IS NULL AND created_ns IS NOT NULL "
-                      "ORDER BY created_ns DESC, rowid DESC", *_spellings(server_name))
+                      "WHERE (server_name IN (?, ?) OR saved_as = ?) AND deleted_ns IS NULL AND doubt IS NULL AND wrong IS NULL AND created_ns IS NOT NULL "
+                      "ORDER BY created_ns DESC, rowid DESC", *_spellings(server_name), server_name)
         row = next((row for row in rows if row[0] not in self._ending), None)
         if row is None:
             return None
@@ -258,7 +258,8 @@ class Outbox:
 
     def is_name_doomed(self, tx: Tx, server_name: str) -> bool:
         """Something of that name is still to be deleted."""
-        return tx.one("SELECT 1 FROM doomed WHERE server_name IN (?, ?) AND deleted_ns IS NULL", *_spellings(server_name)) is not None
+        return tx.one("SELECT 1 FROM doomed WHERE (server_name IN (?, ?) OR saved_as = ?) AND deleted_ns IS NULL",
+                      *_spellings(server_name), server_name) is not None
 
     def is_deleted(self, tx: Tx, file_id: FileId) -> bool:
         """We had it deleted, not long ago."""

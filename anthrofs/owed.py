@@ -17,8 +17,8 @@ _SAVED_AS: Final = f"replace(doomed.server_name, '/', '{names.SLASH}')"        #
 # stage is still to be sent.
 _FREE: Final = (
     "iif(wrong IS NULL, NOT EXISTS (SELECT 1 FROM node WHERE (node.stage IS NOT NULL OR node.resend) "
-    f"AND node.wanted = {_SAVED_AS} AND node.server_name IS NOT node.wanted) OR EXISTS (SELECT 1 FROM doomed AS newer "
-    "WHERE newer.server_name = doomed.server_name AND newer.deleted_ns IS NULL AND newer.doubt IS NULL AND newer.wrong IS NULL "
+    f"AND node.wanted IN ({_SAVED_AS}, doomed.saved_as) AND node.server_name IS NOT node.wanted) OR EXISTS (SELECT 1 FROM doomed AS newer "
+    "WHERE newer.server_name = doomed.server_name AND newer.saved_as IS doomed.saved_as AND newer.deleted_ns IS NULL AND newer.doubt IS NULL AND newer.wrong IS NULL "
     "AND (newer.created_ns, newer.rowid) > (doomed.created_ns, doomed.rowid)), "
     f"NOT EXISTS (SELECT 1 FROM attempt WHERE attempt.stage = doomed.wrong AND attempt.state != '{FAILED}'))")
 # Of an id in the order in which they are to be deleted: doomed_ns, and the number of its row, for those of one moment.

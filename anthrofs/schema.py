@@ -124,7 +124,9 @@ CREATE TABLE lost (                      -- tries that were given up without kno
 );
 CREATE TABLE doomed (                    -- ids that the user no longer wants
     file_id     TEXT PRIMARY KEY,
-    server_name TEXT NOT NULL,           -- it is deleted only when nothing of this name is still to be sent
+    server_name TEXT NOT NULL,           -- it is deleted only when nothing of this name is still to be sent,
+    saved_as    TEXT,                    -- nor of this one, which what replaces it here gets: it was shown by another name than its own
+                                         -- (a duplicate, or named here only); NULL: it wasn't
     server_mime TEXT,                    -- as the server described it: should the user want it back; NULL: not known
     server_size INTEGER,
     created_ns  INTEGER,
@@ -238,6 +240,7 @@ UPDATE kept SET bytes = coalesce((SELECT server_size FROM node WHERE node.file_i
 CREATE INDEX kept_bytes ON kept (here, bytes) WHERE here = 1;
 CREATE INDEX kept_here ON kept (here);
 ALTER TABLE doomed ADD COLUMN wrong INTEGER;
+ALTER TABLE doomed ADD COLUMN saved_as TEXT;
 ALTER TABLE node ADD COLUMN listed_bytes INTEGER;
 CREATE INDEX node_listed_bytes ON node (listed_bytes) WHERE listed_bytes IS NOT NULL;
 INSERT INTO meta SELECT '{DOUBTED}' || file_id, '' FROM node WHERE {_CUT};

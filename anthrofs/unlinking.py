@@ -8,8 +8,9 @@ Never   touches the disk: it says which stages nobody needs, and the caller remo
 import contextlib
 from collections.abc import Collection
 
+from anthrofs import names
 from anthrofs.db import Database, Tx
-from anthrofs.errors import NotFound
+from anthrofs.errors import BadName, NameTooLong, NotFound
 from anthrofs.handles import Handles
 from anthrofs.index import Index
 from anthrofs.mirror import forget_remote
@@ -24,7 +25,7 @@ def end(tx: Tx, index: Index, outbox: Outbox, node: Node, now_ns: int | None = N
     """
     stages = set() if node.stage is None else {node.stage}
     if node.remote is not None:
-        outbox.doom(tx, node.remote)
+        outbox.doom(tx, node.remote, _saved_as(tx, index, node))
     attempt = outbox.of(tx, node.node_id)
     if attempt is not None and attempt.state in IN_FLIGHT:
         stages.discard(attempt.stage)
@@ -33,6 +34,18 @@ def end(tx: Tx, index: Index, outbox: Outbox, node: Node, now_ns: int | None = N
         outbox.drop(tx, node.node_id)
     index.remove(tx, node.node_id, now_ns)
     return stages
+
+
+def _saved_as(tx: Tx, index: Index, node: Node) -> str | None:
+    """What a save under the name that it was shown by is called on the server, if that isn't what it is called there; None: it is, or it
+    can't be told any more.
+    """
+    if node.parent == HIDDEN or node.local or node.remote is None:
+        return None
+    with contextlib.suppress(BadName, NameTooLong):
+        name = names.server_name_of(index.path(node), "flat" if tx.get_meta("layout") == "flat" else "tree")
+        return None if name == node.remote.name else name
+    return None
 
 
 def end_id(tx: Tx, outbox: Outbox, node: Node) -> bool:
