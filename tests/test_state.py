@@ -486,7 +486,7 @@ def test_a_file_that_really_has_an_id_name_loses_nothing_and_costs_nobody_a_name
     assert all(len(entry.encode()) <= 255 for entry in found)
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc/passwd", "../../up", "a\0b", ".by-id", ".fuse_hidden0001", "x" * 400, "\n", "con:"])
+@pytest.mark.parametrize("name", ["", ".", "..", "a//b", "a/", "a%22b", "/etc/passwd", "../../up", "a\0b", ".by-id", ".fuse_hidden0001", "x" * 400, "\n", "con:"])
 def test_a_hostile_name_becomes_a_safe_entry_and_is_never_sent_as_one(db: Database, index: Index, mirror: Mirror, name: str) -> None:
     with db.transaction() as tx:
         for number in range(3):
