@@ -257,3 +257,20 @@ def test_what_is_to_be_asked_again_is_though_its_status_says_otherwise(mount: Mo
         mount.emulator.fault("upload", {"kind": "status", "status": status, "should_retry": True})
         with asks(mount, upload=2):
             assert saved(files / f"{status}", "a") == 0
+
+
+def test_a_hundred_deletions_that_may_not_be_cost_as_little_and_saves_go_on(mount: Mount) -> None:
+    mount.expects("deletions are refused")
+    mount.emulator.bulk(100, "theirs-")
+    files = mount.mount("--refresh", "300")
+    mount.emulator.fault("delete", FOR_UPLOADS["403"][0], times=-1)
+    for each in list(files.iterdir()):
+        each.unlink()
+    wait_until(lambda: closed(mount), "deletions are refused")
+    assert saved(files / "ours", "content") == 0
+    assert closed(mount).keys() == {"deletions"}
+    assert "NOTHING CAN BE DELETED since " in mount.ok("status", files)
+    assert len(mount.emulator.requests("delete")) <= FEW + IN_FLIGHT
+    assert len(mount.status()["deletions"]) == 100
+    mount.emulator.clear_faults()
+    wait_until(lambda: stored(mount) == {"ours": 1}, "all are deleted")
