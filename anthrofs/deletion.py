@@ -116,23 +116,23 @@ class Deletion:
             self._later.clear()
             self._rest_s = 0.0
 
-    def run(self, file_id: FileId) -> RemoteError | None:
-        """One try. Returns what the network said, if it was no success. `file_id` was taken for this thread."""
+    def run(self, file_id: FileId) -> None:
+        """One try. `file_id` was taken for this thread."""
         try:
             with self._db.reading() as tx:
                 if not self._outbox.begin_deletion(tx, file_id):
                     self._forget(file_id)
-                    return None         # another thread has done it since the row was read, or the user wants it back
+                    return         # another thread has done it since the row was read, or the user wants it back
                 gone = self._outbox.is_proved_gone(tx, file_id)
             try:
-                return self._run(file_id, gone=gone)
+                self._run(file_id, gone=gone)
             finally:
                 self._outbox.end_deletion(file_id)
         finally:
             with self._lock:
                 self._busy.discard(file_id)
 
-    def _run(self, file_id: FileId, *, gone: bool) -> RemoteError | None:
+    def _run(self, file_id: FileId, *, gone: bool) -> None:
         try:
             if not gone:
                 self._remote.delete(file_id)
@@ -140,7 +140,7 @@ class Deletion:
             pass
         except RemoteError as exc:
             self._not_deleted(file_id, exc)
-            return exc
+            return
         try:
             with self._db.transaction() as tx:
                 self._outbox.deleted(tx, file_id, self._clock.time_ns())
@@ -152,7 +152,6 @@ class Deletion:
         if not self._handles.reads_from(file_id):       # else the last release drops it
             self._cache.drop(file_id)
         self._forget(file_id)
-        return None
 
     def _forget(self, file_id: FileId) -> None:
         with self._lock:

@@ -81,19 +81,20 @@ class Delivery:
         self._looks = Looks(listings, clock, chance)    # constant
         self._asked = False         # for the server's clock; a second one asks for nothing
 
-    def run(self, attempt: Attempt, plan: Plan) -> RemoteError | None:
-        """One step further. Returns what the network said, if it was no success. `attempt` was reserved for this thread."""
+    def run(self, attempt: Attempt, plan: Plan) -> None:
+        """One step further. `attempt` was reserved for this thread."""
         now = self._outbox.look(attempt.node_id)
         if now is None:
-            return None                     # done or unlinked since it was read
+            return                     # done or unlinked since it was read
         if now.state == SENDING:            # a thread failed at it, for instance because the disk was full
             self._lose(now, plan, LOOKS_S)
-            return None
+            return
         if now.state == UNKNOWN:
-            return self._look_for(now, plan)
-        return self._send(now, plan) if now.state == QUEUED else None
+            self._look_for(now, plan)
+        elif now.state == QUEUED:
+            self._send(now, plan)
 
-    def _send(self, attempt: Attempt, plan: Plan) -> RemoteError | None:
+    def _send(self, attempt: Attempt, plan: Plan) -> None:
         sending: Attempt | None = None
 
         def pointless() -> bool:
@@ -105,14 +106,14 @@ class Delivery:
             if not self._superseded(attempt):
                 log.exception("the content of node %d is missing in staging", attempt.node_id)
                 self._step(attempt, Step.REFUSED, code=errno.EIO, reason="its content is missing in this machine's staging")
-            return None
+            return
         with body:
             earliest_ns, head = self._server_now_ns(), self._staging.head(attempt.stage, mime.HEAD_BYTES)
             size_bytes = body.size_bytes()
             with self._db.transaction(durable=True) as tx:
                 now, node = self._outbox.of(tx, attempt.node_id), self._node(attempt.node_id)
                 if now is None or (now.state, now.stage) != (QUEUED, attempt.stage):
-                    return None             # unlinked or superseded meanwhile
+                    return             # unlinked or superseded meanwhile
                 assert node is not None, "its end takes the attempt along"
                 assert node.wanted is not None, "so does a name that stays here"
                 mime_type = node.mime_type or mime.mime_type_of(node.name, head)
@@ -123,16 +124,15 @@ class Delivery:
             except RemoteError as exc:
                 plan.over_s = body.over_s
                 self._not_sent(sending, plan, exc)
-                return exc
+                return
             except Stopping:
                 self._step(sending, Step.TRY_LATER)     # no slot was had: nothing went out
-                return None
+                return
         plan.cuts = 0
         if file.size_bytes == sending.size_bytes:
             self._have(sending, file, Step.STORED)
         else:
             self._stored_wrong(sending, plan, file)
-        return None
 
     def _stored_wrong(self, attempt: Attempt, plan: Plan, file: RemoteFile) -> None:
         """The service itself says that it has another count of bytes than were sent: something on the way cuts. What the server had of
@@ -175,7 +175,7 @@ class Delivery:
         plan.not_before_s = plan.lost_s + max(looks[0], at_least_s)
         self._step(attempt, Step.LOST)
 
-    def _look_for(self, attempt: Attempt, plan: Plan) -> RemoteError | None:
+    def _look_for(self, attempt: Attempt, plan: Plan) -> None:
         """The newest listing tells what became of an upload whose answer was lost. Newer content of the file isn't kept waiting for that:
         one look, and it is sent.
         """
@@ -184,7 +184,7 @@ class Delivery:
         except RemoteError as exc:
             plan.failed_s = self._clock.now_s()
             self._postpone(attempt, plan, exc)
-            return exc
+            return
         with self._db.reading() as tx:
             new = [file for file in listed if lost.is_namesake(attempt, file) and not self._mirror.knows(tx, file.file_id)
                    and not self._outbox.is_doomed(tx, file.file_id)]
@@ -192,12 +192,12 @@ class Delivery:
             rivals = self._outbox.twins(tx, attempt) + lost.rivals(tx, attempt, self._clock.time_ns())
         if len(found) == 1 and not rivals:
             self._have(attempt, found[0], Step.FOUND)
-            return None
+            return
         plan.looks, newer = plan.looks[1:], self._has_newer(attempt)
         if plan.looks and not found and not newer:
             plan.lost_s = self._clock.now_s() - LOOKS_S[0] if plan.lost_s is None else plan.lost_s
             plan.not_before_s = plan.lost_s + plan.looks[0]
-            return None
+            return
         plan.looks, plan.lost_s, plan.failed_s = LOOKS_S, None, None
         if found:
             log.warning("%r may have been stored by an earlier try, or by somebody else: it is sent again, and the server may "
@@ -212,7 +212,6 @@ class Delivery:
             self._postpone(attempt, plan, None)
             plan.not_before_s *= not newer
             self._step(attempt, Step.ABSENT)
-        return None
 
     def _has_newer(self, attempt: Attempt) -> bool:
         """A close has handed newer content of the same file over."""
