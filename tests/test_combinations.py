@@ -244,6 +244,7 @@ class Combination:
             assert re.search(r"413", str(failed)), failed
             self._mount.ok("retry", "--all", self._files)
             self._drain()
+        self._mount.emulator.clear_faults()     # of what wasn't asked for yet
         self._mount.refresh()
         assert self._mount.status()["failed"] == []
         self.wanted.compare(self._mount)
