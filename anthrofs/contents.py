@@ -92,13 +92,13 @@ class Contents:
                 self._changed_locked(content)
                 content.taken_locked(handle, offset, offset + done)
                 if offset + done < end:
-                    content.refused_locked(handle, Gap(offset + done, end, errno.EFBIG if done == len(piece) else errno.ENOSPC))
+                    content.refused_locked(handle, Gap.of(offset + done, end, errno.EFBIG if done == len(piece) else errno.ENOSPC))
         except Exception as exc:
             code = exc.code if isinstance(exc, FsError) else exc.errno if isinstance(exc, OSError) else None
             with content.lock:
                 if mapped and content.stage is not None and not content.sealed:
                     self._changed_locked(content)       # a part of the page may be there
-                content.refused_locked(handle, Gap(offset, end, code or errno.EIO))
+                content.refused_locked(handle, Gap.of(offset, end, code or errno.EIO))
             self._note_gap(content)
             raise
         return done

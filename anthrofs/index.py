@@ -150,7 +150,7 @@ class Index:
     def gap(self, tx: Tx, node_id: NodeId) -> Gap | None:
         """What its stage lacks."""
         row = tx.one("SELECT lacks_from, lacks_to, lacks_code FROM node WHERE node_id = ? AND lacks_code IS NOT NULL", node_id)
-        return None if row is None else Gap(*row)
+        return None if row is None else Gap.of(*row)
 
     def set_gap(self, tx: Tx, node_id: NodeId, stage: StageId, gap: Gap | None) -> None:
         """If that stage is the one that is promised."""

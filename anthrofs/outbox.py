@@ -93,7 +93,7 @@ class Outbox:
         lacks = tx.one("SELECT lacks_from, lacks_to, lacks_code FROM node WHERE node_id = ? AND stage = ? AND lacks_code IS NOT NULL", node_id, stage)
         new = self.of(tx, node_id)
         if lacks is not None and new is not None:
-            self.step(tx, new, Step.REFUSED, code=lacks[2], reason=Gap(*lacks).words())
+            self.step(tx, new, Step.REFUSED, code=lacks[2], reason=Gap.of(*lacks).words())
         return old.stage if old is not None and old.stage != stage else None
 
     def of(self, tx: Tx, node_id: NodeId) -> Attempt | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from anthrofs import mountpoint
@@ -16,6 +17,10 @@ pytest.register_assert_rewrite("tests.mounting", "tests.programs")
 from tests.emulator.process import EmulatorProcess  # noqa: E402
 from tests.mounting import Mount  # noqa: E402
 from tests.programs import Desk  # noqa: E402
+
+# Timings are the benchmarks': a busy machine fails no law.
+hypothesis.settings.register_profile("anthrofs", deadline=None)
+hypothesis.settings.load_profile("anthrofs")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -160,7 +160,7 @@ def test_a_close_that_a_full_disk_refused_leaves_nothing_behind_when_the_writing
 
 
 def test_a_map_that_a_full_disk_does_not_take_says_so_at_the_next_sync_and_close(mount: Mount, disk: SmallDisk) -> None:
-    mount.expects(*FULL)
+    mount.expects(*FULL, "flush: map.bin: a write at byte")
     files = mount.mount()
     descriptor = os.open(files / "map.bin", os.O_RDWR | os.O_CREAT)
     os.ftruncate(descriptor, 2_000_000)
@@ -199,7 +199,7 @@ def test_what_can_not_be_kept_at_the_unmount_is_named_with_the_place_of_its_byte
 
 def test_a_full_disk_costs_the_server_no_storm_and_sends_nothing_twice(mount: Mount, disk: SmallDisk) -> None:
     """The server has done what it was asked, and that can't be written down."""
-    mount.expects(*FULL, "nothing can be sent now")
+    mount.expects(*FULL, "nothing can be sent now", "runs low")
     files = mount.mount("--upload", "queue")
     for name in ("old.txt", "other.txt"):
         (files / name).write_text(name)

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +24,8 @@ import pytest
 from anthrofs import control, mountpoint
 from tests.mounting import ROOT, Mount, wait_until
 
-SEED: Final = int(os.environ.get("ANTHROFS_COMBINATIONS_SEED") or random.randrange(10**6))
+# One for all of a run's workers: each has to know the same tests.
+SEED: Final = int(os.environ.get("ANTHROFS_COMBINATIONS_SEED") or zlib.crc32(os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid())).encode()) % 10**6)
 SAMPLE: Final = 4
 MANY: Final = 200
 PATIENCE_S: Final = 200.0       # for what a lost answer's looks and a closed way's probes take, and a minute's budget

@@ -140,6 +140,7 @@ def test_what_a_program_that_fills_a_file_a_moment_later_costs(mount: Mount, upl
     assert counts in (asked(), asked(), asked())    # a busy machine may stop one of the tries for longer than a second
 
 
+@pytest.mark.programs
 def test_with_the_real_mogrify(mount: Mount) -> None:
     files = mount.mount()
     (files / "a.ppm").write_text("P3\n2 1\n255\n255 0 0 0 255 0\n")

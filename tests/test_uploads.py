@@ -265,8 +265,8 @@ def test_removing_a_refused_file_gives_it_up(mount: Mount) -> None:
 def test_a_byte_too_many_is_refused_when_it_is_written(mount: Mount) -> None:
     files = mount.mount()
     with (files / "big.bin").open("wb", buffering=0) as big:
-        big.truncate(499_999_999)
-        big.seek(499_999_999)
+        big.truncate(500 * 2**20 - 1)
+        big.seek(500 * 2**20 - 1)
         assert big.write(b"x") == 1
         with pytest.raises(OSError) as raised:
             big.write(b"y")
