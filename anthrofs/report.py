@@ -93,7 +93,7 @@ class Report:
                 "budget": {"waiting": asking, "next_s": next_s}}
 
     def status(self) -> dict[str, Any]:
-        """See README's `anthrofs status --json`."""
+        """What `anthrofs status --json` prints of this mount."""
         files, used_bytes, local = self._index.totals()
         cached_bytes, copies, copy_bytes = self._cache.totals()
         error = self._refresher.error()
