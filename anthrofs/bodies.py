@@ -4,7 +4,7 @@ An id's content never changes, so the listing's size_bytes is the length of the 
 delivered longer. So an answer is believed by its length, whoever has passed it on. What announces another length, ends earlier, goes on
 beyond the end, or was encoded on the way is not the file: it is asked for again, and never handed on, kept or edited.
 
-Serves  course, feed, reader and copies.
+Serves  course, feed, extents, reader, copies and holdings.
 Trusts  an answer that announces the right length. One that announces none is believed at its end, by what has come: what is small is
         held back until then, and what doesn't bear the service's request id until more has come than a page has.
 Never   does I/O, or asks again: that is for who has the connection.
@@ -88,7 +88,7 @@ class Answer:
 
     @property
     def is_tainted(self) -> bool:
-        """It was refused after some of it had been handed on, and that may have been something else than the file's start."""
+        """The answer was refused after some of it had been handed on, and that may have been something else than the file's start."""
         return self.begun and self.total is None
 
     def __iter__(self) -> Iterator[bytes]:

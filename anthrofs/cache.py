@@ -1,8 +1,10 @@
 """Content of remote files, kept on the local disk.
 
 Owns    <state>/cache/<hash of id> and .map: blocks that came from the server, as many as fit; sparse, evicted by file
-        <state>/kept/<hash of id> and .map:  whole copies of our own uploads, the only readable ones: never evicted
-Serves  reader (get, has, put), uploader (adopt, verify, drop). Nobody else touches these files.
+        <state>/kept/<hash of id> and .map:  whole copies of our own uploads, the only readable ones: never evicted, and
+                                       given up only when keeping or whoever knows that the upload has gone says so
+Serves  reader, transfers, contents and copies (blocks), keeping and delivery (copies), deletion and expirer (drop). Nobody else
+        touches these files.
 Trusts  nothing in cache/: a block whose checksum (seeded with id and place) differs is a miss, so power loss or a flipped
         bit costs a download. A kept block that differs is reported as missing, never returned.
 Never   waits for the network, knows a path name, or fails a read: a full disk turns writing to it off, with one log line.

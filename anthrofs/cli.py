@@ -64,7 +64,7 @@ def mount(
     api: Annotated[str, typer.Option(help="Shape of the API: `beta` or `ga`.")] = "beta",
     expires_in: Annotated[str, typer.Option(help="When the service shall delete what is uploaded: 7d, 12h (1h to 90d). Default: never.")] = "",
     layout: Annotated[str, typer.Option(help="`tree`: names with a full-width slash are in directories; `flat`: one directory.")] = "tree",
-    workspace: Annotated[str, typer.Option(help="Of a key or login that spans several.")] = "",
+    workspace: Annotated[str, typer.Option(help="Its id, of a key or login that spans several.")] = "",
     scope: Annotated[str, typer.Option(help="An agent session's id: its files, read-only, as it writes them.")] = "",
     profile: Annotated[str, typer.Option(help="Name of the state to use; one mount at a time has it.")] = "",
     state_dir: Annotated[Path | None, typer.Option(help="Where state, queue and cache are kept, instead of the profile's.")] = None,
@@ -131,7 +131,7 @@ def umount(
 
 @app.command()
 def sync(directory: Directory, timeout: Seconds = 300.0) -> None:
-    """Wait until everything is on the server."""
+    """Wait until everything is on the server, and name what isn't."""
     output.say_left(output.drained(asking.state_dir(directory), timeout))
 
 
@@ -199,7 +199,7 @@ def retry(
     everything: Annotated[bool, typer.Option("--all", help="Everything that was refused in the mount, of the path or of this directory.")] = False,
     as_is: Annotated[bool, typer.Option("--as-is", help="Also what isn't whole, because a write was refused.")] = False,
 ) -> None:
-    """Send again what the service refused."""
+    """Send again what was refused, and try at once what waits."""
     if not (paths or everything):
         raise SetupError("Which? Name files or directories, or say --all.", EXIT_USAGE)
     chosen = [asking.mount_of(path)[0] for path in paths or [Path()]] if everything else paths or []
@@ -214,7 +214,7 @@ def retry(
 
 @app.command()
 def discard(path: File) -> None:
-    """Give up what a file has unsent: its name shows what the server has, or goes."""
+    """Give up what a file has unsent: its name shows what the server has, also one that it had replaced; or it goes."""
     print(f"{path}: {asking.decide('discard', path)['now']}")
 
 

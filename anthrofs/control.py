@@ -4,7 +4,7 @@ A request is {"op": name, …}; the answer is one line or several, the last of w
 connection stays open until the process has ended, or the asker closes it.
 
 Owns    <state>/control.sock and one thread a connection.
-Serves  `anthrofs status`, `sync`, `umount`, `retry`, `refresh`.
+Serves  every command that asks a running mount; commands.py answers.
 Trusts  the directory's mode (0700) for who may ask.
 Never   carries keys or contents.
 """

@@ -51,7 +51,8 @@ class Course:
         self.end: int | None = None     # where the file ends, once that has come
 
     def pieces(self) -> Generator[tuple[Download, int, bytes]]:
-        """(answer, place in the file, bytes), in order; a place before the last one's end: they come once more. Raises NotTheFile and NoAnswer after enough of that, OtherLength, and what RemoteFiles.download does.
+        """Yields (answer, place in the file, bytes), in order; a place before the last one's end: those bytes come once more. Raises NotTheFile
+        and NoAnswer after enough of that, OtherLength, and what RemoteFiles.download does.
         """
         while self._wanted():
             start, answer, opened = self._place, None, False

@@ -70,7 +70,7 @@ class Content:
             self.gap = self.gap.filled(start, end)
 
     def cut_locked(self, size_bytes: int) -> None:
-        """It was truncated, through whichever handle."""
+        """The content was truncated, through whichever handle."""
         self.gap = self.gap and self.gap.cut(size_bytes)
         self.early = {number: gap and gap.cut(size_bytes) for number, gap in self.early.items()}
 

@@ -28,7 +28,7 @@ LOOK_S: Final = 0.02                # between looks whether its last blocks are 
 
 
 class Holdings:
-    """Of one mount; paths are from its root."""
+    """The files' holdings of one mount; paths are from its root."""
 
     def __init__(self, db: Database, tree: Tree, outbox: Outbox, cache: BlockCache, keeping: Keeping, handles: Handles, reader: Reader,
                  clock: Clock) -> None:
@@ -102,7 +102,7 @@ class Holdings:
         yield {"fetched": fetched, "files": brought, "refused": refused}
 
     def _lacks(self, node: Node) -> bool:
-        """It can be downloaded, and isn't here."""
+        """The node's file can be downloaded, and isn't here."""
         return (node.stage is None and not node.kept and node.remote is not None and node.remote.downloadable
                 and (Contents.may_differ(node) or not self._cache.is_whole(node.remote.file_id, node.size_bytes)))
 

@@ -1,7 +1,7 @@
 """Which of our own uploads are still readable here. The service gives an upload back to nobody, so a copy that goes is gone for good.
 
 Owns    of the table kept who has a copy (`here`); when a copy is given up, and that copies don't take the last of the disk.
-Serves  delivery (what was stored), holdings (`anthrofs free`), report.
+Serves  delivery (what was stored), holdings (`anthrofs free`), report; and who has to say why a file can't be read (why_closed).
 Trusts  the rows, and of what is open the handles: a node that somebody has open on its copy keeps it.
 Never   gives up what is to be sent again: a rename, a refused upload, a backup that lives on its copy. Never without being told to
         (--keep-uploads, `anthrofs free`); when the disk runs low, what is kept stays, and only what is sent from then on isn't.
@@ -31,7 +31,7 @@ _SPARE: Final = ("kept.here = 1 AND +kept.bytes > 0 AND NOT EXISTS (SELECT 1 FRO
 
 
 class Keeping:
-    """Of one mount."""
+    """The keeper of one mount's copies."""
 
     def __init__(self, db: Database, cache: BlockCache, handles: Handles, disk: Disk, root: Path, most_bytes: int | None,
                  spare_bytes: int) -> None:

@@ -25,7 +25,7 @@ from anthrofs.xattrs import Xattrs
 
 
 class Links:
-    """Of one mount."""
+    """The links of one mount."""
 
     def __init__(self, config: Config, clock: Clock, db: Database, index: Index, tree: Tree, outbox: Outbox, staging: Staging,
                  handles: Handles, contents: Contents, xattrs: Xattrs) -> None:

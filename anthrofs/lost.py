@@ -31,7 +31,7 @@ def rivals(tx: Tx, attempt: Attempt, now_ns: int) -> int:
 
 
 def every(tx: Tx, now_ns: int) -> list[Attempt]:
-    """Those that can still turn up."""
+    """The tries that can still turn up."""
     rows = tx.all("SELECT stage, name, mime_type, size_bytes, sent_ns FROM lost WHERE until_ns >= ?", now_ns)
     return [Attempt(NodeId(0), StageId(stage), UNKNOWN, size_bytes, name, mime_type, None, sent_ns, 1, None, None)
             for stage, name, mime_type, size_bytes, sent_ns in rows]

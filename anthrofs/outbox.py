@@ -1,6 +1,6 @@
 """What is under way to the server: attempts to upload, and ids to be deleted.
 
-Owns    the tables attempt and doomed (see db.SCHEMA).
+Owns    the tables attempt and doomed (see schema.py).
 Serves  filesystem (promises and unlinks), uploader (takes the next step), refresher (what a listing must not bring back).
 Trusts  nothing it wrote before a crash more than that: SENDING after a start means "may have been stored".
 Never   decides what is to be uploaded: that is derived, a node with unsent content, or with resend, and a wanted name. Name, type and

@@ -29,7 +29,7 @@ class Prober:
         self._thread.start()
 
     def stop(self, timeout_s: float) -> bool:
-        """False: it hangs in a request and was left to the process's end."""
+        """Ends the thread. False: it hangs in a request and was left to the process's end."""
         self._way.stop()
         return self._clock.join([self._thread], timeout_s)
 

@@ -20,7 +20,7 @@ from anthrofs.staging import Staging
 
 
 class Promises:
-    """Of one mount."""
+    """The promises of one mount."""
 
     def __init__(self, db: Database, index: Index, outbox: Outbox, staging: Staging, config: Config) -> None:
         self._db = db               # given

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class Restaging:
-    """Of one mount."""
+    """The restaging of one mount."""
 
     def __init__(self, db: Database, index: Index, mirror: Mirror, outbox: Outbox, staging: Staging, copies: Copies) -> None:
         self._db = db               # given

@@ -15,7 +15,7 @@ from anthrofs.remote import Body
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """Of one upload under way."""
+    """How far one upload under way is."""
 
     size_bytes: int
     acknowledged: int

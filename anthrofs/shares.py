@@ -22,10 +22,10 @@ class Shares(Generic[K]):
         self._now = 0.0             # how far the last one that was served had passed then: nobody begins behind that
 
     def order(self, ready: Iterable[K]) -> list[K]:
-        """Those of which there is work, the next first; of equals the one that is named first."""
+        """Returns the kinds of which there is work, the next first; of equals the one that is named first."""
         return sorted(ready, key=lambda kind: max(self._now, self._passed.get(kind, 0.0)))
 
     def served(self, kind: K, share: float) -> None:
-        """It was its turn. `share`: how often it is, compared with the others."""
+        """Notes that a kind had its turn. `share`: how often it is, compared with the others."""
         self._now = max(self._now, self._passed.get(kind, 0.0))
         self._passed[kind] = self._now + 1 / share

@@ -64,6 +64,13 @@ def refused(mount: Mount, name: str, code: int, flags: int = os.O_WRONLY | os.O_
     assert raised.value.errno == code
 
 
+def kill(mount: Mount, descriptor: int) -> None:
+    """Ends anthrofs in the middle of a write; the program that has the file open closes it afterwards."""
+    mount.kill()
+    with pytest.raises(OSError):
+        os.close(descriptor)
+
+
 @BOTH
 @pytest.mark.parametrize("code", [errno.EFBIG, errno.ENOSPC], ids=errno.errorcode.get)
 def test_it_is_kept_and_shown_and_never_sent(ready: Mount, code: int) -> None:
@@ -125,9 +132,7 @@ def test_a_kill_while_it_is_written_anew_leaves_it_refused(ready: Mount) -> None
     refused(mount, "a.bin", errno.ENOSPC)
     descriptor = os.open(mount.path / "a.bin", os.O_WRONLY | os.O_TRUNC)
     os.write(descriptor, b"half")
-    mount.kill()
-    with pytest.raises(OSError):
-        os.close(descriptor)
+    kill(mount, descriptor)
     mount.leaves("belongs to nothing: it was being written when")
     assert mount.run("check", "--state-dir", mount.state_dir).stdout.count("\n") == 1         # what was written anew
     mount.mount(*SMALL)
@@ -183,9 +188,7 @@ def test_what_an_fsync_has_promised_is_not_sent_after_a_kill_either(ready: Mount
     os.write(descriptor, b"begin")
     os.fsync(descriptor)
     assert write_on(descriptor)[1] == errno.ENOSPC
-    mount.kill()
-    with pytest.raises(OSError):
-        os.close(descriptor)
+    kill(mount, descriptor)
     mount.mount(*SMALL)
     with asks(mount, list=1):
         mount.refresh()

@@ -18,7 +18,7 @@ SECOND_NS: Final = 10**9        # both are, or may be, cut to whole seconds, and
 
 
 class Dates:
-    """Of one service."""
+    """The clock of one service, as its answers show it."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock             # given
@@ -33,7 +33,7 @@ class Dates:
             return self._known
 
     def answered(self, headers: Mapping[str, str], sent_ns: int) -> None:
-        """To a request that was sent then."""
+        """Takes in the answer to a request that was sent then."""
         date_s = None if answers.age_s(headers) > 0 else answers.date_s(headers.get("date", ""))
         received_ns = self._clock.time_ns()
         if date_s is not None:

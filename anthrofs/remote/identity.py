@@ -21,7 +21,7 @@ OTHER: Final = ("the login is another organization's or workspace's than when th
 
 
 class Identity:
-    """Of one mount: a login's, or that of the headers which every request has."""
+    """The identity of one mount: a login's, or that of the headers which every request has."""
 
     def __init__(self, login: Login | None = None) -> None:
         self._login = login                     # given

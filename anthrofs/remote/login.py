@@ -47,7 +47,7 @@ class Token:
 
 
 class Login:
-    """Of one mount."""
+    """The login of one mount."""
 
     def __init__(self, profile: Profile, exchange: Exchange, clock: Clock, environ: Mapping[str, str] = os.environ) -> None:
         self._exchange = exchange               # given
@@ -241,7 +241,7 @@ class Login:
             return token
 
     def _write(self, path: Path, what: Mapping[str, Any]) -> bool:
-        """False: it can't be written, and is still good as long as the mount lives."""
+        """Writes the token down. False: that can't be done, and the token is still good as long as the mount lives."""
         try:
             write_credentials(path, what)
             return True
