@@ -148,7 +148,7 @@ def test_what_is_refused_of_one_kind_stops_that_kind_only(clock: FakeClock, way:
     assert closed is not None
     assert closed.code == errno.EACCES
     assert (way.closed(), way.closed(other)) == (None, None)
-    way.enter()
+    way.enter(other)
     way.check(other)
     with pytest.raises(Closed):
         way.check(kind)
@@ -279,6 +279,19 @@ def test_an_outage_costs_eight_requests_in_its_first_minute_and_two_a_minute_the
         clock.advance(30)
         remote.list(1)
         assert way.closed() is None
+
+
+def test_refreshes_and_deletions_that_nobody_waits_for_ask_no_sooner(clock: FakeClock, way: Way) -> None:
+    files = Down(clock, UNAUTHORIZED)
+    with asking(clock, way, files) as remote:
+        while clock.now_s() < 10 * MINUTE_S:
+            with pytest.raises(RemoteError):
+                remote.list(1)
+            with pytest.raises(RemoteError):
+                remote.delete(FileId("file_1"))
+            clock.advance(0.5)
+    assert sum(moment_s < MINUTE_S for moment_s in files.asked_s) <= 8
+    assert len(files.asked_s) <= 8 + 2 * 9
 
 
 def test_a_restarted_upstreams_one_page_is_asked_again_and_nobody_learns_of_it(clock: FakeClock, way: Way) -> None:

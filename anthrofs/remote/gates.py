@@ -132,9 +132,9 @@ class Gate:
             pause_s = max(pause_s, min(self.reason.retry_after_s, PAUSES_S[-1]))
         self.asked_s, self.due_s, self.pauses = now_s, now_s + pause_s, self.pauses + 1
 
-    def knock(self, now_s: float) -> bool:
-        """Somebody wants to pass: a probe goes at once, if the last one is some time ago. True: it does, or soon."""
-        if self.state == CLOSED and now_s - self.asked_s >= KNOCK_S:
+    def knock(self, now_s: float, *, now: bool = True) -> bool:
+        """Somebody wants to pass: a probe goes `now`, if the last one is some time ago. True: it does, or soon."""
+        if now and self.state == CLOSED and now_s - self.asked_s >= KNOCK_S:
             self.due_s = min(self.due_s, now_s)
         return self.state != OPEN and self.due_s <= now_s + APART_S
 

@@ -31,27 +31,27 @@ class Guarded:
 
     def list(self, limit: int, cursor: Cursor | None = None) -> Page:
         """See RemoteFiles."""
-        self._way.enter()
+        self._way.enter(Kind.LIST)
         return self._inner.list(limit, cursor)
 
     def stat(self, file_id: FileId) -> RemoteFile:
         """See RemoteFiles."""
-        self._way.enter()
+        self._way.enter(Kind.READ)
         return self._inner.stat(file_id)
 
     def download(self, file_id: FileId, first: int = 0, last: int | None = None) -> Download:
         """See RemoteFiles."""
-        self._way.enter()
+        self._way.enter(Kind.READ)
         return self._inner.download(file_id, first, last)
 
     def upload(self, name: str, mime_type: str, body: Body, expires_s: int | None = None) -> RemoteFile:
         """See RemoteFiles."""
-        self._way.enter()
+        self._way.enter(Kind.UPLOAD)
         return self._inner.upload(name, mime_type, body, expires_s)
 
     def delete(self, file_id: FileId) -> None:
         """See RemoteFiles."""
-        self._way.enter()
+        self._way.enter(Kind.DELETE)
         self._inner.delete(file_id)
 
     def clock(self) -> ServerClock | None:

@@ -61,7 +61,7 @@ class Way:
 
     # ---- before and after each request
 
-    def enter(self) -> None:
+    def enter(self, kind: Kind) -> None:
         """Before a request waits for its turn: while the gate for all is doubted, a probe has to say what it is. Raises Closed, Stopping.
 
         Where no connection can be made, whoever comes when it is time tries to make one: that is no request, and nobody need be asked first.
@@ -80,7 +80,8 @@ class Way:
                 self._wanted = True
                 if until_s is None:
                     until_s = now_s + PATIENCE_S
-                    knocked = self._all.knock(now_s)
+                    # A program waits for what it reads; a refresh or a deletion that nobody waits for is no reason to ask sooner.
+                    knocked = self._all.knock(now_s, now=kind in (Kind.READ, Kind.UPLOAD))
                     self._changed.notify_all()
                     if self._all.state == CLOSED and not knocked:
                         raise self._all.error()
