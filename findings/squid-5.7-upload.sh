@@ -39,6 +39,7 @@ access_log none
 cache_log /dev/null
 netdb_filename none
 pinger_enable off
+shutdown_lifetime 0 seconds
 coredump_dir $folder
 mime_table $folder/root/usr/share/squid/mime.conf
 icon_directory $folder/root/usr/share/squid/icons
@@ -77,7 +78,9 @@ END
 "$folder/root/usr/sbin/squid" -v | head -n 1
 python3 server.py "$server" & "$folder/root/usr/sbin/squid" -N -f "$folder/squid.conf" &
 head -c 60000000 /dev/urandom >body
-for _ in $(seq 100); do curl --silent --output /dev/null "http://127.0.0.1:$proxy/" && break; sleep 0.1; done
+for port in "$proxy" "$server"; do
+    until (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do kill -0 $! && sleep 0.1; done
+done
 
 # upload FILE: the status that came of it
 upload() {
