@@ -67,6 +67,8 @@ class Answer:
         if body.encoding and not self._packed:
             body.take_as_it_is()        # the label is wrong, or the file is a packed one: these bytes are the file's
         self.total = None if self._packed else body.total       # constant: bytes that the whole file has; None: not said
+
+        # Of the thread that iterates:
         self.end = body.offset          # in the file, of what has come
         self.begun = False              # some of it was handed on; for whoever it was handed to
         self._held: list[bytes] | None = [] if self._is_doubtful() else None       # pieces; None: they are handed on

@@ -12,16 +12,26 @@ MAX_LINES: Final = 350
 
 # Upward. Modules of one set don't know each other.
 LAYERS: Final[list[set[str]]] = [
-    {"errors"}, {"blocks", "clock", "companions", "gaps", "mime", "model", "names", "schema"}, {"profiles"}, {"config"},      # words
-    {"presence"}, {"callers", "disk", "db", "notify", "remote", "statedir"}, {"bodies", "process"},       # tools
-    {"surprises", "pages", "blockfile", "batches", "course"}, {"index", "outbox", "staging", "cache", "handles", "workspace", "walks", "xattrs"}, {"keeping", "lost", "mirror", "owed"},      # state
-    {"coming", "copies", "feed", "listing", "renaming", "settings", "shares", "unlinking"},                                                     # workers
-    {"looks", "restaging", "sendings"}, {"deletion", "delivery", "expirer", "prober", "extents", "refresher", "sweeper", "waits"}, {"transfers", "turns"}, {"reader"},
+    # words
+    {"errors"}, {"blocks", "clock", "companions", "gaps", "mime", "model", "names", "schema"}, {"profiles"}, {"config"},
+    # tools
+    {"presence"}, {"callers", "disk", "db", "notify", "remote", "statedir"}, {"bodies", "process"},
+    # state
+    {"surprises", "pages", "blockfile", "batches", "course"},
+    {"index", "outbox", "staging", "cache", "handles", "workspace", "walks", "xattrs"}, {"keeping", "lost", "mirror", "owed"},
+    # workers
+    {"coming", "copies", "feed", "listing", "renaming", "settings", "shares", "unlinking"}, {"looks", "restaging", "sendings"},
+    {"deletion", "delivery", "expirer", "prober", "extents", "refresher", "sweeper", "waits"}, {"transfers", "turns"}, {"reader"},
     {"uploader"},
-    {"promises", "attributes", "tree"}, {"contents"}, {"decisions", "holdings", "links", "moves", "openfiles", "recovery", "report", "check"}, {"drain", "filesystem"},      # core
-    {"binding"}, {"fuse_ops", "control", "commands", "mountpoint", "options"},               # edges
-    {"demo", "greeting"}, {"daemon"},                                                         # assembly
-    {"output"}, {"asking", "launch"}, {"cli"}, {"__main__"},                                                      # commands
+    # core
+    {"promises", "attributes", "tree"}, {"contents"},
+    {"decisions", "holdings", "links", "moves", "openfiles", "recovery", "report", "check"}, {"drain", "filesystem"},
+    # edges
+    {"binding"}, {"fuse_ops", "control", "commands", "mountpoint", "options"},
+    # assembly
+    {"demo", "greeting"}, {"daemon"},
+    # commands
+    {"output"}, {"asking", "launch"}, {"cli"}, {"__main__"},
 ]  # fmt: skip
 RANK: Final = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 

@@ -88,7 +88,7 @@ class Budget:
         self._moments = deque((moment_s, Work.SAVES) for moment_s in earlier_s)     # oldest first
         self._used = Counter(work for _, work in self._moments)                     # how many of them each has
 
-        self.noted = len(earlier_s)         # requests so far, with those of an earlier mount
+        self.noted = len(earlier_s)                                                 # requests so far, with those of an earlier mount
 
     def note(self, work: Work, now_s: float) -> int:
         """One begins now. Returns its number."""

@@ -31,9 +31,6 @@ class HttpDownload:
         encoding = response.headers.get("content-encoding", "").strip().lower()
         self.encoding = "" if encoding == "identity" else encoding      # constant
         self.signed = "request-id" in response.headers      # constant
-        self._decoded = bool(self.encoding)     # its thread only, before the first piece
-        self._lock = threading.Lock()           # guards the following; a leaf
-        self._over = self._decoded              # the connection may be another request's by now
         size = response.headers.get("content-length", "")
         length = int(size) if size.isascii() and size.isdecimal() else None
         said = RANGE.fullmatch(response.headers.get("content-range", "")) if self.ranged else None
@@ -42,6 +39,11 @@ class HttpDownload:
             # Of a part that is encoded on the way its own length tells that it isn't what the range says.
             as_said = said is not None and (not self.encoding or length == int(said["last"]) + 1 - first)
             self.total = int(said["total"]) if said and as_said and said["total"] != "*" else None
+
+        self._decoded = bool(self.encoding)     # its thread only, before the first piece
+
+        self._lock = threading.Lock()           # guards the following; a leaf
+        self._over = self._decoded              # the connection may be another request's by now
         if self.ranged and (said is None or int(said["first"]) != first):
             response.close()
             raise BadAnswer("the server answered another range than it was asked for")

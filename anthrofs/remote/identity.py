@@ -25,6 +25,7 @@ class Identity:
 
     def __init__(self, login: Login | None = None) -> None:
         self._login = login                     # given
+
         self._lock = threading.Lock()           # guards the following; a leaf
         self._workspace = Workspace(None, None)
 

@@ -32,6 +32,7 @@ class Transport(httpx.BaseTransport):
         self._environ = {} if direct else dict(environ)         # constant: as it was at the start
         self._trusted = ssl.create_default_context() if direct else trusted(environ)    # constant
         self._clock = Clock()                   # constant: of sockets, whose time nobody can make
+
         self._lock = threading.Lock()           # guards the following; a leaf
         self._pools: dict[str | None, httpx.HTTPTransport] = {}
         self._pool(proxy_of(self._environ, base_url))

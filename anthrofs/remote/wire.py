@@ -45,6 +45,7 @@ class Line(httpcore.NetworkStream):
     def __init__(self, inner: httpcore.NetworkStream, clock: Clock) -> None:
         self._inner = inner             # given
         self._clock = clock             # given
+
         self._lock = threading.Lock()   # guards the following; a leaf. A descriptor must not be asked that is another file's by now
         self._closed = False
 
