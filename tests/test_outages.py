@@ -274,3 +274,19 @@ def test_a_hundred_deletions_that_may_not_be_cost_as_little_and_saves_go_on(moun
     assert len(mount.status()["deletions"]) == 100
     mount.emulator.clear_faults()
     wait_until(lambda: stored(mount) == {"ours": 1}, "all are deleted")
+
+
+def test_a_newest_entry_that_cant_be_read_doesnt_keep_the_way_closed(mount: Mount) -> None:
+    for name in ("old", "new"):
+        mount.emulator.generate(name, b"content")
+    mount.emulator.switch(unreadable_entries=1)
+    mount.expects("goes on by itself", "1 entries of the listing can't be read")
+    files = mount.mount()
+    mount.emulator.fault("any", {"kind": "gateway", "status": 502}, times=-1)
+    assert saved(files / "ours", "content") == errno.ENETUNREACH
+    wait_until(lambda: closed(mount), "the way is closed")
+
+    mount.emulator.clear_faults()
+
+    wait_until(lambda: not mount.status()["waiting"], "all went on by itself")
+    assert closed(mount) == {}

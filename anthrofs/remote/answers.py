@@ -66,17 +66,19 @@ def file_of(entry: object) -> RemoteFile | None:
     )
 
 
-def page_of(body: object) -> Page:
+def page_of(body: object, *, sample: bool = False) -> Page:
     """A listing's page in whichever of the API's shapes came. Raises BadAnswer when it is another API's, or no list at all.
 
     An empty page is believed only in one of these shapes: it proves that there is nothing, and an empty list of something else doesn't.
+    `sample`: one file was asked for, only to see who answers. That it lacks something says nothing of the others.
     """
     if not isinstance(body, dict) or not isinstance(body.get("data"), list):
         raise BadAnswer("the listing is not a list of files")
     entries = body["data"]
     files = [file_of(entry) for entry in entries]
     known = tuple(file for file in files if file is not None)
-    if not known and (entries or "object" in body or not {"has_more", "next_page"} & body.keys()):
+    meant = sample and any(isinstance(entry, dict) and entry.get("type") == "file" for entry in entries)
+    if not (known or meant) and (entries or "object" in body or not {"has_more", "next_page"} & body.keys()):
         raise ForeignAnswer(f"the listing is not the Files API's: {_shape_of(body, entries)}. The base URL leads to another API, or to a "
                             "gateway that answers for one")
     return Page(known, _following(body), len(files) - len(known))

@@ -116,7 +116,7 @@ class HttpFiles:
             with self._lock:
                 self._cached += 1
                 params["limit"] = limit - self._cached % min(limit, CACHED_LIMITS)
-        return answers.page_of(answer)
+        return answers.page_of(answer, sample=limit == 1)
 
     def stat(self, file_id: FileId) -> RemoteFile:
         """See RemoteFiles."""
