@@ -115,6 +115,11 @@ class BlockCache:
         places = self._places(file_id)
         return all(any(place is not None and place.has(span.number) for place in (places.copy, places.blocks)) for span in spans(0, size_bytes))
 
+    def may_keep(self, size_bytes: int) -> bool:
+        """So much of one file can have room, if all else gives way."""
+        with self._lock:
+            return size_bytes <= self._limit_bytes
+
     def put(self, file_id: FileId, number: int, blocks: Sequence[bytes], pinned: Collection[FileId] = ()) -> bool:
         """Keep a run of blocks that came from the server: in memory, and on the disk if there is room, for which files give way
         that aren't `pinned`. False: there was none, so that they won't stay for long.

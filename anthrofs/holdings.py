@@ -17,7 +17,7 @@ from anthrofs.db import Database
 from anthrofs.errors import Busy, DiskFull, FsError, NotPermitted, NotReadable
 from anthrofs.handles import Handles
 from anthrofs.keeping import Keeping, why_closed
-from anthrofs.model import Node, NodeId
+from anthrofs.model import FileId, Node, NodeId
 from anthrofs.outbox import Outbox
 from anthrofs.reader import EARLY_FEEDS, Reader
 from anthrofs.tree import Tree
@@ -77,29 +77,34 @@ class Holdings:
         """
         with self._db.reading() as tx:
             alone, files = self._tree.files(tx, path)
-        fetched, brought, refused, lacking = 0, 0, dict[str, str](), dict[NodeId, bool]()
+        fetched, brought, refused, lacking = 0, list[tuple[FileId, int, str]](), dict[str, str](), dict[NodeId, bool]()
         for place, (node, shown) in enumerate(files):
             for each, _ in files[place:place + EARLY_FEEDS]:
                 if each.node_id not in lacking:         # before it comes early: then it is on its way
                     lacking[each.node_id] = self._lacks(each)
-                    if lacking[each.node_id] and each.remote is not None and each.size_bytes <= WHOLE_BYTES:
+                    if lacking[each.node_id] and each.remote is not None and each.size_bytes <= WHOLE_BYTES and self._cache.may_keep(each.size_bytes):
                         self._reader.early(each.remote, each.size_bytes, exact=not Contents.may_differ(each))
             if not lacking.pop(node.node_id):
                 if not node.readable:
                     refused[shown] = f"{shown} {why_closed(node)}: nobody can bring it here"
                 continue
             try:
+                size_bytes = 0
                 for count in self._bring(node, shown):
-                    fetched += count
+                    fetched, size_bytes = fetched + count, size_bytes + count
                     yield {"fetching": shown, "fetched": fetched}
-                brought += 1
+                assert node.remote is not None, "it lacks something that the server has"
+                brought.append((node.remote.file_id, size_bytes, shown))
             except FsError as exc:
                 if alone:
                     raise
                 refused[shown] = str(exc)
         if alone and refused:
             raise NotReadable(refused[path])
-        yield {"fetched": fetched, "files": brought, "refused": refused}
+        for file_id, size_bytes, shown in brought:
+            if not self._cache.is_whole(file_id, size_bytes):
+                refused[shown] = f"{shown} had to give way to others, for the cache can't keep all of them: see --cache-size, and the disk's room"
+        yield {"fetched": fetched, "files": len(brought), "refused": refused}
 
     def _lacks(self, node: Node) -> bool:
         """The node's file can be downloaded, and isn't here."""
@@ -110,6 +115,8 @@ class Holdings:
         """How many bytes came, now and then. Raises DiskFull when there is no room to keep it, and what Reader.read does."""
         file, exact = node.remote, not Contents.may_differ(node)
         assert file is not None
+        if not self._cache.may_keep(node.size_bytes):
+            raise DiskFull(f"{path} was not asked for, as the cache can't keep its {node.size_bytes} bytes: see --cache-size, and the disk's room")
         done, told, told_s = 0, 0, self._clock.now_s()
         try:
             while piece := self._reader.read(file, node.size_bytes, done, PIECE_BYTES, lambda: False, exact=exact):

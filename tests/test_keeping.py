@@ -322,6 +322,27 @@ def test_fetch_says_that_the_cache_has_no_room(mount: Mount) -> None:
     assert (done.returncode, "--cache-size" in done.stderr) == (1, True), done.stderr
 
 
+def test_fetch_asks_for_nothing_that_the_cache_can_never_keep(mount: Mount) -> None:
+    for number in range(3):
+        mount.emulator.generate(f"g/{number}.csv", b"c" * 300_000, "text/csv")
+    files = mount.mount("--cache-size", "0")
+    with asks(mount):
+        done = mount.run("fetch", files / "g")
+    assert (done.returncode, done.stderr.count("--cache-size")) == (1, 3)
+
+
+def test_fetch_of_more_than_the_cache_has_room_for_names_what_had_to_give_way(mount: Mount) -> None:
+    for number in range(5):
+        mount.emulator.generate(f"g/{number}.csv", os.urandom(2**20), "text/csv")
+    files = mount.mount("--cache-size", "3M")
+    done = mount.run("fetch", files / "g")
+    gone = {number for number in range(5) if f"g/{number}.csv had to give way" in done.stderr}
+    assert (done.returncode, len(gone)) in ((1, 2), (1, 3)), done.stderr
+    with asks(mount):
+        for number in {*range(5)} - gone:
+            (files / "g" / f"{number}.csv").read_bytes()
+
+
 def test_fetch_of_a_picture_whose_length_is_longer_than_listed(mount: Mount) -> None:
     mount.emulator.switch(delivered_extra_bytes=7000)
     mount.emulator.generate("p.png", b"p" * 300_000, "image/png")
