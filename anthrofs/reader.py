@@ -163,7 +163,7 @@ class Reader:
                 if ended == self._ended:
                     refusal, until_s = self._refusals.get(file_id, (None, 0.0))
                     if refusal is not None and self._clock.now_s() < until_s:
-                        raise refusal
+                        raise refusal.with_traceback(None)       # else it grows by each of them
                     first, last = self._extents[file_id].next(expected.length, number * BLOCK_BYTES, ranges=self._transfers.ranges)
                     feed = Feed(self._lock, expected, first, last, early=False)
                     feed.demand = (number + 1) * BLOCK_BYTES

@@ -17,14 +17,14 @@ from anthrofs.clock import Clock
 from anthrofs.config import Credentials, Service, Timeouts
 from anthrofs.course import RESUMES, TRIES, Course, Ranges
 from anthrofs.disk import Disk
-from anthrofs.errors import BodyCut, NotTheFile, Refused
+from anthrofs.errors import BodyCut, Gone, NotTheFile, Refused
 from anthrofs.feed import Feed
 from anthrofs.model import FileId, RemoteFile
 from anthrofs.reader import Reader
 from anthrofs.remote import HttpFiles, RemoteFiles, connect
 
 from .emulator.process import EmulatorProcess
-from .fakes import law
+from .fakes import FakeFiles, law
 
 CONTENT = bytes(range(251)) * 8000              # two pages
 PAGE = b"<html>log in first</html>"
@@ -204,3 +204,20 @@ def test_a_body_that_stops_while_somebody_waits_is_resumed_from_its_last_byte(em
         reader.leave(file.file_id)
         assert reader.stop(5)
     assert emulator.requests("download")[1]["range"] == "bytes=300000-"
+
+
+def test_who_asks_for_a_file_that_is_gone_for_days_fills_no_memory(tmp_path: Path) -> None:
+    """Each raise of the same exception adds to the traceback that it has, and that keeps all frames."""
+    files = FakeFiles(Clock())
+    file = files.generate("a.csv", CONTENT)
+    files.vanish(file.file_id)
+    cache = BlockCache(tmp_path, Disk(), 10**9)
+    cache.start()
+    reader = Reader(cache, files, Clock(), 0.3, lambda *_: None, lambda *_: None, lambda: True, str)
+    depths = []
+    for _ in range(5):
+        with pytest.raises(Gone) as raised:
+            reader.read(file, len(CONTENT), 0, 100, lambda: False)
+        depths.append(len(raised.traceback))
+    assert reader.stop(5)
+    assert (len(files.requests), depths[-1] <= depths[1]) == (1, True), depths
