@@ -28,7 +28,7 @@ from anthrofs.errors import (
 )
 from anthrofs.index import Index
 from anthrofs.keeping import Keeping
-from anthrofs.looks import LOOKS_S, SHARED, Looks, times_s
+from anthrofs.looks import LOOKS_S, SHARED, Looks, pause_s, times_s
 from anthrofs.mirror import Mirror
 from anthrofs.model import HIDDEN, Attempt, FileId, Node, NodeId, RemoteFile, StageId
 from anthrofs.outbox import FAILED, QUEUED, SENDING, UNKNOWN, Outbox, Step
@@ -184,6 +184,7 @@ class Delivery:
         except RemoteError as exc:
             plan.failed_s = self._clock.now_s()
             self._postpone(attempt, plan, exc)
+            plan.not_before_s = max(plan.not_before_s, plan.failed_s + pause_s(exc))
             return
         with self._db.reading() as tx:
             new = [file for file in listed if lost.is_namesake(attempt, file) and not self._mirror.knows(tx, file.file_id)

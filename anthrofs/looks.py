@@ -12,7 +12,7 @@ import threading
 from typing import Final
 
 from anthrofs.clock import Clock
-from anthrofs.errors import RemoteError
+from anthrofs.errors import LimitReached, QuotaExceeded, RemoteError
 from anthrofs.model import RemoteFile
 from anthrofs.remote import RemoteFiles
 
@@ -25,6 +25,7 @@ PROMPT_S: Final = 5.0                   # a proxy that is so quick didn't wait i
 SHARED: Final = 0.8                     # of its time: a look that another one has begun by then will do
 FIRST_LOOK: Final = 100                 # of the newest files, and up to as many more; then whole pages, back to when it was sent
 NEXT_LOOKS: Final = 1000
+LIMITED_S: Final = 30.0                 # between looks that a limit of the account refuses: no gate keeps listings from that
 AGAIN_S: Final = 1.0                    # who waits for another one's look wakes by then, should that one have died
 
 
@@ -36,6 +37,11 @@ def times_s(exc: RemoteError, lost_s: float, over_s: float | None) -> tuple[floa
     if not exc.from_service and exc.status in LOST_PATIENCE and passed_s >= PROMPT_S:
         return (*LOOKS_S, *(at_s - passed_s for at_s in LATE_LOOKS_S if at_s - passed_s > LOOKS_S[-1]))
     return LOOKS_S
+
+
+def pause_s(exc: RemoteError) -> float:
+    """How long no other look is made after one that was answered so, at least."""
+    return max(LIMITED_S, exc.retry_after_s or 0.0) if isinstance(exc, (LimitReached, QuotaExceeded)) else 0.0
 
 
 class Looks:

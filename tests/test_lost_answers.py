@@ -144,6 +144,24 @@ def test_without_dates_no_upload_costs_a_listing_and_a_lost_answer_is_found(moun
 
 # ---- newer content, and what turns up late
 
+def test_looks_that_the_account_has_no_listings_left_for_are_few(mount: Mount) -> None:
+    files = mount.mount("--refresh", "300", "--upload", "queue")
+    (files / "first.txt").write_text("the service is known")
+    mount.sync()
+    mount.emulator.fault("upload", {"kind": "cut", "when": "after_commit"})
+    mount.emulator.fault("list", {"kind": "status", "status": 429, "should_retry": False}, times=1000)
+    mount.emulator.forget_requests()
+    (files / "a.txt").write_text("may be there")
+    wait_until(lambda: any(request["operation"] == "list" for request in mount.emulator.requests()), "it was looked for")
+    (files / "b.txt").write_text("is sent meanwhile")
+    wait_until(lambda: names(mount)["b.txt"] == 1, "others go on")
+    assert Counter(request["operation"] for request in mount.emulator.requests()) == {"upload": 2, "list": 1}
+    mount.emulator.clear_faults()
+    (files / "a.txt").write_text("newer")       # doesn't wait for the next look's time
+    mount.sync()
+    assert names(mount) == {"first.txt": 1, "a.txt": 1, "b.txt": 1}
+
+
 def test_newer_content_isnt_kept_waiting_for_the_old_ones_looks(mount: Mount) -> None:
     files = mount.mount("--refresh", "300", "--upload", "queue")
     (files / "a.txt").write_text("known")
