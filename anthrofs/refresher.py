@@ -243,7 +243,7 @@ class Refresher:
             page = self._remote.list(PAGE_FILES) if following is None else following
         if walk.ended:
             self._listings.conclude(walk, self._remote, accept=accept)
-        elif walk.first_ns is not None:
+        elif walk.first_ns is not None and walk.understood:     # else one of those may be what can't be read
             self._listings.ask(walk, self._remote, walk.first_ns)       # newer ones, and the newest isn't there: others deleted them
         with self._db.transaction() as tx:
             tx.set_meta("listed_ns", str(self._clock.time_ns()))

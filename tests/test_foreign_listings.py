@@ -5,7 +5,7 @@ import os
 import pytest
 
 from anthrofs import mountpoint
-from tests.mounting import Mount
+from tests.mounting import Mount, asks
 
 
 @pytest.mark.parametrize("files", [0, 2])
@@ -74,3 +74,17 @@ def test_a_workspace_that_is_empty_is_no_foreign_one(mount: Mount) -> None:
     for shape in ("beta", "ga"):
         assert os.listdir(mount.mount("--api", shape)) == []
         mount.umount()
+
+
+def test_a_known_newest_file_whose_entry_cant_be_read_any_more_is_not_asked_for_by_each_refresh(mount: Mount) -> None:
+    mount.emulator.bulk(1100)
+    files = mount.mount("--refresh", "300")
+    mount.emulator.generate("newest.txt", b"content")
+    mount.refresh()
+    mount.emulator.switch(unreadable_entries=1)
+    mount.emulator.fault("metadata", {"kind": "raw_json", "body": {"id": "file_1", "type": "file", "filename": "newest.txt"}}, times=-1)
+    mount.expects("1 entries of the listing can't be read")
+    with asks(mount, list=3):
+        for _ in range(3):
+            mount.refresh()
+    assert (files / "newest.txt").exists()
