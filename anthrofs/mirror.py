@@ -243,8 +243,8 @@ class Mirror:
         return backups if backups and tx.one(taken, server_name, HIDDEN) else []
 
     def detach(self, tx: Tx, node_id: NodeId, stage: StageId) -> None:
-        """From now on it lives on this machine only."""
-        tx.run("UPDATE node SET stage = ?, sealed = 1 WHERE node_id = ?", stage, node_id)
+        """From now on it lives on this machine only. A stage of its own stays as it is: somebody may be writing to it."""
+        tx.run("UPDATE node SET stage = ?1, sealed = iif(stage IS ?1, sealed, 1) WHERE node_id = ?2", stage, node_id)
         forget_remote(tx, node_id)
 
     def give_back(self, tx: Tx, node: Node, file: RemoteFile | None, busy: Collection[NodeId]) -> None:

@@ -281,6 +281,26 @@ def test_a_file_that_becomes_a_backup_while_it_is_sent_is_not_on_the_server_besi
     assert ((files / "note.txt~").read_text(), state(files / "note.txt~")) == ("one", "local")
 
 
+def test_a_backup_that_is_renamed_back_while_it_is_being_written_is_sent_at_its_close(mount: Mount) -> None:
+    files = mount.mount()
+    (files / "note.txt").write_text("one")
+    (files / "note.txt").rename(files / "note.txt~")
+    backup = os.open(files / "note.txt~", os.O_RDWR)
+    os.pwrite(backup, b"two", 0)
+    os.fsync(backup)
+    (files / "note.txt").write_text("three")
+    mount.sync()
+    (files / "note.txt").unlink()
+    (files / "note.txt~").rename(files / "note.txt")
+    (files / "other.txt").write_text("what could be sent was sent before")
+    mount.sync()
+    assert names_on_server(mount) == ["other.txt"]
+    os.pwrite(backup, b"four", 0)
+    os.close(backup)
+    mount.sync()
+    assert sorted(mount.emulator.content(file["id"]) for file in mount.emulator.files()) == [b"four", b"what could be sent was sent before"]
+
+
 def test_a_backup_that_is_renamed_back_costs_nothing(mount: Mount) -> None:
     files = mount.mount()
     (files / "note.txt").write_text("old")
