@@ -279,7 +279,7 @@ class Delivery:
                 stage = None if node is not None and node.stage == attempt.stage else attempt.stage
                 if node is not None:
                     self._queue(tx, node)
-            elif state == FAILED and node is not None and node.wanted != attempt.name:
+            elif state == FAILED and node is not None and attempt.name not in (None, node.wanted):
                 self._outbox.attempt(tx, attempt.node_id, attempt.stage, attempt.size_bytes)    # its new name may not be refused
         if stage is not None:
             self._staging.remove(stage)

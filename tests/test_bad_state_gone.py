@@ -12,8 +12,11 @@ import pytest
 from anthrofs import mountpoint
 from anthrofs.db import Database
 from anthrofs.errors import StateLost
+from anthrofs.outbox import FAILED
 from anthrofs.presence import Presence
+from tests.fakes import FakeClock, FakeFiles
 from tests.mounting import Mount, wait_until
+from tests.test_fairness import House
 
 SAYS = "Nothing can be changed or sent until it is back"
 # What each change that was refused says of itself, and the end.
@@ -159,3 +162,17 @@ def test_a_database_that_is_not_in_its_place_takes_no_transaction(tmp_path: Path
         tx.set_meta("fine", "again")
     assert presence.lost() == ""
     db.close()
+
+
+def test_a_stage_that_is_gone_before_its_first_try_fails_its_file_once(tmp_path: Path) -> None:
+    clock = FakeClock()
+    house = House(tmp_path, clock, FakeFiles(clock))
+    node_id = house.save("a.txt")
+    for stage in (tmp_path / "staging").iterdir():
+        stage.unlink()
+    clock.advance(60)
+    assert [house.work(), house.work()] == [True, False]
+    attempt = house.outbox.look(node_id)
+    assert attempt is not None
+    assert (attempt.state, attempt.code) == (FAILED, errno.EIO)
+    house.close()
