@@ -31,7 +31,7 @@ from anthrofs.keeping import Keeping
 from anthrofs.looks import LOOKS_S, SHARED, Looks, pause_s, times_s
 from anthrofs.mirror import Mirror
 from anthrofs.model import HIDDEN, Attempt, FileId, Node, NodeId, RemoteFile, StageId
-from anthrofs.outbox import FAILED, QUEUED, SENDING, UNKNOWN, Outbox, Step
+from anthrofs.outbox import FAILED, QUEUED, SENDING, UNKNOWN, Outbox, Step, since_ns
 from anthrofs.remote import OF_THE_WAY, Body, RemoteFiles, backoff_s
 from anthrofs.restaging import Restaging
 from anthrofs.sendings import Sendings
@@ -180,7 +180,7 @@ class Delivery:
         one look, and it is sent.
         """
         try:
-            listed = self._looks.since(attempt.sent_ns, _not_before_s(plan))
+            listed = self._looks.since(since_ns(attempt), _not_before_s(plan))
         except RemoteError as exc:
             plan.failed_s = self._clock.now_s()
             self._postpone(attempt, plan, exc)

@@ -302,7 +302,13 @@ def concerns(attempt: Attempt, file: RemoteFile) -> bool:
 
 def is_later(attempt: Attempt, file: RemoteFile) -> bool:
     """Whether it can have been made by it, by the time."""
-    return attempt.sent_ns is None or file.created_ns >= attempt.sent_ns - SLACK_NS
+    earliest_ns = since_ns(attempt)
+    return earliest_ns is None or file.created_ns >= earliest_ns
+
+
+def since_ns(attempt: Attempt) -> int | None:
+    """The earliest time that what it has stored can show, by the server's clock; None: not known."""
+    return None if attempt.sent_ns is None else attempt.sent_ns - SLACK_NS
 
 
 def is_big(attempt: Attempt) -> bool:

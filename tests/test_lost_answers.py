@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,10 @@ from anthrofs import mountpoint
 from anthrofs.clock import Clock
 from anthrofs.errors import InTheWay, NoAnswer, RemoteError, Unavailable
 from anthrofs.looks import FIRST_LOOK, LOOKS_ONCE_S, LOOKS_S, Looks, times_s
-from anthrofs.model import Cursor, Page
-from tests.fakes import FakeClock, FakeFiles
+from anthrofs.model import Cursor, Page, RemoteFile, ServerClock
+from tests.fakes import SECOND_NS, FakeClock, FakeFiles
 from tests.mounting import Mount, asks, wait_until
+from tests.test_fairness import House
 
 
 def names(mount: Mount) -> Counter[str]:
@@ -274,6 +276,36 @@ def test_a_look_goes_as_far_back_as_the_oldest_wants_and_no_further() -> None:
     asked = len(files.requests)
     assert looks.since(made[3000].created_ns, None) == found
     assert len(files.requests) == asked <= 1 + 1 + 3 + 1
+
+
+class ToTheSecond(FakeFiles):
+    """Its times are cut, and its clock is known to be ours."""
+
+    def generate(self, name: str, content: bytes, mime_type: str = "text/plain", *, downloadable: bool = True) -> RemoteFile:
+        file = super().generate(name, content, mime_type, downloadable=downloadable)
+        self.files[0] = replace(file, created_ns=file.created_ns // SECOND_NS * SECOND_NS)
+        return self.files[0]
+
+    def clock(self) -> ServerClock | None:
+        return ServerClock(0, SECOND_NS)
+
+
+def test_what_was_stored_in_a_second_that_began_before_the_try_is_found_behind_many_newer_ones(tmp_path: Path) -> None:
+    clock = FakeClock()
+    files = ToTheSecond(clock)
+    house = House(tmp_path, clock, files)
+    clock.advance(10.9)
+    node_id = house.save("a.txt")
+    clock.advance(1.0)
+    files.fail("upload", NoAnswer("cut"), after=True)
+    assert house.work()
+    clock.advance(0.2)
+    for number in range(300):
+        files.generate(f"{number}.txt", b"somebody else's")
+    clock.advance(LOOKS_S[-1])
+    assert house.work()
+    assert house.outbox.look(node_id) is None
+    house.close()
 
 
 def test_a_look_that_fails_fails_for_all_of_its_moment_and_the_next_one_asks_again() -> None:
