@@ -89,8 +89,13 @@ class Answer:
         return said in UNSAID or is_media(said) or said == self._expected.file.mime_type.lower()
 
     @property
+    def signed(self) -> bool:
+        """Whether the answer bears the service's request id."""
+        return self._body.signed
+
+    @property
     def is_tainted(self) -> bool:
-        """The answer was refused after some of it had been handed on, and that may have been something else than the file's start."""
+        """The answer was refused or cut after some of it had been handed on, and that may have been something else than the file's start."""
         return self.begun and self.total is None
 
     def __iter__(self) -> Iterator[bytes]:

@@ -1,7 +1,7 @@
 """The requests for one part of a file, one after the other, until all of it has come.
 
-What broke off is resumed from its last byte. What can't be the file, or ended as if there were no more, is asked for again, a few
-times in a row; by range then, for the answer to a range tells how long the file is.
+What broke off is resumed from its last byte, unless it may have been something else than the file. What can't be the file, or ended as
+if there were no more, is asked for again, a few times in a row; by range then, for the answer to a range tells how long the file is.
 
 Serves  transfers and copies.
 Trusts  what bodies.py lets through.
@@ -85,7 +85,8 @@ class Course:
     def _again(self, exc: NoAnswer | NotTheFile, answer: Answer | None, start: int) -> None:
         """Prepares for the next request, if there is to be one. Raises what is to be said else."""
         cut = isinstance(exc, NoAnswer)
-        if not cut and answer is not None and answer.is_tainted:
+        tainted = answer is not None and answer.is_tainted and not (cut and answer.signed)
+        if tainted:
             self._place = self._first
             self._refused()
         self._fruitless = 0 if self._place - start >= (1 if cut else PROGRESS_BYTES) else self._fruitless + 1
@@ -93,9 +94,9 @@ class Course:
             if isinstance(exc, BodyCut):
                 raise NotTheFile(f"{start} of {self._expected.length} bytes came: {exc}") from exc
             raise exc
+        if (tainted or not cut) and self._last is None and self._expected.exact:
+            self._last = self._expected.length - 1
         if not cut:
-            if self._last is None and self._expected.exact:
-                self._last = self._expected.length - 1
             self._pause(PAUSES_S[max(0, self._fruitless - 1)])
 
     def _compare(self, total: int | None) -> None:
