@@ -42,25 +42,25 @@ class Holdings:
         self._clock = clock         # given
 
     def free(self, path: str) -> dict[str, Any]:
-        """Gives up what is here of a file, or of all in a directory. Returns how many bytes of the disk that was, of how many files, and
-        what had to stay, with the reason. Raises NotFound; for a single file also what `_give_up` does.
+        """Gives up what is here of a file, or of all in a directory. Returns how many bytes of the disk that was, of how many files, how many
+        of those nobody can read from now on, and what had to stay, with the reason. Raises NotFound; for a single file also what `_give_up` does.
         """
         with self._db.reading() as tx:
             alone, files = self._tree.files(tx, path)
-        freed, given_up, refused = 0, 0, dict[str, str]()
+        freed, given_up, closed, refused = 0, 0, 0, dict[str, str]()
         for _, shown in files:
             try:
-                count = self._give_up(shown)
+                count, last = self._give_up(shown)
             except (Busy, NotPermitted) as exc:
                 if alone:
                     raise
                 refused[shown] = str(exc)
                 continue
-            freed, given_up = freed + count, given_up + (count > 0)
-        return {"freed": freed, "files": given_up, "refused": refused}
+            freed, given_up, closed = freed + count, given_up + (count > 0), closed + last
+        return {"freed": freed, "files": given_up, "closed": closed, "refused": refused}
 
-    def _give_up(self, path: str) -> int:
-        """Returns the bytes. Raises Busy while it is open, NotPermitted for what is still to be sent, or lives here alone."""
+    def _give_up(self, path: str) -> tuple[int, bool]:
+        """Returns the bytes, and whether nobody can read it from now on. Raises Busy while it is open, NotPermitted for what is still to be sent, or lives here alone."""
         with self._db.transaction(durable=True) as tx:
             node = self._tree.file(path)
             if node.local or node.unsent or node.remote is None or self._outbox.of(tx, node.node_id) is not None:
@@ -69,7 +69,7 @@ class Holdings:
                 raise Busy(f"{path} is open: close it first")
             if node.kept and not self._keeping.give_up(tx, node):
                 raise NotPermitted(f"{path}: its copy is still needed")
-        return self._keeping.remove([node.remote.file_id])
+        return self._keeping.remove([node.remote.file_id]), node.kept and not node.remote.downloadable
 
     def fetch(self, path: str) -> Iterator[dict[str, Any]]:
         """Brings here what isn't: of a file, or of all in a directory. Tells how far it has come; at last the bytes, the files, and which

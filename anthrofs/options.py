@@ -53,7 +53,7 @@ def most_kept(text: str) -> int | None:
     words = text.strip().lower()
     if words in ("all", "none"):
         return None if words == "all" else 0
-    if words.removesuffix("b")[-1:].isdigit():      # a forgotten unit would cost what nothing brings back; elsewhere 0 means no bound
+    if words.removesuffix("b")[-1:].isdigit() or SIZE.fullmatch(words) is None:     # a forgotten unit would cost what nothing brings back; elsewhere 0 means no bound
         raise SetupError(f"--keep-uploads {text}: needs all, none, or a size with its unit, like 20G.", EXIT_USAGE)
     return byte_count("--keep-uploads", text)
 

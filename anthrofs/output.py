@@ -66,7 +66,9 @@ def say_left(left: dict[str, Any]) -> None:
 def freed_lines(answers: Iterable[tuple[Path, dict[str, Any]]]) -> Iterator[str]:
     """What was given up of each path, and what had to stay."""
     for path, answer in answers:
-        yield f"{path}: {shown_bytes(answer['freed'])} freed" + ("" if answer["files"] else ", nothing was here that can go")
+        closed = answer.get("closed")       # a mount of an earlier version doesn't tell
+        yield (f"{path}: {shown_bytes(answer['freed'])} freed" + (f", and nobody can read {closed} of your uploads any more" if closed else "")
+               + ("" if answer["files"] or closed else ", nothing was here that can go"))
         for reason in answer["refused"].values():
             yield f"  stays: {reason}"
 

@@ -274,7 +274,7 @@ def test_free_says_how_much_and_refuses_what_is_needed(mount: Mount) -> None:
             assert (done.returncode, reason in done.stderr) == (1, True), done.stderr
         said = mount.ok("free", files / "docs")
     lines = said.splitlines()
-    assert lines[0] == f"{files / 'docs'}: 819.2 kB freed"
+    assert lines[0] == f"{files / 'docs'}: 819.2 kB freed, and nobody can read 2 of your uploads any more"
     assert sorted(line.split()[1] for line in lines[1:]) == ["docs/local~", "docs/open", "docs/refused"]
     assert on_disk(mount) == [409_600]
     assert mount.ok("free", files / "docs/a") == f"{files / 'docs/a'}: 0 B freed, nothing was here that can go\n"
