@@ -225,7 +225,8 @@ def push(path: File) -> None:
     What a tool made becomes an upload by that: the service gives it out to nobody any more.
     """
     found = asking.decide("push", path)["paths"]
-    print("\n".join(f"{shown} is sent under this name" for shown in found) or "The server has it under this name already.")
+    nothing = "Nothing in it is only named here." if path.is_dir() else "The server has it under this name already."
+    print("\n".join(f"{shown} is sent under this name" for shown in found) or nothing)
 
 
 @app.command()

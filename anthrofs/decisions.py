@@ -91,18 +91,22 @@ class Decisions:
     def push(self, path: str) -> list[str]:
         """Send files that are only named here, so that the server has them under their names; it can't give them out again then.
 
-        Returns their paths. Raises NotFound; for a single file also NotReadable.
+        Returns their paths. Raises NotFound; for a single file also NotReadable, and NotPermitted if the server has none of it.
         """
         pushed: list[str] = []
-        files = self._files(path)
         with self._db.transaction(durable=True) as tx:
+            alone, files = self._tree.files(tx, path)
+            if alone and files[0][0].local:
+                raise NotPermitted(f"{path} stays on this machine, as it is called: rename it, and it is sent")
+            if alone and files[0][0].remote is None:
+                raise NotPermitted(f"{path} isn't on the server yet: it is sent by itself, or, where it was refused, by `anthrofs retry`")
             for node, shown in files:
                 if node.local or node.unsent or node.remote is None or node.wanted is None or not renaming.differs(node, node.wanted):
                     continue
                 if node.readable:
                     self._index.set_resend(tx, node.node_id, True)
                     pushed.append(shown)
-                elif len(files) == 1:
+                elif alone:
                     raise NotReadable(f"{path} {why_closed(node)}: it can't be sent under its new name")
         self._uploader.wake()
         return pushed

@@ -164,6 +164,20 @@ def test_push_of_a_cached_file_fetches_nothing_and_a_folder_is_pushed_as_a_whole
     assert names_on_server(mount) == ["mine\uff0fa.csv", "mine\uff0fb.csv", "out\uff0fclosed.csv"]
 
 
+def test_push_of_what_the_server_doesnt_have_says_so(mount: Mount) -> None:
+    mount.expects("was refused", "kept for the next mount: refused")
+    files = mount.mount()
+    (files / "folder").mkdir()
+    (files / "folder" / "backup~").write_text("here")
+    mount.emulator.fault("upload", {"kind": "status", "status": 400})
+    with pytest.raises(OSError, match=os.strerror(errno.EINVAL) + "|" + os.strerror(errno.EIO)):
+        (files / "refused").write_text("content")
+    for name, says in (("folder/backup~", "folder/backup~ stays on this machine, as it is called"), ("refused", "anthrofs retry")):
+        done = mount.run("push", files / name)
+        assert (done.returncode, done.stdout, says in done.stderr) == (1, "", True), done.stderr
+    assert mount.ok("push", files / "folder") == "Nothing in it is only named here.\n"
+
+
 def test_push_of_what_cant_be_read_says_why(mount: Mount) -> None:
     mount.emulator.generate("closed.pdf", b"?", downloadable=False)
     files = mount.mount()
