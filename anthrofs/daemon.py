@@ -79,6 +79,7 @@ log = logging.getLogger(__name__)
 TERM_DRAIN_S: Final = 60.0  # of a SIGTERM; an unmount has config.drain_s
 DETACH_S: Final = 5.0       # after a lazy unmount: for the last user to leave
 STEP_S: Final = 5.0         # for each part to stop
+ENDED: Final = "Ended by a signal before the mount was ready."
 
 Tell = Callable[[Mapping[str, Any]], None]
 
@@ -173,7 +174,7 @@ class Mount:
             self._greet()
         self._serving.set()
         if self._stopping.is_set():
-            raise SetupError("Ended by a signal before the mount was ready.", EXIT_FAILED)
+            raise SetupError(ENDED, EXIT_FAILED)
         self._expirer.start()
         try:
             serve(self._operations, self._config)
@@ -264,8 +265,17 @@ class Mount:
                 self._stopping.set()
                 self._way.stop()
                 self._pacer.stop()
+                if not self._serving.wait(STEP_S):
+                    self._leave()
             elif not self._ended.is_set():
                 threading.Thread(target=self._unmount, name="unmount", daemon=True).start()
+
+    def _leave(self) -> None:
+        """The first look hangs in a request, and nothing is mounted, nor can be lost."""
+        log.warning(ENDED)
+        self._tell({"error": ENDED, "code": EXIT_FAILED})
+        logging.shutdown()
+        os._exit(EXIT_FAILED)
 
     def _unmount(self) -> None:
         self._mounted.wait(DETACH_S)        # it is just being mounted

@@ -1,6 +1,7 @@
 """What can be wrong before there is a mount: each is its own sentence and a non-zero exit, and nothing is mounted."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from anthrofs import mountpoint
-from tests.mounting import COMMAND, Mount
+from tests.mounting import BOUND_S, COMMAND, Mount
 
 
 def refused(mount: Mount, *arguments: str | Path, code: int, says: str, **changes: str) -> str:
@@ -144,6 +145,21 @@ def test_a_server_that_is_down_the_very_first_time(mount: Mount) -> None:
         mount.expects("no connection to .* goes on by itself")
         words = refused(mount, mount.path, code=1, says="never listed here", ANTHROPIC_BASE_URL=url)
     assert "can't be reached" in words
+
+
+@pytest.mark.parametrize("arguments", [(), ("--foreground",)], ids=["in the background", "in the foreground"])
+def test_a_signal_ends_it_while_a_server_takes_the_first_request_and_says_nothing(mount: Mount, arguments: tuple[str, ...]) -> None:
+    mount.expects("Ended by a signal")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        environment = {**os.environ, **mount.environment, "ANTHROPIC_BASE_URL": f"http://127.0.0.1:{server.getsockname()[1]}"}
+        starting = subprocess.Popen([*COMMAND, "mount", *arguments, "--state-dir", mount.state_dir, mount.path], env=environment,
+                                    stderr=subprocess.PIPE, text=True)
+        connection, _ = server.accept()
+        with connection:
+            os.kill(mount.pid(), signal.SIGTERM)
+            _, words = starting.communicate(timeout=BOUND_S / 2)        # a request may take a minute
+    assert (starting.returncode, "Ended by a signal before the mount was ready." in words) == (1, True)
+    assert not mountpoint.is_mounted(mount.path)
 
 
 def test_a_server_that_is_down_later_doesnt_keep_from_mounting(mount: Mount) -> None:
