@@ -5,6 +5,7 @@ Serves  db.
 Never   changes a version that was ever used: a new one begins with the statements that lead to it from the one before.
 """
 
+from functools import reduce
 from typing import Final
 
 VERSION: Final = 4
@@ -36,6 +37,10 @@ DOUBTED: Final = "doubted "      # begins facts in meta: the rest is an id whose
 # shorter; a kept copy is our own upload, and right.
 _CUT: Final = """file_id IS NOT NULL AND stage IS NULL AND size_bytes != server_size AND file_id NOT IN (SELECT file_id FROM kept) AND
     (size_bytes < server_size OR NOT (server_mime LIKE 'image/%' OR server_mime LIKE 'audio/%' OR server_mime LIKE 'video/%'))"""
+
+# What a form would spell otherwise, as names.py sends it since: a percent sign before these is the wide one. (Behind a quote it would be
+# another name's; such a name is left.)
+_SPELLED: Final = reduce(lambda text, end: f"replace({text}, '%{end}', '\uff05{end}')", ("22", "0D", "0d", "0A", "0a"), "wanted")
 
 _TOTAL_OWED: Final = """
 ALTER TABLE total ADD COLUMN owed INTEGER NOT NULL DEFAULT 0;           -- and a sum over doomed: ids that are still to be deleted
@@ -225,6 +230,7 @@ UPDATE doomed SET doomed_ns = CAST(strftime('%s', 'now') AS INTEGER) * 100000000
 UPDATE total SET owed = (SELECT count(*) FROM doomed WHERE deleted_ns IS NULL);
 {_QUEUES}{_KEEP_OWED}
 UPDATE node SET mode = iif(mode = 128, 420, mode | 256) WHERE NOT directory AND NOT mode & 256;
+UPDATE node SET wanted = {_SPELLED} WHERE instr(wanted, '%') AND NOT instr(wanted, '\u201b%') AND wanted IS NOT server_name;
 UPDATE attempt SET state = 'queued', code = NULL, reason = NULL WHERE state = 'failed' AND
     (code IN (13, 122) OR reason LIKE '%(HTTP 400, %' OR reason LIKE '%not the service''s own answer%');
 ALTER TABLE node ADD COLUMN lacks_from INTEGER;

@@ -14,7 +14,7 @@ from anthrofs.db import Database
 from anthrofs.index import Index
 from anthrofs.mirror import Mirror
 from anthrofs.model import ROOT, FileId, Node, NodeId, StageId
-from anthrofs.names import Layout
+from anthrofs.names import Layout, server_name_of
 from anthrofs.outbox import FAILED, Outbox
 from anthrofs.surprises import Surprises
 
@@ -127,3 +127,21 @@ def test_a_new_state_and_one_that_was_taken_over_have_the_same_tables(tmp_path: 
     new = Database(tmp_path / "state.db")
     assert found == 2 * [tables(new)]
     new.close()
+
+
+def test_what_could_not_be_sent_under_its_name_is_sent_as_names_are_sent_since(tmp_path: Path) -> None:
+    raw = sqlite3.connect(tmp_path / "state.db")
+    raw.executescript((Path(__file__).parent / "state_version_2.sql").read_text())
+    names = {"a%22b.txt": "a\uff0522b.txt", "cr%0d%0A": "cr\uff050d\uff050A", "100%": "100%", "%2222": "\uff052222"}
+    for name in names:
+        raw.execute("INSERT INTO node (parent, name, mode, mtime_ns, size_bytes, wanted, stage, sealed) VALUES (1, ?1, 420, 0, 1, ?1, 99, 1)", (name,))
+    raw.execute("INSERT INTO node (parent, name, mode, mtime_ns, size_bytes, wanted, file_id, server_name) VALUES (1, 'has%22', 420, 0, 1, 'has%22', "
+                "'file_percent', 'has%22')")      # it went through as it is
+    raw.commit()
+    raw.close()
+    db = Database(tmp_path / "state.db")
+    with db.reading() as tx:
+        found = dict(tx.all("SELECT name, wanted FROM node WHERE stage = 99 OR file_id = 'file_percent'"))
+    db.close()
+    assert found == {**names, "has%22": "has%22"}
+    assert all(server_name_of(name) == wanted for name, wanted in names.items())
