@@ -80,6 +80,7 @@ class Delivery:
         self._stages = stages       # given
         self._looks = Looks(listings, clock, chance)    # constant
         self._asked = False         # for the server's clock; a second one asks for nothing
+        self._looked = False        # for backups that an earlier mount has left; in a transaction
 
     def run(self, attempt: Attempt, plan: Plan) -> None:
         """One step further. `attempt` was reserved for this thread."""
@@ -230,7 +231,8 @@ class Delivery:
             left = self._note_stored(tx, attempt, file, found=step is Step.FOUND, copied=copied)
             if lasts is not None:
                 going = self._keeping.stored(tx, file.file_id, lasts=lasts)
-            namesakes = self._mirror.namesakes(tx, file.name)
+            namesakes = self._mirror.namesakes(tx, file.name, left=not self._looked)
+            self._looked = True
         self._ended()
         if left:
             log.warning("%r was removed or renamed here before it was known what became of it. The server has such a file (%s), stored by us "

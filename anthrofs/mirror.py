@@ -234,13 +234,19 @@ class Mirror:
                "OR expires_s IS NOT ?) WHERE node_id = ? AND stage IS NULL", attempt.size_bytes, copied, attempt.name, attempt.mime_type,
                attempt.mime_type, attempt.expires_s, attempt.node_id)
 
-    def namesakes(self, tx: Tx, server_name: str) -> list[Node]:
+    def namesakes(self, tx: Tx, server_name: str, *, left: bool) -> list[Node]:
         """Backups: local nodes that the server has under a name which another node has there, too. Asked after a node was stored under
-        it: that one has taken the name, or it has become a backup while it was sent, and another one was quicker.
+        it: that one has taken the name, or it has become a backup while it was sent, and another one was quicker. `left`: and those of
+        which a newer upload of ours has the name, whichever it is: an earlier mount was killed before they had made way.
         """
         backups = [node_of(row, "") for row in tx.all(COLUMNS + "WHERE local AND server_name = ? AND parent != ?", server_name, HIDDEN)]
         taken = "SELECT 1 FROM node WHERE server_name = ? AND NOT local AND parent != ?"
-        return backups if backups and tx.one(taken, server_name, HIDDEN) else []
+        found = backups if backups and tx.one(taken, server_name, HIDDEN) else []
+        if not left:
+            return found
+        newer = "SELECT 1 FROM kept CROSS JOIN node USING (file_id) WHERE server_name = ? AND created_ns > ? AND NOT local AND parent != ?"
+        others = [node_of(row, "") for row in tx.all(COLUMNS + "WHERE local AND server_name != ? AND parent != ?", server_name, HIDDEN)]
+        return found + [node for node in others if node.remote and tx.one(newer, node.remote.name, node.remote.created_ns, HIDDEN)]
 
     def detach(self, tx: Tx, node_id: NodeId, stage: StageId) -> None:
         """From now on it lives on this machine only. A stage of its own stays as it is: somebody may be writing to it."""

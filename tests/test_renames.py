@@ -4,10 +4,12 @@ import contextlib
 import errno
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from anthrofs import mountpoint
 from tests.mounting import Mount, asks, shell, wait_until
 
 
@@ -279,6 +281,24 @@ def test_a_file_that_becomes_a_backup_while_it_is_sent_is_not_on_the_server_besi
     mount.sync()
     assert [mount.emulator.content(file["id"]) for file in mount.emulator.files()] == [b"two"]
     assert ((files / "note.txt~").read_text(), state(files / "note.txt~")) == ("one", "local")
+
+
+def test_a_kill_just_after_the_successor_was_stored_doesnt_leave_the_backup_on_the_server_for_ever(mount: Mount) -> None:
+    killed = subprocess.Popen([sys.executable, "-m", "tests.crash_at", "staging:remove", "2", "mount", "--foreground", "--upload", "queue", "--state-dir",
+                               mount.state_dir, mount.path], env=mount.environment, cwd=Path(__file__).parents[1], stderr=subprocess.DEVNULL)
+    wait_until(lambda: mountpoint.is_mounted(mount.path), "it is mounted")
+    (mount.path / "note.txt").write_text("old")
+    wait_until(lambda: state(mount.path / "note.txt") == "remote", "it is there")
+    (mount.path / "note.txt").rename(mount.path / "note.txt~")
+    (mount.path / "note.txt").write_text("new")
+    assert killed.wait(60) == -9
+    subprocess.run(["fusermount", "-u", "-z", str(mount.path)], check=True, timeout=30)
+
+    files = mount.mount()
+    (files / "other.txt").write_text("another save")
+    mount.sync()
+    assert names_on_server(mount) == ["note.txt", "other.txt"]
+    assert ((files / "note.txt~").read_text(), state(files / "note.txt~")) == ("old", "local")
 
 
 def test_a_backup_that_is_renamed_back_while_it_is_being_written_is_sent_at_its_close(mount: Mount) -> None:
