@@ -92,7 +92,10 @@ class Reader:
         with self._lock:
             if ended != self._ended or file_id in self._feeds or self._stopping:
                 return False            # it may have come meanwhile
-            self._run_locked(Feed(self._lock, Expected(file, length, exact), 0, None, early=True))
+            try:
+                self._run_locked(Feed(self._lock, Expected(file, length, exact), 0, None, early=True))
+            except FsError:             # no thread: whoever reads another file isn't told so
+                return False
         return True
 
     def leave(self, file_id: FileId) -> None:

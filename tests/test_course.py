@@ -17,7 +17,7 @@ from anthrofs.clock import Clock
 from anthrofs.config import Credentials, Service, Timeouts
 from anthrofs.course import RESUMES, TRIES, Course, Ranges
 from anthrofs.disk import Disk
-from anthrofs.errors import BodyCut, Gone, NotTheFile, Refused
+from anthrofs.errors import BodyCut, FsError, Gone, NotTheFile, Refused
 from anthrofs.feed import Feed
 from anthrofs.model import FileId, RemoteFile
 from anthrofs.reader import Reader
@@ -236,3 +236,20 @@ def test_who_asks_for_a_file_that_is_gone_for_days_fills_no_memory(tmp_path: Pat
         depths.append(len(raised.traceback))
     assert reader.stop(5)
     assert (len(files.requests), depths[-1] <= depths[1]) == (1, True), depths
+
+
+def test_what_is_fetched_for_nobody_yet_fails_nobody_when_the_system_gives_no_more_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+    files = FakeFiles(Clock())
+    file = files.generate("a.csv", CONTENT)
+    cache = BlockCache(tmp_path, Disk(), 10**9)
+    cache.start()
+    reader = Reader(cache, files, Clock(), 0.3, lambda *_: None, lambda *_: None, lambda: True, str)
+    with monkeypatch.context() as few:
+        few.setattr(threading.Thread, "start", none)
+        assert not reader.early(file, len(CONTENT), exact=True)
+        with pytest.raises(FsError, match="no thread"):
+            reader.read(file, len(CONTENT), 0, 100, lambda: False)
+    assert reader.read(file, len(CONTENT), 0, 100, lambda: False) == CONTENT[:100]
+    assert reader.stop(5)
