@@ -4,7 +4,7 @@
 # The bet, made before a battery of saves was run through it: each POST of 60,000,000 bytes with a Content-Length, from a client through
 # Squid to a server that reads the whole body and answers 200, ends with 200.
 #
-# Seen (2 cores, loopback, curl 7.88.1): one in three to one in thirty ends early, or nothing moves any more. Squid's log says
+# Seen (2 cores, loopback, curl 7.88.1): one in three to one in thirty ends early. Squid's log says
 # TCP_MISS_ABORTED/000, its debug output "shouldCloseOnEof: yes" and ERR_CLIENT_GONE: it takes the client for gone, though the client is
 # still sending; curl says "Send failure: Broken pipe", and the server sees the connection end in the middle of the body. Squid 6.13 of
 # Debian 13: 25 of 25 with 200.
