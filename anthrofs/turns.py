@@ -176,5 +176,5 @@ class Turns:
         plan = self._plans[node_id]
         if plan.not_before_s > now_s:
             self._later_s[node_id] = plan.not_before_s
-        elif replace(plan, not_before_s=0.0) == Plan():
+        elif replace(plan, not_before_s=0.0, over_s=None) == Plan():      # when its last byte went out matters to a lost answer only
             del self._plans[node_id]

@@ -19,7 +19,8 @@ def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     base = tmp_path_factory.mktemp("desk")
     with EmulatorProcess(base / "server" / "data") as emulator:
         one = Mount(base / "here", emulator)
-        one.mount("--refresh", "300", "--requests-per-minute", "100000", "--upload", request.param)
+        one.hurried = True
+        one.mount("--refresh", "300", "--upload", request.param)
         (base / "a.png").write_bytes(PNG)
         (base / "a.jpg").write_bytes(base64.b64decode(JPEG))
         (base / "a.pdf").write_bytes(pdf())

@@ -228,6 +228,7 @@ def campaign(mount: Mount, rounds: int, seed: int) -> None:
     chance = random.Random(seed)
     mount.expects(".*")
     mount.leaves("belongs to nothing")
+    mount.hurried = True
     certain: Certain = {}
     written: set[bytes | None] = set()
     for round_number in range(rounds):

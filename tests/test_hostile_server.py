@@ -18,7 +18,7 @@ def page(*entries: object, **more: object) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("name", [
-    "../../etc/passwd", "/etc/passwd", "", ".", "..", "a/b", "nul\0byte", "line\nbreak", "\x1b[31mred", "x" * 500, "ü" * 300, "🎈" * 500,
+    "../../etc/passwd", "/etc/passwd", "", ".", "..", "nul\0byte", "line\nbreak", "\x1b[31mred", "x" * 500, "ü" * 300, "🎈" * 500,
     ".fuse_hidden0000", ".by-id", "a\\b", "con:", "...", " ",
 ])
 def test_a_hostile_name_becomes_a_safe_entry_that_can_be_read_and_removed(mount: Mount, name: str) -> None:
