@@ -17,15 +17,7 @@ from anthrofs import lost, mime
 from anthrofs.cache import BlockCache
 from anthrofs.clock import Clock
 from anthrofs.db import Database, Tx
-from anthrofs.errors import (
-    AccountRefused,
-    Gone,
-    NotFound,
-    Refused,
-    RemoteError,
-    Stopping,
-    UploadCut,
-)
+from anthrofs.errors import AccountRefused, Gone, NotFound, Refused, RemoteError, Stopping, UploadCut
 from anthrofs.index import Index
 from anthrofs.keeping import Keeping
 from anthrofs.looks import LOOKS_S, SHARED, Looks, pause_s, times_s
@@ -120,6 +112,7 @@ class Delivery:
                 mime_type = node.mime_type or mime.mime_type_of(node.name, head)
                 sending = self._outbox.send(tx, now, node.wanted, mime_type, size_bytes, node.expires_s, earliest_ns)
             self._sendings.begin(attempt.node_id, attempt.stage, body)
+            plan.refusal = None         # of the try before
             try:
                 file = self._uploads.upload(node.wanted, mime_type, body, node.expires_s or None)
             except RemoteError as exc:
