@@ -216,7 +216,7 @@ def test_a_file_of_ours_that_is_not_sent_keeps_its_name_from_a_folder_of_others(
     mount.emulator.start()
     mount.emulator.fault("upload", {"kind": "status", "status": 503, "retry_after_ms": 200}, times=-1)
     made = mount.emulator.generate("name\uff0fin.txt", b"theirs")
-    mount.refresh()
+    wait_until(lambda: mount.refresh() and len(os.listdir(files)) == 2, "the service is found again")
     mount.emulator.clear_faults()
     mount.sync()
     assert tree(files) == {"name": b"ours", f"name\uff0fin ({made['id']}).txt": b"theirs"}

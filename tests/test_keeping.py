@@ -129,7 +129,7 @@ def test_a_file_renamed_while_it_is_sent_is_sent_again_though_none_is_kept(mount
     files = mount.mount("--keep-uploads", "none", "--upload", "queue")
     mount.emulator.fault("upload", {"kind": "delay", "seconds": 1.5})
     (files / "a").write_bytes(b"a" * 1000)
-    wait_until(lambda: state_of(files / "a").startswith("uploading"), "it is being sent")
+    wait_until(lambda: state_of(files / "a").startswith(("uploading", "sent, waiting")), "it is being sent")
     os.rename(files / "a", files / "b")
     mount.sync()
     assert [file["filename"] for file in mount.emulator.files()] == ["b"]
@@ -290,7 +290,7 @@ def test_fetch_brings_what_can_be_had_once_and_says_what_can_not(mount: Mount) -
         mount.emulator.generate(name.replace("/", "／"), name.encode() * 50_000, "text/csv")
     big = os.urandom(20_000_000)
     mount.emulator.generate("big.bin", big)
-    files = mount.mount()
+    files = mount.mount("--refresh", "300")
     (files / "g" / "mine").write_text("own")
     mount.ok("free", files / "g" / "mine")
 
