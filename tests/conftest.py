@@ -6,6 +6,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import hypothesis
 import pytest
@@ -29,6 +31,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if privileged:
             items[:] = [item for item in items if item not in privileged]
             config.hook.pytest_deselected(items=privileged)
+            if (output := getattr(config, "workeroutput", None)) is not None:
+                output["privileged"] = [item.nodeid for item in privileged]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """The last line counts what a worker has left out: each of them has left out the same."""
+    reporter = node.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and (left := getattr(node, "workeroutput", {}).get("privileged")):
+        reporter.stats["deselected"] = [SimpleNamespace(nodeid=each) for each in left]
 
 
 @pytest.fixture(scope="session")
