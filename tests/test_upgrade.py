@@ -74,6 +74,7 @@ def test_what_a_download_that_ended_early_had_made_of_a_file_is_forgotten(old: M
     assert before["short.csv"] == 200_000
     path = old.mount()
     assert {name: (path / name).stat().st_size for name in before} == {**before, "short.csv": 400_000}
+    old.sync()          # what waited is sent, and what that replaces is deleted
     content = {file["filename"]: old.emulator.content(file["id"]) for file in old.emulator.files()}
     old.emulator.forget_requests()
     assert (path / "short.csv").read_bytes() == content["short.csv"]
