@@ -92,11 +92,11 @@ def test_what_an_answer_says_of_the_way(kind: Kind, exc: RemoteError | None, for
 
 
 class UnhurriedClock(FakeClock):
-    """Moves only when nobody has anything to tell whoever waits: the prober is a thread, and a busy machine lets it wait."""
+    """Moves only when nobody has anything to tell whoever waits, and in steps: the prober is a thread, whose time comes in between."""
 
     def wait(self, condition: threading.Condition, timeout_s: float | None) -> None:
         if not condition.wait(0.03 if timeout_s is not None else 5) and timeout_s is not None:
-            self.advance(timeout_s)
+            self.advance(min(timeout_s, max(0.25, timeout_s / 8)))
 
 
 @pytest.fixture
