@@ -1,5 +1,5 @@
 """`python -m anthrofs` is the command `anthrofs`."""
 
-from anthrofs.cli import main
+from anthrofs.cli.commands import main
 
 main()

@@ -1,6 +1,5 @@
 """Time, as something that is passed in.
 
-Serves  every part that waits or stamps. A test's clock moves by itself, so that a back-off of ten minutes takes no time.
 Never   is reached for: nothing else in anthrofs imports `time` to wait or to stamp.
 """
 

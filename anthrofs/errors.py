@@ -1,6 +1,5 @@
 """Everything that can go wrong, on one screen: what happened, the errno the kernel is told, whether trying again can help.
 
-Serves  every module. No builtin exception is part of a contract: a stray KeyError is a bug, not "no such file".
 Trusts  nothing. A message may quote a path, a server's words and a request id; never a key, never a file's content.
 Never   decides what to do about an error: the gate in fuse_ops turns it into an errno, the workers' tables into a step.
 """

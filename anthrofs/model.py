@@ -1,6 +1,5 @@
 """The values that travel between the parts: frozen, typed, with units in their names.
 
-Serves  every module. A value here says what something is; the modules that own state say what happens to it.
 Never   does I/O, holds a lock, or changes.
 """
 

@@ -1,7 +1,6 @@
 """Names: the server's file names and what a directory shows for them.
 
 Owns    the convention (rclone's) by which a path becomes a server name, and the names that never leave the machine
-Serves  index, filesystem, config, check: pure functions from text to text
 Trusts  no name from the server: whatever it sends, a directory entry that is safe comes out
 Never   decides who gets a name when two want it: the index does, and must expect that a safe entry is taken, too
 

@@ -12,7 +12,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-from anthrofs import mountpoint
+from anthrofs.fuse import mountpoint
 
 pytest.register_assert_rewrite("tests.mounting", "tests.programs")
 

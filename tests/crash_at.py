@@ -12,11 +12,11 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from anthrofs.cli import main
-from anthrofs.delivery import Delivery
-from anthrofs.disk import Disk
+from anthrofs.cli.commands import main
 from anthrofs.model import Attempt
-from anthrofs.outbox import Step
+from anthrofs.store.disk import Disk
+from anthrofs.tree.outbox import Step
+from anthrofs.upload.delivery import Delivery
 
 
 def ends_at_step(write: Callable[..., None], label: str, times: int, *, after: bool) -> Callable[..., None]:

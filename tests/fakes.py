@@ -17,9 +17,9 @@ from hypothesis import settings
 
 from anthrofs.clock import Clock
 from anthrofs.errors import AuthFailed, Gone, NotDownloadable, Refused, RemoteError, RemoteTooLarge
-from anthrofs.index import Index
 from anthrofs.model import Cursor, FileId, NodeId, Page, RemoteFile, ServerClock, Workspace
-from anthrofs.remote import Body, Download
+from anthrofs.remote.api import Body, Download
+from anthrofs.tree.nodes import Index
 
 T = TypeVar("T")
 

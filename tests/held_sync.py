@@ -10,8 +10,8 @@ import sys
 import time
 from pathlib import Path
 
-from anthrofs.cli import main
-from anthrofs.disk import Disk
+from anthrofs.cli.commands import main
+from anthrofs.store.disk import Disk
 
 if __name__ == "__main__":
     label, gate = sys.argv[1], Path(sys.argv[2])

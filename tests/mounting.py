@@ -18,9 +18,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from anthrofs import control, mountpoint
-from anthrofs.check import problems
+from anthrofs.daemon import control
 from anthrofs.errors import SetupError
+from anthrofs.fuse import mountpoint
+from anthrofs.tree.fsck import problems
 from tests.emulator.process import EmulatorProcess
 
 COMMAND: Final = [sys.executable, "-m", "anthrofs"]

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from anthrofs.check import problems
-from anthrofs.db import Database
 from anthrofs.errors import DiskFull, SetupError
+from anthrofs.tree.database import Database
+from anthrofs.tree.fsck import problems
 from tests.mounting import Mount
 
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from anthrofs import mountpoint
-from anthrofs.cache import BlockCache
-from anthrofs.check import problems
-from anthrofs.disk import Disk
 from anthrofs.errors import EXIT_BUSY, SetupError
+from anthrofs.fuse import mountpoint
 from anthrofs.model import FileId
-from anthrofs.staging import Staging
-from anthrofs.statedir import StateDir
+from anthrofs.store.block_cache import BlockCache
+from anthrofs.store.disk import Disk
+from anthrofs.store.staging import Staging
+from anthrofs.store.state_dir import StateDir
+from anthrofs.tree.fsck import problems
 from tests.mounting import COMMAND, Mount, wait_until
 
 # Modes and owners count, as for anybody.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from anthrofs import mountpoint
+from anthrofs.fuse import mountpoint
 from tests.mounting import Mount, runs, wait_until
 
 pytestmark = pytest.mark.root      # disks are mounted

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from anthrofs import mountpoint
-from anthrofs.db import Database
 from anthrofs.errors import StateLost
-from anthrofs.outbox import FAILED
-from anthrofs.presence import Presence
+from anthrofs.fuse import mountpoint
+from anthrofs.store.state_guard import Presence
+from anthrofs.tree.database import Database
+from anthrofs.tree.outbox import FAILED
 from tests.fakes import FakeClock, FakeFiles
 from tests.mounting import Mount, wait_until
 from tests.test_fairness import House

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anthrofs.batches import MOST, PLACES, Batches
-from anthrofs.db import Database, Tx
 from anthrofs.errors import NotFound
-from anthrofs.index import Index
 from anthrofs.model import ROOT, NodeId
+from anthrofs.tree.database import Database, Tx
+from anthrofs.tree.lookup_cache import MOST, PLACES, Batches
+from anthrofs.tree.nodes import Index
 
 
 class Reads:

@@ -21,7 +21,8 @@ from typing import Any, Final
 
 import pytest
 
-from anthrofs import control, mountpoint
+from anthrofs.daemon import control
+from anthrofs.fuse import mountpoint
 from tests.mounting import ROOT, Mount, wait_until
 
 # One for all of a run's workers: each has to know the same tests.

@@ -4,9 +4,9 @@ import threading
 
 import pytest
 
-from anthrofs.coming import Coming
 from anthrofs.errors import Stopping
 from anthrofs.model import Page
+from anthrofs.sync.coming import Coming
 
 PAGE = Page((), None)
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from anthrofs import control, mountpoint
+from anthrofs.daemon import control
 from anthrofs.errors import SetupError
+from anthrofs.fuse import mountpoint
 from tests.mounting import COMMAND, Mount, runs, wait_until
 
 

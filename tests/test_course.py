@@ -5,26 +5,29 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self, cast
+from typing import TYPE_CHECKING, Self, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anthrofs.bodies import PAGE_BYTES, Expected
-from anthrofs.cache import BlockCache
 from anthrofs.clock import Clock
 from anthrofs.config import Credentials, Service, Timeouts
-from anthrofs.course import RESUMES, TRIES, Course, Ranges
-from anthrofs.disk import Disk
+from anthrofs.download.bodies import PAGE_BYTES, Expected
+from anthrofs.download.course import RESUMES, TRIES, Course, Ranges
+from anthrofs.download.reader import Reader
+from anthrofs.download.running_download import Feed
 from anthrofs.errors import BodyCut, FsError, Gone, NotTheFile, Refused
-from anthrofs.feed import Feed
 from anthrofs.model import FileId, RemoteFile
-from anthrofs.reader import Reader
-from anthrofs.remote import HttpFiles, RemoteFiles, connect
+from anthrofs.remote.http import HttpFiles, connect
+from anthrofs.store.block_cache import BlockCache
+from anthrofs.store.disk import Disk
 
 from .emulator.process import EmulatorProcess
 from .fakes import FakeFiles, law
+
+if TYPE_CHECKING:
+    from anthrofs.remote.api import RemoteFiles
 
 CONTENT = bytes(range(251)) * 8000              # two pages
 PAGE = b"<html>log in first</html>"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from anthrofs import mountpoint
+from anthrofs.fuse import mountpoint
 from tests.mounting import Mount, wait_until
 
 NAMES = [f"{number}.txt" for number in range(8)]

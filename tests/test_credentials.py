@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import pytest
 
-from anthrofs import mountpoint
+from anthrofs.fuse import mountpoint
 from tests.mounting import Mount, asks, wait_until
 
 SDK: Final = """

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pytest
 
-from anthrofs.blocks import BLOCK_BYTES
+from anthrofs.store.blocks import BLOCK_BYTES
 from tests.mounting import Mount, asks, shell, wait_until
 
 SIZE: Final = 400_000

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from anthrofs import mountpoint
+from anthrofs.fuse import mountpoint
 from tests.mounting import Mount, asks, wait_until
 
 OLD, NEW = b"o" * 4000, b"n" * 6000

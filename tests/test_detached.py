@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from anthrofs import mountpoint
+from anthrofs.fuse import mountpoint
 from tests.mounting import BOUND_S, Mount, runs, wait_until
 
 STALL: Final = {"kind": "stall", "seconds": 300}

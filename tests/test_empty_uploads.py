@@ -8,8 +8,8 @@ from collections import Counter
 
 import pytest
 
-from anthrofs import control
-from anthrofs.turns import HOLD_S
+from anthrofs.daemon import control
+from anthrofs.upload.schedule import HOLD_S
 from tests.mounting import Mount, asks, shell, wait_until
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from anthrofs import mountpoint
 from anthrofs.errors import SetupError
+from anthrofs.fuse import mountpoint
 from anthrofs.remote.proxies import proxy_of
 from tests.mounting import Mount
 
@@ -227,7 +227,7 @@ def test_a_state_that_remembers_a_password_in_the_url_is_known_again_and_forgets
     import sqlite3
 
     from anthrofs.config import Credentials, Service
-    from anthrofs.workspace import _key_hash
+    from anthrofs.sync.workspace import _key_hash
     mount.emulator.switch(identity_headers=False)       # so that only address and key tell whose it is
     place = mount.emulator.url.removeprefix("http://")
     url = f"http://user:{PASSWORD}@{place}"

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anthrofs.blocks import BLOCK_BYTES
-from anthrofs.bodies import WHOLE_BYTES
-from anthrofs.extents import JUMP_BYTES, OVERTAKE_BYTES, Extents
+from anthrofs.download.bodies import WHOLE_BYTES
+from anthrofs.download.extents import JUMP_BYTES, OVERTAKE_BYTES, Extents
+from anthrofs.store.blocks import BLOCK_BYTES
 
 from .fakes import law
 from .mounting import Mount

@@ -8,26 +8,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anthrofs import owed, renaming, unlinking
-from anthrofs.cache import BlockCache
-from anthrofs.check import problems
 from anthrofs.clock import Clock
-from anthrofs.db import Database, Tx
-from anthrofs.deletion import FEW, LOOKED_AT, Deletion
-from anthrofs.disk import Disk
 from anthrofs.errors import NoAnswer, RemoteError, Unavailable
-from anthrofs.handles import Handles
-from anthrofs.index import Index
-from anthrofs.keeping import Keeping
-from anthrofs.mirror import Mirror
+from anthrofs.fs.surprises import Surprises
 from anthrofs.model import ROOT, FileId, NodeId
-from anthrofs.outbox import Outbox, Step
-from anthrofs.presence import Presence
-from anthrofs.remote import Way
-from anthrofs.shares import Shares
-from anthrofs.staging import Staging
-from anthrofs.surprises import Surprises
-from anthrofs.uploader import Uploader
+from anthrofs.remote.way import Way
+from anthrofs.store.block_cache import BlockCache
+from anthrofs.store.disk import Disk
+from anthrofs.store.staging import Staging
+from anthrofs.store.state_guard import Presence
+from anthrofs.tree import owed, renaming, unlinking
+from anthrofs.tree.database import Database, Tx
+from anthrofs.tree.fsck import problems
+from anthrofs.tree.kept_copies import Keeping
+from anthrofs.tree.mirror import Mirror
+from anthrofs.tree.nodes import Index
+from anthrofs.tree.open_table import Handles
+from anthrofs.tree.outbox import Outbox, Step
+from anthrofs.upload.deletion import FEW, LOOKED_AT, Deletion
+from anthrofs.upload.shares import Shares
+from anthrofs.upload.uploader import Uploader
 
 from .fakes import EPOCH_NS, SECOND_NS, FakeClock, FakeFiles, law
 from .mounting import Mount, wait_until

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from anthrofs import mountpoint
+from anthrofs.fuse import mountpoint
 from tests.mounting import Mount, asks
 
 

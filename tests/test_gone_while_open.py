@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from anthrofs.walks import AHEAD_FILES
+from anthrofs.download.readahead import AHEAD_FILES
 from tests.mounting import Mount, asks, shell, wait_until
 
 

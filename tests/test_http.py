@@ -37,7 +37,8 @@ from anthrofs.errors import (
     UploadCut,
 )
 from anthrofs.model import Cursor, FileId
-from anthrofs.remote import Body, HttpFiles, connect
+from anthrofs.remote.api import Body
+from anthrofs.remote.http import HttpFiles, connect
 
 from .emulator.process import ROOT, EmulatorProcess
 from .fakes import body_of
@@ -409,7 +410,8 @@ def test_uploading_a_big_file_takes_no_memory_for_it(emulator: EmulatorProcess, 
         from pathlib import Path
         from anthrofs.clock import Clock
         from anthrofs.config import Credentials, Service, Timeouts
-        from anthrofs.remote import Body, HttpFiles, connect
+        from anthrofs.remote.api import Body
+        from anthrofs.remote.http import HttpFiles, connect
 
         def peak_kib():
             return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from anthrofs.mountpoint import is_mounted
+from anthrofs.fuse.mountpoint import is_mounted
 from tests.mounting import ROOT, Mount, asks, wait_until
 
 NO_COPY = "remote, no copy here: uploaded from here, and the service keeps uploads to itself"

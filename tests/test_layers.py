@@ -1,4 +1,4 @@
-"""Imports go only downward, each foreign library has one door, and every module says what it is in a page or two."""
+"""Imports go only downward through the rooms, each foreign library has one door, and every module says what it is in a page or two."""
 
 import ast
 from collections.abc import Iterator
@@ -10,41 +10,23 @@ import pytest
 PACKAGE: Final = Path(__file__).parents[1] / "anthrofs"
 MAX_LINES: Final = 350
 
-# Upward. Modules of one set don't know each other.
-LAYERS: Final[list[set[str]]] = [
-    # words
-    {"errors"}, {"blocks", "clock", "companions", "gaps", "mime", "model", "names", "schema"}, {"profiles"}, {"config"},
-    # tools
-    {"presence"}, {"callers", "disk", "db", "notify", "remote", "statedir"}, {"bodies", "process"},
-    # state
-    {"surprises", "pages", "blockfile", "batches", "course"},
-    {"index", "outbox", "staging", "cache", "handles", "workspace", "walks", "xattrs"}, {"keeping", "lost", "mirror", "owed"},
-    # workers
-    {"coming", "copies", "feed", "listing", "renaming", "settings", "shares", "unlinking"}, {"looks", "restaging", "sendings"},
-    {"deletion", "delivery", "expirer", "prober", "extents", "refresher", "sweeper", "waits"}, {"transfers", "turns"}, {"reader"},
-    {"uploader"},
-    # core
-    {"promises", "attributes", "tree"}, {"contents"},
-    {"decisions", "holdings", "links", "moves", "openfiles", "recovery", "report", "check"}, {"drain", "filesystem"},
-    # edges
-    {"binding"}, {"fuse_ops", "control", "commands", "mountpoint", "options"},
-    # assembly
-    {"demo", "greeting"}, {"daemon"},
-    # commands
-    {"output"}, {"asking", "launch"}, {"cli"}, {"__main__"},
-]  # fmt: skip
-RANK: Final = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+# Each may import those before it, and not those beside it. Inside a room there is no circle.
+ROOMS: Final[list[set[str]]] = [
+    {"errors", "clock", "model"}, {"names"}, {"config"}, {"store"}, {"remote", "tree"}, {"sync", "download"},
+    {"upload"}, {"fs"}, {"fuse"}, {"daemon"}, {"cli"}, {"__main__"},
+]
+RANK: Final = {name: rank for rank, names in enumerate(ROOMS) for name in names}
 
 APART: Final = "emulator"                       # an independent witness: it knows nobody
 KNOW_THE_EMULATOR: Final = {"cli"}
 
 # Library: the modules that may import it.
 DOORS: Final[dict[str, set[str]]] = {
-    "cachetools": {"cache", "remote.pace"},
-    "fuse": {"binding"},
+    "cachetools": {"store.block_cache", "remote.pace"},
+    "fuse": {"fuse.binding"},
     "httpcore": {"remote.wire"},
     "httpx": {"remote.download", "remote.http", "remote.transport"},
-    "sqlite3": {"db"},
+    "sqlite3": {"tree.database"},
 }
 
 
@@ -67,9 +49,18 @@ def imports(path: Path, module: str) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else []
             origin = ".".join([*base, node.module] if node.module else base)
-            # `from anthrofs import index` names a module; `from anthrofs.model import FileId` names something in one.
-            found.update(f"{origin}.{alias.name}" if origin == "anthrofs" else origin for alias in node.names)
+            found.update(_named(origin, alias.name) for alias in node.names)
     return found
+
+
+def _named(origin: str, name: str) -> str:
+    """The module that `from origin import name` names: `from anthrofs.tree import nodes` one, `from anthrofs.model import FileId` another."""
+    if origin == "anthrofs" or (origin.startswith("anthrofs.") and origin.count(".") == 1 and origin.split(".")[1] in HAVE_MODULES):
+        return f"{origin}.{name}"
+    return origin
+
+
+HAVE_MODULES: Final = {"store", "remote", "tree", "sync", "download", "upload", "fs", "fuse", "daemon", "cli", "emulator"}
 
 
 def problem(module: str, imported: str) -> str | None:
@@ -89,23 +80,47 @@ def problem(module: str, imported: str) -> str | None:
         return None if own in KNOW_THE_EMULATOR else f"{module} imports {imported}, but the {APART} is apart"
     for name in (own, other):
         if name and name not in RANK:
-            return f"{name} has no layer"
+            return f"{name} has no room"
     if not own:
         return f"anthrofs/__init__.py imports {other}, but it is the map and imports nothing"
     if not other or RANK[other] < RANK[own]:
         return None
-    return f"{module} imports {other}, which isn't below it"
+    return f"{module} imports {inside}, which isn't below it"
 
 
 def violations(root: Path) -> list[str]:
+    """Wrong imports, circles inside rooms, and faces that re-export: with those, every import of a room would load all of it."""
     found: list[str] = []
+    inside: dict[str, set[str]] = {}
     for module, path in modules(root):
         own = module.split(".", maxsplit=1)[0]
         if own and own != APART and own not in RANK:
-            found.append(f"{own} has no layer")
+            found.append(f"{own} has no room")
             continue
-        problems = (problem(module, imported) for imported in sorted(imports(path, module)))
-        found.extend(text for text in problems if text is not None)
+        named = sorted(imports(path, module))
+        if path.name == "__init__.py" and own and own != APART and named:
+            found.append(f"{module}/__init__.py imports {named[0]}, but faces import nothing")
+            continue
+        found.extend(text for name in named if (text := problem(module, name)) is not None)
+        inside[module] = {name.removeprefix("anthrofs.") for name in named if name.startswith(f"anthrofs.{own}.")}
+    return found + [f"{' → '.join(circle)}: a circle" for circle in circles(inside)]
+
+
+def circles(inside: dict[str, set[str]]) -> list[list[str]]:
+    """Of each circle of imports one way around; each module is named in one at most."""
+    found: list[list[str]] = []
+    done: set[str] = set()
+
+    def visit(module: str, way: list[str]) -> None:
+        if module in way:
+            found.append([*way[way.index(module):], module])
+        elif module not in done:
+            for other in sorted(inside.get(module, ())):
+                visit(other, [*way, module])
+            done.add(module)
+
+    for module in sorted(inside):
+        visit(module, [])
     return found
 
 
@@ -113,8 +128,19 @@ def test_imports_go_only_downward_and_each_library_has_one_door() -> None:
     assert violations(PACKAGE) == []
 
 
+def test_every_room_has_modules_and_every_module_a_room() -> None:
+    rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir() and any(path.glob("*.py"))}
+    assert rooms == HAVE_MODULES
+    assert rooms - {APART} <= RANK.keys()
+
+
 def test_every_module_begins_by_saying_what_it_is() -> None:
     assert [str(path) for _, path in modules(PACKAGE) if not ast.get_docstring(ast.parse(path.read_text()))] == []
+
+
+def test_the_face_of_a_room_is_six_to_ten_lines() -> None:
+    lengths = {room: len((PACKAGE / room / "__init__.py").read_text().splitlines()) for room in HAVE_MODULES - {APART}}
+    assert {room: lines for room, lines in lengths.items() if not 6 <= lines <= 10} == {}
 
 
 def test_no_module_is_longer_than_a_person_reads_at_once() -> None:
@@ -128,20 +154,23 @@ def test_no_module_is_longer_than_a_person_reads_at_once() -> None:
     ("model.py", "from anthrofs.names import path_of", "model imports names, which isn't below it"),
     ("model.py", "from anthrofs import config", "model imports config, which isn't below it"),
     ("model.py", "from . import config", "model imports config, which isn't below it"),
-    ("model.py", "def f():\n    import anthrofs.index", "model imports index, which isn't below it"),
-    ("cache.py", "from .index import Index", "cache imports index, which isn't below it"),
-    ("remote/retry.py", "from ..reader import Reader", "remote.retry imports reader, which isn't below it"),
-    ("disk.py", "from anthrofs.remote.http import x", "disk imports remote, which isn't below it"),
-    ("helpers.py", "", "helpers has no layer"),
-    ("cli.py", "from anthrofs.helpers import x", "helpers has no layer"),
+    ("model.py", "def f():\n    import anthrofs.tree.nodes", "model imports tree.nodes, which isn't below it"),
+    ("store/block_cache.py", "from ..tree.nodes import Index", "store.block_cache imports tree.nodes, which isn't below it"),
+    ("remote/retry.py", "from ..tree.nodes import Index", "remote.retry imports tree.nodes, which isn't below it"),
+    ("sync/expirer.py", "from anthrofs.download import reader", "sync.expirer imports download.reader, which isn't below it"),
+    ("store/disk.py", "from anthrofs.remote.http import x", "store.disk imports remote.http, which isn't below it"),
+    ("helpers.py", "", "helpers has no room"),
+    ("cli/commands.py", "from anthrofs.helpers import x", "helpers has no room"),
     ("__init__.py", "from anthrofs.cli import main", "anthrofs/__init__.py imports cli, but it is the map and imports nothing"),
-    ("reader.py", "import httpx", "reader imports httpx, which only remote.download and remote.http and remote.transport may"),
+    ("tree/__init__.py", "from anthrofs.tree.nodes import Index", "tree/__init__.py imports anthrofs.tree.nodes, but faces import nothing"),
+    ("download/reader.py", "import httpx", "download.reader imports httpx, which only remote.download and remote.http and remote.transport may"),
     ("remote/pace.py", "from httpx import Client", "remote.pace imports httpx, which only remote.download and remote.http and remote.transport may"),
-    ("index.py", "import sqlite3", "index imports sqlite3, which only db may"),
-    ("daemon.py", "from fuse import FUSE", "daemon imports fuse, which only binding may"),
-    ("index.py", "import cachetools", "index imports cachetools, which only cache and remote.pace may"),
+    ("tree/nodes.py", "import sqlite3", "tree.nodes imports sqlite3, which only tree.database may"),
+    ("daemon/mount.py", "from fuse import FUSE", "daemon.mount imports fuse, which only fuse.binding may"),
+    ("tree/nodes.py", "import cachetools", "tree.nodes imports cachetools, which only remote.pace and store.block_cache may"),
     ("emulator/app.py", "from anthrofs.model import FileId", "emulator.app imports anthrofs.model, but the emulator is apart"),
-    ("check.py", "import anthrofs.emulator", "check imports anthrofs.emulator, but the emulator is apart"),
+    ("tree/fsck.py", "import anthrofs.emulator", "tree.fsck imports anthrofs.emulator, but the emulator is apart"),
+    ("tree/nodes.py", "from anthrofs.tree import nodes", "tree.nodes → tree.nodes: a circle"),
 ])  # fmt: skip
 def test_a_wrong_import_is_named_by_both_sides(tmp_path: Path, file: str, source: str, expected: str) -> None:
     (tmp_path / file).parent.mkdir(exist_ok=True)
@@ -149,12 +178,20 @@ def test_a_wrong_import_is_named_by_both_sides(tmp_path: Path, file: str, source
     assert violations(tmp_path) == [expected]
 
 
+def test_a_circle_inside_a_room_is_found(tmp_path: Path) -> None:
+    (tmp_path / "fs").mkdir()
+    for name, other in (("contents", "promises"), ("promises", "renames"), ("renames", "contents")):
+        (tmp_path / "fs" / f"{name}.py").write_text(f"from anthrofs.fs.{other} import x")
+    assert violations(tmp_path) == ["fs.contents → fs.promises → fs.renames → fs.contents: a circle"]
+
+
 @pytest.mark.parametrize(("file", "source"), [
     ("config.py", "from anthrofs.names import LOCAL_PATTERNS\nfrom anthrofs import errors, model"),
     ("remote/http.py", "import httpx\nfrom . import answers\nfrom anthrofs.remote.pace import Paced\nfrom ..model import FileId"),
-    ("cli.py", "from anthrofs import __version__, daemon, emulator\nimport anthrofs.emulator.app"),
+    ("cli/commands.py", "from anthrofs import __version__, daemon, emulator\nimport anthrofs.emulator.app"),
     ("emulator/app.py", "import sqlite3\nfrom . import store\nfrom anthrofs.emulator.faults import Fault"),
-    ("cache.py", "import cachetools, threading"),
+    ("store/block_cache.py", "import cachetools, threading"),
+    ("fuse/operations.py", "from anthrofs.fuse import callers"),
 ])  # fmt: skip
 def test_a_right_import_is_no_violation(tmp_path: Path, file: str, source: str) -> None:
     (tmp_path / file).parent.mkdir(exist_ok=True)

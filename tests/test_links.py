@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from anthrofs.mountpoint import is_mounted
+from anthrofs.fuse.mountpoint import is_mounted
 from tests.mounting import ROOT, Mount, asks, wait_until
 
 

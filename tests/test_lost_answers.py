@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from anthrofs import mountpoint
 from anthrofs.clock import Clock
 from anthrofs.errors import InTheWay, NoAnswer, RemoteError, Unavailable
-from anthrofs.looks import FIRST_LOOK, LOOKS_ONCE_S, LOOKS_S, Looks, times_s
+from anthrofs.fuse import mountpoint
 from anthrofs.model import Cursor, Page, RemoteFile, ServerClock
+from anthrofs.upload.looks import FIRST_LOOK, LOOKS_ONCE_S, LOOKS_S, Looks, times_s
 from tests.fakes import SECOND_NS, FakeClock, FakeFiles
 from tests.mounting import Mount, asks, wait_until
 from tests.test_fairness import House

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from anthrofs import owed
-from anthrofs.check import problems
-from anthrofs.db import Database
-from anthrofs.index import Index
-from anthrofs.mirror import Mirror
+from anthrofs.fs.surprises import Surprises
 from anthrofs.model import ROOT, FileId, Node, NodeId, StageId
 from anthrofs.names import Layout, server_name_of
-from anthrofs.outbox import FAILED, Outbox
-from anthrofs.surprises import Surprises
+from anthrofs.tree import owed
+from anthrofs.tree.database import Database
+from anthrofs.tree.fsck import problems
+from anthrofs.tree.mirror import Mirror
+from anthrofs.tree.nodes import Index
+from anthrofs.tree.outbox import FAILED, Outbox
 
 from .fakes import FakeClock, entries
 

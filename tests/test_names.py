@@ -7,8 +7,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from anthrofs import companions, names
+from anthrofs import names
 from anthrofs.errors import BadName, NameTooLong
+from anthrofs.fs import companions
 
 # The blob makes a failure seen elsewhere repeatable; a busy machine is no reason to fail.
 law = settings(print_blob=True, deadline=None)

@@ -26,10 +26,10 @@ from anthrofs.errors import (
     Unavailable,
 )
 from anthrofs.model import FileId
-from anthrofs.remote import Paced, Pacer, Priority, RemoteFiles, Retrying, backoff_s
+from anthrofs.remote.api import RemoteFiles
 from anthrofs.remote.budget import HEAD, KEPT, SLOT, WINDOW_S, Moments, Work
-from anthrofs.remote.pace import DOWNLOAD_SLOTS, SLOTS, SLOWEST, WORK
-from anthrofs.remote.retry import FIRST_WAIT_S, LONGEST_WAIT_S, TRIES
+from anthrofs.remote.pace import DOWNLOAD_SLOTS, SLOTS, SLOWEST, WORK, Paced, Pacer, Priority
+from anthrofs.remote.retry import FIRST_WAIT_S, LONGEST_WAIT_S, TRIES, Retrying, backoff_s
 
 from .fakes import FakeClock, FakeFiles, body_of
 

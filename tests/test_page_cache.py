@@ -3,6 +3,7 @@
 A stopped daemon is the witness: what can be read while it is stopped, the kernel had.
 """
 
+import itertools
 import mmap
 import os
 import signal
@@ -11,11 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import pytest
 
+from anthrofs.fs.pages import PATHS, Pages
 from anthrofs.model import FileId
-from anthrofs.pages import PATHS, Pages
 from tests.mounting import Mount, asks, wait_until
 
 SIZE = 700_000
@@ -113,25 +115,29 @@ def test_a_name_that_another_file_took_shows_nothing_of_the_old_one(mount: Mount
 
 # ---- the notes themselves
 
+HANDLES: Final = itertools.count(1)
+
+
 def opened(pages: Pages, version: tuple[FileId, int] | None, *, writes: bool = False) -> bool:
     """Open and release."""
-    glance = pages.opened("x", version, writes=writes)
-    pages.released(glance, version)
-    return glance.keep
+    handle = next(HANDLES)
+    keep = pages.opened(handle, "x", version, writes=writes)
+    pages.released(handle, version)
+    return keep
 
 
 def test_pages_are_kept_only_for_the_same_version_after_its_handle_is_gone() -> None:
     pages = Pages()
-    first = pages.opened("x", A, writes=False)
-    assert not first.keep
+    first, became_local = next(HANDLES), next(HANDLES)
+    assert not pages.opened(first, "x", A, writes=False)
     assert not opened(pages, B)             # another content, while the first is open
-    pages.released(first, A)                   # its pages may have come after the other's open
+    pages.released(first, A)                # its pages may have come after the other's open
     assert not opened(pages, B)
     assert opened(pages, B)
     assert not opened(pages, None)
     assert not opened(pages, B)             # local content may have come into the kernel
     assert opened(pages, B)
-    became_local = pages.opened("x", B, writes=False)
+    pages.opened(became_local, "x", B, writes=False)
     pages.released(became_local, None)      # it was keeping them, and then they may have changed through another path
     pages.forget("x")
     assert not opened(pages, B)
@@ -139,11 +145,11 @@ def test_pages_are_kept_only_for_the_same_version_after_its_handle_is_gone() -> 
 
 def test_nothing_is_believed_while_or_after_somebody_could_write() -> None:
     pages = Pages()
+    reader, writer = next(HANDLES), next(HANDLES)
     assert not opened(pages, A)
-    reader = pages.opened("x", A, writes=False)
-    assert reader.keep
-    writer = pages.opened("x", None, writes=True)
-    pages.released(reader, A)                  # opened before the writer came: says nothing any more
+    assert pages.opened(reader, "x", A, writes=False)
+    pages.opened(writer, "x", None, writes=True)
+    pages.released(reader, A)               # opened before the writer came: says nothing any more
     assert not opened(pages, A)
     assert not opened(pages, A)             # the writer is still there
     pages.released(writer, None)
@@ -153,10 +159,14 @@ def test_nothing_is_believed_while_or_after_somebody_could_write() -> None:
 
 def test_notes_are_bounded_and_writers_are_not_forgotten() -> None:
     pages = Pages()
-    writer = pages.opened("x", None, writes=True)
-    for number in range(PATHS + 10):
-        pages.released(pages.opened(f"file {number}", A, writes=False), A)
+    writer = next(HANDLES)
+    pages.opened(writer, "x", None, writes=True)
+    for _ in range(PATHS + 10):
+        handle = next(HANDLES)
+        pages.opened(handle, f"file {handle}", A, writes=False)
+        pages.released(handle, A)
     assert len(pages._paths) == PATHS
+    assert pages._glances.keys() == {writer}, "nothing is noted of a handle that is gone"
     assert not opened(pages, A)
     pages.released(writer, None)
     assert not opened(pages, A)

@@ -13,7 +13,7 @@ from typing import Final
 
 import pytest
 
-from anthrofs.blocks import BLOCK_BYTES
+from anthrofs.store.blocks import BLOCK_BYTES
 from tests.mounting import BOUND_S, Mount, asks, shell, wait_until
 
 MIB: Final = 2**20

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import pytest
 
-from anthrofs.blocks import BLOCK_BYTES
+from anthrofs.store.blocks import BLOCK_BYTES
 from tests.mounting import Mount
 
 # More than the cache's memory in all, so that the disk is read, too.

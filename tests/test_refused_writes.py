@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anthrofs.config import Config, Credentials, Service
-from anthrofs.gaps import MOST, Gap, widened
+from anthrofs.tree.gaps import MOST, Gap, widened
 from tests.fakes import law
 from tests.mounting import Mount, asks, shell, wait_until
 

@@ -15,7 +15,10 @@ from anthrofs.clock import Clock
 from anthrofs.config import Credentials, Service, Timeouts
 from anthrofs.errors import AuthFailed, Gone, NotDownloadable, Refused, RemoteTooLarge
 from anthrofs.model import Cursor, FileId, RemoteFile
-from anthrofs.remote import HttpFiles, Paced, Pacer, Priority, RemoteFiles, Retrying, connect
+from anthrofs.remote.api import RemoteFiles
+from anthrofs.remote.http import HttpFiles, connect
+from anthrofs.remote.pace import Paced, Pacer, Priority
+from anthrofs.remote.retry import Retrying
 
 from .emulator.process import EmulatorProcess
 from .fakes import EPOCH_NS, FakeClock, FakeFiles, body_of

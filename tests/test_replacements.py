@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from anthrofs import mountpoint
+from anthrofs.fuse import mountpoint
 from tests.emulator.process import EmulatorProcess
 from tests.mounting import Mount, asks, wait_until
 from tests.test_uploads import contents

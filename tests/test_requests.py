@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from anthrofs.blocks import BLOCK_BYTES
+from anthrofs.store.blocks import BLOCK_BYTES
 from tests.mounting import Mount, asks, shell
 
 

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from anthrofs import mountpoint
+from anthrofs.fuse import mountpoint
 from tests.emulator.process import EmulatorProcess
 from tests.mounting import Mount, shell, wait_until
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from anthrofs import mountpoint
-from anthrofs.notify import Notify
+from anthrofs.daemon.notify import Notify
+from anthrofs.fuse import mountpoint
 from tests.mounting import COMMAND, Mount, wait_until
 
 

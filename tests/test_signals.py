@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import pytest
 
-from anthrofs import callers
+from anthrofs.fuse import callers
 from tests.mounting import BOUND_S, ROOT, Mount, asks, wait_until
 from tests.terminal import Terminal
 

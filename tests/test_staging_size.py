@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from anthrofs.disk import Disk
 from anthrofs.errors import StagingFull
-from anthrofs.staging import LEAST_BYTES, Staging
+from anthrofs.store.disk import Disk
+from anthrofs.store.staging import LEAST_BYTES, Staging
 from tests.mounting import Mount
 
 DOWN = {"kind": "status", "status": 503, "error_type": "api_error"}

@@ -19,37 +19,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anthrofs import owed, renaming, workspace
-from anthrofs.blocks import BLOCK_BYTES
-from anthrofs.cache import BlockCache
 from anthrofs.clock import Clock
 from anthrofs.config import Credentials, Service
-from anthrofs.db import Database, Tx
-from anthrofs.disk import FICLONE, Disk
 from anthrofs.errors import EXIT_BUSY, DiskFull, FsError, NotFound, SetupError
-from anthrofs.index import Index
-from anthrofs.listing import EVER_NS, NEVER_NS
-from anthrofs.lost import fits
-from anthrofs.mirror import ASK_AGAIN, SETTLED_NS, Mirror, Shown
+from anthrofs.fs.surprises import Surprises
 from anthrofs.model import ROOT, Attempt, FileId, NodeId, RemoteFile, StageId, Workspace
 from anthrofs.names import id_name_of
-from anthrofs.outbox import (
-    DONE,
-    FAILED,
-    IN_FLIGHT,
-    NEXT,
-    QUEUED,
-    SENDING,
-    TOMBSTONE_NS,
-    UNKNOWN,
-    Outbox,
-    Step,
-)
-from anthrofs.schema import VERSION
-from anthrofs.staging import ROOM_CHECK_BYTES, Staging
-from anthrofs.statedir import StateDir
-from anthrofs.surprises import Surprises
-from anthrofs.workspace import Match
+from anthrofs.store.block_cache import BlockCache
+from anthrofs.store.blocks import BLOCK_BYTES
+from anthrofs.store.disk import FICLONE, Disk
+from anthrofs.store.staging import ROOM_CHECK_BYTES, Staging
+from anthrofs.store.state_dir import StateDir
+from anthrofs.sync import workspace
+from anthrofs.sync.listing import EVER_NS, NEVER_NS
+from anthrofs.sync.workspace import Match
+from anthrofs.tree import owed, renaming
+from anthrofs.tree.database import Database, Tx
+from anthrofs.tree.lost import fits
+from anthrofs.tree.mirror import ASK_AGAIN, SETTLED_NS, Mirror, Shown
+from anthrofs.tree.nodes import Index
+from anthrofs.tree.outbox import DONE, FAILED, IN_FLIGHT, NEXT, QUEUED, SENDING, TOMBSTONE_NS, UNKNOWN, Outbox, Step
+from anthrofs.tree.schema import VERSION
 
 from .fakes import EPOCH_NS, SECOND_NS, entries, law
 
@@ -860,7 +850,7 @@ def test_a_copy_that_is_dropped_while_copies_are_counted_is_no_error(tmp_path: P
         os.unlink(entry.path)
         return True
 
-    monkeypatch.setattr("anthrofs.cache._is_ours", dropped)
+    monkeypatch.setattr("anthrofs.store.block_cache._is_ours", dropped)
     assert cache.totals() == (0, 0, 0)
 
 

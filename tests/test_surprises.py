@@ -4,8 +4,8 @@ import weakref
 
 import pytest
 
+from anthrofs.fs.surprises import SETTLE_S, Surprises
 from anthrofs.model import ROOT, NodeId
-from anthrofs.surprises import SETTLE_S, Surprises
 from tests.fakes import FakeClock
 
 ENTRY = (ROOT, "report.txt")

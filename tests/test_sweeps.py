@@ -12,21 +12,21 @@ from typing import Any, Final
 
 import pytest
 
-from anthrofs import listing, refresher, sweeper
 from anthrofs.clock import Clock
 from anthrofs.config import Config, Credentials, Service, Timeouts
-from anthrofs.db import Database
 from anthrofs.errors import BadAnswer, Offline, Refused
-from anthrofs.handles import Handles
-from anthrofs.index import Index
-from anthrofs.listing import STALE_PAGES, SWEEP_S_PER_PAGE, Listings, Walk, walk_of
-from anthrofs.mirror import Mirror
+from anthrofs.fs.surprises import Surprises
 from anthrofs.model import Cursor, FileId, Page, RemoteFile, Workspace
-from anthrofs.outbox import Outbox
-from anthrofs.refresher import Refresher
-from anthrofs.remote import HttpFiles, connect
-from anthrofs.surprises import Surprises
-from anthrofs.sweeper import Sweeper
+from anthrofs.remote.http import HttpFiles, connect
+from anthrofs.sync import listing, refresher, sweeper
+from anthrofs.sync.listing import STALE_PAGES, SWEEP_S_PER_PAGE, Listings, Walk, walk_of
+from anthrofs.sync.refresher import Refresher
+from anthrofs.sync.sweeper import Sweeper
+from anthrofs.tree.database import Database
+from anthrofs.tree.mirror import Mirror
+from anthrofs.tree.nodes import Index
+from anthrofs.tree.open_table import Handles
+from anthrofs.tree.outbox import Outbox
 
 from .emulator.process import EmulatorProcess
 from .fakes import FakeClock, FakeFiles

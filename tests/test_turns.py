@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from anthrofs.db import Database, Tx
 from anthrofs.errors import Stopping, TimedOut
-from anthrofs.index import Index
 from anthrofs.model import ROOT, Attempt, NodeId, StageId
-from anthrofs.outbox import AT_ONCE, BIG_BYTES, Outbox, Step
-from anthrofs.remote import Way
-from anthrofs.sendings import Sendings
-from anthrofs.turns import BIG_THREADS, FEW, HELD, HOLD_S, THREADS, Turns
-from anthrofs.waits import Waits
+from anthrofs.remote.way import Way
+from anthrofs.tree.database import Database, Tx
+from anthrofs.tree.nodes import Index
+from anthrofs.tree.outbox import AT_ONCE, BIG_BYTES, Outbox, Step
+from anthrofs.upload.close_waits import Waits
+from anthrofs.upload.schedule import BIG_THREADS, FEW, HELD, HOLD_S, THREADS, Turns
+from anthrofs.upload.sendings import Sendings
 from tests.fakes import FakeCarrier, FakeClock, body_of
 from tests.mounting import Mount, asks, wait_until
 

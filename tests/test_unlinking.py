@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from anthrofs import unlinking
-from anthrofs.db import Database
 from anthrofs.errors import NotFound
-from anthrofs.handles import Handles
-from anthrofs.index import Index
-from anthrofs.mirror import Mirror
+from anthrofs.fs.surprises import Surprises
 from anthrofs.model import ROOT, FileId, NodeId, RemoteFile
-from anthrofs.outbox import Outbox
-from anthrofs.surprises import Surprises
+from anthrofs.tree import unlinking
+from anthrofs.tree.database import Database
+from anthrofs.tree.mirror import Mirror
+from anthrofs.tree.nodes import Index
+from anthrofs.tree.open_table import Handles
+from anthrofs.tree.outbox import Outbox
 
 from .fakes import EPOCH_NS, FakeClock, entries
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from anthrofs import cli
+from anthrofs.cli import commands
 from tests.mounting import Mount, asks, ordinary_user, owned
 
 THEIRS = b"never empty"
@@ -118,9 +118,9 @@ def test_the_log_counts_the_opens_that_are_refused(mount: Mount) -> None:
 def test_id_prints_it_for_who_isnt_root(reachable: Mount, capsys: pytest.CaptureFixture[str]) -> None:
     made = reachable.emulator.generate("theirs.txt", THEIRS, downloadable=False)
     files = reachable.mount(*owned())
-    cli.app(["id", str(files / "theirs.txt")], standalone_mode=False)      # what it imports is root's alone, perhaps
+    commands.app(["id", str(files / "theirs.txt")], standalone_mode=False)      # what it imports is root's alone, perhaps
     with asks(reachable), ordinary_user():
-        cli.app(["id", str(files / "theirs.txt")], standalone_mode=False)
+        commands.app(["id", str(files / "theirs.txt")], standalone_mode=False)
     assert capsys.readouterr().out == f"{made['id']}\n" * 2
 
 

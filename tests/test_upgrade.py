@@ -17,9 +17,9 @@ from typing import Final
 
 import pytest
 
-from anthrofs.db import Database
 from anthrofs.errors import SetupError
-from anthrofs.schema import VERSION
+from anthrofs.tree.database import Database
+from anthrofs.tree.schema import VERSION
 
 from .emulator.process import EmulatorProcess
 from .mounting import Mount

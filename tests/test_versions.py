@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from anthrofs import control
+from anthrofs.daemon import control
 from tests.mounting import Mount
 
 WORD = struct.Struct(">Q")

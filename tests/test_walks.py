@@ -10,8 +10,8 @@ from typing import Final
 
 import pytest
 
+from anthrofs.download.readahead import AHEAD_BYTES, AHEAD_FILES, LOOK_FILES, PAUSE_S, SMALL_BYTES, SURE, Walks
 from anthrofs.model import ROOT, FileId, Node, NodeId, RemoteFile
-from anthrofs.walks import AHEAD_BYTES, AHEAD_FILES, LOOK_FILES, PAUSE_S, SMALL_BYTES, SURE, Walks
 from tests.fakes import FakeClock
 from tests.mounting import Mount, asks, shell, wait_until
 

@@ -28,9 +28,11 @@ from anthrofs.errors import (
     UploadCut,
 )
 from anthrofs.model import FileId
-from anthrofs.prober import Prober
-from anthrofs.remote import Guarded, Kind, Retrying, Taught, Way
-from anthrofs.remote.gates import APART_S, CLOSED, DOUBTED, NEXT, OPEN, News, lesson
+from anthrofs.remote.gates import APART_S, CLOSED, DOUBTED, NEXT, OPEN, Kind, News, lesson
+from anthrofs.remote.guarded import Guarded, Taught
+from anthrofs.remote.prober import Prober
+from anthrofs.remote.retry import Retrying
+from anthrofs.remote.way import Way
 from tests.fakes import FakeClock, FakeFiles
 
 MINUTE_S = 60.0

@@ -13,7 +13,9 @@ import pytest
 from anthrofs.clock import Clock
 from anthrofs.config import Credentials, Service, Timeouts
 from anthrofs.errors import NoAnswer
-from anthrofs.remote import Body, HttpFiles, connect, wire
+from anthrofs.remote import wire
+from anthrofs.remote.api import Body
+from anthrofs.remote.http import HttpFiles, connect
 from anthrofs.remote.wire import DEAD_S, LOOK_S, Line, Lines
 from tests.emulator.process import EmulatorProcess
 from tests.fakes import FakeClock, body_of

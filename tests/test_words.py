@@ -10,20 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anthrofs.blocks import BLOCK_BYTES, Cutter, Span, checksum, spans
-from anthrofs.config import (
-    Config,
-    Credentials,
-    Service,
-    credentials_of,
-    select,
-    service_of,
-    state_dir_of,
-)
+from anthrofs.cli.environment import credentials_of, select, service_of, state_dir_of
+from anthrofs.cli.options import with_options
+from anthrofs.config import DEFAULT_BASE_URL, Config, Credentials, Service
 from anthrofs.errors import EXIT_USAGE, SetupError
-from anthrofs.mime import HEAD_BYTES, UNKNOWN, mime_type_of
-from anthrofs.options import with_options
-from anthrofs.profiles import DEFAULT_BASE_URL
+from anthrofs.store.blocks import BLOCK_BYTES, Cutter, Span, checksum, spans
+from anthrofs.upload.mime import HEAD_BYTES, UNKNOWN, mime_type_of
 
 from .fakes import law
 

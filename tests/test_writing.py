@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from anthrofs.disk import Disk
-from anthrofs.staging import Staging
+from anthrofs.store.disk import Disk
+from anthrofs.store.staging import Staging
 from tests.mounting import Mount, asks
 
 LIMIT = 500 * 2**20

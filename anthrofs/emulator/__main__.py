@@ -1,7 +1,6 @@
 """`python -m anthrofs.emulator`.
 
 Owns    the command line.
-Serves  whoever wants an emulator as a process; programs read the ready line that server.py prints.
 Trusts  argparse.
 Never   does more than hand on what it was given.
 """

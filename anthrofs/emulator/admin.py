@@ -1,7 +1,6 @@
 """What tests and demos ask of the emulator itself, under /_emulator.
 
 Owns    its routes: switches, faults, files as tools make them, the journal, open connections.
-Serves  whoever started the emulator: it needs no key, for the server is on loopback.
 Trusts  its callers not to be hostile, but says clearly what is wrong with a request.
 Never   is journaled, delayed, limited or faulted.
 """

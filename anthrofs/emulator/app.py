@@ -1,7 +1,6 @@
 """The ASGI application: both sets of routes, and what the connections need to find.
 
 Owns    the order of routes and the lifespan's state.
-Serves  server.py.
 Trusts  its parts to be ready.
 Never   decides anything about a request.
 """

@@ -2,7 +2,6 @@
 
 Owns    the arithmetic of the ways in which a minute may be counted: a token bucket that holds a minute's worth, the last 60 seconds, or
         the minutes of the clock.
-Serves  gate.py.
 Trusts  a clock that doesn't run backwards.
 Never   waits: it says how long the client should.
 """

@@ -1,7 +1,6 @@
 """TCP connections, so that an answer can be withheld: ASGI alone has no way to cut one.
 
 Owns    the protocol class that uvicorn runs, and one Connection for every socket it accepted.
-Serves  exchange.py (cut), admin.py (cut all), server.py (cut all at the end).
 Trusts  uvicorn's H11Protocol to copy `app_state` into each request's scope, and asyncio's transports.
 Never   looks at HTTP.
 """

@@ -2,7 +2,6 @@
 
 Owns    <data>/content/<name>   bytes that a row of the store names
         <data>/incoming/<name>  bytes that are still arriving; swept at the start
-Serves  store (adopt, remove, sweep) and the routes (receive, open).
 Trusts  names made by model.new_id or by itself: none comes from a client.
 Never   knows a file's metadata.
 """

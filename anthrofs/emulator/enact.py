@@ -1,7 +1,6 @@
 """What scripted faults do to a request: data from faults.py becomes behaviour on the wire.
 
 Owns    the meaning of each kind, in two steps: `begin` before an upload's bytes are read, `finish` around the effect.
-Serves  the operations.
 Trusts  actions, which faults.py has checked.
 Never   knows what the effect is; it runs it, runs it later, or doesn't.
 """

@@ -1,7 +1,6 @@
 """One request and its answer, as they pass over the wire.
 
 Owns    the pace in both directions, the headers every answer has, and the journal's entry while the request lasts.
-Serves  gate.py (makes it) and the operations (read the body, ask for delays).
 Trusts  uvicorn's receive and send.
 Never   knows what an operation means.
 """

@@ -1,7 +1,6 @@
 """Scripted faults as data: which request meets which mishap, how often.
 
 Owns    the script and what is left of it; the kinds of mishaps and their parameters.
-Serves  admin.py (add, clear, show) and gate.py (take). enact.py knows what the kinds do.
 Trusts  nothing that is posted: a script with one bad entry is refused whole.
 Never   does I/O; used on the event loop only, so it needs no lock.
 """

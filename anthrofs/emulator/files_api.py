@@ -1,7 +1,6 @@
 """The five operations of the Files API, and the routes to them.
 
 Owns    list, metadata and delete, and which path means what.
-Serves  app.py.
 Trusts  gate.py: whoever comes here has a key.
 Never   touches the wire.
 """
@@ -16,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from . import logins, rules, transfer
+from . import rules, tokens, transfer
 from .enact import perform
 from .gate import Gate, Operation
 from .shapes import (
@@ -54,7 +53,7 @@ def routes(parts: Parts) -> list[BaseRoute]:
               lambda exchange: perform(exchange, partial(metadata, exchange))),
         route("/v1/files/{file_id}", "DELETE", "delete", lambda exchange: perform(exchange, partial(delete, exchange))),
         route("/v1/sessions/{session_id}", "GET", "session", lambda exchange: perform(exchange, partial(session, exchange))),
-        Route("/v1/oauth/token", Gate(parts, "token", lambda exchange: perform(exchange, partial(logins.token, exchange)), keyed=False),
+        Route("/v1/oauth/token", Gate(parts, "token", lambda exchange: perform(exchange, partial(tokens.token, exchange)), keyed=False),
               methods=["POST"]),
         Route("/{path:path}", Gate(parts, "other", nothing_here)),
     ]

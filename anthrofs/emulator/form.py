@@ -1,7 +1,6 @@
 """The upload form as it streams in.
 
 Owns    one multipart body: the part `file` goes to disk as it comes, small text parts to memory.
-Serves  transfer.py.
 Trusts  nothing: a body that isn't such a form becomes ApiError(400), one that is too large ApiError(413).
 Never   judges a name or type: rules.py does, once all parts are here, for they come in any order.
 """

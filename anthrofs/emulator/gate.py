@@ -1,7 +1,6 @@
 """The border of the Files API: every request enters here, and every exception ends here.
 
 Owns    the order of checks (connect latency, key, version, workspace, rate) and the translation of errors to answers.
-Serves  the routes of app.py, one Gate for each operation.
 Trusts  no request.
 Never   does what an operation does.
 """

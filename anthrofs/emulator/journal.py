@@ -1,7 +1,6 @@
 """What was asked: one entry a request of the Files API, never keys or contents.
 
 Owns    the entries, in memory, the newest HISTORY of them.
-Serves  gate.py (begin), exchange.py (fills them in), admin.py (shows and clears them).
 Trusts  its callers to write an entry only while its request is under way.
 Never   records admin requests.
 """

@@ -1,34 +1,24 @@
-"""Logins: tokens that end, and what renews them; the operation behind /v1/oauth/token.
+"""Logins: tokens that end, and what renews them.
 
 Owns    the tokens and refresh tokens, in memory.
-Serves  gate.py (does this token open?), files_api.py (the route), admin.py (makes and ends logins).
 Trusts  nothing of a request.
 Never   keeps a login over a restart: clients meet a service that has forgotten them.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import JSONResponse
-
 from .model import new_id
-from .shapes import betas_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from starlette.types import ASGIApp
-
-    from .exchange import Exchange
-
 LOGIN_BETA = "oauth-2025-04-20"
 FEDERATION_BETA = "oidc-federation-2026-04-01"
 IDENTITY_TOKEN = "emulated-identity-token"      # noqa: S105 - the only word of somebody else's that is taken for a token
-BODY_LIMIT = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,30 +70,3 @@ class Logins:
         value = new_id("sk-ant-oat")
         self.tokens[value] = Token(self.clock_s() + lifetime_s, workspace_id)
         return {"access_token": value, "token_type": "Bearer", "expires_in": round(lifetime_s)}
-
-
-async def token(exchange: Exchange) -> ASGIApp:
-    """The operation."""
-    body = b""
-    async for data in exchange.body():
-        body += data[:BODY_LIMIT]
-    try:
-        asked = json.loads(body)
-    except ValueError:
-        asked = None
-    if not isinstance(asked, dict):
-        return _refused("invalid_request")
-    parts = exchange.parts
-    betas, switches = betas_of(exchange.headers.getlist("anthropic-beta")), parts.switches
-    if asked.get("grant_type") == "refresh_token":
-        given = parts.logins.refresh(asked, switches.token_lifetime_s, rotate=switches.refresh_rotation) if betas == {LOGIN_BETA} else None
-    elif asked.get("grant_type") == "urn:ietf:params:oauth:grant-type:jwt-bearer":
-        given = parts.logins.exchange(asked, switches.token_lifetime_s) if betas == {LOGIN_BETA, FEDERATION_BETA} else None
-    else:
-        return _refused("unsupported_grant_type")
-    return _refused("invalid_grant") if given is None else JSONResponse(given)
-
-
-def _refused(code: str) -> ASGIApp:
-    # RFC 6749, 5.2: not the envelope of the rest of the API.
-    return JSONResponse({"error": code, "error_description": "scripted words"}, 400)

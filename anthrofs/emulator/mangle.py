@@ -1,7 +1,6 @@
 """What becomes of a right answer on its way: it ends early as if that were all, is labelled or packed, loses headers.
 
 Owns    the mangling of one answer.
-Serves  exchange.py, which passes each message through; enact.py says what is to happen.
 Trusts  its caller to send the messages in order.
 Never   cuts a connection: all that comes out of here is well-formed HTTP. (Cuts, stalls and speed are pace.py's.)
 """

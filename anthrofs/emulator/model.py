@@ -1,7 +1,6 @@
 """What a stored file is, and how times and ids are spelled.
 
 Owns    StoredFile, Position and the formats of ids and times.
-Serves  store, shapes and the routes.
 Trusts  its callers: values were checked before they became one of these.
 Never   touches disk, clock or network.
 """

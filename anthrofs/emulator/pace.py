@@ -1,7 +1,6 @@
 """How a body moves: its speed, where it stalls, where it is cut.
 
 Owns    the arithmetic of one body in one direction.
-Serves  exchange.py, which asks before each piece and sleeps.
 Trusts  its caller to report what passed.
 Never   sleeps or sends.
 """

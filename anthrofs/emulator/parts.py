@@ -1,7 +1,6 @@
 """What a running emulator consists of.
 
 Owns    one of each part, and nothing else: behaviour belongs to the parts.
-Serves  everything that handles requests.
 Trusts  the event loop: all parts but the store are used on it only.
 Never   grows verbs.
 """

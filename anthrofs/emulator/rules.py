@@ -1,7 +1,6 @@
 """The service's rules as arithmetic: names, types, expiry, ranges, and what an error looks like.
 
 Owns    the limits, and the one exception that becomes an error answer.
-Serves  the routes.
 Trusts  nothing a client sent.
 Never   does I/O.
 """

@@ -1,7 +1,6 @@
 """A few files as the code execution tool would have made them, so that a demo has something to read.
 
 Owns    their names and contents.
-Serves  server.py, for a data directory that is new.
 Trusts  nothing: it only writes.
 Never   adds to a workspace that has files already.
 """

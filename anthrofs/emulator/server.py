@@ -1,7 +1,6 @@
 """The emulator as a process: built, announced, stopped.
 
 Owns    the data directory's lock, the ready line on stdout, and the order of stopping.
-Serves  __main__ and any command that runs an emulator in its own process.
 Trusts  uvicorn to listen before `startup` returns.
 Never   outlives its bound: open connections are cut, not waited for.
 """

@@ -1,7 +1,6 @@
 """The three shapes of answers: which one a request gets, what it may ask, and how files and lists look in it.
 
 Owns    the choice by `anthropic-beta`, the parameters of a list, the spelling of page cursors, the JSON of answers.
-Serves  the routes.
 Trusts  stored files; nothing of a query.
 Never   reads the store: it turns values into values.
 """

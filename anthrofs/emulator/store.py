@@ -1,7 +1,6 @@
 """The files of the workspace: metadata in SQLite, content beside it.
 
 Owns    <data>/emulator.db: its schema, its one connection, the order of listings, and who the workspace is.
-Serves  the routes, from any thread.
 Trusts  values made by rules.py; SQLite's WAL, so that a killed process loses no committed file.
 Never   decides what a client may see or ask: it is told which view of the past a listing shows.
 """

@@ -1,7 +1,6 @@
 """How this server behaves where servers may differ: every unknown of the service, both ways, and its weather.
 
 Owns    the settings, their defaults and what values they may have.
-Serves  every route; admin.py changes them while the server runs.
 Trusts  nothing that is patched in: an unknown name or a bad value changes nothing at all.
 Never   holds state that belongs to files or requests.
 """

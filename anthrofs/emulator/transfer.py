@@ -1,7 +1,6 @@
 """Bytes in and out: the operations upload and download.
 
 Owns    the order in which an upload's rules are checked, and how content becomes an answer.
-Serves  files_api.py.
 Trusts  stored files; a form's parts only after rules.py has judged them.
 Never   holds a whole file in memory.
 """

@@ -1,6 +1,5 @@
 """From what came over the wire to values and exceptions; pure.
 
-Serves  http.
 Trusts  nothing: unknown fields are left out, an entry that lacks what can't be guessed is skipped and counted, a body
         that isn't the API's is BadAnswer. Names are handed on as they are: names.py makes them safe.
 """

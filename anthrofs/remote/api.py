@@ -1,6 +1,5 @@
 """What every implementation and wrapper of the Files API promises.
 
-Serves  reader, uploader and refresher, which see nothing else of the network.
 Never   says how: no HTTP here.
 """
 

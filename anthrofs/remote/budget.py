@@ -5,8 +5,8 @@ until its own work has used it: so a folder that is saved leaves something for w
 
 Owns    the moments of the requests of the last WINDOW_S, in memory and in <state>/requests: a remount within the minute goes on with
         them, after a kill as well. (Not after the power was cut; a boot takes about as long.)
-Serves  pace, which holds its lock meanwhile.
-Trusts  nothing in that file but moments that can be: a damaged one delays requests for a minute at most.
+Trusts  its caller: pace holds its lock meanwhile.
+        nothing in that file but moments that can be: a damaged one delays requests for a minute at most.
 Never   waits, and never fails: where the file can't be used, it goes on without.
 """
 

@@ -1,7 +1,6 @@
 """What answers tell of the server's clock.
 
 Owns    the bounds of the difference between the server's clock and ours.
-Serves  http.
 Trusts  a Date header, or else the time of an upload, to be of the moment between a request and its answer; but not one from a cache.
 Never   asks for anything.
 """

@@ -1,6 +1,5 @@
 """The body of one download over HTTP.
 
-Serves  http.
 Trusts  nothing that is said of it: bodies.py judges.
 Never   asks for anything.
 """

@@ -10,7 +10,7 @@ What an answer says of the key, the account, or the way there, it says of every 
     uploads     403 to an upload, a full storage, a page to uploads only
     deletions   403 to a deletion, a page to deletions only
 
-Serves  way, whose lock guards the gates.
+Trusts  its caller: way's lock guards the gates.
 """
 
 import enum

@@ -1,6 +1,5 @@
 """What is sent for a new token, and what comes back; pure.
 
-Serves  login.
 Trusts  nothing that comes back.
 Never   repeats more of an answer than OAuth's own word for what is wrong: the rest may hold what was sent.
 """
@@ -10,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from anthrofs.config import Federation, Profile
 from anthrofs.errors import AuthFailed, RemoteError, Unavailable
-from anthrofs.profiles import Federation, Profile
 
 BETA: Final = "oauth-2025-04-20"                        # of each request with such a token
 FEDERATION_BETA: Final = "oidc-federation-2026-04-01"   # of a federation's exchange, besides

@@ -5,7 +5,6 @@
 `Guarded` is outside the pace, so that nobody holds a slot while a doubt is cleared up. `Taught` is inside: what waited for its turn
 while the way was closed isn't asked, and what was asked is told as it came.
 
-Serves  daemon, which wraps the calls.
 Trusts  way for what may pass.
 Never   holds a slot while it waits, or changes what an answer says.
 """

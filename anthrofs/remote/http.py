@@ -1,7 +1,6 @@
 """The five calls over HTTP.
 
 Owns    the connection pool's use, and, through its parts, what answers teach on the way: the server's clock, the workspace's name.
-Serves  the wrappers in this package.
 Trusts  nothing that comes back: answers.py reads it.
 Never   retries, waits for a budget, or logs a header: the key is in one.
 """
@@ -17,10 +16,9 @@ from urllib.parse import quote
 import httpx
 
 from anthrofs.clock import Clock
-from anthrofs.config import Credentials, Service, Timeouts
+from anthrofs.config import Credentials, Profile, Service, Timeouts
 from anthrofs.errors import BadAnswer, Gone, InTheWay, NoAnswer, Offline, RemoteError, Unavailable
 from anthrofs.model import Cursor, FileId, Page, RemoteFile, ServerClock, Workspace
-from anthrofs.profiles import Profile
 from anthrofs.remote import answers, wire
 from anthrofs.remote.api import Body
 from anthrofs.remote.dates import Dates

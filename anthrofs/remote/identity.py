@@ -1,7 +1,6 @@
 """Who asks, and whose files the answers are.
 
 Owns    the workspace as the answers' headers name it.
-Serves  http: before a request, and after its answer.
 Trusts  a key to stay its owner's. A login's token may become another workspace's while the mount lives: such an answer is an error, and
         before a token that somebody else has put there changes anything, a listing shows whose it is.
 Never   shows a key or a token.

@@ -1,7 +1,6 @@
 """The token of a profile, as long as the mount lives: read again when its file changes, renewed before its end.
 
 Owns    the token in memory; shares its file with the SDKs, `ant` and other mounts: written whole, one mount at a time.
-Serves  http, which asks before each request.
 Trusts  the file over what it remembers: whoever wrote it last knows best. But a token that somebody else put there may be another
         workspace's: it is `strange` until http has seen whose it is.
 Never   holds its lock while it reads a file or asks for a token, logs a token, or quotes the answer of the token's source.
@@ -18,9 +17,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from anthrofs.clock import Clock
+from anthrofs.config import Federation, Profile
 from anthrofs.errors import AuthFailed, NoAnswer, RemoteError, SetupError
-from anthrofs.profiles import Federation, Profile, credentials_in, load, write_credentials
 from anthrofs.remote.grants import BETA, FEDERATION_BETA, RELOGIN, federation_asked, grant_of, refresh_asked, sendable
+from anthrofs.remote.profiles import credentials_in, load, write_credentials
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,6 @@
 """The budget of requests, shared by everything that a mount asks.
 
 Owns    the budget of the minute, the slots for connections, and the queue of those who wait for either.
-Serves  every wrapped RemoteFiles; `Paced` is one view of a `Pacer` at one priority. And report: who waits for how long.
 Trusts  the server's 429 more than its own arithmetic: other programs use the same organization's budget.
 Never   waits with a slot in hand, and never lets downloads take the last slots: a save must get through.
 """

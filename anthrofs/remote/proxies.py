@@ -1,6 +1,5 @@
 """Which proxy a request goes through, by the environment that curl and the SDKs read; pure.
 
-Serves  transport.
 Trusts  nothing: an entry of NO_PROXY that can't be read, or a proxy of an unknown kind, is a SetupError that names the variable.
 Never   quotes a proxy's URL: a password may be in it.
 """

@@ -1,6 +1,5 @@
 """Where an answer sends a request on to, and with what; pure.
 
-Serves  http.
 Trusts  a redirect as far as the SDKs do: a GET follows it; what changes something is repeated only at the same host, and only when the
         answer says that nothing was done yet (307, 308: RFC 9110, 15.4).
 Never   lets a key, or a header that the user has set for the service, go to another host.

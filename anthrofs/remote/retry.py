@@ -1,6 +1,5 @@
 """Asking again, for the four calls that may be asked twice.
 
-Serves  whoever would otherwise each write the same loop. The upload passes through untouched: see uploader.py.
 Never   retries what the service refused, or a connection that could not be made: that is said at once.
 """
 

@@ -1,6 +1,5 @@
 """How requests leave this machine: through which proxy, and whom TLS trusts.
 
-Serves  http.
 Trusts  the environment as curl and the SDKs do (HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE, …), but not to be right: what can't be used is
         a sentence before there is a mount.
 Never   quotes a proxy's URL, for a password may be in it, or asks the environment again later.

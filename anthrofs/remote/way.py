@@ -4,7 +4,6 @@ One answer that is about the key, the account or the way there may be a restarte
 decides. Two in a row close a gate (gates.py), and while it is closed nothing of its kind is asked but now and then a probe.
 
 Owns    the gates; and whether anybody wants to know.
-Serves  guarded (which asks before each request and tells what came of it), prober, uploader, waits, report.
 Trusts  answers only: a gate opens by one that a request of its kind got from the service.
 Never   asks anything itself, or keeps anybody longer than PATIENCE_S.
 """

@@ -3,7 +3,6 @@
 HTTP confirms nothing of an upload before its answer, and a proxy may take a whole body long before it passes it on. So a patient wait
 is only right while somebody is there: the other side's TCP acknowledges what we send, and the kernel's probes when nothing moves.
 
-Serves  transport (every pool's connections) and, through api.Body, whoever asks how far an upload is.
 Trusts  Linux: SIOCOUTQ and TCP_INFO. TCP_USER_TIMEOUT would do the rest in the kernel, but it also ends a connection whose other side
         lives and doesn't read for so long (a gateway that waits for its own line): seen on 6.18.
 Never   changes a byte, or waits longer than it was told.

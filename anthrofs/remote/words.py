@@ -1,6 +1,5 @@
 """What something on the way, which isn't the service, says for itself: its page's title, its JSON's message, its plain text; pure.
 
-Serves  answers and http, whose errors repeat it: it is what a person can act on.
 Trusts  nothing: one tame line of a bounded length comes out, or nothing.
 Never   repeats what the request had in its headers: a gateway's error may quote the key.
 """

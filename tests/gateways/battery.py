@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from anthrofs import mountpoint
+from anthrofs.fuse import mountpoint
 from tests.mounting import Mount
 
 OK: Final = "ok"

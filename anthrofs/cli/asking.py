@@ -1,0 +1,86 @@
+"""Which mount a path is in, and what that answers.
+
+Trusts  the kernel: a mount's root tells where its state directory is, and so its control socket.
+Never   prints: what can't be had is a SetupError, with the words.
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from anthrofs.daemon import control
+from anthrofs.errors import EXIT_FAILED, EXIT_USAGE, SetupError
+from anthrofs.fuse import mountpoint
+from anthrofs.names import CONTROL
+
+ANSWER_S: Final = 700.0     # the longest silence of a mount that is asked for something: longer than a download's first byte may take
+
+
+def ask_all(directory: Path | None, op: str, **values: Any) -> tuple[dict[Path, dict[str, Any]], list[str]]:
+    """The answers of the mount on a directory, or of all mounts of this user, by their mount points; and why others of them gave none.
+
+    Raises SetupError when the one gives none.
+    """
+    answers, silent = {}, []
+    for path in [directory] if directory else mountpoint.mounts():
+        try:
+            root, state_dir = mount_of(path)
+            answers[root] = next(control.ask(state_dir, op, **values))
+        except SetupError as exc:
+            if directory:
+                raise
+            if mountpoint.is_mounted(path) and not mountpoint.is_others(path):      # else it was unmounted since
+                silent.append(str(exc))
+    return answers, silent
+
+
+def state_dir(directory: Path) -> Path:
+    """Of the mount that a path is in."""
+    return mount_of(directory)[1]
+
+
+def decide(op: str, path: Path, **values: Any) -> dict[str, Any]:
+    """The one answer of a mount that is asked for something about a path in it."""
+    return next(answers(op, path, patience_s=30, **values))
+
+
+def each(op: str, paths: list[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """The answers for each of them. What failed is raised at the end, together."""
+    failed = list[SetupError]()
+    for path in paths:
+        try:
+            for answer in answers(op, path):
+                yield path, answer
+        except SetupError as exc:
+            failed.append(exc)
+    if failed:
+        raise SetupError("\n".join(map(str, failed)), failed[0].exit_code)
+
+
+def answers(op: str, path: Path, *, patience_s: float = ANSWER_S, **values: Any) -> Iterator[dict[str, Any]]:
+    """All that a mount says of a path in it."""
+    root, state_dir = mount_of(path)
+    return control.ask(state_dir, op, patience_s=patience_s, path=below(root, path), **values)
+
+
+def below(root: Path, path: Path) -> str:
+    """As the mount names it; its root is nothing."""
+    below = os.path.relpath(os.path.realpath(path), root)
+    return "" if below == "." else below
+
+
+def mount_of(directory: Path) -> tuple[Path, Path]:
+    """(mount point, state directory) of the mount on, or around, a path. Raises SetupError."""
+    path = Path(os.path.realpath(directory))
+    for place in (path, *path.parents):
+        try:
+            return place, Path(os.fsdecode(os.getxattr(place, CONTROL)))
+        except OSError as exc:
+            if exc.errno == errno.ENOTCONN:
+                raise SetupError(f"{place} holds the rest of a mount whose program has ended. Clear it with: fusermount -u {place}",
+                                 EXIT_FAILED) from exc
+            if exc.errno == errno.ENOENT:
+                raise SetupError(f"{place} does not exist.", EXIT_USAGE) from exc
+    raise SetupError(f"{directory} is not in a mount of anthrofs.", EXIT_USAGE)

@@ -1,0 +1,101 @@
+"""How a mount's process comes to be: this one becomes it, or starts it in the background and waits until it is ready.
+
+Never   returns before the mount can be used, or the reason is known why it can't.
+"""
+
+import json
+import logging
+import os
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+from typing import Any
+
+from anthrofs.cli import output
+from anthrofs.cli.output import said
+from anthrofs.config import Config
+from anthrofs.errors import EXIT_FAILED, SetupError
+
+
+def serve(config: Config, ready_fd: int | None, *, demo: bool) -> None:
+    """This process becomes the mount."""
+    # Imported here: fusepy looks for libfuse when it is imported, and the other commands do without.
+    from dataclasses import replace  # noqa: PLC0415
+
+    from anthrofs.cli.demo import Demo  # noqa: PLC0415
+    from anthrofs.daemon.mount import Mount, tell_on  # noqa: PLC0415
+    from anthrofs.daemon.process import log_to  # noqa: PLC0415
+
+    tell = tell_on(ready_fd)
+    emulator: Demo | None = None
+    try:
+        log_to(config.state_dir, foreground=ready_fd is None)
+        if demo:
+            emulator = Demo(config.state_dir / "emulator")
+            config = replace(config, service=emulator.serving(config.service))
+        code = Mount(config, tell).run()
+    except SetupError as exc:
+        tell({"error": str(exc), "code": exc.exit_code})
+        raise
+    finally:
+        if emulator is not None:
+            emulator.stop()
+    sys.exit(code)
+
+
+def start_in_background(config: Config, *, demo: bool) -> None:
+    """A child becomes the mount, detached; this process waits until it says ready, or why not."""
+    ours, theirs = os.pipe()
+    with tempfile.TemporaryFile() as words, os.fdopen(ours, "rb") as lines:
+        child = _fork(config, lines.fileno(), theirs, words.fileno(), demo=demo)
+        os.close(theirs)
+        progress = output.ListingProgress()
+        with said.status("mounting") as status:
+            for line in lines:
+                news = json.loads(line)
+                if "progress" in news:
+                    progress.tell(status, news["progress"])
+                elif "error" in news:
+                    os.waitpid(child, 0)
+                    raise SetupError(news["error"] + _last_words(words), news["code"])
+                elif news.get("ready"):
+                    return
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        raise SetupError(f"the mount of {config.mountpoint} ended before it was ready.{_last_words(words)}", code if code > 0 else EXIT_FAILED)
+
+
+def _fork(config: Config, parents_fd: int, ready_fd: int, words_fd: int, *, demo: bool) -> int:
+    """Returns the child's process id. No thread exists yet; starting Python again would take 0.3 s to import what is here already."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    child = os.fork()
+    if child:
+        return child
+    code = EXIT_FAILED
+    try:
+        os.setsid()
+        os.close(parents_fd)
+        with Path(os.devnull).open("rb") as nothing:
+            os.dup2(nothing.fileno(), 0)
+        os.dup2(words_fd, 1)
+        os.dup2(words_fd, 2)
+        serve(config, ready_fd, demo=demo)
+    except SystemExit as exc:
+        code = exc.code if isinstance(exc.code, int) else EXIT_FAILED
+    except SetupError as exc:           # it was told
+        code = exc.exit_code
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)      # not through the command's own ends: they are the parent's
+
+
+def _last_words(words: Any) -> str:
+    """What libfuse or fusermount printed, without our own sentence."""
+    words.seek(0)
+    lines = [line for line in words.read().decode(errors="replace").splitlines() if line.startswith(("fuse", "fusermount"))]
+    return "".join(f"\n{line}" for line in lines[-3:])

@@ -1,0 +1,144 @@
+"""The way in for the command line: a socket in the state directory, one JSON object a line.
+
+A request is {"op": name, …}; the answer is one line or several, the last of which has "end": true. "wait" has no such line: its
+connection stays open until the process has ended, or the asker closes it.
+
+Owns    <state>/control.sock and one thread a connection.
+Trusts  the directory's mode (0700) for who may ask.
+Never   carries keys or contents.
+"""
+
+import contextlib
+import errno
+import json
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from anthrofs.errors import FsError, SetupError
+
+log = logging.getLogger(__name__)
+
+NAME: Final = "control.sock"
+LINE_BYTES: Final = 2**20       # of a request
+ENDED: Final = "The mount ended before it had answered."
+
+Handler = Callable[[Mapping[str, Any]], Iterator[dict[str, Any]]]
+
+
+class Control:
+    """The daemon's end."""
+
+    def __init__(self, state_dir: Path, handlers: Mapping[str, Handler]) -> None:
+        self._handlers = handlers       # given
+        self._directory = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)      # constant
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        path = state_dir / NAME
+        if path.is_socket():                # an earlier mount's
+            path.unlink()
+        elif os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, "it is not a socket of anthrofs, move it away", path)
+        self._socket.bind(_address(self._directory))
+        self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
+
+    def start(self) -> None:
+        """Answers from now on."""
+        self._socket.listen()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Those who are connected see the end when the process ends: that is how umount waits for it."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)     # wakes accept
+        self._socket.close()
+        with contextlib.suppress(OSError):              # somebody's hand, or the disk takes no changes any more
+            os.unlink(NAME, dir_fd=self._directory)
+        if self._thread.ident is not None:
+            self._thread.join(1)
+        os.close(self._directory)
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError as exc:
+                if exc.errno not in (errno.EMFILE, errno.ENFILE, errno.ECONNABORTED):
+                    return                  # stopped
+                time.sleep(0.1)
+                continue
+            threading.Thread(target=self._answer, args=(connection,), name="control-connection", daemon=True).start()
+
+    def _answer(self, connection: socket.socket) -> None:
+        # Who asked may be gone before the answer is: that is no error of ours.
+        with contextlib.suppress(OSError), connection, connection.makefile("rwb") as lines:
+            request = json.loads(lines.readline(LINE_BYTES))
+            waits = request.get("op") == "wait"
+            for answer in [{"waiting": True}] if waits else self._run(request):
+                lines.write(json.dumps(answer).encode() + b"\n")
+                lines.flush()
+            if waits:
+                lines.read(1)       # nothing more is asked: it returns when the asker has gone
+
+    def _run(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        handler = self._handlers.get(str(request.get("op")))
+        try:
+            if handler is None:
+                raise FsError(f"unknown request {request.get('op')!r}")
+            yield from handler(request)
+            yield {"end": True}
+        except FsError as exc:
+            yield {"end": True, "error": str(exc)}
+        except OSError:
+            raise
+        except Exception as exc:
+            log.exception("bug in the control socket")
+            yield {"end": True, "error": f"bug: {exc}"}
+
+
+def ask(state_dir: Path, op: str, *, patience_s: float = 30.0, **values: Any) -> Iterator[dict[str, Any]]:
+    """The command's end. `patience_s`: the longest silence between two answers.
+
+    Raises SetupError when nobody answers; FsError's words come as SetupError, too.
+    """
+    try:
+        directory = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as exc:
+        raise SetupError(f"No state in {state_dir}: {exc.strerror}. If its mount is stuck: fusermount -u -z and the mount point.") from exc
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(patience_s)
+            try:
+                connection.connect(_address(directory))
+            except OSError as exc:
+                raise SetupError(f"No mount answers for the state in {state_dir}: {exc.strerror}.") from exc
+            with connection.makefile("rb") as lines:
+                for line in _said(connection, json.dumps({"op": op, **values}).encode() + b"\n", lines, patience_s):
+                    answer = json.loads(line)
+                    if "error" in answer:
+                        raise SetupError(answer["error"])
+                    if answer.get("end"):
+                        return
+                    yield answer
+            raise SetupError(ENDED)
+    finally:
+        os.close(directory)
+
+
+def _said(connection: socket.socket, request: bytes, lines: Iterable[bytes], patience_s: float) -> Iterator[bytes]:
+    try:
+        connection.sendall(request)
+        yield from lines
+    except TimeoutError as exc:
+        raise SetupError(f"The mount has not answered for {patience_s:.0f} s.") from exc
+    except OSError as exc:
+        raise SetupError(ENDED) from exc
+
+
+def _address(directory: int) -> str:
+    """A socket's address has 108 bytes; a state directory's path can be longer, this is not."""
+    return f"/proc/self/fd/{directory}/{NAME}"

@@ -1,0 +1,107 @@
+"""What a start makes of what the last end left, clean or not. Nothing is open yet.
+
+Trusts  the database: rows say which stages are promised. A promised one is sent; what was being written when the program was
+        killed was promised to nobody, so its name shows what it showed before, and its bytes stay in staging for check to report.
+Never   removes bytes that nobody asked to remove.
+"""
+
+import logging
+
+from anthrofs.errors import EXIT_FAILED, BadName, NameTooLong, SetupError
+from anthrofs.fs.paths import Tree
+from anthrofs.model import Node, StageId
+from anthrofs.store.block_cache import BlockCache
+from anthrofs.store.staging import Staging
+from anthrofs.tree import renaming, unlinking
+from anthrofs.tree.database import Database, Tx
+from anthrofs.tree.mirror import Mirror
+from anthrofs.tree.nodes import Index
+from anthrofs.tree.outbox import IN_FLIGHT, Outbox
+
+log = logging.getLogger(__name__)
+
+
+def recover(db: Database, index: Index, mirror: Mirror, outbox: Outbox, staging: Staging, tree: Tree) -> None:
+    """Bring the rows back to what can be served."""
+    unneeded: set[StageId] = set()
+    with db.transaction(durable=True) as tx:
+        outbox.recover(tx)
+        doubtful = index.doubtful(tx)
+        for node in index.hidden(tx):
+            if node.node_id in doubtful:            # perhaps half of a replacement that never happened
+                unneeded |= _unhide(tx, index, outbox, tree, node)
+            else:
+                unneeded |= unlinking.end(tx, index, outbox, node)
+        for name in index.forget_unpromised(tx):
+            log.warning("%r was being written when anthrofs was ended: nothing of it was promised, so it isn't shown", name)
+        for node in index.unsent(tx):
+            if node.stage is not None:
+                unneeded |= _queue(tx, index, outbox, staging, node, node.stage)
+            else:
+                unneeded |= _recopy(tx, outbox, staging, node)
+        mirror.place_again(tx)
+        promised = {node.stage for node in index.unsent(tx)} | {attempt.stage for attempt in outbox.every()}
+    staging.start({number for number in promised if number is not None})
+    kept = staging.adopted() - {number for number in promised if number is not None}
+    for number in unneeded | kept:
+        staging.remove(number)
+
+
+def forget_cut(db: Database, mirror: Mirror, cache: BlockCache) -> None:
+    """What the version before had kept of downloads that ended early, as if it were the file, goes."""
+    with db.reading() as tx:
+        doubted = mirror.doubted(tx)
+    for file_id in doubted:
+        cache.drop_blocks(file_id)
+    if doubted:
+        log.warning("of %d files an earlier version had taken a part for the whole: they have the size of the listing again", len(doubted))
+        with db.transaction() as tx:
+            mirror.forget_doubted(tx)
+
+
+def _unhide(tx: Tx, index: Index, outbox: Outbox, tree: Tree, node: Node) -> set[StageId]:
+    """As if the user had renamed it: what it was called may be another file's name by now, here and on the server."""
+    log.warning("%r was being replaced or removed when anthrofs was ended: it is kept", index.unhide(tx, node.node_id, "recovered"))
+    if node.local:
+        return set()
+    shown = index.node(node.node_id)
+    try:
+        wanted = tree.wanted(index.path(shown))
+    except (BadName, NameTooLong):      # on the server it keeps the one it has
+        return set()
+    return renaming.want(tx, index, outbox, shown, wanted)
+
+
+def _queue(tx: Tx, index: Index, outbox: Outbox, staging: Staging, node: Node, stage: StageId) -> set[StageId]:
+    """Nobody writes to it any more, so it can be sent as it is: promised by fsync only, it has no attempt yet."""
+    size_bytes = _size_bytes(staging, node, stage)
+    index.seal(tx, node.node_id, size_bytes)
+    attempt = outbox.of(tx, node.node_id)
+    if node.wanted is None or (attempt is not None and (attempt.state in IN_FLIGHT or attempt.stage == stage)):
+        return set()
+    replaced = outbox.attempt(tx, node.node_id, stage, size_bytes)
+    return set() if replaced is None else {replaced}
+
+
+def _recopy(tx: Tx, outbox: Outbox, staging: Staging, node: Node) -> set[StageId]:
+    """What was fetched to be sent again under another name is fetched anew, if it isn't as long as the file: sent, it would replace that."""
+    attempt = outbox.of(tx, node.node_id)
+    if attempt is None or node.kept or node.remote is None or node.remote.may_grow:
+        return set()
+    if _size_bytes(staging, node, attempt.stage) == node.remote.size_bytes:
+        return set()
+    log.warning("%r had not come whole to be sent under its new name: it is fetched again", node.name)
+    outbox.drop(tx, node.node_id)
+    return {attempt.stage}
+
+
+def _size_bytes(staging: Staging, node: Node, stage: StageId) -> int:
+    """Of what is in staging now: more may have been written after the last fsync."""
+    path = staging.path(stage)
+    if path.is_symlink() or (path.exists() and not path.is_file()):     # opening a pipe would wait for ever
+        raise SetupError(f"{path} should be the unsent content of {node.name!r}, but is no plain file: somebody else put it there. "
+                         "Move it away, put the content back if you have it, and mount again.", EXIT_FAILED)
+    try:
+        return path.stat().st_size
+    except OSError:
+        return node.size_bytes              # the uploader says that it is missing

@@ -1,0 +1,326 @@
+"""What handles do with a node's one content: read it, change it, promise it.
+
+Owns    the stages that are open, and the moment at which content is promised: sealed, synced, and written down.
+Trusts  the database for what is promised; a stage that the uploader has removed meanwhile is a kept copy by then.
+Never   writes to a sealed stage: the next write makes a new one first. Never waits for the network with a lock held.
+"""
+
+import contextlib
+import errno
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from anthrofs.clock import Clock
+from anthrofs.config import Config
+from anthrofs.download.reader import Reader
+from anthrofs.errors import FsError, NotReadable, NotSupported, NotTheFile, TooLarge
+from anthrofs.fs.pages import Version
+from anthrofs.fs.promises import Promises
+from anthrofs.model import BY_ID, FileId, Node, StageId
+from anthrofs.store.block_cache import BlockCache
+from anthrofs.store.blocks import BLOCK_BYTES, spans
+from anthrofs.store.staging import Staging
+from anthrofs.tree import unlinking
+from anthrofs.tree.database import Database
+from anthrofs.tree.gaps import Gap
+from anthrofs.tree.nodes import Index
+from anthrofs.tree.open_table import Content, Handle, Handles, OpenStage
+from anthrofs.tree.outbox import Outbox
+
+log = logging.getLogger(__name__)
+
+FETCH_BYTES: Final = 2**20      # read at once of a file that is about to be edited
+
+class Contents:
+    """The content of open nodes."""
+
+    def __init__(self, db: Database, index: Index, outbox: Outbox, staging: Staging, cache: BlockCache, handles: Handles,
+                 reader: Reader, clock: Clock, config: Config) -> None:
+        self._db = db               # given
+        self._index = index         # given
+        self._outbox = outbox       # given
+        self._staging = staging     # given
+        self._cache = cache         # given
+        self._handles = handles     # given
+        self._reader = reader       # given
+        self._clock = clock         # given
+        self._config = config       # given
+        self._promises = Promises(db, index, outbox, staging, config)       # constant
+
+    def begin(self, content: Content, stage: OpenStage) -> None:
+        """A file that was just created: empty, and nothing promised of it."""
+        with content.lock:
+            content.stage, content.sealed = stage, False
+            self._changed_locked(content)
+
+    def read(self, content: Content, size: int, offset: int, interrupted: Callable[[], bool]) -> bytes:
+        """Local content if there is any, else the server's. Raises what Reader.read does, and NotReadable."""
+        with content.lock:
+            stage = self._current_locked(content)
+            if stage is not None:
+                return stage.read(size, offset)
+            file, length, exact = content.remote, content.length, content.exact
+        return b"" if file is None else self._reader.read(file, length, offset, size, interrupted, exact=exact)
+
+    def write(self, handle: Handle, data: bytes, offset: int, interrupted: Callable[[], bool], *, mapped: bool, appends: bool) -> int:
+        """The first one into a file that is only on the server fetches it. Returns how much was written: where API or disk take
+        no more, less than all. What isn't taken, the content lacks from now on. Raises TooLarge, DiskFull, NotReadable, and what
+        Reader.read does.
+        """
+        content, end = handle.content, offset + len(data)
+        try:
+            self._room(offset)
+            self._staging.reserve(len(data))
+            self._fetch(content, interrupted)
+            with content.lock:
+                stage = self._writable_locked(content)
+                if appends:
+                    offset = stage.size_bytes()     # the kernel has the listing's, which is wrong of some images
+                    end = offset + len(data)
+                piece = data[:self._room(offset)]
+                if mapped:
+                    stage.write(piece, offset)      # the kernel believes that all of a page was taken
+                    done = len(piece)
+                    content.mapped += 1
+                else:
+                    done = stage.write_some(piece, offset)
+                    handle.wrote = True
+                self._changed_locked(content)
+                content.taken_locked(handle, offset, offset + done)
+                if offset + done < end:
+                    content.refused_locked(handle, Gap.of(offset + done, end, errno.EFBIG if done == len(piece) else errno.ENOSPC))
+        except Exception as exc:
+            code = exc.code if isinstance(exc, FsError) else exc.errno if isinstance(exc, OSError) else None
+            with content.lock:
+                if mapped and content.stage is not None and not content.sealed:
+                    self._changed_locked(content)       # a part of the page may be there
+                content.refused_locked(handle, Gap.of(offset, end, code or errno.EIO))
+            self._note_gap(content)
+            raise
+        return done
+
+    def truncate(self, content: Content, size_bytes: int, handle: Handle | None, interrupted: Callable[[], bool]) -> None:
+        """Cut, or grown by a hole; cut to nothing it needs nothing of the old content. Raises as write does; without a handle
+        it never waits for the network: NotSupported.
+        """
+        if size_bytes:
+            self._room(size_bytes - 1)
+            if handle is not None:
+                self._fetch(content, interrupted)
+        with content.lock:
+            if size_bytes == 0 and (content.stage is None or content.sealed):
+                if content.stage is not None and content.gap is not None and self._promises.lacks(content.node_id, content.stage.number):
+                    self._staging.empty(content.stage.number)       # never to be sent, and now given up: the new one may need its room
+                self._replace_locked(content, self._staging.create())
+            else:
+                self._writable_locked(content).truncate(size_bytes)
+            if handle is not None:
+                handle.wrote = True
+            content.cut_locked(size_bytes)
+            self._changed_locked(content)
+
+    def set_mtime(self, content: Content, mtime_ns: int) -> None:
+        """The user set it: it holds for what was written until now."""
+        with content.lock:
+            if content.shown is not None:
+                content.shown = (content.shown[0], mtime_ns)
+
+    def promise(self, content: Content, *, seal: bool) -> StageId | None:
+        """Make the content durable and write down that the name shows it; `seal` also hands it to the uploader.
+
+        Nothing is done, and None returned, if nothing is unpromised. Raises DiskFull: then it stays unpromised.
+        """
+        with content.promising:
+            with content.lock:
+                stage, shown = content.stage, content.shown
+                if not content.dirty or stage is None or shown is None:
+                    return None
+                content.dirty, gap = not seal, content.gap
+                content.sealed = content.sealed or seal
+                # Our own: a write that comes after this makes a new stage and closes the sealed one's.
+                descriptor = os.dup(stage.descriptor)
+            try:
+                unneeded = self._promises.write_down(content.node_id, stage.number, descriptor, shown, gap, seal=seal)
+            except BaseException:
+                with content.lock:
+                    content.dirty = True
+                    replaced = content.stage is not stage
+                    content.sealed = content.sealed and replaced        # nobody has it: its handles go on writing to it
+                if replaced and not self._promises.holds(content.node_id, stage.number):
+                    self._staging.remove(stage.number)      # what is newer than it stays, unpromised
+                raise
+            finally:
+                os.close(descriptor)
+        for number in unneeded:
+            self._staging.remove(number)
+        if content.gap != gap:              # a write was refused meanwhile
+            self._note_gap(content)
+        return stage.number
+
+    def check_whole(self, content: Content) -> None:
+        """Raises Incomplete when what was handed over lacks something: then it isn't sent."""
+        with content.lock:
+            gap = content.gap if content.sealed else None
+        if gap is not None:
+            self._promises.refuse(content.node_id, gap)
+
+    def _note_gap(self, content: Content) -> None:
+        with content.lock:
+            stage, gap = content.stage, content.gap
+        if stage is not None and gap is not None:
+            self._promises.note(content.node_id, stage.number, gap)
+
+    def finish(self, content: Content) -> bool:
+        """The last handle was released: promise what is left, or end an unlinked node. True: there is work for the uploader.
+
+        Raises DiskFull and the like: then the content stays open, so that nothing of it is lost.
+        """
+        with content.promising:             # a second last release, after another open, comes after this one
+            promised = self.promise(content, seal=True) is not None
+            with content.lock:
+                if not self._handles.forget(content):
+                    return promised
+                stage, content.stage = content.stage, None
+                remote, unchanged = content.remote, content.fetched
+        if remote is not None:
+            self._forget_deleted(remote.file_id)
+        ended = unlinking.released(self._db, self._index, self._outbox, content.node_id, None if stage is None else stage.number)
+        for number in ended or ():
+            self._staging.remove(number)
+        if stage is not None:
+            stage.close()
+            if unchanged:
+                self._staging.remove(stage.number)      # the write that it was made for failed
+        return promised or ended is not None
+
+    def _forget_deleted(self, file_id: FileId) -> None:
+        """Its bytes were kept for those who had it open. The uploader looks at the handles after its commit, we at the row
+        after ours are gone: one of the two sees that nobody needs them.
+        """
+        with self._db.reading() as tx:
+            deleted = self._outbox.is_deleted(tx, file_id)
+        if deleted:
+            self._cache.drop(file_id)
+
+    # ---- under the content's lock
+
+    def _room(self, offset: int) -> int:
+        """How many bytes a file may have from there. Raises TooLarge, if none."""
+        if offset >= self._config.max_file_bytes:
+            raise TooLarge(f"the service takes files up to {self._config.max_file_bytes} bytes")
+        return self._config.max_file_bytes - offset
+
+    def _current_locked(self, content: Content) -> OpenStage | None:
+        """The stage to read from; None: the server's content is the current one, and pinned until the last release."""
+        if content.stage is not None or content.remote is not None:
+            return content.stage
+        node = self._index.node(content.node_id)
+        if node.stage is not None:
+            with contextlib.suppress(FileNotFoundError):
+                self._replace_locked(content, self._staging.open(node.stage))
+                content.sealed, content.fetched = True, False
+                with self._db.reading() as tx:
+                    content.gap = self._index.gap(tx, content.node_id)
+                return content.stage
+            node = self._index.node(content.node_id)        # sent meanwhile: the kept copy has it
+            if node.stage is not None:
+                raise FsError(f"the content of {node.name} is missing in this machine's staging")
+        self._pin_locked(content, node)
+        return None
+
+    def _pin_locked(self, content: Content, node: Node) -> None:
+        if content.remote is None:
+            content.remote, content.length, content.exact = node.remote, node.size_bytes, not self.may_differ(node)
+
+    @staticmethod
+    def may_differ(node: Node) -> bool:
+        """What is delivered may have another length than the listing says: provenance data is added to these at download."""
+        return (node.stage is None and node.remote is not None and node.remote.downloadable and not node.confirmed
+                and node.remote.may_grow)
+
+    @staticmethod
+    def version(content: Content) -> Version | None:
+        """What never changes of it while nobody writes; None: it may."""
+        with content.lock:
+            if content.stage is not None or content.remote is None or not content.exact:
+                return None
+            return content.remote.file_id, content.length
+
+    def attach(self, content: Content, node: Node) -> bool:
+        """Before a handle is given out: hold on to the content as it is now. True: it is local. `node`: as it is, or a view of it."""
+        with content.lock:
+            if node.parent == BY_ID:
+                self._pin_locked(content, node)
+            return self._current_locked(content) is not None
+
+    def _writable_locked(self, content: Content) -> OpenStage:
+        """An unsealed stage with the current content. A new one goes with the last release, if nothing is changed after all."""
+        current = self._current_locked(content)
+        if current is not None and not content.sealed:
+            return current
+        if current is not None:
+            # By descriptor: the uploader may have removed the name already.
+            return self._replace_locked(content, self._staging.copy_of(Path(f"/proc/self/fd/{current.descriptor}")))
+        file = content.remote
+        if file is None or content.length == 0:
+            return self._replace_locked(content, self._staging.create())
+        if self._cache.has_kept(file.file_id):
+            return self._replace_locked(content, self._copy_of_kept(file.file_id, content.length))
+        if not file.downloadable:
+            raise NotReadable("the service doesn't give this file's content out, so it can only be replaced as a whole")
+        raise NotSupported("a file that is only on the server can't be cut by its path: it has to be fetched first, and that would "
+                           "stop the whole directory. Open it, and cut it by its descriptor (truncate(1) does)")
+
+    def _fetch(self, content: Content, interrupted: Callable[[], bool]) -> None:
+        """Before an edit in place: all of the server's content into a stage. Without the lock, for it waits for the network."""
+        with content.lock:
+            current, file, length, exact = self._current_locked(content), content.remote, content.length, content.exact
+        if current is not None or file is None or not length or not file.downloadable or self._cache.has_kept(file.file_id):
+            return
+        self._staging.reserve(length)
+        stage, done = self._staging.create(), 0
+        try:
+            while piece := self._reader.read(file, length, done, FETCH_BYTES, interrupted, exact=exact):
+                stage.write(piece, done)
+                done += len(piece)
+            if done < length or (exact and done > length):      # what is edited replaces the file on the server
+                log.warning("%d of %d bytes of %s came, so it isn't edited", done, length, file.name)
+                raise NotTheFile(f"{done} of {length} bytes of {file.name} came, so it isn't edited")
+        except BaseException:
+            stage.close()
+            self._staging.remove(stage.number)
+            raise
+        with content.lock:
+            if content.stage is None:
+                self._replace_locked(content, stage)
+                return
+        stage.close()                       # another thread was quicker
+        self._staging.remove(stage.number)
+
+    def _copy_of_kept(self, file_id: FileId, length: int) -> OpenStage:
+        """Block by block, so that each is checked: what is edited is sent again, and the good file on the server deleted."""
+        self._staging.reserve(length)
+        stage = self._staging.create()
+        for span in spans(0, length):
+            block = self._cache.get(file_id, span.number)
+            if block is None or len(block) < span.length:
+                stage.close()
+                self._staging.remove(stage.number)
+                log.error("the copy of %s that was kept on this machine is damaged, so it can't be edited in place", file_id)
+                raise NotReadable("the copy that was kept on this machine is damaged, so the file can only be replaced as a whole")
+            stage.write(block, span.number * BLOCK_BYTES)
+        return stage
+
+    def _replace_locked(self, content: Content, stage: OpenStage) -> OpenStage:
+        if content.stage is not None:
+            content.stage.close()
+        content.stage, content.sealed, content.fetched = stage, False, True
+        return stage
+
+    def _changed_locked(self, content: Content) -> None:
+        assert content.stage is not None
+        content.dirty, content.fetched = True, False
+        content.shown = (content.stage.size_bytes(), self._clock.time_ns())

@@ -1,0 +1,250 @@
+"""The tree's verbs: looking, removing, renaming, setting. POSIX-shaped; no FUSE, no HTTP, no threads.
+
+Owns    the order of steps in each verb: what is durable before what is answered.
+Trusts  the kernel for permissions (default_permissions) and for path lookups along directories.
+Never   waits for the network: that would freeze the directory.
+"""
+
+import stat
+from collections.abc import Callable
+
+from anthrofs import names
+from anthrofs.clock import Clock
+from anthrofs.config import Config
+from anthrofs.errors import (
+    Exists,
+    NoAttribute,
+    NotADirectory,
+    NotEmpty,
+    NotFound,
+    NotPermitted,
+    NotSupported,
+    Revalidate,
+)
+from anthrofs.fs.contents import Contents
+from anthrofs.fs.links import Links
+from anthrofs.fs.pages import Pages
+from anthrofs.fs.paths import Tree
+from anthrofs.fs.renames import Moves
+from anthrofs.fs.surprises import Surprises
+from anthrofs.model import BY_ID, HIDDEN, ROOT, Attr, Caller, FileId, Node, NodeId, StageId
+from anthrofs.store.staging import Staging
+from anthrofs.sync.refresher import Refresher
+from anthrofs.tree import renaming, settings, unlinking
+from anthrofs.tree.database import Database, Tx
+from anthrofs.tree.nodes import Index
+from anthrofs.tree.open_table import Handles
+from anthrofs.tree.outbox import Outbox
+from anthrofs.tree.xattrs import Xattrs
+from anthrofs.upload.uploader import Uploader
+
+
+class FileSystem:
+    """One mount's files."""
+
+    def __init__(self, config: Config, clock: Clock, db: Database, index: Index, tree: Tree, outbox: Outbox, staging: Staging,
+                 handles: Handles, pages: Pages, contents: Contents, uploader: Uploader, refresher: Refresher,
+                 surprises: Surprises, xattrs: Xattrs, moves: Moves, links: Links) -> None:
+        self._config = config           # given
+        self._clock = clock             # given
+        self._db = db                   # given
+        self._index = index             # given
+        self._tree = tree               # given
+        self._outbox = outbox           # given
+        self._staging = staging         # given
+        self._handles = handles         # given
+        self._pages = pages             # given
+        self._contents = contents       # given
+        self._uploader = uploader       # given
+        self._refresher = refresher     # given
+        self._surprises = surprises     # given
+        self._xattrs = xattrs           # given
+        self._moves = moves             # given
+        self._links = links             # given
+
+    # ---- looking
+
+    def attr(self, path: str) -> Attr:
+        """Raises NotFound, Revalidate."""
+        self._moves.forget_replacement(path)
+        self._refresher.look()
+        asked_s = self._clock.now_s()
+        node = self._tree.node(path)
+        self._check_kind(node)
+        self._surprises.told((node.parent, node.name), asked_s)
+        return self._attr(node)
+
+    def _check_kind(self, node: Node) -> None:
+        """Raises Revalidate, once, when others have made a folder of a file, or a file of a folder."""
+        if self._surprises.swapped((node.parent, node.name), directory=node.directory):
+            raise Revalidate(f"{node.name} is of another kind now")
+
+    def attr_of(self, number: int) -> Attr:
+        """By handle. Raises NotFound."""
+        content = self._handles.get(number).content
+        if content.node_id > BY_ID:
+            return Attr(content.node_id, stat.S_IFREG | 0o444 & ~self._config.umask, content.length,
+                        content.remote.created_ns if content.remote is not None else 0, 1)
+        return self._attr(self._index.node(content.node_id))
+
+    def open_directory(self, path: str) -> NodeId:
+        """Somebody is about to list it: an old index is worth a short wait. Raises NotFound, NotADirectory, Revalidate."""
+        node = self._tree.node(path)
+        self._check_kind(node)
+        if not node.directory:
+            raise NotADirectory(f"{path} is a file")
+        self._refresher.look_closely()
+        return node.node_id
+
+    def above(self, directory: NodeId) -> NodeId:
+        """The directory around it, the root's being itself."""
+        try:
+            return self._index.node(directory).parent or ROOT
+        except NotFound:
+            return ROOT                 # removed while it is open
+
+    def each_entry(self, directory: NodeId, show: Callable[[str, NodeId, bool], None]) -> None:
+        """`show` is told (name, node, directory) of what is in it. It mustn't wait."""
+        self._index.each_entry(directory, show)
+
+    def statfs(self) -> dict[str, int]:
+        """The quota as a disk: sizes in f_bsize units, as statvfs(3) has them."""
+        block = 4096
+        files, used_bytes, _ = self._index.totals()
+        blocks = self._config.quota_bytes // block
+        free = max(0, blocks - -(-used_bytes // block))
+        return {"f_bsize": block, "f_frsize": block, "f_blocks": blocks, "f_bfree": free, "f_bavail": free,
+                "f_files": files + 2**31, "f_ffree": 2**31, "f_favail": 2**31, "f_namemax": names.MAX_ENTRY_BYTES}
+
+    # ---- the tree
+
+    def unlink(self, path: str) -> None:
+        """The name is gone when this returns; the server is told in the background, or after the last release. By its id, a file goes
+        with its name; what the name has that is newer stays.
+        """
+        stages: set[StageId] = set()
+        with self._db.transaction(durable=True) as tx:
+            node = self._tree.file(path)
+            by_id = node.parent == BY_ID
+            if by_id:
+                node = self._index.holder(FileId(node.name))
+            newer_stays = by_id and unlinking.end_id(tx, self._outbox, node)
+            if not newer_stays and self._handles.content_of(node.node_id) is None:
+                stages = unlinking.end(tx, self._index, self._outbox, node, self._clock.time_ns())
+            elif not newer_stays and node.parent != HIDDEN:
+                self._index.hide(tx, node.node_id, f"#{node.node_id}", self._clock.time_ns(), by_libfuse=False)
+        for number in stages:
+            self._staging.remove(number)
+        self._pages.forget(path)
+        self._moves.forget_replacement(path)
+        self._uploader.wake()
+
+    def rename(self, old: str, new: str, caller: Caller) -> None:
+        """Both names change in one transaction; the server is told in the background. See Moves.rename."""
+        try:
+            self._moves.rename(old, new, names.maker_of(caller.program(), reads=True))
+        finally:
+            self._uploader.wake()
+
+    def link(self, old: str, new: str, caller: Caller) -> None:
+        """A helper file's content under a free name, as some programs publish. See Links.link."""
+        self._moves.forget_replacement(new)
+        self._uploader.promised(self._links.link(old, new, caller))
+
+    def make_directory(self, path: str, mode: int) -> None:
+        """The server doesn't know of it until a file is in it. Raises Exists, NotPermitted, BadName, NameTooLong."""
+        if self._config.layout == "flat":
+            raise NotPermitted("this mount has one flat directory (--layout flat)")
+        place = self._tree.place(path)
+        with self._db.transaction(durable=True) as tx:
+            if self._tree.exists(place):
+                raise Exists(f"{path} exists")
+            self._index.make_directory(tx, place.parent, place.name, stat.S_IMODE(mode), self._clock.time_ns())
+
+    def remove_directory(self, path: str) -> None:
+        """Raises NotFound, NotADirectory, NotEmpty."""
+        with self._db.transaction(durable=True) as tx:
+            node = self._tree.own(self._tree.directory(path))
+            if not self._index.is_empty(tx, node.node_id):
+                raise NotEmpty(f"{path} is not empty")
+            self._index.remove(tx, node.node_id, self._clock.time_ns())
+
+    def set_mode(self, path: str, mode: int) -> None:
+        """Kept on this machine."""
+        node = self._tree.own(self._tree.node(path))
+        with self._db.transaction() as tx:
+            self._index.set_mode(tx, node.node_id, stat.S_IMODE(mode))
+
+    def set_owner(self, path: str, uid: int, gid: int) -> None:
+        """The mount's own owner is accepted, so that `cp -p` goes through. Raises NotPermitted for others."""
+        self._tree.node(path)
+        if uid not in (-1, self._config.uid) or gid not in (-1, self._config.gid):
+            raise NotPermitted("all files of a mount have its owner: see the mount options uid and gid")
+
+    def set_mtime(self, path: str, mtime_ns: int | None) -> None:
+        """None: now. Kept on this machine, with the node."""
+        node = self._tree.own(self._tree.node(path))
+        mtime_ns = self._clock.time_ns() if mtime_ns is None else mtime_ns
+        with self._db.transaction() as tx:
+            self._index.set_mtime(tx, node.node_id, mtime_ns)
+        content = self._handles.content_of(node.node_id)
+        if content is not None:
+            self._contents.set_mtime(content, mtime_ns)
+
+    def set_attribute(self, path: str, name: str, text: str | None, *, create: bool = False, replace: bool = False) -> None:
+        """None removes it. What the service doesn't know is kept on this machine; what is only told stays as it is.
+
+        Raises NotSupported for a name of ours that doesn't exist, Exists and NoAttribute as setxattr(2) has them, DiskFull, and what
+        `_set_for_upload` does.
+        """
+        with self._db.transaction(durable=True) as tx:
+            node = self._tree.own(self._tree.node(path))
+            if name in names.FACTS:
+                return
+            ours = name in settings.COLUMNS
+            if name.startswith("user.anthropic.") and not ours:
+                raise NotSupported(f"{name}: only {' and '.join(settings.COLUMNS)} can be set")
+            has = settings.value(node, name) is not None if ours else self._xattrs.has(tx, node.node_id, name)
+            if create and has:
+                raise Exists(f"{path} has {name}")
+            if replace and not has:
+                raise NoAttribute(f"{path} has no {name}")
+            unneeded: set[StageId] = set()
+            if ours:
+                unneeded = self._set_for_upload(tx, path, node, name, text)
+            else:
+                self._xattrs.set(tx, node.node_id, name, text)
+        for number in unneeded:
+            self._staging.remove(number)
+        self._uploader.wake()
+
+    def _set_for_upload(self, tx: Tx, path: str, node: Node, name: str, text: str | None) -> set[StageId]:
+        """What the server has already is sent again, if it is an own upload. Returns the stages that nobody needs any more.
+
+        Raises NotPermitted for a folder and for a file that can't be sent again, BadName for a value that the service would refuse.
+        """
+        value = settings.parse(name, text)
+        if node.directory:
+            raise NotPermitted(f"{path}: {name} belongs to a file")
+        matters = settings.matters(node, name, value)
+        if node.stage is None and node.remote is not None and not node.kept:
+            if not matters:
+                return set()
+            raise NotPermitted(f"{path}: {name} belongs to an upload, and this file can't be sent again without its being an upload then. "
+                               "Copy it to another name, and set it there")
+        self._index.set_setting(tx, node.node_id, settings.COLUMNS[name], value)
+        if node.stage is None and node.wanted is not None and matters:
+            wanted = renaming.saved_as(self._index, node, self._config.layout)
+            return renaming.want(tx, self._index, self._outbox, self._index.node(node.node_id), wanted, anew=True)
+        return set()
+
+    def _attr(self, node: Node) -> Attr:
+        if node.directory:
+            # One link, as btrfs has it: how many directories are in it isn't counted.
+            return Attr(node.node_id, stat.S_IFDIR | node.mode & ~self._config.umask, 4096, node.mtime_ns, 1)
+        content = self._handles.content_of(node.node_id)
+        shown = content.shown if content is not None else None
+        size_bytes, mtime_ns = shown or (node.size_bytes, node.mtime_ns)
+        # Also of what can't be read: without the read bit the kernel would give its owner no attribute, and tools give a file's mode to
+        # the one that replaces it.
+        return Attr(node.node_id, stat.S_IFREG | node.mode & ~self._config.umask, size_bytes, mtime_ns, 1)

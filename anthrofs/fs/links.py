@@ -1,0 +1,90 @@
+"""link(2), as far as publishing needs it: a helper file's content under a name of its own, which has to be free.
+
+Some programs publish so, for a rename would replace what somebody else has published meanwhile: `link(x.partial, y)`, then
+`unlink(x.partial)`. A link of two names to one file doesn't exist in the API, so y becomes a file of its own, with one link: what is written
+to one of them later isn't in the other.
+
+Trusts  a stage that is sealed never to change: y's is a second name of x's, and the next write to either makes a new one.
+Never   links what the server knows, what is being written, or a file to itself: those who try that go on by renaming or copying.
+"""
+
+from anthrofs import names
+from anthrofs.clock import Clock
+from anthrofs.config import Config
+from anthrofs.errors import Exists, NotPermitted
+from anthrofs.fs.contents import Contents
+from anthrofs.fs.paths import Tree
+from anthrofs.model import BY_ID, HIDDEN, Caller, Node, NodeId
+from anthrofs.store.staging import Staging
+from anthrofs.tree.database import Database
+from anthrofs.tree.nodes import Index
+from anthrofs.tree.open_table import Handles
+from anthrofs.tree.outbox import Outbox
+from anthrofs.tree.xattrs import Xattrs
+
+
+class Links:
+    """The links of one mount."""
+
+    def __init__(self, config: Config, clock: Clock, db: Database, index: Index, tree: Tree, outbox: Outbox, staging: Staging,
+                 handles: Handles, contents: Contents, xattrs: Xattrs) -> None:
+        self._config = config           # given
+        self._clock = clock             # given
+        self._db = db                   # given
+        self._index = index             # given
+        self._tree = tree               # given
+        self._outbox = outbox           # given
+        self._staging = staging         # given
+        self._handles = handles         # given
+        self._contents = contents       # given
+        self._xattrs = xattrs           # given
+
+    def link(self, old: str, new: str, caller: Caller) -> NodeId:
+        """The new name is there, and its content is to be sent, when this returns. Raises Exists, NotFound, BadName, NameTooLong, DiskFull,
+        and NotPermitted for all that isn't a helper file at rest.
+        """
+        place = self._tree.place(new, names.maker_of(caller.program(), reads=True))
+        if self._tree.exists(place):
+            raise Exists(f"{new} exists")
+        source = self._at_rest(old, caller)
+        assert source.stage is not None
+        stage = self._staging.link_of(self._staging.path(source.stage), "link")
+        try:
+            with self._db.transaction(durable=True) as tx:
+                if self._tree.exists(place):
+                    raise Exists(f"{new} exists")
+                if self._tree.file(old).stage != source.stage:
+                    raise NotPermitted(f"{old} was written to meanwhile")
+                if self._index.gap(tx, source.node_id) is not None:
+                    raise NotPermitted(f"a write to {old} was refused, so it isn't whole")
+                node_id = self._index.copy(tx, source.node_id, place.parent, place.name, self._clock.time_ns(), place.wanted)
+                self._xattrs.copy(tx, source.node_id, node_id)
+                self._index.promise(tx, node_id, stage, source.size_bytes, source.mtime_ns, place.wanted,
+                                    sealed=True, expires_s=self._config.expires_in_s)
+                if place.wanted is not None:
+                    self._outbox.attempt(tx, node_id, stage, source.size_bytes)
+        except BaseException:
+            self._staging.remove(stage)
+            raise
+        return node_id
+
+    def _at_rest(self, path: str, caller: Caller) -> Node:
+        """A helper file whose content is promised, and that its maker has closed. Raises NotPermitted for anything else."""
+        node = self._tree.file(path)
+        if not node.local or node.parent == HIDDEN or node.node_id >= BY_ID:
+            raise NotPermitted(f"{path}: the API has no links. What stays on this machine can be published under another name so, nothing else")
+        content = self._handles.content_of(node.node_id)
+        if content is not None:
+            # The last close is answered before the file is released here, so the table of handles can't tell.
+            if caller.writes_to(caller.process, node.node_id):
+                raise NotPermitted(f"{path} is being written")
+            with content.lock:
+                dirty, empty = content.dirty, content.shown is None or content.shown[0] == 0
+            if dirty and empty:         # its last close waits for the release, see OpenFiles.flush
+                self._contents.promise(content, seal=True)
+            elif dirty:
+                raise NotPermitted(f"{path} is being written")
+            node = self._tree.file(path)
+        if node.stage is None or not node.sealed:
+            raise NotPermitted(f"{path} has no content of its own here that is complete")
+        return node

@@ -1,0 +1,272 @@
+"""Open files: the verbs that have a handle, and those that make one. No FUSE, no HTTP, no threads.
+
+Owns    the order of steps in each verb: what is durable before what is answered.
+Trusts  the kernel for permissions (default_permissions), and to release each handle once.
+Never   waits for the network but in read, flush, and the first write into a file that is only on the server.
+"""
+
+import contextlib
+import itertools
+import logging
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from anthrofs import names
+from anthrofs.clock import Clock
+from anthrofs.config import Config
+from anthrofs.download.readahead import Walks
+from anthrofs.download.reader import Reader
+from anthrofs.errors import BadHandle, Exists, FsError, Incomplete, NotFound, NotReadable, Revalidate
+from anthrofs.fs import companions
+from anthrofs.fs.contents import Contents
+from anthrofs.fs.pages import Pages
+from anthrofs.fs.paths import Place, Tree
+from anthrofs.fs.surprises import Surprises
+from anthrofs.model import BY_ID, Caller, Node, Opened
+from anthrofs.store.staging import Staging
+from anthrofs.tree.database import Database
+from anthrofs.tree.kept_copies import why_closed
+from anthrofs.tree.nodes import Index
+from anthrofs.tree.open_table import Content, Handle, Handles
+from anthrofs.upload.uploader import Uploader
+
+log = logging.getLogger(__name__)
+
+OPEN_TRIES: Final = 5       # a listing can move a name between finding its node and holding it
+# For what a verb opens for itself: it is never interrupted.
+NOBODY: Final = Caller(0, 0, program=str, interrupted=lambda: False, writes_to=lambda _, __: False)
+
+
+class OpenFiles:
+    """One mount's handles, from create or open to release."""
+
+    def __init__(self, config: Config, clock: Clock, db: Database, index: Index, tree: Tree, staging: Staging, handles: Handles,
+                 pages: Pages, contents: Contents, walks: Walks, reader: Reader, uploader: Uploader, surprises: Surprises,
+                 left: Callable[[Content], None]) -> None:
+        self._config = config           # given
+        self._clock = clock             # given
+        self._db = db                   # given
+        self._index = index             # given
+        self._tree = tree               # given
+        self._staging = staging         # given
+        self._handles = handles         # given
+        self._pages = pages             # given
+        self._contents = contents       # given
+        self._walks = walks             # given
+        self._reader = reader           # given
+        self._uploader = uploader       # given
+        self._surprises = surprises     # given
+        self._left = left               # given: told of the last release of what others have changed meanwhile
+
+        self._refused = itertools.count(1)      # opens of what can't be read; each number is taken once
+
+    def create(self, path: str, mode: int, flags: int, caller: Caller) -> int:
+        """A new, empty file, open for writing, and for reading if the flags say so. Raises Exists, BadName, NameTooLong, NotPermitted,
+        DiskFull; Revalidate, when it exists and would do: the kernel remembers for a moment that it didn't.
+        """
+        reads = flags & os.O_ACCMODE == os.O_RDWR
+        place = self._tree.place(path, names.maker_of(caller.program(), reads=reads))
+        if self._is_companion(place, flags, caller):
+            place = replace(place, wanted=None)
+        stage = self._staging.create()
+        try:
+            with self._db.transaction() as tx:
+                if self._tree.exists(place):
+                    raise (Exists if flags & os.O_EXCL else Revalidate)(f"{path} exists")
+                node_id = self._index.create(tx, place.parent, place.name, stat.S_IMODE(mode), self._clock.time_ns(), place.wanted)
+                handle = self._handles.open(node_id, reads=True, writes=True, process=caller.process)
+        except BaseException:
+            stage.close()
+            self._staging.remove(stage.number)
+            raise
+        self._contents.begin(handle.content, stage)
+        self._pages.opened(handle.number, path, None, writes=True)
+        return handle.number
+
+    def _is_companion(self, place: Place, flags: int, caller: Caller) -> bool:
+        """A helper file of a file beside it, whose state here it is a part of."""
+        for name, held in companions.candidates(place.name, caller.program(), flags):
+            with contextlib.suppress(NotFound):
+                beside = self._index.lookup(place.parent, name)
+                if not beside.directory and (not held or caller.writes_to(caller.process, beside.node_id)):
+                    return True
+        return False
+
+    def open(self, path: str, flags: int, caller: Caller, *, by_kernel: bool = True) -> Opened:
+        """A handle. Raises NotFound, IsADirectory, NotReadable, NotSupported; Revalidate, when it should be asked again."""
+        reads, writes = flags & os.O_ACCMODE != os.O_WRONLY, flags & os.O_ACCMODE != os.O_RDONLY
+        for _ in range(OPEN_TRIES):
+            found = self._found(path, by_kernel=by_kernel, writes=writes)
+            handle = self._handles.open(found.node_id, reads=reads, writes=writes, process=caller.process)
+            try:
+                # After the handle: from here on no listing changes it.
+                now = found if found.parent == BY_ID else self._index.node(found.node_id)
+                if (now.parent, now.name) == (found.parent, found.name):
+                    local = self._contents.attach(handle.content, now)
+                    if now.stage is not None and not local:
+                        now = self._index.node(found.node_id)       # sent meanwhile; its copy may not be kept
+                    if not (local or now.readable) and (reads or flags & os.O_APPEND):
+                        self._count_refused(path, now)
+                        raise NotReadable(f"{path} {why_closed(now)}")
+                    if by_kernel and self._surprises.recent((now.parent, now.name)):
+                        self._surprises.settle((now.parent, now.name))
+                        self._surprises.expect(now.node_id)
+                        raise Revalidate(f"{path} was changed by others")
+                    # A writable one goes through the page cache: a shared mmap needs it.
+                    direct_io = not writes and not local and self._contents.may_differ(now)
+                    version = None if local or direct_io else self._contents.version(handle.content)
+                    keep = self._pages.opened(handle.number, path, version, writes=writes)
+                    return Opened(handle.number, direct_io=direct_io, keep_cache=keep)
+            except NotFound:
+                pass
+            except BaseException:
+                self.release(handle.number)
+                raise
+            self.release(handle.number)
+        raise NotFound(f"{path} moves about")
+
+    def _found(self, path: str, *, by_kernel: bool, writes: bool) -> Node:
+        try:
+            node = self._tree.file(path)
+            return self._tree.own(node) if writes else node
+        except NotFound as exc:
+            if by_kernel:               # it remembers for a while what others have removed: asked again, it creates if it was to
+                raise Revalidate(f"{path} has gone") from exc
+            raise
+
+    def _count_refused(self, path: str, node: Node) -> None:
+        """In the log, at the first, the tenth, the hundredth: a thumbnailer tries every file of a folder."""
+        count = next(self._refused)
+        if str(count).strip("0") == "1":
+            said = "" if count == 1 else f", the {count}th of such opens"
+            log.warning("%s %s: it can't be read (`anthrofs ls` tells of each)%s", path, why_closed(node), said)
+
+    def read(self, number: int, size: int, offset: int, interrupted: Callable[[], bool]) -> bytes:
+        """Up to size bytes, fewer at the end. Raises Gone, NotReadable, and what else the network does."""
+        handle = self._handles.get(number)
+        if not handle.reads:
+            raise BadHandle("not open for reading")
+        if not handle.was_read:
+            handle.was_read = True      # twice by two threads: no harm
+            with contextlib.suppress(NotFound):         # it was removed, and is still open
+                if handle.content.remote is not None:
+                    self._walks.step(self._index.node(handle.content.node_id))
+        return self._contents.read(handle.content, size, offset, interrupted)
+
+    def write(self, number: int, data: bytes, offset: int, interrupted: Callable[[], bool], *, mapped: bool, appends: bool) -> int:
+        """How much of it was written. `mapped`: it comes from a map of the file, and the handle is any of those that write.
+        `appends`: wherever the file ends by then. Raises TooLarge, DiskFull, NotReadable, and what read does.
+        """
+        handle = self._handles.get(number)
+        if not handle.writes:
+            raise BadHandle("not open for writing")
+        return self._contents.write(handle, data, offset, interrupted, mapped=mapped, appends=appends)
+
+    def truncate(self, path: str, size_bytes: int, number: int | None, interrupted: Callable[[], bool]) -> None:
+        """By handle or by path; a file that nobody has open is promised at once. Raises as write does."""
+        if number is not None:
+            handle = self._handles.get(number)
+            self._contents.truncate(handle.content, size_bytes, handle, interrupted)
+            return
+        handle = self._handles.get(self.open(path, os.O_WRONLY, NOBODY, by_kernel=False).number)
+        try:
+            self._contents.truncate(handle.content, size_bytes, None, interrupted)
+            self._uploader.promising(handle.content.node_id)
+            if self._handles.is_alone(handle) and self._contents.promise(handle.content, seal=True):
+                self._uploader.promised(handle.content.node_id)     # here, not in release: a full disk must be said
+        finally:
+            self.release(handle.number)
+
+    def flush(self, number: int, caller: Caller) -> None:
+        """One close of this handle. What was written through it is promised, and in wait mode the server has it when this returns.
+
+        Each close of a dup comes here, and each exit of a child that inherited the descriptor: the one that ends the writing
+        counts. Empty content waits for the last release: a shell's `> file` closes a dup before anything is written.
+        Raises what Uploader.wait does, DiskFull, and Incomplete when a write was refused.
+        """
+        handle = self._handles.get(number)
+        content = handle.content
+        if not handle.writes or not (self._has_written(handle) or self._is_answered(handle, caller)) or self._goes_on(handle, caller):
+            return
+        with content.lock:
+            before = handle.wrote, handle.mapped
+            handle.wrote, handle.mapped = False, content.mapped
+            handle.closes += 1
+            stage = content.stage.number if content.stage is not None else None
+        try:
+            self._uploader.promising(content.node_id)
+            promised = self._contents.promise(content, seal=True)
+            if promised is not None:
+                self._uploader.promised(content.node_id)
+            self._contents.check_whole(content)
+            if stage is not None and self._config.upload == "wait":
+                self._uploader.wait(content.node_id, promised or stage, caller.interrupted)
+        except BaseException:
+            with content.lock:
+                # Not answered: the next close does it all again.
+                handle.wrote, handle.mapped = handle.wrote or before[0], min(handle.mapped, before[1])
+            raise
+        finally:
+            with content.lock:
+                handle.closes -= 1
+
+    def _has_written(self, handle: Handle) -> bool:
+        """Something that isn't empty, and that no close of it has answered for."""
+        content = handle.content
+        with content.lock:
+            return (handle.wrote or handle.mapped != content.mapped) and content.shown is not None and content.shown[0] > 0
+
+    @staticmethod
+    def _is_answered(handle: Handle, caller: Caller) -> bool:
+        """Another close of it answers for what was written, in this moment, and this one ends as that does: two threads of the opener
+        closed two copies at once. (A child's exit waits for nobody.)
+        """
+        with handle.content.lock:
+            return handle.closes > 0 and caller.process == handle.process
+
+    def _goes_on(self, handle: Handle, caller: Caller) -> bool:
+        """After this close a copy of the descriptor is left to write with: the opener, the caller, or the shell that the caller
+        was started by has one. While others have the node open for writing their descriptors can't be told from copies: then
+        the opener's closes all count.
+        """
+        alone = self._handles.writes_alone(handle)
+        if caller.process == handle.process and not alone:
+            return False
+        keepers = {handle.process, caller.process, caller.parent} if alone else {handle.process}
+        return any(caller.writes_to(process, handle.content.node_id) for process in keepers - {0})
+
+    def fsync(self, number: int) -> None:
+        """Bytes and promise survive power loss; the server gets them at close. Raises DiskFull."""
+        self._contents.promise(self._handles.get(number).content, seal=False)
+
+    def release(self, number: int) -> None:
+        """The handle is gone, and what was written through it is promised, if no close did that; with the last one of a node,
+        all that is left.
+        """
+        handle = self._handles.get(number)
+        content = handle.content
+        self._pages.released(handle.number, self._contents.version(content))
+        last = self._handles.close(handle)
+        if last and content.remote is not None and not self._handles.is_read(content.remote.file_id):
+            self._reader.leave(content.remote.file_id)
+        try:
+            if content.dirty:
+                self._uploader.promising(content.node_id)
+            if last:
+                handed_over = self._contents.finish(content)
+            else:
+                handed_over = self._has_written(handle) and self._contents.promise(content, seal=True) is not None
+            if last and content.owed:
+                self._left(content)
+            if handed_over:
+                self._uploader.promised(content.node_id)
+                self._contents.check_whole(content)
+        except Incomplete as exc:
+            log.warning("release: %s", exc)
+        except (FsError, OSError) as exc:
+            # The reason is in the words; a traceback would say nothing more.
+            log.error("the content of node %d could not be made durable: %s. It stays in the mount until it is",  # noqa: TRY400
+                      content.node_id, exc)

@@ -1,0 +1,111 @@
+"""Paths to nodes, as the kernel names them.
+
+Trusts  the kernel to have asked for each directory on the way.
+Never   changes anything.
+"""
+
+import hashlib
+from dataclasses import dataclass, replace
+
+from anthrofs import names
+from anthrofs.config import Config
+from anthrofs.errors import IsADirectory, NotADirectory, NotFound, NotPermitted
+from anthrofs.model import BY_ID, HIDDEN, ROOT, FileId, Node, NodeId
+from anthrofs.tree.database import Tx
+from anthrofs.tree.nodes import Index
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a user's name is, or is to be."""
+
+    parent: NodeId
+    name: str
+    wanted: str | None      # what the server is to call it; None: it stays on this machine
+
+
+class Tree:
+    """Lookups by path."""
+
+    def __init__(self, config: Config, index: Index) -> None:
+        self._config = config       # given
+        self._index = index         # given
+
+    def node(self, path: str) -> Node:
+        """Of .by-id/<file id> a view: what the server has under that id, whatever its node holds. Raises NotFound, NotADirectory."""
+        *above, name = path.split("/")
+        if names.is_hidden(name):               # libfuse's name for it, wherever it was
+            return self._index.lookup(HIDDEN, name)
+        parts = [part for part in (*above, name) if part]
+        if parts[:1] == [names.BY_ID]:
+            return self._view(parts[1:])
+        node = None
+        for part in parts:
+            if node is not None and not node.directory:
+                raise NotADirectory(f"{path}: {node.name} is a file")
+            node = self._index.lookup(ROOT if node is None else node.node_id, part)
+        return self._index.node(ROOT) if node is None else node
+
+    @staticmethod
+    def own(node: Node) -> Node:
+        """The node, if it may be changed under the name that it was looked up by. Raises NotPermitted in .by-id."""
+        if node.node_id >= BY_ID:
+            raise NotPermitted(f"{node.name}: by its id a file can only be read and removed. Change it by its name")
+        return node
+
+    def file(self, path: str) -> Node:
+        """Raises NotFound, NotADirectory, IsADirectory."""
+        node = self.node(path)
+        if node.directory:
+            raise IsADirectory(f"{path} is a directory")
+        return node
+
+    def files(self, tx: Tx, path: str) -> tuple[bool, list[tuple[Node, str]]]:
+        """(whether it is a single file, it or all files below that directory with their paths). Raises NotFound, NotADirectory."""
+        node = self.node(path)
+        if not node.directory:
+            return True, [(node, path)]
+        prefix = f"{path}/" if path else ""
+        return False, [(each, prefix + below) for each, below in self._index.below(tx, node.node_id)]
+
+    def directory(self, path: str) -> Node:
+        """Raises NotFound, NotADirectory."""
+        node = self.node(path)
+        if not node.directory:
+            raise NotADirectory(f"{path} is a file")
+        return node
+
+    def place(self, path: str, maker: str = "") -> Place:
+        """For a new entry; see names.maker_of. Raises NotFound, NotADirectory, NotPermitted, BadName, NameTooLong."""
+        above, _, name = path.rpartition("/")
+        if names.is_trash(name) or names.is_hidden(name) or names.BY_ID in (name, path.lstrip("/").partition("/")[0]):
+            raise NotPermitted(f"{name} can't be made here")
+        return Place(self.directory(above).node_id, name, self.wanted(path, maker))
+
+    def wanted(self, path: str, maker: str = "") -> str | None:
+        """The server name that a path stands for; None: it stays on this machine. Raises BadName, NameTooLong."""
+        path = path.lstrip("/")
+        asked = names.server_name_of(path, self._config.layout)     # of a local one too: its length and its bytes have to be right
+        return None if names.stays_local(path, self._config.local_patterns, maker) else asked
+
+    def _view(self, below: list[str]) -> Node:
+        if not below:
+            # Writable, for what is in it can be removed; `place` and `own` refuse everything else.
+            return Node(BY_ID, ROOT, names.BY_ID, directory=True, mode=0o755, mtime_ns=0, size_bytes=0, wanted=None, local=False,
+                        mime_type=None, expires_s=None, stage=None, sealed=False, resend=False, confirmed=False, remote=None, kept=False)
+        if len(below) > 1:
+            raise NotADirectory(f"{names.BY_ID}/{below[0]} is a file")
+        node = self._index.holder(FileId(below[0]))
+        assert node.remote is not None
+        number = int.from_bytes(hashlib.sha256(below[0].encode()).digest()[:7])
+        return replace(node, node_id=NodeId(BY_ID + 1 + number), parent=BY_ID, name=below[0], mode=0o444, mtime_ns=node.remote.created_ns,
+                       size_bytes=node.remote.size_bytes if node.stage is not None else node.size_bytes, wanted=None, local=False,
+                       stage=None, sealed=False, resend=False)
+
+    def exists(self, place: Place) -> bool:
+        """There is such an entry."""
+        try:
+            self._index.lookup(place.parent, place.name)
+        except NotFound:
+            return False
+        return True

@@ -1,0 +1,138 @@
+"""Renames: of files, of whole directories, and libfuse's own. One transaction each; the server is told in the background.
+
+Owns    which node libfuse has just hidden where. It hides a file that is open: when it is unlinked, and before another one is
+        renamed over it. Only what comes next tells which: no lookup comes between the two steps of a replacement. The second one
+        undoes the first, and is a rename as any other.
+Never   waits for the network or reads content: what has to be sent again is only noted. Content is synced only of a file that
+        replaces another one while it is being written.
+"""
+
+import contextlib
+import threading
+
+from anthrofs import names
+from anthrofs.clock import Clock
+from anthrofs.errors import Busy, IsADirectory, NotADirectory, NotEmpty, NotFound
+from anthrofs.fs.contents import Contents
+from anthrofs.fs.pages import Pages
+from anthrofs.fs.paths import Place, Tree
+from anthrofs.model import BY_ID, HIDDEN, FileId, Node, NodeId, StageId
+from anthrofs.store.staging import Staging
+from anthrofs.tree import renaming, unlinking
+from anthrofs.tree.database import Database, Tx
+from anthrofs.tree.nodes import Index
+from anthrofs.tree.open_table import Handles
+from anthrofs.tree.outbox import Outbox
+
+
+class Moves:
+    """Of one mount."""
+
+    def __init__(self, clock: Clock, db: Database, index: Index, tree: Tree, outbox: Outbox, staging: Staging, handles: Handles,
+                 pages: Pages, contents: Contents) -> None:
+        self._clock = clock             # given
+        self._db = db                   # given
+        self._index = index             # given
+        self._tree = tree               # given
+        self._outbox = outbox           # given
+        self._staging = staging         # given
+        self._handles = handles         # given
+        self._pages = pages             # given
+        self._contents = contents       # given
+
+        self._lock = threading.Lock()               # guards the following; a leaf
+        self._hidden: dict[str, tuple[NodeId, str]] = {}    # path → node that libfuse has just hidden there, and as what
+
+    def rename(self, old: str, new: str, maker: str) -> None:
+        """What had the new name is unlinked. `maker`: who renames, see names.maker_of. Raises NotFound, BadName, NameTooLong,
+        NotPermitted, NotEmpty, IsADirectory, NotADirectory, DiskFull: then nothing was changed.
+        """
+        if names.is_made_by_libfuse(new.rpartition("/")[2]):
+            self._hide(old, new)
+            return
+        with self._lock:
+            replaced, hidden_name = self._hidden.pop(new, (None, ""))
+        if replaced is not None:
+            # Until one transaction takes its name away and gives it to the other: syncing that one's content may take long, and fail.
+            self._unhide(replaced)
+        place = self._tree.place(new, maker)
+        if self._tree.exists(place):
+            self._promise(old)
+        self._rename(old, place, new, maker, hidden_name)
+
+    def forget_replacement(self, path: str) -> None:
+        """Something else comes for that path: its hiding was an unlink."""
+        if self._hidden:                    # without the lock: nearly always empty
+            with self._lock:
+                self._hidden.pop(path, None)
+
+    def _promise(self, path: str) -> None:
+        """What replaces a file while it is still being written: else a crash before its close would leave neither. Raises DiskFull."""
+        content = self._handles.content_of(self._tree.node(path).node_id)
+        if content is not None:
+            self._contents.promise(content, seal=False)
+
+    def _hide(self, old: str, new: str) -> None:
+        name = new.rpartition("/")[2]
+        with self._db.transaction(durable=True) as tx:
+            node = self._tree.file(old)
+            if node.parent == BY_ID:
+                node = self._index.holder(FileId(node.name))
+                if node.stage is not None:
+                    raise Busy(f"{old} is open, and its name has newer content: close it first")
+            if node.parent != HIDDEN:
+                self._index.hide(tx, node.node_id, name, self._clock.time_ns(), by_libfuse=True)
+        self._pages.forget(old, new)
+        with self._lock:
+            self._hidden[old] = (node.node_id, name)
+
+    def _unhide(self, node_id: NodeId) -> None:
+        with contextlib.suppress(NotFound), self._db.transaction(durable=True) as tx:
+            self._index.unhide(tx, node_id)
+            node = self._index.node(node_id)
+            if node.stage is not None and node.sealed and node.wanted is not None and self._outbox.of(tx, node_id) is None:
+                self._outbox.attempt(tx, node_id, node.stage, node.size_bytes)      # closed while it was hidden
+
+    def _rename(self, old: str, place: Place, new: str, maker: str, hidden_name: str) -> None:
+        with self._db.transaction(durable=True) as tx:
+            node = self._tree.own(self._tree.node(old))
+            unneeded = self._make_room(tx, place, node, hidden_name)
+            self._index.move(tx, node.node_id, place.parent, place.name, self._clock.time_ns())
+            if node.directory:
+                for each, path in self._index.below(tx, node.node_id):
+                    wanted = self._tree.wanted(f"{new}/{path}", maker)
+                    if each.local and self._tree.wanted(f"{old}/{path}") is not None:
+                        wanted = None       # not its name, but who made it has kept it here
+                    unneeded |= renaming.want(tx, self._index, self._outbox, each, wanted)
+            else:
+                unneeded |= renaming.want(tx, self._index, self._outbox, node, place.wanted)
+        for number in unneeded:
+            self._staging.remove(number)
+        if node.directory:
+            self._pages.forget_below(old, new)
+        else:
+            self._pages.forget(old, new)
+
+    def _make_room(self, tx: Tx, place: Place, node: Node, hidden_name: str) -> set[StageId]:
+        """What has the name goes: the same as an unlink or rmdir. `hidden_name`: by which libfuse will ask for it, if it is open; or "".
+        Returns the stages that nobody needs any more.
+        """
+        try:
+            there = self._index.lookup(place.parent, place.name)
+        except NotFound:
+            return set()
+        if there.node_id == node.node_id:
+            return set()
+        if there.directory and not node.directory:
+            raise IsADirectory(f"{place.name} is a directory")
+        if node.directory and not there.directory:
+            raise NotADirectory(f"{place.name} is a file")
+        if there.directory:
+            if not self._index.is_empty(tx, there.node_id):
+                raise NotEmpty(f"{place.name} is not empty")
+            self._index.remove(tx, there.node_id)
+            return set()
+        if self._handles.content_of(there.node_id) is None:
+            return unlinking.end(tx, self._index, self._outbox, there)
+        self._index.hide(tx, there.node_id, hidden_name or f"#{there.node_id}", self._clock.time_ns(), by_libfuse=False)
+        return set()

@@ -1,0 +1,123 @@
+"""Mount points: whether one can be used, which are in use, and taking one away again.
+
+Trusts  /proc/self/mountinfo and fusermount. Never touches a mount of another program.
+"""
+
+import errno
+import os
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Final
+
+from anthrofs.errors import EXIT_BUSY, EXIT_MISSING, EXIT_USAGE, SetupError
+
+KIND: Final = "fuse.anthrofs"
+UNMOUNT_S: Final = 30
+BUSY_WAITS_S: Final = (0.05, 0.2, 0.5)      # a program that has just closed its files can keep them busy for a moment
+
+
+def check(path: Path) -> None:
+    """Raises SetupError: why nothing can be mounted there, and what to do."""
+    try:
+        entries = list(path.iterdir())
+    except FileNotFoundError:
+        raise SetupError(f"{path} does not exist. Make it: mkdir -p {path}", EXIT_USAGE) from None
+    except NotADirectoryError:
+        raise SetupError(f"{path} is not a directory. Choose an empty directory to mount on.", EXIT_USAGE) from None
+    except OSError as exc:
+        if exc.errno == errno.ENOTCONN:
+            raise SetupError(f"{path} holds the rest of a mount whose program has ended (Transport endpoint is not connected). "
+                             f"Clear it with: fusermount -u {path}", EXIT_BUSY) from exc
+        raise SetupError(f"{path} can't be read: {exc.strerror}.", EXIT_USAGE) from exc
+    try:
+        os.path.realpath(path).encode()         # as fusepy does, whatever the locale says
+    except UnicodeEncodeError:
+        raise SetupError(f"The path {os.path.realpath(path)!a} is not UTF-8: nothing can be mounted there. Rename what is in its way, or "
+                         "choose another directory.", EXIT_USAGE) from None
+    if is_mounted(path):
+        raise SetupError(f"anthrofs is already mounted on {path}. Unmount it first: anthrofs umount {path}", EXIT_BUSY)
+    if entries:
+        raise SetupError(f"{path} is not empty: mounting would hide what is in it. Choose an empty directory.", EXIT_USAGE)
+
+
+def check_system() -> None:
+    """Raises SetupError naming the package that is missing."""
+    if not Path("/dev/fuse").exists():
+        raise SetupError("/dev/fuse is missing: the kernel's fuse module is not loaded (sudo modprobe fuse), or this is a "
+                         "container that wasn't given it (--device /dev/fuse --cap-add SYS_ADMIN). On Debian and Ubuntu the "
+                         "package is fuse3.", EXIT_MISSING)
+    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        raise SetupError("/dev/fuse may not be opened by this user: see its owner and mode, or join the group fuse.", EXIT_MISSING)
+    if _fusermount() is None:
+        raise SetupError("fusermount is missing. On Debian and Ubuntu: sudo apt-get install fuse3", EXIT_MISSING)
+
+
+def mounts() -> list[Path]:
+    """Where anthrofs is mounted, as the kernel says."""
+    return [path for _, path in _entries()]
+
+
+def _entries() -> list[tuple[str, Path]]:
+    """(the kernel's number of each mount's file system, where it is); what is on top comes last."""
+    found = []
+    for line in os.fsdecode(Path("/proc/self/mountinfo").read_bytes()).split("\n"):     # paths are bytes; they hold no newline
+        before, _, after = line.partition(" - ")
+        if after.split(" ", 1)[0] == KIND:
+            _, _, device, _, path, *_ = before.split(" ")
+            found.append((device, Path(re.sub(r"\\(\d{3})", lambda match: chr(int(match[1], 8)), path))))
+    return found
+
+
+def device_of(path: Path) -> str | None:
+    """The number of what is mounted right there: as long as that lives, nothing else has it. None: nothing is."""
+    return next((device for device, at in reversed(_entries()) if at == path), None)
+
+
+def place_of(device: str | None) -> Path | None:
+    """Where it is now: a directory above may have been renamed. None: nowhere any more, though programs may still have files of it open."""
+    return next((at for each, at in reversed(_entries()) if each == device), None)
+
+
+def is_mounted(path: Path) -> bool:
+    """Whether anthrofs is mounted right there."""
+    # The kernel gives its list out page by page, and an entry can be skipped while another one goes: a no is asked twice.
+    return any(Path(os.path.realpath(path)) in mounts() for _ in range(2))
+
+
+def is_others(path: Path) -> bool:
+    """Another user's mount: the kernel lets nobody else in, not even root, unless it has allow_other."""
+    try:
+        path.lstat()
+    except PermissionError:
+        return True
+    except OSError:
+        pass
+    return False
+
+
+def unmount(path: Path, *, lazy: bool = False) -> None:
+    """Raises SetupError: a program has something open there, or the system says no."""
+    command = [_fusermount() or "fusermount", "-u", *(["-z"] if lazy else []), str(path)]
+    for wait_s in (*BUSY_WAITS_S, None):
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=UNMOUNT_S, check=False)
+        except (OSError, subprocess.TimeoutExpired) as exc:
+            raise SetupError(f"{path} could not be unmounted: {exc}") from exc
+        if done.returncode == 0:
+            return
+        words = done.stderr.strip()
+        busy = "busy" in words.lower()
+        if not busy or wait_s is None:
+            break
+        time.sleep(wait_s)
+    if busy:
+        raise SetupError(f"{path} is in use: close the files and leave the directories there, then try again (who: fuser -vm {path}), "
+                         f"or detach it now with: anthrofs umount --lazy {path}", EXIT_BUSY)
+    raise SetupError(f"{path} could not be unmounted: {words or done.returncode}")
+
+
+def _fusermount() -> str | None:
+    return shutil.which("fusermount") or shutil.which("fusermount3")

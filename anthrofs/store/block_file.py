@@ -1,0 +1,122 @@
+"""One file's blocks on the local disk: the content, sparse, and beside it a map of each block's checksum and length.
+
+Owns    <name> and <name>.map while they are open; the map's truth is in memory from then on.
+Trusts  nothing that it reads: what is truncated, flipped or swapped, before or while it is open, is a missing block. A
+        link, a pipe or a directory in a file's place is no block file.
+Never   closes a descriptor that another thread may be using: the last one to let go of the object closes it.
+"""
+
+import errno
+import os
+import stat
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, Self
+
+from anthrofs.store.blocks import BLOCK_BYTES, checksum
+
+_ENTRY: Final = struct.Struct("<II")        # of a map: checksum (0: absent) and length in bytes of one block
+# A pipe would hang the open, a link would lead somewhere else.
+_FLAGS: Final = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+
+
+class _Descriptor:
+    """An open regular file. Closed by reference counting: any thread may still be in a pread of it."""
+
+    def __init__(self, path: Path | str, flags: int) -> None:
+        """Raises OSError, also for what isn't a regular file."""
+        self.number = os.open(path, flags | _FLAGS, 0o600)
+        if not stat.S_ISREG(os.fstat(self.number).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+
+    def __del__(self) -> None:
+        if hasattr(self, "number"):         # else the open failed
+            os.close(self.number)
+
+
+class BlockFile:
+    """Blocks by number."""
+
+    def __init__(self, content: _Descriptor, sums: _Descriptor | None, entries: bytearray, seed: int) -> None:
+        self._content = content         # constant
+        self._sums = sums               # constant: None for a kept copy, which nobody writes to
+        self._entries = entries         # a slice is written in one step, as other threads see it: no lock
+        self._seed = seed               # constant
+        self.removed = False            # guarded by the cache's lock: what is written from now on is lost
+
+    @classmethod
+    def of_cache(cls, path: Path, seed: int, *, create: bool) -> Self | None:
+        """Blocks from the server. None if there are none and `create` is False. Raises OSError if it can't be made."""
+        try:
+            flags = os.O_RDWR | (os.O_CREAT if create else 0)
+            content, sums = _Descriptor(path, flags), _Descriptor(f"{path}.map", flags)
+            return cls(content, sums, bytearray(_whole(sums)), seed)
+        except OSError:
+            if create:
+                raise
+            return None
+
+    @classmethod
+    def of_copy(cls, path: Path) -> Self | None:
+        """A whole copy, read only. One whose map has no sums yet, or none for some block, is believed there."""
+        try:
+            content = _Descriptor(path, os.O_RDONLY)
+        except OSError:
+            return None
+        try:
+            entries = bytearray(_whole(_Descriptor(f"{path}.map", os.O_RDONLY)))
+        except OSError:
+            entries = bytearray()
+        return cls(content, None, entries, 0)
+
+    def read(self, number: int) -> bytes | None:
+        """The block if its checksum vouches for it."""
+        expected, length = self._entry(number)
+        try:
+            if not expected:
+                return None if self._sums else os.pread(self._content.number, BLOCK_BYTES, number * BLOCK_BYTES)
+            if length > BLOCK_BYTES:
+                return None
+            data = os.pread(self._content.number, length, number * BLOCK_BYTES)
+        except OSError:
+            return None
+        return data if len(data) == length and checksum(self._seed, number, data) == expected else None
+
+    def has(self, number: int) -> bool:
+        """The map vouches for it; only a read tells whether it is right."""
+        return self._entry(number)[0] != 0 or self._sums is None
+
+    def write(self, number: int, blocks: Sequence[bytes]) -> int:
+        """Keep a run of blocks; how many bytes it adds to the file. Raises OSError."""
+        assert self._sums is not None, "a kept copy is never written to"
+        before = sum(self._entry(number + step)[1] for step in range(len(blocks)))
+        entries = b"".join(_ENTRY.pack(checksum(self._seed, number + step, data), len(data)) for step, data in enumerate(blocks))
+        size = sum(map(len, blocks))
+        start, end = number * _ENTRY.size, number * _ENTRY.size + len(entries)
+        # The content first: the map must never promise more.
+        if (os.pwritev(self._content.number, blocks, number * BLOCK_BYTES) != size
+                or os.pwrite(self._sums.number, entries, start) != len(entries)):
+            raise OSError(errno.ENOSPC, "no space left on device")
+        self._entries.extend(bytes(max(0, end - len(self._entries))))
+        self._entries[start:end] = entries
+        return max(0, size - before)
+
+    def _entry(self, number: int) -> tuple[int, int]:
+        """(checksum, length) of a block; (0, 0): absent."""
+        raw = self._entries[number * _ENTRY.size:(number + 1) * _ENTRY.size]
+        return _ENTRY.unpack(raw) if len(raw) == _ENTRY.size else (0, 0)
+
+
+def sums_of(content: Path) -> bytes:
+    """The map of a whole copy, in one pass over it. Raises OSError."""
+    entries = bytearray()
+    source = _Descriptor(content, os.O_RDONLY)
+    while data := os.pread(source.number, BLOCK_BYTES, len(entries) // _ENTRY.size * BLOCK_BYTES):
+        entries += _ENTRY.pack(checksum(0, len(entries) // _ENTRY.size, data), len(data))
+    return bytes(entries)
+
+
+def _whole(descriptor: _Descriptor) -> bytes:
+    """A map: 8 bytes for each block of at most max_file_bytes."""
+    return os.pread(descriptor.number, os.fstat(descriptor.number).st_size, 0)

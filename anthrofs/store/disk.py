@@ -1,0 +1,45 @@
+"""The durable steps on the local disk, each with a label, so that a test can stop the program at any of them.
+
+Never   hides an error: ENOSPC means the same to a program that writes through us.
+"""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Final
+
+# linux/fs.h: share the blocks of another file. Only some file systems can (btrfs, xfs, bcachefs).
+FICLONE: Final = 0x40049409
+
+
+class Disk:
+    """The machine's disk."""
+
+    def sync(self, label: str, descriptor: int) -> None:
+        """The data and size of an open file survive power loss once this returns."""
+        os.fdatasync(descriptor)
+
+    def sync_dir(self, label: str, path: Path) -> None:
+        """Names made, renamed or removed in a directory survive power loss once this returns."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def link(self, label: str, source: Path, target: Path) -> None:
+        """A second name for the same file; a target left by an earlier crash is replaced."""
+        target.unlink(missing_ok=True)
+        target.hardlink_to(source)
+
+    def rename(self, label: str, source: Path, target: Path) -> None:
+        """Target becomes source, at once for all who look."""
+        source.rename(target)
+
+    def unlink(self, label: str, path: Path) -> None:
+        """Gone, if it was there."""
+        path.unlink(missing_ok=True)
+
+    def free_bytes(self, path: Path) -> int:
+        """What a program without special rights may still write there."""
+        return shutil.disk_usage(path).free

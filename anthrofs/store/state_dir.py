@@ -1,0 +1,105 @@
+"""One state directory: made private, and used by one mount at a time.
+
+Owns    <state>/lock: locked while a mount runs; it says whose.
+Trusts  the kernel's lock, which ends with its process, over what the file says.
+Never   takes a directory that holds others' files and no state, or overwrites a lock file that it didn't write.
+"""
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from anthrofs.errors import EXIT_BUSY, EXIT_FAILED, EXIT_USAGE, FsError, SetupError
+
+OURS: Final = frozenset({"state.db", "lock", "staging", "kept", "cache"})       # one of them: it is, or was, a state
+HARMLESS: Final = frozenset({"anthrofs.log", "emulator", "lost+found"})         # made before the state, and not only by us
+
+
+class StateDir:
+    """The lock on a directory, held until close or the process's end."""
+
+    def __init__(self, path: Path, mountpoint: str) -> None:
+        """Raises SetupError: it is in use (by which process, for which mount point), or can't be used."""
+        self.path = path                # constant
+        _keep_apart(Path(os.path.realpath(path)), Path(mountpoint))
+        with usable(path):
+            _make(path)
+            # Neither through a link into somebody's file nor waiting for the other end of a pipe.
+            self._descriptor = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as exc:
+                holder = _holder(self._descriptor) or "by another process"
+                os.close(self._descriptor)
+                if not isinstance(exc, BlockingIOError):
+                    raise               # a file system without locks
+                raise SetupError(f"The state directory {path} is in use {holder}. Unmount that one first, or give this mount a "
+                                 "state of its own with --profile NAME.", EXIT_BUSY) from exc
+        self._sign(mountpoint)
+
+    def _sign(self, mountpoint: str) -> None:
+        """Only a help for who finds it locked: a full disk doesn't matter, and what others wrote there stays."""
+        with contextlib.suppress(OSError):
+            if _holder(self._descriptor) or not os.pread(self._descriptor, 4096, 0).strip(b"\0"):
+                words = json.dumps({"pid": os.getpid(), "mountpoint": mountpoint}).encode()
+                os.pwrite(self._descriptor, words, 0)       # in place: that needs no room
+                os.ftruncate(self._descriptor, len(words))
+
+    def close(self) -> None:
+        """Another mount may use it now."""
+        os.close(self._descriptor)
+
+
+@contextlib.contextmanager
+def usable(path: Path) -> Iterator[None]:
+    """What the disk of a state directory refuses before there is a mount, as a sentence. Raises SetupError."""
+    try:
+        yield
+    except (OSError, FsError) as exc:
+        where = f" ({os.fsdecode(exc.filename)})" if isinstance(exc, OSError) and exc.filename else ""
+        words = exc.strerror if isinstance(exc, OSError) else str(exc)
+        raise SetupError(f"The state directory {path} can't be used: {words}{where}. Nothing in it was removed. Mend that and "
+                         "mount again, or choose another with --state-dir.", EXIT_FAILED) from exc
+
+
+def log_path(path: Path) -> Path:
+    """Where a state's log is. Raises SetupError."""
+    log = path / "anthrofs.log"
+    with usable(path):
+        if log.exists() and not log.is_file():      # opening a pipe would wait for ever
+            raise FileExistsError(errno.EEXIST, "it is no plain file, move it away", log)
+    return log
+
+
+def _keep_apart(path: Path, mountpoint: Path) -> None:
+    """A mount that waits for its own files waits for ever."""
+    if mountpoint in (path, *path.parents) or path in mountpoint.parents:
+        raise SetupError(f"The state directory {path} and the mount point {mountpoint} are one inside the other. Choose another "
+                         "--state-dir, or mount elsewhere.", EXIT_USAGE)
+
+
+def _make(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except FileExistsError as exc:
+        raise SetupError(f"{path} is a file, or a link to nothing: a state needs a directory. Choose another with --state-dir.",
+                         EXIT_USAGE) from exc
+    found = {entry.name for entry in path.iterdir()}
+    if not found & OURS and found - HARMLESS:
+        raise SetupError(f"{path} holds other files and no state of anthrofs. Choose a new or an empty directory with --state-dir.",
+                         EXIT_USAGE)
+    path.chmod(0o700)                   # unsent files are in here
+
+
+def _holder(descriptor: int) -> str | None:
+    """Who has it, in our own words; None: we didn't write this."""
+    try:
+        said = json.loads(os.pread(descriptor, 4096, 0))
+        return f"by process {int(said['pid'])}, mounted on {said['mountpoint']}"
+    except (ValueError, KeyError, TypeError, RecursionError, OSError):
+        return None

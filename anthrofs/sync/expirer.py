@@ -1,0 +1,126 @@
+"""Takes files out of the tree at the moment at which the service lets them expire. It goes on listing them for 30 days.
+
+Owns    one thread, which sleeps until the next file's moment; without such files, for ever.
+Trusts  the rows for what expires when; the server's clock, as answers have shown it, for when that is.
+Never   asks the server anything, and takes nothing from those who have it open: it goes when they have left.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from anthrofs.clock import Clock
+from anthrofs.errors import FsError, StateLost
+from anthrofs.model import FileId, ServerClock
+from anthrofs.store.block_cache import BlockCache
+from anthrofs.tree.database import Database
+from anthrofs.tree.mirror import Mirror
+from anthrofs.tree.open_table import Handles
+from anthrofs.tree.outbox import Outbox
+
+log = logging.getLogger(__name__)
+
+LISTED_NS: Final = 31 * 86_400 * 10**9      # after its moment a file can be listed for 30 days
+LOOK_S: Final = 60.0        # the longest sleep while something is to expire: clocks can jump
+AGAIN_S: Final = 1.0        # until the next look at a file that somebody has open
+
+
+class Expirer:
+    """daemon.py starts and stops it."""
+
+    def __init__(self, db: Database, mirror: Mirror, outbox: Outbox, cache: BlockCache, handles: Handles, clock: Clock,
+                 server_clock: Callable[[], ServerClock | None]) -> None:
+        self._db = db                       # given
+        self._mirror = mirror               # given
+        self._outbox = outbox               # given
+        self._cache = cache                 # given
+        self._handles = handles             # given
+        self._clock = clock                 # given
+        self._server_clock = server_clock   # given
+        self._thread = threading.Thread(target=self._run, name="expirer", daemon=True)
+
+        self._changed = threading.Condition()       # guards everything below; no other lock is taken while it is held
+        self._next_ns: int | None = 0               # the first moment that is known, server's clock; None: there is none
+        self._stopping = False
+
+    def start(self) -> None:
+        """Returns after the first look: what has expired since the last mount is never shown."""
+        if self._look_once():
+            self.expects(0)
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> bool:
+        """False: it was left in the middle of a look."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        return self._clock.join([self._thread], timeout_s)
+
+    def expects(self, moment_ns: int) -> None:
+        """Something is being put into the tree, or is there, until then."""
+        with self._changed:
+            if self._next_ns is None or moment_ns < self._next_ns:
+                self._next_ns = moment_ns
+                self._changed.notify_all()
+
+    def gone(self, file_id: FileId) -> None:
+        """The service says that it has expired; not all shapes of the API say when. Raises FsError."""
+        now_ns = self._now_ns()
+        with self._db.transaction() as tx:
+            self._mirror.set_expiry(tx, file_id, now_ns)
+        self.expects(now_ns)
+
+    def _run(self) -> None:
+        while True:
+            now_ns = self._now_ns()
+            with self._changed:
+                if self._stopping:
+                    return
+                if self._next_ns is None or self._next_ns > now_ns:
+                    left_s = None if self._next_ns is None else min((self._next_ns - now_ns) / 1e9, LOOK_S)
+                    self._clock.wait(self._changed, left_s)
+                    continue
+            if self._look_once():
+                with self._changed:
+                    if not self._stopping:
+                        self._next_ns = 0
+                        self._clock.wait(self._changed, AGAIN_S)
+
+    def _look_once(self) -> bool:
+        """True: something is to be looked at again soon."""
+        with self._changed:
+            self._next_ns = None        # what is put into the tree from now on says so itself
+        try:
+            return self._look()
+        except FsError as exc:
+            if not isinstance(exc, StateLost):      # that was said
+                log.warning("expired files could not be taken away: %s", exc)
+        except Exception:
+            log.exception("bug in the expirer")
+        return True
+
+    def _look(self) -> bool:
+        """Take away what has expired. True: some of it is open, and waits for its last release."""
+        removed = []
+        with self._db.transaction() as tx:
+            now_ns, busy, held = self._now_ns(), self._handles.busy(), False
+            for file in self._mirror.expired(tx, now_ns):
+                if self._mirror.vanished(tx, file.file_id, busy):
+                    self._outbox.bury(tx, file.file_id, self._clock.time_ns(), now_ns + LISTED_NS)
+                    self._mirror.forget_kept(tx, file.file_id)
+                    removed.append(file)
+                else:
+                    held = True
+            moment_ns = self._mirror.next_expiry(tx, now_ns)
+        for file in removed:
+            self._cache.drop(file.file_id)
+            log.info("%s has expired (%s)", file.name, file.file_id)
+        if moment_ns is not None:
+            self.expects(moment_ns)
+        return held
+
+    def _now_ns(self) -> int:
+        """Not before the server's, so that nothing goes too early."""
+        known = self._server_clock()
+        return self._clock.time_ns() + (known.earliest_ns if known is not None else 0)

@@ -1,0 +1,82 @@
+"""Whose files a state mirrors: a state directory belongs to one workspace of one service.
+
+Owns    the facts base_url, organization_id, workspace_id, scope_id and key_hash in the table meta.
+Trusts  the ids in the server's headers over key and address: a new key of the same workspace is the same workspace.
+Never   stores a key: its hash only tells whether it is the one of last time.
+"""
+
+import enum
+import hashlib
+from dataclasses import replace
+from functools import lru_cache
+
+from anthrofs.config import Credentials, Service, without_user
+from anthrofs.model import Workspace
+from anthrofs.tree.database import Tx
+
+
+class Match(enum.Enum):
+    """What is known of a service before, or after, it has been asked."""
+
+    NEW = enum.auto()       # this state has never seen a service
+    SAME = enum.auto()
+    OTHER = enum.auto()
+    UNSURE = enum.auto()    # another key or address: only the server can tell whose it is
+
+
+def match(tx: Tx, service: Service, named: Workspace | None) -> Match:
+    """Compare with what the state remembers. `named` is what the server's headers say; None: it was not asked yet."""
+    known_url = tx.get_meta("base_url")
+    if known_url is None:
+        return Match.NEW
+    # Another address can lead to the same workspace (a gateway, a moved port): the ids tell, where there are any.
+    # It may have been remembered with a password in it.
+    same_key = without_user(known_url) == service.base_url and tx.get_meta("key_hash") == _key_hash(service, known_url)
+    if named is None:
+        return Match.SAME if same_key else Match.UNSURE
+    if tx.get_meta("scope_id") != service.scope_id:
+        return Match.OTHER
+    known = Workspace(tx.get_meta("organization_id"), tx.get_meta("workspace_id"))
+    if named.workspace_id and known.workspace_id:
+        return Match.SAME if named == known else Match.OTHER
+    if named.organization_id and known.organization_id and named.organization_id != known.organization_id:
+        return Match.OTHER
+    return Match.SAME if same_key else Match.OTHER
+
+
+def is_the_ignored_one(tx: Tx, service: Service) -> bool:
+    """Whether the state is of the workspace that ANTHROPIC_WORKSPACE_ID names, and was perhaps filled when that was sent with a key, too."""
+    ignored = service.ignored_workspace_id
+    if ignored is None or service.workspace_id is not None:
+        return False
+    named = replace(service, workspace_id=ignored)
+    return tx.get_meta("workspace_id") == ignored or tx.get_meta("key_hash") == _key_hash(named, tx.get_meta("base_url") or service.base_url)
+
+
+def remember(tx: Tx, service: Service, named: Workspace) -> None:
+    """This state is of that workspace from now on. What the server doesn't name stays as it was."""
+    tx.set_meta("base_url", service.base_url)
+    tx.set_meta("key_hash", _key_hash(service, service.base_url))
+    tx.set_meta("scope_id", service.scope_id)
+    if named.organization_id:
+        tx.set_meta("organization_id", named.organization_id)
+    if named.workspace_id:
+        tx.set_meta("workspace_id", named.workspace_id)
+
+
+def forget(tx: Tx) -> None:
+    """Before it becomes another workspace's. Listings go on being counted: rows remember the number that showed them."""
+    for name in ("base_url", "key_hash", "organization_id", "workspace_id", "scope_id", "watermark", "listed_ns", "one_page", "swept_ns",
+                 "sweep", "unordered", "unreadable"):
+        tx.set_meta(name, None)
+
+
+@lru_cache(maxsize=4)
+def _key_hash(service: Service, base_url: str) -> str:
+    """Of the key (of a profile: whose it is, for its token changes each hour) and the workspace or session it was asked for; salted with the
+    address, so that equal hashes tell nothing elsewhere.
+    """
+    who = service.credentials
+    key = who.value if isinstance(who, Credentials) else "\n".join(["profile", who.name, who.organization_id or "", who.workspace_id or ""])
+    text = "\n".join([base_url, key, service.workspace_id or "", *([service.scope_id] if service.scope_id else [])])
+    return hashlib.scrypt(text.encode(), salt=b"anthrofs", n=2**12, r=8, p=1, dklen=16).hex()

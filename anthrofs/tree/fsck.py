@@ -1,0 +1,99 @@
+"""All invariants of a state directory that is not in use, each as a sentence when it doesn't hold.
+
+Never   mends anything.
+"""
+
+import os
+from pathlib import Path
+
+from anthrofs.model import HIDDEN, FileId
+from anthrofs.store.block_cache import BlockCache
+from anthrofs.store.disk import Disk
+from anthrofs.store.staging import Staging
+from anthrofs.tree import owed
+from anthrofs.tree.database import Database
+from anthrofs.tree.nodes import Index
+from anthrofs.tree.outbox import DONE, FAILED, NEXT, Outbox
+
+
+def problems(state_dir: Path) -> list[str]:
+    """What is wrong; empty when all is well. Raises SetupError when the database can't be read."""
+    db = Database(state_dir / "state.db")
+    try:
+        index, outbox = Index(db), Outbox(db)
+        staging = Staging(state_dir / "staging", Disk(), 0)
+        cache = BlockCache(state_dir, Disk())
+        return [*_rows(db, outbox), *_stages(db, index, outbox, staging), *_copies(db, cache), *_foreign(state_dir)]
+    finally:
+        db.close()
+
+
+def _rows(db: Database, outbox: Outbox) -> list[str]:
+    found: list[str] = []
+    states = {state for state, _ in NEXT} - {DONE}
+    with db.reading() as tx:
+        found += [f"the database is damaged: {words}" for (words,) in tx.all("PRAGMA integrity_check") if words != "ok"]
+        for (file_id,) in tx.all("SELECT file_id FROM node WHERE file_id IN (SELECT file_id FROM doomed WHERE deleted_ns IS NULL)"):
+            found.append(f"{file_id} is shown and doomed at once")
+        for name, parent in tx.all("SELECT name, parent FROM node WHERE parent NOT IN (0, 1) AND parent NOT IN "
+                                   "(SELECT node_id FROM node WHERE directory)"):
+            found.append(f"{name!r} is in a directory that doesn't exist ({parent})")
+        for (name,) in tx.all("SELECT name FROM node WHERE local AND (wanted IS NOT NULL OR resend)"):
+            found.append(f"{name!r} stays on this machine and is to be sent at once")
+        for (name,) in tx.all("SELECT name FROM node WHERE resend AND (stage IS NOT NULL OR file_id IS NULL OR wanted IS NULL)"):
+            found.append(f"{name!r} is to be sent again, but there is nothing to be sent, or no name for it")
+        for (name,) in tx.all("SELECT name FROM node WHERE lacks_code IS NOT NULL AND stage IS NULL"):
+            found.append(f"{name!r} lacks something of a content that isn't there")
+        for (name,) in tx.all("SELECT node.name FROM node JOIN attempt USING (node_id, stage) WHERE lacks_code IS NOT NULL AND state != ?", FAILED):
+            found.append(f"{name!r} lacks what a write refused, and is to be sent at once")
+        for (name,) in tx.all("WITH RECURSIVE shown(node_id) AS (VALUES (1), (2) UNION SELECT node.node_id FROM node JOIN shown "
+                              "ON node.parent = shown.node_id) SELECT name FROM node WHERE node_id NOT IN (SELECT node_id FROM shown)"):
+            found.append(f"{name!r} can't be reached from the root")
+        for name, size, server in tx.all("SELECT name, size_bytes, server_size FROM node WHERE size_bytes < 0 OR server_size < 0"):
+            found.append(f"{name!r} has a size below 0 ({size}, {server})")
+        for (name,) in tx.all("SELECT name FROM node WHERE file_id IS NOT NULL AND (server_name IS NULL OR created_ns IS NULL)"):
+            found.append(f"{name!r} has an id but not what the server said of it")
+        counted = tx.one("SELECT count(*), coalesce(sum(iif(file_id IS NULL, 0, size_bytes)), 0), coalesce(sum(local), 0) FROM node "
+                         "WHERE parent != ? AND NOT directory", HIDDEN)
+        if (noted := tx.one("SELECT files, used_bytes, local FROM total")) != counted:
+            found.append(f"files, bytes and local names are noted as {noted}, but there are {counted}")
+        count = tx.one("SELECT count(*) FROM doomed WHERE deleted_ns IS NULL")[0]
+        if (noted := owed.count(tx)) != count:
+            found.append(f"{noted} ids are noted as to be deleted, but there are {count}")
+    found += [f"an attempt is {attempt.state}, which is no state" for attempt in outbox.every() if attempt.state not in states]
+    return found
+
+
+def _stages(db: Database, index: Index, outbox: Outbox, staging: Staging) -> list[str]:
+    on_disk = staging.numbers()
+    with db.reading() as tx:
+        unsent = [node for node in index.unsent(tx) if node.stage is not None]
+        nodes = [node for node in unsent if node.parent != HIDDEN]      # a start ends those
+        given_up = {node.node_id for node in nodes if index.gap(tx, node.node_id) is not None}     # while they were written anew
+    attempts = outbox.every()
+    found = [f"{node.name!r} is promised, but its content ({node.stage}) is not in staging" for node in nodes
+             if node.stage not in on_disk]
+    found += [f"{node.name!r} has {staging.path(node.stage).stat().st_size} bytes in staging, {node.size_bytes} were promised"
+              for node in nodes if node.stage in on_disk and node.stage is not None
+              and node.node_id not in given_up and staging.path(node.stage).stat().st_size < node.size_bytes]
+    found += [f"{node.name!r} is promised to the server, but nothing brings it there" for node in nodes
+              if node.wanted is not None and node.sealed and node.node_id not in {attempt.node_id for attempt in attempts}]
+    owned = {node.stage for node in unsent} | {attempt.stage for attempt in attempts}
+    found += [f"{staging.path(number)} belongs to nothing: it was being written when anthrofs was ended. Look at it, then remove it"
+              for number in sorted(on_disk - owned)]
+    return found
+
+
+def _copies(db: Database, cache: BlockCache) -> list[str]:
+    with db.reading() as tx:
+        kept = [FileId(row[0]) for row in tx.all("SELECT file_id FROM kept WHERE here = 1")]
+        lost = [row[0] for row in tx.all("SELECT node.name FROM node JOIN kept USING (file_id) WHERE node.resend AND NOT node.downloadable "
+                                         "AND kept.here != 1")]
+    return [*(f"the kept copy of {file_id} is missing" for file_id in kept if not cache.has_kept(file_id)),
+            *(f"{name!r} is to be sent again, but its copy was given up" for name in lost)]
+
+
+def _foreign(state_dir: Path) -> list[str]:
+    """All that we put there are plain files."""
+    return [f"{entry.path} is no plain file, so not anthrofs's. It is left alone; move it away" for name in ("staging", "cache", "kept")
+            if (state_dir / name).is_dir() for entry in os.scandir(state_dir / name) if not entry.is_file(follow_symlinks=False)]

@@ -1,0 +1,198 @@
+"""Who has what open: one content a node, shared by all its handles.
+
+Owns    the table of open files. It is counted here because libfuse loses track of some.
+Never   touches the disk or the database: the table's own lock is taken last and held for a few instructions.
+"""
+
+import itertools
+import threading
+from typing import Protocol
+
+from anthrofs.errors import BadHandle
+from anthrofs.model import FileId, NodeId, RemoteFile, StageId
+from anthrofs.tree.gaps import Gap, widened
+
+
+class OpenStage(Protocol):
+    """What a content needs of a staging file; see staging.Stage."""
+
+    number: StageId
+    descriptor: int
+
+    def read(self, size: int, offset: int) -> bytes: ...
+    def write_some(self, data: bytes, offset: int) -> int: ...
+    def write(self, data: bytes, offset: int) -> None: ...
+    def truncate(self, size_bytes: int) -> None: ...
+    def size_bytes(self) -> int: ...
+    def close(self) -> None: ...
+
+
+class Content:
+    """What all handles of a node see. A change by others is applied to the node only after the last release."""
+
+    def __init__(self, node_id: NodeId) -> None:
+        self.node_id = node_id                      # constant
+        self.writers = 0                            # handles that write; guarded by the table's lock
+        self.promising = threading.RLock()          # one flush, fsync or release at a time makes content durable; no
+                                                    # other lock is held while that waits for the disk
+        self.lock = threading.RLock()               # guards everything below; first in the lock order
+        self.stage: OpenStage | None = None         # local content; None: what the server has
+        self.sealed = False                         # the stage is promised: a write makes a new one first
+        self.dirty = False                          # something is not promised yet
+        self.fetched = False                        # the stage is a copy for an edit, and nothing was changed yet
+        self.gap: Gap | None = None                 # what the stage lacks: while there is something, it is never sent
+        self.early: dict[int, Gap | None] = {}      # by handle: what was refused before anything was changed
+        self.mapped = 0                             # pages written from maps: through which handle's, the kernel doesn't say
+        self.remote: RemoteFile | None = None       # the server's content that the first reader met
+        self.length = 0                             # of that, as far as is known
+        self.exact = True                           # it is known
+        self.shown: tuple[int, int] | None = None   # (size, mtime ns) of local content. Replaced as a whole, so that stat
+                                                    # reads it without the lock: a writer may hold that for a while
+        # Guarded by the table's lock, what others have done to it meanwhile; the last release acts on it:
+        self.owed = False                           # something
+        self.gone = False                           # the service no longer has it
+
+    def refused_locked(self, handle: "Handle", gap: Gap) -> None:
+        """A write through that handle was refused. While nothing was changed, it is only that handle's next one that lacks it."""
+        if self.stage is None or self.sealed:
+            self.early[handle.number] = widened(self.early.get(handle.number), gap)
+        else:
+            self.gap = widened(self.gap, gap)
+
+    def taken_locked(self, handle: "Handle", start: int, end: int) -> None:
+        """A write through that handle was taken."""
+        self.gap = widened(self.gap, self.early.pop(handle.number, None))
+        if self.gap is not None and start < end:
+            self.gap = self.gap.filled(start, end)
+
+    def cut_locked(self, size_bytes: int) -> None:
+        """The content was truncated, through whichever handle."""
+        self.gap = self.gap and self.gap.cut(size_bytes)
+        self.early = {number: gap and gap.cut(size_bytes) for number, gap in self.early.items()}
+
+
+class Handle:
+    """One open file description."""
+
+    def __init__(self, number: int, content: Content, *, reads: bool, writes: bool, process: int) -> None:
+        self.number = number            # constant
+        self.content = content          # constant
+        self.reads = reads              # constant
+        self.writes = writes            # constant
+        self.process = process          # constant: thread group that opened it; 0: unknown
+
+        self.was_read = False           # one byte, set by any thread
+
+        # Guarded by content.lock:
+        self.wrote = False              # since its last close was answered
+        self.closes = 0                 # that are answering for what was written
+        self.mapped = content.mapped    # as it was at its last close: another number now may be this handle's writing
+
+
+class Handles:
+    """The table; numbers are never used again while the mount lives."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()                   # guards everything below; a leaf
+        self._numbers = itertools.count(1)
+        self._handles: dict[int, Handle] = {}
+        self._contents: dict[NodeId, Content] = {}      # of nodes that are open, or whose last release is being finished
+        self._counts: dict[NodeId, int] = {}            # handles of each; absent: 0
+
+    def open(self, node_id: NodeId, *, reads: bool, writes: bool, process: int) -> Handle:
+        """A new handle on the node's one content."""
+        with self._lock:
+            content = self._contents.setdefault(node_id, Content(node_id))
+            handle = Handle(next(self._numbers), content, reads=reads, writes=writes, process=process)
+            self._handles[handle.number] = handle
+            content.writers += writes
+            self._counts[node_id] = self._counts.get(node_id, 0) + 1
+            return handle
+
+    def get(self, number: int) -> Handle:
+        """Raises BadHandle."""
+        with self._lock:
+            handle = self._handles.get(number)
+        if handle is None:
+            raise BadHandle(f"handle {number} is not open")
+        return handle
+
+    def content_of(self, node_id: NodeId) -> Content | None:
+        """The shared content, if the node is open."""
+        with self._lock:
+            return self._contents.get(node_id)
+
+    def close(self, handle: Handle) -> bool:
+        """True: it was the last of its node. The content stays in the table until `forget`, so that a node that is opened
+        again meanwhile still sees it.
+        """
+        with self._lock:
+            if self._handles.pop(handle.number, None) is not None:
+                handle.content.writers -= handle.writes
+            left = self._counts.get(handle.content.node_id, 1) - 1
+            if left:
+                self._counts[handle.content.node_id] = left
+            else:
+                self._counts.pop(handle.content.node_id, None)
+            return left == 0
+
+    def forget(self, content: Content) -> bool:
+        """Its last release is finished. False: it was opened again meanwhile and goes on, or was changed and closed again: then
+        that release is the last one. (Nobody changes what nobody has open, so the flag holds still here.)
+        """
+        with self._lock:
+            if content.node_id in self._counts or content.dirty or self._contents.get(content.node_id) is not content:
+                return False
+            self._contents.pop(content.node_id, None)
+            return True
+
+    def unpromised(self) -> list[NodeId]:
+        """Nodes whose content has changes that no close has handed over, or whose last release is being finished."""
+        with self._lock:
+            return [node_id for node_id, content in self._contents.items() if content.dirty or node_id not in self._counts]
+
+    def closed(self) -> list[Content]:
+        """Contents whose last release isn't finished: it is being done, or a full disk has stopped it."""
+        with self._lock:
+            return [content for node_id, content in self._contents.items() if node_id not in self._counts]
+
+    def is_alone(self, handle: Handle) -> bool:
+        """Nobody else has the node open."""
+        with self._lock:
+            return self._counts.get(handle.content.node_id) == 1
+
+    def writes_alone(self, handle: Handle) -> bool:
+        """Nobody else has the node open for writing."""
+        with self._lock:
+            return handle.content.writers == 1
+
+    def is_read(self, file_id: FileId) -> bool:
+        """A handle is left on the server's content of that id, by whichever of its names."""
+        with self._lock:
+            return any(content.remote is not None and content.remote.file_id == file_id
+                       for node_id, content in self._contents.items() if node_id in self._counts)
+
+    def busy(self) -> set[NodeId]:
+        """Nodes whose content must not change under somebody."""
+        with self._lock:
+            return set(self._contents)
+
+    def leans_on(self, node_id: NodeId | None, file_id: FileId) -> bool:
+        """Somebody reads the server's content of that id, or has the node open (or is just opening it) without content of its own."""
+        with self._lock:
+            opened = None if node_id is None else self._contents.get(node_id)
+            return (opened is not None and opened.stage is None) or any(
+                content.remote is not None and content.remote.file_id == file_id for content in self._contents.values())
+
+    def owe(self, node_id: NodeId, *, gone: bool = False) -> bool:
+        """Others have changed it, or removed it: its last release will see that. False: nobody has it open any more."""
+        with self._lock:
+            content = self._contents.get(node_id)
+            if content is not None:
+                content.owed, content.gone = True, content.gone or gone
+            return content is not None
+
+    def reads_from(self, file_id: FileId) -> bool:
+        """Somebody has the server's content of that id open."""
+        with self._lock:
+            return any(content.remote is not None and content.remote.file_id == file_id for content in self._contents.values())

@@ -1,0 +1,254 @@
+"""The tables of the state's database: every column with its meaning, its unit and its special values.
+
+Owns    the words; db.py makes the file, index, mirror and outbox own the rows.
+Never   changes a version that was ever used: a new one begins with the statements that lead to it from the one before.
+"""
+
+from functools import reduce
+from typing import Final
+
+VERSION: Final = 4
+
+_TOTAL: Final = """
+CREATE TABLE total (                     -- one row: sums over node, which take long when they are wanted at each look. Of files that
+    files       INTEGER NOT NULL,        -- are shown (not those of parent 2): how many,
+    used_bytes  INTEGER NOT NULL,        -- what those have that the server has,
+    local       INTEGER NOT NULL         -- how many stay on this machine. The triggers below keep them
+);
+"""
+_KEEP_TOTAL: Final = """
+CREATE TRIGGER node_total_insert AFTER INSERT ON node WHEN NOT NEW.directory AND NEW.parent != 2 BEGIN
+    UPDATE total SET files = files + 1, used_bytes = used_bytes + iif(NEW.file_id IS NULL, 0, NEW.size_bytes), local = local + NEW.local;
+END;
+CREATE TRIGGER node_total_delete AFTER DELETE ON node WHEN NOT OLD.directory AND OLD.parent != 2 BEGIN
+    UPDATE total SET files = files - 1, used_bytes = used_bytes - iif(OLD.file_id IS NULL, 0, OLD.size_bytes), local = local - OLD.local;
+END;
+CREATE TRIGGER node_total_update AFTER UPDATE OF parent, size_bytes, local, file_id ON node WHEN NOT NEW.directory BEGIN
+    UPDATE total SET files = files + (NEW.parent != 2) - (OLD.parent != 2),
+        used_bytes = used_bytes + iif(NEW.parent = 2 OR NEW.file_id IS NULL, 0, NEW.size_bytes)
+                                - iif(OLD.parent = 2 OR OLD.file_id IS NULL, 0, OLD.size_bytes),
+        local = local + iif(NEW.parent = 2, 0, NEW.local) - iif(OLD.parent = 2, 0, OLD.local);
+END;
+"""
+
+DOUBTED: Final = "doubted "      # begins facts in meta: the rest is an id whose blocks the cache is to forget, see STEPS
+# In 3 a download that ended early could become the file, with its size. Only image, audio and video may be longer than listed, and nothing
+# shorter; a kept copy is our own upload, and right.
+_CUT: Final = """file_id IS NOT NULL AND stage IS NULL AND size_bytes != server_size AND file_id NOT IN (SELECT file_id FROM kept) AND
+    (size_bytes < server_size OR NOT (server_mime LIKE 'image/%' OR server_mime LIKE 'audio/%' OR server_mime LIKE 'video/%'))"""
+
+# What a form would spell otherwise, as names.py sends it since: a percent sign before these is the wide one. (Behind a quote it would be
+# another name's; such a name is left.)
+_SPELLED: Final = reduce(lambda text, end: f"replace({text}, '%{end}', '\uff05{end}')", ("22", "0D", "0d", "0A", "0a"), "wanted")
+
+_TOTAL_OWED: Final = """
+ALTER TABLE total ADD COLUMN owed INTEGER NOT NULL DEFAULT 0;           -- and a sum over doomed: ids that are still to be deleted
+"""
+_KEEP_OWED: Final = """
+CREATE TRIGGER doomed_total_insert AFTER INSERT ON doomed BEGIN UPDATE total SET owed = owed + (NEW.deleted_ns IS NULL); END;
+CREATE TRIGGER doomed_total_delete AFTER DELETE ON doomed BEGIN UPDATE total SET owed = owed - (OLD.deleted_ns IS NULL); END;
+CREATE TRIGGER doomed_total_update AFTER UPDATE OF deleted_ns ON doomed BEGIN
+    UPDATE total SET owed = owed + (NEW.deleted_ns IS NULL) - (OLD.deleted_ns IS NULL);
+END;
+"""
+_QUEUES: Final = """
+CREATE INDEX attempt_small ON attempt (stage) WHERE size_bytes < 8388608 AND state != 'failed';     -- outbox.BIG_BYTES, FAILED: two
+CREATE INDEX attempt_big ON attempt (stage) WHERE size_bytes >= 8388608 AND state != 'failed';      -- queues, in order
+CREATE INDEX doomed_waiting ON doomed (server_name, created_ns) WHERE deleted_ns IS NULL;
+CREATE INDEX doomed_owed ON doomed (doomed_ns) WHERE deleted_ns IS NULL;
+CREATE INDEX doomed_deleted ON doomed (deleted_ns) WHERE deleted_ns IS NOT NULL;
+"""
+
+SCHEMA: Final = f"""{_TOTAL}{_TOTAL_OWED}INSERT INTO total VALUES (0, 0, 0, 0);
+CREATE TABLE meta (                      -- single facts of the whole state
+    name        TEXT PRIMARY KEY,
+    value       TEXT NOT NULL
+);
+CREATE TABLE node (                      -- the tree: what the user wants of a name, what the server has for it
+    node_id     INTEGER PRIMARY KEY AUTOINCREMENT,  -- st_ino; AUTOINCREMENT: never used again
+    parent      INTEGER NOT NULL,        -- node_id of its directory; 2: unlinked but still in use; 0: of the two roots
+    name        TEXT NOT NULL,           -- the entry's name there
+    directory   INTEGER NOT NULL DEFAULT 0,
+    made        INTEGER NOT NULL DEFAULT 0,         -- of a directory, 1: the user made or changed it, so it stays when it is
+                                         -- empty. 0: it is there for the names of others' files, and goes with the last
+    mode        INTEGER NOT NULL,        -- permission bits
+    mtime_ns    INTEGER NOT NULL,        -- what the user set or did, else created_ns
+    size_bytes  INTEGER NOT NULL,        -- of stage if there is one, else of the server's content as delivered
+    wanted      TEXT,                    -- server name that a user's create or rename asked for; NULL: only display named it,
+                                         -- or it is local. Never sends anything by itself
+    local       INTEGER NOT NULL DEFAULT 0,         -- 1: the name of a program's helper file, which stays on this machine
+    mime_type   TEXT,                    -- what the user set; NULL: guessed from name and content
+    expires_s   INTEGER,                 -- seconds after its upload at which the service shall delete it; 0: never, and the
+                                         -- user said so; NULL: never, unless the mount has a default when it is saved
+    expires_set INTEGER NOT NULL DEFAULT 0,         -- 1: the user has set expires_s. 0: it is the mount's default at the last
+                                         -- save, and the next save's mount has its own
+    stage       INTEGER,                 -- staging/<number>: promised content that the server hasn't; NULL: none
+    sealed      INTEGER NOT NULL DEFAULT 0,         -- 1: a close handed the stage over. 0: only fsync promised it, its
+                                         -- handles still write to it, so it must not be sent yet
+    resend      INTEGER NOT NULL DEFAULT 0,         -- 1: the content that the server has is to be sent again, as wanted
+    lacks_from  INTEGER,                 -- of the stage: the bytes that it lacks, as a write of them was refused, from here
+    lacks_to    INTEGER,                 -- up to here; while it lacks any, it is never sent. NULL: nothing
+    lacks_code  INTEGER,                 -- errno that the write was told; NULL: nothing is lacking
+    hidden_from TEXT,                    -- of a node that libfuse has hidden, until it is known to be an unlink and not half
+    hidden_parent INTEGER,               -- of a replacement: the name it had, and the directory
+    confirmed   INTEGER NOT NULL DEFAULT 0,         -- 1: a download has shown size_bytes to be what is delivered, of image, audio or
+                                         -- video that the server has; or the server has it from here
+    file_id     TEXT UNIQUE,             -- what the server has; NULL: nothing yet. The rest is as it described it:
+    server_name TEXT,
+    server_mime TEXT,
+    server_size INTEGER,                 -- bytes; what is delivered can differ, see size_bytes
+    created_ns  INTEGER,                 -- server's clock
+    downloadable INTEGER,
+    expires_ns  INTEGER,                 -- NULL: never
+    listed_bytes INTEGER,                -- what the last listing said of its size, if that isn't server_size; NULL: it agrees
+    seen        INTEGER NOT NULL DEFAULT 0,         -- number of the last listing that showed it; 0: none did yet;
+                                         -- below: none did, but after that one the service said that it has it
+    UNIQUE (parent, name)
+);
+CREATE TABLE attempt (                   -- to upload; what is to be uploaded is derived from node, not recorded
+    node_id     INTEGER PRIMARY KEY,     -- at most one a node; a newer content supersedes it
+    stage       INTEGER NOT NULL,        -- the sealed file being sent; of a node with resend, a second name of its copy
+    state       TEXT NOT NULL,           -- see outbox.NEXT
+    size_bytes  INTEGER NOT NULL,        -- of that file
+    name        TEXT,                    -- name and type as last sent: how, with the size, a lost answer is found in a
+    mime_type   TEXT,                    -- listing; NULL: never sent
+    expires_s   INTEGER,                 -- as last sent
+    sent_ns     INTEGER,                 -- server's clock, earliest moment of the last try; NULL: never sent, or unknown
+    tries       INTEGER NOT NULL DEFAULT 0,
+    code        INTEGER,                 -- of FAILED: errno
+    reason      TEXT                     -- of FAILED: the server's words and request id
+);
+CREATE TABLE lost (                      -- tries that were given up without knowing what became of them, see lost.py
+    stage       INTEGER NOT NULL,        -- what was sent; it may be gone by now
+    name        TEXT NOT NULL,           -- as it was sent: how the server's file is known, should it turn up late
+    mime_type   TEXT NOT NULL,
+    size_bytes  INTEGER NOT NULL,
+    sent_ns     INTEGER,                 -- server's clock, earliest moment; NULL: unknown
+    until_ns    INTEGER NOT NULL         -- our clock: after that it is not expected any more
+);
+CREATE TABLE doomed (                    -- ids that the user no longer wants
+    file_id     TEXT PRIMARY KEY,
+    server_name TEXT NOT NULL,           -- it is deleted only when nothing of this name is still to be sent,
+    saved_as    TEXT,                    -- nor of this one, which what replaces it here gets: it was shown by another name than its own
+                                         -- (a duplicate, or named here only); NULL: it wasn't
+    server_mime TEXT,                    -- as the server described it: should the user want it back; NULL: not known
+    server_size INTEGER,
+    created_ns  INTEGER,
+    downloadable INTEGER,
+    expires_ns  INTEGER,
+    deleted_ns  INTEGER,                 -- our clock; NULL: to be deleted. Else a tombstone: a lagging listing shows it
+    reason      TEXT,                    -- of the last refusal to delete it
+    doubt       INTEGER,                 -- the deletion was answered by somebody else than the service (a gateway's 404): number of the
+                                         -- last listing begun before that; the next whole one decides. -1: it has shown that the
+                                         -- id is gone. NULL: no such answer, or the id was still listed after it
+    seen        INTEGER NOT NULL DEFAULT 0,         -- number of the last listing that showed it; 0: none since it is to be deleted
+    doomed_ns   INTEGER NOT NULL DEFAULT 0,         -- our clock; of what version 3 left, when it was taken over
+    wrong       INTEGER                  -- an upload of this stage that arrived cut: it is deleted when the stage is not to be sent any
+                                         -- more, because a right one is there or it has failed (then 0); NULL: none of those
+);
+CREATE TABLE kept (                      -- ids of what was uploaded from here, whatever a listing says; oldest first
+    file_id     TEXT PRIMARY KEY,
+    here        INTEGER NOT NULL DEFAULT 1,         -- 1: the cache has a full copy, which must stay. 0: it has none: not kept, or given
+                                         -- up. 2: it was given up, and its file may still have to be removed
+    bytes       INTEGER NOT NULL DEFAULT 0          -- of the content
+);
+CREATE TABLE attribute (                 -- extended attributes that stay on this machine, see xattrs.py
+    node_id     INTEGER NOT NULL,
+    name        TEXT NOT NULL,           -- user.something
+    value       BLOB NOT NULL,
+    PRIMARY KEY (node_id, name)
+) WITHOUT ROWID;
+CREATE TRIGGER node_removed AFTER DELETE ON node BEGIN DELETE FROM attribute WHERE node_id = old.node_id; END;
+CREATE INDEX node_expires ON node (expires_ns) WHERE expires_ns IS NOT NULL;
+CREATE INDEX node_listed_bytes ON node (listed_bytes) WHERE listed_bytes IS NOT NULL;
+CREATE INDEX node_by_stage ON node (stage) WHERE stage IS NOT NULL;
+CREATE INDEX node_unsent ON node (wanted) WHERE stage IS NOT NULL OR resend;
+CREATE INDEX node_resend ON node (node_id) WHERE resend;
+CREATE INDEX node_server_name ON node (server_name) WHERE local;
+CREATE INDEX attempt_name ON attempt (name);
+CREATE INDEX kept_bytes ON kept (here, bytes) WHERE here = 1;  -- what copies take,
+CREATE INDEX kept_here ON kept (here);                         -- which is the oldest, and how many have none: without a look at each row
+{_QUEUES}{_KEEP_TOTAL}{_KEEP_OWED}INSERT INTO node (node_id, parent, name, directory, made, mode, mtime_ns, size_bytes) VALUES (1, 0, '/', 1, 1, 493, 0, 0);
+INSERT INTO node (node_id, parent, name, directory, made, mode, mtime_ns, size_bytes) VALUES (2, 0, 'hidden', 1, 1, 0, 0, 0);
+"""
+
+# From each earlier version to the next. In 1 files were in one directory, and never renamed; 2 counted them at each look; 3 believed
+# what it was told of lengths, modes and refusals.
+STEPS: Final = {
+    1: """
+ALTER TABLE node ADD COLUMN made INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE node ADD COLUMN local INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE node ADD COLUMN mime_type TEXT;
+ALTER TABLE node ADD COLUMN expires_s INTEGER;
+ALTER TABLE node ADD COLUMN resend INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE node ADD COLUMN hidden_parent INTEGER;
+UPDATE node SET made = 1 WHERE directory;
+UPDATE node SET local = 1 WHERE wanted IS NULL AND file_id IS NULL AND NOT directory;
+UPDATE node SET hidden_parent = 1 WHERE parent = 2;
+ALTER TABLE attempt RENAME TO old_attempt;
+CREATE TABLE attempt (node_id INTEGER PRIMARY KEY, stage INTEGER NOT NULL, state TEXT NOT NULL, size_bytes INTEGER NOT NULL,
+    name TEXT, mime_type TEXT, expires_s INTEGER, sent_ns INTEGER, tries INTEGER NOT NULL DEFAULT 0, code INTEGER, reason TEXT);
+INSERT INTO attempt SELECT node_id, stage, state, size_bytes, name, mime_type, NULL, sent_ns, tries, code, reason FROM old_attempt;
+DROP TABLE old_attempt;
+ALTER TABLE doomed ADD COLUMN server_mime TEXT;
+ALTER TABLE doomed ADD COLUMN server_size INTEGER;
+ALTER TABLE doomed ADD COLUMN created_ns INTEGER;
+ALTER TABLE doomed ADD COLUMN downloadable INTEGER;
+ALTER TABLE doomed ADD COLUMN expires_ns INTEGER;
+DROP INDEX node_unsent;
+CREATE INDEX node_unsent ON node (wanted) WHERE stage IS NOT NULL OR resend;
+CREATE INDEX node_resend ON node (node_id) WHERE resend;
+CREATE INDEX node_server_name ON node (server_name) WHERE local;
+CREATE INDEX attempt_name ON attempt (name);
+CREATE INDEX attempt_small ON attempt (stage) WHERE size_bytes < 8388608;
+CREATE INDEX attempt_big ON attempt (stage) WHERE size_bytes >= 8388608;
+""",
+    2: f"""
+UPDATE node SET hidden_from = NULL, hidden_parent = NULL WHERE parent = 2 AND
+    node_id NOT IN (SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'last_hide');
+DELETE FROM meta WHERE name = 'last_hide';
+{_TOTAL}
+INSERT INTO total SELECT count(*), coalesce(sum(iif(file_id IS NULL, 0, size_bytes)), 0), coalesce(sum(local), 0) FROM node
+    WHERE parent != 2 AND NOT directory;
+{_KEEP_TOTAL}
+CREATE TABLE attribute (node_id INTEGER NOT NULL, name TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (node_id, name)) WITHOUT ROWID;
+CREATE TRIGGER node_removed AFTER DELETE ON node BEGIN DELETE FROM attribute WHERE node_id = old.node_id; END;
+CREATE INDEX node_expires ON node (expires_ns) WHERE expires_ns IS NOT NULL;
+ALTER TABLE node ADD COLUMN expires_set INTEGER NOT NULL DEFAULT 0;
+UPDATE node SET expires_set = 1 WHERE expires_s IS NOT NULL;
+""",
+    # An unreadable file had mode 0200, and tools gave that to the one that replaced it. Other modes without the owner's read bit get
+    # this bit alone: what their user closed to others stays closed to them.
+    3: f"""
+DROP INDEX attempt_small;
+DROP INDEX attempt_big;
+DROP INDEX IF EXISTS doomed_waiting;
+ALTER TABLE doomed ADD COLUMN doomed_ns INTEGER NOT NULL DEFAULT 0;
+UPDATE doomed SET doomed_ns = CAST(strftime('%s', 'now') AS INTEGER) * 1000000000;
+{_TOTAL_OWED}
+UPDATE total SET owed = (SELECT count(*) FROM doomed WHERE deleted_ns IS NULL);
+{_QUEUES}{_KEEP_OWED}
+UPDATE node SET mode = iif(mode = 128, 420, mode | 256) WHERE NOT directory AND NOT mode & 256;
+UPDATE node SET wanted = {_SPELLED} WHERE instr(wanted, '%') AND NOT instr(wanted, '\u201b%') AND wanted IS NOT server_name;
+UPDATE attempt SET state = 'queued', code = NULL, reason = NULL WHERE state = 'failed' AND
+    (code IN (13, 122) OR reason LIKE '%(HTTP 400, %' OR reason LIKE '%not the service''s own answer%');
+ALTER TABLE node ADD COLUMN lacks_from INTEGER;
+ALTER TABLE node ADD COLUMN lacks_to INTEGER;
+ALTER TABLE node ADD COLUMN lacks_code INTEGER;
+CREATE TABLE lost (stage INTEGER NOT NULL, name TEXT NOT NULL, mime_type TEXT NOT NULL, size_bytes INTEGER NOT NULL, sent_ns INTEGER,
+    until_ns INTEGER NOT NULL);
+ALTER TABLE doomed ADD COLUMN doubt INTEGER;
+ALTER TABLE doomed ADD COLUMN seen INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE kept ADD COLUMN here INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE kept ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
+UPDATE kept SET bytes = coalesce((SELECT server_size FROM node WHERE node.file_id = kept.file_id), 0);
+CREATE INDEX kept_bytes ON kept (here, bytes) WHERE here = 1;
+CREATE INDEX kept_here ON kept (here);
+ALTER TABLE doomed ADD COLUMN wrong INTEGER;
+ALTER TABLE doomed ADD COLUMN saved_as TEXT;
+ALTER TABLE node ADD COLUMN listed_bytes INTEGER;
+CREATE INDEX node_listed_bytes ON node (listed_bytes) WHERE listed_bytes IS NOT NULL;
+INSERT INTO meta SELECT '{DOUBTED}' || file_id, '' FROM node WHERE {_CUT};
+UPDATE node SET size_bytes = server_size, confirmed = 0 WHERE {_CUT};
+""",
+}

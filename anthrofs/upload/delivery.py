@@ -1,0 +1,346 @@
+"""One upload, exactly once: brings an attempt to its end, whatever the network does in between.
+
+Owns    nothing on its own: rows of the outbox and the index, one stage, one kept copy, each by its owner.
+Trusts  the uploader's threads to call `run` for one node one at a time.
+        a listing more than its own memory: what became of an upload whose answer was lost is asked, not guessed.
+Never   sends a stage again that may be stored, and never removes one that the server doesn't have.
+"""
+
+import errno
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from anthrofs.clock import Clock
+from anthrofs.errors import AccountRefused, Gone, NotFound, Refused, RemoteError, Stopping, UploadCut
+from anthrofs.model import HIDDEN, Attempt, FileId, Node, NodeId, RemoteFile, StageId
+from anthrofs.remote.api import Body, RemoteFiles
+from anthrofs.remote.gates import OF_THE_WAY
+from anthrofs.remote.retry import backoff_s
+from anthrofs.store.block_cache import BlockCache
+from anthrofs.store.staging import Staging
+from anthrofs.tree import lost
+from anthrofs.tree.database import Database, Tx
+from anthrofs.tree.kept_copies import Keeping
+from anthrofs.tree.mirror import Mirror
+from anthrofs.tree.nodes import Index
+from anthrofs.tree.outbox import FAILED, QUEUED, SENDING, UNKNOWN, Outbox, Step, since_ns
+from anthrofs.upload import mime
+from anthrofs.upload.looks import LOOKS_S, SHARED, Looks, pause_s, times_s
+from anthrofs.upload.restaging import Restaging
+from anthrofs.upload.sendings import Sendings
+
+log = logging.getLogger(__name__)
+
+RESENDS: Final = 2                      # of what arrived cut
+CUTS: Final = 3                         # a file that is saved faster than it is sent must arrive now and then
+
+
+@dataclass
+class Plan:
+    """What memory adds to an attempt's row; after a restart the defaults do. Only the thread that runs the attempt writes."""
+
+    not_before_s: float = 0.0
+    looks: tuple[float, ...] = LOOKS_S      # still to be made while UNKNOWN, seconds after the answer was lost
+    lost_s: float | None = None             # when it was lost; None: before this start
+    failed_s: float | None = None           # when a look has failed: its answer says nothing to the next one
+    over_s: float | None = None             # when its last byte went out; None: it didn't, or that was before this start
+    refusal: Refused | None = None          # what to fail with if it turns out not to be stored
+    refused: int = 0                        # for the account's sake
+    cuts: int = 0                           # in a row, because newer content had come
+    uncopied: int = 0                       # times in a row that what the server has couldn't be had, to be sent again
+
+
+class Delivery:
+    """The steps of outbox.NEXT, taken with what the network said."""
+
+    def __init__(self, db: Database, index: Index, mirror: Mirror, outbox: Outbox, staging: Staging, cache: BlockCache,
+                 keeping: Keeping, uploads: RemoteFiles, listings: RemoteFiles, clock: Clock, chance: random.Random,
+                 sendings: Sendings, ended: Callable[[], None], stages: Restaging) -> None:
+        self._db = db               # given
+        self._index = index         # given
+        self._mirror = mirror       # given
+        self._outbox = outbox       # given
+        self._staging = staging     # given
+        self._cache = cache         # given
+        self._keeping = keeping     # given
+        self._uploads = uploads     # given
+        self._listings = listings   # given
+        self._clock = clock         # given
+        self._chance = chance       # given
+        self._sendings = sendings   # given: told of each try
+        self._ended = ended         # given: told at once that the server has one, for somebody may wait
+        self._stages = stages       # given
+        self._looks = Looks(listings, clock, chance)    # constant
+        self._asked = False         # for the server's clock; a second one asks for nothing
+        self._looked = False        # for backups that an earlier mount has left; in a transaction
+
+    def run(self, attempt: Attempt, plan: Plan) -> None:
+        """One step further. `attempt` was reserved for this thread."""
+        now = self._outbox.look(attempt.node_id)
+        if now is None:
+            return                     # done or unlinked since it was read
+        if now.state == SENDING:            # a thread failed at it, for instance because the disk was full
+            self._lose(now, plan, LOOKS_S)
+            return
+        if now.state == UNKNOWN:
+            self._look_for(now, plan)
+        elif now.state == QUEUED:
+            self._send(now, plan)
+
+    def _send(self, attempt: Attempt, plan: Plan) -> None:
+        sending: Attempt | None = None
+
+        def pointless() -> bool:
+            return plan.cuts < CUTS and sending is not None and not self._is_wanted(sending)
+
+        try:
+            body = Body(self._staging.path(attempt.stage), self._clock, pointless)
+        except FileNotFoundError:
+            if not self._superseded(attempt):
+                log.exception("the content of node %d is missing in staging", attempt.node_id)
+                self._step(attempt, Step.REFUSED, code=errno.EIO, reason="its content is missing in this machine's staging")
+            return
+        with body:
+            earliest_ns, head = self._server_now_ns(), self._staging.head(attempt.stage, mime.HEAD_BYTES)
+            size_bytes = body.size_bytes()
+            with self._db.transaction(durable=True) as tx:
+                now, node = self._outbox.of(tx, attempt.node_id), self._node(attempt.node_id)
+                if now is None or (now.state, now.stage) != (QUEUED, attempt.stage):
+                    return             # unlinked or superseded meanwhile
+                assert node is not None, "its end takes the attempt along"
+                assert node.wanted is not None, "so does a name that stays here"
+                mime_type = node.mime_type or mime.mime_type_of(node.name, head)
+                sending = self._outbox.send(tx, now, node.wanted, mime_type, size_bytes, node.expires_s, earliest_ns)
+            self._sendings.begin(attempt.node_id, attempt.stage, body)
+            plan.refusal = None         # of the try before
+            try:
+                file = self._uploads.upload(node.wanted, mime_type, body, node.expires_s or None)
+            except RemoteError as exc:
+                plan.over_s = body.over_s
+                self._not_sent(sending, plan, exc)
+                return
+            except Stopping:
+                self._step(sending, Step.TRY_LATER)     # no slot was had: nothing went out
+                return
+        plan.cuts = 0
+        if file.size_bytes == sending.size_bytes:
+            self._have(sending, file, Step.STORED)
+        else:
+            self._stored_wrong(sending, plan, file)
+
+    def _stored_wrong(self, attempt: Attempt, plan: Plan, file: RemoteFile) -> None:
+        """The service itself says that it has another count of bytes than were sent: something on the way cuts. What the server had of
+        the node before stays there, and so do the wrong ones, until a right one is there.
+        """
+        with self._db.reading() as tx:
+            last = self._outbox.wrongs(tx, attempt.stage) >= RESENDS
+        words = f"of {attempt.size_bytes} bytes that were sent, the server has stored {file.size_bytes} ({file.file_id})"
+        if last:
+            reason = f"{words}, {RESENDS + 1} times: something on the way cuts uploads"
+            log.error("%r is not on the server: %s. It is kept; see `anthrofs status`", attempt.name, reason)
+            self._step(attempt, Step.REFUSED, code=errno.EIO, reason=reason, wrong=file)
+        else:
+            log.warning("%r arrived cut: %s. It is sent again", attempt.name, words)
+            self._postpone(attempt, plan, None)
+            self._step(attempt, Step.WRONG, wrong=file)
+
+    def _superseded(self, attempt: Attempt) -> bool:
+        now = self._outbox.look(attempt.node_id)
+        return now is None or now.stage != attempt.stage
+
+    def _not_sent(self, attempt: Attempt, plan: Plan, exc: RemoteError) -> None:
+        """Three ways on from an error: surely not stored and later, surely refused, or unknown."""
+        plan.refusal = exc if isinstance(exc, Refused) and not isinstance(exc, AccountRefused) else None
+        plan.refused += isinstance(exc, AccountRefused)
+        if exc.maybe_stored:
+            log.info("the answer to the upload of %r was lost (%s): the listing will tell", attempt.name, exc)
+            self._lose(attempt, plan, times_s(exc, self._clock.now_s(), plan.over_s), exc.retry_after_s or 0.0)
+        elif plan.refusal is not None:
+            self._fail(attempt, plan.refusal)
+        else:
+            if isinstance(exc, UploadCut):
+                plan.cuts += 1
+            else:
+                self._postpone(attempt, plan, exc)
+            self._step(attempt, Step.TRY_LATER)
+
+    def _lose(self, attempt: Attempt, plan: Plan, looks: tuple[float, ...], at_least_s: float = 0.0) -> None:
+        plan.lost_s, plan.looks, plan.failed_s = self._clock.now_s(), looks, None
+        plan.not_before_s = plan.lost_s + max(looks[0], at_least_s)
+        self._step(attempt, Step.LOST)
+
+    def _look_for(self, attempt: Attempt, plan: Plan) -> None:
+        """The newest listing tells what became of an upload whose answer was lost. Newer content of the file isn't kept waiting for that:
+        one look, and it is sent.
+        """
+        try:
+            listed = self._looks.since(since_ns(attempt), _not_before_s(plan))
+        except RemoteError as exc:
+            plan.failed_s = self._clock.now_s()
+            self._postpone(attempt, plan, exc)
+            plan.not_before_s = max(plan.not_before_s, plan.failed_s + pause_s(exc))
+            return
+        with self._db.reading() as tx:
+            new = [file for file in listed if lost.is_namesake(attempt, file) and not self._mirror.knows(tx, file.file_id)
+                   and not self._outbox.is_doomed(tx, file.file_id)]
+            found = [file for file in new if lost.fits(attempt, file, lost.learnt(tx))]
+            rivals = self._outbox.twins(tx, attempt) + lost.rivals(tx, attempt, self._clock.time_ns())
+        if len(found) == 1 and not rivals:
+            self._have(attempt, found[0], Step.FOUND)
+            return
+        plan.looks, newer = plan.looks[1:], self._has_newer(attempt)
+        if plan.looks and not found and not newer:
+            plan.lost_s = self._clock.now_s() - LOOKS_S[0] if plan.lost_s is None else plan.lost_s
+            plan.not_before_s = plan.lost_s + plan.looks[0]
+            return
+        plan.looks, plan.lost_s, plan.failed_s = LOOKS_S, None, None
+        if found:
+            log.warning("%r may have been stored by an earlier try, or by somebody else: it is sent again, and the server may "
+                        "have it twice", attempt.name)
+        for file in new:
+            if file.size_bytes < attempt.size_bytes:
+                log.warning("%r was being sent when its answer was lost, and the server has %d of its %d bytes in %s: perhaps a cut try of "
+                            "ours. That is left there, and shows", attempt.name, file.size_bytes, attempt.size_bytes, file.file_id)
+        if plan.refusal is not None:
+            self._fail(attempt, plan.refusal)
+        else:
+            self._postpone(attempt, plan, None)
+            plan.not_before_s *= not newer
+            self._step(attempt, Step.ABSENT)
+
+    def _has_newer(self, attempt: Attempt) -> bool:
+        """A close has handed newer content of the same file over."""
+        node = self._node(attempt.node_id)
+        return node is not None and node.stage is not None and node.stage != attempt.stage and node.sealed
+
+    def _have(self, attempt: Attempt, file: RemoteFile, step: Step) -> None:
+        """The server has the stage: a second name for it in the cache, then one transaction, then the stage goes."""
+        lasts, going = self._keeping.adopt(attempt.name, file.file_id, self._staging.path(attempt.stage)), list[FileId]()
+        copied = lasts is not None
+        with self._db.transaction(durable=True) as tx:
+            self._outbox.step(tx, attempt, step)
+            if step is Step.STORED:
+                lost.learn(tx, file)
+            left = self._note_stored(tx, attempt, file, found=step is Step.FOUND, copied=copied)
+            if lasts is not None:
+                going = self._keeping.stored(tx, file.file_id, lasts=lasts)
+            namesakes = self._mirror.namesakes(tx, file.name, left=not self._looked)
+            self._looked = True
+        self._ended()
+        if left:
+            log.warning("%r was removed or renamed here before it was known what became of it. The server has such a file (%s), stored by us "
+                        "or perhaps by somebody else: it is left there, and shows at the next refresh", file.name, file.file_id)
+        if copied:
+            self._staging.remove(attempt.stage)     # who has it open reads on through the descriptor
+            if left:
+                self._cache.drop(file.file_id)      # it would be taken for what is in that file
+            elif file.file_id not in going:
+                self._cache.verify(file.file_id)
+        self._keeping.remove(going)
+        for node in namesakes:
+            self._stages.detach(node)
+
+    def _note_stored(self, tx: Tx, attempt: Attempt, file: RemoteFile, *, found: bool, copied: bool) -> bool:
+        """True: nothing here wants it, and nothing proves that it is ours, so it isn't touched. Others' files can have its name, size,
+        type and time, and one that comes back is better than a loss.
+        """
+        node = self._node(attempt.node_id)
+        if node is None or not (node.unsent or node.remote is None):
+            if not found:
+                self._outbox.doom(tx, file)     # unlinked while it was sent; or renamed, and back again
+            return found
+        self._mirror.stored(tx, attempt, file, found=found, copied=copied)
+        if node.remote is not None and node.remote.file_id != file.file_id:
+            self._outbox.doom(tx, node.remote)
+        if node.stage is not None and node.stage != attempt.stage:
+            self._queue(tx, node)               # newer content was promised meanwhile
+        return False
+
+    def _step(self, attempt: Attempt, step: Step, *, code: int | None = None, reason: str | None = None,
+              wrong: RemoteFile | None = None) -> None:
+        """A step that ends without a stored file, or with a `wrong` one. An attempt whose node is gone, or wants something else by now,
+        ends here.
+        """
+        stage: StageId | None = None
+        with self._db.transaction(durable=True) as tx:
+            if wrong is not None and not self._mirror.knows(tx, wrong.file_id):
+                self._outbox.doom_wrong(tx, wrong, attempt.stage, last=step is Step.REFUSED)
+            state = self._outbox.step(tx, attempt, step, code=code, reason=reason)
+            if attempt.state == UNKNOWN:
+                lost.remember(tx, attempt, self._clock.time_ns())
+            node = self._node(attempt.node_id)
+            if state in (QUEUED, FAILED) and not self._is_of(node, attempt):
+                self._outbox.drop(tx, attempt.node_id)
+                stage = None if node is not None and node.stage == attempt.stage else attempt.stage
+                if node is not None:
+                    self._queue(tx, node)
+            elif state == FAILED and node is not None and attempt.name not in (None, node.wanted):
+                self._outbox.attempt(tx, attempt.node_id, attempt.stage, attempt.size_bytes)    # its new name may not be refused
+        if stage is not None:
+            self._staging.remove(stage)
+
+    def _queue(self, tx: Tx, node: Node) -> None:
+        """The node's newer content takes its turn, if its close has come; else that queues it."""
+        if node.stage is not None and node.sealed and node.wanted is not None:
+            self._outbox.attempt(tx, node.node_id, node.stage, node.size_bytes)
+
+    @staticmethod
+    def _is_of(node: Node | None, attempt: Attempt) -> bool:
+        """The attempt's stage is what the node wants to have sent."""
+        return node is not None and node.wanted is not None and (node.resend if node.stage is None else node.stage == attempt.stage)
+
+    def _is_wanted(self, attempt: Attempt) -> bool:
+        """And under the name under which it is being sent."""
+        node = self._node(attempt.node_id)
+        return node is not None and node.parent != HIDDEN and node.wanted == attempt.name and self._is_of(node, attempt)
+
+    def _fail(self, attempt: Attempt, exc: Refused) -> None:
+        if not attempt.size_bytes and exc.from_service and exc.status == 400:
+            self._keep_here(attempt)
+            return
+        log.error("%r was refused: %s. It is kept; see `anthrofs status`", attempt.name, exc)
+        # A 404 here is the address's: ESTALE would say that the file is gone.
+        self._step(attempt, Step.REFUSED, code=errno.EIO if isinstance(exc, Gone) else exc.code, reason=str(exc))
+
+    def _keep_here(self, attempt: Attempt) -> None:
+        """A service that takes no empty files: this one stays on this machine, as names do that stay local, until it has content."""
+        log.info("%r is empty, and the service takes no empty files: it stays here until something is in it", attempt.name)
+        with self._db.transaction() as tx:
+            node = self._node(attempt.node_id)
+            if node is not None and self._is_of(node, attempt) and node.wanted == attempt.name:
+                self._index.keep_here(tx, node.node_id)
+        self._step(attempt, Step.REFUSED, code=errno.EINVAL)
+
+    def _postpone(self, attempt: Attempt, plan: Plan, exc: RemoteError | None) -> None:
+        if isinstance(exc, OF_THE_WAY):
+            plan.not_before_s = 0.0         # the way says when it goes on
+            return
+        wait_s = exc.retry_after_s if exc is not None and exc.retry_after_s is not None else backoff_s(attempt.tries, self._chance)
+        plan.not_before_s = self._clock.now_s() + wait_s
+
+    def _server_now_ns(self) -> int | None:
+        """The earliest that the server's clock may show now. Asked once if no answer has told yet: some are never dated."""
+        if self._uploads.clock() is None and not self._asked:
+            self._asked = True
+            try:
+                self._listings.list(1)
+            except RemoteError:
+                self._asked = False
+                return None         # the upload will say what is wrong
+        known = self._uploads.clock()
+        return None if known is None else self._clock.time_ns() + known.earliest_ns
+
+    def _node(self, node_id: NodeId) -> Node | None:
+        try:
+            return self._index.node(node_id)
+        except NotFound:
+            return None
+
+
+def _not_before_s(plan: Plan) -> float | None:
+    """When a listing must have begun that serves this look; None: after a restart, any will do."""
+    due_s = None if plan.lost_s is None else plan.lost_s + SHARED * plan.looks[0]
+    return max((each for each in (due_s, plan.failed_s) if each is not None), default=None)
