@@ -12,7 +12,7 @@ Five ideas
     The kernel remembers.       Names and sizes for as long as it was told, pages for as long as an open lets it: whatever changes under it
         is told, waited for, or read around.
 
-Rooms: each imports only those below it, and a face (__init__.py) tells where to begin. tests/test_layers.py says so.
+Rooms: each imports only those below it, and a face (__init__.py) tells where to begin. tests/unit/test_layers.py says so.
 
     cli         what people type
     daemon      one mount's life, and the answers that it gives

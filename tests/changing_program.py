@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from tests.test_versions import WORD, content_of, size_of
+from tests.mount.test_versions import WORD, content_of, size_of
 
 CALM: Final = ["calm-1", "calm-2", "calm-ours"]         # nobody changes them
 OURS: Final = ["ours-1", "ours-2"]                      # programs here write them

@@ -14,11 +14,11 @@ import pytest
 
 from anthrofs.fuse import mountpoint
 
-pytest.register_assert_rewrite("tests.mounting", "tests.programs")
+pytest.register_assert_rewrite("tests.mounting", "tests.desk")
 
+from tests.desk import Desk  # noqa: E402
 from tests.emulator.process import EmulatorProcess  # noqa: E402
 from tests.mounting import Mount  # noqa: E402
-from tests.programs import Desk  # noqa: E402
 
 # Timings are the benchmarks': a busy machine fails no law.
 hypothesis.settings.register_profile("anthrofs", deadline=None)

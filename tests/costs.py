@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from tests.desk import Desk
 from tests.mounting import ROOT
-from tests.programs import Desk
 from tests.terminal import Terminal
 
 TOOLS: Final = ROOT / "tests" / "tools"                             # what scripts/install programs has put there,

@@ -2,7 +2,7 @@
 
 Their names alone could be a user's own: `notes.wal`, `old.tmp`. So one counts only where the file is that it belongs to.
 
-Trusts  what real programs were seen to do (tests/test_programs_*.py): who copies such a file opens it otherwise.
+Trusts  what real programs were seen to do (tests/programs/): who copies such a file opens it otherwise.
 """
 
 import os

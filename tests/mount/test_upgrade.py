@@ -1,0 +1,169 @@
+"""A state that the version before wrote is taken over on a real mount, with all that is in it.
+
+states/version_3.tar.xz is a whole state directory as a mount of schema version 3 left it at a kill -9, with its write-ahead log, and the
+service that it belonged to. In it: uploads with kept copies, a renamed one whose upload was under way, new content of another (its upload
+too), one that waits, one whose fsync was promised and one that was promised to nobody, a removed one, one that was removed while it was open,
+a helper file, a folder, attributes, an expiry, and seven that were refused for seven reasons. short.csv has 400,000 bytes, of which a download
+that ended early had made 200,000; picture.png was delivered 700 bytes longer than listed; mode.txt has the mode (0200) of an unreadable file.
+"""
+
+import os
+import sqlite3
+import tarfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from anthrofs.errors import SetupError
+from anthrofs.tree.database import Database
+from anthrofs.tree.schema import VERSION
+from tests.emulator.process import EmulatorProcess
+from tests.mounting import Mount
+
+STATE: Final = Path(__file__).parents[1] / "states" / "version_3.tar.xz"
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Iterator[Mount]:
+    """That state, not mounted yet, and its service."""
+    with tarfile.open(STATE) as archive:
+        if hasattr(tarfile, "data_filter"):     # not in each Python 3.11; later ones warn without
+            archive.extraction_filter = tarfile.data_filter
+        archive.extractall(tmp_path)
+    with EmulatorProcess(tmp_path / "server") as emulator:
+        emulator.switch()
+        one = Mount(tmp_path, emulator)
+        one.expects("'never.txt' was being written", "not on the server yet, kept for the next mount", "of 1 files an earlier version had taken")
+        one.leaves("belongs to nothing: it was being written when")
+        try:
+            yield one
+        finally:
+            one.finish()
+
+
+def on_server(mount: Mount) -> dict[str, bytes]:
+    return {file["filename"]: mount.emulator.content(file["id"]) for file in mount.emulator.files()}
+
+
+def test_what_was_unsent_is_sent_and_what_was_kept_can_be_read(old: Mount) -> None:
+    path = old.mount()
+    old.sync()
+    assert (path / "sent.txt").read_text() == "sent\n"
+    assert os.getxattr(path / "sent.txt", "user.colour") == b"green"
+    assert os.getxattr(path / "expires.txt", "user.anthropic.expires_in_seconds") == b"86400"
+    assert (path / "note.txt~").read_text() == "a backup\n"
+    assert (path / "whole.csv").read_bytes() == b"a,b\n" * 1000
+    assert (path / "reports" / "may.csv").read_text() == "1\n"
+    found = on_server(old)
+    assert (found["renamed to.txt"], found["old.txt"], found["waiting.txt"]) == (b"renamed\n", b"new content, unsent\n", b"waiting\n")
+    assert (found["lost.txt"], found["synced.txt"]) == (b"x" * 3000, b"synced, not closed\n")
+    assert not {"never.txt", "renamed.txt", "removed.txt", "open.txt"} & {*found, *os.listdir(path)}
+    assert len(old.emulator.files()) == len(found), "nothing is there twice"
+
+
+def test_what_a_download_that_ended_early_had_made_of_a_file_is_forgotten(old: Mount) -> None:
+    def sizes() -> dict[str, int]:
+        with closing(sqlite3.connect(f"file:{old.state_dir / 'state.db'}?mode=ro", uri=True)) as raw:
+            return dict(raw.execute("SELECT name, size_bytes FROM node WHERE name IN ('short.csv', 'picture.png')"))
+
+    before = sizes()
+    assert before["short.csv"] == 200_000
+    path = old.mount()
+    assert {name: (path / name).stat().st_size for name in before} == {**before, "short.csv": 400_000}
+    old.sync()          # what waited is sent, and what that replaces is deleted
+    content = {file["filename"]: old.emulator.content(file["id"]) for file in old.emulator.files()}
+    old.emulator.forget_requests()
+    assert (path / "short.csv").read_bytes() == content["short.csv"]
+    assert len(old.emulator.requests("download")) == 1
+    with (path / "short.csv").open("ab") as file:
+        file.write(b"x\n")
+    old.sync()
+    assert on_server(old)["short.csv"] == content["short.csv"] + b"x\n"
+    old.remount()
+    assert old.log().count("had taken a part for the whole") == 1
+
+
+def test_what_was_refused_for_the_accounts_or_the_ways_sake_is_sent_and_what_was_for_its_own_is_not(old: Mount) -> None:
+    """Of a 400 nobody can tell any more which it was: it is asked once."""
+    mine = {"no_auth.txt", "no_right.txt", "no_room.txt", "on_hold.txt", "page.txt", "bad_type.txt"}
+    path = old.mount()
+    old.sync()
+    assert mine <= on_server(old).keys()
+    assert {name: on_server(old)[name] for name in mine} == {name: (path / name).read_bytes() for name in mine}
+    [failed] = old.status()["failed"]
+    assert (failed["path"], failed["reason"].partition(" (")[0]) == ("big.bin", "too large")
+
+
+def test_a_mode_that_was_an_unreadable_files_is_an_ordinary_one_again(old: Mount) -> None:
+    modes = {"mode.txt": (0o200, 0o644), "sent.txt": (0o020, 0o420), "may.csv": (0o640, 0o640), "reports": (0o300, 0o300)}
+    raw = sqlite3.connect(old.state_dir / "state.db")
+    assert raw.execute("SELECT mode FROM node WHERE name = 'mode.txt'").fetchone() == (0o200,)
+    with raw:
+        raw.executemany("UPDATE node SET mode = ? WHERE name = ?", [(was, name) for name, (was, _) in modes.items()])
+    raw.close()
+    db = Database(old.state_dir / "state.db")
+    with db.reading() as tx:
+        assert {name: tx.one("SELECT mode FROM node WHERE name = ?", name)[0] for name in modes} == {name: now for name, (_, now) in modes.items()}
+    db.close()
+    assert (old.mount() / "mode.txt").stat().st_mode & 0o777 == 0o644
+
+
+def test_its_copies_are_counted_with_their_sizes_and_can_be_given_up_oldest_first(old: Mount) -> None:
+    old.expects("copy was not kept")
+    path = old.mount()
+    old.sync()
+    status = old.status()
+    assert (status["kept_copies"] > 3, status["uploads_without_copy"]) == (True, 0)
+    old.umount()
+    with closing(sqlite3.connect(old.state_dir / "state.db")) as raw:
+        (size_bytes,) = raw.execute("SELECT sum(bytes) FROM kept").fetchone()
+    assert size_bytes == status["kept_bytes"]
+    path = old.mount("--keep-uploads", "none")
+    assert os.getxattr(path / "sent.txt", "user.anthropic.state").startswith(b"remote, no copy here")
+    assert (path / "note.txt~").read_text() == "a backup\n", "it lives on its copy"
+
+
+def test_a_copy_of_the_index_as_it_was_is_kept(old: Mount) -> None:
+    def names(path: Path) -> list[str]:
+        raw = sqlite3.connect(f"file:{path}?immutable=1", uri=True)
+        try:
+            assert raw.execute("PRAGMA user_version").fetchone() == (3,)
+            return [name for (name,) in raw.execute("SELECT name FROM node ORDER BY name")]
+        finally:
+            raw.close()
+
+    old.mount()
+    assert {"sent.txt", "old.txt", "waiting.txt", "no_room.txt"} <= {*names(old.state_dir / "state.db.3")}
+    assert not (old.state_dir / "state.db.3.part").exists()
+
+
+def test_a_state_of_a_newer_version_is_refused_by_a_sentence_that_names_the_copy(tmp_path: Path) -> None:
+    Database(tmp_path / "state.db").close()
+    raw = sqlite3.connect(tmp_path / "state.db")
+    raw.execute(f"PRAGMA user_version = {VERSION + 1}")
+    raw.close()
+    with pytest.raises(SetupError, match="written by another version") as refused:
+        Database(tmp_path / "state.db")
+    assert "copy" not in str(refused.value)
+    (tmp_path / f"state.db.{VERSION}").write_bytes((tmp_path / "state.db").read_bytes())
+    with pytest.raises(SetupError, match=rf"state\.db\.{VERSION} is the index as it was before .* move .* away"):
+        Database(tmp_path / "state.db")
+
+
+def test_without_room_for_the_copy_nothing_is_changed(old: Mount, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {path.name: path.read_bytes() for path in old.state_dir.iterdir() if path.is_file()}
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(SetupError, match=r"No space left.*Nothing was changed"):
+            Database(old.state_dir / "state.db")
+    raw = sqlite3.connect(old.state_dir / "state.db")
+    assert raw.execute("PRAGMA user_version").fetchone() == (3,)
+    raw.close()
+    assert {path.name for path in old.state_dir.iterdir() if path.is_file()} <= {*before, "state.db-wal", "state.db-shm"}

@@ -1,0 +1,581 @@
+"""What HttpFiles makes of trouble: each kind becomes one class, and says whether an upload may have been stored."""
+
+import contextlib
+import itertools
+import os
+import random
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from anthrofs.clock import Clock
+from anthrofs.config import Credentials, Service, Timeouts
+from anthrofs.errors import (
+    AuthFailed,
+    BadAnswer,
+    Gone,
+    InTheWay,
+    NoAnswer,
+    NotDownloadable,
+    Offline,
+    QuotaExceeded,
+    RateLimited,
+    Refused,
+    RemoteError,
+    RemoteTooLarge,
+    Unavailable,
+    UploadCut,
+)
+from anthrofs.model import Cursor, FileId
+from anthrofs.remote.api import Body
+from anthrofs.remote.http import HttpFiles, connect
+from tests.emulator.process import ROOT, EmulatorProcess
+from tests.fakes import body_of
+
+KEY: Final = "sk-ant-test-key"
+BIG_BYTES: Final = 100_000_000
+PROXY_VARIABLES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+A_FILE: Final = {"type": "file", "id": "file_1", "filename": "a.txt", "mime_type": "text/plain", "size_bytes": 3,
+                 "created_at": "2026-08-02T17:43:56.144000Z", "downloadable": False}
+
+
+@pytest.fixture(scope="module")
+def one_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProcess]:
+    with EmulatorProcess(tmp_path_factory.mktemp("http") / "data", key=KEY) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def emulator(one_emulator: EmulatorProcess) -> Iterator[EmulatorProcess]:
+    before = one_emulator.switch()
+    one_emulator.forget_files()
+    one_emulator.forget_requests()
+    yield one_emulator
+    one_emulator.clear_faults()
+    one_emulator.switch(**before)
+
+
+@contextlib.contextmanager
+def http_files(url: str, timeouts: Timeouts | None = None, shape: str = "beta") -> Iterator[HttpFiles]:
+    timeouts = timeouts or Timeouts()
+    with connect(Service(url, Credentials("x-api-key", KEY), shape=shape), timeouts) as client:
+        yield HttpFiles(client, Clock(), timeouts.first_s, answer_s=timeouts.answer_s)
+
+
+@pytest.fixture
+def files(emulator: EmulatorProcess) -> Iterator[HttpFiles]:
+    with http_files(emulator.url) as files:
+        yield files
+
+
+@contextlib.contextmanager
+def nobody_listening() -> Iterator[str]:
+    """A port that refuses: bound, so that nobody else gets it, and never listened on."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+
+
+# ---- each kind of trouble
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A fault, and what the exception says of it."""
+
+    action: dict[str, Any]
+    kind: type[RemoteError]
+    maybe_stored: bool
+    from_service: bool
+    transient: bool
+    retry_after_s: float | None = None
+    status: int | None = None
+
+
+def status(number: int, kind: type[RemoteError], *, maybe_stored: bool, transient: bool, retry_after_s: float | None = None,
+           **more: object) -> Trouble:
+    """The service's own JSON."""
+    return Trouble({"kind": "status", "status": number, **more}, kind, maybe_stored, from_service=True, transient=transient,
+                   retry_after_s=retry_after_s, status=number)
+
+
+def of_a_proxy(action: dict[str, Any], kind: type[RemoteError], *, transient: bool, maybe_stored: bool = True) -> Trouble:
+    return Trouble(action, kind, maybe_stored, from_service=False, transient=transient, status=action.get("status", 200))
+
+
+ANSWERS: Final = {
+    "400": status(400, Refused, maybe_stored=False, transient=False),
+    "401": status(401, AuthFailed, maybe_stored=False, transient=False),
+    "403": status(403, AuthFailed, maybe_stored=False, transient=False),
+    "404": status(404, Gone, maybe_stored=False, transient=False),
+    "408": status(408, Unavailable, maybe_stored=True, transient=True),
+    "409": status(409, Unavailable, maybe_stored=True, transient=True),
+    "413": status(413, RemoteTooLarge, maybe_stored=False, transient=False),
+    "429": status(429, RateLimited, maybe_stored=False, transient=True),
+    "429 in seconds": status(429, RateLimited, maybe_stored=False, transient=True, retry_after_s=7.0, retry_after=7),
+    "429 in ms": status(429, RateLimited, maybe_stored=False, transient=True, retry_after_s=0.25, retry_after=7, retry_after_ms=250),
+    "500": status(500, Unavailable, maybe_stored=True, transient=True),
+    "503": status(503, Unavailable, maybe_stored=False, transient=True, retry_after_s=2.0, retry_after=2),
+    "504": status(504, Unavailable, maybe_stored=True, transient=True),
+    "529": status(529, Unavailable, maybe_stored=False, transient=True),
+    "quota": status(400, QuotaExceeded, maybe_stored=False, transient=False, error_code="storage_quota_exceeded"),
+    "old quota": status(403, QuotaExceeded, maybe_stored=False, transient=False, error_code="storage_quota_exceeded"),
+    "kept in": status(400, NotDownloadable, maybe_stored=False, transient=False, message="File 'f' is not downloadable"),
+    "advised to retry": status(400, Unavailable, maybe_stored=False, transient=True, should_retry=True),
+    "advised not to": status(500, Refused, maybe_stored=True, transient=False, should_retry=False),
+    "HTML 502": of_a_proxy({"kind": "html", "status": 502}, InTheWay, transient=True),
+    "HTML 503": of_a_proxy({"kind": "html", "status": 503}, InTheWay, transient=True),
+    "HTML 407": of_a_proxy({"kind": "html", "status": 407}, InTheWay, transient=False),
+    "HTML 302": of_a_proxy({"kind": "html", "status": 302}, InTheWay, transient=True),
+    "HTML 200": of_a_proxy({"kind": "html", "status": 200}, InTheWay, transient=True),
+    "HTML 413": of_a_proxy({"kind": "html", "status": 413}, RemoteTooLarge, transient=False, maybe_stored=False),
+    "HTML 429": of_a_proxy({"kind": "html", "status": 429}, RateLimited, transient=True, maybe_stored=False),
+    "garbage": of_a_proxy({"kind": "garbage_json"}, BadAnswer, transient=True),
+}
+
+
+@pytest.mark.parametrize("operation", ["list", "metadata", "delete", "upload"])
+@pytest.mark.parametrize("name", ANSWERS)
+def test_each_answer_becomes_one_class_that_says_what_it_means(
+        emulator: EmulatorProcess, files: HttpFiles, tmp_path: Path, operation: str, name: str) -> None:
+    trouble = ANSWERS[name]
+    emulator.fault(operation, trouble.action)
+    body = body_of(tmp_path, b"text")
+    calls: dict[str, Callable[[], object]] = {
+        "list": lambda: files.list(10), "metadata": lambda: files.stat(FileId("f")), "delete": lambda: files.delete(FileId("f")),
+        "upload": lambda: files.upload("a.txt", "text/plain", body)}
+
+    with body, pytest.raises(RemoteError) as caught:
+        calls[operation]()
+
+    exc = caught.value
+    assert type(exc) is trouble.kind
+    assert (exc.maybe_stored, exc.from_service, exc.transient) == (trouble.maybe_stored, trouble.from_service, trouble.transient)
+    assert exc.status == trouble.status
+    assert exc.retry_after_s == trouble.retry_after_s
+    assert KEY not in f"{exc!r} {vars(exc)}"
+
+
+def test_an_error_names_the_request_so_that_support_can_find_it(emulator: EmulatorProcess, files: HttpFiles) -> None:
+    emulator.fault("list", {"kind": "status", "status": 500, "message": "it broke"})
+
+    with pytest.raises(Unavailable, match="it broke") as caught:
+        files.list(1)
+
+    assert emulator.requests("list")[0]["request_id"] in str(caught.value)
+
+
+def test_a_refused_connection_is_offline_and_nothing_was_stored(tmp_path: Path) -> None:
+    with nobody_listening() as url, http_files(url) as files, body_of(tmp_path, b"text") as body:
+        with pytest.raises(Offline) as listed:
+            files.list(1)
+        with pytest.raises(Offline) as sent:
+            files.upload("a.txt", "text/plain", body)
+
+    for exc in (listed.value, sent.value):
+        assert exc.transient
+        assert not exc.maybe_stored
+        assert not exc.from_service
+        assert exc.status is None
+
+
+def test_a_name_that_does_not_resolve_is_offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in PROXY_VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+        monkeypatch.delenv(variable.lower(), raising=False)
+
+    with http_files("http://no-such-host.invalid") as files, pytest.raises(Offline, match=r"no-such-host\.invalid"):
+        files.list(1)
+
+
+@pytest.mark.parametrize(("when", "stored"), [("before_body", 0), ("before_commit", 0), ("after_commit", 1)])
+def test_an_upload_cut_after_its_last_byte_went_out_may_be_stored(
+        emulator: EmulatorProcess, files: HttpFiles, tmp_path: Path, when: str, stored: int) -> None:
+    emulator.fault("upload", {"kind": "cut", "when": when})
+
+    with body_of(tmp_path, b"text") as body, pytest.raises(NoAnswer) as caught:
+        files.upload("a.txt", "text/plain", body)
+
+    assert caught.value.maybe_stored        # the client can't tell these three apart
+    assert caught.value.transient
+    assert not caught.value.from_service
+    assert len(emulator.files()) == stored
+
+
+def test_an_upload_cut_in_the_middle_is_surely_not_stored(emulator: EmulatorProcess, files: HttpFiles, tmp_path: Path) -> None:
+    emulator.fault("upload", {"kind": "cut_body", "after_bytes": 100_000})
+    path = _big_file(tmp_path)
+
+    with Body(path, Clock(), lambda: False) as body, pytest.raises(NoAnswer) as caught:
+        files.upload("big.bin", "application/zip", body)
+
+    assert not caught.value.maybe_stored
+    assert emulator.files() == []
+
+
+def test_an_upload_that_became_pointless_ends_before_its_last_byte(
+        emulator: EmulatorProcess, files: HttpFiles, tmp_path: Path) -> None:
+    pieces = itertools.count()
+    with Body(_big_file(tmp_path), Clock(), lambda: next(pieces) >= 5) as body, pytest.raises(UploadCut) as caught:
+        files.upload("big.bin", "application/zip", body)
+
+    assert not caught.value.maybe_stored
+    assert body.over_s is None
+    emulator.wait_for_requests(1, "upload")
+    assert emulator.files() == []
+    assert files.list(1).files == ()        # the pool is fine
+
+
+def test_no_answer_within_the_bound_is_told_as_such(emulator: EmulatorProcess, tmp_path: Path) -> None:
+    emulator.fault("any", {"kind": "delay", "seconds": 30}, times=2)
+
+    with http_files(emulator.url, Timeouts(read_s=0.1, answer_s=0.1)) as files, body_of(tmp_path, b"text") as body:
+        with pytest.raises(NoAnswer):
+            files.list(1)
+        with pytest.raises(NoAnswer) as caught:
+            files.upload("a.txt", "text/plain", body)
+
+    assert caught.value.maybe_stored
+    assert len(emulator.files()) == 1       # it was, indeed
+
+
+def test_an_answer_that_ends_in_the_middle_is_no_answer(emulator: EmulatorProcess, files: HttpFiles, tmp_path: Path) -> None:
+    emulator.fault("upload", {"kind": "raw_json", "body": {"id": "x" * 1000}, "status": 500})
+    with body_of(tmp_path, b"text") as body, pytest.raises(Unavailable) as caught:
+        files.upload("a.txt", "text/plain", body)
+    assert caught.value.maybe_stored
+
+    emulator.bulk(100)
+    emulator.fault("list", {"kind": "cut_body", "after_bytes": 50})
+    with pytest.raises(NoAnswer):
+        files.list(1000)
+
+
+def test_a_download_cut_in_its_middle_is_no_answer_and_never_a_short_file(emulator: EmulatorProcess, files: HttpFiles) -> None:
+    content = random.Random(1).randbytes(1_000_000)
+    file_id = FileId(emulator.generate("data.bin", content)["id"])
+
+    for known_length in (True, False):
+        emulator.switch(content_length=known_length)
+        emulator.fault("download", {"kind": "cut_body", "after_bytes": 300_000})
+        got: list[bytes] = []
+        with files.download(file_id) as download:
+            assert download.total == (len(content) if known_length else None)
+            with pytest.raises(NoAnswer):
+                got.extend(download)
+        assert content[:300_000].startswith(b"".join(got))
+
+
+def test_a_download_that_stalls_is_no_answer(emulator: EmulatorProcess) -> None:
+    file_id = FileId(emulator.generate("data.bin", bytes(100_000))["id"])
+    emulator.fault("download", {"kind": "stall", "seconds": 30, "after_bytes": 50_000})
+
+    with (http_files(emulator.url, Timeouts(first_s=0.2)) as files, files.download(file_id) as download,
+          pytest.raises(NoAnswer)):
+        list(download)
+
+
+def test_the_first_byte_of_a_download_may_come_late(emulator: EmulatorProcess) -> None:
+    """A proxy may collect all of it first. What else is asked keeps its own patience."""
+    file_id = FileId(emulator.generate("data.bin", b"late")["id"])
+    emulator.fault("download", {"kind": "delay", "seconds": 0.5})
+    emulator.fault("download", {"kind": "stall", "seconds": 0.5})
+    with http_files(emulator.url, Timeouts(read_s=0.1, first_s=30)) as files:
+        for _ in range(2):
+            with files.download(file_id) as download:
+                assert list(download) == [b"late"]
+    emulator.fault("download", {"kind": "delay", "seconds": 30})
+    with http_files(emulator.url, Timeouts(read_s=30, first_s=0.2)) as files, pytest.raises(NoAnswer):
+        files.download(file_id)
+
+
+def test_what_stands_in_the_way_of_a_download_is_told_before_its_body(emulator: EmulatorProcess, files: HttpFiles) -> None:
+    file_id = FileId(emulator.generate("data.bin", b"text")["id"])
+
+    for name in ("404", "429", "500", "HTML 502"):
+        emulator.fault("download", ANSWERS[name].action)
+        with pytest.raises(ANSWERS[name].kind):
+            files.download(file_id)
+    with pytest.raises(Refused):            # 416
+        files.download(file_id, 4)
+
+
+# ---- listings that are not as they should be
+
+@pytest.mark.parametrize(("entry", "known"), [
+    (A_FILE, 1),
+    ({**A_FILE, "later_invention": [1, {"a": None}]}, 1),
+    ({**A_FILE, "mime_type": None}, 1),
+    ({**A_FILE, "created_at": "the other day"}, 1),
+    ({**A_FILE, "created_at": "0001-01-01T00:00:00+14:00"}, 1),
+    ({**A_FILE, "created_at": 12}, 1),
+    ({**A_FILE, "downloadable": "yes"}, 1),
+    ({**A_FILE, "filename": "a/../b\x00\n\x1b[31m"}, 1),
+    ({**A_FILE, "filename": ""}, 1),
+    ({}, 0), (None, 0), ("file_1", 0), ([A_FILE], 0), (12, 0),
+    ({key: value for key, value in A_FILE.items() if key != "id"}, 0),
+    ({key: value for key, value in A_FILE.items() if key != "filename"}, 0),
+    ({key: value for key, value in A_FILE.items() if key != "size_bytes"}, 0),
+    ({**A_FILE, "id": 7}, 0), ({**A_FILE, "id": ""}, 0), ({**A_FILE, "filename": None}, 0),
+    ({**A_FILE, "size_bytes": -1}, 0), ({**A_FILE, "size_bytes": "3"}, 0), ({**A_FILE, "size_bytes": True}, 0),
+    ({**A_FILE, "size_bytes": 10**30}, 0),
+])
+def test_an_entry_that_makes_no_sense_is_skipped_and_counted(
+        emulator: EmulatorProcess, files: HttpFiles, entry: object, known: int) -> None:
+    good = {**A_FILE, "id": "file_2"}
+    emulator.fault("list", {"kind": "raw_json", "body": {"data": [entry, good], "has_more": False}})
+
+    page = files.list(10)
+
+    assert [file.file_id for file in page.files] == ["file_1", "file_2"][1 - known:]
+    assert page.skipped == 1 - known
+    assert page.following is None
+
+
+@pytest.mark.parametrize("body", [
+    {}, {"data": None}, {"data": {"0": A_FILE}}, {"files": [A_FILE]}, [A_FILE], "data", 12, None, True,
+    {"data": [A_FILE], "has_more": True}, {"data": [A_FILE], "has_more": True, "last_id": None},
+    {"data": [A_FILE], "has_more": True, "last_id": 7}, {"data": [A_FILE], "next_page": 7},
+])
+def test_what_is_no_listing_or_hides_how_it_goes_on_proves_nothing(emulator: EmulatorProcess, files: HttpFiles, body: object) -> None:
+    emulator.fault("list", {"kind": "raw_json", "body": body})
+
+    with pytest.raises(BadAnswer):
+        files.list(10)
+
+
+def test_a_page_that_comes_twice_is_handed_on_as_it_is(emulator: EmulatorProcess, files: HttpFiles) -> None:
+    body = {"data": [A_FILE], "has_more": True, "last_id": "file_1"}
+    emulator.fault("list", {"kind": "raw_json", "body": body}, times=2)
+
+    first = files.list(1)
+    assert first.following == Cursor("after_id", "file_1")
+    assert files.list(1, first.following) == first      # the refresher sees it by the cursor
+
+
+@pytest.mark.parametrize("body", [{}, [], "file", {"id": "file_1"}, {**A_FILE, "id": None}])
+def test_an_upload_answered_with_something_else_may_be_stored(
+        emulator: EmulatorProcess, files: HttpFiles, tmp_path: Path, body: object) -> None:
+    emulator.fault("upload", {"kind": "raw_json", "body": body})
+
+    with body_of(tmp_path, b"text") as content, pytest.raises(BadAnswer) as caught:
+        files.upload("a.txt", "text/plain", content)
+
+    assert caught.value.maybe_stored
+
+
+# ---- what goes out
+
+@pytest.mark.parametrize("shape", ["beta", "ga"])
+def test_each_shape_asks_as_it_should(emulator: EmulatorProcess, shape: str) -> None:
+    emulator.bulk(3)
+    with http_files(emulator.url, shape=shape) as files:
+        following = files.list(2).following
+        assert following is not None
+        assert len(files.list(2, following).files) == 1
+
+    queries = [entry["query"] for entry in emulator.requests("list")]
+    assert following.parameter == ("after_id" if shape == "beta" else "page")
+    assert all(("beta=true" in query) == (shape == "beta") for query in queries)
+    assert [f"{following.parameter}=" in query for query in queries] == [False, True]
+
+
+def test_the_bounds_of_the_servers_clock_hold_and_only_narrow(emulator: EmulatorProcess, files: HttpFiles) -> None:
+    assert files.clock() is None
+    widths = []
+    for _ in range(20):
+        files.list(1)
+        clock = files.clock()
+        assert clock is not None
+        assert clock.earliest_ns <= 0 <= clock.latest_ns        # it is this machine's clock
+        widths.append(clock.latest_ns - clock.earliest_ns)
+
+    assert widths == sorted(widths, reverse=True)
+    assert files.requests() == 20
+
+
+def test_uploading_a_big_file_takes_no_memory_for_it(emulator: EmulatorProcess, tmp_path: Path) -> None:
+    script = """if True:
+        import sys
+        from pathlib import Path
+        from anthrofs.clock import Clock
+        from anthrofs.config import Credentials, Service, Timeouts
+        from anthrofs.remote.api import Body
+        from anthrofs.remote.http import HttpFiles, connect
+
+        def peak_kib():
+            return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+
+        url, key, small, big = sys.argv[1:]
+        files = HttpFiles(connect(Service(url, Credentials("x-api-key", key)), Timeouts()), Clock())
+        def upload(path):
+            return files.upload("f.bin", "application/zip", Body(Path(path), Clock(), lambda: False)).size_bytes
+        upload(small)
+        before = peak_kib()
+        print(upload(big), peak_kib() - before)
+    """
+    small = tmp_path / "small"
+    small.write_bytes(b"small")
+    big = _big_file(tmp_path)
+
+    said = subprocess.run([sys.executable, "-c", script, emulator.url, KEY, str(small), str(big)], check=True, timeout=60,
+                          stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}).stdout
+
+    size_bytes, grown_kib = map(int, said.split())
+    assert size_bytes == BIG_BYTES
+    assert grown_kib < 20_000               # a fifth of the file
+
+
+def _big_file(folder: Path) -> Path:
+    path = folder / "big"
+    with path.open("wb") as file:
+        file.truncate(BIG_BYTES)
+    return path
+
+
+# ---- a server that says what it was asked, byte for byte
+
+@dataclass
+class Recorder:
+    """Answers every GET and DELETE with a file or an empty list, and remembers the request line."""
+
+    url: str = ""
+    targets: list[str] = field(default_factory=list)
+
+
+@contextlib.contextmanager
+def recorder(tls: ssl.SSLContext | None = None) -> Iterator[Recorder]:
+    said = Recorder()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            said.targets.append(self.path)
+            body = bytes(64 * 2**20) if "/big/" in self.path else b'{"id":"f","filename":"a.txt","size_bytes":3,"data":[],"has_more":false}'
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.send_header("request-id", "req_1")
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_DELETE = do_GET      # noqa: N815      the name is http.server's
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """A client that doesn't trust us: silent."""
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        said.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{server.server_address[1]}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield said
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(("file_id", "component"), [
+    ("file_011Cde", "file_011Cde"), ("a/b", "a%2Fb"), ("../../v1/models", "..%2F..%2Fv1%2Fmodels"), (".", "%2E"), ("..", "%2E%2E"),
+    ("...", "%2E%2E%2E"), ("%2e", "%252e"), ("%2e%2e", "%252e%252e"), ("a b", "a%20b"), ("a?b#c", "a%3Fb%23c"),
+    ("a&b=c;d", "a%26b%3Dc%3Bd"), ("ü", "%C3%BC"), ("a\nb\x00", "a%0Ab%00"), ("a\\b", "a%5Cb"), ("//host/x", "%2F%2Fhost%2Fx"),
+])
+def test_an_id_stays_one_component_of_the_path(file_id: str, component: str) -> None:
+    with recorder() as said, http_files(said.url) as files:
+        files.stat(FileId(file_id))
+        files.delete(FileId(file_id))
+        with files.download(FileId(file_id)):
+            pass
+
+    assert said.targets == [f"/v1/files/{component}?beta=true", f"/v1/files/{component}?beta=true",
+                            f"/v1/files/{component}/content?beta=true"]
+
+
+@pytest.mark.parametrize("file_id", ["a/b", "..", "%2e", "a b"])
+def test_an_id_that_looks_like_a_path_is_just_unknown(emulator: EmulatorProcess, files: HttpFiles, file_id: str) -> None:
+    with pytest.raises(Gone):
+        files.stat(FileId(file_id))
+
+    assert emulator.requests()[0]["path"] == f"/v1/files/{file_id}"
+
+
+def test_a_base_url_may_have_a_path_of_its_own() -> None:
+    with recorder() as said, http_files(f"{said.url}/gateway/anthropic") as files:
+        files.list(5)
+
+    assert said.targets == ["/gateway/anthropic/v1/files?beta=true&limit=5"]
+
+
+def test_the_environments_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in PROXY_VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+        monkeypatch.delenv(variable.lower(), raising=False)
+    with recorder() as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        with http_files("http://files.invalid") as files:
+            assert files.list(1).files == ()
+
+    assert proxy.targets == ["http://files.invalid/v1/files?beta=true&limit=1"]
+
+
+def test_a_proxy_that_is_not_there_is_offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with nobody_listening() as url:
+        monkeypatch.setenv("http_proxy", url)
+        with http_files("http://files.invalid") as files, pytest.raises(Offline):
+            files.list(1)
+
+
+@pytest.fixture
+def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """A server's; its certificate is in tmp_path, and nothing of the environment's speaks for or against it."""
+    for variable in (*PROXY_VARIABLES, "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(variable, raising=False)
+        monkeypatch.delenv(variable.lower(), raising=False)
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    made = subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", str(key), "-out", str(certificate),
+                           "-days", "2", "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"],
+                          check=False, capture_output=True) if shutil.which("openssl") else None
+    if made is None or made.returncode:
+        pytest.skip("no openssl command to make a certificate with")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    return tls
+
+
+def test_the_environments_ca_bundle_is_used(tls: ssl.SSLContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with recorder(tls) as said:
+        with http_files(said.url) as files, pytest.raises(Offline, match=r"(?i)certificate.* SSL_CERT_FILE"):
+            files.list(1)
+        assert said.targets == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+        with http_files(said.url) as files:
+            files.list(1)
+
+    assert said.targets == ["/v1/files?beta=true&limit=1"]
+
+
+def test_a_download_over_tls_that_is_ended_from_outside_gives_no_byte_that_is_not_the_files(
+        tls: ssl.SSLContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+    with recorder(tls) as said, http_files(said.url) as files, files.download(FileId("big")) as body:
+        pieces = iter(body)
+        came = [next(pieces) for _ in range(10)]
+        body.abort()
+        with pytest.raises(NoAnswer):
+            came += pieces
+    assert set(b"".join(came)) == {0}           # and not a TLS record as it is on the wire

@@ -1,0 +1,146 @@
+"""A state that an earlier version has written is taken over with all that is in it."""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from anthrofs.fs.surprises import Surprises
+from anthrofs.model import ROOT, FileId, Node, NodeId, StageId
+from anthrofs.names import Layout, server_name_of
+from anthrofs.tree import owed
+from anthrofs.tree.database import Database
+from anthrofs.tree.fsck import problems
+from anthrofs.tree.mirror import Mirror
+from anthrofs.tree.nodes import Index
+from anthrofs.tree.outbox import FAILED, Outbox
+from tests.fakes import FakeClock, entries
+
+
+@contextmanager
+def taken_over(version: int, directory: Path) -> Iterator[Database]:
+    raw = sqlite3.connect(directory / "state.db")
+    raw.executescript((Path(__file__).parents[2] / f"state_version_{version}.sql").read_text())
+    raw.close()
+    found = Database(directory / "state.db")
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[Database]:
+    with taken_over(1, tmp_path) as found:
+        yield found
+
+
+def placed(db: Database, layout: Layout) -> None:
+    with db.transaction() as tx:
+        Mirror(Surprises(FakeClock(), 10), layout).place_again(tx)
+
+
+def tree(index: Index, directory: NodeId = ROOT, prefix: str = "") -> dict[str, Node]:
+    found: dict[str, Node] = {}
+    for name, node_id, is_directory in entries(index, directory):
+        if is_directory:
+            found |= tree(index, node_id, f"{prefix}{name}/")
+        else:
+            found[prefix + name] = index.node(node_id)
+    return found
+
+
+def test_names_times_modes_and_what_was_unsent_are_kept(db: Database) -> None:
+    placed(db, "tree")
+    found = tree(Index(db))
+    assert sorted(found) == ["note.txt~", "refused.txt", "reports/may.csv", "sent.txt"]
+    may = found["reports/may.csv"]
+    assert (may.node_id, may.mode, may.mtime_ns) == (4, 0o600, 7)
+    assert found["sent.txt"].kept
+    assert (found["note.txt~"].local, found["note.txt~"].stage) == (True, 4)
+    [refused] = Outbox(db).every()
+    assert (refused.node_id, refused.state, refused.reason) == (found["refused.txt"].node_id, FAILED, "too large")
+    assert [file_id for file_id, _, _ in Outbox(db).deletions()] == ["file_3"]
+
+
+def test_another_layout_moves_files_there_and_back(db: Database) -> None:
+    index = Index(db)
+    for _ in range(2):
+        placed(db, "tree")
+        assert "reports/may.csv" in tree(index)
+        placed(db, "flat")
+        assert sorted(tree(index)) == ["note.txt~", "refused.txt", "reports／may.csv", "sent.txt"]
+        assert not any(directory for _, _, directory in entries(index, ROOT))
+
+
+def test_what_an_old_version_wanted_deleted_is_not_given_back_without_knowing_what_it_was(db: Database) -> None:
+    with db.transaction() as tx:
+        assert Outbox(db).reprieve(tx, "old.txt") is None
+
+
+@pytest.mark.parametrize(("version", "totals"), [(1, (4, 6, 1)), (2, (3, 34, 1))])
+def test_what_there_is_is_counted_and_goes_on_being_counted(tmp_path: Path, version: int, totals: tuple[int, int, int]) -> None:
+    with taken_over(version, tmp_path) as db:
+        index = Index(db)
+        assert index.totals() == totals
+        with db.transaction() as tx:
+            index.create(tx, ROOT, "new.txt", 0o644, 1, "new.txt")
+        assert index.totals()[0] == totals[0] + 1
+    assert "noted" not in str(problems(tmp_path))
+
+
+def test_what_is_owed_to_the_server_is_counted_from_the_takeover_on(tmp_path: Path) -> None:
+    with taken_over(1, tmp_path) as db:
+        outbox = Outbox(db)
+        with db.reading() as tx:
+            assert owed.count(tx) == 1
+            assert 0 <= time.time() - (owed.since_ns(tx) or 0) / 1e9 < 3600
+        with db.transaction() as tx:
+            outbox.deleted(tx, FileId("file_3"), 1)
+            assert (owed.count(tx), owed.since_ns(tx)) == (0, None)
+
+
+def test_an_expiry_that_an_old_version_was_told_is_no_mounts_default(tmp_path: Path) -> None:
+    with taken_over(2, tmp_path) as db:
+        index = Index(db)
+        node = tree(index)["sent.txt"]
+        with db.transaction() as tx:
+            index.promise(tx, node.node_id, StageId(9), 4, 5, "sent.txt", sealed=True, expires_s=604800)
+        assert index.node(node.node_id).expires_s == 7200
+
+
+def test_a_new_state_and_one_that_was_taken_over_have_the_same_tables(tmp_path: Path) -> None:
+    def tables(db: Database) -> dict[str, list[str]]:
+        with db.reading() as tx:
+            names = [name for (name,) in tx.all("SELECT name FROM sqlite_master WHERE type != 'index' AND name NOT LIKE 'sqlite_%' ORDER BY name")]
+            return {name: sorted(row[1] for row in tx.all(f"PRAGMA table_info({name})")) for name in names}
+
+    found = []
+    for version in (1, 2):
+        (tmp_path / str(version)).mkdir()
+        with taken_over(version, tmp_path / str(version)) as db:
+            found.append(tables(db))
+    new = Database(tmp_path / "state.db")
+    assert found == 2 * [tables(new)]
+    new.close()
+
+
+def test_what_could_not_be_sent_under_its_name_is_sent_as_names_are_sent_since(tmp_path: Path) -> None:
+    raw = sqlite3.connect(tmp_path / "state.db")
+    raw.executescript((Path(__file__).parents[2] / "state_version_2.sql").read_text())
+    names = {"a%22b.txt": "a\uff0522b.txt", "cr%0d%0A": "cr\uff050d\uff050A", "100%": "100%", "%2222": "\uff052222"}
+    for name in names:
+        raw.execute("INSERT INTO node (parent, name, mode, mtime_ns, size_bytes, wanted, stage, sealed) VALUES (1, ?1, 420, 0, 1, ?1, 99, 1)", (name,))
+    raw.execute("INSERT INTO node (parent, name, mode, mtime_ns, size_bytes, wanted, file_id, server_name) VALUES (1, 'has%22', 420, 0, 1, 'has%22', "
+                "'file_percent', 'has%22')")      # it went through as it is
+    raw.commit()
+    raw.close()
+    db = Database(tmp_path / "state.db")
+    with db.reading() as tx:
+        found = dict(tx.all("SELECT name, wanted FROM node WHERE stage = 99 OR file_id = 'file_percent'"))
+    db.close()
+    assert found == {**names, "has%22": "has%22"}
+    assert all(server_name_of(name) == wanted for name, wanted in names.items())

@@ -1,0 +1,89 @@
+"""What libfuse hides is in doubt until a replacement undoes it, or nothing has followed: then it was an unlink."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from anthrofs.errors import NotFound
+from anthrofs.fs.surprises import Surprises
+from anthrofs.model import ROOT, FileId, NodeId, RemoteFile
+from anthrofs.tree import unlinking
+from anthrofs.tree.database import Database
+from anthrofs.tree.mirror import Mirror
+from anthrofs.tree.nodes import Index
+from anthrofs.tree.open_table import Handles
+from anthrofs.tree.outbox import Outbox
+from tests.fakes import EPOCH_NS, FakeClock, entries
+
+FILE_ID = FileId("file_1")
+
+
+class State:
+    """One file, which the server has."""
+
+    def __init__(self, path: Path) -> None:
+        self.db, self.handles = Database(path), Handles()
+        self.index, self.outbox = Index(self.db), Outbox(self.db)
+        with self.db.transaction() as tx:
+            Mirror(Surprises(FakeClock(), 10), "tree").show(tx, RemoteFile(FILE_ID, "a.txt", "text/plain", 3, EPOCH_NS, False), 1, ())
+        self.node_id = self.index.lookup(ROOT, "a.txt").node_id
+
+    def hide(self, *, by_libfuse: bool) -> None:
+        with self.db.transaction() as tx:
+            self.index.hide(tx, self.node_id, ".fuse_hidden0000000100000001", 1, by_libfuse=by_libfuse)
+
+    def unhide(self) -> None:
+        with self.db.transaction() as tx:
+            self.index.unhide(tx, self.node_id)
+
+    def settle(self) -> None:
+        unlinking.settle(self.db, self.index, self.outbox, self.handles, {self.node_id})
+
+    def doubtful(self) -> set[NodeId]:
+        with self.db.reading() as tx:
+            return self.index.doubtful(tx)
+
+    def doomed(self) -> bool:
+        with self.db.reading() as tx:
+            return self.outbox.is_doomed(tx, FILE_ID)
+
+    def names(self) -> list[str]:
+        return [name for name, _, _ in entries(self.index, ROOT)]
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[State]:
+    one = State(tmp_path / "state.db")
+    yield one
+    one.db.close()
+
+
+def test_it_gets_its_name_back(state: State) -> None:
+    state.hide(by_libfuse=True)
+    assert (state.names(), state.doubtful()) == ([], {state.node_id})
+    state.unhide()
+    state.settle()
+    assert (state.names(), state.doubtful(), state.doomed()) == (["a.txt"], set(), False)
+
+
+def test_settled_it_is_unlinked_and_ends_at_its_last_release(state: State) -> None:
+    handle = state.handles.open(state.node_id, reads=True, writes=False, process=1)
+    state.hide(by_libfuse=True)
+    state.settle()
+    assert (state.doubtful(), state.doomed()) == (set(), False)
+    with pytest.raises(NotFound):
+        state.unhide()
+    assert state.handles.close(handle)
+    assert state.handles.forget(handle.content)
+    state.settle()
+    assert state.doomed()
+    with pytest.raises(NotFound):
+        state.index.node(state.node_id)
+
+
+def test_nobodys_hiding_but_libfuses_is_in_doubt(state: State) -> None:
+    state.hide(by_libfuse=False)
+    assert state.doubtful() == set()
+    with pytest.raises(NotFound):
+        state.unhide()
