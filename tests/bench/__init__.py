@@ -26,5 +26,7 @@
     listings    rows of mounts and refreshes
     looks       rows of programs that look at many names; memory
 
+    walks       how far operations walk through the package: a command of its own, which measures no time
+
 Times never fail a run, for machines are noisy; counts of requests and of bytes do.
 """
