@@ -2,8 +2,8 @@
 versions are known.
 
 Owns    nothing; prints one JSON line: how often it read and wrote, and what was wrong.
-Serves  test_versions_of_ours. The board, a file outside of the mount, says for each name which version's writing has begun and
-        which is done; a lock for each name lets one writer at a time change it.
+Keeps   the board, a file outside of the mount: for each name, which version's writing has begun and which is done. A lock for
+        each name lets one writer at a time change it.
 Trusts  what the board says before an open to be the oldest, and what it says after the last read to be the newest version.
 """
 

@@ -1,7 +1,4 @@
-"""What a save by a real program costs in requests: README's table as data.
-
-Serves  test_costs, which runs each program in both modes, and compares the table.
-"""
+"""What a save by a real program costs in requests: README's table as data."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

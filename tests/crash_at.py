@@ -3,7 +3,6 @@
 A step of an upload's life cycle that is written to the database has the label `step:NAME`, see outbox.Step.
 
 Owns    nothing. The process ends as with kill -9, just before the step or, for LABEL+, just after it.
-Serves  test_crashes.
 """
 
 import os

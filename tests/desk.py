@@ -1,7 +1,6 @@
 """A desk at which the programs that people use are tried: one mount, a directory beside it, and what has to be there afterwards.
 
 Owns    the mount and the server that one module's tests share, empty again before each of them.
-Serves  test_programs_*.py.
 Trusts  the server for what was asked, and for what it has in the end.
 """
 

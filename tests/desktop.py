@@ -1,7 +1,6 @@
 """A desktop with a mouse, as somebody at a screen has it: windows of the file browser pcmanfm, and gestures in them.
 
 Owns    a screen that nobody sees, a window manager and a file browser, all with a home of their own.
-Serves  the tests of file browsers.
 Trusts  what is drawn, and nothing else, to tell whether the browser is ready for the next gesture.
 Never   waits without a bound, nor for a time; touches nobody's session bus, settings or wastebasket.
 """

@@ -1,7 +1,6 @@
 """`python -m tests.held_sync LABEL GATE mount …`: the command, on a disk whose first sync of that label waits for the file GATE.
 
 Owns    GATE.reached, made when it waits. If GATE holds "full", the sync then fails as on a full disk.
-Serves  test_replacements.
 """
 
 import errno

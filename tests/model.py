@@ -1,6 +1,4 @@
 """What the mount should show and the server should have: a dictionary, and a few rules. No mount, no server, no disk.
-
-Serves  test_model.py, which does the same to it and to a real mount, and compares.
 """
 
 from dataclasses import dataclass, field

@@ -1,7 +1,6 @@
 """A mount as a user has it, for tests: the command, the directory, the state, and what must be true at the end.
 
 Owns    one mount point and one state directory below a temporary one, and whatever process serves them.
-Serves  every test on a real mount.
 Trusts  nothing to be clean at the end: `finish` proves it.
 """
 

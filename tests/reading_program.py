@@ -1,7 +1,7 @@
 """`python -m tests.reading_program DIRECTORY TRUTH SEED SECONDS`: a program that reads at random places and compares.
 
 Owns    nothing; prints one JSON line: how much it read, which errors it met, what was wrong.
-Serves  test_reading_property. TRUTH is a directory with the same files, outside of the mount.
+Reads   TRUTH, too: a directory with the same files, outside of the mount.
 Trusts  nothing: a read that ends early counts as the end of the file, and that is compared, too.
 """
 

@@ -1,7 +1,6 @@
 """A screen that nobody sees: an X server that draws into a file.
 
 Owns    one Xvfb, and the file with its picture.
-Serves  desktop.py: what is drawn where, and screenshots for people.
 Trusts  the server to write its picture as an XWD file, mouse pointer included.
 Never   leaves the server behind: it ends with us, too.
 """

@@ -1,7 +1,6 @@
 """A program on a terminal, as somebody at a keyboard has it.
 
 Owns    one child and its pseudo-terminal.
-Serves  the tests of editors.
 Never   waits without a bound, nor for a time: for what the program shows, or for its end.
 """
 

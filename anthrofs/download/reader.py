@@ -32,7 +32,7 @@ EARLY_FEEDS: Final = 5                  # at once, of files that nobody has aske
 
 
 class Reader:
-    """Blocks on demand; daemon.py stops it."""
+    """Blocks on demand; mount.py stops it."""
 
     def __init__(self, cache: BlockCache, remote: RemoteFiles, clock: Clock, stall_s: float,
                  delivered: Callable[[FileId, int], None], gone: Callable[[FileId, bool], None], spare: Callable[[], bool],

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 class Prober:
-    """daemon.py starts and stops it."""
+    """mount.py starts and stops it."""
 
     def __init__(self, way: Way, remote: RemoteFiles, clock: Clock) -> None:
         self._way = way             # given

@@ -27,7 +27,7 @@ AGAIN_S: Final = 1.0        # until the next look at a file that somebody has op
 
 
 class Expirer:
-    """daemon.py starts and stops it."""
+    """mount.py starts and stops it."""
 
     def __init__(self, db: Database, mirror: Mirror, outbox: Outbox, cache: BlockCache, handles: Handles, clock: Clock,
                  server_clock: Callable[[], ServerClock | None]) -> None:

@@ -40,7 +40,7 @@ RESTARTS: Final = 3             # of a listing whose cursor was lost
 
 
 class Refresher:
-    """daemon.py starts and stops it."""
+    """mount.py starts and stops it."""
 
     def __init__(self, db: Database, index: Index, mirror: Mirror, outbox: Outbox, listings: Listings, remote: RemoteFiles, clock: Clock,
                  config: Config, answered: Callable[[], None], silent: Callable[[FsError | SetupError], None],

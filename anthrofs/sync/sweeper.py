@@ -31,7 +31,7 @@ FAILED_S: Final = 60.0          # after a page that didn't come
 
 
 class Sweeper:
-    """daemon.py starts and stops it."""
+    """mount.py starts and stops it."""
 
     def __init__(self, db: Database, index: Index, listings: Listings, remote: RemoteFiles, clock: Clock, config: Config,
                  watched: Callable[[], bool]) -> None:

@@ -13,7 +13,7 @@ from anthrofs.tree.database import Database, Tx
 
 MOST: Final = 128       # rows of one directory. From about 64 on a row costs what it costs to read it and nothing else
 PLACES: Final = 8       # directories: those of one path, and some walks at the same time
-Row = Any               # of index.COLUMNS
+Row = Any               # of nodes.COLUMNS
 
 
 class Batch:

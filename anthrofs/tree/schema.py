@@ -1,6 +1,6 @@
 """The tables of the state's database: every column with its meaning, its unit and its special values.
 
-Owns    the words; db.py makes the file, index, mirror and outbox own the rows.
+Owns    the words; database.py makes the file, nodes, mirror and outbox own the rows.
 Never   changes a version that was ever used: a new one begins with the statements that lead to it from the one before.
 """
 

@@ -58,7 +58,7 @@ class Task(enum.Enum):
 
 
 class Uploader:
-    """daemon.py starts and stops it."""
+    """mount.py starts and stops it."""
 
     def __init__(self, db: Database, index: Index, mirror: Mirror, outbox: Outbox, staging: Staging, cache: BlockCache,
                  keeping: Keeping, handles: Handles, uploads: RemoteFiles, deletions: RemoteFiles, clock: Clock, chance: random.Random,

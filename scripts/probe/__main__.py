@@ -1,7 +1,6 @@
 """`python -m scripts.probe`: asks everything, cleans up, prints one JSON document.
 
 Owns    the command line, the signals, the document, exit codes (README's, and 128 + the signal's number).
-Serves  a person with a key; scripts/probe-service starts it.
 Trusts  the environment as the official SDKs do.
 Never   ends with files of its own left that it doesn't name, and never prints the key.
 """

@@ -1,6 +1,5 @@
 """Questions about deletions, asked of one file of ours in the middle of three.
 
-Serves  table.
 Trusts  listings.order to have been asked: what a cursor gets is told by the neighbours in that order.
 Never   deletes anything that litter doesn't own.
 """

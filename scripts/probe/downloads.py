@@ -1,6 +1,5 @@
 """Questions about downloads: of our own upload, and of one file that is there already, read only.
 
-Serves  table.
 Trusts  nothing: what is delivered is compared with what was delivered whole.
 Never   shows a name, an id or a byte of the file.
 """

@@ -1,6 +1,5 @@
 """What is uploaded: names that say whose they are, and bodies byte by byte.
 
-Serves  litter, which sends them, and uploads, which wants odd ones.
 Trusts  a tag to be random: it is how a run knows its own files in a listing.
 Never   makes a name or a content that somebody else could have.
 """

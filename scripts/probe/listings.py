@@ -1,6 +1,5 @@
 """Questions about listings: limits, order, cursors, what every answer carries.
 
-Serves  table.
 Trusts  nothing: a listing may be in any order.
 Never   hands on what is in the listing but counts, times and our own ids.
 """

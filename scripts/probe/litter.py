@@ -1,7 +1,6 @@
 """What this run has uploaded, and its end.
 
 Owns    the ids that answers gave, and the names of uploads whose answer is missing.
-Serves  the questions (upload, delete) and __main__ (clean_up).
 Trusts  an id for ours only if the answer to an upload of this run named it, or a listing shows it under a name with the run's tag.
 Never   deletes any other. Never forgets an upload before it is known to be gone or refused.
 """

@@ -1,7 +1,6 @@
 """What the questions of one run share.
 
 Owns    what was learned on the way: our uploads by age, the file to download, cursors.
-Serves  the questions, each a function of a Run that returns facts.
 Trusts  table.py to ask them in an order in which each finds what it needs.
 Never   asks by itself, but to wait for a listing.
 """

@@ -1,7 +1,6 @@
 """Requests to the service, one after the other.
 
 Owns    the count of what was sent and its budget, the waits that the service asks for, and which headers were seen.
-Serves  the questions and litter.
 Trusts  nothing that comes back; words.py reads it.
 Never   shows a header that it sends: the key is in one. Never asks an upload twice, but after a 429.
 """

@@ -1,6 +1,5 @@
 """All questions, in the order in which they are asked: what is most useful first, in case the run ends early.
 
-Serves  __main__.
 Never   knows how a question is answered; the first line of each function's docstring says what it asks.
 """
 

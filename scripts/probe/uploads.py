@@ -1,6 +1,5 @@
 """Questions about uploads: what is taken, what becomes of it, what an upload without an answer leaves.
 
-Serves  table.
 Trusts  nothing: that something is taken that should be refused is a fact, too.
 Never   uploads anything that litter doesn't know.
 """

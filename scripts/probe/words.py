@@ -1,6 +1,5 @@
 """From answers to facts that are printed; pure.
 
-Serves  the questions.
 Trusts  nothing of an answer: what is missing or odd becomes a fact that says so.
 Never   hands on a foreign file's name or content: a document that is pasted somewhere must not show them.
 """

@@ -1,7 +1,6 @@
 """`python -m tests.bench names|read|write [--short]`: a benchmark, its table, and exit code 1 when a count is wrong.
 
 Owns    what is printed, and the way out.
-Serves  scripts/bench.
 """
 
 import argparse

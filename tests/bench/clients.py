@@ -1,6 +1,5 @@
 """Bare clients of the Files API, with which anthrofs is compared: curl, and some that keep their connection.
 
-Serves  the rows.
 Never   puts a key into an argument list.
 """
 

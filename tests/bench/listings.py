@@ -1,7 +1,4 @@
-"""Rows of listings: the first mount, a mount with a saved index, refreshes.
-
-Serves  the command, which calls `rows`.
-"""
+"""Rows of listings: the first mount, a mount with a saved index, refreshes."""
 
 from typing import Final
 

@@ -1,7 +1,4 @@
-"""Rows of programs that look at many names: ls, find, stat; and what the daemons' memory is after that.
-
-Serves  the command, which calls `rows`.
-"""
+"""Rows of programs that look at many names: ls, find, stat; and what the daemons' memory is after that."""
 
 import os
 import shutil

@@ -1,6 +1,4 @@
 """The row of the biggest file: the most memory that each daemon has while it is read, in the first half and in the second.
-
-Serves  the command, which calls `rows`.
 """
 
 from collections.abc import Callable

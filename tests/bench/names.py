@@ -1,7 +1,4 @@
-"""The benchmark of names: its parts in order, and what the words in its table mean.
-
-Serves  the command.
-"""
+"""The benchmark of names: its parts in order, and what the words in its table mean."""
 
 from collections.abc import Callable
 from typing import Final

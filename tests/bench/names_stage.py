@@ -1,7 +1,6 @@
 """What is listed: files of three bytes, as many as a row needs, on both servers; and mounts that haven't been looked at.
 
 Owns    which files anthrofs' server has: those of the last `serve`. rclone's has all of them, each set in its own directory.
-Serves  the rows of the benchmark of names.
 """
 
 import os

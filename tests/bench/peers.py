@@ -1,7 +1,6 @@
 """Mounts with which anthrofs is compared, and their servers: rclone, s3fs.
 
 Owns    its processes and their cache directory.
-Serves  stage (starts and ends them) and the rows.
 Trusts  rclone's log line to mean that its port is open, and the kernel's list of mounts.
 Never   reads an rclone configuration of yours.
 """

@@ -1,6 +1,5 @@
 """What the kernel says of a process.
 
-Serves  the rows: the daemon's CPU and memory.
 Trusts  the kernel's high-water mark of a process, and its reset.
 """
 

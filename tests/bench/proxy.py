@@ -3,8 +3,8 @@
     python -m tests.bench.proxy CONNECT_MS ANSWER_MS HOST:PORT...
 
 Owns    one listening port (a door) for each HOST:PORT, two threads a connection, and the counts of each door.
-Serves  wire.py, in lines of JSON: the first line out is the doors' ports; then each line in ({"bytes_per_s": N} sets the
-        bandwidth of all doors together, each way, 0: none; {} changes nothing) is answered by one line with the counts.
+Speaks  lines of JSON: the first line out is the doors' ports; then each line in ({"bytes_per_s": N} sets the bandwidth of all
+        doors together, each way, 0: none; {} changes nothing) is answered by one line with the counts.
 Trusts  clients not to pipeline, nor to wait for a "100 Continue": bytes up that follow bytes down are the next request.
 Never   holds more than one piece of each direction besides the kernel's buffers, so a slow reader slows the sender; never
         looks at HTTP; never outlives its standard input.

@@ -1,7 +1,6 @@
 """What is read: files that both servers have.
 
 Owns    their sizes, names and ids.
-Serves  the rows of the reading benchmark: a cold read, what it cost.
 Trusts  the emulator's journal for anthrofs' requests.
 """
 

@@ -3,7 +3,6 @@
     python -m tests.bench.s3 FILES
 
 Owns    one listening port; the first line out is its number. It ends with its standard input.
-Serves  peers.
 Trusts  every signature: the numbers of requests are what it is for.
 """
 

@@ -1,6 +1,5 @@
 """Rows of many small files: written, written over, removed.
 
-Serves  the command, which calls `rows`.
 Trusts  rclone to have ended an upload when its log says so: what is removed before costs it other requests.
 """
 

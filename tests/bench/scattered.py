@@ -1,6 +1,5 @@
 """Rows of first bytes, of random reads and of many small files: what the distance to the server costs.
 
-Serves  the command, which calls `rows`.
 Trusts  the wire's count of connections to tell which latency a first byte is to be compared with.
 """
 

@@ -1,7 +1,4 @@
-"""Rows of the biggest file: from close to its return, and the daemon's memory meanwhile.
-
-Serves  the command, which calls `rows`.
-"""
+"""Rows of the biggest file: from close to its return, and the daemon's memory meanwhile."""
 
 import os
 from dataclasses import dataclass

@@ -1,6 +1,5 @@
 """Rows of whole files, read from end to end: cold on a narrow and on a wide wire, again, and after a remount.
 
-Serves  the command, which calls `rows`.
 Trusts  the wire: a read whose bytes didn't all pass there wasn't cold, and the run says so.
 """
 

@@ -1,7 +1,6 @@
 """What every run of the benchmark needs: servers, the wire, mounts; and the end of all of it.
 
 Owns    one temporary directory, all processes and mounts below it.
-Serves  the stages of reading and of writing, which add their files; through them the rows: a fresh mount, what it cost.
 Trusts  the proxy's counts for the requests of others; anthrofs' are counted by who knows what it was to ask.
 Never   leaves a process or a mount: whatever is entered here is left in reverse order, also after Ctrl-C.
 """

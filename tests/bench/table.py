@@ -1,7 +1,6 @@
 """What is measured, compared and printed.
 
 Owns    the form of the table and the arithmetic of its cells.
-Serves  the rows and the command.
 Never   does I/O, and never lets a time fail a run: only claims, which are about counts, do.
 """
 

@@ -1,7 +1,6 @@
 """The proxy as a child process, and what it counted.
 
 Owns    one child; it ends with our end of its standard input, whatever becomes of us.
-Serves  stage and the proxy's own test.
 Trusts  the child's first line: once it is printed, all doors are open.
 """
 

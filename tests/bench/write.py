@@ -1,7 +1,4 @@
-"""The writing benchmark: its parts in order, and what the words in its table mean.
-
-Serves  the command.
-"""
+"""The writing benchmark: its parts in order, and what the words in its table mean."""
 
 from collections.abc import Callable
 from typing import Final

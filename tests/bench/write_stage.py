@@ -1,7 +1,6 @@
 """What is written: local files that no server has, and when the servers have them.
 
 Owns    the files to be written, and the emptiness of anthrofs' server before each mount.
-Serves  the rows of the writing benchmark: what a write or a removal cost.
 Trusts  the emulator's journal and, for rclone, the times of the files that its server has written: so looking seldom for the
         end of something disturbs nobody and costs no precision. The clock is the same machine's.
 """

@@ -1,7 +1,6 @@
 """The emulator as a process of its own, for tests.
 
 Owns    one child process, its data directory's life between starts, and an HTTP client for the admin routes.
-Serves  every test that needs a Files API.
 Trusts  the ready line: once it is printed, the port accepts connections.
 Never   waits without a bound, and never leaves the child behind (it ends with our stdin pipe, too).
 """

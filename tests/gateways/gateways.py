@@ -1,7 +1,6 @@
 """Gateways that stand between users and the service, as data: what is installed, how each is started, what it can't pass.
 
 Owns    the list. configs/ holds what each program reads; @PORT@, @UPSTREAM@, @DIR@ and @CERTIFICATES@ are filled in.
-Serves  running.py starts one, battery.py runs the same steps through each.
 Never   knows a port, a path or a mount.
 """
 

@@ -1,7 +1,4 @@
-"""What the service has and was asked, by its own word: no gateway is between.
-
-Serves  the tests of single mishaps; battery.py compares by checksum instead.
-"""
+"""What the service has and was asked, by its own word: no gateway is between."""
 
 import threading
 from collections import Counter
