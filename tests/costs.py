@@ -1,4 +1,4 @@
-"""What a save by a real program costs in requests: README's table as data."""
+"""What a save by a real program costs in requests: the table of the manual's page `costs` as data."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Row:
     uses: tuple[Use, ...]
 
     def line(self) -> str:
-        """As README has it."""
+        """The line as the page has it."""
         return f"| {self.says} | {shown(*self.wait)} | {shown(*self.queue)} |"
 
 
@@ -100,13 +100,15 @@ array = group.require_array("a", shape=(9,), chunks=(9,), dtype="i4")
 array[:] = """
 
 ROWS: Final = (
-    Row("`cp`, `rsync`, `tar x`, `unzip`, `gio copy`, `unison`, `curl -o`, `wget`, `aria2c`, `touch a; echo x > a`: each new file; `zip`, `7z`: a new archive", (1, 0), (1, 0), (
+    Row("`cp`, `rsync`, `tar x`, `unzip`, `gio copy`, `unison`: each new file", (1, 0), (1, 0), (
         Use("cp", OUT, "cp $OUT/s/a.txt ."),
         Use("rsync", OUT, "rsync -a $OUT/s/ ."),
         Use("tar", OUT, "tar xf $OUT/a.tar"),
         Use("unzip", OUT, "unzip -q $OUT/a.zip"),
         Use("gio", OUT, "gio copy $OUT/s/a.txt ."),
         Use("unison", OUT, UNISON),
+    )),
+    Row("`curl -o`, `wget`, `aria2c`, `touch a; echo x > a`: a new file; `zip`, `7z`: a new archive", (1, 0), (1, 0), (
         Use("curl", OUT, fetched("curl -s -o a.txt")),
         Use("wget", OUT, fetched("wget -q")),
         Use("aria2c", OUT, fetched("aria2c -q")),
@@ -133,12 +135,14 @@ ROWS: Final = (
         Use("vim", OLD, typed("vi", "-u", "NONE", "-N", "-c", "set backupskip=", "a.txt", keys=[("a.txt", "onew\x1b:wq\r")])),
         Use("nano", OLD, typed("nano", "-I", "a.txt", keys=[("a.txt", "new "), ("new", "\x0f"), ("Write", "\r"), ("Wrote", "\x18")])),
     )),
-    Row("`zip`, `7z`: into an archive; `gzip`; `qpdf --replace-input`, `exiftool -overwrite_original`, `optipng`, `jpegoptim`, `pngquant`, `mogrify`", (1, 1), (1, 1), (
+    Row("`zip`, `7z`: into an archive; `gzip`; `qpdf --replace-input`, `exiftool -overwrite_original`", (1, 1), (1, 1), (
         Use("zip", f"{OLD}; zip -q x.zip a.txt; echo b > b.txt", "zip -q x.zip b.txt"),
         Use("7z", f"{OLD}; 7z a x.7z a.txt > /dev/null; echo b > b.txt", "7z a x.7z b.txt > /dev/null"),
         Use("gzip", OLD, "gzip a.txt"),
         Use("qpdf", "cp $OUT/../a.pdf .", "qpdf --replace-input --linearize a.pdf"),
         Use("exiftool", "cp $OUT/../a.png .", "exiftool -q -overwrite_original -Artist=me a.png"),
+    )),
+    Row("`optipng`, `jpegoptim`, `mogrify`, `pngquant`", (1, 1), (1, 1), (
         Use("optipng", "cp $OUT/../a.png .", "optipng -quiet -force a.png"),
         Use("jpegoptim", "cp $OUT/../a.jpg .", "jpegoptim -q -f a.jpg"),
         Use("mogrify", "cp $OUT/../a.png .", "mogrify -negate a.png", heavy=True),

@@ -1,4 +1,4 @@
-"""The command: `anthrofs mount`, `umount`, `sync`, `status`, `ls`, `id`, `path`, `retry`, `discard`, `push`, `free`, `fetch`, `refresh`, `check`, `emulator`.
+"""The command: `anthrofs mount`, `umount`, `sync`, `status`, `ls`, `id`, `path`, `retry`, `discard`, `push`, `free`, `fetch`, `refresh`, `check`, `emulator`, `help`.
 
 Owns    the options, and the exit codes (errors.EXIT_…).
 Never   takes a key as an argument: arguments are seen by everybody on the machine.
@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
+from rich.console import Console
 
-from anthrofs.cli import asking, launch, output
+from anthrofs.cli import asking, launch, manual, output
 from anthrofs.cli.environment import select, service_of, state_dir_of
 from anthrofs.cli.options import byte_count, most_kept, seconds, with_options
 from anthrofs.cli.output import said
@@ -291,6 +292,17 @@ def emulator(
     except ModuleNotFoundError as exc:
         raise SetupError(f"The emulator needs {exc.name}: pip install 'anthrofs[demo]'") from exc
     run("127.0.0.1", port, data, key or ["demo-key"])
+
+
+@app.command("help")
+def show_help(
+    page: Annotated[str | None, typer.Argument(help="A page; all are listed, without.", show_default=False)] = None,
+) -> None:
+    """Show a page of the manual; without a page, list them."""
+    if page is None:
+        print("\n".join(manual.list_lines()))
+    else:
+        manual.show(manual.page(page), Console())
 
 
 def _wait_for_id(path: Path, timeout_s: float) -> str:

@@ -1,6 +1,6 @@
 """`python -m scripts.probe`: asks everything, cleans up, prints one JSON document.
 
-Owns    the command line, the signals, the document, exit codes (README's, and 128 + the signal's number).
+Owns    the command line, the signals, the document, exit codes (as `anthrofs help errors` has them, and 128 + the signal's number).
 Trusts  the environment as the official SDKs do.
 Never   ends with files of its own left that it doesn't name, and never prints the key.
 """

@@ -1,4 +1,6 @@
-"""README: what the calls promise holds through the gateways that people have. One battery; the gateways are data."""
+"""Manual, promises: what the calls promise holds through the gateways that people have. One battery; the gateways are
+data.
+"""
 
 from collections.abc import Callable
 from pathlib import Path

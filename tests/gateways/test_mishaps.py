@@ -1,4 +1,6 @@
-"""README: nothing acknowledged is lost and nothing is there twice, whatever a real gateway makes of a request."""
+"""Manual, promises: nothing acknowledged is lost and nothing is there twice, whatever a real gateway makes of a
+request.
+"""
 
 import errno
 import os

@@ -125,7 +125,7 @@ def test_on_a_full_disk_a_known_workspace_is_mounted_and_can_be_read(mount: Moun
 
 
 def test_what_a_full_disk_kept_from_being_closed_is_sent_when_there_is_room(mount: Mount, disk: SmallDisk) -> None:
-    """README: 'If `close` fails, … the bytes are kept'."""
+    """Manual, promises: 'If `close` fails, … the bytes are kept'."""
     mount.expects(*FULL)
     files = mount.mount()
     descriptor = os.open(files / "mine.txt", os.O_WRONLY | os.O_CREAT)

@@ -1,4 +1,6 @@
-"""README: 'Don't move or delete it under a mount: from then on nothing can be changed there (EIO) … what can be read still can'."""
+"""Manual, files: 'Don't move or delete it under a mount: from then on nothing can be changed there (EIO) … what can be
+read still can'.
+"""
 
 import errno
 import os

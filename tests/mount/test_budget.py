@@ -1,4 +1,6 @@
-"""README: 'At most 450 requests in any 61 seconds', here fewer: what waits for them, what doesn't, and who is told."""
+"""Manual, costs: 'At most 450 requests in any 61 seconds', here fewer: what waits for them, what doesn't, and who is
+told.
+"""
 
 import re
 

@@ -1,4 +1,6 @@
-"""README: `.by-id/<file id>` reaches any file, whatever its name; it can be read and removed, and is listed nowhere."""
+"""Manual, names: `.by-id/<file id>` reaches any file, whatever its name; it can be read and removed, and is listed
+nowhere.
+"""
 
 import errno
 import os

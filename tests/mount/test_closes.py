@@ -1,4 +1,6 @@
-"""README, close: what a program writes is sent once, by the close that ends the writing; no program has to know that it is."""
+"""Manual, promises: what a program writes is sent once, by the close that ends the writing; no program has to know that
+it is.
+"""
 
 import errno
 import mmap

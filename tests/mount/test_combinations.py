@@ -1,5 +1,5 @@
-"""README: nothing acknowledged is lost and nothing is there twice: each mishap of the way together with a kill, a remount, a read-only
-mount, and 200 files that wait.
+"""Manual, promises: nothing acknowledged is lost and nothing is there twice: each mishap of the way together with a
+kill, a remount, a read-only mount, and 200 files that wait.
 
 A run takes a few of the combinations, by chance; ANTHROFS_COMBINATIONS=all takes each. The seed is printed, and chooses the step of a kill.
 """

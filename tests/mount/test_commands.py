@@ -1,4 +1,4 @@
-"""README: the commands, as typed, and as a script reads them."""
+"""Manual, commands: the commands, as typed, and as a script reads them."""
 
 import json
 import os

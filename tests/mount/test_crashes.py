@@ -1,4 +1,4 @@
-"""README: nothing acknowledged is lost and nothing is there twice, wherever the program is killed."""
+"""Manual, promises: nothing acknowledged is lost and nothing is there twice, wherever the program is killed."""
 
 import contextlib
 import os
@@ -95,7 +95,7 @@ def test_a_renamed_file_survives_a_crash_at(mount: Mount, label: str, after: str
 
 @pytest.mark.parametrize("kind", ["sent", "waiting", "of others"])
 def test_a_removal_a_moment_before_a_crash_is_undone_under_a_name_of_its_own(mount: Mount, kind: str) -> None:
-    """Of an open file: libfuse's first step of a replacement looks just the same. README: 'named `name (recovered)`'."""
+    """Of an open file: libfuse's first step of a replacement looks just the same. Manual, promises: 'named `name (recovered)`'."""
     mount.expects("was being replaced or removed")
     if kind == "of others":
         mount.emulator.generate("report.txt", b"kept")

@@ -1,6 +1,6 @@
 """Who asks: the official SDK, run in the same environment with the same files, is seen by the service as the same.
 
-README: 'Who you are is found as the official SDKs find it.'
+Manual, mount: 'Who you are is found as the official SDKs find it'
 """
 
 import json

@@ -1,4 +1,5 @@
-"""README: a download that isn't the whole file is asked for again, then an error; it never becomes the file, and is never edited.
+"""Manual, promises: a download that isn't the whole file is asked for again, then an error; it never becomes the file,
+and is never edited.
 
 The length in the listing is that of the file, to the byte; only image, audio and video may be delivered longer.
 """

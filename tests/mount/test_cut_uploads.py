@@ -1,4 +1,6 @@
-"""README: an upload that arrives cut is not saved: it is sent again, and what the server had before stays there until the right one is."""
+"""Manual, promises: an upload that arrives cut is not saved: it is sent again, and what the server had before stays
+there until the right one is.
+"""
 
 import errno
 import os

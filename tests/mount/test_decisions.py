@@ -1,4 +1,4 @@
-"""README: what was refused is kept, and a person decides: `anthrofs retry`, `discard` or `push`."""
+"""Manual, errors: what was refused is kept, and a person decides: `anthrofs retry`, `discard` or `push`."""
 
 import errno
 import os

@@ -1,4 +1,6 @@
-"""README: `umount --lazy` detaches a mount that is in use; its process still ends when it is told to, and loses nothing that was promised."""
+"""Manual, commands: `umount --lazy` detaches a mount that is in use; its process still ends when it is told to, and
+loses nothing that was promised.
+"""
 
 import os
 import signal

@@ -1,4 +1,6 @@
-"""README: a file that is only on the server is edited in place: fetched once, sent as a whole when it is closed."""
+"""Manual, promises: a file that is only on the server is edited in place: fetched once, sent as a whole when it is
+closed.
+"""
 
 import errno
 import hashlib

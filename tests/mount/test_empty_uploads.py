@@ -1,5 +1,6 @@
-"""README: 'an empty file … is sent a second later, unless it has content by then', and 'a service that takes no empty files gets it when
-something is in it'."""
+"""Manual, promises: 'an empty file … is sent a second later, unless it has content or is gone by then', and 'a service that takes
+no empty files gets it when something is in it'.
+"""
 
 import os
 import subprocess

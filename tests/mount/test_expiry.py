@@ -1,4 +1,6 @@
-"""README: a file vanishes at the moment at which the service lets it expire, and doesn't come back although it is still listed."""
+"""Manual, limits: a file vanishes at the moment at which the service lets it expire, and doesn't come back although it
+is still listed.
+"""
 
 import os
 from datetime import UTC, datetime, timedelta

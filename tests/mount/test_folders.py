@@ -1,4 +1,4 @@
-"""README: folders are part of the server's names; an empty one is on this machine until a file is in it."""
+"""Manual, names: folders are part of the server's names; an empty one is on this machine until a file is in it."""
 
 import errno
 import os

@@ -1,4 +1,6 @@
-"""README: what others did to a file while it was open shows after its last close, not at the next look at the listing."""
+"""Manual, promises: what others did to a file while it was open shows after its last close, not at the next look at the
+listing.
+"""
 
 import contextlib
 import errno

@@ -1,4 +1,4 @@
-"""README, "What can't work, and why": what programs meet there, as it says."""
+"""Manual, limits: what programs meet there, as it says."""
 
 import errno
 import os

@@ -1,4 +1,6 @@
-"""README: it costs the fewest requests. What listings and looks at many names ask for and transfer; scripts/bench names has their times."""
+"""Manual, costs: it costs the fewest requests. What listings and looks at many names ask for and transfer;
+scripts/bench names has their times.
+"""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,6 @@
-"""README: exactly once. What became of an upload is awaited while the connection lives, else looked for, by one listing for all that look."""
+"""Manual, promises: exactly once. What became of an upload is awaited while the connection lives, else looked for, by
+one listing for all that look.
+"""
 
 import os
 import random

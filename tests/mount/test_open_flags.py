@@ -1,4 +1,6 @@
-"""README: open, write and close behave as on a disk: every combination of flags on every kind of file, here and on the local disk."""
+"""Manual, promises: open, write and close behave as on a disk: every combination of flags on every kind of file, here
+and on the local disk.
+"""
 
 import ctypes
 import errno

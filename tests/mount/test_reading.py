@@ -1,4 +1,4 @@
-"""README: the right bytes, from one download that all readers share, none the second time."""
+"""Manual, promises: the right bytes, from one download that all readers share, none the second time."""
 
 import hashlib
 import mmap
@@ -140,7 +140,7 @@ def test_reads_at_and_beyond_the_end_are_short_or_empty(mount: Mount, cached: bo
 ], ids=["readers", "tar", "rsync"])
 def test_a_copy_of_a_clip_that_says_nothing_is_complete_and_the_second_one_always_is(mount: Mount, tmp_path: Path, commands: list[str]) -> None:
     """Delivered clips are longer than the listing says. Who believes that may say that it isn't so; rsync reads as much as fstat
-    says, and nobody knows better before: README says so.
+    says, and nobody knows better before: the manual says so (limits).
     """
     files = mount.mount("--refresh", "1")
     for extra in (70_001, 1):

@@ -1,4 +1,6 @@
-"""README: how a read ends before its file does: the reader is stopped, the file is removed, the mount ends, the body stalls."""
+"""Manual, promises: how a read ends before its file does: the reader is stopped, the file is removed, the mount ends,
+the body stalls.
+"""
 
 import errno
 import json

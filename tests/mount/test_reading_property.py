@@ -1,5 +1,5 @@
-"""README: the right bytes. Whatever happens to the cache on disk, and however the server breaks off: a read gives the right bytes,
-all of them, or an error; and no error outlives its cause.
+"""Manual, promises: the right bytes. Whatever happens to the cache on disk, and however the server breaks off: a read
+gives the right bytes, all of them, or an error; and no error outlives its cause.
 """
 
 import contextlib

@@ -1,4 +1,6 @@
-"""README: what a write refused is never sent: it is kept, and shown as refused; what was there before stays on the server."""
+"""Manual, promises: what a write refused is never sent: it is kept, and shown as refused; what was there before stays
+on the server.
+"""
 
 import errno
 import mmap

@@ -1,4 +1,6 @@
-"""README: a rename is there at once, costs an upload and a deletion for an own upload, and nothing for anything else."""
+"""Manual, promises: a rename is there at once, costs an upload and a deletion for an own upload, and nothing for
+anything else.
+"""
 
 import contextlib
 import errno
@@ -141,7 +143,9 @@ def test_replacing_a_file_that_somebody_reads_leaves_that_one_its_content(mount:
 
 @pytest.mark.parametrize("reading", [False, True])
 def test_what_is_replaced_by_a_file_that_is_still_being_written_is_never_lost_with_it(mount: Mount, reading: bool) -> None:
-    """README: an old id is deleted when the new content is on the server, never before. Nor do both go when anthrofs is killed."""
+    """Manual, promises: an old id is deleted when the new content is on the server, never before. Nor do both go when
+    anthrofs is killed.
+    """
     files = mount.mount()
     (files / "note.txt").write_text("old")
     (files / "other.txt").write_text("so that there is something to delete")

@@ -1,5 +1,5 @@
-"""README: the right bytes. A file that was read twice may come from the kernel's memory the third time; after a change of any
-kind, and of no other length, it may not.
+"""Manual, promises: the right bytes. A file that was read twice may come from the kernel's memory the third time; after
+a change of any kind, and of no other length, it may not.
 """
 
 import mmap

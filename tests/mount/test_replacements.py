@@ -1,4 +1,6 @@
-"""README: a rename over a file is one step, whoever has that one open, and whatever comes while the new content is being synced."""
+"""Manual, promises: a rename over a file is one step, whoever has that one open, and whatever comes while the new
+content is being synced.
+"""
 
 import contextlib
 import errno

@@ -1,4 +1,4 @@
-"""README: it costs the fewest requests. Counts, on real mounts; the server's log is the witness."""
+"""Manual, costs: it costs the fewest requests. Counts, on real mounts; the server's log is the witness."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,6 @@
-"""README: `--scope` mounts an agent session's files, as it writes them; `--workspace` another workspace. Each has its own state."""
+"""Manual, mount: `--scope` mounts an agent session's files, as it writes them; `--workspace` another workspace. Each
+has its own state.
+"""
 
 import errno
 import os
@@ -82,7 +84,7 @@ def test_a_state_of_the_workspace_is_not_taken_for_a_sessions_nor_back(mount: Mo
 
 @pytest.mark.parametrize("other", ["session", "workspace", "address"])
 def test_own_uploads_can_be_read_after_the_state_was_used_for_another_workspace_and_back(mount: Mount, tmp_path: Path, other: str) -> None:
-    """README: your own uploads can be read, because a copy is kept on this machine."""
+    """Manual, limits: your own uploads can be read, because a copy is kept on this machine."""
     mount.expects("another workspace than before")
     mount.emulator.switch(identity_headers=other != "address")
     files = mount.mount()

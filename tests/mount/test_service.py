@@ -1,4 +1,6 @@
-"""README: a mount as a systemd user service. Its manager is played by a socket: the protocol is one datagram a message."""
+"""Manual, mount: a mount as a systemd user service. Its manager is played by a socket: the protocol is one datagram a
+message.
+"""
 
 import os
 import signal

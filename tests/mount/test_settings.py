@@ -1,4 +1,4 @@
-"""README: `user.mime_type` and `user.anthropic.expires_in_seconds` can be set, for the next upload."""
+"""Manual, names: `user.mime_type` and `user.anthropic.expires_in_seconds` can be set, for the next upload."""
 
 import errno
 import os

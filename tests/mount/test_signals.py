@@ -1,4 +1,4 @@
-"""README: a program's own signals end no call; what ends the program ends the wait of its call, too."""
+"""Manual, promises: a program's own signals end no call; what ends the program ends the wait of its call, too."""
 
 import errno
 import json

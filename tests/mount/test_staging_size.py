@@ -1,4 +1,6 @@
-"""README: 'ENOSPC … the bound of `--staging-size`: what was written before stays queued, and there is room again'."""
+"""Manual, errors: 'ENOSPC … the bound of `--staging-size` is reached' and 'what is queued stays so, and there is room
+again'.
+"""
 
 import errno
 import os

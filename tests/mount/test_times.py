@@ -1,4 +1,6 @@
-"""README: modes and times that you set are kept on this machine, over saves and remounts: to the nanosecond, in every century."""
+"""Manual, limits: modes and times that you set are kept on this machine, over saves and remounts: to the nanosecond, in
+every century.
+"""
 
 import os
 import stat

@@ -309,7 +309,7 @@ def test_a_big_file_is_sent_while_many_small_ones_wait(mount: Mount) -> None:
 
 
 def test_a_temporary_file_with_any_name_costs_nothing(mount: Mount) -> None:
-    """README: 'a new file a second later, so that a temporary one … costs nothing'."""
+    """Manual, promises: 'a new file a second later, so that a temporary one … costs nothing'."""
     files = mount.mount("--upload", "queue")
     with asks(mount):
         (files / "scratch-8Jk2").write_text("x")

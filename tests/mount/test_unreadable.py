@@ -1,4 +1,6 @@
-"""README: a file that somebody else uploaded can't be read, and everything else can be done with it, also by who isn't root."""
+"""Manual, limits: a file that somebody else uploaded can't be read, and everything else can be done with it, also by
+who isn't root.
+"""
 
 import json
 import os

@@ -1,4 +1,5 @@
-"""README: what is acknowledged is never lost and never there twice, whatever the server and the machine do."""
+"""Manual, promises: what is acknowledged is never lost and never there twice, whatever the server and the machine do.
+"""
 
 import errno
 import os

@@ -1,5 +1,5 @@
-"""README: the right bytes. A file that others replace is read by several programs at once: no read mixes two versions, is cut
-short, or shows an old version after an open that came later than the new one's appearance.
+"""Manual, promises: the right bytes. A file that others replace is read by several programs at once: no read mixes two
+versions, is cut short, or shows an old version after an open that came later than the new one's appearance.
 """
 
 import json

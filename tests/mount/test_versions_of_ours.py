@@ -1,4 +1,6 @@
-"""README: the right bytes, when files change: ours, others', and those that don't change between the ones that do."""
+"""Manual, promises: the right bytes, when files change: ours, others', and those that don't change between the ones
+that do.
+"""
 
 import fcntl
 import json

@@ -1,4 +1,4 @@
-"""README: write, truncate and the rest behave as on a disk. What they leave is what the server gets."""
+"""Manual, promises: write, truncate and the rest behave as on a disk. What they leave is what the server gets."""
 
 import errno
 import os

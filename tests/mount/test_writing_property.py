@@ -1,4 +1,6 @@
-"""README: a file of the mount behaves as one of the local disk, whatever is done to it through however many descriptors and maps."""
+"""Manual, promises: a file of the mount behaves as one of the local disk, whatever is done to it through however many
+descriptors and maps.
+"""
 
 import errno
 import fcntl
@@ -212,7 +214,7 @@ def test_whatever_is_done_to_a_file_does_what_it_does_on_a_disk(mount: Mount, tm
             done: list[str] = []
             for step in steps_of(chance):
                 if begin == "generated" and step[0] == "cuts_by_path":
-                    continue        # README, what can't work
+                    continue        # manual, limits
                 done.append(" ".join(str(part) if not isinstance(part, bytes) else f"<{len(part)}>" for part in step))
                 found, right = here.do(*step), there.do(*step)
                 assert found == right, f"ANTHROFS_WRITING_SEED={seed}, round {number}:\n" + "\n".join(done)

@@ -1,4 +1,6 @@
-"""README: attributes that mean nothing to the service are kept on this machine; `rsync -X` and `cp -a` go through."""
+"""Manual, promises: attributes that mean nothing to the service are kept on this machine; `rsync -X` and `cp -a` go
+through.
+"""
 
 import errno
 import os

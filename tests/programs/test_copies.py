@@ -1,4 +1,6 @@
-"""README: `cp`, `mv`, `rsync`, `tar`, `zip` work, each for the fewest requests: one upload a file that changed, one deletion an id that is gone."""
+"""Manual, costs: `cp`, `mv`, `rsync`, `tar`, `zip` work, each for the fewest requests: one upload a file that changed,
+one deletion an id that is gone.
+"""
 
 import http.server
 import os

@@ -1,8 +1,9 @@
-"""README's table of real programs: what each costs, in both modes. Each of them runs, and what it costs is what the table says."""
+"""Manual, costs: the table of real programs. What each costs, in both modes. Each of them runs, and what it costs is
+what the table says.
+"""
 
 import base64
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -46,8 +47,8 @@ def test_a_program_costs_what_the_table_says(shared: tuple[str, Desk], row: Row,
         wait_until(lambda: desk.mount.status()["open"] == [], "all is closed")
 
 
-def test_the_table_of_the_readme_is_that_of_the_tests() -> None:
-    lines = Path(ROOT / "README.md").read_text().splitlines()
+def test_the_table_of_the_manual_is_that_of_the_tests() -> None:
+    lines = (ROOT / "anthrofs" / "manual" / "costs.md").read_text().splitlines()
     first = lines.index("| a save by | `--upload wait` | `--upload queue` |")
     table = lines[first + 2:lines.index("", first)]
     assert table == [row.line() for row in ROWS]

@@ -1,4 +1,6 @@
-"""README: an editor works, and a save costs one upload and one deletion, however the editor does it. The editors themselves, on a terminal."""
+"""Manual, costs: an editor works, and a save costs one upload and one deletion, however the editor does it. The editors
+themselves, on a terminal.
+"""
 
 import pytest
 

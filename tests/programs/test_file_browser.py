@@ -1,4 +1,6 @@
-"""README: a file browser works, each gesture for the fewest requests. Here one is moved with the mouse, as a person does it."""
+"""Manual, costs: a file browser works, each gesture for the fewest requests. Here one is moved with the mouse, as a
+person does it.
+"""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,6 @@
-"""README: what programs written in Python, and SQLite, do to files works, for the fewest requests. Each script runs in an interpreter of its own."""
+"""Manual, costs: what programs written in Python, and SQLite, do to files works, for the fewest requests. Each script
+runs in an interpreter of its own.
+"""
 
 import shlex
 import sys

@@ -1,4 +1,6 @@
-"""README: directories are what programs expect: trees are copied, moved and removed, and a repository lives on the mount, for a request a file."""
+"""Manual, costs: directories are what programs expect: trees are copied, moved and removed, and a repository lives on
+the mount, for a request a file.
+"""
 
 import sys
 from pathlib import Path

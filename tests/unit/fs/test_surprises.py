@@ -1,4 +1,6 @@
-"""README: an open never gets a size that others have changed: when the kernel is to ask again, and when it has."""
+"""Manual, promises: an open never gets a size that others have changed: when the kernel is to ask again, and when it
+has.
+"""
 
 import weakref
 

@@ -1,4 +1,6 @@
-"""README: listing costs nothing but local reads. Names that are looked up one after the other are read many at once, and never as they were."""
+"""Manual, costs: listing costs nothing but local reads. Names that are looked up one after the other are read many at
+once, and never as they were.
+"""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

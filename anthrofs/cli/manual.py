@@ -1,0 +1,56 @@
+"""The manual: pages in plain sentences that come with the package, shown by `anthrofs help`.
+
+Owns    how a page is shown. The pages themselves are anthrofs/manual/*.md; whoever adds a file there has added a page.
+Never   changes a page for anything but a terminal: a pipe and a file get its text as it stands.
+"""
+
+from importlib import resources
+from importlib.resources.abc import Traversable
+
+from rich.console import Console
+
+from anthrofs.errors import EXIT_USAGE, SetupError
+
+SUFFIX = ".md"
+
+
+def names() -> list[str]:
+    """The pages, in alphabetical order."""
+    return sorted(entry.name.removesuffix(SUFFIX) for entry in _directory().iterdir() if entry.name.endswith(SUFFIX))
+
+
+def page(name: str) -> str:
+    """The text of one page. Raises SetupError, which names all pages, for a page that isn't there."""
+    known = names()
+    if name not in known:
+        raise SetupError(f"The manual has no page {name!r}. Its pages are {', '.join(known)}. "
+                         "The options of a command: anthrofs COMMAND --help", EXIT_USAGE)
+    return (_directory() / f"{name}{SUFFIX}").read_text(encoding="utf-8")
+
+
+def list_lines() -> list[str]:
+    """A line a page, its name and its first sentence; then how to see one."""
+    known = names()
+    width = max(map(len, known))
+    return [*(f"{name:<{width}}  {first_sentence(page(name))}" for name in known),
+            "", "anthrofs help PAGE shows one of these pages; anthrofs COMMAND --help the options of a command."]
+
+
+def first_sentence(text: str) -> str:
+    """What a page begins with below its heading, on one line and without marks."""
+    paragraph = " ".join(text.split("\n\n")[1].split()).replace("`", "")
+    return paragraph.partition(". ")[0].removesuffix(".") + "."
+
+
+def show(text: str, console: Console) -> None:
+    """Prints a page: on a terminal laid out for its width, else as it stands."""
+    if console.is_terminal:
+        from rich.markdown import Markdown  # noqa: PLC0415 - no other command needs it, and its import takes a while
+
+        console.print(Markdown(text))
+    else:
+        console.file.write(text)
+
+
+def _directory() -> Traversable:
+    return resources.files("anthrofs") / "manual"

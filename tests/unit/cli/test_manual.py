@@ -1,0 +1,154 @@
+"""The manual: every page is short, comes with the package, is shown as it stands, and names only what exists."""
+
+import inspect
+import io
+import re
+import sys
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+import pytest
+from rich.console import Console
+from typer.main import get_command
+
+from anthrofs import errors
+from anthrofs.cli import commands, manual
+from tests.mounting import ROOT
+
+PAGES: Final = sorted(path.stem for path in (ROOT / "anthrofs" / "manual").iterdir())
+README: Final = (ROOT / "README.md").read_text()
+PROSE: Final = {"README": README, **{name: manual.page(name) for name in PAGES}}
+MAX_LINES: Final = 120
+MAX_COLUMNS: Final = 140
+
+
+def typed(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
+    """`anthrofs ARGUMENTS`; its exit code."""
+    monkeypatch.setattr(sys, "argv", ["anthrofs", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        commands.main()
+    return caught.value.code
+
+
+def unmarked(text: str) -> str:
+    """As it is said: without marks and line ends."""
+    return " ".join(text.replace("*", "").split())
+
+
+# ---- the pages
+
+def test_the_readme_is_read_in_five_minutes() -> None:
+    assert len(README.splitlines()) <= 150
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_short_and_begins_with_a_sentence_for_the_list(name: str) -> None:
+    lines = manual.page(name).splitlines()
+    assert len(lines) < MAX_LINES
+    assert [line for line in lines if len(line) > MAX_COLUMNS] == []
+    assert lines[0].startswith("# ")
+    assert len(f"{max(PAGES, key=len)}  {manual.first_sentence(manual.page(name))}") <= 80      # a line of the list
+
+
+def test_the_pages_come_with_the_package() -> None:
+    directory = resources.files("anthrofs") / "manual"
+    assert sorted(entry.name for entry in directory.iterdir()) == [f"{name}.md" for name in PAGES]
+    assert {"promises", "costs", "names", "errors", "files", "limits", "changes", "working"} <= set(PAGES)
+    # hatchling takes all files of a package, unless it is told otherwise.
+    built = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
+    assert built == {"targets": {"wheel": {"packages": ["anthrofs"]}}}
+
+
+# ---- the command
+
+@pytest.mark.parametrize("name", PAGES)
+def test_help_prints_a_page_as_it_stands(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert typed(monkeypatch, "help", name) == 0
+    assert capsys.readouterr().out == (ROOT / "anthrofs" / "manual" / f"{name}.md").read_text()
+
+
+def test_help_alone_lists_the_pages_each_with_its_first_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert typed(monkeypatch, "help") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[:len(PAGES)]] == PAGES
+    assert f"{'names':<{max(map(len, PAGES))}}  Every file has a name on the server and a path in the mount." in lines
+
+
+def test_a_page_that_is_not_there_is_an_error_that_names_those_that_are(
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert typed(monkeypatch, "help", "nothing") == errors.EXIT_USAGE
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "no page 'nothing'" in err
+    assert ", ".join(PAGES) in err
+
+
+@pytest.mark.parametrize("name", ["../errors", "names.md", "", "/etc/passwd", "NAMES"])
+def test_a_page_is_a_name_not_a_path(name: str) -> None:
+    with pytest.raises(errors.SetupError):
+        manual.page(name)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_terminal_gets_a_page_laid_out_for_its_width(name: str) -> None:
+    shown = Console(file=io.StringIO(), force_terminal=True, color_system=None, width=72)
+    manual.show(manual.page(name), shown)
+    assert isinstance(shown.file, io.StringIO)
+    lines = shown.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= 72 * 2       # styles aren't columns
+    assert not any("**" in line or line.startswith(("#", "|")) for line in lines)
+
+
+# ---- what the pages name
+
+def test_the_readme_links_to_each_page_and_to_nothing_that_is_not_there() -> None:
+    links = [target for target in re.findall(r"\]\(([^)]+)\)", README) if not target.startswith("https://")]
+    assert [target for target in links if not (ROOT / target).is_file()] == []
+    assert {Path(target).stem for target in links if target.startswith("anthrofs/manual/")} == set(PAGES)
+
+
+@pytest.mark.parametrize("name", PROSE)
+def test_what_is_said_to_be_a_page_is_one(name: str) -> None:
+    said = re.findall(r"`anthrofs help ([a-z]+)`", PROSE[name])
+    assert [page for page in said if page not in PAGES] == []
+
+
+def test_the_readmes_promises_are_those_of_the_page() -> None:
+    table = README[README.index("| when this returns"):]
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table[:table.index("\n\n")].splitlines()[2:]]
+    said = [unmarked(entry) for entry in manual.page("promises").split("\n## ")[1].split("\n- ")[1:]]
+    assert len(rows) == len(said)
+    for (call, _, requests), entry in zip(rows, said, strict=True):
+        assert entry.startswith(call)
+        assert entry.endswith(f"Requests: {requests}.")
+
+
+def test_every_command_and_every_option_of_a_mount_has_its_line() -> None:
+    known = get_command(commands.app).commands      # type: ignore[attr-defined]    # a click.Group
+    assert [name for name in known if f"- `anthrofs {name}" not in manual.page("commands")] == []
+    options = [max(parameter.opts, key=len) for parameter in known["mount"].params if parameter.param_type_name == "option"]
+    assert [option for option in options if f"`{option}" not in manual.page("mount") and option != "--help"] == []
+
+
+def test_every_exit_code_has_its_line() -> None:
+    codes = [value for name, value in inspect.getmembers(errors) if name.startswith("EXIT_")]
+    assert re.findall(r"^\| (\d) \|", manual.page("errors"), re.MULTILINE) == ["0", *map(str, sorted(codes))]
+
+
+def test_every_place_that_is_named_for_a_change_exists() -> None:
+    """Of the page `working`: paths of the repository, or of the package."""
+    named = re.findall(r"`((?:[\w.]+/)+[\w.]*|[\w]+\.py)", manual.page("working"))
+    assert named
+    assert [place for place in named if not ((ROOT / place).exists() or (ROOT / "anthrofs" / place).exists())] == []
+
+
+def test_what_a_test_quotes_is_said() -> None:
+    said = " ".join(map(unmarked, PROSE.values()))
+    found = []
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        for quote in re.findall(r"Manual, \w+: ('[^']+'(?:, and '[^']+')*)", unmarked(path.read_text())):
+            parts = [part.strip(" ,.:") for text in re.findall(r"'([^']+)'", quote) for part in text.split("…")]
+            found += [f"{path.name}: {part}" for part in parts if part not in said]
+    assert found == []
