@@ -29,7 +29,7 @@ def page(name: str) -> str:
 
 
 def list_lines() -> list[str]:
-    """A line a page, its name and its first sentence; then how to see one."""
+    """One line a page, with its name and its first sentence; then how to see one."""
     known = names()
     width = max(map(len, known))
     return [*(f"{name:<{width}}  {first_sentence(page(name))}" for name in known),
@@ -37,7 +37,7 @@ def list_lines() -> list[str]:
 
 
 def first_sentence(text: str) -> str:
-    """What a page begins with below its heading, on one line and without marks."""
+    """The sentence that a page begins with below its heading, on one line and without marks."""
     paragraph = " ".join(text.split("\n\n")[1].split()).replace("`", "")
     return paragraph.partition(". ")[0].removesuffix(".") + "."
 
