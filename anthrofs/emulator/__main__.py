@@ -22,7 +22,8 @@ def main() -> None:
     parser.add_argument("--exit-with-stdin", action="store_true", help="stop when standard input ends")
     parser.add_argument("--samples", action="store_true", help="put a few files into a new data directory")
     given = parser.parse_args()
-    run(given.host, given.port, given.data, given.api_key or [], exit_with_stdin=given.exit_with_stdin, samples=given.samples)
+    run(given.host, given.port, given.data, given.api_key or [], exit_with_stdin=given.exit_with_stdin,
+        samples=given.samples)
 
 
 if __name__ == "__main__":

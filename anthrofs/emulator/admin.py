@@ -1,4 +1,4 @@
-"""What tests and demos ask of the emulator itself, under /_emulator.
+"""The routes under /_emulator: tests and demos tell the emulator itself how to behave, and ask what it was asked.
 
 Owns    its routes: switches, faults, files as tools make them, the journal, open connections.
 Trusts  its callers not to be hostile, but says clearly what is wrong with a request.
@@ -29,7 +29,7 @@ COUNT_LIMIT = 10**6
 
 
 class BadRequest(ValueError):
-    """Its words say why."""
+    """The words of this error say why."""
 
 
 def routes(parts: Parts) -> list[BaseRoute]:
@@ -72,7 +72,8 @@ def _behaviour(parts: Parts) -> list[tuple[str, str, Handler]]:
         asked = await _json_of(request)
         if not isinstance(asked, dict) or not set(asked) <= {"lifetime_s", "client_id", "workspace_id"}:
             raise BadRequest("lifetime_s, client_id and workspace_id are expected")
-        return JSONResponse(parts.logins.begin(float(asked.get("lifetime_s", 3600)), str(asked.get("client_id", "client")), asked.get("workspace_id")))
+        return JSONResponse(parts.logins.begin(float(asked.get("lifetime_s", 3600)),
+                                               str(asked.get("client_id", "client")), asked.get("workspace_id")))
 
     async def begin_session(request: Request) -> Response:
         asked = await _json_of(request)

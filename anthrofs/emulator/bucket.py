@@ -1,7 +1,7 @@
 """How many requests a minute are answered.
 
-Owns    the arithmetic of the ways in which a minute may be counted: a token bucket that holds a minute's worth, the last 60 seconds, or
-        the minutes of the clock.
+Owns    the arithmetic of the ways in which a minute may be counted: a token bucket that holds a minute's worth, the
+        last 60 seconds, or the minutes of the clock.
 Trusts  a clock that doesn't run backwards.
 Never   waits: it says how long the client should.
 """
@@ -26,7 +26,9 @@ class Bucket:
         self._passed_s = deque[float]()     # when those passed that count
 
     def take(self, per_minute: int, minute: str = "bucket") -> float:
-        """0 when the request may pass, else the seconds until the next one may. Another rate starts anew. `minute`: see Switches."""
+        """0 when the request may pass, else the seconds until the next one may. Another rate starts anew. `minute`: see
+        Switches.
+        """
         now = self._clock_s()
         if (per_minute, minute) != (self._per_minute, self._minute):
             self._per_minute, self._minute, self._tokens, self._filled_s = per_minute, minute, float(per_minute), now
@@ -36,7 +38,8 @@ class Bucket:
         if minute == "bucket":
             return self._take_token(now, per_minute)
         began_s = now - 60 if minute == "sliding" else now // 60 * 60
-        while self._passed_s and (self._passed_s[0] < began_s or (minute == "sliding" and self._passed_s[0] == began_s)):
+        while self._passed_s and (self._passed_s[0] < began_s
+                                  or (minute == "sliding" and self._passed_s[0] == began_s)):
             self._passed_s.popleft()
         if len(self._passed_s) < per_minute:
             self._passed_s.append(now)

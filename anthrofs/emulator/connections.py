@@ -27,7 +27,9 @@ class Connection:
         self.last_words: bytes | None = None    # what a client that left had sent of its request; None: not all of it
 
     def listen(self) -> None:
-        """Notice from now on that the peer leaves: uvicorn may have stopped reading in a body, and goes on for the next one only."""
+        """Notice from now on that the peer leaves: uvicorn may have stopped reading in a body, and goes on for the next
+        one only.
+        """
         self._transport.resume_reading()
 
     def abort(self) -> None:

@@ -60,7 +60,7 @@ class Contents:
             directory.mkdir(parents=True, exist_ok=True)
 
     def forget_incoming(self) -> None:
-        """For the start, when nothing can be arriving."""
+        """The start forgets what arrived in part: nothing can be arriving then."""
         for path in self._incoming.iterdir():
             path.unlink()
 

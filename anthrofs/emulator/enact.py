@@ -1,4 +1,4 @@
-"""What scripted faults do to a request: data from faults.py becomes behaviour on the wire.
+"""Scripted faults at work on a request: data from faults.py becomes behaviour on the wire.
 
 Owns    the meaning of each kind, in two steps: `begin` before an upload's bytes are read, `finish` around the effect.
 Trusts  actions, which faults.py has checked.
@@ -45,7 +45,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Effect = Callable[[], Awaitable[ASGIApp]]
-PAGE = "<html>\r\n<head><title>{0} Bad Gateway</title></head>\r\n<body><center><h1>{0}</h1></center></body>\r\n</html>\r\n"
+PAGE = ("<html>\r\n<head><title>{0} Bad "
+        "Gateway</title></head>\r\n<body><center><h1>{0}</h1></center></body>\r\n</html>\r\n")
 
 
 async def perform(exchange: Exchange, effect: Effect) -> ASGIApp:
@@ -89,7 +90,8 @@ async def finish(exchange: Exchange, action: Action | None, effect: Effect) -> A
         case Html(status, size, chunked):
             exchange.signed = False
             page = PAGE.format(status).ljust(size).encode()
-            return StreamingResponse(iter([page]), status, media_type="text/html") if chunked else HTMLResponse(page, status)
+            return (StreamingResponse(iter([page]), status, media_type="text/html") if chunked
+                    else HTMLResponse(page, status))
         case Account(answer):
             return _account(exchange, answer)
         case Gateway():
@@ -178,7 +180,7 @@ async def _after(seconds: float, effect: Effect) -> ASGIApp:
 
 
 def _kept(exchange: Exchange, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-    """It goes on whatever becomes of the request."""
+    """A task that goes on whatever becomes of the request."""
     task = asyncio.get_running_loop().create_task(work)
     exchange.parts.later.add(task)
     task.add_done_callback(exchange.parts.later.discard)

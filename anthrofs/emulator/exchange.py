@@ -89,7 +89,9 @@ class Exchange:
             yield data
 
     def _last_words(self) -> Message:
-        """The rest of a body whose client left after its last byte; uvicorn forgets it then. Raises ClientGone if it isn't all."""
+        """The rest of a body whose client left after its last byte; uvicorn forgets it then. Raises ClientGone if it
+        isn't all.
+        """
         if self.connection.last_words is None or self.parts.switches.abandoned_uploads == "drop":
             raise ClientGone
         return {"type": "http.request", "body": self.connection.last_words, "more_body": False}
@@ -115,12 +117,13 @@ class Exchange:
             pass
 
     async def send(self, message: Message) -> None:
-        """What responses are given instead of uvicorn's own. Raises CutNow."""
+        """Responses send through this instead of uvicorn's own send. Raises CutNow."""
         if message["type"] == "http.response.start":
             await self._sleep(self.delay_s + self.parts.switches.latency_ms / 1000)
             self.started = True
             self.entry.status = message["status"]
-            headers = self.mangle.start([*message.get("headers", ()), *self._common_headers()], self.parts.switches.dropped())
+            headers = self.mangle.start([*message.get("headers", ()), *self._common_headers()],
+                                        self.parts.switches.dropped())
             await self._send({**message, "headers": headers})
         elif not self.mangle.over:
             body, more = self.mangle.body(message.get("body", b""), more=message.get("more_body", False))

@@ -36,7 +36,8 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Html:
-    """A proxy's page, instead of the operation; with spaces behind it up to so many bytes, and chunked, if it is to be."""
+    """A proxy's page, instead of the operation; with spaces behind it up to so many bytes, and chunked, if it is to be.
+    """
 
     status: int = 502
     bytes: int = 0
@@ -45,14 +46,16 @@ class Html:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What the service says of the key or the account, by its name in rules.ACCOUNT, instead of the operation."""
+    """The service answers with what it says of the key or the account, by its name in rules.ACCOUNT, instead of the
+    operation.
+    """
 
     answer: str
 
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """What a gateway, a proxy or a login page answers in its own form, instead of the operation."""
+    """A gateway, a proxy or a login page answers in its own form, instead of the operation."""
 
     status: int
     form: str = "html"
@@ -127,7 +130,9 @@ class CutBody:
 
 @dataclass(frozen=True, slots=True)
 class StoredShort:
-    """Only so many bytes of an upload arrive, as if that were all. The answer says so; or it says what was sent, and only listings tell."""
+    """Only so many bytes of an upload arrive, as if that were all. The answer says so; or it says what was sent, and
+    only listings tell.
+    """
 
     bytes: int
     honest: bool = True
@@ -163,16 +168,19 @@ class Stall:
     after_bytes: int = 0
 
 
-Action = (Status | Html | Account | Gateway | Redirect | RawJson | GarbageJson | Cut | LateCommit | StoredLate | StatusAfterCommit | Delay
+Action = (Status | Html | Account | Gateway | Redirect | RawJson | GarbageJson | Cut | LateCommit | StoredLate
+          | StatusAfterCommit | Delay
           | CutBody | StoredShort | ShortBody | Encoded | SlowBody | Stall)
 
 KINDS: Final[dict[str, type[Action]]] = {
-    "status": Status, "html": Html, "account": Account, "gateway": Gateway, "redirect": Redirect, "raw_json": RawJson, "garbage_json": GarbageJson,
-    "cut": Cut, "late_commit": LateCommit, "stored_late": StoredLate, "status_after_commit": StatusAfterCommit, "delay": Delay, "cut_body": CutBody,
+    "status": Status, "html": Html, "account": Account, "gateway": Gateway, "redirect": Redirect, "raw_json": RawJson,
+    "garbage_json": GarbageJson, "cut": Cut, "late_commit": LateCommit, "stored_late": StoredLate,
+    "status_after_commit": StatusAfterCommit, "delay": Delay, "cut_body": CutBody,
     "stored_short": StoredShort, "short_body": ShortBody, "encoded": Encoded, "slow_body": SlowBody, "stall": Stall,
 }
 # Texts that a parameter can have.
-CHOICES: Final = {"when": ("before_body", "before_commit", "after_commit"), "answer": tuple(ACCOUNT), "form": tuple(GATEWAY)}
+CHOICES: Final = {"when": ("before_body", "before_commit", "after_commit"), "answer": tuple(ACCOUNT),
+                  "form": tuple(GATEWAY)}
 
 
 @dataclass(slots=True)
@@ -211,7 +219,7 @@ class Faults:
         return [fault.as_json() for fault in self._script if fault.times != 0]
 
     def take(self, operation: str, filename: str | None, file_id: str | None) -> Action | None:
-        """What happens to this request; counts it."""
+        """Counts this request, and tells what happens to it."""
         for fault in self._script:
             if not fault.matches(operation, filename, file_id):
                 continue

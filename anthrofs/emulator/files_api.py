@@ -52,15 +52,17 @@ def routes(parts: Parts) -> list[BaseRoute]:
         route("/v1/files/{file_id}", "GET", "metadata",
               lambda exchange: perform(exchange, partial(metadata, exchange))),
         route("/v1/files/{file_id}", "DELETE", "delete", lambda exchange: perform(exchange, partial(delete, exchange))),
-        route("/v1/sessions/{session_id}", "GET", "session", lambda exchange: perform(exchange, partial(session, exchange))),
-        Route("/v1/oauth/token", Gate(parts, "token", lambda exchange: perform(exchange, partial(tokens.token, exchange)), keyed=False),
+        route("/v1/sessions/{session_id}", "GET", "session",
+              lambda exchange: perform(exchange, partial(session, exchange))),
+        Route("/v1/oauth/token",
+              Gate(parts, "token", lambda exchange: perform(exchange, partial(tokens.token, exchange)), keyed=False),
               methods=["POST"]),
         Route("/{path:path}", Gate(parts, "other", nothing_here)),
     ]
 
 
 async def list_files(exchange: Exchange) -> ASGIApp:
-    """What there is, or, with a cache on the way, what there was."""
+    """Lists what there is, or, with a cache on the way, what there was."""
     cache, address, now_s = exchange.parts.cached, exchange.entry.query, time.time()
     known = cache.get(address)
     if known is not None and now_s - known[0] < exchange.parts.switches.listing_cache_s:
@@ -77,7 +79,8 @@ async def _list_now(exchange: Exchange) -> Response:
     betas = betas_of(exchange.headers.getlist("anthropic-beta"))
     query = list_query(exchange.query.multi_items(), betas)
     view = exchange.parts.view(query.scope_id)
-    if query.scope_id is not None and exchange.parts.switches.unknown_scope != "empty" and not await _is_session(exchange, query.scope_id):
+    if (query.scope_id is not None and exchange.parts.switches.unknown_scope != "empty"
+            and not await _is_session(exchange, query.scope_id)):
         status = 404 if exchange.parts.switches.unknown_scope == "error404" else 400
         raise rules.ApiError(status, f"Session '{query.scope_id}' not found")
     try:
@@ -88,7 +91,8 @@ async def _list_now(exchange: Exchange) -> Response:
     if switches.foreign_lists != "no":
         return JSONResponse(foreign_list_json(files, switches.foreign_lists))
     beyond = more or query.before_id is not None
-    body = list_json(files, shape_of(betas), more=more, next_position=files[-1].position if files and beyond else None, **looks_of(switches))
+    body = list_json(files, shape_of(betas), more=more, next_position=files[-1].position if files and beyond else None,
+                     **looks_of(switches))
     for entry in body["data"][:switches.unreadable_entries]:
         del entry["size_bytes"]
     return JSONResponse(body)
@@ -120,7 +124,9 @@ def _found(parts: Parts, view: View, query: ListQuery) -> tuple[list[StoredFile]
 
 
 def _start(parts: Parts, view: View, query: ListQuery) -> Position | None:
-    """Where the page begins; None: at the beginning of all. Raises ApiError or NothingThere where the cursor is unknown."""
+    """Where the page begins; None: at the beginning of all. Raises ApiError or NothingThere where the cursor is
+    unknown.
+    """
     cursor = query.after_id or query.before_id
     if cursor is not None:
         position = parts.store.place_of(cursor, view)

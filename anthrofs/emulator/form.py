@@ -27,7 +27,8 @@ QUOTED = re.compile(r';\s*(name|filename)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*
 
 
 class Form:
-    def __init__(self, content_type: str, receive: Callable[[], Incoming], limit_bytes: int, *, decode: bool = True) -> None:
+    def __init__(self, content_type: str, receive: Callable[[], Incoming], limit_bytes: int, *,
+                 decode: bool = True) -> None:
         self._receive = receive                         # given
         self._decode = decode                           # %22, %0D and %0A of a name, as forms spell them
         self._limit_bytes = limit_bytes

@@ -1,4 +1,4 @@
-"""What was asked: one entry a request of the Files API, never keys or contents.
+"""A journal of what was asked: one entry a request of the Files API, never keys or contents.
 
 Owns    the entries, in memory, the newest HISTORY of them.
 Trusts  its callers to write an entry only while its request is under way.

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 LOGIN_BETA = "oauth-2025-04-20"
 FEDERATION_BETA = "oidc-federation-2026-04-01"
-IDENTITY_TOKEN = "emulated-identity-token"      # noqa: S105 - the only word of somebody else's that is taken for a token
+IDENTITY_TOKEN = "emulated-identity-token"      # noqa: S105 - the only word of somebody else's that is taken for a
+                                                # token
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,8 @@ class Token:
 class Logins:
     clock_s: Callable[[], float] = time.time
     tokens: dict[str, Token] = field(default_factory=dict)              # by the token
-    refreshes: dict[str, tuple[str, str | None]] = field(default_factory=dict)      # refresh token → (client, workspace)
+    # refresh token → (client, workspace)
+    refreshes: dict[str, tuple[str, str | None]] = field(default_factory=dict)
 
     def begin(self, lifetime_s: float, client_id: str, workspace_id: str | None = None) -> dict[str, Any]:
         """A new login, as its token's answer looks."""
@@ -42,7 +44,7 @@ class Logins:
         return {**self._issue(lifetime_s, workspace_id), "refresh_token": refresh, "scope": "user:inference"}
 
     def refresh(self, asked: dict[str, Any], lifetime_s: float, *, rotate: bool) -> dict[str, Any] | None:
-        """None: that refresh token serves nobody (any more)."""
+        """New tokens for a refresh token; None if that one serves nobody (any more)."""
         known = self.refreshes.get(str(asked.get("refresh_token")))
         if known is None or known[0] != asked.get("client_id"):
             return None
@@ -54,7 +56,8 @@ class Logins:
     def exchange(self, asked: dict[str, Any], lifetime_s: float) -> dict[str, Any] | None:
         """A federation's: None where it doesn't know that word."""
         needed = ("federation_rule_id", "organization_id")
-        return self._issue(lifetime_s, None) if asked.get("assertion") == IDENTITY_TOKEN and all(asked.get(name) for name in needed) else None
+        return (self._issue(lifetime_s, None) if asked.get("assertion") == IDENTITY_TOKEN
+                and all(asked.get(name) for name in needed) else None)
 
     def end_all(self) -> None:
         """Every token, now; what renews them serves on."""

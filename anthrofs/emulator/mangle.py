@@ -1,4 +1,4 @@
-"""What becomes of a right answer on its way: it ends early as if that were all, is labelled or packed, loses headers.
+"""A right answer is spoilt on its way: it ends early as if that were all, is labelled or packed, loses headers.
 
 Owns    the mangling of one answer.
 Trusts  its caller to send the messages in order.

@@ -1,4 +1,4 @@
-"""What a stored file is, and how times and ids are spelled.
+"""A stored file as a value, and the spelling of times and ids.
 
 Owns    StoredFile, Position and the formats of ids and times.
 Trusts  its callers: values were checked before they became one of these.

@@ -1,4 +1,4 @@
-"""What a running emulator consists of.
+"""The parts of which a running emulator consists.
 
 Owns    one of each part, and nothing else: behaviour belongs to the parts.
 Trusts  the event loop: all parts but the store are used on it only.
@@ -36,7 +36,8 @@ class Parts:
     sessions: set[str] = field(default_factory=set)     # that exist besides those that have files
     logins: Logins = field(default_factory=Logins)
     connections: Connections = field(default_factory=Connections)
-    cached: dict[str, tuple[float, bytes]] = field(default_factory=dict)        # listings by address: when made, and what they said
+    # listings by address: when made, and what they said
+    cached: dict[str, tuple[float, bytes]] = field(default_factory=dict)
     later: set[asyncio.Task[Any]] = field(default_factory=set)     # late commits; a loop holds tasks only weakly
 
     def view(self, scope_id: str | None = None) -> View:

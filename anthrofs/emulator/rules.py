@@ -43,8 +43,10 @@ ACCOUNT: dict[str, tuple[int, str | None, str | None, dict[str, str]]] = {
 
 # Forms in which gateways answer: (content type, body); {0} is the status, {1} the reason.
 GATEWAY: dict[str, tuple[str, str]] = {
-    "html": ("text/html", "<html>\r\n<head><title>{0} {1}</title></head>\r\n<body><center><h1>{0} {1}</h1></center></body>\r\n</html>\r\n"),
-    "litellm": ("application/json", '{{"error": {{"message": "{1}", "type": "auth_error", "param": "None", "code": "{0}"}}}}'),
+    "html": ("text/html", ("<html>\r\n<head><title>{0} {1}</title></head>\r\n"
+                           "<body><center><h1>{0} {1}</h1></center></body>\r\n</html>\r\n")),
+    "litellm": ("application/json",
+                '{{"error": {{"message": "{1}", "type": "auth_error", "param": "None", "code": "{0}"}}}}'),
     "aws": ("application/json", '{{"message": "{1}"}}'),
     "fastapi": ("application/json", '{{"detail": "{1}"}}'),
     "problem": ("application/problem+json", '{{"type": "about:blank", "title": "{1}", "status": {0}}}'),
@@ -139,7 +141,8 @@ def expiry_s(text: str) -> int:
 
 
 def byte_range(header: str | None, size: int, *, strict: bool = False) -> tuple[int, int] | None:
-    """First and last byte asked for; None: all of it, also for what we don't understand (RFC 9110, 14.2), unless we are `strict`.
+    """First and last byte asked for; None: all of it, also for what we don't understand (RFC 9110, 14.2), unless we are
+    `strict`.
 
     Raises ApiError: 416 when no asked byte exists, 400 for what makes no sense.
     """

@@ -45,8 +45,8 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         host, port = self.servers[0].sockets[0].getsockname()[:2]
-        print(json.dumps({"url": f"http://{f'[{host}]' if ':' in host else host}:{port}", "pid": os.getpid()}),  # noqa: T201 (the ready line is for programs)
-              flush=True)
+        ready = {"url": f"http://{f'[{host}]' if ':' in host else host}:{port}", "pid": os.getpid()}
+        print(json.dumps(ready), flush=True)        # noqa: T201 (the ready line is for programs)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
@@ -58,7 +58,8 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets=sockets)
 
 
-def run(host: str, port: int, data: Path, keys: Sequence[str], *, exit_with_stdin: bool = False, samples: bool = False) -> None:
+def run(host: str, port: int, data: Path, keys: Sequence[str], *, exit_with_stdin: bool = False,
+        samples: bool = False) -> None:
     """Serve until SIGTERM, SIGINT or, if asked, the end of stdin. SystemExit with a sentence if it can't start."""
     logging.basicConfig(level=logging.WARNING, format="emulator: %(levelname)s %(name)s: %(message)s")
     # A form that can't be read is its client's mistake, and the answer says so.

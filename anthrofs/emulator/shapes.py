@@ -68,7 +68,7 @@ def shape_of(betas: frozenset[str]) -> Shape:
 
 
 def list_query(parameters: Sequence[tuple[str, str]], betas: frozenset[str]) -> ListQuery:
-    """What a list request asks. Unknown parameters are ignored. Raises ApiError(400)."""
+    """A list request's question. Unknown parameters are ignored. Raises ApiError(400)."""
     single = dict(parameters)
     ids = tuple(dict.fromkeys(value for name, value in parameters if name in ("ids", "ids[]")))
     shape = shape_of(betas)
@@ -96,7 +96,7 @@ def page_of(position: Position) -> str:
 
 
 def position_of(page: str) -> Position | None:
-    """None: nobody here made this cursor."""
+    """The place that a cursor names; None if nobody here made this cursor."""
     encoded = page.removeprefix("page_")
     try:
         text = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
@@ -107,7 +107,7 @@ def position_of(page: str) -> Position | None:
 
 
 class Looks(TypedDict):
-    """Of answers, besides their shape."""
+    """The looks of answers, besides their shape."""
 
     extra_fields: bool
     step_us: int
@@ -119,7 +119,8 @@ def looks_of(switches: Switches) -> Looks:
 
 def file_json(file: StoredFile, shape: Shape, *, extra_fields: bool, step_us: int = 1) -> dict[str, Any]:
     body: dict[str, Any] = {
-        "type": "file", "id": file.file_id, "size_bytes": file.size_bytes, "created_at": rfc3339(_whole(file.created_us, step_us)),
+        "type": "file", "id": file.file_id, "size_bytes": file.size_bytes,
+        "created_at": rfc3339(_whole(file.created_us, step_us)),
         "filename": file.filename, "mime_type": file.mime_type, "downloadable": file.downloadable,
     }
     if shape is not Shape.BETA:
@@ -134,7 +135,8 @@ def file_json(file: StoredFile, shape: Shape, *, extra_fields: bool, step_us: in
 def list_json(files: Sequence[StoredFile], shape: Shape, *, more: bool, next_position: Position | None,
               extra_fields: bool, step_us: int) -> dict[str, Any]:
     """`more`: in the direction that was asked; `next_position`: where the following page begins, if there is one."""
-    body: dict[str, Any] = {"data": [file_json(file, shape, extra_fields=extra_fields, step_us=step_us) for file in files]}
+    body: dict[str, Any] = {"data": [file_json(file, shape, extra_fields=extra_fields, step_us=step_us)
+                                     for file in files]}
     if shape is not Shape.GA:
         body["has_more"] = more
         body["first_id"] = files[0].file_id if files else None
@@ -147,12 +149,13 @@ def list_json(files: Sequence[StoredFile], shape: Shape, *, more: bool, next_pos
 
 
 def foreign_list_json(files: Sequence[StoredFile], way: str) -> dict[str, Any]:
-    """What a gateway answers that speaks OpenAI's files API; `bare` is all that LiteLLM leaves of it."""
+    """A page as a gateway shows it that speaks OpenAI's files API; `bare` is all that LiteLLM leaves of it."""
     data = [{"id": file.file_id, "object": "file", "bytes": file.size_bytes, "created_at": file.created_us // SECOND_US,
              "filename": file.filename, "purpose": "user_data", "status": "processed"} for file in files]
     if way == "bare":
         return {"data": data}
-    return {"object": "list", "data": data, "first_id": data[0]["id"] if data else None, "last_id": data[-1]["id"] if data else None, "has_more": False}
+    return {"object": "list", "data": data, "first_id": data[0]["id"] if data else None,
+            "last_id": data[-1]["id"] if data else None, "has_more": False}
 
 
 def _whole(time_us: int, step_us: int) -> int:

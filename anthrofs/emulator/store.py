@@ -72,7 +72,7 @@ class NewFile:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a listing shows: the workspace or one session, in which order, and how late it notices changes."""
+    """A listing's view: the workspace or one session, in which order, and how late it notices changes."""
 
     order: str = "newest_first"
     scope_id: str | None = None
@@ -151,14 +151,14 @@ class Store:
         return self.get(file_id) if row is None else _file_of(row)
 
     def get_many(self, file_ids: Sequence[str], view: View) -> list[StoredFile]:
-        """Those that exist, in listing order; of one session if the view says so."""
+        """The files among these that exist, in listing order; of one session if the view says so."""
         found = [file for file in map(self.get, file_ids) if file is not None]
         found = [file for file in found if view.scope_id in (None, file.scope_id)]
         column, descending = ORDERS[view.order]
         return sorted(found, key=lambda file: file.file_id if column == "id" else file.created_us, reverse=descending)
 
     def delete(self, file_id: str) -> bool:
-        """False: there is no such file."""
+        """Deletes a file. False: there is no such file."""
         if self.get(file_id) is None:
             return False
         with self._lock, self._db:

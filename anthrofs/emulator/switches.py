@@ -43,7 +43,8 @@ class Switches:
     delete_answer: str = one_of("file_deleted", "no_content", "other_json", "page")     # the last three are gateways'
     quota_status: int = 400                 # it was 403 once
     abandoned_uploads: str = one_of("store", "drop")        # the client left once its last byte was sent
-    decoded_names: bool = True              # %22, %0D and %0A of an upload's name are what a form spells so; else they stay as they came
+    decoded_names: bool = True              # %22, %0D and %0A of an upload's name are what a form spells so; else they
+                                            # stay as they came
     unknown_scope: str = one_of("empty", "error404", "error400")        # a list of a session that doesn't exist
     stored_names: str = one_of("as_sent", "nfc", "nfd")
     time_resolution: str = one_of("microseconds", "milliseconds", "seconds")    # of what is shown; the order stays
@@ -60,9 +61,11 @@ class Switches:
     delivered_extra_bytes: int = any_integer(0)     # generated image, audio and video: delivered length - size_bytes
 
     uploads_downloadable: bool = False      # of all that is uploaded: it is called so, and is given out
-    listing_cache_s: int = 0                # a cache on the way answers a listing that it has seen, by its address, for so long
+    listing_cache_s: int = 0                # a cache on the way answers a listing that it has seen, by its address, for
+                                            # so long
 
-    foreign_lists: str = one_of("no", "openai", "bare")     # lists as other APIs answer them; bare: only `data`, of such files
+    foreign_lists: str = one_of("no", "openai", "bare")     # lists as other APIs answer them; bare: only `data`, of
+                                                            # such files
     unreadable_entries: int = 0             # so many entries of a page, the newest, lack their size_bytes
 
     token_lifetime_s: int = 3600            # of a login's token, once it was renewed
@@ -72,7 +75,8 @@ class Switches:
     max_file_bytes: int = 500 * 10**6
     quota_bytes: int = 10**12
     requests_per_minute: int = 0
-    minute: str = one_of("bucket", "sliding", "calendar")   # which requests that counts: a burst and the pace, the last 60 s, the clock's minutes
+    minute: str = one_of("bucket", "sliding", "calendar")   # which requests that counts: a burst and the pace, the last
+                                                            # 60 s, the clock's minutes
 
     # weather
     latency_ms: int = 0                     # before each answer, after its effect

@@ -35,9 +35,11 @@ async def token(exchange: Exchange) -> ASGIApp:
     parts = exchange.parts
     betas, switches = betas_of(exchange.headers.getlist("anthropic-beta")), parts.switches
     if asked.get("grant_type") == "refresh_token":
-        given = parts.logins.refresh(asked, switches.token_lifetime_s, rotate=switches.refresh_rotation) if betas == {LOGIN_BETA} else None
+        given = parts.logins.refresh(asked, switches.token_lifetime_s,
+                                     rotate=switches.refresh_rotation) if betas == {LOGIN_BETA} else None
     elif asked.get("grant_type") == "urn:ietf:params:oauth:grant-type:jwt-bearer":
-        given = parts.logins.exchange(asked, switches.token_lifetime_s) if betas == {LOGIN_BETA, FEDERATION_BETA} else None
+        given = (parts.logins.exchange(asked, switches.token_lifetime_s) if betas == {LOGIN_BETA, FEDERATION_BETA}
+                 else None)
     else:
         return _refused("unsupported_grant_type")
     return _refused("invalid_grant") if given is None else JSONResponse(given)
