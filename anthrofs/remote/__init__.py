@@ -4,7 +4,7 @@ Begin with api.py: `RemoteFiles` is the protocol; http.py speaks it over HTTP. A
 
     Retrying(Guarded(Paced(Taught(HttpFiles(...)))))
 
-Retry is outside pace so that every try, not only the first, counts in the minute's budget. It leaves uploads alone: they aren't
-idempotent, and the uploader knows what a lost answer means. Guarded and Taught keep to what way.py knows of the service as a whole: each
-try teaches it, and none is made that would only be told the same again.
+Retry is outside pace so that every try, not only the first, counts in the minute's budget. It leaves uploads alone:
+they aren't idempotent, and the uploader knows what a lost answer means. Guarded and Taught keep to what way.py knows of
+the service as a whole: each try teaches it, and none is made that would only be told the same again.
 """

@@ -36,10 +36,12 @@ from anthrofs.remote.words import words_of
 WORDS_LIMIT: Final = 300        # of a server's message that we repeat; a proxy may send a page
 LATER: Final = frozenset({408, 409, 429})       # the 4xx that may succeed when asked again
 IN_THE_WAY: Final = frozenset({401, 403, 407})  # of a login page or a gateway, and each 3xx and 5xx
-STOPPED: Final = ("organization_on_hold", "cmek_", "claude_code_key_creator_not_member")       # beginnings of error codes
+# beginnings of error codes
+STOPPED: Final = ("organization_on_hold", "cmek_", "claude_code_key_creator_not_member")
 NOT_FOUND: Final = "not_found_error"    # the only type of a 404 for which an id is forgotten
 NOT_STORED_5XX: Final = frozenset({503, 529})   # with the service's own JSON: turned away before anything was kept
-LONGEST_ADVICE_S: Final = 24 * 3600.0           # of a server's wait that we believe; a wrong clock must not stop us for years
+LONGEST_ADVICE_S: Final = 24 * 3600.0           # of a server's wait that we believe; a wrong clock must not stop us for
+                                                # years
 _EITHER: Final = zlib.MAX_WBITS | 32            # zlib's own header or gzip's
 INTEGER_LIMIT: Final = 2**63                    # what the state's database can hold
 
@@ -66,10 +68,12 @@ def file_of(entry: object) -> RemoteFile | None:
 
 
 def page_of(body: object, *, sample: bool = False) -> Page:
-    """A listing's page in whichever of the API's shapes came. Raises BadAnswer when it is another API's, or no list at all.
+    """A listing's page in whichever of the API's shapes came. Raises BadAnswer when it is another API's, or no list at
+    all.
 
-    An empty page is believed only in one of these shapes: it proves that there is nothing, and an empty list of something else doesn't.
-    `sample`: one file was asked for, only to see who answers. That it lacks something says nothing of the others.
+    An empty page is believed only in one of these shapes: it proves that there is nothing, and an empty list of
+    something else doesn't. `sample`: one file was asked for, only to see who answers. That it lacks something says
+    nothing of the others.
     """
     if not isinstance(body, dict) or not isinstance(body.get("data"), list):
         raise BadAnswer("the listing is not a list of files")
@@ -78,8 +82,8 @@ def page_of(body: object, *, sample: bool = False) -> Page:
     known = tuple(file for file in files if file is not None)
     meant = sample and any(isinstance(entry, dict) and entry.get("type") == "file" for entry in entries)
     if not (known or meant) and (entries or "object" in body or not {"has_more", "next_page"} & body.keys()):
-        raise ForeignAnswer(f"the listing is not the Files API's: {_shape_of(body, entries)}. The base URL leads to another API, or to a "
-                            "gateway that answers for one")
+        raise ForeignAnswer(f"the listing is not the Files API's: {_shape_of(body, entries)}. The base URL leads to "
+                            "another API, or to a gateway that answers for one")
     return Page(known, _following(body), len(files) - len(known))
 
 
@@ -90,7 +94,8 @@ def _shape_of(body: Mapping[str, Any], entries: Sequence[Any]) -> str:
     kind = entry.get("object") if isinstance(entry, dict) else None
     fields = [name for name in ("id", "filename", "size_bytes") if not isinstance(entry, dict) or name not in entry]
     lacks = f", the first one has no {' and no '.join(fields)}" if fields else ""
-    return f"none of its {len(entries)} entries can be read{lacks}" + (", like OpenAI's" if kind in ("file", "model") else "")
+    return f"none of its {len(entries)} entries can be read{lacks}" + (", like OpenAI's" if kind in ("file", "model")
+                                                                       else "")
 
 
 def _following(body: Mapping[str, Any]) -> Cursor | None:
@@ -99,7 +104,8 @@ def _following(body: Mapping[str, Any]) -> Cursor | None:
         return Cursor("page", _tidy(next_page))
     if body.get("has_more") is True and isinstance(last_id, str) and last_id:
         return Cursor("after_id", _tidy(last_id))
-    if body.get("has_more") or next_page:       # taken for the last page, it would prove the absence of all that follows
+    if body.get("has_more") or next_page:       # taken for the last page, it would prove the absence of all that
+                                                # follows
         raise BadAnswer("the listing goes on, but doesn't say where")
     return None
 
@@ -132,7 +138,8 @@ def error_of(status: int, headers: Mapping[str, str], body: bytes, now_s: float)
     answer = _json(body)
     error = answer.get("error") if answer is not None else None
     request_id = _tame(headers.get("request-id") or (answer or {}).get("request_id") or "none")
-    if answer is None or answer.get("type") != "error" or not isinstance(error, dict) or not isinstance(error.get("type"), str):
+    if (answer is None or answer.get("type") != "error" or not isinstance(error, dict)
+            or not isinstance(error.get("type"), str)):
         return _foreign(status, answer, words_of(body), advice, request_id, after_s)
     message = _tame(error.get("message") or error.get("type") or "no message")
     details = error.get("details")
@@ -147,7 +154,9 @@ def error_of(status: int, headers: Mapping[str, str], body: bytes, now_s: float)
 
 
 def _class_of(status: int, message: str, code: str, advice: bool | None) -> type[RemoteError]:
-    """Of the service's own answer; what it advises about asking again wins over the status, in both directions."""
+    """The kind of the service's own answer; what it advises about asking again wins over the status, in both
+    directions.
+    """
     if code == "storage_quota_exceeded":
         return QuotaExceeded
     if code.startswith(STOPPED):
@@ -165,13 +174,15 @@ def _class_of(status: int, message: str, code: str, advice: bool | None) -> type
     return Unavailable if later else Refused
 
 
-def _foreign(status: int, answer: Mapping[str, Any] | None, said: str, advice: bool | None, request_id: str, after_s: float | None) -> RemoteError:
-    """Of a proxy's page, or of a gateway's own JSON: whether the service behind it did anything can't be told, but of what is refused for
-    its size, its pace or its form.
+def _foreign(status: int, answer: Mapping[str, Any] | None, said: str, advice: bool | None, request_id: str,
+             after_s: float | None) -> RemoteError:
+    """The error in a proxy's page, or in a gateway's own JSON: whether the service behind it did anything can't be
+    told, but of what is refused for its size, its pace or its form.
     """
     if status == 413 and advice is not True:
-        return RemoteTooLarge(f"{said + ': ' if said else ''}HTTP 413 that is not the service's own answer: a proxy or gateway on the way takes no body of that size "
-                              f"(nginx: client_max_body_size), request id {request_id}", maybe_stored=False, status=status)
+        return RemoteTooLarge(f"{said + ': ' if said else ''}HTTP 413 that is not the service's own answer: a proxy or "
+                              "gateway on the way takes no body of that size (nginx: client_max_body_size), request "
+                              f"id {request_id}", maybe_stored=False, status=status)
     kind: type[RemoteError] = Refused
     if status == 429:
         kind = LimitReached if advice is False else RateLimited
@@ -179,9 +190,11 @@ def _foreign(status: int, answer: Mapping[str, Any] | None, said: str, advice: b
         kind = InTheWay
     elif status in LATER or advice is True:
         kind = Unavailable
-    exc = kind(f"{said + ': ' if said else ''}HTTP {status} that is not the service's own answer (a proxy?), request id {request_id}",
+    exc = kind(f"{said + ': ' if said else ''}HTTP {status} that is not the service's own answer (a proxy?), request "
+               f"id {request_id}",
                retry_after_s=after_s, status=status,
-               maybe_stored=not (status in (413, 429) or (answer is not None and 400 <= status < 500 and status not in LATER)))
+               maybe_stored=not (status in (413, 429) or (answer is not None and 400 <= status < 500
+                                                          and status not in LATER)))
     exc.transient = exc.transient and advice is not False and status not in IN_THE_WAY
     return exc
 
@@ -196,7 +209,9 @@ def _json(body: bytes) -> Mapping[str, Any] | None:
 
 
 def decoded(body: bytes, encoding: str, limit_bytes: int) -> bytes:
-    """An error's body as it was before it was compressed, cut at a limit; as it came if it wasn't, or isn't what it says."""
+    """An error's body as it was before it was compressed, cut at a limit; as it came if it wasn't, or isn't what it
+    says.
+    """
     if encoding.strip().lower() not in ("gzip", "x-gzip", "deflate"):
         return body
     try:
@@ -211,7 +226,9 @@ def _tame(text: object) -> str:
 
 
 def retry_after_s(headers: Mapping[str, str], now_s: float) -> float | None:
-    """What the server asks to wait: retry-after-ms, else retry-after in seconds or as an HTTP date. None: nothing usable."""
+    """Seconds that the server asks to wait: retry-after-ms, else retry-after in seconds or as an HTTP date. None:
+    nothing usable.
+    """
     for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         text = headers.get(name, "")
         try:

@@ -1,4 +1,4 @@
-"""What every implementation and wrapper of the Files API promises.
+"""The promises of every implementation and wrapper of the Files API.
 
 Never   says how: no HTTP here.
 """
@@ -26,7 +26,8 @@ class Download(Protocol):
     signed: bool                # it has a request id, as each answer of the service: but gateways drop it
 
     def __enter__(self) -> Self: ...
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None: ...
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None,
+                 trace: TracebackType | None) -> None: ...
 
     def take_as_it_is(self) -> None:
         """Before the first piece: the encoding is none, whatever was said."""
@@ -41,12 +42,12 @@ class Download(Protocol):
         ...
 
     def resume(self) -> None:
-        """They are wanted again. Raises Stopping."""
+        """Bytes are wanted again. Raises Stopping."""
         ...
 
     def __iter__(self) -> Iterator[bytes]:
-        """The pieces, in order, decoded, until the clean end. Raises BodyCut when the connection ends before, NoAnswer when the body
-        stalls, NotTheFile when it has not the encoding that was said.
+        """The pieces, in order, decoded, until the clean end. Raises BodyCut when the connection ends before, NoAnswer
+        when the body stalls, NotTheFile when it has not the encoding that was said.
         """
         ...
 
@@ -55,7 +56,8 @@ class Carrier(Protocol):
     """A connection that a body goes over."""
 
     def unacknowledged(self) -> int | None:
-        """Bytes that were handed to the kernel and that the other side's TCP doesn't have yet; None: it can't be told."""
+        """Bytes that were handed to the kernel and that the other side's TCP doesn't have yet; None: it can't be told.
+        """
         ...
 
 
@@ -72,7 +74,8 @@ class Body(io.FileIO):
         self._carrier: Carrier | None = None
         self._written = 0                   # bytes that the kernel has taken
         self._acknowledged = 0              # of them, as far as was seen
-        self.over_s: float | None = None    # when the last one was handed over; None: not yet, so the server can't have all of it
+        self.over_s: float | None = None    # when the last one was handed over; None: not yet, so the server can't have
+                                            # all of it
         self.over_ns = 0                    # the same by the wall clock
 
     def carried_by(self, carrier: Carrier) -> None:
@@ -83,12 +86,13 @@ class Body(io.FileIO):
         """From any thread: how many of its bytes the other side's TCP has. HTTP confirms nothing before its answer."""
         carrier, written = self._carrier, self._written
         left = 0 if carrier is None else carrier.unacknowledged()
-        if left is not None:        # with what the form has around the file, and TLS: a little less than it is, until all of it is there
+        if left is not None:        # with what the form has around the file, and TLS: a little less than it is, until
+                                    # all of it is there
             self._acknowledged = max(self._acknowledged, written - left)
         return self._acknowledged
 
     def size_bytes(self) -> int:
-        """Of all of it: nobody writes to a sealed stage."""
+        """The size of the whole stage: nobody writes to a sealed one."""
         return os.fstat(self.fileno()).st_size
 
     def read(self, size: int | None = -1, /) -> bytes:
@@ -121,8 +125,8 @@ class RemoteFiles(Protocol):
         ...
 
     def upload(self, name: str, mime_type: str, body: Body, expires_s: int | None = None) -> RemoteFile:
-        """Sends the whole body once. `expires_s`: seconds, 3600 to 7776000, after which the service deletes it; None: never.
-        What an error says of the server's side is in its `maybe_stored`.
+        """Sends the whole body once. `expires_s`: seconds, 3600 to 7776000, after which the service deletes it; None:
+        never. What an error says of the server's side is in its `maybe_stored`.
         """
         ...
 
@@ -131,7 +135,7 @@ class RemoteFiles(Protocol):
         ...
 
     def clock(self) -> ServerClock | None:
-        """What is known of the server's clock; None before the first answer."""
+        """The bounds of the server's clock, as far as answers have told; None before the first answer."""
         ...
 
     def workspace(self) -> Workspace:

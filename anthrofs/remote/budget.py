@@ -1,10 +1,11 @@
 """How many requests may begin now: the moments of the last ones, and what is kept for which work.
 
-In any WINDOW_S at most `most` of them begin, whichever way a service counts its minute. A part of that is out of reach for the others
-until its own work has used it: so a folder that is saved leaves something for who reads, and neither of them hides what is new.
+In any WINDOW_S at most `most` of them begin, whichever way a service counts its minute. A part of that is out of reach
+for the others until its own work has used it: so a folder that is saved leaves something for who reads, and neither of
+them hides what is new.
 
-Owns    the moments of the requests of the last WINDOW_S, in memory and in <state>/requests: a remount within the minute goes on with
-        them, after a kill as well. (Not after the power was cut; a boot takes about as long.)
+Owns    the moments of the requests of the last WINDOW_S, in memory and in <state>/requests: a remount within the minute
+        goes on with them, after a kill as well. (Not after the power was cut; a boot takes about as long.)
 Trusts  its caller: pace holds its lock meanwhile.
         nothing in that file but moments that can be: a damaged one delays requests for a minute at most.
 Never   waits, and never fails: where the file can't be used, it goes on without.
@@ -19,13 +20,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-WINDOW_S: Final = 61.0          # a minute, and one second for requests that are slower on their way than those before them
+WINDOW_S: Final = 61.0          # a minute, and one second for requests that are slower on their way than those before
+                                # them
 HEAD: Final = b"anthrofs moments 1\n".ljust(32, b"\0")      # what the file is; then doubles, seconds of CLOCK_MONOTONIC
 SLOT: Final = struct.Struct("<d")
 
 
 class Work(enum.Enum):
-    """For whom a request is."""
+    """The three kinds of people who wait for requests."""
 
     READS = enum.auto()
     SAVES = enum.auto()
@@ -43,18 +45,19 @@ class Moments:
     """The file: a ring of as many moments as a window may have."""
 
     def __init__(self, path: Path | None) -> None:
-        """None: they are forgotten with the process."""
+        """Without a path the moments are forgotten with the process."""
         self._path = path                   # constant
         self._descriptor: int | None = None     # constant after `start`
         self._slots = 1                         # constant after `start`
 
     def start(self, most: int, now_s: float) -> list[float]:
-        """What was noted within the last window, in order; from now on there is room for `most`."""
+        """The moments that were noted within the last window, in order; from now on there is room for `most`."""
         found: list[float] = []
         if self._path is None:
             return found
         with suppress(OSError):
-            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+                                       | os.O_NONBLOCK, 0o600)
             content = os.pread(self._descriptor, 2**20, 0)
             if content.startswith(HEAD):
                 whole = (len(content) - len(HEAD)) // SLOT.size * SLOT.size
@@ -62,12 +65,15 @@ class Moments:
                                if math.isfinite(moment) and max(0.0, now_s - WINDOW_S) < moment <= now_s)
             # In one write, and cut after it: a kill in between leaves each moment in its old place or in its new one.
             self._slots = max(most, len(found))
-            length = os.pwrite(self._descriptor, HEAD + b"".join(map(SLOT.pack, found)) + bytes(SLOT.size * (self._slots - len(found))), 0)
+            length = os.pwrite(self._descriptor, HEAD + b"".join(map(SLOT.pack, found))
+                               + bytes(SLOT.size * (self._slots - len(found))), 0)
             os.ftruncate(self._descriptor, length)
         return found
 
     def note(self, number: int, moment_s: float) -> None:
-        """The moment of a request that is about to be sent; they are numbered in order, with those that `start` has found."""
+        """The moment of a request that is about to be sent; they are numbered in order, with those that `start` has
+        found.
+        """
         if self._descriptor is not None:
             with suppress(OSError):
                 os.pwrite(self._descriptor, SLOT.pack(moment_s), len(HEAD) + number % self._slots * SLOT.size)
@@ -88,7 +94,8 @@ class Budget:
         self._moments = deque((moment_s, Work.SAVES) for moment_s in earlier_s)     # oldest first
         self._used = Counter(work for _, work in self._moments)                     # how many of them each has
 
-        self.noted = len(earlier_s)                                                 # requests so far, with those of an earlier mount
+        # requests so far, with those of an earlier mount
+        self.noted = len(earlier_s)
 
     def note(self, work: Work, now_s: float) -> int:
         """One begins now. Returns its number."""

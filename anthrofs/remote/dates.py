@@ -1,7 +1,8 @@
-"""What answers tell of the server's clock.
+"""The server's clock, as answers tell of it.
 
 Owns    the bounds of the difference between the server's clock and ours.
-Trusts  a Date header, or else the time of an upload, to be of the moment between a request and its answer; but not one from a cache.
+Trusts  a Date header, or else the time of an upload, to be of the moment between a request and its answer; but not one
+        from a cache.
 Never   asks for anything.
 """
 
@@ -27,7 +28,7 @@ class Dates:
         self._dated = False             # an answer has had a date
 
     def clock(self) -> ServerClock | None:
-        """None: no answer has told yet."""
+        """The bounds of the server's clock; None as long as no answer has told."""
         with self._lock:
             return self._known
 
@@ -41,7 +42,7 @@ class Dates:
                 self._bound_locked(int(date_s * SECOND_NS), sent_ns, received_ns)
 
     def stored(self, file: RemoteFile, sent_ns: int) -> None:
-        """By an upload that began then. It tells the time where no answer has a date."""
+        """Takes in a file whose upload began then: its time tells the server's where no answer has a date."""
         received_ns = self._clock.time_ns()
         with self._lock:
             if not self._dated and file.created_ns:

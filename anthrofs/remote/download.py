@@ -16,7 +16,8 @@ import httpx
 
 from anthrofs.errors import BadAnswer, BodyCut, NoAnswer, NotTheFile
 
-RANGE: Final = re.compile(r"bytes\s+(?P<first>\d{1,18})-(?P<last>\d{1,18})/(?P<total>\d{1,18}|\*)", re.ASCII)     # RFC 9110, 14.4
+# RFC 9110, 14.4
+RANGE: Final = re.compile(r"bytes\s+(?P<first>\d{1,18})-(?P<last>\d{1,18})/(?P<total>\d{1,18}|\*)", re.ASCII)
 
 
 class HttpDownload:
@@ -50,7 +51,8 @@ class HttpDownload:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None,
+                 trace: TracebackType | None) -> None:
         with self._lock:
             self._over = True
         self._response.close()
@@ -61,7 +63,8 @@ class HttpDownload:
         raw = None if stream is None else stream.get_extra_info("socket")
         with self._lock, suppress(OSError):
             if isinstance(raw, socket.socket) and not self._over:
-                # Not the TLS socket's own shutdown: that ends the decryption, and who reads would get the records as they are.
+                # Not the TLS socket's own shutdown: that ends the decryption, and who reads would get the records as
+                # they are.
                 socket.socket.shutdown(raw, socket.SHUT_RDWR)
 
     def take_as_it_is(self) -> None:
@@ -77,8 +80,8 @@ class HttpDownload:
         """See Download. Whatever comes next is read from the same socket."""
 
     def __iter__(self) -> Iterator[bytes]:
-        """See Download. The stream itself: httpx's own iterators give the connection back at the end of the body, and an abort
-        that comes a moment later would then cut another request.
+        """See Download. The stream itself: httpx's own iterators give the connection back at the end of the body, and
+        an abort that comes a moment later would then cut another request.
         """
         try:
             if self._decoded:
@@ -91,4 +94,5 @@ class HttpDownload:
         except httpx.TransportError as exc:
             raise BodyCut(f"the download was cut: {str(exc) or type(exc).__name__}") from exc
         except httpx.DecodingError as exc:
-            raise NotTheFile(f"the answer is said to be encoded ({self.encoding}), which wasn't asked for, and isn't") from exc
+            raise NotTheFile(
+                f"the answer is said to be encoded ({self.encoding}), which wasn't asked for, and isn't") from exc

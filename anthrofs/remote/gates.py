@@ -1,8 +1,11 @@
 """A gate on the way to the service: its life cycle, when it may be probed, and what each answer says to it. Pure.
 
-    open ──bad──▶ doubted ──bad, APART_S later──▶ closed          A gate that isn't open lets probes pass only: the prober's small
-      ▲              │                              │              listing for all; one upload, one deletion for the others.
-      └────good──────┴──────────────good────────────┘              No connection closes at once.
+    open ──bad──▶ doubted ──bad, APART_S later──▶ closed
+      ▲              │                              │
+      └────good──────┴──────────────good────────────┘
+
+A gate that isn't open lets probes pass only: the prober's small listing for all; one upload, one deletion for the
+others. No connection closes at once.
 
 What an answer says of the key, the account, or the way there, it says of every request:
 
@@ -32,7 +35,8 @@ from anthrofs.errors import (
 )
 
 APART_S: Final = 1.0                    # bad answers closer than that are one event's
-PAUSES_S: Final = (2.0, 3.0, 5.0, 10.0, 30.0)       # before each probe; the last one again and again: 2, 5, 10, 20, 50, 80 s after closing
+PAUSES_S: Final = (2.0, 3.0, 5.0, 10.0, 30.0)       # before each probe; the last one again and again: 2, 5, 10, 20, 50,
+                                                    # 80 s after closing
 OFFLINE_S: Final = 5.0                  # the longest of them while no connection can be made: that is no request
 CALM_S: Final = 60.0                    # a gate that closes again sooner than that goes on with the pauses where it was
 KNOCK_S: Final = 10.0                   # so long after a probe, somebody who comes gets one at once
@@ -47,7 +51,7 @@ OF_THE_WAY: Final = (Offline, Closed, InTheWay, AccountRefused)
 
 
 class Kind(enum.Enum):
-    """What a request asks for."""
+    """The four things that a request may ask for."""
 
     LIST = enum.auto()
     READ = enum.auto()
@@ -56,7 +60,7 @@ class Kind(enum.Enum):
 
 
 class News(enum.Enum):
-    """What an answer says to a gate."""
+    """An answer's word to a gate."""
 
     GOOD = enum.auto()
     BAD = enum.auto()
@@ -139,13 +143,13 @@ class Gate:
         return self.state != OPEN and self.due_s <= now_s + APART_S
 
     def error(self) -> Closed:
-        """What is told to whoever may not pass."""
+        """The error that whoever may not pass is told."""
         assert self.reason is not None, "it isn't open"
         return Closed(self.reason)
 
 
 def lesson(kind: Kind, exc: RemoteError | None) -> tuple[News | None, News | None]:
-    """What an answer says to the gate for all, and to the one for its kind. None: nothing."""
+    """An answer's words to the gate for all, and to the one for its kind. None: it says nothing to that one."""
     if exc is None:
         return News.GOOD, News.GOOD
     if isinstance(exc, Offline):
@@ -156,7 +160,8 @@ def lesson(kind: Kind, exc: RemoteError | None) -> tuple[News | None, News | Non
         return News.BAD, News.BAD
     if isinstance(exc, (QuotaExceeded, LimitReached)):
         return (News.GOOD if exc.from_service else None), News.BAD
-    if isinstance(exc, AuthFailed) and exc.status == 403:       # a key can be good for some calls only, but without listings nothing goes
+    if isinstance(exc, AuthFailed) and exc.status == 403:       # a key can be good for some calls only, but without
+                                                                # listings nothing goes
         return (News.BAD, None) if kind is Kind.LIST else (None, News.BAD)
     if isinstance(exc, AccountRefused):
         return News.BAD, None

@@ -1,4 +1,4 @@
-"""What is sent for a new token, and what comes back; pure.
+"""Requests for a new token, and what comes back; pure.
 
 Trusts  nothing that comes back.
 Never   repeats more of an answer than OAuth's own word for what is wrong: the rest may hold what was sent.
@@ -29,19 +29,20 @@ class Grant:
 
 
 def refresh_asked(profile: Profile, kept: Mapping[str, Any]) -> dict[str, str]:
-    """For a new token of a login, by what its file holds. Raises AuthFailed."""
+    """The request for a new token of a login, by what its file holds. Raises AuthFailed."""
     refresh = kept.get("refresh_token")
     if profile.client_id is None or not isinstance(refresh, str) or not refresh:
-        raise AuthFailed(f"the token of the {profile.said} ends, and there is nothing to renew it with: {RELOGIN}", maybe_stored=False)
+        raise AuthFailed(f"the token of the {profile.said} ends, and there is nothing to renew it with: {RELOGIN}",
+                         maybe_stored=False)
     return {"grant_type": "refresh_token", "refresh_token": refresh, "client_id": profile.client_id}
 
 
 def federation_asked(federation: Federation, assertion: str) -> dict[str, str]:
-    """For a token in exchange for somebody else's. Raises AuthFailed."""
+    """The request for a token in exchange for somebody else's. Raises AuthFailed."""
     if not 0 < len(assertion) <= ASSERTION_BYTES:
         raise AuthFailed("the identity token of the federation is empty, or too long to be one", maybe_stored=False)
-    asked = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion, "federation_rule_id": federation.rule_id,
-             "organization_id": federation.organization_id}
+    asked = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion,
+             "federation_rule_id": federation.rule_id, "organization_id": federation.organization_id}
     if federation.service_account_id:
         asked["service_account_id"] = federation.service_account_id
     if federation.workspace_id:
@@ -60,7 +61,8 @@ def grant_of(profile: Profile, status: int, body: bytes, now_s: float) -> Grant:
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         value, refresh, ends_s = None, None, 0.0
     if not sendable(value):
-        raise AuthFailed(f"the {profile.said} got no token from {profile.token_url}: what came is no such answer", maybe_stored=False)
+        raise AuthFailed(f"the {profile.said} got no token from {profile.token_url}: what came is no such answer",
+                         maybe_stored=False)
     return Grant(value, ends_s, refresh if isinstance(refresh, str) and refresh else None)
 
 

@@ -2,8 +2,8 @@
 
     Retrying(Guarded(Paced(Taught(HttpFiles))))
 
-`Guarded` is outside the pace, so that nobody holds a slot while a doubt is cleared up. `Taught` is inside: what waited for its turn
-while the way was closed isn't asked, and what was asked is told as it came.
+`Guarded` is outside the pace, so that nobody holds a slot while a doubt is cleared up. `Taught` is inside: what waited
+for its turn while the way was closed isn't asked, and what was asked is told as it came.
 
 Trusts  way for what may pass.
 Never   holds a slot while it waits, or changes what an answer says.
@@ -63,7 +63,8 @@ class Guarded:
 
 
 class Taught:
-    """A RemoteFiles that tells the way what came of each request. `probe`: its requests are to find out, and always go."""
+    """A RemoteFiles that tells the way what came of each request. `probe`: its requests are to find out, and always go.
+    """
 
     def __init__(self, inner: RemoteFiles, way: Way, *, probe: bool = False) -> None:
         self._inner = inner         # given

@@ -1,6 +1,7 @@
 """The five calls over HTTP.
 
-Owns    the connection pool's use, and, through its parts, what answers teach on the way: the server's clock, the workspace's name.
+Owns    the connection pool's use, and, through its parts, what answers teach on the way: the server's clock, the
+        workspace's name.
 Trusts  nothing that comes back: answers.py reads it.
 Never   retries, waits for a budget, or logs a header: the key is in one.
 """
@@ -41,7 +42,9 @@ ERROR_BYTES: Final = 64 * 1024          # of an error's body that is read: a pro
 
 
 def connect(service: Service, timeouts: Timeouts, environ: Mapping[str, str] = os.environ) -> httpx.Client:
-    """A pool for this service, by the way that the environment says. Raises SetupError for an environment that can't be used."""
+    """A pool for this service, by the way that the environment says. Raises SetupError for an environment that can't be
+    used.
+    """
     headers = {"anthropic-version": "2023-06-01", "user-agent": "anthrofs/0.1", "accept-encoding": "identity"}
     if isinstance(service.credentials, Credentials):        # a profile's token comes with each request
         headers[service.credentials.header.lower()] = service.credentials.value
@@ -54,20 +57,23 @@ def connect(service: Service, timeouts: Timeouts, environ: Mapping[str, str] = o
         base_url=service.base_url,
         headers=headers,
         params={"beta": "true"} if service.shape == "beta" else None,
-        timeout=httpx.Timeout(connect=timeouts.connect_s, read=timeouts.read_s, write=timeouts.write_s, pool=timeouts.pool_s),
+        timeout=httpx.Timeout(connect=timeouts.connect_s, read=timeouts.read_s, write=timeouts.write_s,
+                              pool=timeouts.pool_s),
         transport=Transport(environ, service.base_url, direct=service.direct), trust_env=False,
     )
 
 
 def login_of(service: Service, client: httpx.Client, clock: Clock) -> Login | None:
-    """Of a profile; None: a key or token says who asks. It asks for new tokens by the same way as everything, but with no header that is
-    meant for the service's files.
+    """A profile's login; None: a key or token says who asks. The login asks for new tokens by the same way as
+    everything, but with no header that is meant for the service's files.
     """
     timeout = httpx.Timeout(TOKEN_S, connect=client.timeout.connect).as_dict()
 
     def ask(url: str, body: Mapping[str, str], betas: str) -> tuple[int, bytes]:
-        headers = {"content-type": "application/json", "anthropic-beta": betas, "user-agent": "anthrofs/0.1", "accept-encoding": "identity"}
-        request = httpx.Request("POST", url, headers=headers, content=json.dumps(body).encode(), extensions={"timeout": timeout})
+        headers = {"content-type": "application/json", "anthropic-beta": betas, "user-agent": "anthrofs/0.1",
+                   "accept-encoding": "identity"}
+        request = httpx.Request("POST", url, headers=headers, content=json.dumps(body).encode(),
+                                extensions={"timeout": timeout})
         try:
             with closing(client.send(request, stream=True)) as response:
                 return response.status_code, _some_of(response)
@@ -81,18 +87,23 @@ def login_of(service: Service, client: httpx.Client, clock: Clock) -> Login | No
 class HttpFiles:
     """One workspace behind one pool of connections."""
 
-    def __init__(self, client: httpx.Client, clock: Clock, first_s: float = Timeouts.first_s, scope_id: str | None = None,
-                 login: Login | None = None, answer_s: float = Timeouts.answer_s, sent: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, client: httpx.Client, clock: Clock, first_s: float = Timeouts.first_s,
+                 scope_id: str | None = None, login: Login | None = None, answer_s: float = Timeouts.answer_s,
+                 sent: Callable[[], None] = lambda: None) -> None:
         self._client = client                   # given
         self._clock = clock                     # given
-        self._sent = sent                       # given: told before each request to the service, of which a call may take several
-        self._identity = Identity(login)        # of whoever a profile names; without a login the client's headers say it
+        self._sent = sent                       # given: told before each request to the service, of which a call may
+                                                # take several
+        self._identity = Identity(login)        # of whoever a profile names; without a login the client's headers say
+                                                # it
         self._dates = Dates(clock)              # constant
         self._scope = {} if scope_id is None else {"scope_id": scope_id}    # constant
         limits = client.timeout
         # Of an upload: as long as the connection lives (wire.py), the other side may be busy with what it has.
-        self._answer_patience = httpx.Timeout(connect=limits.connect, read=answer_s, write=answer_s, pool=limits.pool)      # constant
-        self._patience = httpx.Timeout(connect=limits.connect, read=first_s, write=limits.write, pool=limits.pool)   # constant
+        self._answer_patience = httpx.Timeout(connect=limits.connect, read=answer_s, write=answer_s,
+                                              pool=limits.pool)      # constant
+        # constant
+        self._patience = httpx.Timeout(connect=limits.connect, read=first_s, write=limits.write, pool=limits.pool)
 
         self._lock = threading.Lock()           # guards everything below
         self._requests = 0
@@ -135,7 +146,8 @@ class HttpFiles:
         sent_ns = self._clock.time_ns()
         carried = wire.CARRIES.set(body.carried_by)
         try:
-            file = _file(self._json("POST", "/v1/files", files={"file": (name, body, mime_type)}, timeout=self._answer_patience, **asked))
+            file = _file(self._json("POST", "/v1/files", files={"file": (name, body, mime_type)},
+                                    timeout=self._answer_patience, **asked))
         except NoAnswer as exc:
             # The end of the body was not handed over, so the server can't have all of it.
             exc.maybe_stored = exc.maybe_stored and body.over_s is not None
@@ -154,7 +166,7 @@ class HttpFiles:
         return HttpDownload(response, first)
 
     def has_session(self, session_id: str) -> bool:
-        """False: the service knows no such agent session. Raises RemoteError where it doesn't say."""
+        """Whether the service knows this agent session. Raises RemoteError where it doesn't say."""
         try:
             self._json("GET", f"/v1/sessions/{quote(session_id, safe='')}")
         except Gone:
@@ -182,7 +194,7 @@ class HttpFiles:
 
     @staticmethod
     def _json_of(response: httpx.Response) -> object:
-        """Of a success."""
+        """The JSON of a success."""
         try:
             body = response.read()
             return json.loads(body) if body or response.request.method != "DELETE" else {}
@@ -191,11 +203,13 @@ class HttpFiles:
         except (ValueError, RecursionError, httpx.DecodingError) as exc:
             page = "html" in response.headers.get("content-type", "").lower()       # of a network that wants a login
             said = words_of(without_secrets(response.content, response.request.headers)) if response.is_closed else ""
-            raise (InTheWay if page else BadAnswer)(f"{said + ': ' if said else ''}the answer is not JSON (a proxy?)", status=response.status_code) from exc
+            raise (InTheWay if page else BadAnswer)(f"{said + ': ' if said else ''}the answer is not JSON (a proxy?)",
+                                                    status=response.status_code) from exc
 
     def _send(self, method: str, path: str, *, accepted: frozenset[int] = ACCEPTED, **kwargs: Any) -> httpx.Response:
-        """One exchange, up to the headers of a success; more of them for redirects, and for a token that had ended. Raises RemoteError's
-        classes only. A body that goes out again is another try: the first one's answer said that nothing was stored.
+        """One exchange, up to the headers of a success; more of them for redirects, and for a token that had ended.
+        Raises RemoteError's classes only. A body that goes out again is another try: the first one's answer said that
+        nothing was stored.
         """
         hop, hops, renewed = None, 0, False
         while True:
@@ -209,19 +223,21 @@ class HttpFiles:
                 if response.status_code in accepted:
                     stack.pop_all()
                     return response
-                hop = hop_of(method, str(request.url), response.status_code, response.headers.get("location"), content=path.endswith("/content"),
-                             hops=hops)
+                hop = hop_of(method, str(request.url), response.status_code, response.headers.get("location"),
+                             content=path.endswith("/content"), hops=hops)
                 if hop is not None:
                     hops += 1
                     continue
                 error = self._error(response)
             if elsewhere:       # what it says of a key, or of an id, isn't the service's word
                 raise Unavailable(f"{request.url.host}, where the content is said to be: {error}", maybe_stored=False)
-            if error.status != 401 or token is None or renewed or not self._identity.rejected(token) or (method == "POST" and error.maybe_stored):
+            if (error.status != 401 or token is None or renewed or not self._identity.rejected(token)
+                    or (method == "POST" and error.maybe_stored)):
                 raise error
             renewed = True
 
-    def _request(self, method: str, path: str, hop: Hop | None, kwargs: Mapping[str, Any]) -> tuple[httpx.Request, Token | None]:
+    def _request(self, method: str, path: str, hop: Hop | None,
+                 kwargs: Mapping[str, Any]) -> tuple[httpx.Request, Token | None]:
         """Signed, unless it goes to another host."""
         if hop is None:
             request = self._client.build_request(method, path, **kwargs)

@@ -1,8 +1,8 @@
-"""Who asks, and whose files the answers are.
+"""The identity of whoever asks, and of those whose files the answers show.
 
 Owns    the workspace as the answers' headers name it.
-Trusts  a key to stay its owner's. A login's token may become another workspace's while the mount lives: such an answer is an error, and
-        before a token that somebody else has put there changes anything, a listing shows whose it is.
+Trusts  a key to stay its owner's. A login's token may become another workspace's while the mount lives: such an answer
+        is an error, and before a token that somebody else has put there changes anything, a listing shows whose it is.
 Never   shows a key or a token.
 """
 
@@ -15,8 +15,8 @@ from anthrofs.model import Workspace
 from anthrofs.remote.grants import BETA
 from anthrofs.remote.login import Login, Token
 
-OTHER: Final = ("the login is another organization's or workspace's than when this was mounted: nothing is sent there. Log in to the former one, "
-                "or unmount and mount again")
+OTHER: Final = ("the login is another organization's or workspace's than when this was mounted: nothing is sent there. "
+                "Log in to the former one, or unmount and mount again")
 
 
 class Identity:
@@ -34,7 +34,9 @@ class Identity:
             return self._workspace
 
     def sign(self, headers: MutableMapping[str, str], *, changing: bool, look: Callable[[], object]) -> Token | None:
-        """Put the token there, if a login says who asks. `look` asks for a listing. Raises RemoteError; then nothing was sent."""
+        """Put the token there, if a login says who asks. `look` asks for a listing. Raises RemoteError; then nothing
+        was sent.
+        """
         if self._login is None:
             return None
         token = self._login.token()
@@ -58,7 +60,8 @@ class Identity:
             other = any(one and now and one != now for one, now in ((known.organization_id, named.organization_id),
                                                                      (known.workspace_id, named.workspace_id)))
             if token is None or not other:
-                self._workspace = Workspace(named.organization_id or known.organization_id, named.workspace_id or known.workspace_id)
+                self._workspace = Workspace(named.organization_id or known.organization_id,
+                                            named.workspace_id or known.workspace_id)
         if token is None or self._login is None:
             return
         if other:

@@ -1,9 +1,10 @@
 """The token of a profile, as long as the mount lives: read again when its file changes, renewed before its end.
 
 Owns    the token in memory; shares its file with the SDKs, `ant` and other mounts: written whole, one mount at a time.
-Trusts  the file over what it remembers: whoever wrote it last knows best. But a token that somebody else put there may be another
-        workspace's: it is `strange` until http has seen whose it is.
-Never   holds its lock while it reads a file or asks for a token, logs a token, or quotes the answer of the token's source.
+Trusts  the file over what it remembers: whoever wrote it last knows best. But a token that somebody else put there may
+        be another workspace's: it is `strange` until http has seen whose it is.
+Never   holds its lock while it reads a file or asks for a token, logs a token, or quotes the answer of the token's
+        source.
 """
 
 import contextlib
@@ -31,7 +32,8 @@ FORCED_S: Final = 30.0          # between two renewals that a 401 asks for: what
 TURN_S: Final = 40.0            # the longest that one renewal waits for another, here or in another mount
 POLL_S: Final = 0.1
 
-Exchange = Callable[[str, Mapping[str, str], str], tuple[int, bytes]]      # (URL, JSON object, betas) to (status, body). Raises RemoteError
+# (URL, JSON object, betas) to (status, body). Raises RemoteError
+Exchange = Callable[[str, Mapping[str, str], str], tuple[int, bytes]]
 Stamp = tuple[int, int, int]    # of a file: what changes when somebody replaces it
 
 
@@ -49,7 +51,8 @@ class Token:
 class Login:
     """The login of one mount."""
 
-    def __init__(self, profile: Profile, exchange: Exchange, clock: Clock, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, profile: Profile, exchange: Exchange, clock: Clock,
+                 environ: Mapping[str, str] = os.environ) -> None:
         self._exchange = exchange               # given
         self._clock = clock                     # given
         self._environ = dict(environ)           # constant: as it was at the start
@@ -65,19 +68,21 @@ class Login:
         self._forced_s = float("-inf")          # when a 401 made one
 
     def token(self) -> Token:
-        """For the next request. Raises RemoteError when there is none."""
+        """The token for the next request. Raises RemoteError when there is none."""
         until_s = self._clock.now_s() + TURN_S
         while True:
             profile, held = self._read()
             left_s = self._left_s(held)
             if held is not None and (left_s > RENEW_S or not profile.renewable):
-                return held         # an old one of somebody else's file, too: our clock may be wrong, so let the service say it
+                return held         # an old one of somebody else's file, too: our clock may be wrong, so let the
+                                    # service say it
             with self._turn:
                 now_s = self._clock.now_s()
                 if held is not None and left_s > LAST_S and (self._renewing or now_s - self._failed_s < AGAIN_S):
                     return held
                 if self._failure is not None and now_s - self._failed_s < AGAIN_S and not self._renewing:
-                    raise type(self._failure)(str(self._failure), maybe_stored=False)       # its source isn't asked for each request anew
+                    # its source isn't asked for each request anew
+                    raise type(self._failure)(str(self._failure), maybe_stored=False)
                 if self._renewing:
                     if now_s >= until_s:
                         raise NoAnswer(f"the {profile.said} got no new token in time", maybe_stored=False)
@@ -117,7 +122,7 @@ class Login:
             return False
 
     def known(self, token: Token) -> None:
-        """Whose it is was seen."""
+        """A listing has shown whose this token is."""
         with self._turn:
             if self._token is not None and self._token.value == token.value:
                 self._token = replace(self._token, strange=False)
@@ -145,7 +150,8 @@ class Login:
             before = self._token
             if before is not None and before.value == found.value:
                 # Its end is what we know, if the service has said that it is over already.
-                found = replace(found, strange=before.strange, ends_s=before.ends_s if before.ends_s == 0.0 else found.ends_s)
+                found = replace(found, strange=before.strange, ends_s=before.ends_s if before.ends_s == 0.0
+                                else found.ends_s)
             else:
                 found = replace(found, strange=before is not None)
             self._token = found
@@ -163,9 +169,11 @@ class Login:
         except SetupError as exc:
             raise AuthFailed(str(exc), maybe_stored=False) from exc
         first = self._first
-        if (found.base_url, found.organization_id, found.workspace_id) != (first.base_url, first.organization_id, first.workspace_id):
-            raise AuthFailed(f"the {first.said} is of another service, organization or workspace than when this was mounted: nothing is sent "
-                             "there. Log in to the former one, or unmount and mount again", maybe_stored=False)
+        if (found.base_url, found.organization_id, found.workspace_id) != (first.base_url, first.organization_id,
+                                                                           first.workspace_id):
+            raise AuthFailed(f"the {first.said} is of another service, organization or workspace than when this was "
+                             "mounted: nothing is sent there. Log in to the former one, or unmount and mount again",
+                             maybe_stored=False)
         with self._turn:
             self._profile, self._config_stamp = found, stamp
         return found
@@ -178,7 +186,9 @@ class Login:
 
     @contextlib.contextmanager
     def _alone(self, path: Path | None) -> Iterator[None]:
-        """One mount at a time renews a login: a refresh token serves once. (Its directory is locked, so no file is left there.)"""
+        """One mount at a time renews a login: a refresh token serves once. (Its directory is locked, so no file is left
+        there.)
+        """
         if path is None:
             yield
             return
@@ -223,7 +233,8 @@ class Login:
             try:
                 grant = grant_of(profile, *answer, self._clock.time_ns() / 1e9)
             except AuthFailed:
-                if path is None or federation is not None or self._credentials(path).get("refresh_token") == kept.get("refresh_token"):
+                if (path is None or federation is not None
+                        or self._credentials(path).get("refresh_token") == kept.get("refresh_token")):
                     raise
                 _, found = self._read()         # it was used up by somebody who has written a new one
                 if found is None:
@@ -231,7 +242,8 @@ class Login:
                 return found
             token = Token(grant.value, grant.ends_s)
             if path is not None:
-                news = {"version": "1.0", "type": "oauth_token", "access_token": grant.value, "expires_at": int(grant.ends_s)}
+                news = {"version": "1.0", "type": "oauth_token", "access_token": grant.value,
+                        "expires_at": int(grant.ends_s)}
                 refresh = grant.refresh or kept.get("refresh_token")
                 written = self._write(path, {**kept, **news, **({"refresh_token": refresh} if refresh else {})})
                 token = replace(token, stamp=_stamp(path), refresh=None if written else refresh)
@@ -246,8 +258,9 @@ class Login:
             write_credentials(path, what)
             return True
         except OSError as exc:
-            log.error("the renewed login could not be written to %s (%s): this mount goes on with it; whoever comes next has to %s",  # noqa: TRY400 - no bug
-                      path, exc.strerror, RELOGIN)
+            words = ("the renewed login could not be written to %s (%s): this mount goes on with it; whoever comes "
+                     "next has to %s")
+            log.error(words, path, exc.strerror, RELOGIN)       # noqa: TRY400 - no bug
             return False
 
 
@@ -259,7 +272,8 @@ def _assertion(federation: Federation) -> str:
         return federation.token_path.read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as exc:
         words = exc.strerror if isinstance(exc, OSError) else "it is no text"
-        raise AuthFailed(f"the identity token {federation.token_path} can't be read: {words}", maybe_stored=False) from None
+        raise AuthFailed(f"the identity token {federation.token_path} can't be read: {words}",
+                         maybe_stored=False) from None
 
 
 def _stamp(path: Path | None) -> Stamp | None:
@@ -280,4 +294,5 @@ def _token_in(found: Mapping[str, Any], stamp: Stamp | None) -> Token:
     try:
         return Token(found["access_token"], None if ends is None else float(int(ends)), stamp)
     except (TypeError, ValueError, OverflowError):
-        raise AuthFailed(f"the login's expires_at is no number of seconds since 1970: {RELOGIN}", maybe_stored=False) from None
+        raise AuthFailed(f"the login's expires_at is no number of seconds since 1970: {RELOGIN}",
+                         maybe_stored=False) from None

@@ -22,14 +22,15 @@ from anthrofs.remote.budget import WINDOW_S, Budget, Moments, Work
 SLOTS: Final = 12
 DOWNLOAD_SLOTS: Final = 8           # and the uploader has ten threads: neither side can take them all
 SPARE: Final = 0.5                  # of the budget: when less is left, nothing is asked for that nobody waits for
-AGED_S: Final = 2.0                 # who has waited for so long isn't overtaken any more: no kind of work starves another
+AGED_S: Final = 2.0                 # who has waited for so long isn't overtaken any more: no kind of work starves
+                                    # another
 SLOWEST: Final = 1 / 16             # of the configured pace; 429s halve it down to that
 RECOVERY: Final = 1 / 100           # of the configured pace, given back by each answer that isn't a 429
 SLOT_LOOK_S: Final = 1.0            # while all slots are taken: who gives one back notifies
 
 
 class Priority(enum.IntEnum):
-    """Who goes first when requests or slots are short."""
+    """The order in which requests go when they or slots are short."""
 
     READ = 0
     CLOSE = 1
@@ -39,8 +40,8 @@ class Priority(enum.IntEnum):
     SWEEP = 5
 
 
-WORK: Final = {Priority.READ: Work.READS, Priority.CLOSE: Work.SAVES, Priority.QUEUED: Work.SAVES, Priority.DELETE: Work.SAVES,
-               Priority.REFRESH: Work.NEWS, Priority.SWEEP: Work.NEWS}
+WORK: Final = {Priority.READ: Work.READS, Priority.CLOSE: Work.SAVES, Priority.QUEUED: Work.SAVES,
+               Priority.DELETE: Work.SAVES, Priority.REFRESH: Work.NEWS, Priority.SWEEP: Work.NEWS}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -59,11 +60,13 @@ class Pacer:
         self._clock = clock                             # given
         self._noted = moments or Moments(None)          # given
         self._most = per_minute                         # constant
-        self._own = threading.local()                   # of each thread: the work of its call, and whether `take` has counted its next request
+        self._own = threading.local()                   # of each thread: the work of its call, and whether `take` has
+                                                        # counted its next request
 
         self._turn = threading.Condition()              # guards everything below
         self._budget = Budget(per_minute, self._noted.start(per_minute, clock.now_s()))
-        self._pace = 1.0                                # 1: a whole window's worth may go at once; less: one by one, that part of it
+        self._pace = 1.0                                # 1: a whole window's worth may go at once; less: one by one,
+                                                        # that part of it
         self._began_s = float("-inf")                   # when the last request began
         self._blocked_until_s = float("-inf")
         self._busy = 0
@@ -105,8 +108,8 @@ class Pacer:
             self._noted.note(number, now_s)     # before the request goes out: a kill can't lose it
 
     def sent(self) -> None:
-        """This thread is about to send a request. One call may take several, redirected, with another token, or past a cache: those count,
-        too, but they don't wait, for this thread has a slot.
+        """This thread is about to send a request. One call may take several, redirected, with another token, or past a
+        cache: those count, too, but they don't wait, for this thread has a slot.
         """
         if getattr(self._own, "counted", False):
             self._own.counted = False
@@ -136,7 +139,9 @@ class Pacer:
                 self._pace = min(1.0, self._pace + RECOVERY)
 
     def spare(self) -> bool:
-        """A download that nobody waits for would be in nobody's way: no queue, a slot beside the last, half of the budget."""
+        """A download that nobody waits for would be in nobody's way: no queue, a slot beside the last, half of the
+        budget.
+        """
         with self._turn:
             now_s = self._clock.now_s()
             return (not self._queue and self._pace == 1.0 and now_s >= self._blocked_until_s
@@ -144,8 +149,8 @@ class Pacer:
                     and self._busy_downloads < DOWNLOAD_SLOTS - 1)
 
     def waiting(self) -> tuple[int, float]:
-        """(how many requests wait because too many were sent within the minute, or the service said so; seconds until the first of
-        them may go).
+        """(how many requests wait because too many were sent within the minute, or the service said so; seconds until
+        the first of them may go).
         """
         with self._turn:
             now_s = self._clock.now_s()
@@ -163,17 +168,22 @@ class Pacer:
             self._turn.notify_all()
 
     def _first_locked(self) -> _Ticket | None:
-        """Whose turn it is: the first in order who may go now. Who has waited long goes before all who came later."""
+        """The ticket whose turn it is: the first in order that may go now. Whoever has waited long goes before all who
+        came later.
+        """
         now_s = self._clock.now_s()
         if now_s < self._blocked_until_s or self._busy >= SLOTS:
             return None
-        for _, ticket in sorted((Priority.READ if ticket.asked_s <= now_s - AGED_S else ticket.priority, ticket) for ticket in self._queue):
-            if self._may_begin_locked(ticket, now_s) and not (ticket.download and self._busy_downloads >= DOWNLOAD_SLOTS):
+        for _, ticket in sorted((Priority.READ if ticket.asked_s <= now_s - AGED_S else ticket.priority, ticket)
+                                for ticket in self._queue):
+            if (self._may_begin_locked(ticket, now_s)
+                    and not (ticket.download and self._busy_downloads >= DOWNLOAD_SLOTS)):
                 return ticket
         return None
 
     def _may_begin_locked(self, ticket: _Ticket, now_s: float) -> bool:
-        return not ticket.begins or (now_s >= self._began_s + self._gap_s_locked() and self._budget.allows(WORK[ticket.priority], now_s))
+        return not ticket.begins or (now_s >= self._began_s + self._gap_s_locked()
+                                     and self._budget.allows(WORK[ticket.priority], now_s))
 
     def _gap_s_locked(self) -> float:
         """Between two requests: none, unless the service has said that they are too many."""
@@ -277,7 +287,8 @@ class _PacedDownload:
         self._inner.__enter__()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None,
+                 trace: TracebackType | None) -> None:
         try:
             self._inner.__exit__(kind, exc, trace)
         finally:

@@ -1,7 +1,8 @@
 """Profiles: where `ant auth login`, or whoever writes the same files, says who this machine's user is.
 
     <config dir>/active_config              the name of the profile, if ANTHROPIC_PROFILE names none; else `default`
-    <config dir>/configs/<name>.json        no secrets: how its tokens are made, and for which organization and workspace
+    <config dir>/configs/<name>.json        no secrets: how its tokens are made, and for which organization and
+                                            workspace
     <config dir>/credentials/<name>.json    0600: the token, its end, and what renews it
 
 Trusts  neither file: what the official SDKs refuse is refused here, with the same reasons (anthropic, lib/credentials).
@@ -53,29 +54,36 @@ def shadowed(environ: Mapping[str, str]) -> bool:
 def load(environ: Mapping[str, str], name: str) -> Profile:
     """A profile, by its name. Raises SetupError."""
     if name != name.strip() or name.startswith(".") or not name.isprintable() or set(name) & set("/\\"):
-        raise SetupError(f"{name!a} can't be the name of a profile: correct ANTHROPIC_PROFILE, or active_config in {_folder(environ)}.", EXIT_USAGE)
+        raise SetupError(f"{name!a} can't be the name of a profile: correct ANTHROPIC_PROFILE, or active_config in "
+                         f"{_folder(environ)}.", EXIT_USAGE)
     path = _folder(environ) / "configs" / f"{name}.json"
     config = _json_of(path, "profile", forbidden=0o022, mend="chmod go-w")
     auth = config.get("authentication")
     if not isinstance(auth, dict):
-        raise SetupError(f"The profile {path} has no authentication in it: log in again with `ant auth login`.", EXIT_USAGE)
+        raise SetupError(f"The profile {path} has no authentication in it: log in again with `ant auth login`.",
+                         EXIT_USAGE)
 
     def given(part: Mapping[str, Any], key: str, variable: str) -> str | None:
         value = part.get(key) or environ.get(variable)
         return str(value) if value else None
 
-    organization_id, workspace_id = given(config, "organization_id", "ANTHROPIC_ORGANIZATION_ID"), given(config, "workspace_id", "ANTHROPIC_WORKSPACE_ID")
+    organization_id = given(config, "organization_id", "ANTHROPIC_ORGANIZATION_ID")
+    workspace_id = given(config, "workspace_id", "ANTHROPIC_WORKSPACE_ID")
     url = _token_url(given(config, "base_url", "ANTHROPIC_BASE_URL") or DEFAULT_BASE_URL, f"base_url of {path}")
     own = str(config["base_url"]) if config.get("base_url") else None
-    credentials = Path(str(auth["credentials_path"])).expanduser() if auth.get("credentials_path") else _folder(environ) / "credentials" / f"{name}.json"
+    credentials = (Path(str(auth["credentials_path"])).expanduser() if auth.get("credentials_path")
+                   else _folder(environ) / "credentials" / f"{name}.json")
     if auth.get("type") == "user_oauth":
         return Profile(name, url, path, credentials, own, organization_id, workspace_id, auth.get("client_id") or None)
     if auth.get("type") != "oidc_federation":
-        raise SetupError(f"The profile {path} is of a kind that anthrofs doesn't know ({auth.get('type')!a}).", EXIT_USAGE)
+        raise SetupError(f"The profile {path} is of a kind that anthrofs doesn't know ({auth.get('type')!a}).",
+                         EXIT_USAGE)
     rule_id = given(auth, "federation_rule_id", "ANTHROPIC_FEDERATION_RULE_ID")
     source = auth.get("identity_token") or {"source": "file", "path": environ.get("ANTHROPIC_IDENTITY_TOKEN_FILE")}
-    if not (rule_id and organization_id and isinstance(source, dict) and source.get("source") == "file" and source.get("path")):
-        raise SetupError(f"The profile {path} lacks what a federation needs: federation_rule_id, organization_id, and identity_token with a file.",
+    if not (rule_id and organization_id and isinstance(source, dict) and source.get("source") == "file"
+            and source.get("path")):
+        raise SetupError(f"The profile {path} lacks what a federation needs: federation_rule_id, organization_id, and "
+                         "identity_token with a file.",
                          EXIT_USAGE)
     account = given(auth, "service_account_id", "ANTHROPIC_SERVICE_ACCOUNT_ID")
     federation = Federation(rule_id, organization_id, account, workspace_id, Path(str(source["path"])))
@@ -84,9 +92,10 @@ def load(environ: Mapping[str, str], name: str) -> Profile:
 
 
 def credentials_in(path: Path) -> dict[str, Any]:
-    """What a credentials file holds. Raises SetupError, without a word of it."""
+    """The content of a credentials file. Raises SetupError, without a word of it."""
     found = _json_of(path, "login", forbidden=0o077, mend="chmod 600")
-    if found.get("type", FILE_TYPE) != FILE_TYPE or not isinstance(found.get("access_token"), str) or not found["access_token"]:
+    if (found.get("type", FILE_TYPE) != FILE_TYPE or not isinstance(found.get("access_token"), str)
+            or not found["access_token"]):
         raise SetupError(f"{path} holds no token: log in again with `ant auth login`.", EXIT_USAGE)
     return found
 
@@ -123,16 +132,19 @@ def _json_of(path: Path, what: str, *, forbidden: int, mend: str) -> dict[str, A
             if not stat.S_ISREG(mode):
                 raise SetupError(f"The {what} {path} is no plain file.", EXIT_USAGE)
             if mode & forbidden:
-                raise SetupError(f"The {what} {path} can be {'used' if secret else 'changed'} by others than you: {mend} {path}", EXIT_USAGE)
+                raise SetupError(f"The {what} {path} can be {'used' if secret else 'changed'} by others than you: "
+                                 f"{mend} {path}", EXIT_USAGE)
             found = json.loads(file.read(LIMIT_BYTES))
     except FileNotFoundError as exc:
-        raise SetupError(f"There is no {what} {path}: log in with `ant auth login`, or correct ANTHROPIC_PROFILE and ANTHROPIC_CONFIG_DIR.",
+        raise SetupError(f"There is no {what} {path}: log in with `ant auth login`, or correct ANTHROPIC_PROFILE and "
+                         "ANTHROPIC_CONFIG_DIR.",
                          EXIT_USAGE) from exc
     except OSError as exc:
         link = " (it is a link, which may lead out of your own directory)" if secret and path.is_symlink() else ""
         raise SetupError(f"The {what} {path} can't be read: {exc.strerror}{link}.", EXIT_USAGE) from exc
     except (ValueError, RecursionError):
-        raise SetupError(f"The {what} {path} is no JSON: log in again with `ant auth login`.", EXIT_USAGE) from None     # a frame of it has the text
+        raise SetupError(f"The {what} {path} is no JSON: log in again with `ant auth login`.",
+                         EXIT_USAGE) from None     # a frame of it has the text
     if not isinstance(found, dict):
         raise SetupError(f"The {what} {path} is no JSON object: log in again with `ant auth login`.", EXIT_USAGE)
     return found
@@ -155,7 +167,8 @@ def _federation_of(environ: Mapping[str, str]) -> Federation | None:
     path, token = environ.get("ANTHROPIC_IDENTITY_TOKEN_FILE"), environ.get("ANTHROPIC_IDENTITY_TOKEN")
     if not (rule_id and organization_id and (path or token)):
         return None
-    return Federation(rule_id, organization_id, environ.get("ANTHROPIC_SERVICE_ACCOUNT_ID") or None, environ.get("ANTHROPIC_WORKSPACE_ID") or None,
+    return Federation(rule_id, organization_id, environ.get("ANTHROPIC_SERVICE_ACCOUNT_ID") or None,
+                      environ.get("ANTHROPIC_WORKSPACE_ID") or None,
                       Path(path) if path else None, None if path else token)
 
 
@@ -163,7 +176,8 @@ def _token_url(base_url: str, source: str) -> str:
     """Where tokens come from: what is sent there is worth as much as a password."""
     try:
         parts = urlsplit(base_url.strip().rstrip("/"))
-        safe = bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOCAL))
+        safe = bool(parts.hostname) and (parts.scheme == "https"
+                                         or (parts.scheme == "http" and parts.hostname in LOCAL))
     except ValueError:
         safe = False
     if not safe:

@@ -1,6 +1,7 @@
-"""Which proxy a request goes through, by the environment that curl and the SDKs read; pure.
+"""The proxy that a request goes through, by the environment that curl and the SDKs read; pure.
 
-Trusts  nothing: an entry of NO_PROXY that can't be read, or a proxy of an unknown kind, is a SetupError that names the variable.
+Trusts  nothing: an entry of NO_PROXY that can't be read, or a proxy of an unknown kind, is a SetupError that names the
+        variable.
 Never   quotes a proxy's URL: a password may be in it.
 """
 
@@ -15,14 +16,15 @@ from anthrofs.errors import EXIT_USAGE, SetupError
 
 KINDS: Final = frozenset({"http", "https", "socks5", "socks5h"})
 PORTS: Final = {"http": 80, "https": 443}
-ENTRY: Final = re.compile(r"((?P<scheme>\w+)://)?(?P<host>\[[^\]]*\]|[^:\[\]]+|[^\[\]]*:[^\[\]]*:[^\[\]]*)(:(?P<port>\d{1,5}))?", re.ASCII)
+ENTRY: Final = re.compile(
+    r"((?P<scheme>\w+)://)?(?P<host>\[[^\]]*\]|[^:\[\]]+|[^\[\]]*:[^\[\]]*:[^\[\]]*)(:(?P<port>\d{1,5}))?", re.ASCII)
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What NO_PROXY is asked about."""
+    """A place that NO_PROXY is asked about."""
 
     scheme: str
     host: str
@@ -33,7 +35,8 @@ def proxy_of(environ: Mapping[str, str], url: str) -> str | None:
     """The proxy's URL for a request to `url`; None: directly. Raises SetupError."""
     parts = urlsplit(url)
     target = Target(parts.scheme, (parts.hostname or "").rstrip("."), parts.port or PORTS.get(parts.scheme, 0))
-    # In a CGI program HTTP_PROXY is a header of whoever asks; it never names the proxy there, and so nowhere else either.
+    # In a CGI program HTTP_PROXY is a header of whoever asks; it never names the proxy there, and so nowhere else
+    # either.
     for variable in (f"{parts.scheme}_proxy", "all_proxy"):
         name = next((each for each in (variable, variable.upper()) if environ.get(each, "").strip()), None)
         if name is not None:
@@ -50,9 +53,11 @@ def _checked(variable: str, value: str) -> str:
     except ValueError:
         usable, kind = False, ""
     if not usable:
-        raise SetupError(f"{variable} is not a proxy's URL, like http://proxy.example:3128: correct or unset it.", EXIT_USAGE)
+        raise SetupError(f"{variable} is not a proxy's URL, like http://proxy.example:3128: correct or unset it.",
+                         EXIT_USAGE)
     if kind not in KINDS:
-        raise SetupError(f"{variable} names a proxy of a kind that anthrofs doesn't know ({kind}). It knows {', '.join(sorted(KINDS))}.",
+        raise SetupError(f"{variable} names a proxy of a kind that anthrofs doesn't know ({kind}). It knows "
+                         f"{', '.join(sorted(KINDS))}.",
                          EXIT_USAGE)
     return url
 
@@ -82,7 +87,8 @@ def _matches(variable: str, entry: str, target: Target) -> bool:
         if named.startswith("[") or ":" in named:
             return host is not None and host == ipaddress.ip_address(named.strip("[]"))
     except ValueError as exc:
-        raise SetupError(f"{variable} has an entry that is no host, address or network: {entry!a}. Correct or remove it.", EXIT_USAGE) from exc
+        raise SetupError(f"{variable} has an entry that is no host, address or network: {entry!a}. Correct or remove "
+                         "it.", EXIT_USAGE) from exc
     if (address := _address(named)) is not None:
         return host == address
     name, domain = target.host.lower(), named.lower().removeprefix("*").rstrip(".")

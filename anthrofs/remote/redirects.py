@@ -1,7 +1,7 @@
 """Where an answer sends a request on to, and with what; pure.
 
-Trusts  a redirect as far as the SDKs do: a GET follows it; what changes something is repeated only at the same host, and only when the
-        answer says that nothing was done yet (307, 308: RFC 9110, 15.4).
+Trusts  a redirect as far as the SDKs do: a GET follows it; what changes something is repeated only at the same host,
+        and only when the answer says that nothing was done yet (307, 308: RFC 9110, 15.4).
 Never   lets a key, or a header that the user has set for the service, go to another host.
 """
 
@@ -28,7 +28,8 @@ class Hop:
 
 
 def hop_of(method: str, url: str, status: int, location: str | None, *, content: bool, hops: int) -> Hop | None:
-    """What follows an answer to a request for `url`; None: it is no redirect. `content`: a file's, which may lie anywhere.
+    """The request that follows an answer to one for `url`; None: that was no redirect. `content`: a file's, which may
+    lie anywhere.
 
     Raises InTheWay, which names the target, where the request must not follow.
     """
@@ -37,7 +38,8 @@ def hop_of(method: str, url: str, status: int, location: str | None, *, content:
     target = _joined(url, location)
     here, there = urlsplit(url), urlsplit(target or url)
     same = here.hostname == there.hostname and (_origin(url) == _origin(target or url) or (
-        (here.scheme, there.scheme) == ("http", "https") and _default(here.port, here.scheme) and _default(there.port, there.scheme)))
+        (here.scheme, there.scheme) == ("http", "https") and _default(here.port, here.scheme)
+        and _default(there.port, there.scheme)))
     words = f"{method} was redirected (HTTP {status}) to {_shown(target) if target else 'an address that is none'}"
     stored = method == "POST" and status not in REPEATED       # 303, and 302 in practice, may mean: done, see there
     if target is None or (here.scheme, there.scheme) == ("https", "http"):
@@ -45,10 +47,12 @@ def hop_of(method: str, url: str, status: int, location: str | None, *, content:
     if hops >= MOST:
         raise InTheWay(f"{words}, and that for the {hops + 1}th time", maybe_stored=stored, status=status)
     if not same and not (method == "GET" and content):
-        raise InTheWay(f"{words}: the key isn't sent to another host. If the service is there now, set ANTHROPIC_BASE_URL to it; if it is a login "
-                       "page of your network, log in there", maybe_stored=stored, status=status)
+        raise InTheWay(f"{words}: the key isn't sent to another host. If the service is there now, set "
+                       "ANTHROPIC_BASE_URL to it; if it is a login page of your network, log in there",
+                       maybe_stored=stored, status=status)
     if method != "GET" and status not in REPEATED:
-        raise InTheWay(f"{words}, which would make another request of it: set ANTHROPIC_BASE_URL to where the service is", maybe_stored=stored,
+        raise InTheWay(f"{words}, which would make another request of it: set ANTHROPIC_BASE_URL to where the service "
+                       "is", maybe_stored=stored,
                        status=status)
     return Hop(target, same)
 
@@ -57,7 +61,8 @@ def _joined(url: str, location: str) -> str | None:
     try:
         target = urljoin(url, location.strip())
         parts = urlsplit(target)
-        usable = parts.scheme in PORTS and bool(parts.hostname) and parts.port != 0 and target.isprintable() and " " not in target
+        usable = (parts.scheme in PORTS and bool(parts.hostname) and parts.port != 0 and target.isprintable()
+                  and " " not in target)
     except ValueError:
         return None
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="").geturl() if usable else None

@@ -1,7 +1,9 @@
-"""Whether the service can be asked now, and if not, why and since when. Told by every answer; stops what would get the same one.
+"""Whether the service can be asked now, and if not, why and since when. Told by every answer; stops what would get the
+same one.
 
-One answer that is about the key, the account or the way there may be a restarted upstream's: it is doubted, and a probe a moment later
-decides. Two in a row close a gate (gates.py), and while it is closed nothing of its kind is asked but now and then a probe.
+One answer that is about the key, the account or the way there may be a restarted upstream's: it is doubted, and a probe
+a moment later decides. Two in a row close a gate (gates.py), and while it is closed nothing of its kind is asked but
+now and then a probe.
 
 Owns    the gates; and whether anybody wants to know.
 Trusts  answers only: a gate opens by one that a request of its kind got from the service.
@@ -41,7 +43,8 @@ class Way:
 
         self._changed = threading.Condition()       # guards everything below; a leaf
         self._all = Gate("all", "")
-        self._own = {Kind.UPLOAD: Gate("uploads", "uploads are refused: "), Kind.DELETE: Gate("deletions", "deletions are refused: ")}
+        self._own = {Kind.UPLOAD: Gate("uploads", "uploads are refused: "),
+                     Kind.DELETE: Gate("deletions", "deletions are refused: ")}
         self._grants: set[Gate] = set()         # of which a probe was claimed and hasn't passed yet
         self._wanted = False            # somebody was turned away since the last probe for all
         self._listeners: list[Callable[[], None]] = []
@@ -61,9 +64,11 @@ class Way:
     # ---- before and after each request
 
     def enter(self, kind: Kind) -> None:
-        """Before a request waits for its turn: while the gate for all is doubted, a probe has to say what it is. Raises Closed, Stopping.
+        """Before a request waits for its turn: while the gate for all is doubted, a probe has to say what it is. Raises
+        Closed, Stopping.
 
-        Where no connection can be made, whoever comes when it is time tries to make one: that is no request, and nobody need be asked first.
+        Where no connection can be made, whoever comes when it is time tries to make one: that is no request, and nobody
+        need be asked first.
         """
         with self._changed:
             until_s: float | None = None
@@ -79,7 +84,8 @@ class Way:
                 self._wanted = True
                 if until_s is None:
                     until_s = now_s + PATIENCE_S
-                    # A program waits for what it reads; a refresh or a deletion that nobody waits for is no reason to ask sooner.
+                    # A program waits for what it reads; a refresh or a deletion that nobody waits for is no reason to
+                    # ask sooner.
                     knocked = self._all.knock(now_s, now=kind in (Kind.READ, Kind.UPLOAD))
                     self._changed.notify_all()
                     if self._all.state == CLOSED and not knocked:
@@ -89,8 +95,8 @@ class Way:
                 self._clock.wait(self._changed, until_s - now_s)
 
     def check(self, kind: Kind) -> None:
-        """When its turn has come: it goes, unless its gate was closed meanwhile; or as a probe, if one was claimed or may go now. Raises
-        Closed.
+        """When its turn has come: it goes, unless its gate was closed meanwhile; or as a probe, if one was claimed or
+        may go now. Raises Closed.
         """
         with self._changed:
             if self._all.state == CLOSED and not self._all.is_cut:
@@ -100,7 +106,9 @@ class Way:
                 raise gate.error()
 
     def hear(self, kind: Kind, exc: RemoteError | None, *, probe: bool = False) -> None:
-        """What came of a request; None: it succeeded. To the prober's, anything but a good answer is a bad one."""
+        """Takes in what came of a request; None: it succeeded. Of the prober's, anything but a good answer is a bad
+        one.
+        """
         for_all, for_own = lesson(kind, exc)
         said: list[tuple[Gate, RemoteError | None]] = []
         sooner = opened = False
@@ -117,7 +125,8 @@ class Way:
                     if CLOSED in (was, gate.state):
                         said.append((gate, gate.reason))
             uploads = self._own[Kind.UPLOAD]
-            if kind is Kind.DELETE and (exc is None or isinstance(exc, Gone)) and isinstance(uploads.reason, QuotaExceeded):
+            if (kind is Kind.DELETE and (exc is None or isinstance(exc, Gone))
+                    and isinstance(uploads.reason, QuotaExceeded)):
                 uploads.due_s = min(uploads.due_s, max(now_s, uploads.asked_s + APART_S))      # it may fit now
                 sooner = True
             listeners = self._listeners if sooner or opened else []
@@ -126,7 +135,8 @@ class Way:
             if reason is None:
                 log.info("the service answers again%s", "" if gate is self._all else f" to {gate.name}")
             else:
-                log.warning("%s%s. What is to be sent stays queued, and goes on by itself when this has passed", gate.says, reason)
+                log.warning("%s%s. What is to be sent stays queued, and goes on by itself when this has passed",
+                            gate.says, reason)
         for told in listeners:
             told()
 
@@ -139,7 +149,8 @@ class Way:
             return None if gate is None else gate.error()
 
     def turn_s(self, kind: Kind) -> float | None:
-        """While the gate for a kind isn't open: seconds until one of them may be claimed; None: it is open, all may go."""
+        """While the gate for a kind isn't open: seconds until one of them may be claimed; None: it is open, all may go.
+        """
         with self._changed:
             gate = self._own[kind]
             return None if gate.state == OPEN else max(0.0, gate.due_s - self._clock.now_s())
@@ -150,8 +161,8 @@ class Way:
             return self._claim_locked(self._own[kind])
 
     def want(self) -> float | None:
-        """Something waits to be asked: the next probe for all is worth its request. Returns after how many seconds to say so again; None:
-        the gate for all is open, or the caller's request may try.
+        """Something waits to be asked: the next probe for all is worth its request. Returns after how many seconds to
+        say so again; None: the gate for all is open, or the caller's request may try.
         """
         with self._changed:
             if self._all.state == OPEN or (self._all.is_cut and self._claim_locked(self._all)):
@@ -196,7 +207,8 @@ class Way:
         with self._changed:
             while not self._stopping:
                 now_s = self._clock.now_s()
-                needed = self._all.state == DOUBTED or (self._all.state == CLOSED and self._wanted and not self._all.is_cut)
+                needed = (self._all.state == DOUBTED
+                          or (self._all.state == CLOSED and self._wanted and not self._all.is_cut))
                 if needed and self._all.due_s <= now_s:
                     self._wanted = False
                     self._all.probe(now_s)

@@ -1,10 +1,11 @@
 """Connections that tell how far they are: what the other side's TCP has acknowledged, and whether it still lives.
 
-HTTP confirms nothing of an upload before its answer, and a proxy may take a whole body long before it passes it on. So a patient wait
-is only right while somebody is there: the other side's TCP acknowledges what we send, and the kernel's probes when nothing moves.
+HTTP confirms nothing of an upload before its answer, and a proxy may take a whole body long before it passes it on. So
+a patient wait is only right while somebody is there: the other side's TCP acknowledges what we send, and the kernel's
+probes when nothing moves.
 
-Trusts  Linux: SIOCOUTQ and TCP_INFO. TCP_USER_TIMEOUT would do the rest in the kernel, but it also ends a connection whose other side
-        lives and doesn't read for so long (a gateway that waits for its own line): seen on 6.18.
+Trusts  Linux: SIOCOUTQ and TCP_INFO. TCP_USER_TIMEOUT would do the rest in the kernel, but it also ends a connection
+        whose other side lives and doesn't read for so long (a gateway that waits for its own line): seen on 6.18.
 Never   changes a byte, or waits longer than it was told.
 """
 
@@ -25,16 +26,20 @@ from anthrofs.clock import Clock
 T = TypeVar("T")
 
 DEAD_S: Final = 30.0            # without an acknowledgement of anything, although something is unanswered
-LOOK_S: Final = 5.0             # between two looks while nothing moves; what is unanswered at two of them isn't just under way
+LOOK_S: Final = 5.0             # between two looks while nothing moves; what is unanswered at two of them isn't just
+                                # under way
 KEEPALIVE: Final = ((socket.SO_KEEPALIVE, 1, socket.SOL_SOCKET), (socket.TCP_KEEPIDLE, 10, socket.IPPROTO_TCP),
-                    (socket.TCP_KEEPINTVL, 10, socket.IPPROTO_TCP), (socket.TCP_KEEPCNT, 2, socket.IPPROTO_TCP))     # DEAD_S, when idle
+                    # DEAD_S, when idle
+                    (socket.TCP_KEEPINTVL, 10, socket.IPPROTO_TCP), (socket.TCP_KEEPCNT, 2, socket.IPPROTO_TCP))
 SIOCOUTQ: Final = 0x5411        # bytes in the send queue that the other side hasn't acknowledged
-# struct tcp_info: eight bytes (state, ca_state, retransmits, probes, …), then numbers of four; the 13th is last_ack_recv, in ms.
+# struct tcp_info: eight bytes (state, ca_state, retransmits, probes, …), then numbers of four; the 13th is
+# last_ack_recv, in ms.
 INFO_BYTES: Final = 60
 LAST_ACK: Final = 56
 OPEN: Final = frozenset({1, 8})     # ESTABLISHED, CLOSE_WAIT: in others the queue may be gone
 
-# Told of the connection that the calling thread's request goes over; httpx offers no other way to get at it before the answer.
+# Told of the connection that the calling thread's request goes over; httpx offers no other way to get at it before the
+# answer.
 CARRIES: ContextVar[Callable[["Line"], None] | None] = ContextVar("CARRIES", default=None)
 
 
@@ -45,7 +50,8 @@ class Line(httpcore.NetworkStream):
         self._inner = inner             # given
         self._clock = clock             # given
 
-        self._lock = threading.Lock()   # guards the following; a leaf. A descriptor must not be asked that is another file's by now
+        self._lock = threading.Lock()   # guards the following; a leaf. A descriptor must not be asked that is another
+                                        # file's by now
         self._closed = False
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
@@ -66,7 +72,8 @@ class Line(httpcore.NetworkStream):
             self._closed = True
             self._inner.close()
 
-    def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> httpcore.NetworkStream:
+    def start_tls(self, ssl_context: Any, server_hostname: str | None = None,
+                  timeout: float | None = None) -> httpcore.NetworkStream:
         """See NetworkStream."""
         return Line(self._inner.start_tls(ssl_context, server_hostname, timeout), self._clock)
 
@@ -75,14 +82,18 @@ class Line(httpcore.NetworkStream):
         return self._inner.get_extra_info(info)
 
     def unacknowledged(self) -> int | None:
-        """From any thread: how many bytes were handed to the kernel that the other side's TCP doesn't have yet. None: it can't be told."""
+        """From any thread: how many bytes were handed to the kernel that the other side's TCP doesn't have yet. None:
+        it can't be told.
+        """
         with self._lock, suppress(OSError, ValueError):
             if not self._closed and self._info()[0] in OPEN:
                 return int(struct.unpack("i", fcntl.ioctl(self._socket().fileno(), SIOCOUTQ, bytes(4)))[0])
         return None
 
     def _while_alive(self, timeout: float | None, over: type[Exception], step: Callable[[float], T]) -> T:
-        """The step, given a little time again and again, until it succeeds, the time is over, or the other side is dead."""
+        """The step, given a little time again and again, until it succeeds, the time is over, or the other side is
+        dead.
+        """
         until_s = float("inf") if timeout is None else self._clock.now_s() + timeout
         unanswered = False
         while True:
@@ -94,7 +105,8 @@ class Line(httpcore.NetworkStream):
                     raise
             was, unanswered = unanswered, self._is_unanswered()
             if was and unanswered:
-                raise httpcore.ReadError(f"the other side of the connection has answered nothing for {DEAD_S:.0f} s") from None
+                raise httpcore.ReadError(
+                    f"the other side of the connection has answered nothing for {DEAD_S:.0f} s") from None
 
     def _wait_for_room(self, wait_s: float) -> None:
         """Then a piece as small as those of an upload fits without a wait."""
@@ -104,7 +116,8 @@ class Line(httpcore.NetworkStream):
             raise httpcore.WriteTimeout("timed out")
 
     def _is_unanswered(self) -> bool:
-        """Something was sent again, or probed, for so long in vain. A side that lives and reads nothing answers probes."""
+        """Something was sent again, or probed, for so long in vain. A side that lives and reads nothing answers probes.
+        """
         with suppress(OSError, ValueError):
             _, _, retransmits, probes, last_ack_ms = self._info()
             return bool(retransmits or probes) and last_ack_ms >= DEAD_S * 1000
@@ -140,7 +153,8 @@ class Lines(httpcore.NetworkBackend):
                     found.setsockopt(level, name, value)
         return Line(stream, self._clock)
 
-    def connect_unix_socket(self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None) -> httpcore.NetworkStream:
+    def connect_unix_socket(self, path: str, timeout: float | None = None,
+                            socket_options: Iterable[Any] | None = None) -> httpcore.NetworkStream:
         """See NetworkBackend."""
         return self._inner.connect_unix_socket(path, timeout, socket_options)
 

@@ -1,4 +1,5 @@
-"""What something on the way, which isn't the service, says for itself: its page's title, its JSON's message, its plain text; pure.
+"""The words of something on the way, which isn't the service: its page's title, its JSON's message, its plain text;
+pure.
 
 Trusts  nothing: one tame line of a bounded length comes out, or nothing.
 Never   repeats what the request had in its headers: a gateway's error may quote the key.
@@ -11,12 +12,16 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 LIMIT: Final = 200
-SPOKEN: Final = ("message", "detail", "error_description", "title", "error", "reason", "msg")       # where JSON says it, most telling first
-TITLE: Final = re.compile(rb"<title[^>]{0,200}>(.{1,2000}?)</title|<h1[^>]{0,200}>(.{1,2000}?)</h1", re.IGNORECASE | re.DOTALL)
+# where JSON says it, most telling first
+SPOKEN: Final = ("message", "detail", "error_description", "title", "error", "reason", "msg")
+TITLE: Final = re.compile(rb"<title[^>]{0,200}>(.{1,2000}?)</title|<h1[^>]{0,200}>(.{1,2000}?)</h1",
+                          re.IGNORECASE | re.DOTALL)
 TAGS: Final = re.compile(r"<[^>]{0,500}>")
 SHORTEST_SECRET: Final = 6      # shorter values of headers are words like "true"
-OPEN: Final = frozenset({"accept", "accept-encoding", "anthropic-beta", "anthropic-version", "anthropic-workspace-id", "connection", "content-length",
-                         "content-type", "host", "range", "transfer-encoding", "user-agent"})       # what isn't secret of a request
+OPEN: Final = frozenset({"accept", "accept-encoding", "anthropic-beta", "anthropic-version", "anthropic-workspace-id",
+                         "connection", "content-length",
+                         # what isn't secret of a request
+                         "content-type", "host", "range", "transfer-encoding", "user-agent"})
 
 
 def words_of(body: bytes) -> str:
