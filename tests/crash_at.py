@@ -14,7 +14,7 @@ from typing import Any
 from anthrofs.cli.commands import main
 from anthrofs.model import Attempt
 from anthrofs.store.disk import Disk
-from anthrofs.tree.outbox import Step
+from anthrofs.tree.upload_queue import Step
 from anthrofs.upload.delivery import Delivery
 
 

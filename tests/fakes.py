@@ -19,7 +19,7 @@ from anthrofs.clock import Clock
 from anthrofs.errors import AuthFailed, Gone, NotDownloadable, Refused, RemoteError, RemoteTooLarge
 from anthrofs.model import Cursor, FileId, NodeId, Page, RemoteFile, ServerClock, Workspace
 from anthrofs.remote.api import Body, Download
-from anthrofs.tree.nodes import Index
+from anthrofs.tree.lookups import Lookups
 
 T = TypeVar("T")
 
@@ -237,7 +237,7 @@ def body_of(folder: Path, content: bytes) -> Body:
     return Body(path, Clock(), lambda: False)
 
 
-def entries(index: Index, parent: NodeId) -> list[tuple[str, NodeId, bool]]:
+def entries(index: Lookups, parent: NodeId) -> list[tuple[str, NodeId, bool]]:
     """What Index.each_entry shows, as a list."""
     found: list[tuple[str, NodeId, bool]] = []
     index.each_entry(parent, lambda *entry: found.append(entry))

@@ -17,7 +17,7 @@ from anthrofs.remote.gates import Kind
 from anthrofs.remote.way import Way
 from anthrofs.store.staging import Staging
 from anthrofs.store.state_guard import Presence
-from anthrofs.tree.nodes import Index
+from anthrofs.tree.database import Database
 from anthrofs.tree.open_table import Handles
 from anthrofs.upload.uploader import Uploader
 
@@ -28,11 +28,11 @@ RELEASE_S: Final = 1.0      # the kernel tells of a close a moment later; a dele
 class Drain:
     """Of one mount."""
 
-    def __init__(self, clock: Clock, stopping: threading.Event, index: Index, staging: Staging, handles: Handles, contents: Contents,
+    def __init__(self, clock: Clock, stopping: threading.Event, db: Database, staging: Staging, handles: Handles, contents: Contents,
                  uploader: Uploader, way: Way, report: Report, presence: Presence, notify: Notify, *, read_only: bool) -> None:
         self._clock = clock             # given
         self._stopping = stopping       # given: set once, when the mount has ended
-        self._index = index             # given
+        self._db = db                   # given
         self._staging = staging         # given
         self._handles = handles         # given
         self._contents = contents       # given
@@ -73,5 +73,5 @@ class Drain:
             except (FsError, OSError) as exc:
                 with contextlib.suppress(FsError), content.lock:
                     if content.stage is not None:
-                        yield {"path": self._index.node(content.node_id).name, "bytes": content.stage.size_bytes(),
+                        yield {"path": self._db.nodes.node(content.node_id).name, "bytes": content.stage.size_bytes(),
                                "reason": f"{exc}. What was written is in {self._staging.path(content.stage.number)}"}

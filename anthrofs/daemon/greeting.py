@@ -13,7 +13,6 @@ from anthrofs.remote.http import HttpFiles
 from anthrofs.sync import workspace
 from anthrofs.sync.refresher import Refresher
 from anthrofs.tree.database import Database
-from anthrofs.tree.nodes import Index
 
 log = logging.getLogger(__name__)
 
@@ -48,9 +47,9 @@ def greet(config: Config, db: Database, refresher: Refresher, progress: Callable
     refresher.start()
 
 
-def see_session(service: Service, index: Index, http: HttpFiles) -> None:
+def see_session(service: Service, db: Database, http: HttpFiles) -> None:
     """An empty listing is that of a session which has no files yet, and of one that there isn't. Raises SetupError."""
-    if service.scope_id is None or index.totals()[0]:
+    if service.scope_id is None or db.nodes.totals()[0]:
         return
     try:
         there = http.has_session(service.scope_id)

@@ -19,7 +19,6 @@ from anthrofs.store.block_cache import BlockCache
 from anthrofs.tree.database import Database
 from anthrofs.tree.kept_copies import Keeping, why_closed
 from anthrofs.tree.open_table import Handles
-from anthrofs.tree.outbox import Outbox
 
 PIECE_BYTES: Final = 2**20          # read at once
 TELL_S: Final = 1.0                 # between two words about a download
@@ -29,11 +28,10 @@ LOOK_S: Final = 0.02                # between looks whether its last blocks are 
 class Holdings:
     """The files' holdings of one mount; paths are from its root."""
 
-    def __init__(self, db: Database, tree: Tree, outbox: Outbox, cache: BlockCache, keeping: Keeping, handles: Handles, reader: Reader,
+    def __init__(self, db: Database, tree: Tree, cache: BlockCache, keeping: Keeping, handles: Handles, reader: Reader,
                  clock: Clock) -> None:
         self._db = db               # given
         self._tree = tree           # given
-        self._outbox = outbox       # given
         self._cache = cache         # given
         self._keeping = keeping     # given
         self._handles = handles     # given
@@ -62,7 +60,7 @@ class Holdings:
         """Returns the bytes, and whether nobody can read it from now on. Raises Busy while it is open, NotPermitted for what is still to be sent, or lives here alone."""
         with self._db.transaction(durable=True) as tx:
             node = self._tree.file(path)
-            if node.local or node.unsent or node.remote is None or self._outbox.of(tx, node.node_id) is not None:
+            if node.local or node.unsent or node.remote is None or tx.uploads.of(node.node_id) is not None:
                 raise NotPermitted(f"{path} has content here that is still needed: it is to be sent, or stays on this machine")
             if self._handles.content_of(node.node_id) is not None or self._handles.reads_from(node.remote.file_id):
                 raise Busy(f"{path} is open: close it first")

@@ -61,10 +61,7 @@ from anthrofs.sync.sweeper import Sweeper
 from anthrofs.tree.database import Database
 from anthrofs.tree.kept_copies import Keeping
 from anthrofs.tree.mirror import Mirror
-from anthrofs.tree.nodes import Index
 from anthrofs.tree.open_table import Content, Handles
-from anthrofs.tree.outbox import Outbox
-from anthrofs.tree.xattrs import Xattrs
 from anthrofs.upload.uploader import SETTLE_S, Uploader
 
 log = logging.getLogger(__name__)
@@ -90,12 +87,11 @@ class Mount:
 
         self._state = StateDir(config.state_dir, str(config.mountpoint))
         self._presence = presence = Presence()
-        self._db = Database(config.state_dir / "state.db", presence)
         disk, self._handles = Disk(), Handles()
-        self._surprises = surprises = Surprises(clock, config.refresh_s)
-        self._index, self._outbox = Index(self._db), Outbox(self._db, clock)
-        self._mirror = Mirror(surprises, config.layout, self._expects, self._handles.owe)
         self._staging = Staging(config.state_dir / "staging", disk, config.spare_bytes, config.staging_bytes, presence)
+        self._db = Database(config.state_dir / "state.db", presence, clock, self._staging.remove)
+        self._surprises = surprises = Surprises(clock, config.refresh_s)
+        self._mirror = Mirror(surprises, config.layout, self._expects, self._handles.owe)
         self._cache = BlockCache(config.state_dir, disk, config.cache_bytes, config.spare_bytes)
         self._keeping = Keeping(self._db, self._cache, self._handles, disk, config.state_dir, config.keep_bytes, config.spare_bytes)
 
@@ -103,7 +99,7 @@ class Mount:
         self._pacer = Pacer(config.requests_per_minute, clock, Moments(config.state_dir / "requests"))
         self._http = HttpFiles(self._client, clock, config.timeouts.first_s, config.service.scope_id, login_of(config.service, self._client, clock),
                                config.timeouts.answer_s, self._pacer.sent)
-        self._expirer = Expirer(self._db, self._mirror, self._outbox, self._cache, self._handles, clock, self._http.clock)
+        self._expirer = Expirer(self._db, self._mirror, self._cache, self._handles, clock, self._http.clock)
         self._stopping, self._way = threading.Event(), Way(clock)
         self._prober = Prober(self._way, Paced(Taught(self._http, self._way, probe=True), self._pacer, Priority.READ), clock)
 
@@ -114,35 +110,34 @@ class Mount:
         self._reader = Reader(self._cache, remote(Priority.READ), clock, config.timeouts.stall_s,
                               self._delivered, self._gone, self._pacer.spare, self._called)
         self._uploader = Uploader(
-            self._db, self._index, self._mirror, self._outbox, self._staging, self._cache, self._keeping, self._handles,
+            self._db, self._mirror, self._staging, self._cache, self._keeping, self._handles,
             remote(Priority.CLOSE if config.upload == "wait" else Priority.QUEUED), remote(Priority.DELETE),
             clock, chance, presence, self._way, self._ask_whose, config.close_timeout_s,
             holds_new=config.upload == "queue")
-        self._listings = Listings(self._db, self._mirror, self._outbox, self._handles, clock, self._uploader.wake)
-        self._refresher = Refresher(self._db, self._index, self._mirror, self._outbox, self._listings, remote(Priority.REFRESH), clock,
+        self._listings = Listings(self._db, self._mirror, self._handles, clock, self._uploader.wake)
+        self._refresher = Refresher(self._db, self._mirror, self._listings, remote(Priority.REFRESH), clock,
                                     config, self._uploader.allow, self._silent, self._refreshed)
-        self._sweeper = Sweeper(self._db, self._index, self._listings, remote(Priority.SWEEP), clock, config, self._refresher.fresh)
-        contents = Contents(self._db, self._index, self._outbox, self._staging, self._cache, self._handles, self._reader,
+        self._sweeper = Sweeper(self._db, self._listings, remote(Priority.SWEEP), clock, config, self._refresher.fresh)
+        contents = Contents(self._db, self._staging, self._cache, self._handles, self._reader,
                             clock, config)
-        xattrs = Xattrs(self._db)
-        attributes = Attributes(xattrs, self._outbox, self._uploader, self._handles, str(config.state_dir.absolute()))
-        self._tree, pages = Tree(config, self._index), Pages()
-        walks = Walks(clock, self._index.following, self._early)
-        files = OpenFiles(config, clock, self._db, self._index, self._tree, self._staging, self._handles, pages, contents, walks,
+        attributes = Attributes(self._db, self._uploader, self._handles, str(config.state_dir.absolute()))
+        self._tree, pages = Tree(config, self._db), Pages()
+        walks = Walks(clock, self._db.nodes.following, self._early)
+        files = OpenFiles(config, clock, self._db, self._tree, self._staging, self._handles, pages, contents, walks,
                           self._reader, self._uploader, surprises, self._left)
-        moves = Moves(clock, self._db, self._index, self._tree, self._outbox, self._staging, self._handles, pages, contents)
-        links = Links(config, clock, self._db, self._index, self._tree, self._outbox, self._staging, self._handles, contents, xattrs)
-        filesystem = FileSystem(config, clock, self._db, self._index, self._tree, self._outbox, self._staging, self._handles, pages,
-                                contents, self._uploader, self._refresher, surprises, xattrs, moves, links)
-        report = Report(self._db, self._index, self._tree, self._outbox, self._cache, self._keeping, self._handles, attributes,
+        moves = Moves(clock, self._db, self._tree, self._handles, pages, contents)
+        links = Links(config, clock, self._db, self._tree, self._staging, self._handles, contents)
+        filesystem = FileSystem(config, clock, self._db, self._tree, self._handles, pages,
+                                contents, self._uploader, self._refresher, surprises, moves, links)
+        report = Report(self._db, self._tree, self._cache, self._keeping, self._handles, attributes,
                         self._reader, self._uploader, self._refresher, presence, self._way, self._pacer.waiting)
         self._operations = Operations(filesystem, self._tree, files, attributes, config, self._started)
-        self._drain = Drain(clock, self._stopping, self._index, self._staging, self._handles, contents, self._uploader, self._way,
+        self._drain = Drain(clock, self._stopping, self._db, self._staging, self._handles, contents, self._uploader, self._way,
                             report, presence, self._notify, read_only=config.read_only)
-        decisions = Decisions(self._db, self._index, self._mirror, self._tree, self._outbox, self._staging, self._handles, pages, surprises,
+        decisions = Decisions(self._db, self._mirror, self._tree, self._handles, pages, surprises,
                               self._uploader)
-        holdings = Holdings(self._db, self._tree, self._outbox, self._cache, self._keeping, self._handles, self._reader, clock)
-        self._commands = Commands(config, clock, self._index, decisions, holdings, self._uploader, self._refresher, report, self._drain,
+        holdings = Holdings(self._db, self._tree, self._cache, self._keeping, self._handles, self._reader, clock)
+        self._commands = Commands(config, clock, self._db, decisions, holdings, self._uploader, self._refresher, report, self._drain,
                                   self._http.requests, self._way.hurry)
         with usable(config.state_dir):
             self._control = Control(config.state_dir, self._commands.table)
@@ -162,7 +157,7 @@ class Mount:
         with usable(self._config.state_dir):
             self._cache.start()
             forget_cut(self._db, self._mirror, self._cache)
-            recover(self._db, self._index, self._mirror, self._outbox, self._staging, self._tree)
+            recover(self._db, self._mirror, self._staging, self._tree)
             self._keeping.start()
             self._greet()
         self._serving.set()
@@ -188,7 +183,7 @@ class Mount:
         self._way.listen(self._uploader.reopened)
         self._prober.start()
         greet(self._config, self._db, self._refresher, lambda count: self._tell({"progress": count}))
-        see_session(self._config.service, self._index, self._http)
+        see_session(self._config.service, self._db, self._http)
 
     def _started(self) -> None:
         """The kernel has the mount."""
@@ -198,7 +193,7 @@ class Mount:
             self._uploader.start()
         self._sweeper.start()
         self._control.start()
-        files = self._index.totals()[0]
+        files = self._db.nodes.totals()[0]
         log.info("mounted on %s: %d files", self._config.mountpoint, files)
         self._notify.ready(f"{files} files on {self._config.mountpoint}")
         self._tell({"ready": True})
@@ -229,7 +224,7 @@ class Mount:
 
     def _called(self, file_id: FileId) -> str:
         with contextlib.suppress(FsError):
-            return self._index.paths_of([file_id]).get(file_id, "a file")
+            return self._db.nodes.paths_of([file_id]).get(file_id, "a file")
         return "a file"
 
     def _gone(self, file_id: FileId, expired: bool) -> None:

@@ -5,6 +5,7 @@ Trusts  the database: rows say which stages are promised. A promised one is sent
 Never   removes bytes that nobody asked to remove.
 """
 
+import contextlib
 import logging
 
 from anthrofs.errors import EXIT_FAILED, BadName, NameTooLong, SetupError
@@ -13,37 +14,36 @@ from anthrofs.model import Node, StageId
 from anthrofs.store.block_cache import BlockCache
 from anthrofs.store.staging import Staging
 from anthrofs.tree import renaming, unlinking
-from anthrofs.tree.database import Database, Tx
+from anthrofs.tree.database import Database
 from anthrofs.tree.mirror import Mirror
-from anthrofs.tree.nodes import Index
-from anthrofs.tree.outbox import IN_FLIGHT, Outbox
+from anthrofs.tree.transaction import Tx
+from anthrofs.tree.upload_queue import IN_FLIGHT
 
 log = logging.getLogger(__name__)
 
 
-def recover(db: Database, index: Index, mirror: Mirror, outbox: Outbox, staging: Staging, tree: Tree) -> None:
+def recover(db: Database, mirror: Mirror, staging: Staging, tree: Tree) -> None:
     """Bring the rows back to what can be served."""
-    unneeded: set[StageId] = set()
     with db.transaction(durable=True) as tx:
-        outbox.recover(tx)
-        doubtful = index.doubtful(tx)
-        for node in index.hidden(tx):
+        tx.uploads.recover()
+        tx.deletions.recover()
+        doubtful = tx.nodes.doubtful()
+        for node in tx.nodes.hidden():
             if node.node_id in doubtful:            # perhaps half of a replacement that never happened
-                unneeded |= _unhide(tx, index, outbox, tree, node)
+                _unhide(tx, tree, node)
             else:
-                unneeded |= unlinking.end(tx, index, outbox, node)
-        for name in index.forget_unpromised(tx):
+                unlinking.end(tx, node)
+        for name in tx.nodes.forget_unpromised():
             log.warning("%r was being written when anthrofs was ended: nothing of it was promised, so it isn't shown", name)
-        for node in index.unsent(tx):
+        for node in tx.nodes.unsent():
             if node.stage is not None:
-                unneeded |= _queue(tx, index, outbox, staging, node, node.stage)
+                _queue(tx, staging, node, node.stage)
             else:
-                unneeded |= _recopy(tx, outbox, staging, node)
+                _recopy(tx, staging, node)
         mirror.place_again(tx)
-        promised = {node.stage for node in index.unsent(tx)} | {attempt.stage for attempt in outbox.every()}
+        promised = {node.stage for node in tx.nodes.unsent()} | {attempt.stage for attempt in tx.uploads.every()}
     staging.start({number for number in promised if number is not None})
-    kept = staging.adopted() - {number for number in promised if number is not None}
-    for number in unneeded | kept:
+    for number in staging.adopted() - {number for number in promised if number is not None}:
         staging.remove(number)
 
 
@@ -59,40 +59,36 @@ def forget_cut(db: Database, mirror: Mirror, cache: BlockCache) -> None:
             mirror.forget_doubted(tx)
 
 
-def _unhide(tx: Tx, index: Index, outbox: Outbox, tree: Tree, node: Node) -> set[StageId]:
+def _unhide(tx: Tx, tree: Tree, node: Node) -> None:
     """As if the user had renamed it: what it was called may be another file's name by now, here and on the server."""
-    log.warning("%r was being replaced or removed when anthrofs was ended: it is kept", index.unhide(tx, node.node_id, "recovered"))
+    log.warning("%r was being replaced or removed when anthrofs was ended: it is kept", tx.nodes.unhide(node.node_id, "recovered"))
     if node.local:
-        return set()
-    shown = index.node(node.node_id)
-    try:
-        wanted = tree.wanted(index.path(shown))
-    except (BadName, NameTooLong):      # on the server it keeps the one it has
-        return set()
-    return renaming.want(tx, index, outbox, shown, wanted)
+        return
+    shown = tx.nodes.node(node.node_id)
+    with contextlib.suppress(BadName, NameTooLong):     # on the server it keeps the one it has
+        renaming.want(tx, shown, tree.wanted(tx.nodes.path(shown)))
 
 
-def _queue(tx: Tx, index: Index, outbox: Outbox, staging: Staging, node: Node, stage: StageId) -> set[StageId]:
+def _queue(tx: Tx, staging: Staging, node: Node, stage: StageId) -> None:
     """Nobody writes to it any more, so it can be sent as it is: promised by fsync only, it has no attempt yet."""
     size_bytes = _size_bytes(staging, node, stage)
-    index.seal(tx, node.node_id, size_bytes)
-    attempt = outbox.of(tx, node.node_id)
+    tx.nodes.seal(node.node_id, size_bytes)
+    attempt = tx.uploads.of(node.node_id)
     if node.wanted is None or (attempt is not None and (attempt.state in IN_FLIGHT or attempt.stage == stage)):
-        return set()
-    replaced = outbox.attempt(tx, node.node_id, stage, size_bytes)
-    return set() if replaced is None else {replaced}
+        return
+    tx.uploads.attempt(node.node_id, stage, size_bytes)
 
 
-def _recopy(tx: Tx, outbox: Outbox, staging: Staging, node: Node) -> set[StageId]:
+def _recopy(tx: Tx, staging: Staging, node: Node) -> None:
     """What was fetched to be sent again under another name is fetched anew, if it isn't as long as the file: sent, it would replace that."""
-    attempt = outbox.of(tx, node.node_id)
+    attempt = tx.uploads.of(node.node_id)
     if attempt is None or node.kept or node.remote is None or node.remote.may_grow:
-        return set()
+        return
     if _size_bytes(staging, node, attempt.stage) == node.remote.size_bytes:
-        return set()
+        return
     log.warning("%r had not come whole to be sent under its new name: it is fetched again", node.name)
-    outbox.drop(tx, node.node_id)
-    return {attempt.stage}
+    tx.uploads.drop(node.node_id)
+    tx.unneeded(attempt.stage)
 
 
 def _size_bytes(staging: Staging, node: Node, stage: StageId) -> int:

@@ -17,12 +17,10 @@ from anthrofs.store.block_cache import BlockCache
 from anthrofs.store.state_guard import Presence
 from anthrofs.sync.listing import unreadable
 from anthrofs.sync.refresher import Refresher
-from anthrofs.tree import owed
 from anthrofs.tree.database import Database
 from anthrofs.tree.kept_copies import Keeping
-from anthrofs.tree.nodes import Index
 from anthrofs.tree.open_table import Handles
-from anthrofs.tree.outbox import FAILED, Outbox
+from anthrofs.tree.upload_queue import FAILED
 from anthrofs.upload.uploader import Uploader
 
 ENTRIES: Final = 500        # of a folder, told at once
@@ -31,13 +29,11 @@ ENTRIES: Final = 500        # of a folder, told at once
 class Report:
     """Of one mount."""
 
-    def __init__(self, db: Database, index: Index, tree: Tree, outbox: Outbox, cache: BlockCache, keeping: Keeping, handles: Handles,
+    def __init__(self, db: Database, tree: Tree, cache: BlockCache, keeping: Keeping, handles: Handles,
                  attributes: Attributes, reader: Reader, uploader: Uploader, refresher: Refresher, presence: Presence, way: Way,
                  budget: Callable[[], tuple[int, float]]) -> None:
         self._db = db                       # given
-        self._index = index                 # given
         self._tree = tree                   # given
-        self._outbox = outbox               # given
         self._cache = cache                 # given
         self._keeping = keeping             # given
         self._handles = handles             # given
@@ -58,27 +54,27 @@ class Report:
         waiting, failed = [], list(stuck)
         written = self._handles.unpromised()        # before the rows: what is promised in this moment must show there
         with self._db.reading() as tx:      # all of it at one moment: an upload's end is what makes the old id deletable
-            nodes = {node.node_id: node for node in self._index.unsent(tx)}
-            deletable = set(owed.deletable(tx))
+            nodes = {node.node_id: node for node in tx.nodes.unsent()}
+            deletable = set(tx.deletions.deletable())
             # What the server is told at the last close: removed names, and content that is still being written.
-            opened = [{"name": node.remote.name, "state": "removed"} for node in self._index.hidden(tx) if node.remote is not None]
-            attempts = {attempt.node_id: attempt for attempt in self._outbox.every()}
-            damaged = [{"path": self._index.path(node), "bytes": node.size_bytes, "reason": self._attributes.damage(node)}
-                       for node in self._index.damaged(tx)]
-            deletions = [{"file_id": file_id, "name": name, "reason": reason} for file_id, name, reason in self._outbox.deletions()
+            opened = [{"name": node.remote.name, "state": "removed"} for node in tx.nodes.hidden() if node.remote is not None]
+            attempts = {attempt.node_id: attempt for attempt in tx.uploads.every()}
+            damaged = [{"path": tx.nodes.path(node), "bytes": node.size_bytes, "reason": self._attributes.damage(node)}
+                       for node in tx.nodes.damaged()]
+            deletions = [{"file_id": file_id, "name": name, "reason": reason} for file_id, name, reason in tx.deletions.every()
                          if file_id in deletable]
-            debts, since_ns = owed.count(tx), owed.since_ns(tx)
+            debts, since_ns = tx.deletions.count(), tx.deletions.since_ns()
         # So is what an fsync has promised, until its close hands it over.
         synced = [node_id for node_id, node in nodes.items() if node.stage is not None and not (node.sealed or node.local or node.parent == HIDDEN)]
         for node_id in dict.fromkeys([*written, *synced]):
             with contextlib.suppress(NotFound):
-                opened.append({"name": self._index.path(self._index.node(node_id)), "state": "being written"})
+                opened.append({"name": self._db.nodes.path(self._db.nodes.node(node_id)), "state": "being written"})
         sent = self._uploader.progress()
         for node_id in {**attempts, **nodes}:           # oldest attempts first; then what has none yet
             node, attempt = nodes.get(node_id), attempts.get(node_id)
             if (node is not None and node.parent == HIDDEN) or (attempt is None and (node is None or node.stage is not None)):
                 continue            # unlinked, and still open; local, or its close has not come
-            entry = {"path": self._index.path(node) if node else f"{attempt.name if attempt else ''} (removed)",
+            entry = {"path": self._db.nodes.path(node) if node else f"{attempt.name if attempt else ''} (removed)",
                      "bytes": node.size_bytes if node else attempt.size_bytes if attempt else 0}
             if attempt is not None and attempt.state == FAILED:
                 failed.append({**entry, "reason": attempt.reason})
@@ -93,13 +89,13 @@ class Report:
 
     def status(self) -> dict[str, Any]:
         """What `anthrofs status --json` prints of this mount."""
-        files, used_bytes, local = self._index.totals()
+        files, used_bytes, local = self._db.nodes.totals()
         cached_bytes, copies, copy_bytes = self._cache.totals()
         error = self._refresher.error()
         running = self._reader.running()
         with self._db.reading() as tx:
             skipped = unreadable(tx)
-        shown = self._index.paths_of([file_id for file_id, _, _ in running])
+            shown = tx.nodes.paths_of([file_id for file_id, _, _ in running])
         return {
             "files": files, "unreadable_entries": skipped, "bytes_on_server": used_bytes, "local_names": local, **self.left(),
             "cached_bytes": cached_bytes, "kept_copies": copies, "kept_bytes": copy_bytes, "uploads_without_copy": self._keeping.without(),
@@ -118,16 +114,17 @@ class Report:
         if not node.directory:
             yield [self._entry(node)]
             return
-        found = self._index.following(node.node_id, "", ENTRIES)
+        found = self._db.nodes.following(node.node_id, "", ENTRIES)
         while found:
             yield [self._entry(each) for each in found]
-            found = self._index.following(node.node_id, found[-1].name, ENTRIES)
+            found = self._db.nodes.following(node.node_id, found[-1].name, ENTRIES)
 
     def _entry(self, node: Node) -> dict[str, Any]:
         if node.directory:
             return {"name": node.name, "state": "folder", "id": None, "size": None}
         content = self._handles.content_of(node.node_id)
         size_bytes, _ = (None if content is None else content.shown) or (node.size_bytes, 0)
-        attempt = self._outbox.look(node.node_id) if node.unsent else None
+        with self._db.reading() as tx:
+            attempt = tx.uploads.of(node.node_id) if node.unsent else None
         return {"name": node.name, "state": self._attributes.state(node, attempt), "size": size_bytes,
                 "id": None if node.remote is None else node.remote.file_id}

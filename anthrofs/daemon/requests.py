@@ -16,7 +16,7 @@ from anthrofs.daemon.user_decisions import Decisions
 from anthrofs.errors import Closed, NotFound
 from anthrofs.model import FileId
 from anthrofs.sync.refresher import Refresher
-from anthrofs.tree.nodes import Index
+from anthrofs.tree.database import Database
 from anthrofs.upload.uploader import Uploader
 
 CLOSED_TRIES: Final = 2     # a probe that is under way when a person asks may have begun before what it is about has passed
@@ -26,11 +26,11 @@ DRAINED_S: Final = 30.0     # an unmount that follows its drain that soon doesn'
 class Commands:
     """Each answers with one JSON object or more."""
 
-    def __init__(self, config: Config, clock: Clock, index: Index, decisions: Decisions, holdings: Holdings, uploader: Uploader, refresher: Refresher,
+    def __init__(self, config: Config, clock: Clock, db: Database, decisions: Decisions, holdings: Holdings, uploader: Uploader, refresher: Refresher,
                  report: Report, drain: Drain, requests: Callable[[], int], hurry: Callable[[], None]) -> None:
         self._config = config           # given
+        self._db = db                       # given
         self._clock = clock             # given
-        self._index = index             # given
         self._decisions = decisions     # given
         self._holdings = holdings       # given
         self._uploader = uploader       # given
@@ -83,7 +83,7 @@ class Commands:
         found: dict[str, str] = {}
         for file_id in request["file_ids"]:
             with contextlib.suppress(NotFound):
-                found[file_id] = self._index.path(self._index.holder(FileId(file_id)))
+                found[file_id] = self._db.nodes.path(self._db.nodes.holder(FileId(file_id)))
         yield {"paths": found}
 
     def _on_ls(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -103,4 +103,4 @@ class Commands:
                 break
         if error is not None:
             raise error
-        yield {"files": self._index.totals()[0]}
+        yield {"files": self._db.nodes.totals()[0]}

@@ -8,28 +8,23 @@ from anthrofs.fs.pages import Pages
 from anthrofs.fs.paths import Tree
 from anthrofs.fs.surprises import Surprises
 from anthrofs.model import Node
-from anthrofs.store.staging import Staging
 from anthrofs.tree import renaming
 from anthrofs.tree.database import Database
 from anthrofs.tree.kept_copies import why_closed
 from anthrofs.tree.mirror import Mirror
-from anthrofs.tree.nodes import Index
 from anthrofs.tree.open_table import Handles
-from anthrofs.tree.outbox import FAILED, IN_FLIGHT, Outbox
+from anthrofs.tree.upload_queue import FAILED, IN_FLIGHT
 from anthrofs.upload.uploader import Uploader
 
 
 class Decisions:
     """Of one mount; paths are from its root."""
 
-    def __init__(self, db: Database, index: Index, mirror: Mirror, tree: Tree, outbox: Outbox, staging: Staging, handles: Handles,
+    def __init__(self, db: Database, mirror: Mirror, tree: Tree, handles: Handles,
                  pages: Pages, surprises: Surprises, uploader: Uploader) -> None:
         self._db = db                   # given
-        self._index = index             # given
         self._mirror = mirror           # given
         self._tree = tree               # given
-        self._outbox = outbox           # given
-        self._staging = staging         # given
         self._handles = handles         # given
         self._pages = pages             # given
         self._surprises = surprises     # given
@@ -41,15 +36,15 @@ class Decisions:
         sent, too. Raises NotFound.
         """
         chosen = {node.node_id: shown for node, shown in self._files(path)}
-        failed = [attempt for attempt in self._outbox.every() if attempt.state == FAILED and attempt.node_id in chosen]
         with self._db.transaction(durable=True) as tx:
-            damaged = [node for node in self._index.damaged(tx) if node.node_id in chosen and node.kept]
+            failed = [attempt for attempt in tx.uploads.every() if attempt.state == FAILED and attempt.node_id in chosen]
+            damaged = [node for node in tx.nodes.damaged() if node.node_id in chosen and node.kept]
             for node in damaged:
-                self._index.set_resend(tx, node.node_id, True)
-            lacking = {attempt.node_id for attempt in failed if self._index.gap(tx, attempt.node_id) is not None}
+                tx.nodes.set_resend(node.node_id, True)
+            lacking = {attempt.node_id for attempt in failed if tx.nodes.gap(attempt.node_id) is not None}
             if as_is:
                 for attempt in failed:
-                    self._index.set_gap(tx, attempt.node_id, attempt.stage, None)
+                    tx.nodes.set_gap(attempt.node_id, attempt.stage, None)
                 lacking.clear()
         self._uploader.retry_failed([attempt for attempt in failed if attempt.node_id not in lacking])
         sent = [attempt.node_id for attempt in failed if attempt.node_id not in lacking] + [node.node_id for node in damaged]
@@ -63,7 +58,7 @@ class Decisions:
         """
         with self._db.transaction(durable=True) as tx:
             node = self._tree.file(path)
-            attempt = self._outbox.of(tx, node.node_id)
+            attempt = tx.uploads.of(node.node_id)
             if node.local or not node.unsent:
                 raise NotPermitted(f"{path}: there is nothing unsent to give up"
                                    + (". It stays on this machine: rm removes it" if node.local else ""))
@@ -71,19 +66,18 @@ class Decisions:
                 raise Busy(f"{path} is open: close it first")
             if attempt is not None and attempt.state in IN_FLIGHT:
                 raise Busy(f"{path} is being sent: wait for its end")
-            stages = {stage for stage in (node.stage, None if attempt is None else attempt.stage) if stage is not None}
-            self._outbox.drop(tx, node.node_id)
-            file = node.remote or (None if node.wanted is None else self._outbox.reprieve(tx, node.wanted))
-            removed = file is None and node.wanted is not None and self._outbox.is_name_doomed(tx, node.wanted)
+            tx.unneeded(node.stage)
+            tx.unneeded(None if attempt is None else attempt.stage)
+            tx.uploads.drop(node.node_id)
+            file = node.remote or (None if node.wanted is None else tx.deletions.reprieve(node.wanted))
+            removed = file is None and node.wanted is not None and tx.deletions.is_name_doomed(node.wanted)
             self._surprises.note((node.parent, node.name))
             self._mirror.give_back(tx, node, file, self._handles.busy())
-        for number in stages:
-            self._staging.remove(number)
         self._pages.forget(f"/{path}")
         self._uploader.wake()
         if file is None:
             return "gone: the server never had it" + (", and what had its name there was removed before" if removed else "")
-        shown = self._index.path(self._index.node(node.node_id))
+        shown = self._db.nodes.path(self._db.nodes.node(node.node_id))
         return (f"the server's file {file.file_id} again" + ("" if file.name == node.wanted else f", which is called {file.name} there")
                 + ("" if shown == path else f", shown as {shown}, for somebody has uploaded a newer one"))
 
@@ -103,7 +97,7 @@ class Decisions:
                 if node.local or node.unsent or node.remote is None or node.wanted is None or not renaming.differs(node, node.wanted):
                     continue
                 if node.readable:
-                    self._index.set_resend(tx, node.node_id, True)
+                    tx.nodes.set_resend(node.node_id, True)
                     pushed.append(shown)
                 elif alone:
                     raise NotReadable(f"{path} {why_closed(node)}: it can't be sent under its new name")

@@ -10,18 +10,17 @@ from anthrofs.errors import NoAttribute
 from anthrofs.model import ROOT, Attempt, Node
 from anthrofs.names import CONTROL, FILE_ID, STATE
 from anthrofs.tree import settings
+from anthrofs.tree.database import Database
 from anthrofs.tree.open_table import Handles
-from anthrofs.tree.outbox import FAILED, Outbox
-from anthrofs.tree.xattrs import Xattrs
+from anthrofs.tree.upload_queue import FAILED
 from anthrofs.upload.uploader import Uploader
 
 
 class Attributes:
     """Of one mount."""
 
-    def __init__(self, xattrs: Xattrs, outbox: Outbox, uploader: Uploader, handles: Handles, control: str) -> None:
-        self._xattrs = xattrs           # given
-        self._outbox = outbox           # given
+    def __init__(self, db: Database, uploader: Uploader, handles: Handles, control: str) -> None:
+        self._db = db                   # given
         self._uploader = uploader       # given
         self._handles = handles         # given
         self._control = control         # constant
@@ -37,9 +36,11 @@ class Attributes:
 
     def all(self, node: Node) -> dict[str, str]:
         """By name; a directory has only what was set."""
+        with self._db.reading() as tx:
+            own, attempt = tx.xattrs.all(node.node_id), tx.uploads.of(node.node_id)
         if node.directory:
-            return self._xattrs.all(node.node_id)
-        found = {STATE: self.state(node, self._outbox.look(node.node_id))}
+            return own
+        found = {STATE: self.state(node, attempt)}
         remote = node.remote
         if remote is not None:
             found |= {FILE_ID: remote.file_id, "user.anthropic.filename": remote.name,
@@ -47,7 +48,7 @@ class Attributes:
                       "user.anthropic.downloadable": "true" if remote.downloadable else "false"}
             if remote.expires_ns is not None:
                 found["user.anthropic.expires_at"] = _time(remote.expires_ns)
-        found |= self._xattrs.all(node.node_id)
+        found |= own
         for name in settings.COLUMNS:
             if (value := settings.value(node, name)) is not None:
                 found[name] = str(value)

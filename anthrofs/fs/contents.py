@@ -26,9 +26,7 @@ from anthrofs.store.staging import Staging
 from anthrofs.tree import unlinking
 from anthrofs.tree.database import Database
 from anthrofs.tree.gaps import Gap
-from anthrofs.tree.nodes import Index
 from anthrofs.tree.open_table import Content, Handle, Handles, OpenStage
-from anthrofs.tree.outbox import Outbox
 
 log = logging.getLogger(__name__)
 
@@ -37,18 +35,16 @@ FETCH_BYTES: Final = 2**20      # read at once of a file that is about to be edi
 class Contents:
     """The content of open nodes."""
 
-    def __init__(self, db: Database, index: Index, outbox: Outbox, staging: Staging, cache: BlockCache, handles: Handles,
+    def __init__(self, db: Database, staging: Staging, cache: BlockCache, handles: Handles,
                  reader: Reader, clock: Clock, config: Config) -> None:
         self._db = db               # given
-        self._index = index         # given
-        self._outbox = outbox       # given
         self._staging = staging     # given
         self._cache = cache         # given
         self._handles = handles     # given
         self._reader = reader       # given
         self._clock = clock         # given
         self._config = config       # given
-        self._promises = Promises(db, index, outbox, staging, config)       # constant
+        self._promises = Promises(db, staging, config)       # constant
 
     def begin(self, content: Content, stage: OpenStage) -> None:
         """A file that was just created: empty, and nothing promised of it."""
@@ -143,7 +139,7 @@ class Contents:
                 # Our own: a write that comes after this makes a new stage and closes the sealed one's.
                 descriptor = os.dup(stage.descriptor)
             try:
-                unneeded = self._promises.write_down(content.node_id, stage.number, descriptor, shown, gap, seal=seal)
+                self._promises.write_down(content.node_id, stage.number, descriptor, shown, gap, seal=seal)
             except BaseException:
                 with content.lock:
                     content.dirty = True
@@ -154,8 +150,6 @@ class Contents:
                 raise
             finally:
                 os.close(descriptor)
-        for number in unneeded:
-            self._staging.remove(number)
         if content.gap != gap:              # a write was refused meanwhile
             self._note_gap(content)
         return stage.number
@@ -187,21 +181,19 @@ class Contents:
                 remote, unchanged = content.remote, content.fetched
         if remote is not None:
             self._forget_deleted(remote.file_id)
-        ended = unlinking.released(self._db, self._index, self._outbox, content.node_id, None if stage is None else stage.number)
-        for number in ended or ():
-            self._staging.remove(number)
+        ended = unlinking.released(self._db, content.node_id, None if stage is None else stage.number)
         if stage is not None:
             stage.close()
             if unchanged:
                 self._staging.remove(stage.number)      # the write that it was made for failed
-        return promised or ended is not None
+        return promised or ended
 
     def _forget_deleted(self, file_id: FileId) -> None:
         """Its bytes were kept for those who had it open. The uploader looks at the handles after its commit, we at the row
         after ours are gone: one of the two sees that nobody needs them.
         """
         with self._db.reading() as tx:
-            deleted = self._outbox.is_deleted(tx, file_id)
+            deleted = tx.deletions.is_deleted(file_id)
         if deleted:
             self._cache.drop(file_id)
 
@@ -217,15 +209,15 @@ class Contents:
         """The stage to read from; None: the server's content is the current one, and pinned until the last release."""
         if content.stage is not None or content.remote is not None:
             return content.stage
-        node = self._index.node(content.node_id)
+        node = self._db.nodes.node(content.node_id)
         if node.stage is not None:
             with contextlib.suppress(FileNotFoundError):
                 self._replace_locked(content, self._staging.open(node.stage))
                 content.sealed, content.fetched = True, False
                 with self._db.reading() as tx:
-                    content.gap = self._index.gap(tx, content.node_id)
+                    content.gap = tx.nodes.gap(content.node_id)
                 return content.stage
-            node = self._index.node(content.node_id)        # sent meanwhile: the kept copy has it
+            node = self._db.nodes.node(content.node_id)        # sent meanwhile: the kept copy has it
             if node.stage is not None:
                 raise FsError(f"the content of {node.name} is missing in this machine's staging")
         self._pin_locked(content, node)

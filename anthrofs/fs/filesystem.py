@@ -27,38 +27,31 @@ from anthrofs.fs.pages import Pages
 from anthrofs.fs.paths import Tree
 from anthrofs.fs.renames import Moves
 from anthrofs.fs.surprises import Surprises
-from anthrofs.model import BY_ID, HIDDEN, ROOT, Attr, Caller, FileId, Node, NodeId, StageId
-from anthrofs.store.staging import Staging
+from anthrofs.model import BY_ID, HIDDEN, ROOT, Attr, Caller, FileId, Node, NodeId
 from anthrofs.sync.refresher import Refresher
 from anthrofs.tree import renaming, settings, unlinking
-from anthrofs.tree.database import Database, Tx
-from anthrofs.tree.nodes import Index
+from anthrofs.tree.database import Database
 from anthrofs.tree.open_table import Handles
-from anthrofs.tree.outbox import Outbox
-from anthrofs.tree.xattrs import Xattrs
+from anthrofs.tree.transaction import Tx
 from anthrofs.upload.uploader import Uploader
 
 
 class FileSystem:
     """One mount's files."""
 
-    def __init__(self, config: Config, clock: Clock, db: Database, index: Index, tree: Tree, outbox: Outbox, staging: Staging,
+    def __init__(self, config: Config, clock: Clock, db: Database, tree: Tree,
                  handles: Handles, pages: Pages, contents: Contents, uploader: Uploader, refresher: Refresher,
-                 surprises: Surprises, xattrs: Xattrs, moves: Moves, links: Links) -> None:
+                 surprises: Surprises, moves: Moves, links: Links) -> None:
         self._config = config           # given
         self._clock = clock             # given
         self._db = db                   # given
-        self._index = index             # given
         self._tree = tree               # given
-        self._outbox = outbox           # given
-        self._staging = staging         # given
         self._handles = handles         # given
         self._pages = pages             # given
         self._contents = contents       # given
         self._uploader = uploader       # given
         self._refresher = refresher     # given
         self._surprises = surprises     # given
-        self._xattrs = xattrs           # given
         self._moves = moves             # given
         self._links = links             # given
 
@@ -85,7 +78,7 @@ class FileSystem:
         if content.node_id > BY_ID:
             return Attr(content.node_id, stat.S_IFREG | 0o444 & ~self._config.umask, content.length,
                         content.remote.created_ns if content.remote is not None else 0, 1)
-        return self._attr(self._index.node(content.node_id))
+        return self._attr(self._db.nodes.node(content.node_id))
 
     def open_directory(self, path: str) -> NodeId:
         """Somebody is about to list it: an old index is worth a short wait. Raises NotFound, NotADirectory, Revalidate."""
@@ -99,18 +92,18 @@ class FileSystem:
     def above(self, directory: NodeId) -> NodeId:
         """The directory around it, the root's being itself."""
         try:
-            return self._index.node(directory).parent or ROOT
+            return self._db.nodes.node(directory).parent or ROOT
         except NotFound:
             return ROOT                 # removed while it is open
 
     def each_entry(self, directory: NodeId, show: Callable[[str, NodeId, bool], None]) -> None:
         """`show` is told (name, node, directory) of what is in it. It mustn't wait."""
-        self._index.each_entry(directory, show)
+        self._db.nodes.each_entry(directory, show)
 
     def statfs(self) -> dict[str, int]:
         """The quota as a disk: sizes in f_bsize units, as statvfs(3) has them."""
         block = 4096
-        files, used_bytes, _ = self._index.totals()
+        files, used_bytes, _ = self._db.nodes.totals()
         blocks = self._config.quota_bytes // block
         free = max(0, blocks - -(-used_bytes // block))
         return {"f_bsize": block, "f_frsize": block, "f_blocks": blocks, "f_bfree": free, "f_bavail": free,
@@ -122,19 +115,16 @@ class FileSystem:
         """The name is gone when this returns; the server is told in the background, or after the last release. By its id, a file goes
         with its name; what the name has that is newer stays.
         """
-        stages: set[StageId] = set()
         with self._db.transaction(durable=True) as tx:
             node = self._tree.file(path)
             by_id = node.parent == BY_ID
             if by_id:
-                node = self._index.holder(FileId(node.name))
-            newer_stays = by_id and unlinking.end_id(tx, self._outbox, node)
+                node = tx.nodes.holder(FileId(node.name))
+            newer_stays = by_id and unlinking.end_id(tx, node)
             if not newer_stays and self._handles.content_of(node.node_id) is None:
-                stages = unlinking.end(tx, self._index, self._outbox, node, self._clock.time_ns())
+                unlinking.end(tx, node, self._clock.time_ns())
             elif not newer_stays and node.parent != HIDDEN:
-                self._index.hide(tx, node.node_id, f"#{node.node_id}", self._clock.time_ns(), by_libfuse=False)
-        for number in stages:
-            self._staging.remove(number)
+                tx.nodes.hide(node.node_id, f"#{node.node_id}", self._clock.time_ns(), by_libfuse=False)
         self._pages.forget(path)
         self._moves.forget_replacement(path)
         self._uploader.wake()
@@ -159,21 +149,21 @@ class FileSystem:
         with self._db.transaction(durable=True) as tx:
             if self._tree.exists(place):
                 raise Exists(f"{path} exists")
-            self._index.make_directory(tx, place.parent, place.name, stat.S_IMODE(mode), self._clock.time_ns())
+            tx.nodes.make_directory(place.parent, place.name, stat.S_IMODE(mode), self._clock.time_ns())
 
     def remove_directory(self, path: str) -> None:
         """Raises NotFound, NotADirectory, NotEmpty."""
         with self._db.transaction(durable=True) as tx:
             node = self._tree.own(self._tree.directory(path))
-            if not self._index.is_empty(tx, node.node_id):
+            if not tx.nodes.is_empty(node.node_id):
                 raise NotEmpty(f"{path} is not empty")
-            self._index.remove(tx, node.node_id, self._clock.time_ns())
+            tx.nodes.remove(node.node_id, self._clock.time_ns())
 
     def set_mode(self, path: str, mode: int) -> None:
         """Kept on this machine."""
         node = self._tree.own(self._tree.node(path))
         with self._db.transaction() as tx:
-            self._index.set_mode(tx, node.node_id, stat.S_IMODE(mode))
+            tx.nodes.set_mode(node.node_id, stat.S_IMODE(mode))
 
     def set_owner(self, path: str, uid: int, gid: int) -> None:
         """The mount's own owner is accepted, so that `cp -p` goes through. Raises NotPermitted for others."""
@@ -186,7 +176,7 @@ class FileSystem:
         node = self._tree.own(self._tree.node(path))
         mtime_ns = self._clock.time_ns() if mtime_ns is None else mtime_ns
         with self._db.transaction() as tx:
-            self._index.set_mtime(tx, node.node_id, mtime_ns)
+            tx.nodes.set_mtime(node.node_id, mtime_ns)
         content = self._handles.content_of(node.node_id)
         if content is not None:
             self._contents.set_mtime(content, mtime_ns)
@@ -204,22 +194,19 @@ class FileSystem:
             ours = name in settings.COLUMNS
             if name.startswith("user.anthropic.") and not ours:
                 raise NotSupported(f"{name}: only {' and '.join(settings.COLUMNS)} can be set")
-            has = settings.value(node, name) is not None if ours else self._xattrs.has(tx, node.node_id, name)
+            has = settings.value(node, name) is not None if ours else tx.xattrs.has(node.node_id, name)
             if create and has:
                 raise Exists(f"{path} has {name}")
             if replace and not has:
                 raise NoAttribute(f"{path} has no {name}")
-            unneeded: set[StageId] = set()
             if ours:
-                unneeded = self._set_for_upload(tx, path, node, name, text)
+                self._set_for_upload(tx, path, node, name, text)
             else:
-                self._xattrs.set(tx, node.node_id, name, text)
-        for number in unneeded:
-            self._staging.remove(number)
+                tx.xattrs.set(node.node_id, name, text)
         self._uploader.wake()
 
-    def _set_for_upload(self, tx: Tx, path: str, node: Node, name: str, text: str | None) -> set[StageId]:
-        """What the server has already is sent again, if it is an own upload. Returns the stages that nobody needs any more.
+    def _set_for_upload(self, tx: Tx, path: str, node: Node, name: str, text: str | None) -> None:
+        """What the server has already is sent again, if it is an own upload.
 
         Raises NotPermitted for a folder and for a file that can't be sent again, BadName for a value that the service would refuse.
         """
@@ -229,14 +216,13 @@ class FileSystem:
         matters = settings.matters(node, name, value)
         if node.stage is None and node.remote is not None and not node.kept:
             if not matters:
-                return set()
+                return
             raise NotPermitted(f"{path}: {name} belongs to an upload, and this file can't be sent again without its being an upload then. "
                                "Copy it to another name, and set it there")
-        self._index.set_setting(tx, node.node_id, settings.COLUMNS[name], value)
+        tx.nodes.set_setting(node.node_id, settings.COLUMNS[name], value)
         if node.stage is None and node.wanted is not None and matters:
-            wanted = renaming.saved_as(self._index, node, self._config.layout)
-            return renaming.want(tx, self._index, self._outbox, self._index.node(node.node_id), wanted, anew=True)
-        return set()
+            wanted = renaming.saved_as(tx, node, self._config.layout)
+            renaming.want(tx, tx.nodes.node(node.node_id), wanted, anew=True)
 
     def _attr(self, node: Node) -> Attr:
         if node.directory:

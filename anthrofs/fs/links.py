@@ -17,27 +17,21 @@ from anthrofs.fs.paths import Tree
 from anthrofs.model import BY_ID, HIDDEN, Caller, Node, NodeId
 from anthrofs.store.staging import Staging
 from anthrofs.tree.database import Database
-from anthrofs.tree.nodes import Index
 from anthrofs.tree.open_table import Handles
-from anthrofs.tree.outbox import Outbox
-from anthrofs.tree.xattrs import Xattrs
 
 
 class Links:
     """The links of one mount."""
 
-    def __init__(self, config: Config, clock: Clock, db: Database, index: Index, tree: Tree, outbox: Outbox, staging: Staging,
-                 handles: Handles, contents: Contents, xattrs: Xattrs) -> None:
+    def __init__(self, config: Config, clock: Clock, db: Database, tree: Tree, staging: Staging,
+                 handles: Handles, contents: Contents) -> None:
         self._config = config           # given
         self._clock = clock             # given
         self._db = db                   # given
-        self._index = index             # given
         self._tree = tree               # given
-        self._outbox = outbox           # given
         self._staging = staging         # given
         self._handles = handles         # given
         self._contents = contents       # given
-        self._xattrs = xattrs           # given
 
     def link(self, old: str, new: str, caller: Caller) -> NodeId:
         """The new name is there, and its content is to be sent, when this returns. Raises Exists, NotFound, BadName, NameTooLong, DiskFull,
@@ -55,14 +49,14 @@ class Links:
                     raise Exists(f"{new} exists")
                 if self._tree.file(old).stage != source.stage:
                     raise NotPermitted(f"{old} was written to meanwhile")
-                if self._index.gap(tx, source.node_id) is not None:
+                if tx.nodes.gap(source.node_id) is not None:
                     raise NotPermitted(f"a write to {old} was refused, so it isn't whole")
-                node_id = self._index.copy(tx, source.node_id, place.parent, place.name, self._clock.time_ns(), place.wanted)
-                self._xattrs.copy(tx, source.node_id, node_id)
-                self._index.promise(tx, node_id, stage, source.size_bytes, source.mtime_ns, place.wanted,
-                                    sealed=True, expires_s=self._config.expires_in_s)
+                node_id = tx.nodes.copy(source.node_id, place.parent, place.name, self._clock.time_ns(), place.wanted)
+                tx.xattrs.copy(source.node_id, node_id)
+                tx.nodes.promise(node_id, stage, source.size_bytes, source.mtime_ns, place.wanted,
+                                 sealed=True, expires_s=self._config.expires_in_s)
                 if place.wanted is not None:
-                    self._outbox.attempt(tx, node_id, stage, source.size_bytes)
+                    tx.uploads.attempt(node_id, stage, source.size_bytes)
         except BaseException:
             self._staging.remove(stage)
             raise
@@ -84,7 +78,7 @@ class Links:
                 self._contents.promise(content, seal=True)
             elif dirty:
                 raise NotPermitted(f"{path} is being written")
-            node = self._tree.file(path)
+        node = self._tree.file(path)        # its release may have promised it between the two looks
         if node.stage is None or not node.sealed:
             raise NotPermitted(f"{path} has no content of its own here that is complete")
         return node

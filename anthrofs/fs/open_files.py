@@ -29,7 +29,6 @@ from anthrofs.model import BY_ID, Caller, Node, Opened
 from anthrofs.store.staging import Staging
 from anthrofs.tree.database import Database
 from anthrofs.tree.kept_copies import why_closed
-from anthrofs.tree.nodes import Index
 from anthrofs.tree.open_table import Content, Handle, Handles
 from anthrofs.upload.uploader import Uploader
 
@@ -43,13 +42,12 @@ NOBODY: Final = Caller(0, 0, program=str, interrupted=lambda: False, writes_to=l
 class OpenFiles:
     """One mount's handles, from create or open to release."""
 
-    def __init__(self, config: Config, clock: Clock, db: Database, index: Index, tree: Tree, staging: Staging, handles: Handles,
+    def __init__(self, config: Config, clock: Clock, db: Database, tree: Tree, staging: Staging, handles: Handles,
                  pages: Pages, contents: Contents, walks: Walks, reader: Reader, uploader: Uploader, surprises: Surprises,
                  left: Callable[[Content], None]) -> None:
         self._config = config           # given
         self._clock = clock             # given
         self._db = db                   # given
-        self._index = index             # given
         self._tree = tree               # given
         self._staging = staging         # given
         self._handles = handles         # given
@@ -76,7 +74,7 @@ class OpenFiles:
             with self._db.transaction() as tx:
                 if self._tree.exists(place):
                     raise (Exists if flags & os.O_EXCL else Revalidate)(f"{path} exists")
-                node_id = self._index.create(tx, place.parent, place.name, stat.S_IMODE(mode), self._clock.time_ns(), place.wanted)
+                node_id = tx.nodes.create(place.parent, place.name, stat.S_IMODE(mode), self._clock.time_ns(), place.wanted)
                 handle = self._handles.open(node_id, reads=True, writes=True, process=caller.process)
         except BaseException:
             stage.close()
@@ -90,7 +88,7 @@ class OpenFiles:
         """A helper file of a file beside it, whose state here it is a part of."""
         for name, held in companions.candidates(place.name, caller.program(), flags):
             with contextlib.suppress(NotFound):
-                beside = self._index.lookup(place.parent, name)
+                beside = self._db.nodes.entry(place.parent, name)
                 if not beside.directory and (not held or caller.writes_to(caller.process, beside.node_id)):
                     return True
         return False
@@ -103,11 +101,11 @@ class OpenFiles:
             handle = self._handles.open(found.node_id, reads=reads, writes=writes, process=caller.process)
             try:
                 # After the handle: from here on no listing changes it.
-                now = found if found.parent == BY_ID else self._index.node(found.node_id)
+                now = found if found.parent == BY_ID else self._db.nodes.node(found.node_id)
                 if (now.parent, now.name) == (found.parent, found.name):
                     local = self._contents.attach(handle.content, now)
                     if now.stage is not None and not local:
-                        now = self._index.node(found.node_id)       # sent meanwhile; its copy may not be kept
+                        now = self._db.nodes.node(found.node_id)       # sent meanwhile; its copy may not be kept
                     if not (local or now.readable) and (reads or flags & os.O_APPEND):
                         self._count_refused(path, now)
                         raise NotReadable(f"{path} {why_closed(now)}")
@@ -153,7 +151,7 @@ class OpenFiles:
             handle.was_read = True      # twice by two threads: no harm
             with contextlib.suppress(NotFound):         # it was removed, and is still open
                 if handle.content.remote is not None:
-                    self._walks.step(self._index.node(handle.content.node_id))
+                    self._walks.step(self._db.nodes.node(handle.content.node_id))
         return self._contents.read(handle.content, size, offset, interrupted)
 
     def write(self, number: int, data: bytes, offset: int, interrupted: Callable[[], bool], *, mapped: bool, appends: bool) -> int:

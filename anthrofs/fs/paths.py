@@ -11,8 +11,8 @@ from anthrofs import names
 from anthrofs.config import Config
 from anthrofs.errors import IsADirectory, NotADirectory, NotFound, NotPermitted
 from anthrofs.model import BY_ID, HIDDEN, ROOT, FileId, Node, NodeId
-from anthrofs.tree.database import Tx
-from anthrofs.tree.nodes import Index
+from anthrofs.tree.database import Database
+from anthrofs.tree.transaction import Tx
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +27,15 @@ class Place:
 class Tree:
     """Lookups by path."""
 
-    def __init__(self, config: Config, index: Index) -> None:
+    def __init__(self, config: Config, db: Database) -> None:
         self._config = config       # given
-        self._index = index         # given
+        self._db = db               # given
 
     def node(self, path: str) -> Node:
         """Of .by-id/<file id> a view: what the server has under that id, whatever its node holds. Raises NotFound, NotADirectory."""
         *above, name = path.split("/")
         if names.is_hidden(name):               # libfuse's name for it, wherever it was
-            return self._index.lookup(HIDDEN, name)
+            return self._db.nodes.entry(HIDDEN, name)
         parts = [part for part in (*above, name) if part]
         if parts[:1] == [names.BY_ID]:
             return self._view(parts[1:])
@@ -43,8 +43,8 @@ class Tree:
         for part in parts:
             if node is not None and not node.directory:
                 raise NotADirectory(f"{path}: {node.name} is a file")
-            node = self._index.lookup(ROOT if node is None else node.node_id, part)
-        return self._index.node(ROOT) if node is None else node
+            node = self._db.nodes.entry(ROOT if node is None else node.node_id, part)
+        return self._db.nodes.node(ROOT) if node is None else node
 
     @staticmethod
     def own(node: Node) -> Node:
@@ -66,7 +66,7 @@ class Tree:
         if not node.directory:
             return True, [(node, path)]
         prefix = f"{path}/" if path else ""
-        return False, [(each, prefix + below) for each, below in self._index.below(tx, node.node_id)]
+        return False, [(each, prefix + below) for each, below in tx.nodes.below(node.node_id)]
 
     def directory(self, path: str) -> Node:
         """Raises NotFound, NotADirectory."""
@@ -95,7 +95,7 @@ class Tree:
                         mime_type=None, expires_s=None, stage=None, sealed=False, resend=False, confirmed=False, remote=None, kept=False)
         if len(below) > 1:
             raise NotADirectory(f"{names.BY_ID}/{below[0]} is a file")
-        node = self._index.holder(FileId(below[0]))
+        node = self._db.nodes.holder(FileId(below[0]))
         assert node.remote is not None
         number = int.from_bytes(hashlib.sha256(below[0].encode()).digest()[:7])
         return replace(node, node_id=NodeId(BY_ID + 1 + number), parent=BY_ID, name=below[0], mode=0o444, mtime_ns=node.remote.created_ns,
@@ -105,7 +105,7 @@ class Tree:
     def exists(self, place: Place) -> bool:
         """There is such an entry."""
         try:
-            self._index.lookup(place.parent, place.name)
+            self._db.nodes.entry(place.parent, place.name)
         except NotFound:
             return False
         return True

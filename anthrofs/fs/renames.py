@@ -16,26 +16,21 @@ from anthrofs.errors import Busy, IsADirectory, NotADirectory, NotEmpty, NotFoun
 from anthrofs.fs.contents import Contents
 from anthrofs.fs.pages import Pages
 from anthrofs.fs.paths import Place, Tree
-from anthrofs.model import BY_ID, HIDDEN, FileId, Node, NodeId, StageId
-from anthrofs.store.staging import Staging
+from anthrofs.model import BY_ID, HIDDEN, FileId, Node, NodeId
 from anthrofs.tree import renaming, unlinking
-from anthrofs.tree.database import Database, Tx
-from anthrofs.tree.nodes import Index
+from anthrofs.tree.database import Database
 from anthrofs.tree.open_table import Handles
-from anthrofs.tree.outbox import Outbox
+from anthrofs.tree.transaction import Tx
 
 
 class Moves:
     """Of one mount."""
 
-    def __init__(self, clock: Clock, db: Database, index: Index, tree: Tree, outbox: Outbox, staging: Staging, handles: Handles,
+    def __init__(self, clock: Clock, db: Database, tree: Tree, handles: Handles,
                  pages: Pages, contents: Contents) -> None:
         self._clock = clock             # given
         self._db = db                   # given
-        self._index = index             # given
         self._tree = tree               # given
-        self._outbox = outbox           # given
-        self._staging = staging         # given
         self._handles = handles         # given
         self._pages = pages             # given
         self._contents = contents       # given
@@ -77,62 +72,57 @@ class Moves:
         with self._db.transaction(durable=True) as tx:
             node = self._tree.file(old)
             if node.parent == BY_ID:
-                node = self._index.holder(FileId(node.name))
+                node = tx.nodes.holder(FileId(node.name))
                 if node.stage is not None:
                     raise Busy(f"{old} is open, and its name has newer content: close it first")
             if node.parent != HIDDEN:
-                self._index.hide(tx, node.node_id, name, self._clock.time_ns(), by_libfuse=True)
+                tx.nodes.hide(node.node_id, name, self._clock.time_ns(), by_libfuse=True)
         self._pages.forget(old, new)
         with self._lock:
             self._hidden[old] = (node.node_id, name)
 
     def _unhide(self, node_id: NodeId) -> None:
         with contextlib.suppress(NotFound), self._db.transaction(durable=True) as tx:
-            self._index.unhide(tx, node_id)
-            node = self._index.node(node_id)
-            if node.stage is not None and node.sealed and node.wanted is not None and self._outbox.of(tx, node_id) is None:
-                self._outbox.attempt(tx, node_id, node.stage, node.size_bytes)      # closed while it was hidden
+            tx.nodes.unhide(node_id)
+            node = tx.nodes.node(node_id)
+            if node.stage is not None and node.sealed and node.wanted is not None and tx.uploads.of(node_id) is None:
+                tx.uploads.attempt(node_id, node.stage, node.size_bytes)      # closed while it was hidden
 
     def _rename(self, old: str, place: Place, new: str, maker: str, hidden_name: str) -> None:
         with self._db.transaction(durable=True) as tx:
             node = self._tree.own(self._tree.node(old))
-            unneeded = self._make_room(tx, place, node, hidden_name)
-            self._index.move(tx, node.node_id, place.parent, place.name, self._clock.time_ns())
+            self._make_room(tx, place, node, hidden_name)
+            tx.nodes.move(node.node_id, place.parent, place.name, self._clock.time_ns())
             if node.directory:
-                for each, path in self._index.below(tx, node.node_id):
+                for each, path in tx.nodes.below(node.node_id):
                     wanted = self._tree.wanted(f"{new}/{path}", maker)
                     if each.local and self._tree.wanted(f"{old}/{path}") is not None:
                         wanted = None       # not its name, but who made it has kept it here
-                    unneeded |= renaming.want(tx, self._index, self._outbox, each, wanted)
+                    renaming.want(tx, each, wanted)
             else:
-                unneeded |= renaming.want(tx, self._index, self._outbox, node, place.wanted)
-        for number in unneeded:
-            self._staging.remove(number)
+                renaming.want(tx, node, place.wanted)
         if node.directory:
             self._pages.forget_below(old, new)
         else:
             self._pages.forget(old, new)
 
-    def _make_room(self, tx: Tx, place: Place, node: Node, hidden_name: str) -> set[StageId]:
-        """What has the name goes: the same as an unlink or rmdir. `hidden_name`: by which libfuse will ask for it, if it is open; or "".
-        Returns the stages that nobody needs any more.
-        """
+    def _make_room(self, tx: Tx, place: Place, node: Node, hidden_name: str) -> None:
+        """What has the name goes: the same as an unlink or rmdir. `hidden_name`: by which libfuse will ask for it, if it is open; or ""."""
         try:
-            there = self._index.lookup(place.parent, place.name)
+            there = self._db.nodes.entry(place.parent, place.name)
         except NotFound:
-            return set()
+            return
         if there.node_id == node.node_id:
-            return set()
+            return
         if there.directory and not node.directory:
             raise IsADirectory(f"{place.name} is a directory")
         if node.directory and not there.directory:
             raise NotADirectory(f"{place.name} is a file")
         if there.directory:
-            if not self._index.is_empty(tx, there.node_id):
+            if not tx.nodes.is_empty(there.node_id):
                 raise NotEmpty(f"{place.name} is not empty")
-            self._index.remove(tx, there.node_id)
-            return set()
-        if self._handles.content_of(there.node_id) is None:
-            return unlinking.end(tx, self._index, self._outbox, there)
-        self._index.hide(tx, there.node_id, hidden_name or f"#{there.node_id}", self._clock.time_ns(), by_libfuse=False)
-        return set()
+            tx.nodes.remove(there.node_id)
+        elif self._handles.content_of(there.node_id) is None:
+            unlinking.end(tx, there)
+        else:
+            tx.nodes.hide(there.node_id, hidden_name or f"#{there.node_id}", self._clock.time_ns(), by_libfuse=False)

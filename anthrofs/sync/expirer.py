@@ -17,7 +17,6 @@ from anthrofs.store.block_cache import BlockCache
 from anthrofs.tree.database import Database
 from anthrofs.tree.mirror import Mirror
 from anthrofs.tree.open_table import Handles
-from anthrofs.tree.outbox import Outbox
 
 log = logging.getLogger(__name__)
 
@@ -29,11 +28,10 @@ AGAIN_S: Final = 1.0        # until the next look at a file that somebody has op
 class Expirer:
     """mount.py starts and stops it."""
 
-    def __init__(self, db: Database, mirror: Mirror, outbox: Outbox, cache: BlockCache, handles: Handles, clock: Clock,
+    def __init__(self, db: Database, mirror: Mirror, cache: BlockCache, handles: Handles, clock: Clock,
                  server_clock: Callable[[], ServerClock | None]) -> None:
         self._db = db                       # given
         self._mirror = mirror               # given
-        self._outbox = outbox               # given
         self._cache = cache                 # given
         self._handles = handles             # given
         self._clock = clock                 # given
@@ -107,7 +105,7 @@ class Expirer:
             now_ns, busy, held = self._now_ns(), self._handles.busy(), False
             for file in self._mirror.expired(tx, now_ns):
                 if self._mirror.vanished(tx, file.file_id, busy):
-                    self._outbox.bury(tx, file.file_id, self._clock.time_ns(), now_ns + LISTED_NS)
+                    tx.deletions.bury(file.file_id, self._clock.time_ns(), now_ns + LISTED_NS)
                     self._mirror.forget_kept(tx, file.file_id)
                     removed.append(file)
                 else:

@@ -21,10 +21,11 @@ from anthrofs.errors import BadAnswer, Gone, Refused
 from anthrofs.model import Cursor, FileId, Page, RemoteFile
 from anthrofs.remote.api import RemoteFiles
 from anthrofs.tree import lost
-from anthrofs.tree.database import Database, Tx
+from anthrofs.tree.database import Database
 from anthrofs.tree.mirror import Mirror, Shown
 from anthrofs.tree.open_table import Handles
-from anthrofs.tree.outbox import Outbox, concerns
+from anthrofs.tree.transaction import Tx
+from anthrofs.tree.upload_queue import concerns
 
 log = logging.getLogger(__name__)
 
@@ -121,11 +122,10 @@ def page_after(remote: RemoteFiles, cursor: Cursor, last: FileId | None) -> Page
 class Listings:
     """Of one workspace. Reading a page from the network is the callers'."""
 
-    def __init__(self, db: Database, mirror: Mirror, outbox: Outbox, handles: Handles, clock: Clock,
+    def __init__(self, db: Database, mirror: Mirror, handles: Handles, clock: Clock,
                  decided: Callable[[], None] = lambda: None) -> None:
         self._db = db                   # given
         self._mirror = mirror           # given
-        self._outbox = outbox           # given
         self._handles = handles         # given
         self._clock = clock             # given
         self._decided = decided         # given: told when a listing has shown what became of doubtful deletions
@@ -142,14 +142,14 @@ class Listings:
         """
         held, fresh, now_ns = 0, list[RemoteFile](), self.began_ns(remote, 0.0)
         busy = self._handles.busy()         # inside the transaction: whoever opens a node from now on reads it after this commit
-        idle = self._outbox.is_empty(tx)    # then none of them can be ours: half of a first listing's time
-        attempts = [] if idle else self._outbox.in_flight(tx)
+        idle = tx.uploads.is_empty() and tx.deletions.is_empty()    # then none of them can be ours: half of a first listing's time
+        attempts = [] if idle else tx.uploads.in_flight()
         given_up = lost.every(tx, self._clock.time_ns())
         for file in page.files:
             expired = file.expires_ns is not None and file.expires_ns <= now_ns
-            doomed = not idle and self._outbox.is_doomed(tx, file.file_id)
+            doomed = not idle and tx.deletions.is_doomed(file.file_id)
             if doomed:
-                self._outbox.saw(tx, file.file_id, walk.number)
+                tx.deletions.saw(file.file_id, walk.number)
             if expired or doomed:
                 if file.created_ns < walk.last_ns:
                     fresh.append(file)
@@ -195,7 +195,7 @@ class Listings:
             with self._db.transaction() as tx:
                 if self._mirror.vanished(tx, file_id, self._handles.busy()):
                     now_ns = self._clock.time_ns()
-                    self._outbox.bury(tx, file_id, now_ns, now_ns + LAG_NS)
+                    tx.deletions.bury(file_id, now_ns, now_ns + LAG_NS)
                     return True
                 node_id = self._mirror.node_with(tx, file_id)
             if node_id is None or self._handles.owe(node_id, gone=True):
@@ -224,7 +224,7 @@ class Listings:
                 tx.set_meta("sweep", None)          # one that is under way has nothing to add, and its next page may be older
             if walk.understood:
                 tx.set_meta("unordered", None if walk.ordered else "1")
-                decided = self._outbox.decide(tx, walk.number)
+                decided = tx.deletions.decide(walk.number)
         if decided:
             self._decided()
         return doubts < DOUBTS

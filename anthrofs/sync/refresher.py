@@ -25,8 +25,6 @@ from anthrofs.sync.coming import Coming
 from anthrofs.sync.listing import PAGE_FILES, REPEATS, SWEEP_S_PER_PAGE, Listings, page_after
 from anthrofs.tree.database import Database
 from anthrofs.tree.mirror import Mirror
-from anthrofs.tree.nodes import Index
-from anthrofs.tree.outbox import Outbox
 
 if TYPE_CHECKING:
     from anthrofs.model import Cursor
@@ -42,13 +40,11 @@ RESTARTS: Final = 3             # of a listing whose cursor was lost
 class Refresher:
     """mount.py starts and stops it."""
 
-    def __init__(self, db: Database, index: Index, mirror: Mirror, outbox: Outbox, listings: Listings, remote: RemoteFiles, clock: Clock,
+    def __init__(self, db: Database, mirror: Mirror, listings: Listings, remote: RemoteFiles, clock: Clock,
                  config: Config, answered: Callable[[], None], silent: Callable[[FsError | SetupError], None],
                  ended: Callable[[], None]) -> None:
         self._db = db                   # given
-        self._index = index             # given
         self._mirror = mirror           # given
-        self._outbox = outbox           # given
         self._listings = listings       # given
         self._remote = remote           # given
         self._clock = clock             # given
@@ -206,7 +202,7 @@ class Refresher:
             whole = whole or watermark is None or tx.get_meta("unordered") is not None
             if whole:       # tried: one that can't be completed must not be tried again at every look
                 tx.set_meta("swept_ns", str(self._clock.time_ns()))
-        known = self._index.totals()[0]
+        known = self._db.nodes.totals()[0]
         asked_s = self._clock.now_s()
         page = self._remote.list(PAGE_FILES if whole or known <= PAGE_FILES else NEWS_FILES)
         walk = replace(walk, began_ns=self._listings.began_ns(self._remote, self._clock.now_s() - asked_s))
@@ -267,14 +263,15 @@ class Refresher:
                                  f"{service.ignored_workspace_id} --state-dir {self._config.state_dir}; for the key's own, unset the variable and "
                                  "choose another state with --profile or --state-dir.", EXIT_USAGE)
             if found is workspace.Match.OTHER:
-                unsent = len(self._index.unsent(tx))
+                unsent = len(tx.nodes.unsent())
                 if unsent:
                     raise SetupError(f"The state in {self._config.state_dir} belongs to another workspace and holds {unsent} files "
                                      "that were not sent to it. Mount that one again to send them, or use --profile or "
                                      "--state-dir for this one.", EXIT_USAGE)
                 log.warning("the key belongs to another workspace than before: the index begins anew")
                 self._mirror.forget_server(tx)
-                self._outbox.forget_server(tx)
+                tx.uploads.forget_all()
+                tx.deletions.forget_all()
                 workspace.forget(tx)
             workspace.remember(tx, service, named)
             return found is workspace.Match.OTHER

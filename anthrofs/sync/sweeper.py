@@ -23,7 +23,6 @@ from anthrofs.remote.gates import OF_THE_WAY
 from anthrofs.sync import workspace
 from anthrofs.sync.listing import PAGE_FILES, SWEEP_S_PER_PAGE, Listings, Walk, page_after, walk_of
 from anthrofs.tree.database import Database
-from anthrofs.tree.nodes import Index
 
 log = logging.getLogger(__name__)
 
@@ -33,10 +32,9 @@ FAILED_S: Final = 60.0          # after a page that didn't come
 class Sweeper:
     """mount.py starts and stops it."""
 
-    def __init__(self, db: Database, index: Index, listings: Listings, remote: RemoteFiles, clock: Clock, config: Config,
+    def __init__(self, db: Database, listings: Listings, remote: RemoteFiles, clock: Clock, config: Config,
                  watched: Callable[[], bool]) -> None:
         self._db = db                   # given
-        self._index = index             # given
         self._listings = listings       # given
         self._remote = remote           # given
         self._clock = clock             # given
@@ -100,7 +98,7 @@ class Sweeper:
         if going_on or swept_ns is None:
             return self._next_s - now_s
         age_s = (self._clock.time_ns() - int(swept_ns)) / 1e9
-        period_s = max(self._config.sweep_s, SWEEP_S_PER_PAGE * self._index.totals()[0] / PAGE_FILES)
+        period_s = max(self._config.sweep_s, SWEEP_S_PER_PAGE * self._db.nodes.totals()[0] / PAGE_FILES)
         # Begun in the future: the wall clock was set back.
         return max(self._next_s - now_s, 0.0 if age_s < 0 else period_s - age_s)
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from anthrofs.config import Credentials, Service, without_user
 from anthrofs.model import Workspace
-from anthrofs.tree.database import Tx
+from anthrofs.tree.transaction import Tx
 
 
 class Match(enum.Enum):

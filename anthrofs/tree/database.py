@@ -12,14 +12,18 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from anthrofs.clock import Clock
 from anthrofs.errors import EXIT_FAILED, DiskFull, FsError, SetupError
+from anthrofs.model import StageId
 from anthrofs.store.state_guard import Presence
+from anthrofs.tree.lookups import Lookups
 from anthrofs.tree.schema import SCHEMA, STEPS, VERSION
+from anthrofs.tree.transaction import Tx
 
 log = logging.getLogger(__name__)
 
@@ -29,57 +33,21 @@ _DISK: Final = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3
 _TABLES: Final = "meta, node, attempt, doomed, kept"
 
 
-class Tx:
-    """The right to execute statements, for as long as the `with` that gave it."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection       # given
-
-    def all(self, statement: str, *values: Any) -> list[Any]:
-        """Every row."""
-        return self._connection.execute(statement, values).fetchall()
-
-    def each(self, statement: str, *values: Any) -> Iterator[Any]:
-        """Row by row: nothing may be changed until the last."""
-        return self._connection.execute(statement, values)
-
-    def one(self, statement: str, *values: Any) -> Any:
-        """The first row, or None."""
-        return self._connection.execute(statement, values).fetchone()
-
-    def run(self, statement: str, *values: Any) -> int:
-        """Rows changed."""
-        return self._connection.execute(statement, values).rowcount
-
-    def insert(self, statement: str, *values: Any) -> int:
-        """The new row's id."""
-        return self._connection.execute(statement, values).lastrowid or 0
-
-    def get_meta(self, name: str) -> str | None:
-        """A single fact."""
-        row = self.one("SELECT value FROM meta WHERE name = ?", name)
-        return None if row is None else str(row[0])
-
-    def set_meta(self, name: str, value: str | None) -> None:
-        """None removes the fact."""
-        if value is None:
-            self.run("DELETE FROM meta WHERE name = ?", name)
-        else:
-            self.run("INSERT OR REPLACE INTO meta VALUES (?, ?)", name, value)
-
-
 class Database:
     """One connection behind one lock: a reader on a shared connection would else see another thread's uncommitted rows."""
 
-    def __init__(self, path: Path, presence: Presence | None = None) -> None:
-        """Raises SetupError when the file is of another version or damaged."""
+    def __init__(self, path: Path, presence: Presence | None = None, clock: Clock | None = None,
+                 discard: Callable[[StageId], None] = lambda _: None) -> None:
+        """`discard` removes a stage's file. Raises SetupError when the file is of another version or damaged."""
         self._presence = presence or Presence()         # given
+        self._discard = discard                         # given
         self._lock = threading.RLock()          # guards everything below; reentrant: a read inside a transaction
         self.writing = False                    # in a transaction: written under the lock, and read by whoever holds it
         self.version = 0                        # moves before anything changes; read without the lock
         self._connection = _open(path)
         self._presence.watch(*(each for each in (path, path.with_name(f"{path.name}-wal")) if each.exists()))
-        self._tx = Tx(self._connection)
+        self._tx = Tx(self._connection, clock or Clock())
+        self.nodes = Lookups(self)                      # constant: the tree as it is now
 
     @contextmanager
     def reading(self) -> Iterator[Tx]:
@@ -89,7 +57,10 @@ class Database:
 
     @contextmanager
     def transaction(self, *, durable: bool = False) -> Iterator[Tx]:
-        """All of it or nothing; `durable` ones survive power loss once this returns. Not nested. Raises StateLost."""
+        """All of it or nothing; `durable` ones survive power loss once this returns. Not nested. Raises StateLost.
+
+        Stages that nobody needs any more are removed after the commit.
+        """
         self._presence.check()
         with self._lock, _told():
             assert not self.writing, "one transaction at a time"
@@ -102,11 +73,16 @@ class Database:
                 yield self._tx
                 self._connection.execute("COMMIT")
             except BaseException:
+                self._tx.superfluous.clear()
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
             finally:
                 self.writing = False
+            superfluous = list(self._tx.superfluous)
+            self._tx.superfluous.clear()
+        for stage in superfluous:       # a crash before this leaves files that the next start removes
+            self._discard(stage)
 
     def close(self) -> None:
         """No more calls after this."""

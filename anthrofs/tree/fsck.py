@@ -10,25 +10,22 @@ from anthrofs.model import HIDDEN, FileId
 from anthrofs.store.block_cache import BlockCache
 from anthrofs.store.disk import Disk
 from anthrofs.store.staging import Staging
-from anthrofs.tree import owed
 from anthrofs.tree.database import Database
-from anthrofs.tree.nodes import Index
-from anthrofs.tree.outbox import DONE, FAILED, NEXT, Outbox
+from anthrofs.tree.upload_queue import DONE, FAILED, NEXT
 
 
 def problems(state_dir: Path) -> list[str]:
     """What is wrong; empty when all is well. Raises SetupError when the database can't be read."""
     db = Database(state_dir / "state.db")
     try:
-        index, outbox = Index(db), Outbox(db)
         staging = Staging(state_dir / "staging", Disk(), 0)
         cache = BlockCache(state_dir, Disk())
-        return [*_rows(db, outbox), *_stages(db, index, outbox, staging), *_copies(db, cache), *_foreign(state_dir)]
+        return [*_rows(db), *_stages(db, staging), *_copies(db, cache), *_foreign(state_dir)]
     finally:
         db.close()
 
 
-def _rows(db: Database, outbox: Outbox) -> list[str]:
+def _rows(db: Database) -> list[str]:
     found: list[str] = []
     states = {state for state, _ in NEXT} - {DONE}
     with db.reading() as tx:
@@ -58,19 +55,19 @@ def _rows(db: Database, outbox: Outbox) -> list[str]:
         if (noted := tx.one("SELECT files, used_bytes, local FROM total")) != counted:
             found.append(f"files, bytes and local names are noted as {noted}, but there are {counted}")
         count = tx.one("SELECT count(*) FROM doomed WHERE deleted_ns IS NULL")[0]
-        if (noted := owed.count(tx)) != count:
+        if (noted := tx.deletions.count()) != count:
             found.append(f"{noted} ids are noted as to be deleted, but there are {count}")
-    found += [f"an attempt is {attempt.state}, which is no state" for attempt in outbox.every() if attempt.state not in states]
+        found += [f"an attempt is {attempt.state}, which is no state" for attempt in tx.uploads.every() if attempt.state not in states]
     return found
 
 
-def _stages(db: Database, index: Index, outbox: Outbox, staging: Staging) -> list[str]:
+def _stages(db: Database, staging: Staging) -> list[str]:
     on_disk = staging.numbers()
     with db.reading() as tx:
-        unsent = [node for node in index.unsent(tx) if node.stage is not None]
+        unsent = [node for node in tx.nodes.unsent() if node.stage is not None]
         nodes = [node for node in unsent if node.parent != HIDDEN]      # a start ends those
-        given_up = {node.node_id for node in nodes if index.gap(tx, node.node_id) is not None}     # while they were written anew
-    attempts = outbox.every()
+        given_up = {node.node_id for node in nodes if tx.nodes.gap(node.node_id) is not None}     # while they were written anew
+        attempts = tx.uploads.every()
     found = [f"{node.name!r} is promised, but its content ({node.stage}) is not in staging" for node in nodes
              if node.stage not in on_disk]
     found += [f"{node.name!r} has {staging.path(node.stage).stat().st_size} bytes in staging, {node.size_bytes} were promised"

@@ -15,8 +15,9 @@ from typing import Any, Final
 from anthrofs.model import HIDDEN, FileId, Node
 from anthrofs.store.block_cache import BlockCache
 from anthrofs.store.disk import Disk
-from anthrofs.tree.database import Database, Tx
+from anthrofs.tree.database import Database
 from anthrofs.tree.open_table import Handles
+from anthrofs.tree.transaction import Tx
 
 log = logging.getLogger(__name__)
 

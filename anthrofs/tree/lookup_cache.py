@@ -6,14 +6,24 @@ Never   holds more than PLACES times MOST rows, and never reads ahead for somebo
 """
 
 from collections.abc import Callable
-from typing import Any, Final
+from contextlib import AbstractContextManager
+from typing import Any, Final, Protocol
 
 from anthrofs.model import NodeId
-from anthrofs.tree.database import Database, Tx
+from anthrofs.tree.rows import Rows
 
 MOST: Final = 128       # rows of one directory. From about 64 on a row costs what it costs to read it and nothing else
 PLACES: Final = 8       # directories: those of one path, and some walks at the same time
 Row = Any               # of nodes.COLUMNS
+
+
+class Reading(Protocol):
+    """What lookups need of the database."""
+
+    version: int
+    writing: bool
+
+    def reading(self) -> AbstractContextManager[Rows]: ...
 
 
 class Batch:
@@ -29,7 +39,7 @@ class Batch:
 class Batches:
     """A batch a directory; each one as far as the walk goes on is twice as long as the one before."""
 
-    def __init__(self, db: Database, read: Callable[[Tx, NodeId, str, int], list[tuple[str, Row]]]) -> None:
+    def __init__(self, db: Reading, read: Callable[[Rows, NodeId, str, int], list[tuple[str, Row]]]) -> None:
         self._db = db               # given
         self._read = read           # given: (name, row) of up to so many entries from a name on, by name
         self._batches: dict[NodeId, Batch] = {}     # by directory, the oldest first. Changed under the database's lock; read

@@ -10,8 +10,8 @@ Never   keeps a try longer than a service can take.
 from typing import Final
 
 from anthrofs.model import Attempt, NodeId, RemoteFile, StageId
-from anthrofs.tree.database import Tx
-from anthrofs.tree.outbox import UNKNOWN, is_later
+from anthrofs.tree.transaction import Tx
+from anthrofs.tree.upload_queue import UNKNOWN, is_later
 
 LATE_NS: Final = 900 * 10**9        # after it was given up: official clients wait 600 s for an answer
 

@@ -14,9 +14,9 @@ from typing import Final, Protocol
 from anthrofs import names
 from anthrofs.errors import BadName, Busy
 from anthrofs.model import HIDDEN, ROOT, Attempt, FileId, Node, NodeId, RemoteFile, StageId
-from anthrofs.tree.database import Tx
 from anthrofs.tree.nodes import COLUMNS, free_name, node_of
 from anthrofs.tree.schema import DOUBTED
+from anthrofs.tree.transaction import Tx
 
 _FILE: Final = 0o644
 _DIRECTORY: Final = 0o755

@@ -11,9 +11,8 @@ from typing import Any, Final
 from anthrofs.errors import NotFound
 from anthrofs.model import HIDDEN, ROOT, FileId, Node, NodeId, RemoteFile, StageId
 from anthrofs.names import id_name_of
-from anthrofs.tree.database import Database, Tx
 from anthrofs.tree.gaps import Gap
-from anthrofs.tree.lookup_cache import Batches
+from anthrofs.tree.rows import Rows
 
 COLUMNS: Final = (
     "SELECT node_id, parent, name, directory, mode, mtime_ns, size_bytes, wanted, local, mime_type, expires_s, stage, sealed, resend, "
@@ -23,59 +22,50 @@ COLUMNS: Final = (
 _UNSENT: Final = "(stage IS NOT NULL OR resend)"
 
 
-class Index:
-    """Lookups answer from the local database, always; changes are made in the caller's transaction."""
+class Nodes:
+    """Rows of the table node."""
 
-    def __init__(self, db: Database) -> None:
-        self._db = db                       # given
-        self._batches = Batches(db, _entries_from)      # constant
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows           # given
 
     # ---- reading
 
-    def lookup(self, parent: NodeId, name: str) -> Node:
-        """Raises NotFound."""
-        return node_of(self._batches.row(parent, name), name)
-
     def node(self, node_id: NodeId) -> Node:
         """Raises NotFound."""
-        with self._db.reading() as tx:
-            return node_of(tx.one(COLUMNS + "WHERE node_id = ?", node_id), f"node {node_id}")
+        return node_of(self._rows.one(COLUMNS + "WHERE node_id = ?", node_id), f"node {node_id}")
 
     def holder(self, file_id: FileId) -> Node:
         """The node whose content the server has under that id. Raises NotFound."""
-        with self._db.reading() as tx:
-            return node_of(tx.one(COLUMNS + "WHERE file_id = ? AND parent != ?", file_id, HIDDEN), file_id)
+        return node_of(self._rows.one(COLUMNS + "WHERE file_id = ? AND parent != ?", file_id, HIDDEN), file_id)
 
     def path(self, node: Node) -> str:
         """From the mount's root, without a leading slash. Of a hidden node, what it was."""
         parts = [node.name]
-        with self._db.reading() as tx:
-            parent: int = node.parent
-            if parent == HIDDEN:
-                parts[0], parent = tx.one("SELECT hidden_from, hidden_parent FROM node WHERE node_id = ?", node.node_id)
-            while parent not in (0, ROOT):
-                row = tx.one("SELECT name, parent FROM node WHERE node_id = ?", parent)
-                if row is None:
-                    break               # a hidden one's directory has gone
-                parts.append(row[0])
-                parent = row[1]
+        parent: int = node.parent
+        if parent == HIDDEN:
+            parts[0], parent = self._rows.one("SELECT hidden_from, hidden_parent FROM node WHERE node_id = ?", node.node_id)
+        while parent not in (0, ROOT):
+            row = self._rows.one("SELECT name, parent FROM node WHERE node_id = ?", parent)
+            if row is None:
+                break               # a hidden one's directory has gone
+            parts.append(row[0])
+            parent = row[1]
         return "/".join(reversed(parts))
 
     def each_entry(self, parent: NodeId, show: Callable[[str, NodeId, bool], None]) -> None:
         """`show` is told (name, node, directory) of everything in a directory, by name, as it is at one moment; it mustn't wait. No
         list: that of 100,000 files takes 35 MB.
         """
-        with self._db.reading() as tx:
-            for name, number, directory in tx.each("SELECT name, node_id, directory FROM node WHERE parent = ? ORDER BY name", parent):
-                show(name, NodeId(number), bool(directory))
+        for name, number, directory in self._rows.each("SELECT name, node_id, directory FROM node WHERE parent = ? ORDER BY name", parent):
+            show(name, NodeId(number), bool(directory))
 
-    def below(self, tx: Tx, directory: NodeId) -> list[tuple[Node, str]]:
+    def below(self, directory: NodeId) -> list[tuple[Node, str]]:
         """(file, path from that directory) of all that is in it, however deep."""
         found: list[tuple[Node, str]] = []
         pending = [(directory, "")]
         while pending:
             number, prefix = pending.pop()
-            for row in tx.all(COLUMNS + "WHERE parent = ?", number):
+            for row in self._rows.all(COLUMNS + "WHERE parent = ?", number):
                 node = node_of(row, "")
                 if node.directory:
                     pending.append((node.node_id, f"{prefix}{node.name}/"))
@@ -83,191 +73,181 @@ class Index:
                     found.append((node, prefix + node.name))
         return found
 
-    def is_empty(self, tx: Tx, directory: NodeId) -> bool:
+    def is_empty(self, directory: NodeId) -> bool:
         """Nothing is in it."""
-        return tx.one("SELECT 1 FROM node WHERE parent = ?", directory) is None
+        return self._rows.one("SELECT 1 FROM node WHERE parent = ?", directory) is None
 
     def following(self, parent: NodeId, name: str, limit: int) -> list[Node]:
         """Up to so many entries that `entries` shows after a name."""
-        with self._db.reading() as tx:
-            return [node_of(row, "") for row in tx.all(COLUMNS + "WHERE parent = ? AND name > ? ORDER BY name LIMIT ?", parent, name, limit)]
+        return [node_of(row, "") for row in self._rows.all(COLUMNS + "WHERE parent = ? AND name > ? ORDER BY name LIMIT ?", parent, name, limit)]
 
     def paths_of(self, file_ids: Collection[FileId]) -> dict[FileId, str]:
         """The paths of those that are in the tree."""
-        with self._db.reading() as tx:
-            rows = [tx.one(COLUMNS + "WHERE file_id = ?", each) for each in file_ids]
+        rows = [self._rows.one(COLUMNS + "WHERE file_id = ?", each) for each in file_ids]
         nodes = [node_of(row, "") for row in rows if row is not None]
         return {node.remote.file_id: self.path(node) for node in nodes if node.remote is not None}
 
     def totals(self) -> tuple[int, int, int]:
         """(files shown, bytes on the server, names that stay on this machine)."""
-        with self._db.reading() as tx:
-            shown, used, local = tx.one("SELECT files, used_bytes, local FROM total")
-            return int(shown), int(used), int(local)
+        shown, used, local = self._rows.one("SELECT files, used_bytes, local FROM total")
+        return int(shown), int(used), int(local)
 
-    def unsent(self, tx: Tx) -> list[Node]:
+    def unsent(self) -> list[Node]:
         """Nodes whose content the server doesn't have, or not as the user wants it."""
-        return [node_of(row, "") for row in tx.all(COLUMNS + f"WHERE {_UNSENT} ORDER BY node_id")]
+        return [node_of(row, "") for row in self._rows.all(COLUMNS + f"WHERE {_UNSENT} ORDER BY node_id")]
 
-    def damaged(self, tx: Tx) -> list[Node]:
+    def damaged(self) -> list[Node]:
         """Own uploads that the server lists with another size than was sent."""
-        rows = tx.all(COLUMNS + "WHERE listed_bytes IS NOT NULL AND parent != ? ORDER BY node_id", HIDDEN)
+        rows = self._rows.all(COLUMNS + "WHERE listed_bytes IS NOT NULL AND parent != ? ORDER BY node_id", HIDDEN)
         return [node for row in rows if (node := node_of(row, "")).damaged]
 
-    def renamed(self, tx: Tx, busy: Collection[NodeId], limit: int, *, below_bytes: int | None = None) -> list[Node]:
+    def renamed(self, busy: Collection[NodeId], limit: int, *, below_bytes: int | None = None) -> list[Node]:
         """Some of the nodes that are to be sent again as the user wants them, and nothing brings them there yet. `below_bytes`: only
         smaller ones, which others must not hide.
         """
-        rows = tx.all(COLUMNS + "WHERE resend AND stage IS NULL AND parent != ? AND size_bytes < coalesce(?, 9e18) AND NOT EXISTS "
-                      "(SELECT 1 FROM attempt WHERE attempt.node_id = node.node_id) ORDER BY node_id LIMIT ?",
-                      HIDDEN, below_bytes, limit + len(busy))
+        rows = self._rows.all(COLUMNS + "WHERE resend AND stage IS NULL AND parent != ? AND size_bytes < coalesce(?, 9e18) AND NOT EXISTS "
+                              "(SELECT 1 FROM attempt WHERE attempt.node_id = node.node_id) ORDER BY node_id LIMIT ?",
+                              HIDDEN, below_bytes, limit + len(busy))
         return [node for row in rows if (node := node_of(row, "")).node_id not in busy]
 
     # ---- the user's changes
 
-    def create(self, tx: Tx, parent: NodeId, name: str, mode: int, now_ns: int, wanted: str | None) -> NodeId:
+    def create(self, parent: NodeId, name: str, mode: int, now_ns: int, wanted: str | None) -> NodeId:
         """A new file that nothing is promised of yet: a crash before its first promise takes it away again. `wanted` None: it
         stays on this machine.
         """
-        _touch(tx, parent, now_ns)
-        return NodeId(tx.insert("INSERT INTO node (parent, name, mode, mtime_ns, size_bytes, wanted, local) VALUES (?, ?, ?, ?, 0, ?, ?)",
-                                parent, name, mode, now_ns, wanted, wanted is None))
+        _touch(self._rows, parent, now_ns)
+        return NodeId(self._rows.insert("INSERT INTO node (parent, name, mode, mtime_ns, size_bytes, wanted, local) VALUES (?, ?, ?, ?, 0, ?, ?)",
+                                        parent, name, mode, now_ns, wanted, wanted is None))
 
-    def copy(self, tx: Tx, node_id: NodeId, parent: NodeId, name: str, now_ns: int, wanted: str | None) -> NodeId:
+    def copy(self, node_id: NodeId, parent: NodeId, name: str, now_ns: int, wanted: str | None) -> NodeId:
         """A new file as `create` makes it, with the mode and the settings of another."""
-        made = self.create(tx, parent, name, 0, now_ns, wanted)
-        tx.run("UPDATE node SET (mode, mime_type, expires_s, expires_set) = (SELECT mode, mime_type, expires_s, expires_set FROM node "
-               "WHERE node_id = ?) WHERE node_id = ?", node_id, made)
+        made = self.create(parent, name, 0, now_ns, wanted)
+        self._rows.run("UPDATE node SET (mode, mime_type, expires_s, expires_set) = (SELECT mode, mime_type, expires_s, expires_set FROM node "
+                       "WHERE node_id = ?) WHERE node_id = ?", node_id, made)
         return made
 
-    def make_directory(self, tx: Tx, parent: NodeId, name: str, mode: int, now_ns: int) -> NodeId:
+    def make_directory(self, parent: NodeId, name: str, mode: int, now_ns: int) -> NodeId:
         """The server doesn't know of it until a file is in it."""
-        _touch(tx, parent, now_ns)
-        return NodeId(tx.insert("INSERT INTO node (parent, name, directory, made, mode, mtime_ns, size_bytes) VALUES (?, ?, 1, 1, ?, ?, 0)",
-                                parent, name, mode, now_ns))
+        _touch(self._rows, parent, now_ns)
+        return NodeId(self._rows.insert("INSERT INTO node (parent, name, directory, made, mode, mtime_ns, size_bytes) VALUES (?, ?, 1, 1, ?, ?, 0)",
+                                        parent, name, mode, now_ns))
 
-    def gap(self, tx: Tx, node_id: NodeId) -> Gap | None:
+    def gap(self, node_id: NodeId) -> Gap | None:
         """What its stage lacks."""
-        row = tx.one("SELECT lacks_from, lacks_to, lacks_code FROM node WHERE node_id = ? AND lacks_code IS NOT NULL", node_id)
+        row = self._rows.one("SELECT lacks_from, lacks_to, lacks_code FROM node WHERE node_id = ? AND lacks_code IS NOT NULL", node_id)
         return None if row is None else Gap.of(*row)
 
-    def set_gap(self, tx: Tx, node_id: NodeId, stage: StageId, gap: Gap | None) -> None:
+    def set_gap(self, node_id: NodeId, stage: StageId, gap: Gap | None) -> None:
         """If that stage is the one that is promised."""
-        tx.run("UPDATE node SET lacks_from = ?, lacks_to = ?, lacks_code = ? WHERE node_id = ? AND stage = ?",
-               *((gap.start, gap.end, gap.code) if gap is not None else (None, None, None)), node_id, stage)
+        self._rows.run("UPDATE node SET lacks_from = ?, lacks_to = ?, lacks_code = ? WHERE node_id = ? AND stage = ?",
+                       *((gap.start, gap.end, gap.code) if gap is not None else (None, None, None)), node_id, stage)
 
-    def promise(self, tx: Tx, node_id: NodeId, stage: StageId, size_bytes: int, mtime_ns: int, wanted: str | None, *,
+    def promise(self, node_id: NodeId, stage: StageId, size_bytes: int, mtime_ns: int, wanted: str | None, *,
                 sealed: bool, expires_s: int | None = None, gap: Gap | None = None) -> None:
         """From this commit on the name shows that content, whatever happens. `expires_s`: unless the user has set one."""
-        tx.run("UPDATE node SET stage = ?, size_bytes = ?, mtime_ns = ?, wanted = ?, "
-               "expires_s = iif(expires_set, expires_s, ?), sealed = ?, resend = 0 WHERE node_id = ?",
-               stage, size_bytes, mtime_ns, wanted, expires_s, sealed, node_id)
-        self.set_gap(tx, node_id, stage, gap)
+        self._rows.run("UPDATE node SET stage = ?, size_bytes = ?, mtime_ns = ?, wanted = ?, "
+                       "expires_s = iif(expires_set, expires_s, ?), sealed = ?, resend = 0 WHERE node_id = ?",
+                       stage, size_bytes, mtime_ns, wanted, expires_s, sealed, node_id)
+        self.set_gap(node_id, stage, gap)
 
-    def set_mode(self, tx: Tx, node_id: NodeId, mode: int) -> None:
+    def set_mode(self, node_id: NodeId, mode: int) -> None:
         """Kept on this machine: the API has no modes."""
-        tx.run("UPDATE node SET mode = ? WHERE node_id = ?", mode, node_id)
+        self._rows.run("UPDATE node SET mode = ? WHERE node_id = ?", mode, node_id)
 
-    def set_mtime(self, tx: Tx, node_id: NodeId, mtime_ns: int) -> None:
+    def set_mtime(self, node_id: NodeId, mtime_ns: int) -> None:
         """Kept on this machine, with the node."""
-        tx.run("UPDATE node SET mtime_ns = ? WHERE node_id = ?", mtime_ns, node_id)
+        self._rows.run("UPDATE node SET mtime_ns = ? WHERE node_id = ?", mtime_ns, node_id)
 
-    def set_setting(self, tx: Tx, node_id: NodeId, column: str, value: str | int | None) -> None:
+    def set_setting(self, node_id: NodeId, column: str, value: str | int | None) -> None:
         """For the next upload; column: mime_type or expires_s. None: the default."""
-        tx.run(f"UPDATE node SET {column} = ? WHERE node_id = ?", value, node_id)
+        self._rows.run(f"UPDATE node SET {column} = ? WHERE node_id = ?", value, node_id)
         if column == "expires_s":
-            tx.run("UPDATE node SET expires_set = ? WHERE node_id = ?", value is not None, node_id)
+            self._rows.run("UPDATE node SET expires_set = ? WHERE node_id = ?", value is not None, node_id)
 
-    def move(self, tx: Tx, node_id: NodeId, parent: NodeId, name: str, now_ns: int) -> None:
+    def move(self, node_id: NodeId, parent: NodeId, name: str, now_ns: int) -> None:
         """The user gave it another place."""
-        _touch(tx, NodeId(tx.one("SELECT parent FROM node WHERE node_id = ?", node_id)[0]), now_ns)
-        _touch(tx, parent, now_ns)
-        tx.run("UPDATE node SET parent = ?, name = ?, made = directory WHERE node_id = ?", parent, name, node_id)
+        _touch(self._rows, NodeId(self._rows.one("SELECT parent FROM node WHERE node_id = ?", node_id)[0]), now_ns)
+        _touch(self._rows, parent, now_ns)
+        self._rows.run("UPDATE node SET parent = ?, name = ?, made = directory WHERE node_id = ?", parent, name, node_id)
 
-    def want(self, tx: Tx, node: Node, wanted: str | None) -> None:
+    def want(self, node: Node, wanted: str | None) -> None:
         """The server name that the user's name for it stands for; None: that name stays on this machine."""
-        tx.run("UPDATE node SET wanted = ? WHERE node_id = ?", wanted, node.node_id)
+        self._rows.run("UPDATE node SET wanted = ? WHERE node_id = ?", wanted, node.node_id)
         if node.local != (wanted is None):      # seldom; and even if it stays as it is, setting it makes the totals be counted
-            tx.run("UPDATE node SET local = ? WHERE node_id = ?", wanted is None, node.node_id)
+            self._rows.run("UPDATE node SET local = ? WHERE node_id = ?", wanted is None, node.node_id)
 
-    def keep_here(self, tx: Tx, node_id: NodeId) -> None:
+    def keep_here(self, node_id: NodeId) -> None:
         """The service doesn't take what is in it: until it is saved again, nothing is to be sent."""
-        tx.run("UPDATE node SET wanted = NULL, resend = 0 WHERE node_id = ?", node_id)
+        self._rows.run("UPDATE node SET wanted = NULL, resend = 0 WHERE node_id = ?", node_id)
 
-    def set_resend(self, tx: Tx, node_id: NodeId, resend: bool) -> None:
+    def set_resend(self, node_id: NodeId, resend: bool) -> None:
         """The server is to have the same content anew: under another name, of another type; or not any more."""
-        tx.run("UPDATE node SET resend = ? WHERE node_id = ?", resend, node_id)
+        self._rows.run("UPDATE node SET resend = ? WHERE node_id = ?", resend, node_id)
 
-    def hide(self, tx: Tx, node_id: NodeId, hidden_name: str, now_ns: int, *, by_libfuse: bool) -> None:
+    def hide(self, node_id: NodeId, hidden_name: str, now_ns: int, *, by_libfuse: bool) -> None:
         """The name is free; the node lives on for those who have it open. libfuse's hiding may be half of a replacement, so where it
         was is remembered until `settle`.
         """
-        _touch(tx, NodeId(tx.one("SELECT parent FROM node WHERE node_id = ?", node_id)[0]), now_ns)
-        tx.run("UPDATE node SET hidden_from = iif(?, name, NULL), hidden_parent = iif(?, parent, NULL), parent = ?, name = ? WHERE node_id = ?",
-               by_libfuse, by_libfuse, HIDDEN, hidden_name, node_id)
+        _touch(self._rows, NodeId(self._rows.one("SELECT parent FROM node WHERE node_id = ?", node_id)[0]), now_ns)
+        self._rows.run("UPDATE node SET hidden_from = iif(?, name, NULL), hidden_parent = iif(?, parent, NULL), parent = ?, name = ? WHERE node_id = ?",
+                       by_libfuse, by_libfuse, HIDDEN, hidden_name, node_id)
 
-    def doubtful(self, tx: Tx) -> set[NodeId]:
+    def doubtful(self) -> set[NodeId]:
         """Nodes that libfuse has hidden: it isn't known yet whether they were unlinked or are being replaced."""
-        return {NodeId(row[0]) for row in tx.all("SELECT node_id FROM node WHERE parent = ? AND hidden_from IS NOT NULL", HIDDEN)}
+        return {NodeId(row[0]) for row in self._rows.all("SELECT node_id FROM node WHERE parent = ? AND hidden_from IS NOT NULL", HIDDEN)}
 
-    def settle(self, tx: Tx, node_id: NodeId) -> None:
+    def settle(self, node_id: NodeId) -> None:
         """Its hiding was an unlink."""
-        tx.run("UPDATE node SET hidden_from = NULL, hidden_parent = NULL WHERE node_id = ?", node_id)
+        self._rows.run("UPDATE node SET hidden_from = NULL, hidden_parent = NULL WHERE node_id = ?", node_id)
 
-    def unhide(self, tx: Tx, node_id: NodeId, suffix: str = "") -> str:
+    def unhide(self, node_id: NodeId, suffix: str = "") -> str:
         """It wasn't an unlink after all: back to its name, or to one beside it if that is taken. Returns it.
 
         Raises NotFound when it has ended meanwhile, or its hiding was an unlink.
         """
-        row = tx.one("SELECT hidden_from, hidden_parent FROM node WHERE node_id = ? AND parent = ? AND hidden_from IS NOT NULL", node_id, HIDDEN)
+        row = self._rows.one("SELECT hidden_from, hidden_parent FROM node WHERE node_id = ? AND parent = ? AND hidden_from IS NOT NULL", node_id, HIDDEN)
         if row is None:
             raise NotFound(f"node {node_id} has ended")
         was, parent = str(row[0]), NodeId(row[1])
-        if tx.one("SELECT 1 FROM node WHERE node_id = ? AND directory", parent) is None:
+        if self._rows.one("SELECT 1 FROM node WHERE node_id = ? AND directory", parent) is None:
             parent = ROOT               # its directory has gone meanwhile
         name = id_name_of(was, suffix) if suffix else was
-        if tx.one("SELECT 1 FROM node WHERE parent = ? AND name = ?", parent, name) is not None:
-            name = free_name(tx, parent, name, f"{suffix or 'kept'}-{node_id}")
-        tx.run("UPDATE node SET parent = ?, name = ?, hidden_from = NULL, hidden_parent = NULL WHERE node_id = ?", parent, name, node_id)
+        if self._rows.one("SELECT 1 FROM node WHERE parent = ? AND name = ?", parent, name) is not None:
+            name = free_name(self._rows, parent, name, f"{suffix or 'kept'}-{node_id}")
+        self._rows.run("UPDATE node SET parent = ?, name = ?, hidden_from = NULL, hidden_parent = NULL WHERE node_id = ?", parent, name, node_id)
         return name
 
-    def hidden(self, tx: Tx) -> list[Node]:
+    def hidden(self) -> list[Node]:
         """Unlinked nodes that are, or were, open."""
-        return [node_of(row, "") for row in tx.all(COLUMNS + "WHERE parent = ?", HIDDEN)]
+        return [node_of(row, "") for row in self._rows.all(COLUMNS + "WHERE parent = ?", HIDDEN)]
 
-    def remove(self, tx: Tx, node_id: NodeId, now_ns: int | None = None) -> None:
+    def remove(self, node_id: NodeId, now_ns: int | None = None) -> None:
         """Its end. `now_ns`: the user takes it out of its directory now."""
         if now_ns is not None:
-            _touch(tx, NodeId(tx.one("SELECT parent FROM node WHERE node_id = ?", node_id)[0]), now_ns)
-        tx.run("DELETE FROM node WHERE node_id = ?", node_id)
+            _touch(self._rows, NodeId(self._rows.one("SELECT parent FROM node WHERE node_id = ?", node_id)[0]), now_ns)
+        self._rows.run("DELETE FROM node WHERE node_id = ?", node_id)
 
     # ---- after a start, when nothing is open
 
-    def forget_unpromised(self, tx: Tx) -> list[str]:
+    def forget_unpromised(self) -> list[str]:
         """Names of files that were being made, and of which nothing was promised."""
         nothing = "NOT directory AND stage IS NULL AND file_id IS NULL"
-        names = [str(row[0]) for row in tx.all(f"SELECT name FROM node WHERE {nothing}")]
-        tx.run(f"DELETE FROM node WHERE {nothing}")
+        names = [str(row[0]) for row in self._rows.all(f"SELECT name FROM node WHERE {nothing}")]
+        self._rows.run(f"DELETE FROM node WHERE {nothing}")
         return names
 
-    def seal(self, tx: Tx, node_id: NodeId, size_bytes: int) -> None:
+    def seal(self, node_id: NodeId, size_bytes: int) -> None:
         """Nobody writes to its stage any more; what was written after the last fsync is in it, too."""
-        tx.run("UPDATE node SET sealed = 1, size_bytes = ? WHERE node_id = ?", size_bytes, node_id)
+        self._rows.run("UPDATE node SET sealed = 1, size_bytes = ? WHERE node_id = ?", size_bytes, node_id)
 
 
-def _entries_from(tx: Tx, parent: NodeId, name: str, limit: int) -> list[tuple[str, Any]]:
-    """See Batches."""
-    if limit == 1:      # a lookup, twice as fast
-        return [(name, row) for row in tx.all(COLUMNS + "WHERE parent = ? AND name = ?", parent, name)]
-    return [(row[2], row) for row in tx.all(COLUMNS + "WHERE parent = ? AND name >= ? ORDER BY name LIMIT ?", parent, name, limit)]
-
-
-def free_name(tx: Tx, parent: NodeId, name: str, mark: str) -> str:
+def free_name(rows: Rows, parent: NodeId, name: str, mark: str) -> str:
     """The id name of a duplicate; a file that really has that name makes it count on. (Adding the id once more would end
     nowhere: a name of full length, cut for its id, stays the same.)
     """
     entry, number = id_name_of(name, mark), 2
-    while tx.one("SELECT 1 FROM node WHERE parent = ? AND name = ?", parent, entry) is not None:
+    while rows.one("SELECT 1 FROM node WHERE parent = ? AND name = ?", parent, entry) is not None:
         entry, number = id_name_of(name, f"{mark}-{number}"), number + 1
     return entry
 
@@ -285,7 +265,7 @@ def node_of(row: Any, name: str) -> Node:
                 listed_bytes)
 
 
-def _touch(tx: Tx, directory: NodeId, now_ns: int) -> None:
+def _touch(rows: Rows, directory: NodeId, now_ns: int) -> None:
     """The user changes what is in it: from now on it stays when it is empty. Raises NotFound, if it went with others' last file."""
-    if not tx.run("UPDATE node SET mtime_ns = max(mtime_ns, ?), made = 1 WHERE node_id = ?", now_ns, directory):
+    if not rows.run("UPDATE node SET mtime_ns = max(mtime_ns, ?), made = 1 WHERE node_id = ?", now_ns, directory):
         raise NotFound("the directory has gone")

@@ -4,55 +4,52 @@ An own upload is sent again under its new name, from its kept copy, and then the
 here: it can't be sent without making it undownloadable for everybody. A name that stays local keeps its server file until
 something else has taken that file's place there.
 
-Never   touches the disk: it says which stages nobody needs, and the caller removes them after the commit.
+Never   touches the disk.
 """
 
 from typing import Final
 
 from anthrofs import names
 from anthrofs.errors import BadName, NameTooLong
-from anthrofs.model import Node, RemoteFile, StageId
-from anthrofs.tree.database import Tx
+from anthrofs.model import Node, RemoteFile
 from anthrofs.tree.mirror import set_remote
-from anthrofs.tree.nodes import Index
-from anthrofs.tree.outbox import IN_FLIGHT, Outbox
+from anthrofs.tree.transaction import Tx
+from anthrofs.tree.upload_queue import IN_FLIGHT
 
 CUT_S: Final = 1.0          # either time that the service tells may be cut to seconds
 
 
-def want(tx: Tx, index: Index, outbox: Outbox, node: Node, wanted: str | None, *, anew: bool = False) -> set[StageId]:
-    """The server is to have the node under that name; None: it stays here. `anew`: sent again, even if it has it under that name.
-    Returns the stages that nobody needs any more.
-    """
+def want(tx: Tx, node: Node, wanted: str | None, *, anew: bool = False) -> None:
+    """The server is to have the node under that name; None: it stays here. `anew`: sent again, even if it has it under that name."""
     if node.stage is not None and node.remote is None and node.wanted not in (None, wanted):
         # The server's file of its old name, which it was to replace there, stays until it is sent.
-        replaced = outbox.reprieve(tx, node.wanted)
+        replaced = tx.deletions.reprieve(node.wanted)
         if replaced is not None:
             set_remote(tx, node.node_id, replaced)
-    index.want(tx, node, wanted)
-    attempt = outbox.of(tx, node.node_id)
+    tx.nodes.want(node, wanted)
+    attempt = tx.uploads.of(node.node_id)
     if attempt is not None and attempt.state in IN_FLIGHT:
         attempt = None                      # what becomes of it is seen at its end
     if node.stage is not None:              # content that the server doesn't have
         if wanted is None:
             if attempt is not None:
-                outbox.drop(tx, node.node_id)
+                tx.uploads.drop(node.node_id)
         elif node.sealed:
-            outbox.attempt(tx, node.node_id, node.stage, node.size_bytes)
-        return set()
+            tx.uploads.attempt(node.node_id, node.stage, node.size_bytes)
+        return
     resend = (node.kept or node.resend) and wanted is not None and (anew or differs(node, wanted))
     if resend != node.resend:
-        index.set_resend(tx, node.node_id, resend)
+        tx.nodes.set_resend(node.node_id, resend)
     if attempt is None:
-        return set()
+        return
     if resend:
-        outbox.attempt(tx, node.node_id, attempt.stage, attempt.size_bytes)
-        return set()
-    outbox.drop(tx, node.node_id)
-    return {attempt.stage}
+        tx.uploads.attempt(node.node_id, attempt.stage, attempt.size_bytes)
+        return
+    tx.uploads.drop(node.node_id)
+    tx.unneeded(attempt.stage)
 
 
-def saved_as(index: Index, node: Node, layout: names.Layout) -> str | None:
+def saved_as(tx: Tx, node: Node, layout: names.Layout) -> str | None:
     """The server name that a save under the name which the node is shown by asks for; None: it stays here.
 
     What only display has named, as a duplicate or because no upload can be called what it is called there, is saved by what is shown:
@@ -61,7 +58,7 @@ def saved_as(index: Index, node: Node, layout: names.Layout) -> str | None:
     if node.local or (node.wanted is not None and (node.remote is None or node.wanted != node.remote.name)):
         return node.wanted
     try:
-        return names.server_name_of(index.path(node), layout)
+        return names.server_name_of(tx.nodes.path(node), layout)
     except (BadName, NameTooLong):
         if node.remote is None:
             raise

@@ -16,8 +16,8 @@ from anthrofs.errors import Closed, FsError, Interrupted, NotFound, Stopping, Ti
 from anthrofs.model import HIDDEN, NodeId, StageId
 from anthrofs.remote.gates import Kind
 from anthrofs.remote.way import Way
-from anthrofs.tree.nodes import Index
-from anthrofs.tree.outbox import FAILED, Outbox
+from anthrofs.tree.database import Database
+from anthrofs.tree.upload_queue import FAILED
 from anthrofs.upload.sendings import Sendings
 
 LEAVE_S: Final = 2.0            # for those who wait to be told that the mount is ending
@@ -28,9 +28,8 @@ CLOSED_WAIT_S: Final = 2.0      # closes fail that soon while the way is closed,
 class Waits:
     """One for a mount."""
 
-    def __init__(self, index: Index, outbox: Outbox, clock: Clock, sendings: Sendings, way: Way, timeout_s: float) -> None:
-        self._index = index             # given
-        self._outbox = outbox           # given
+    def __init__(self, db: Database, clock: Clock, sendings: Sendings, way: Way, timeout_s: float) -> None:
+        self._db = db                   # given
         self._clock = clock             # given
         self._sendings = sendings       # given
         self._way = way                 # given
@@ -111,12 +110,12 @@ class Waits:
     def _look(self, node_id: NodeId, stage: StageId) -> tuple[bool, bool]:
         """(whether there is nothing more to wait for, whether its turn hasn't come yet). Raises what refused it."""
         try:
-            node = self._index.node(node_id)
+            with self._db.reading() as tx:
+                node, attempt = tx.nodes.node(node_id), tx.uploads.of(node_id)
         except NotFound:
             return True, False              # unlinked
         if node.stage != stage or node.parent == HIDDEN or node.wanted is None:
             return True, False              # sent, superseded, unlinked, or local
-        attempt = self._outbox.look(node_id)
         if attempt is not None and attempt.state == FAILED:
             exc = FsError(f"{node.name} was refused: {attempt.reason}; it is kept, see `anthrofs status`")
             exc.code = attempt.code or errno.EIO

@@ -19,12 +19,11 @@ from anthrofs.remote.api import RemoteFiles
 from anthrofs.remote.gates import OF_THE_WAY
 from anthrofs.remote.retry import backoff_s
 from anthrofs.store.block_cache import BlockCache
-from anthrofs.tree import owed
-from anthrofs.tree.database import Database, Tx
+from anthrofs.tree.database import Database
+from anthrofs.tree.deletion_queue import FIRST
 from anthrofs.tree.mirror import Mirror
 from anthrofs.tree.open_table import Handles
-from anthrofs.tree.outbox import Outbox
-from anthrofs.tree.owed import FIRST
+from anthrofs.tree.transaction import Tx
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +39,10 @@ FEW: Final = 50               # ids that may wait for a quiet moment, see `share
 class Deletion:
     """For all ids of a mount."""
 
-    def __init__(self, db: Database, mirror: Mirror, outbox: Outbox, cache: BlockCache, handles: Handles, remote: RemoteFiles,
+    def __init__(self, db: Database, mirror: Mirror, cache: BlockCache, handles: Handles, remote: RemoteFiles,
                  clock: Clock, chance: random.Random, ask_listing: Callable[[], None]) -> None:
         self._db = db               # given
         self._mirror = mirror       # given
-        self._outbox = outbox       # given
         self._cache = cache         # given
         self._handles = handles     # given
         self._remote = remote       # given
@@ -70,7 +68,7 @@ class Deletion:
         found, place, end, around, pages = list[FileId](), began, began, False, 0
         while not found:
             pages += 1
-            page = owed.after(tx, place, LOOKED_AT)
+            page = tx.deletions.after(place, LOOKED_AT)
             found = [file_id for _, file_id, free, gone in page
                      if free and file_id not in busy and (gone or file_id not in later_s)][:at_most]
             if not found:
@@ -121,14 +119,15 @@ class Deletion:
         """One try. `file_id` was taken for this thread."""
         try:
             with self._db.reading() as tx:
-                if not self._outbox.begin_deletion(tx, file_id):
+                if not tx.deletions.begin(file_id):
                     self._forget(file_id)
                     return         # another thread has done it since the row was read, or the user wants it back
-                gone = self._outbox.is_proved_gone(tx, file_id)
+                gone = tx.deletions.is_proved_gone(file_id)
             try:
                 self._run(file_id, gone=gone)
             finally:
-                self._outbox.end_deletion(file_id)
+                with self._db.reading() as tx:
+                    tx.deletions.ended(file_id)
         finally:
             with self._lock:
                 self._busy.discard(file_id)
@@ -144,7 +143,7 @@ class Deletion:
             return
         try:
             with self._db.transaction() as tx:
-                self._outbox.deleted(tx, file_id, self._clock.time_ns())
+                tx.deletions.deleted(file_id, self._clock.time_ns())
                 self._mirror.forget_kept(tx, file_id)
         except BaseException:
             with self._lock:            # not before: whoever waits for it would take it for refused
@@ -172,9 +171,9 @@ class Deletion:
             self._later[file_id] = (self._clock.now_s() + wait_s, tries)
         with self._db.transaction() as tx:
             if doubtful:
-                self._outbox.doubt(tx, file_id, str(exc))
+                tx.deletions.doubt(file_id, str(exc))
             else:
-                self._outbox.not_deleted(tx, file_id, str(exc))
+                tx.deletions.not_deleted(file_id, str(exc))
         if doubtful:
             self._ask_listing()
 

@@ -15,18 +15,18 @@ from typing import Final
 
 from anthrofs.clock import Clock
 from anthrofs.errors import AccountRefused, Gone, NotFound, Refused, RemoteError, Stopping, UploadCut
-from anthrofs.model import HIDDEN, Attempt, FileId, Node, NodeId, RemoteFile, StageId
+from anthrofs.model import HIDDEN, Attempt, FileId, Node, NodeId, RemoteFile
 from anthrofs.remote.api import Body, RemoteFiles
 from anthrofs.remote.gates import OF_THE_WAY
 from anthrofs.remote.retry import backoff_s
 from anthrofs.store.block_cache import BlockCache
 from anthrofs.store.staging import Staging
 from anthrofs.tree import lost
-from anthrofs.tree.database import Database, Tx
+from anthrofs.tree.database import Database
 from anthrofs.tree.kept_copies import Keeping
 from anthrofs.tree.mirror import Mirror
-from anthrofs.tree.nodes import Index
-from anthrofs.tree.outbox import FAILED, QUEUED, SENDING, UNKNOWN, Outbox, Step, since_ns
+from anthrofs.tree.transaction import Tx
+from anthrofs.tree.upload_queue import FAILED, QUEUED, SENDING, UNKNOWN, Step, since_ns
 from anthrofs.upload import mime
 from anthrofs.upload.looks import LOOKS_S, SHARED, Looks, pause_s, times_s
 from anthrofs.upload.restaging import Restaging
@@ -56,13 +56,11 @@ class Plan:
 class Delivery:
     """The steps of outbox.NEXT, taken with what the network said."""
 
-    def __init__(self, db: Database, index: Index, mirror: Mirror, outbox: Outbox, staging: Staging, cache: BlockCache,
+    def __init__(self, db: Database, mirror: Mirror, staging: Staging, cache: BlockCache,
                  keeping: Keeping, uploads: RemoteFiles, listings: RemoteFiles, clock: Clock, chance: random.Random,
                  sendings: Sendings, ended: Callable[[], None], stages: Restaging) -> None:
         self._db = db               # given
-        self._index = index         # given
         self._mirror = mirror       # given
-        self._outbox = outbox       # given
         self._staging = staging     # given
         self._cache = cache         # given
         self._keeping = keeping     # given
@@ -79,7 +77,7 @@ class Delivery:
 
     def run(self, attempt: Attempt, plan: Plan) -> None:
         """One step further. `attempt` was reserved for this thread."""
-        now = self._outbox.look(attempt.node_id)
+        now = self._attempt(attempt.node_id)
         if now is None:
             return                     # done or unlinked since it was read
         if now.state == SENDING:            # a thread failed at it, for instance because the disk was full
@@ -107,13 +105,13 @@ class Delivery:
             earliest_ns, head = self._server_now_ns(), self._staging.head(attempt.stage, mime.HEAD_BYTES)
             size_bytes = body.size_bytes()
             with self._db.transaction(durable=True) as tx:
-                now, node = self._outbox.of(tx, attempt.node_id), self._node(attempt.node_id)
+                now, node = tx.uploads.of(attempt.node_id), self._node(attempt.node_id)
                 if now is None or (now.state, now.stage) != (QUEUED, attempt.stage):
                     return             # unlinked or superseded meanwhile
                 assert node is not None, "its end takes the attempt along"
                 assert node.wanted is not None, "so does a name that stays here"
                 mime_type = node.mime_type or mime.mime_type_of(node.name, head)
-                sending = self._outbox.send(tx, now, node.wanted, mime_type, size_bytes, node.expires_s, earliest_ns)
+                sending = tx.uploads.send(now, node.wanted, mime_type, size_bytes, node.expires_s, earliest_ns)
             self._sendings.begin(attempt.node_id, attempt.stage, body)
             plan.refusal = None         # of the try before
             try:
@@ -136,7 +134,7 @@ class Delivery:
         the node before stays there, and so do the wrong ones, until a right one is there.
         """
         with self._db.reading() as tx:
-            last = self._outbox.wrongs(tx, attempt.stage) >= RESENDS
+            last = tx.deletions.wrongs(attempt.stage) >= RESENDS
         words = f"of {attempt.size_bytes} bytes that were sent, the server has stored {file.size_bytes} ({file.file_id})"
         if last:
             reason = f"{words}, {RESENDS + 1} times: something on the way cuts uploads"
@@ -148,7 +146,7 @@ class Delivery:
             self._step(attempt, Step.WRONG, wrong=file)
 
     def _superseded(self, attempt: Attempt) -> bool:
-        now = self._outbox.look(attempt.node_id)
+        now = self._attempt(attempt.node_id)
         return now is None or now.stage != attempt.stage
 
     def _not_sent(self, attempt: Attempt, plan: Plan, exc: RemoteError) -> None:
@@ -185,9 +183,9 @@ class Delivery:
             return
         with self._db.reading() as tx:
             new = [file for file in listed if lost.is_namesake(attempt, file) and not self._mirror.knows(tx, file.file_id)
-                   and not self._outbox.is_doomed(tx, file.file_id)]
+                   and not tx.deletions.is_doomed(file.file_id)]
             found = [file for file in new if lost.fits(attempt, file, lost.learnt(tx))]
-            rivals = self._outbox.twins(tx, attempt) + lost.rivals(tx, attempt, self._clock.time_ns())
+            rivals = tx.uploads.twins(attempt) + lost.rivals(tx, attempt, self._clock.time_ns())
         if len(found) == 1 and not rivals:
             self._have(attempt, found[0], Step.FOUND)
             return
@@ -221,7 +219,7 @@ class Delivery:
         lasts, going = self._keeping.adopt(attempt.name, file.file_id, self._staging.path(attempt.stage)), list[FileId]()
         copied = lasts is not None
         with self._db.transaction(durable=True) as tx:
-            self._outbox.step(tx, attempt, step)
+            tx.uploads.step(attempt, step)
             if step is Step.STORED:
                 lost.learn(tx, file)
             left = self._note_stored(tx, attempt, file, found=step is Step.FOUND, copied=copied)
@@ -250,11 +248,11 @@ class Delivery:
         node = self._node(attempt.node_id)
         if node is None or not (node.unsent or node.remote is None):
             if not found:
-                self._outbox.doom(tx, file)     # unlinked while it was sent; or renamed, and back again
+                tx.deletions.doom(file)     # unlinked while it was sent; or renamed, and back again
             return found
         self._mirror.stored(tx, attempt, file, found=found, copied=copied)
         if node.remote is not None and node.remote.file_id != file.file_id:
-            self._outbox.doom(tx, node.remote)
+            tx.deletions.doom(node.remote)
         if node.stage is not None and node.stage != attempt.stage:
             self._queue(tx, node)               # newer content was promised meanwhile
         return False
@@ -264,28 +262,26 @@ class Delivery:
         """A step that ends without a stored file, or with a `wrong` one. An attempt whose node is gone, or wants something else by now,
         ends here.
         """
-        stage: StageId | None = None
         with self._db.transaction(durable=True) as tx:
             if wrong is not None and not self._mirror.knows(tx, wrong.file_id):
-                self._outbox.doom_wrong(tx, wrong, attempt.stage, last=step is Step.REFUSED)
-            state = self._outbox.step(tx, attempt, step, code=code, reason=reason)
+                tx.deletions.doom_wrong(wrong, attempt.stage, last=step is Step.REFUSED)
+            state = tx.uploads.step(attempt, step, code=code, reason=reason)
             if attempt.state == UNKNOWN:
                 lost.remember(tx, attempt, self._clock.time_ns())
             node = self._node(attempt.node_id)
             if state in (QUEUED, FAILED) and not self._is_of(node, attempt):
-                self._outbox.drop(tx, attempt.node_id)
-                stage = None if node is not None and node.stage == attempt.stage else attempt.stage
+                tx.uploads.drop(attempt.node_id)
+                if node is None or node.stage != attempt.stage:
+                    tx.unneeded(attempt.stage)
                 if node is not None:
                     self._queue(tx, node)
             elif state == FAILED and node is not None and attempt.name not in (None, node.wanted):
-                self._outbox.attempt(tx, attempt.node_id, attempt.stage, attempt.size_bytes)    # its new name may not be refused
-        if stage is not None:
-            self._staging.remove(stage)
+                tx.uploads.attempt(attempt.node_id, attempt.stage, attempt.size_bytes)    # its new name may not be refused
 
     def _queue(self, tx: Tx, node: Node) -> None:
         """The node's newer content takes its turn, if its close has come; else that queues it."""
         if node.stage is not None and node.sealed and node.wanted is not None:
-            self._outbox.attempt(tx, node.node_id, node.stage, node.size_bytes)
+            tx.uploads.attempt(node.node_id, node.stage, node.size_bytes)
 
     @staticmethod
     def _is_of(node: Node | None, attempt: Attempt) -> bool:
@@ -311,7 +307,7 @@ class Delivery:
         with self._db.transaction() as tx:
             node = self._node(attempt.node_id)
             if node is not None and self._is_of(node, attempt) and node.wanted == attempt.name:
-                self._index.keep_here(tx, node.node_id)
+                tx.nodes.keep_here(node.node_id)
         self._step(attempt, Step.REFUSED, code=errno.EINVAL)
 
     def _postpone(self, attempt: Attempt, plan: Plan, exc: RemoteError | None) -> None:
@@ -333,9 +329,13 @@ class Delivery:
         known = self._uploads.clock()
         return None if known is None else self._clock.time_ns() + known.earliest_ns
 
+    def _attempt(self, node_id: NodeId) -> Attempt | None:
+        with self._db.reading() as tx:
+            return tx.uploads.of(node_id)
+
     def _node(self, node_id: NodeId) -> Node | None:
         try:
-            return self._index.node(node_id)
+            return self._db.nodes.node(node_id)
         except NotFound:
             return None
 

@@ -12,8 +12,6 @@ from anthrofs.model import Node, NodeId
 from anthrofs.store.staging import Staging
 from anthrofs.tree.database import Database
 from anthrofs.tree.mirror import Mirror
-from anthrofs.tree.nodes import Index
-from anthrofs.tree.outbox import Outbox
 
 log = logging.getLogger(__name__)
 
@@ -21,11 +19,9 @@ log = logging.getLogger(__name__)
 class Restaging:
     """The restaging of one mount."""
 
-    def __init__(self, db: Database, index: Index, mirror: Mirror, outbox: Outbox, staging: Staging, copies: Copies) -> None:
+    def __init__(self, db: Database, mirror: Mirror, staging: Staging, copies: Copies) -> None:
         self._db = db               # given
-        self._index = index         # given
         self._mirror = mirror       # given
-        self._outbox = outbox       # given
         self._staging = staging     # given
         self._copies = copies       # given
 
@@ -36,16 +32,16 @@ class Restaging:
         except (NotReadable, Gone) as exc:
             log.warning("%r keeps its name on the server: %s", node.name, exc)
             with self._db.transaction() as tx:
-                self._index.set_resend(tx, node.node_id, False)
+                tx.nodes.set_resend(node.node_id, False)
             return
         wanted = False
         try:
             with self._db.transaction(durable=True) as tx:
                 now = self._node(node.node_id)
                 wanted = (now is not None and now.resend and now.stage is None and now.remote == node.remote
-                          and self._outbox.of(tx, node.node_id) is None)
+                          and tx.uploads.of(node.node_id) is None)
                 if wanted:
-                    self._outbox.attempt(tx, node.node_id, stage, node.size_bytes)
+                    tx.uploads.attempt(node.node_id, stage, node.size_bytes)
         except BaseException:
             wanted = False
             raise
@@ -66,12 +62,12 @@ class Restaging:
             used = now is not None and (now.stage, now.remote, now.local) == (node.stage, node.remote, True)
             if used:
                 self._mirror.detach(tx, node.node_id, stage)
-                self._outbox.doom(tx, node.remote)
+                tx.deletions.doom(node.remote)
         if not used and node.stage is None:
             self._staging.remove(stage)
 
     def _node(self, node_id: NodeId) -> Node | None:
         try:
-            return self._index.node(node_id)
+            return self._db.nodes.node(node_id)
         except NotFound:
             return None

@@ -16,8 +16,8 @@ from typing import Final
 
 from anthrofs.clock import Clock
 from anthrofs.model import Attempt, NodeId
-from anthrofs.tree.database import Tx
-from anthrofs.tree.outbox import QUEUED, Outbox, is_big
+from anthrofs.tree.transaction import Tx
+from anthrofs.tree.upload_queue import QUEUED, is_big
 from anthrofs.upload.delivery import Plan
 from anthrofs.upload.looks import LOOKS_S
 
@@ -34,8 +34,7 @@ OVERTAKEN: Final = 3            # times in a row; then it is the turn of what no
 class Turns:
     """Rows say what is to be sent, this says in which order."""
 
-    def __init__(self, outbox: Outbox, clock: Clock, *, holds_new: bool) -> None:
-        self._outbox = outbox           # given
+    def __init__(self, clock: Clock, *, holds_new: bool) -> None:
         self._clock = clock             # given
         self._holds_new = holds_new     # constant: new files with content as well, since no close waits for them
 
@@ -82,7 +81,7 @@ class Turns:
             while self._promised_s and next(iter(self._promised_s.values())) <= now_s - HOLD_S:
                 del self._promised_s[next(iter(self._promised_s))]
             few = list(self._promised_s) if self._holds_new and len(self._promised_s) <= FEW else []
-        new = self._outbox.new_among(tx, few)
+        new = tx.uploads.new_among(few)
         due, held_s = self._in_order(tx, later_s.keys() | busy.keys(), sum(busy.values()), new, () if others_turn else waited)
         moments_s = [*later_s.values(), *held_s]
         return due, min(moments_s) - now_s if moments_s else None
@@ -93,9 +92,9 @@ class Turns:
         held_s: list[float] = []
 
         def first(count: int, *, big: bool) -> list[Attempt]:
-            found = list[Attempt](self._outbox.candidates(tx, big=big, among=waited) if waited else ())
+            found = list[Attempt](tx.uploads.candidates(big=big, among=waited) if waited else ())
             found = [attempt for attempt in found if attempt.node_id not in not_now][:count]
-            for attempt in self._outbox.candidates(tx, big=big):
+            for attempt in tx.uploads.candidates(big=big):
                 if len(found) >= count or len(held_s) > HELD:
                     break
                 if attempt.node_id in not_now or attempt.node_id in waited:
@@ -113,7 +112,7 @@ class Turns:
 
     def smallest(self, tx: Tx) -> list[Attempt]:
         """The least that could be sent, to find out whether anything can; but not always the same: it may be one that nobody ever takes."""
-        found = self._outbox.smallest(tx, self.not_now(), AT_MOST)
+        found = tx.uploads.smallest(self.not_now(), AT_MOST)
         with self._lock:
             refused = {node_id: plan.refused // SAME for node_id, plan in self._plans.items()}
         return sorted(found, key=lambda attempt: refused.get(attempt.node_id, 0))[:1]

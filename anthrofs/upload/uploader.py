@@ -24,13 +24,12 @@ from anthrofs.remote.way import Way
 from anthrofs.store.block_cache import BlockCache
 from anthrofs.store.staging import Staging
 from anthrofs.store.state_guard import Presence
-from anthrofs.tree import owed, unlinking
+from anthrofs.tree import unlinking
 from anthrofs.tree.database import Database
 from anthrofs.tree.kept_copies import Keeping
 from anthrofs.tree.mirror import Mirror
-from anthrofs.tree.nodes import Index
 from anthrofs.tree.open_table import Handles
-from anthrofs.tree.outbox import BIG_BYTES, QUEUED, Outbox, Step
+from anthrofs.tree.upload_queue import BIG_BYTES, QUEUED, Step
 from anthrofs.upload.close_waits import Waits
 from anthrofs.upload.deletion import Deletion
 from anthrofs.upload.delivery import Delivery, Plan
@@ -60,12 +59,10 @@ class Task(enum.Enum):
 class Uploader:
     """mount.py starts and stops it."""
 
-    def __init__(self, db: Database, index: Index, mirror: Mirror, outbox: Outbox, staging: Staging, cache: BlockCache,
+    def __init__(self, db: Database, mirror: Mirror, staging: Staging, cache: BlockCache,
                  keeping: Keeping, handles: Handles, uploads: RemoteFiles, deletions: RemoteFiles, clock: Clock, chance: random.Random,
                  presence: Presence, way: Way, ask_whose: Callable[[], None], close_timeout_s: float, *, holds_new: bool) -> None:
         self._db = db                               # given
-        self._index = index                         # given
-        self._outbox = outbox                       # given
         self._handles = handles                     # given
         self._staging = staging                     # given
         self._clock = clock                         # given
@@ -73,12 +70,12 @@ class Uploader:
         self._way = way                             # given
         self._ask_whose = ask_whose                 # given: asks for a refresh, without waiting
         self._sendings = Sendings()
-        self._waits = Waits(index, outbox, clock, self._sendings, way, close_timeout_s)
-        self._turns = Turns(outbox, clock, holds_new=holds_new)
-        self._restaging = Restaging(db, index, mirror, outbox, staging, Copies(staging, cache, deletions, clock))
-        self._delivery = Delivery(db, index, mirror, outbox, staging, cache, keeping, uploads, deletions, clock, chance, self._sendings,
+        self._waits = Waits(db, clock, self._sendings, way, close_timeout_s)
+        self._turns = Turns(clock, holds_new=holds_new)
+        self._restaging = Restaging(db, mirror, staging, Copies(staging, cache, deletions, clock))
+        self._delivery = Delivery(db, mirror, staging, cache, keeping, uploads, deletions, clock, chance, self._sendings,
                                   self._waits.wake, self._restaging)
-        self._deletion = Deletion(db, mirror, outbox, cache, handles, deletions, clock, chance, ask_whose)
+        self._deletion = Deletion(db, mirror, cache, handles, deletions, clock, chance, ask_whose)
         self._threads = [threading.Thread(target=self._run, name=f"upload-{n}", daemon=True) for n in range(THREADS)]
 
         self._changed = threading.Condition()       # guards everything below; no other lock is taken while it is held
@@ -149,8 +146,8 @@ class Uploader:
         """Send again what was refused."""
         with self._db.transaction() as tx:
             for attempt in attempts:
-                if self._outbox.of(tx, attempt.node_id) == attempt:
-                    self._outbox.step(tx, attempt, Step.RETRY)
+                if tx.uploads.of(attempt.node_id) == attempt:
+                    tx.uploads.step(attempt, Step.RETRY)
         self.retry_now()
 
     def stop(self, timeout_s: float) -> bool:
@@ -210,14 +207,14 @@ class Uploader:
             renamed = list[Node]()
             if upload_s is None:
                 # What is being written is sent at its close: its old content need not be sent before.
-                renamed = self._index.renamed(tx, {*self._turns.not_now(), *self._handles.unpromised()}, THREADS,
-                                              below_bytes=BIG_BYTES if self._turns.full() else None)
+                renamed = tx.nodes.renamed({*self._turns.not_now(), *self._handles.unpromised()}, THREADS,
+                                           below_bytes=BIG_BYTES if self._turns.full() else None)
             else:       # lost answers are looked for in listings; of the rest one goes as a probe, when it is time
                 probes = [] if upload_s else self._turns.smallest(tx) if self._way.closed(Kind.UPLOAD) else attempts[:1]
                 attempts = [attempt for attempt in attempts if attempt.state != QUEUED] or probes
             if not delete_s:
                 doomed, doomed_s = self._deletion.look(tx, THREADS if delete_s is None else 1, briefly=bool(attempts or renamed))
-            debts = owed.count(tx) if doomed else 0
+            debts = tx.deletions.count() if doomed else 0
         now_s = self._clock.now_s()
         moments_s = (settle_s, turn_s, doomed_s, upload_s or None, delete_s or None)
         wait_s = min((max(0.0, moment_s) for moment_s in moments_s if moment_s is not None), default=None)
@@ -227,7 +224,7 @@ class Uploader:
             return None, probe_s
         if (ask_s := self._ask(now_s)) is not None:
             return None, ask_s
-        shares = {Task.SEND: 1.0, Task.PREPARE: 1 / 4, Task.DELETE: self._deletion.share(debts, self._index.totals()[0])}
+        shares = {Task.SEND: 1.0, Task.PREPARE: 1 / 4, Task.DELETE: self._deletion.share(debts, self._db.nodes.totals()[0])}
         with self._changed:
             order = self._shares.order(task for task, found in zip(Task, (attempts, renamed, doomed), strict=True) if found)
         for task in order:
@@ -279,16 +276,15 @@ class Uploader:
         seconds until this has to be looked at again; None: nothing to wait for.
         """
         with self._db.reading() as tx:
-            doubtful = self._index.doubtful(tx)
-            hidden = [node.node_id for node in self._index.hidden(tx)
+            doubtful = tx.nodes.doubtful()
+            hidden = [node.node_id for node in tx.nodes.hidden()
                       if node.node_id in doubtful or self._handles.content_of(node.node_id) is None]
         now_s = self._clock.now_s()
         with self._changed:
             self._hidden_s = {node_id: self._hidden_s.get(node_id, now_s) for node_id in hidden}
             ripe = {node_id for node_id, since_s in self._hidden_s.items() if now_s - since_s >= settle_s}
         if ripe:
-            for number in unlinking.settle(self._db, self._index, self._outbox, self._handles, ripe):
-                self._staging.remove(number)
+            unlinking.settle(self._db, self._handles, ripe)
         return settle_s if len(ripe) < len(hidden) else None
 
     def _prepare(self, node: Node, plan: Plan) -> None:
@@ -313,8 +309,8 @@ class Uploader:
             raise
         finally:
             done = False
-            with contextlib.suppress(FsError):          # it has to be given back, whatever the disk does
-                done = self._outbox.look(attempt.node_id) is None
+            with contextlib.suppress(FsError), self._db.reading() as tx:        # it has to be given back, whatever the disk does
+                done = tx.uploads.of(attempt.node_id) is None
             self._turns.ended(attempt.node_id, done=done)
             self._sendings.end(attempt.node_id, done=done)
             self.wake()

@@ -15,7 +15,7 @@ from anthrofs.errors import StateLost
 from anthrofs.fuse import mountpoint
 from anthrofs.store.state_guard import Presence
 from anthrofs.tree.database import Database
-from anthrofs.tree.outbox import FAILED
+from anthrofs.tree.upload_queue import FAILED
 from tests.fakes import FakeClock, FakeFiles
 from tests.mount.test_fairness import House
 from tests.mounting import Mount, wait_until
@@ -174,7 +174,8 @@ def test_a_stage_that_is_gone_before_its_first_try_fails_its_file_once(tmp_path:
         stage.unlink()
     clock.advance(60)
     assert [house.work(), house.work()] == [True, False]
-    attempt = house.outbox.look(node_id)
+    with house.db.reading() as tx:
+        attempt = tx.uploads.of(node_id)
     assert attempt is not None
     assert (attempt.state, attempt.code) == (FAILED, errno.EIO)
     house.close()

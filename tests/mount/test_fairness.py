@@ -17,14 +17,14 @@ from anthrofs.store.block_cache import BlockCache
 from anthrofs.store.disk import Disk
 from anthrofs.store.staging import Staging
 from anthrofs.store.state_guard import Presence
-from anthrofs.tree import owed, renaming, unlinking
-from anthrofs.tree.database import Database, Tx
+from anthrofs.tree import renaming, unlinking
+from anthrofs.tree.database import Database
+from anthrofs.tree.deletion_queue import Place
 from anthrofs.tree.fsck import problems
 from anthrofs.tree.kept_copies import Keeping
 from anthrofs.tree.mirror import Mirror
-from anthrofs.tree.nodes import Index
 from anthrofs.tree.open_table import Handles
-from anthrofs.tree.outbox import Outbox, Step
+from anthrofs.tree.upload_queue import Step
 from anthrofs.upload.deletion import FEW, LOOKED_AT, Deletion
 from anthrofs.upload.shares import Shares
 from anthrofs.upload.uploader import Uploader
@@ -38,15 +38,15 @@ class House:
     def __init__(self, root: Path, clock: Clock, files: FakeFiles) -> None:
         self.root, self.clock, self.files = root, clock, files
         disk, presence, surprises, self.handles = Disk(), Presence(), Surprises(clock, 10), Handles()
-        self.db = Database(root / "state.db", presence)
-        self.index, self.outbox = Index(self.db), Outbox(self.db, clock)
-        self.mirror = Mirror(surprises, "tree")
         self.staging = Staging(root / "staging", disk, 0)
+        self.db = Database(root / "state.db", presence, clock, self.staging.remove)
+        self.index = self.db.nodes
+        self.mirror = Mirror(surprises, "tree")
         self.staging.start(set())
         self.cache = BlockCache(root, disk)
         self.cache.start()
         keeping = Keeping(self.db, self.cache, self.handles, disk, root, None, 0)
-        self.uploader = Uploader(self.db, self.index, self.mirror, self.outbox, self.staging, self.cache, keeping, self.handles, files, files,
+        self.uploader = Uploader(self.db, self.mirror, self.staging, self.cache, keeping, self.handles, files, files,
                                  clock, random.Random(1), presence, Way(clock), lambda: None, 300, holds_new=True)
         self.uploader.allow()
 
@@ -66,23 +66,23 @@ class House:
         stage.write(content, 0)
         stage.close()
         with self.db.transaction() as tx:
-            node_id = self.nodes().get(name) or self.index.create(tx, ROOT, name, 0o644, self.clock.time_ns(), name)
-            self.index.promise(tx, node_id, stage.number, len(content), self.clock.time_ns(), name, sealed=True)
-            self.outbox.attempt(tx, node_id, stage.number, len(content))
+            node_id = self.nodes().get(name) or tx.nodes.create(ROOT, name, 0o644, self.clock.time_ns(), name)
+            tx.nodes.promise(node_id, stage.number, len(content), self.clock.time_ns(), name, sealed=True)
+            tx.uploads.attempt(node_id, stage.number, len(content))
         self.uploader.promised(node_id)
         return node_id
 
     def rename(self, old: str, new: str) -> None:
         with self.db.transaction() as tx:
-            node, there = self.index.lookup(ROOT, old), self.nodes().get(new)
+            node, there = self.index.entry(ROOT, old), self.nodes().get(new)
             if there is not None:
-                unlinking.end(tx, self.index, self.outbox, self.index.node(there), self.clock.time_ns())
-            self.index.move(tx, node.node_id, ROOT, new, self.clock.time_ns())
-            renaming.want(tx, self.index, self.outbox, node, new)
+                unlinking.end(tx, self.index.node(there), self.clock.time_ns())
+            tx.nodes.move(node.node_id, ROOT, new, self.clock.time_ns())
+            renaming.want(tx, node, new)
 
     def remove(self, name: str) -> None:
         with self.db.transaction() as tx:
-            unlinking.end(tx, self.index, self.outbox, self.index.lookup(ROOT, name), self.clock.time_ns())
+            unlinking.end(tx, self.index.entry(ROOT, name), self.clock.time_ns())
 
     # ---- what the uploader does
 
@@ -95,7 +95,7 @@ class House:
 
     def owed(self) -> int:
         with self.db.reading() as tx:
-            return owed.count(tx)
+            return tx.deletions.count()
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def doom(house: House, *names: str) -> list[FileId]:
     files = [house.files.generate(name, b"x", downloadable=False) for name in names]
     with house.db.transaction() as tx:
         for file in files:
-            house.outbox.doom(tx, file)
+            tx.deletions.doom(file)
     return [file.file_id for file in files]
 
 
@@ -151,8 +151,8 @@ def test_of_a_name_that_is_still_to_be_sent_only_the_newest_stays_on_the_server(
     house.save("a")
     ids = doom(house, "a", "a", "a", "b")
     with house.db.reading() as tx:
-        assert owed.deletable(tx) == [*ids[:2], ids[3]]
-        assert house.outbox.reprieve(tx, "a") == house.files._known(ids[2])
+        assert tx.deletions.deletable() == [*ids[:2], ids[3]]
+        assert tx.deletions.reprieve("a") == house.files._known(ids[2])
 
 
 def test_of_a_name_that_the_server_has_nothing_stays_of_what_was_there_before(house: House) -> None:
@@ -162,14 +162,14 @@ def test_of_a_name_that_the_server_has_nothing_stays_of_what_was_there_before(ho
     [old] = doom(house, "a")
     house.save("a", b"newer")
     with house.db.transaction() as tx:
-        assert owed.deletable(tx) == [old]
-        attempt = house.outbox.of(tx, node_id)
+        assert tx.deletions.deletable() == [old]
+        attempt = tx.uploads.of(node_id)
         assert attempt is not None
         for step in (Step.SEND, Step.REFUSED):
-            now = house.outbox.of(tx, node_id)
+            now = tx.uploads.of(node_id)
             assert now is not None
-            house.outbox.step(tx, now, step)
-            assert owed.deletable(tx) == [old]
+            tx.uploads.step(now, step)
+            assert tx.deletions.deletable() == [old]
 
 
 def deletion(house: House) -> Deletion:
@@ -182,25 +182,26 @@ def test_what_waits_for_its_replacement_hides_nothing_and_is_not_looked_through_
     doom(house, *(f"blocked {number}" for number in range(3 * LOOKED_AT)))
     [free] = doom(house, "free")
     looked_at: list[int] = []
-    after = owed.after
+    deletions = house.db._tx.deletions
+    after = deletions.after
 
-    def looks_at(tx: Tx, place: owed.Place, limit: int) -> list[tuple[owed.Place, FileId, bool, bool]]:
-        page = after(tx, place, limit)
+    def looks_at(place: Place, limit: int) -> list[tuple[Place, FileId, bool, bool]]:
+        page = after(place, limit)
         looked_at.append(len(page))
         return page
 
-    monkeypatch.setattr(owed, "after", looks_at)
+    monkeypatch.setattr(deletions, "after", looks_at)
     with house.db.reading() as tx:
         looks = [deletion(house).look(tx, 10, briefly=True)[0] for _ in range(5)]
         assert looks == [[], [], [], [free], [free]]
         assert max(looked_at) <= LOOKED_AT
         assert len(looked_at) == 5
-        house.outbox.deleted(tx, free, 1)
+        tx.deletions.deleted(free, 1)
         assert deletion(house).look(tx, 10, briefly=False) == ([], None)        # once around, and not for ever
         assert len(looked_at) <= 11
         [another] = doom_in(house, "another")
         assert deletion(house).look(tx, 10, briefly=False)[0] == [another]      # what is new is found at once
-        house.outbox.deleted(tx, another, 1)
+        tx.deletions.deleted(another, 1)
         looked_at.clear()
         for _ in range(3):                                                      # not all of them again and again
             found, wait_s = deletion(house).look(tx, 10, briefly=False)
@@ -210,12 +211,12 @@ def test_what_waits_for_its_replacement_hides_nothing_and_is_not_looked_through_
         [freed] = doom_in(house, "blocked 0")
         deletion(house).look(tx, 10, briefly=False)
         assert len(looked_at) > 5
-        assert freed not in owed.deletable(tx)
+        assert freed not in tx.deletions.deletable()
 
 
 def doom_in(house: House, name: str) -> list[FileId]:
     file = house.files.generate(name, b"x", downloadable=False)
-    house.outbox.doom(house.db._tx, file)
+    house.db._tx.deletions.doom(file)
     return [file.file_id]
 
 
@@ -240,15 +241,15 @@ def test_refused_deletions_hide_nothing_behind_them_and_are_tried_again(house: H
 
 def test_what_is_owed_and_since_when(house: House) -> None:
     with house.db.reading() as tx:
-        assert (owed.count(tx), owed.since_ns(tx)) == (0, None)
+        assert (tx.deletions.count(), tx.deletions.since_ns()) == (0, None)
     doom(house, "a")
     house.clock.advance(100)                    # type: ignore[attr-defined]
     doom(house, "b", "c")
     with house.db.reading() as tx:
-        assert (owed.count(tx), owed.since_ns(tx)) == (3, EPOCH_NS)
+        assert (tx.deletions.count(), tx.deletions.since_ns()) == (3, EPOCH_NS)
     assert house.work()
     with house.db.reading() as tx:
-        assert (owed.count(tx), owed.since_ns(tx)) == (2, EPOCH_NS + 100 * SECOND_NS)
+        assert (tx.deletions.count(), tx.deletions.since_ns()) == (2, EPOCH_NS + 100 * SECOND_NS)
 
 
 # ---- the invariant

@@ -306,7 +306,8 @@ def test_what_was_stored_in_a_second_that_began_before_the_try_is_found_behind_m
         files.generate(f"{number}.txt", b"somebody else's")
     clock.advance(LOOKS_S[-1])
     assert house.work()
-    assert house.outbox.look(node_id) is None
+    with house.db.reading() as tx:
+        assert tx.uploads.of(node_id) is None
     house.close()
 
 

@@ -12,9 +12,9 @@ import pytest
 from anthrofs.errors import Stopping, TimedOut
 from anthrofs.model import ROOT, Attempt, NodeId, StageId
 from anthrofs.remote.way import Way
-from anthrofs.tree.database import Database, Tx
-from anthrofs.tree.nodes import Index
-from anthrofs.tree.outbox import AT_ONCE, BIG_BYTES, Outbox, Step
+from anthrofs.tree.database import Database
+from anthrofs.tree.transaction import Tx
+from anthrofs.tree.upload_queue import AT_ONCE, BIG_BYTES, Step
 from anthrofs.upload.close_waits import Waits
 from anthrofs.upload.schedule import BIG_THREADS, FEW, HELD, HOLD_S, THREADS, Turns
 from anthrofs.upload.sendings import Sendings
@@ -25,30 +25,29 @@ SMALL, BIG = 1000, BIG_BYTES
 
 
 class Queue:
-    """An outbox and the turns in it. Content is promised in the order of its stages, whatever the numbers of the nodes."""
+    """An upload queue and the turns in it. Content is promised in the order of its stages, whatever the numbers of the nodes."""
 
     def __init__(self, db: Database, *, holds_new: bool = False) -> None:
         self.clock = FakeClock()
-        self.db, self.outbox = db, Outbox(db)
-        self.index = Index(db)
-        self.turns = Turns(self.outbox, self.clock, holds_new=holds_new)
+        self.db, self.index = db, db.nodes
+        self.turns = Turns(self.clock, holds_new=holds_new)
         self.waited: set[NodeId] = set()
         self._stages = 0
 
     def add(self, name: str, size_bytes: int = SMALL) -> NodeId:
         self._stages += 1
         with self.db.transaction() as tx:
-            node_id = self.index.create(tx, ROOT, name, 0o644, 0, name)
-            self.index.promise(tx, node_id, StageId(self._stages), size_bytes, 0, name, sealed=True)
-            self.outbox.attempt(tx, node_id, StageId(self._stages), size_bytes)
+            node_id = tx.nodes.create(ROOT, name, 0o644, 0, name)
+            tx.nodes.promise(node_id, StageId(self._stages), size_bytes, 0, name, sealed=True)
+            tx.uploads.attempt(node_id, StageId(self._stages), size_bytes)
         self.turns.promised(node_id)
         return node_id
 
     def save(self, node_id: NodeId, size_bytes: int = SMALL) -> None:
         self._stages += 1
         with self.db.transaction() as tx:
-            self.index.promise(tx, node_id, StageId(self._stages), size_bytes, 0, None, sealed=True)
-            self.outbox.attempt(tx, node_id, StageId(self._stages), size_bytes)
+            tx.nodes.promise(node_id, StageId(self._stages), size_bytes, 0, None, sealed=True)
+            tx.uploads.attempt(node_id, StageId(self._stages), size_bytes)
 
     def look(self) -> tuple[list[Attempt], float | None]:
         with self.db.reading() as tx:
@@ -67,13 +66,13 @@ class Queue:
 
     def end(self, attempt: Attempt) -> None:
         with self.db.transaction() as tx:
-            self.outbox.drop(tx, attempt.node_id)
+            tx.uploads.drop(attempt.node_id)
         self.turns.ended(attempt.node_id, done=True)
 
     def send(self, tx: Tx, node_id: NodeId) -> Attempt:
-        attempt = self.outbox.of(tx, node_id)
+        attempt = tx.uploads.of(node_id)
         assert attempt is not None
-        return self.outbox.send(tx, attempt, "name", "text/plain", SMALL, None, None)
+        return tx.uploads.send(attempt, "name", "text/plain", SMALL, None, None)
 
     def name(self, attempt: Attempt) -> str:
         return self.index.node(attempt.node_id).name
@@ -142,7 +141,7 @@ def test_a_big_file_gets_a_thread_however_many_small_ones_wait(queue: Queue) -> 
 
 def test_renamed_big_files_are_prepared_by_half_of_the_threads_too_and_hide_no_small_ones(queue: Queue) -> None:
     with queue.db.transaction() as tx:
-        bigs, [small] = ([queue.index.create(tx, ROOT, f"{size} {number}", 0o644, 0, "name") for number in range(count)]
+        bigs, [small] = ([tx.nodes.create(ROOT, f"{size} {number}", 0o644, 0, "name") for number in range(count)]
                          for size, count in ((BIG, THREADS + 5), (SMALL, 1)))
         tx.run("UPDATE node SET resend = 1, size_bytes = iif(node_id = ?, ?, ?) WHERE NOT directory", small, SMALL, BIG)
     queue.add("big", BIG)
@@ -152,7 +151,7 @@ def test_renamed_big_files_are_prepared_by_half_of_the_threads_too_and_hide_no_s
     queue.add("another big", BIG)
     assert queue.look()[0] == []
     with queue.db.reading() as tx:
-        assert [node.node_id for node in queue.index.renamed(tx, queue.turns.not_now(), THREADS, below_bytes=BIG_BYTES)] == [small]
+        assert [node.node_id for node in tx.nodes.renamed(queue.turns.not_now(), THREADS, below_bytes=BIG_BYTES)] == [small]
     assert queue.turns.reserve(small, big=False)
     queue.turns.ended(reserved[0], done=False)
     assert queue.names() == ["another big"]
@@ -194,14 +193,14 @@ def test_what_the_server_has_or_was_tried_before_is_not_held_off(db: Database) -
     known, tried = queue.add("known"), queue.add("tried")
     with db.transaction() as tx:
         tx.run("UPDATE node SET file_id = 'file_1', server_name = 'known' WHERE node_id = ?", known)
-        queue.outbox.step(tx, queue.send(tx, tried), Step.TRY_LATER)
+        tx.uploads.step(queue.send(tx, tried), Step.TRY_LATER)
     assert queue.names() == ["known", "tried"]
 
 
 def test_a_close_that_waits_for_its_turn_takes_others_progress_for_its_own(db: Database, tmp_path: Path) -> None:
     queue, sendings = Queue(db), Sendings()
     node_id = queue.add("a")
-    waits = Waits(queue.index, queue.outbox, queue.clock, sendings, Way(queue.clock), timeout_s=10)
+    waits = Waits(queue.db, queue.clock, sendings, Way(queue.clock), timeout_s=10)
     with body_of(tmp_path, bytes(1000)) as body:
         carrier = FakeCarrier(body)
         sendings.begin(NodeId(99), StageId(9), body)
@@ -221,7 +220,7 @@ def test_a_close_that_waits_for_its_turn_takes_others_progress_for_its_own(db: D
         with db.transaction() as tx:                        # once it was tried, only its own counts
             queue.send(tx, node_id)
         moves = -1000
-        waits = Waits(queue.index, queue.outbox, queue.clock, sendings, Way(queue.clock), timeout_s=10)
+        waits = Waits(queue.db, queue.clock, sendings, Way(queue.clock), timeout_s=10)
         with pytest.raises(TimedOut):
             waits.wait(node_id, StageId(1), interrupted)
 
@@ -232,7 +231,7 @@ def test_a_resend_of_what_was_acknowledged_before_is_no_progress(db: Database, t
     node_id = queue.add("a")
     with db.transaction() as tx:
         queue.send(tx, node_id)
-    waits = Waits(queue.index, queue.outbox, queue.clock, sendings, Way(queue.clock), timeout_s=300)
+    waits = Waits(queue.db, queue.clock, sendings, Way(queue.clock), timeout_s=300)
     began_s, tries = queue.clock.now_s(), 0
 
     def interrupted() -> bool:
@@ -420,15 +419,16 @@ def test_empty_files_that_somebody_waits_for_are_not_held_off(queue: Queue) -> N
 
 def test_thousands_of_empty_files_are_not_looked_through_for_each_other_file(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     looked_at = 0
-    candidates = queue.outbox.candidates
+    uploads = queue.db._tx.uploads
+    candidates = uploads.candidates
 
-    def counted(tx: Tx, *, big: bool, among: Collection[NodeId] | None = None) -> Iterator[Attempt]:
+    def counted(*, big: bool, among: Collection[NodeId] | None = None) -> Iterator[Attempt]:
         nonlocal looked_at
-        for attempt in candidates(tx, big=big, among=among):
+        for attempt in candidates(big=big, among=among):
             looked_at += 1
             yield attempt
 
-    monkeypatch.setattr(queue.outbox, "candidates", counted)
+    monkeypatch.setattr(uploads, "candidates", counted)
     for number in range(4 * HELD):
         queue.add(f"{number}", EMPTY)
     assert queue.look() == ([], HOLD_S)

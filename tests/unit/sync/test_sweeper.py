@@ -24,9 +24,7 @@ from anthrofs.sync.refresher import Refresher
 from anthrofs.sync.sweeper import Sweeper
 from anthrofs.tree.database import Database
 from anthrofs.tree.mirror import Mirror
-from anthrofs.tree.nodes import Index
 from anthrofs.tree.open_table import Handles
-from anthrofs.tree.outbox import Outbox
 from tests.emulator.process import EmulatorProcess
 from tests.fakes import FakeClock, FakeFiles
 
@@ -71,13 +69,13 @@ class State:
 
     def mount(self) -> None:
         self.db = Database(self.path)
-        self.index, self.outbox, self.handles = Index(self.db), Outbox(self.db), Handles()
+        self.index, self.handles = self.db.nodes, Handles()
         self.mirror = Mirror(Surprises(self.clock, 10), "tree")
-        self.listings = Listings(self.db, self.mirror, self.outbox, self.handles, self.clock)
+        self.listings = Listings(self.db, self.mirror, self.handles, self.clock)
         config = Config(Path("/nowhere"), Path("/nowhere"), Service("http://fake", Credentials("x-api-key", "key")), poll=self.poll)
-        self.refresher = Refresher(self.db, self.index, self.mirror, self.outbox, self.listings, self.files, self.clock, config,
+        self.refresher = Refresher(self.db, self.mirror, self.listings, self.files, self.clock, config,
                                    lambda: None, lambda _: None, lambda: None)
-        self.sweeper = Sweeper(self.db, self.index, self.listings, self.files, self.clock, config, lambda: self.looked_at)
+        self.sweeper = Sweeper(self.db, self.listings, self.files, self.clock, config, lambda: self.looked_at)
 
     def remount(self) -> None:
         self.db.close()

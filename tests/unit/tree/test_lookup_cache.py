@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from anthrofs.errors import NotFound
 from anthrofs.model import ROOT, NodeId
-from anthrofs.tree.database import Database, Tx
+from anthrofs.tree.database import Database
 from anthrofs.tree.lookup_cache import MOST, PLACES, Batches
-from anthrofs.tree.nodes import Index
+from anthrofs.tree.lookups import Lookups
+from anthrofs.tree.rows import Rows
 
 
 class Reads:
@@ -24,7 +25,7 @@ class Reads:
         self.names = sorted(names)
         self.asked: list[int] = []
 
-    def __call__(self, _tx: Tx, parent: NodeId, name: str, limit: int) -> list[tuple[str, Any]]:
+    def __call__(self, _rows: Rows, parent: NodeId, name: str, limit: int) -> list[tuple[str, Any]]:
         self.asked.append(limit)
         return [(each, (parent, each)) for each in self.names if each >= name][:limit]
 
@@ -37,13 +38,13 @@ def db(tmp_path: Path) -> Iterator[Database]:
 
 
 @pytest.fixture
-def index(db: Database) -> Index:
-    return Index(db)
+def index(db: Database) -> Lookups:
+    return db.nodes
 
 
-def make(db: Database, index: Index, name: str, parent: NodeId = ROOT) -> NodeId:
+def make(db: Database, index: Lookups, name: str, parent: NodeId = ROOT) -> NodeId:
     with db.transaction() as tx:
-        return index.create(tx, parent, name, 0o644, 1, name)
+        return tx.nodes.create(parent, name, 0o644, 1, name)
 
 
 def names(count: int) -> list[str]:
@@ -87,46 +88,46 @@ def test_what_is_held_is_bounded(db: Database) -> None:
     assert max(map(len, held)) <= MOST
 
 
-def test_a_change_shows_at_once_in_the_middle_of_a_walk(db: Database, index: Index) -> None:
+def test_a_change_shows_at_once_in_the_middle_of_a_walk(db: Database, index: Lookups) -> None:
     nodes = {name: make(db, index, name) for name in names(200)}
     for name in names(50):
-        index.lookup(ROOT, name)
+        index.entry(ROOT, name)
     with db.transaction() as tx:
-        index.set_mtime(tx, nodes["000055"], 7)
-        index.move(tx, nodes["000056"], ROOT, "new", 2)
-        index.remove(tx, nodes["000057"])
-        assert index.lookup(ROOT, "000055").mtime_ns == 7       # its own changes, before the commit
-    assert index.lookup(ROOT, "000055").mtime_ns == 7
-    assert index.lookup(ROOT, "new").node_id == nodes["000056"]
+        tx.nodes.set_mtime(nodes["000055"], 7)
+        tx.nodes.move(nodes["000056"], ROOT, "new", 2)
+        tx.nodes.remove(nodes["000057"])
+        assert index.entry(ROOT, "000055").mtime_ns == 7       # its own changes, before the commit
+    assert index.entry(ROOT, "000055").mtime_ns == 7
+    assert index.entry(ROOT, "new").node_id == nodes["000056"]
     for gone in ("000056", "000057"):
         with pytest.raises(NotFound):
-            index.lookup(ROOT, gone)
+            index.entry(ROOT, gone)
 
 
-def test_what_was_read_in_a_transaction_that_fails_is_not_kept(db: Database, index: Index) -> None:
+def test_what_was_read_in_a_transaction_that_fails_is_not_kept(db: Database, index: Lookups) -> None:
     nodes = [make(db, index, name) for name in names(10)]
 
     def fail() -> None:
         with db.transaction() as tx:
-            index.set_mtime(tx, nodes[3], 99)
+            tx.nodes.set_mtime(nodes[3], 99)
             for name in names(10):
-                index.lookup(ROOT, name)
+                index.entry(ROOT, name)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         fail()
-    assert index.lookup(ROOT, "000003").mtime_ns == 1
+    assert index.entry(ROOT, "000003").mtime_ns == 1
 
 
 Step = tuple[Callable[..., str], int, int]
 
 
-def look(db: Database, index: Index, number: int, _: int) -> str:
+def look(db: Database, index: Lookups, number: int, _: int) -> str:
     """By the index, and by its row alone."""
     with db.reading() as tx:
         row = tx.one("SELECT node_id, mtime_ns FROM node WHERE parent = 1 AND name = ?", f"{number:06}")
     try:
-        node = index.lookup(ROOT, f"{number:06}")
+        node = index.entry(ROOT, f"{number:06}")
     except NotFound:
         assert row is None
     else:
@@ -134,21 +135,21 @@ def look(db: Database, index: Index, number: int, _: int) -> str:
     return "look"
 
 
-def walk(db: Database, index: Index, number: int, count: int) -> str:
+def walk(db: Database, index: Lookups, number: int, count: int) -> str:
     for each in range(number, number + count):
         look(db, index, each, 0)
     return "walk"
 
 
-def add(db: Database, index: Index, number: int, _: int) -> str:
+def add(db: Database, index: Lookups, number: int, _: int) -> str:
     with db.transaction() as tx:
         if tx.one("SELECT 1 FROM node WHERE parent = 1 AND name = ?", f"{number:06}") is None:
-            index.create(tx, ROOT, f"{number:06}", 0o644, number, None)
+            tx.nodes.create(ROOT, f"{number:06}", 0o644, number, None)
         look(db, index, number, 0)
     return "add"
 
 
-def change(db: Database, index: Index, number: int, mtime_ns: int) -> str:
+def change(db: Database, index: Lookups, number: int, mtime_ns: int) -> str:
     walk(db, index, max(0, number - 3), 2)
     with db.transaction() as tx:
         walk(db, index, number, 2)
@@ -157,7 +158,7 @@ def change(db: Database, index: Index, number: int, mtime_ns: int) -> str:
     return "change"
 
 
-def take(db: Database, index: Index, number: int, _: int) -> str:
+def take(db: Database, index: Lookups, number: int, _: int) -> str:
     with db.transaction() as tx:
         tx.run("DELETE FROM node WHERE parent = 1 AND name = ?", f"{number:06}")
     return "take"
@@ -166,7 +167,7 @@ def take(db: Database, index: Index, number: int, _: int) -> str:
 @given(steps=st.lists(st.tuples(st.sampled_from([look, walk, walk, add, change, take]), st.integers(0, 40), st.integers(1, 30)), max_size=40))
 def test_a_lookup_says_what_the_row_says(tmp_path_factory: pytest.TempPathFactory, steps: list[Step]) -> None:
     db = Database(tmp_path_factory.mktemp("state") / "state.db")
-    index = Index(db)
+    index = db.nodes
     try:
         for number in range(0, 40, 2):
             add(db, index, number, 0)

@@ -11,12 +11,11 @@ import pytest
 from anthrofs.fs.surprises import Surprises
 from anthrofs.model import ROOT, FileId, Node, NodeId, StageId
 from anthrofs.names import Layout, server_name_of
-from anthrofs.tree import owed
 from anthrofs.tree.database import Database
 from anthrofs.tree.fsck import problems
+from anthrofs.tree.lookups import Lookups
 from anthrofs.tree.mirror import Mirror
-from anthrofs.tree.nodes import Index
-from anthrofs.tree.outbox import FAILED, Outbox
+from anthrofs.tree.upload_queue import FAILED
 from tests.fakes import FakeClock, entries
 
 
@@ -43,7 +42,7 @@ def placed(db: Database, layout: Layout) -> None:
         Mirror(Surprises(FakeClock(), 10), layout).place_again(tx)
 
 
-def tree(index: Index, directory: NodeId = ROOT, prefix: str = "") -> dict[str, Node]:
+def tree(index: Lookups, directory: NodeId = ROOT, prefix: str = "") -> dict[str, Node]:
     found: dict[str, Node] = {}
     for name, node_id, is_directory in entries(index, directory):
         if is_directory:
@@ -55,19 +54,20 @@ def tree(index: Index, directory: NodeId = ROOT, prefix: str = "") -> dict[str, 
 
 def test_names_times_modes_and_what_was_unsent_are_kept(db: Database) -> None:
     placed(db, "tree")
-    found = tree(Index(db))
+    found = tree(db.nodes)
     assert sorted(found) == ["note.txt~", "refused.txt", "reports/may.csv", "sent.txt"]
     may = found["reports/may.csv"]
     assert (may.node_id, may.mode, may.mtime_ns) == (4, 0o600, 7)
     assert found["sent.txt"].kept
     assert (found["note.txt~"].local, found["note.txt~"].stage) == (True, 4)
-    [refused] = Outbox(db).every()
+    with db.reading() as tx:
+        [refused] = tx.uploads.every()
+        assert [file_id for file_id, _, _ in tx.deletions.every()] == ["file_3"]
     assert (refused.node_id, refused.state, refused.reason) == (found["refused.txt"].node_id, FAILED, "too large")
-    assert [file_id for file_id, _, _ in Outbox(db).deletions()] == ["file_3"]
 
 
 def test_another_layout_moves_files_there_and_back(db: Database) -> None:
-    index = Index(db)
+    index = db.nodes
     for _ in range(2):
         placed(db, "tree")
         assert "reports/may.csv" in tree(index)
@@ -78,37 +78,36 @@ def test_another_layout_moves_files_there_and_back(db: Database) -> None:
 
 def test_what_an_old_version_wanted_deleted_is_not_given_back_without_knowing_what_it_was(db: Database) -> None:
     with db.transaction() as tx:
-        assert Outbox(db).reprieve(tx, "old.txt") is None
+        assert tx.deletions.reprieve("old.txt") is None
 
 
 @pytest.mark.parametrize(("version", "totals"), [(1, (4, 6, 1)), (2, (3, 34, 1))])
 def test_what_there_is_is_counted_and_goes_on_being_counted(tmp_path: Path, version: int, totals: tuple[int, int, int]) -> None:
     with taken_over(version, tmp_path) as db:
-        index = Index(db)
+        index = db.nodes
         assert index.totals() == totals
         with db.transaction() as tx:
-            index.create(tx, ROOT, "new.txt", 0o644, 1, "new.txt")
+            tx.nodes.create(ROOT, "new.txt", 0o644, 1, "new.txt")
         assert index.totals()[0] == totals[0] + 1
     assert "noted" not in str(problems(tmp_path))
 
 
 def test_what_is_owed_to_the_server_is_counted_from_the_takeover_on(tmp_path: Path) -> None:
     with taken_over(1, tmp_path) as db:
-        outbox = Outbox(db)
         with db.reading() as tx:
-            assert owed.count(tx) == 1
-            assert 0 <= time.time() - (owed.since_ns(tx) or 0) / 1e9 < 3600
+            assert tx.deletions.count() == 1
+            assert 0 <= time.time() - (tx.deletions.since_ns() or 0) / 1e9 < 3600
         with db.transaction() as tx:
-            outbox.deleted(tx, FileId("file_3"), 1)
-            assert (owed.count(tx), owed.since_ns(tx)) == (0, None)
+            tx.deletions.deleted(FileId("file_3"), 1)
+            assert (tx.deletions.count(), tx.deletions.since_ns()) == (0, None)
 
 
 def test_an_expiry_that_an_old_version_was_told_is_no_mounts_default(tmp_path: Path) -> None:
     with taken_over(2, tmp_path) as db:
-        index = Index(db)
+        index = db.nodes
         node = tree(index)["sent.txt"]
         with db.transaction() as tx:
-            index.promise(tx, node.node_id, StageId(9), 4, 5, "sent.txt", sealed=True, expires_s=604800)
+            tx.nodes.promise(node.node_id, StageId(9), 4, 5, "sent.txt", sealed=True, expires_s=604800)
         assert index.node(node.node_id).expires_s == 7200
 
 

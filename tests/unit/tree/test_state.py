@@ -33,13 +33,15 @@ from anthrofs.store.state_dir import StateDir
 from anthrofs.sync import workspace
 from anthrofs.sync.listing import EVER_NS, NEVER_NS
 from anthrofs.sync.workspace import Match
-from anthrofs.tree import owed, renaming
-from anthrofs.tree.database import Database, Tx
+from anthrofs.tree import renaming
+from anthrofs.tree.database import Database
+from anthrofs.tree.deletion_queue import TOMBSTONE_NS
+from anthrofs.tree.lookups import Lookups
 from anthrofs.tree.lost import fits
 from anthrofs.tree.mirror import ASK_AGAIN, SETTLED_NS, Mirror, Shown
-from anthrofs.tree.nodes import Index
-from anthrofs.tree.outbox import DONE, FAILED, IN_FLIGHT, NEXT, QUEUED, SENDING, TOMBSTONE_NS, UNKNOWN, Outbox, Step
 from anthrofs.tree.schema import VERSION
+from anthrofs.tree.transaction import Tx
+from anthrofs.tree.upload_queue import DONE, FAILED, IN_FLIGHT, NEXT, QUEUED, SENDING, UNKNOWN, Step
 from tests.fakes import EPOCH_NS, SECOND_NS, entries, law
 
 NOBODY: Final[frozenset[NodeId]] = frozenset()
@@ -61,18 +63,13 @@ def db(tmp_path: Path) -> Iterator[Database]:
 
 
 @pytest.fixture
-def index(db: Database) -> Index:
-    return Index(db)
+def index(db: Database) -> Lookups:
+    return db.nodes
 
 
 @pytest.fixture
 def mirror() -> Mirror:
     return Mirror(Surprises(Clock(), 10), "tree")
-
-
-@pytest.fixture
-def outbox(db: Database) -> Outbox:
-    return Outbox(db)
 
 
 def remote(number: int, name: str = "a.txt", *, age_s: float = 1000.0, size_bytes: int = 3, downloadable: bool = True) -> RemoteFile:
@@ -86,7 +83,7 @@ def stored(tx: Tx, mirror: Mirror, node_id: NodeId, file: RemoteFile) -> None:
                   found=False, copied=True)
 
 
-def shown(index: Index) -> dict[str, str | None]:
+def shown(index: Lookups) -> dict[str, str | None]:
     """Name → id of everything in the root."""
     nodes = [index.node(node_id) for _, node_id, _ in entries(index, ROOT)]
     return {node.name: None if node.remote is None else str(node.remote.file_id) for node in nodes}
@@ -200,7 +197,7 @@ def test_a_full_disk_under_the_database_is_told_as_such(db: Database) -> None:
         assert tx.get_meta("much") is None
 
 
-# ---- the outbox: the life of an attempt
+# ---- the upload queue: the life of an attempt
 
 def test_the_life_cycle_has_no_dead_ends() -> None:
     states = {state for state, _ in NEXT} | set(NEXT.values())
@@ -221,19 +218,19 @@ def test_the_life_cycle_has_no_dead_ends() -> None:
     assert {state for state, step in NEXT if step is Step.SEND} == {QUEUED}     # what may be stored is never sent again
 
 
-def attempt_in(tx: Tx, outbox: Outbox, state: str) -> Attempt:
+def attempt_in(tx: Tx, state: str) -> Attempt:
     """An attempt that came to this state by legal steps."""
     ways: dict[str, list[Step]] = {QUEUED: [], SENDING: [Step.SEND], UNKNOWN: [Step.SEND, Step.LOST], FAILED: [Step.SEND, Step.REFUSED]}
     node_id = NodeId(77)
-    outbox.attempt(tx, node_id, StageId(1), 3)
+    tx.uploads.attempt(node_id, StageId(1), 3)
     for step in ways[state]:
-        now = outbox.of(tx, node_id)
+        now = tx.uploads.of(node_id)
         assert now is not None
         if step is Step.SEND:
-            outbox.send(tx, now, "a.txt", "text/plain", 3, None, 5)
+            tx.uploads.send(now, "a.txt", "text/plain", 3, None, 5)
         else:
-            outbox.step(tx, now, step, code=errno.EFBIG, reason="too large")
-    found = outbox.of(tx, node_id)
+            tx.uploads.step(now, step, code=errno.EFBIG, reason="too large")
+    found = tx.uploads.of(node_id)
     assert found is not None
     assert found.state == state
     return found
@@ -241,67 +238,69 @@ def attempt_in(tx: Tx, outbox: Outbox, state: str) -> Attempt:
 
 @pytest.mark.parametrize("step", list(Step))
 @pytest.mark.parametrize("state", [QUEUED, SENDING, UNKNOWN, FAILED])
-def test_a_step_is_in_the_table_or_one_error_that_names_both_sides(db: Database, outbox: Outbox, state: str, step: Step) -> None:
+def test_a_step_is_in_the_table_or_one_error_that_names_both_sides(db: Database, state: str, step: Step) -> None:
     with db.transaction() as tx:
-        attempt = attempt_in(tx, outbox, state)
+        attempt = attempt_in(tx, state)
         if (state, step) in NEXT:
-            assert outbox.step(tx, attempt, step) == NEXT[state, step]
-            after = outbox.of(tx, attempt.node_id)
+            assert tx.uploads.step(attempt, step) == NEXT[state, step]
+            after = tx.uploads.of(attempt.node_id)
             assert (DONE if after is None else after.state) == NEXT[state, step]
         else:
             with pytest.raises(FsError, match=rf"{state}.*{step.name}"):
-                outbox.step(tx, attempt, step)
-            assert outbox.of(tx, attempt.node_id) == attempt
+                tx.uploads.step(attempt, step)
+            assert tx.uploads.of(attempt.node_id) == attempt
 
 
-def test_a_refusal_is_remembered_and_forgotten_by_a_retry(db: Database, outbox: Outbox) -> None:
+def test_a_refusal_is_remembered_and_forgotten_by_a_retry(db: Database) -> None:
     with db.transaction() as tx:
-        failed = attempt_in(tx, outbox, FAILED)
+        failed = attempt_in(tx, FAILED)
         assert (failed.code, failed.reason, failed.tries, failed.sent_ns) == (errno.EFBIG, "too large", 1, 5)
 
-        outbox.step(tx, failed, Step.RETRY)
+        tx.uploads.step(failed, Step.RETRY)
 
-        again = outbox.of(tx, failed.node_id)
+        again = tx.uploads.of(failed.node_id)
         assert again is not None
         assert (again.state, again.code, again.reason) == (QUEUED, None, None)
 
 
 @pytest.mark.parametrize("state", [QUEUED, FAILED])
-def test_newer_content_replaces_an_attempt_that_is_not_in_flight(db: Database, outbox: Outbox, state: str) -> None:
+def test_newer_content_replaces_an_attempt_that_is_not_in_flight(db: Database, state: str) -> None:
     with db.transaction() as tx:
-        old = attempt_in(tx, outbox, state)
-        assert outbox.attempt(tx, old.node_id, StageId(2), 9) == old.stage
+        old = attempt_in(tx, state)
+        tx.uploads.attempt(old.node_id, StageId(2), 9)
+        assert list(tx.superfluous) == [old.stage]
 
-        new = outbox.of(tx, old.node_id)
+        new = tx.uploads.of(old.node_id)
         assert new == Attempt(old.node_id, StageId(2), QUEUED, 9, None, None, None, None, 0, None, None)
 
 
 @pytest.mark.parametrize("state", IN_FLIGHT)
-def test_an_attempt_in_flight_is_never_replaced(db: Database, outbox: Outbox, state: str) -> None:
+def test_an_attempt_in_flight_is_never_replaced(db: Database, state: str) -> None:
     with db.transaction() as tx:
-        flying = attempt_in(tx, outbox, state)
-        assert outbox.attempt(tx, flying.node_id, StageId(2), 9) is None
-        assert outbox.of(tx, flying.node_id) == flying
+        flying = attempt_in(tx, state)
+        tx.uploads.attempt(flying.node_id, StageId(2), 9)
+        assert not tx.superfluous
+        assert tx.uploads.of(flying.node_id) == flying
 
 
-def test_after_a_start_what_was_being_sent_may_be_stored_and_a_refused_key_is_tried_again(db: Database, outbox: Outbox) -> None:
+def test_after_a_start_what_was_being_sent_may_be_stored_and_a_refused_key_is_tried_again(db: Database) -> None:
     with db.transaction() as tx:
         for number, state, code in ((1, QUEUED, None), (2, SENDING, None), (3, UNKNOWN, None), (4, FAILED, errno.EACCES),
                                     (5, FAILED, errno.EFBIG)):
-            outbox.attempt(tx, NodeId(number), StageId(number), 1)
+            tx.uploads.attempt(NodeId(number), StageId(number), 1)
             tx.run("UPDATE attempt SET state = ?, code = ? WHERE node_id = ?", state, code, number)
-        outbox.recover(tx)
+        tx.uploads.recover()
 
-    assert [attempt.state for attempt in outbox.every()] == [QUEUED, UNKNOWN, UNKNOWN, QUEUED, FAILED]
+        assert [attempt.state for attempt in tx.uploads.every()] == [QUEUED, UNKNOWN, UNKNOWN, QUEUED, FAILED]
 
 
-def test_only_what_can_take_a_step_is_a_candidate(db: Database, outbox: Outbox) -> None:
+def test_only_what_can_take_a_step_is_a_candidate(db: Database) -> None:
     with db.transaction() as tx:
         for number, state in enumerate((QUEUED, SENDING, UNKNOWN, FAILED, QUEUED), start=1):
-            outbox.attempt(tx, NodeId(number), StageId(number), 1)
+            tx.uploads.attempt(NodeId(number), StageId(number), 1)
             tx.run("UPDATE attempt SET state = ? WHERE node_id = ?", state, number)
 
-        assert [attempt.node_id for attempt in outbox.candidates(tx, big=False)] == [1, 2, 3, 5]     # 2: a thread failed at it
+        assert [attempt.node_id for attempt in tx.uploads.candidates(big=False)] == [1, 2, 3, 5]     # 2: a thread failed at it
 
 
 @pytest.mark.parametrize(("change", "expected"), [
@@ -323,68 +322,68 @@ def test_a_listed_file_fits_an_attempt_that_may_have_made_it(change: dict[str, s
         assert fits(dataclasses.replace(attempt, sent_ns=None), changed, downloadable=False)
 
 
-# ---- the outbox: ids to be deleted
+# ---- the deletion queue
 
-def test_new_before_old_is_gone(db: Database, index: Index, mirror: Mirror, outbox: Outbox) -> None:
+def test_new_before_old_is_gone(db: Database, index: Lookups, mirror: Mirror) -> None:
     old, new, other = remote(1), remote(2, downloadable=False), remote(9, "other.txt")
     with db.transaction() as tx:
-        node_id = index.create(tx, ROOT, "a.txt", 0o644, EPOCH_NS, "a.txt")
-        index.promise(tx, node_id, StageId(1), 3, EPOCH_NS, "a.txt", sealed=True)
-        outbox.doom(tx, old)
-        outbox.doom(tx, other)
+        node_id = tx.nodes.create(ROOT, "a.txt", 0o644, EPOCH_NS, "a.txt")
+        tx.nodes.promise(node_id, StageId(1), 3, EPOCH_NS, "a.txt", sealed=True)
+        tx.deletions.doom(old)
+        tx.deletions.doom(other)
 
-        assert owed.deletable(tx) == [other.file_id]
-        outbox.attempt(tx, node_id, StageId(1), 3)
+        assert tx.deletions.deletable() == [other.file_id]
+        tx.uploads.attempt(node_id, StageId(1), 3)
         for step in (Step.SEND, Step.REFUSED):          # a refused save protects the old file, too
-            attempt = outbox.of(tx, node_id)
+            attempt = tx.uploads.of(node_id)
             assert attempt is not None
-            outbox.step(tx, attempt, step)
-            assert owed.deletable(tx) == [other.file_id]
+            tx.uploads.step(attempt, step)
+            assert tx.deletions.deletable() == [other.file_id]
 
         stored(tx, mirror, node_id, new)
-        assert owed.deletable(tx) == [old.file_id, other.file_id]
+        assert tx.deletions.deletable() == [old.file_id, other.file_id]
 
 
-def test_a_name_that_stays_local_protects_nothing(db: Database, index: Index, outbox: Outbox) -> None:
+def test_a_name_that_stays_local_protects_nothing(db: Database, index: Lookups) -> None:
     with db.transaction() as tx:
-        node_id = index.create(tx, ROOT, "a.txt~", 0o644, EPOCH_NS, None)
-        index.promise(tx, node_id, StageId(1), 3, EPOCH_NS, None, sealed=True)
-        outbox.doom(tx, remote(1))
+        node_id = tx.nodes.create(ROOT, "a.txt~", 0o644, EPOCH_NS, None)
+        tx.nodes.promise(node_id, StageId(1), 3, EPOCH_NS, None, sealed=True)
+        tx.deletions.doom(remote(1))
 
-        assert owed.deletable(tx) == ["file_1"]
+        assert tx.deletions.deletable() == ["file_1"]
 
 
-def test_another_name_for_what_others_made_changes_one_row(db: Database, index: Index, mirror: Mirror, outbox: Outbox) -> None:
+def test_another_name_for_what_others_made_changes_one_row(db: Database, index: Lookups, mirror: Mirror) -> None:
     """The rename of a folder does this for each file in it, while the whole mount waits."""
     with db.transaction() as tx:
         mirror.show(tx, remote(1), 1, NOBODY)
         before = tx.one("SELECT total_changes()")[0]
         for wanted, changes in (("b.txt", 1), (None, 4), ("c.txt", 7)):       # to a name that stays here and back: the totals, too
-            renaming.want(tx, index, outbox, index.holder(FileId("file_1")), wanted)
+            renaming.want(tx, index.holder(FileId("file_1")), wanted)
             node = index.holder(FileId("file_1"))
             assert (node.wanted, node.local, node.resend) == (wanted, wanted is None, False)
             assert tx.one("SELECT total_changes()")[0] - before == changes
             assert index.totals()[2] == (wanted is None)
 
 
-def test_a_deleted_id_leaves_a_tombstone_for_a_while(db: Database, outbox: Outbox) -> None:
+def test_a_deleted_id_leaves_a_tombstone_for_a_while(db: Database) -> None:
     first, second = FileId("file_1"), FileId("file_2")
     with db.transaction() as tx:
-        outbox.doom(tx, remote(1))
-        outbox.doom(tx, remote(2))
-        outbox.not_deleted(tx, first, "no")
-        assert outbox.is_doomed(tx, first)
+        tx.deletions.doom(remote(1))
+        tx.deletions.doom(remote(2))
+        tx.deletions.not_deleted(first, "no")
+        assert tx.deletions.is_doomed(first)
 
-        outbox.deleted(tx, first, EPOCH_NS)
-        assert outbox.is_doomed(tx, first)
-        assert owed.deletable(tx) == [second]
-        outbox.doom(tx, remote(1))                 # a lagging listing must not have it deleted twice
-        assert owed.deletable(tx) == [second]
+        tx.deletions.deleted(first, EPOCH_NS)
+        assert tx.deletions.is_doomed(first)
+        assert tx.deletions.deletable() == [second]
+        tx.deletions.doom(remote(1))                 # a lagging listing must not have it deleted twice
+        assert tx.deletions.deletable() == [second]
 
-        outbox.deleted(tx, second, EPOCH_NS + TOMBSTONE_NS + 1)
-        assert not outbox.is_doomed(tx, first)
-        assert outbox.is_doomed(tx, second)
-    assert outbox.deletions() == []
+        tx.deletions.deleted(second, EPOCH_NS + TOMBSTONE_NS + 1)
+        assert not tx.deletions.is_doomed(first)
+        assert tx.deletions.is_doomed(second)
+        assert tx.deletions.every() == []
 
 
 # ---- the index: who has which name
@@ -400,7 +399,7 @@ def test_the_newest_has_the_plain_name_whatever_the_listings_order(tmp_path_fact
     order = data.draw(st.permutations(files))
 
     with database(tmp_path_factory.mktemp("index") / "state.db") as db:
-        index, mirror = Index(db), Mirror(Surprises(Clock(), 10), "tree")
+        index, mirror = db.nodes, Mirror(Surprises(Clock(), 10), "tree")
         for file in order:                              # pages of one file each
             with db.transaction() as tx:
                 assert mirror.show(tx, file, 1, NOBODY) is Shown.NEW
@@ -419,7 +418,7 @@ def test_files_of_the_same_moment_have_an_order_too(tmp_path: Path) -> None:
     results = []
     for number, order in enumerate(itertools.permutations(files)):
         with database(tmp_path / f"{number}.db") as db, db.transaction() as tx:
-            index, mirror = Index(db), Mirror(Surprises(Clock(), 10), "tree")
+            index, mirror = db.nodes, Mirror(Surprises(Clock(), 10), "tree")
             for file in order:
                 mirror.show(tx, file, 1, NOBODY)
             results.append(shown(index))
@@ -428,7 +427,7 @@ def test_files_of_the_same_moment_have_an_order_too(tmp_path: Path) -> None:
     assert results[0]["a.txt"] == "file_3"
 
 
-def test_removing_the_newest_makes_no_older_one_jump_into_its_place(db: Database, index: Index, mirror: Mirror) -> None:
+def test_removing_the_newest_makes_no_older_one_jump_into_its_place(db: Database, index: Lookups, mirror: Mirror) -> None:
     files = [remote(number) for number in range(3)]
     with db.transaction() as tx:
         for file in files:
@@ -444,7 +443,7 @@ def test_removing_the_newest_makes_no_older_one_jump_into_its_place(db: Database
     assert shown(index)["a.txt"] == "file_9"
 
 
-def test_two_hundred_files_of_one_name_are_all_shown(db: Database, index: Index, mirror: Mirror) -> None:
+def test_two_hundred_files_of_one_name_are_all_shown(db: Database, index: Lookups, mirror: Mirror) -> None:
     files = [remote(number) for number in range(200)]
     random.Random(1).shuffle(files)
     with db.transaction() as tx:
@@ -460,7 +459,7 @@ def test_two_hundred_files_of_one_name_are_all_shown(db: Database, index: Index,
 @pytest.mark.parametrize("name", ["a.txt", "a", "n" * 251 + ".txt", "n" * 255, "ü" * 127, "日" * 85])
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
 def test_a_file_that_really_has_an_id_name_loses_nothing_and_costs_nobody_a_name(
-        db: Database, index: Index, mirror: Mirror, name: str, order: tuple[int, ...]) -> None:
+        db: Database, index: Lookups, mirror: Mirror, name: str, order: tuple[int, ...]) -> None:
     old, new = remote(1, name), remote(2, name)
     real = remote(3, id_name_of(name, old.file_id))
     again = remote(4, id_name_of(real.name, old.file_id))
@@ -476,7 +475,7 @@ def test_a_file_that_really_has_an_id_name_loses_nothing_and_costs_nobody_a_name
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a//b", "a/", "a%22b", "/etc/passwd", "../../up", "a\0b", ".by-id", ".fuse_hidden0001", "x" * 400, "\n", "con:"])
-def test_a_hostile_name_becomes_a_safe_entry_and_is_never_sent_as_one(db: Database, index: Index, mirror: Mirror, name: str) -> None:
+def test_a_hostile_name_becomes_a_safe_entry_and_is_never_sent_as_one(db: Database, index: Lookups, mirror: Mirror, name: str) -> None:
     with db.transaction() as tx:
         for number in range(3):
             mirror.show(tx, remote(number, name), 1, NOBODY)
@@ -492,34 +491,34 @@ def test_a_hostile_name_becomes_a_safe_entry_and_is_never_sent_as_one(db: Databa
 
 
 @pytest.mark.parametrize("local", ["unsent", "being made", "directory"])
-def test_a_node_with_local_changes_keeps_its_name(db: Database, index: Index, mirror: Mirror, local: str) -> None:
+def test_a_node_with_local_changes_keeps_its_name(db: Database, index: Lookups, mirror: Mirror, local: str) -> None:
     with db.transaction() as tx:
         if local == "directory":
             node_id = NodeId(tx.insert("INSERT INTO node (parent, name, directory, mode, mtime_ns, size_bytes) VALUES (1, 'a.txt', 1, 493, 0, 0)"))
         else:
-            node_id = index.create(tx, ROOT, "a.txt", 0o644, EPOCH_NS, "a.txt")
+            node_id = tx.nodes.create(ROOT, "a.txt", 0o644, EPOCH_NS, "a.txt")
         if local == "unsent":
-            index.promise(tx, node_id, StageId(1), 3, EPOCH_NS, "a.txt", sealed=True)
+            tx.nodes.promise(node_id, StageId(1), 3, EPOCH_NS, "a.txt", sealed=True)
         assert mirror.show(tx, remote(1, age_s=-1000), 1, NOBODY) is Shown.NEW       # newer than all
 
-    assert index.lookup(ROOT, "a.txt").node_id == node_id
+    assert index.entry(ROOT, "a.txt").node_id == node_id
     assert shown(index) == {"a.txt": None, "a (file_1).txt": "file_1"}
 
 
-def test_an_edited_server_file_keeps_its_name_too(db: Database, index: Index, mirror: Mirror) -> None:
+def test_an_edited_server_file_keeps_its_name_too(db: Database, index: Lookups, mirror: Mirror) -> None:
     with db.transaction() as tx:
         mirror.show(tx, remote(1), 1, NOBODY)
-        node_id = index.lookup(ROOT, "a.txt").node_id
-        index.promise(tx, node_id, StageId(1), 3, EPOCH_NS, "a.txt", sealed=True)
+        node_id = index.entry(ROOT, "a.txt").node_id
+        tx.nodes.promise(node_id, StageId(1), 3, EPOCH_NS, "a.txt", sealed=True)
         mirror.show(tx, remote(2), 2, NOBODY)
 
     assert shown(index) == {"a.txt": "file_1", "a (file_2).txt": "file_2"}
 
 
-def test_a_name_in_use_is_held_and_an_older_file_does_not_need_it(db: Database, index: Index, mirror: Mirror) -> None:
+def test_a_name_in_use_is_held_and_an_older_file_does_not_need_it(db: Database, index: Lookups, mirror: Mirror) -> None:
     with db.transaction() as tx:
         mirror.show(tx, remote(2), 1, NOBODY)
-        busy = {index.lookup(ROOT, "a.txt").node_id}
+        busy = {index.entry(ROOT, "a.txt").node_id}
 
         assert mirror.show(tx, remote(3), 1, busy) is Shown.HELD
         assert mirror.show(tx, remote(1), 1, busy) is Shown.NEW
@@ -529,56 +528,56 @@ def test_a_name_in_use_is_held_and_an_older_file_does_not_need_it(db: Database, 
     assert shown(index)["a.txt"] == "file_3"
 
 
-def test_a_known_file_keeps_name_mode_time_and_number(db: Database, index: Index, mirror: Mirror) -> None:
+def test_a_known_file_keeps_name_mode_time_and_number(db: Database, index: Lookups, mirror: Mirror) -> None:
     with db.transaction() as tx:
         mirror.show(tx, remote(1), 1, NOBODY)
-        node = index.lookup(ROOT, "a.txt")
-        index.set_mode(tx, node.node_id, 0o755)
-        index.set_mtime(tx, node.node_id, 12)
+        node = index.entry(ROOT, "a.txt")
+        tx.nodes.set_mode(node.node_id, 0o755)
+        tx.nodes.set_mtime(node.node_id, 12)
         assert mirror.show(tx, remote(1), 2, NOBODY) is Shown.KNOWN
         stored(tx, mirror, node.node_id, remote(5, size_bytes=9, downloadable=False))
 
-    after = index.lookup(ROOT, "a.txt")
+    after = index.entry(ROOT, "a.txt")
     assert (after.node_id, after.mode, after.mtime_ns) == (node.node_id, 0o755, 12)
     assert after.kept
 
 
-def test_node_numbers_are_never_used_again(db: Database, index: Index) -> None:
+def test_node_numbers_are_never_used_again(db: Database, index: Lookups) -> None:
     with db.transaction() as tx:
-        first = index.create(tx, ROOT, "a", 0o644, 0, None)
-        index.remove(tx, first)
-        assert index.create(tx, ROOT, "a", 0o644, 0, None) > first
+        first = tx.nodes.create(ROOT, "a", 0o644, 0, None)
+        tx.nodes.remove(first)
+        assert tx.nodes.create(ROOT, "a", 0o644, 0, None) > first
 
 
-def test_nothing_is_made_in_a_folder_that_has_gone_with_the_last_file_of_others(db: Database, index: Index, mirror: Mirror) -> None:
+def test_nothing_is_made_in_a_folder_that_has_gone_with_the_last_file_of_others(db: Database, index: Lookups, mirror: Mirror) -> None:
     file = remote(1, "runs\uff0fout.csv")
     with db.transaction() as tx:
         mirror.show(tx, file, 1, NOBODY)
-    folder = index.lookup(ROOT, "runs").node_id         # a create has looked it up, and then the listing comes
+    folder = index.entry(ROOT, "runs").node_id         # a create has looked it up, and then the listing comes
     with db.transaction() as tx:
         mirror.vanished(tx, file.file_id, NOBODY)
     with pytest.raises(NotFound), db.transaction() as tx:
-        index.create(tx, folder, "new.txt", 0o644, 0, "runs\uff0fnew.txt")
+        tx.nodes.create(folder, "new.txt", 0o644, 0, "runs\uff0fnew.txt")
     with pytest.raises(NotFound), db.transaction() as tx:
-        index.make_directory(tx, folder, "new", 0o755, 0)
+        tx.nodes.make_directory(folder, "new", 0o755, 0)
 
 
-def test_an_upload_that_a_listing_showed_first_is_one_file(db: Database, index: Index, mirror: Mirror) -> None:
+def test_an_upload_that_a_listing_showed_first_is_one_file(db: Database, index: Lookups, mirror: Mirror) -> None:
     with db.transaction() as tx:
-        node_id = index.create(tx, ROOT, "a.txt", 0o644, EPOCH_NS, "a.txt")
-        index.promise(tx, node_id, StageId(1), 3, EPOCH_NS, "a.txt", sealed=True)
+        node_id = tx.nodes.create(ROOT, "a.txt", 0o644, EPOCH_NS, "a.txt")
+        tx.nodes.promise(node_id, StageId(1), 3, EPOCH_NS, "a.txt", sealed=True)
         mirror.show(tx, remote(1, downloadable=False), 1, NOBODY)
         stored(tx, mirror, node_id, remote(1, downloadable=False))
 
     assert shown(index) == {"a.txt": "file_1"}
-    assert index.lookup(ROOT, "a.txt").stage is None
+    assert index.entry(ROOT, "a.txt").stage is None
 
 
-def test_newer_promised_content_stays_promised_when_the_older_is_stored(db: Database, index: Index, mirror: Mirror) -> None:
+def test_newer_promised_content_stays_promised_when_the_older_is_stored(db: Database, index: Lookups, mirror: Mirror) -> None:
     with db.transaction() as tx:
-        node_id = index.create(tx, ROOT, "a.txt", 0o644, EPOCH_NS, "a.txt")
-        index.promise(tx, node_id, StageId(1), 3, EPOCH_NS, "a.txt", sealed=True)
-        index.promise(tx, node_id, StageId(2), 7, EPOCH_NS, "a.txt", sealed=True)
+        node_id = tx.nodes.create(ROOT, "a.txt", 0o644, EPOCH_NS, "a.txt")
+        tx.nodes.promise(node_id, StageId(1), 3, EPOCH_NS, "a.txt", sealed=True)
+        tx.nodes.promise(node_id, StageId(2), 7, EPOCH_NS, "a.txt", sealed=True)
         stored(tx, mirror, node_id, remote(1))
 
     node = index.node(node_id)
@@ -587,7 +586,7 @@ def test_newer_promised_content_stays_promised_when_the_older_is_stored(db: Data
 
 # ---- the index: what a listing lacks
 
-def test_a_sweep_removes_only_what_was_listed_before(db: Database, index: Index, mirror: Mirror) -> None:
+def test_a_sweep_removes_only_what_was_listed_before(db: Database, index: Lookups, mirror: Mirror) -> None:
     with db.transaction() as tx:
         for number in (1, 2, 3):
             mirror.show(tx, remote(number, f"{number}.txt"), 1, NOBODY)
@@ -601,15 +600,15 @@ def test_a_sweep_removes_only_what_was_listed_before(db: Database, index: Index,
     assert sorted(shown(index)) == ["1.txt", "4.txt"]
 
 
-def uploaded(tx: Tx, index: Index, mirror: Mirror, file: RemoteFile, node_id: NodeId | None = None) -> NodeId:
-    node_id = node_id or index.create(tx, ROOT, file.name, 0o644, EPOCH_NS, file.name)
-    index.promise(tx, node_id, StageId(1), file.size_bytes, EPOCH_NS, file.name, sealed=True)
+def uploaded(tx: Tx, index: Lookups, mirror: Mirror, file: RemoteFile, node_id: NodeId | None = None) -> NodeId:
+    node_id = node_id or tx.nodes.create(ROOT, file.name, 0o644, EPOCH_NS, file.name)
+    tx.nodes.promise(node_id, StageId(1), file.size_bytes, EPOCH_NS, file.name, sealed=True)
     stored(tx, mirror, node_id, file)
     return node_id
 
 
 def test_a_new_upload_that_no_listing_showed_is_never_taken_for_gone_but_asked_for_when_it_is_old(
-        db: Database, index: Index, mirror: Mirror) -> None:
+        db: Database, index: Lookups, mirror: Mirror) -> None:
     with db.transaction() as tx:
         uploaded(tx, index, mirror, remote(1, age_s=1))
 
@@ -626,10 +625,10 @@ def test_a_new_upload_that_no_listing_showed_is_never_taken_for_gone_but_asked_f
         assert shown(index) == {"a.txt": "file_1"}
 
 
-def test_a_save_over_a_listed_file_is_a_new_upload_as_well(db: Database, index: Index, mirror: Mirror) -> None:
+def test_a_save_over_a_listed_file_is_a_new_upload_as_well(db: Database, index: Lookups, mirror: Mirror) -> None:
     with db.transaction() as tx:
         mirror.show(tx, remote(1), 1, NOBODY)
-        node_id = index.lookup(ROOT, "a.txt").node_id
+        node_id = index.entry(ROOT, "a.txt").node_id
         uploaded(tx, index, mirror, remote(2, age_s=1, downloadable=False), node_id)
 
         mirror.sweep(tx, 2, NEVER_NS, EVER_NS, NOBODY)             # it began before the save, or lags behind it
@@ -637,10 +636,10 @@ def test_a_save_over_a_listed_file_is_a_new_upload_as_well(db: Database, index: 
     assert shown(index) == {"a.txt": "file_2"}
 
 
-def test_what_is_in_use_waits_for_the_next_sweep(db: Database, index: Index, mirror: Mirror) -> None:
+def test_what_is_in_use_waits_for_the_next_sweep(db: Database, index: Lookups, mirror: Mirror) -> None:
     with db.transaction() as tx:
         mirror.show(tx, remote(1), 1, NOBODY)
-        node_id = index.lookup(ROOT, "a.txt").node_id
+        node_id = index.entry(ROOT, "a.txt").node_id
 
         mirror.sweep(tx, 2, NEVER_NS, EVER_NS, {node_id})
         assert mirror.doubtful(tx, 2, EPOCH_NS, NEVER_NS, {node_id}, 9) == []
@@ -651,22 +650,22 @@ def test_what_is_in_use_waits_for_the_next_sweep(db: Database, index: Index, mir
     assert shown(index) == {}
 
 
-def test_unsent_content_survives_that_its_file_is_gone(db: Database, index: Index, mirror: Mirror) -> None:
+def test_unsent_content_survives_that_its_file_is_gone(db: Database, index: Lookups, mirror: Mirror) -> None:
     with db.transaction() as tx:
         mirror.show(tx, remote(1), 1, NOBODY)
-        node_id = index.lookup(ROOT, "a.txt").node_id
-        index.promise(tx, node_id, StageId(9), 100, EPOCH_NS, "a.txt", sealed=True)
+        node_id = index.entry(ROOT, "a.txt").node_id
+        tx.nodes.promise(node_id, StageId(9), 100, EPOCH_NS, "a.txt", sealed=True)
         mirror.sweep(tx, 2, NEVER_NS, EVER_NS, NOBODY)
 
         node = index.node(node_id)
         assert (node.stage, node.remote, node.size_bytes, node.wanted) == (9, None, 100, "a.txt")
         mirror.sweep(tx, 3, NEVER_NS, EVER_NS, NOBODY)
-        assert [each.node_id for each in index.unsent(tx)] == [node_id]
+        assert [each.node_id for each in tx.nodes.unsent()] == [node_id]
 
 
-def test_local_files_are_never_missing_from_a_listing(db: Database, index: Index, mirror: Mirror) -> None:
+def test_local_files_are_never_missing_from_a_listing(db: Database, index: Lookups, mirror: Mirror) -> None:
     with db.transaction() as tx:
-        index.create(tx, ROOT, "a.txt~", 0o644, EPOCH_NS, None)
+        tx.nodes.create(ROOT, "a.txt~", 0o644, EPOCH_NS, None)
 
         assert mirror.missing(tx, 100) == (0, 0)
         assert mirror.doubtful(tx, 100, EPOCH_NS * 2, NEVER_NS, NOBODY, 9) == []
@@ -1167,32 +1166,67 @@ def test_no_key_is_written_into_the_state(db: Database, tmp_path: Path) -> None:
     assert all(b"sk-secret-key" not in path.read_bytes() for path in tmp_path.iterdir())
 
 
-def test_what_is_being_deleted_in_this_moment_is_not_reprieved(db: Database, outbox: Outbox) -> None:
+def test_what_is_being_deleted_in_this_moment_is_not_reprieved(db: Database) -> None:
     older, newer = remote(1, age_s=1000), remote(2, age_s=10)
     with db.transaction() as tx:
-        outbox.doom(tx, older)
-        outbox.doom(tx, newer)
-        assert outbox.begin_deletion(tx, newer.file_id)
-        assert outbox.reprieve(tx, "a.txt") == older
-        assert outbox.reprieve(tx, "a.txt") is None
-        assert outbox.is_name_doomed(tx, "a.txt")
-        assert not outbox.begin_deletion(tx, older.file_id)
+        tx.deletions.doom(older)
+        tx.deletions.doom(newer)
+        assert tx.deletions.begin(newer.file_id)
+        assert tx.deletions.reprieve("a.txt") == older
+        assert tx.deletions.reprieve("a.txt") is None
+        assert tx.deletions.is_name_doomed("a.txt")
+        assert not tx.deletions.begin(older.file_id)
 
-        outbox.end_deletion(newer.file_id)          # it was refused
-        assert outbox.reprieve(tx, "a.txt") == newer
-        assert not outbox.is_name_doomed(tx, "a.txt")
+        tx.deletions.ended(newer.file_id)          # it was refused
+        assert tx.deletions.reprieve("a.txt") == newer
+        assert not tx.deletions.is_name_doomed("a.txt")
 
 
-def test_another_workspace_begins_with_nothing_of_the_old_one(db: Database, index: Index, mirror: Mirror, outbox: Outbox) -> None:
+def test_another_workspace_begins_with_nothing_of_the_old_one(db: Database, index: Lookups, mirror: Mirror) -> None:
     with db.transaction() as tx:
         mirror.show(tx, remote(1), 1, NOBODY)
-        outbox.attempt(tx, NodeId(7), StageId(1), 1)
-        outbox.doom(tx, remote(2))
+        tx.uploads.attempt(NodeId(7), StageId(1), 1)
+        tx.deletions.doom(remote(2))
         mirror.forget_server(tx)
-        outbox.forget_server(tx)
+        tx.uploads.forget_all()
+        tx.deletions.forget_all()
+        assert tx.uploads.every() == []
+        assert tx.deletions.every() == []
 
     assert entries(index, ROOT) == []
-    assert outbox.every() == []
-    assert outbox.deletions() == []
     with pytest.raises(NotFound):
-        index.lookup(ROOT, "a.txt")
+        index.entry(ROOT, "a.txt")
+
+
+# ---- stages that a transaction makes superfluous
+
+def test_a_stage_that_nobody_needs_is_removed_after_the_commit_and_not_before(tmp_path: Path) -> None:
+    removed: list[tuple[StageId, bool]] = []
+    state: Database = Database(tmp_path / "state.db", discard=lambda stage: removed.append((stage, state.writing)))
+    with state.transaction() as tx:
+        for stage in (3, None, 1, 3, 2):
+            tx.unneeded(None if stage is None else StageId(stage))
+        tx.needed(StageId(2))
+        assert removed == []
+    assert removed == [(3, False), (1, False)]
+    with state.transaction():
+        removed.clear()
+    assert removed == []
+    state.close()
+
+
+def test_a_transaction_that_fails_removes_no_stage_and_the_next_one_remembers_none(tmp_path: Path) -> None:
+    removed: list[StageId] = []
+    db = Database(tmp_path / "state.db", discard=removed.append)
+
+    def fails() -> None:
+        with db.transaction() as tx:
+            tx.unneeded(StageId(1))
+            raise NotFound("x")
+
+    with pytest.raises(NotFound):
+        fails()
+    with db.transaction() as tx:
+        tx.unneeded(StageId(2))
+    assert removed == [2]
+    db.close()

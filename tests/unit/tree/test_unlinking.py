@@ -11,9 +11,7 @@ from anthrofs.model import ROOT, FileId, NodeId, RemoteFile
 from anthrofs.tree import unlinking
 from anthrofs.tree.database import Database
 from anthrofs.tree.mirror import Mirror
-from anthrofs.tree.nodes import Index
 from anthrofs.tree.open_table import Handles
-from anthrofs.tree.outbox import Outbox
 from tests.fakes import EPOCH_NS, FakeClock, entries
 
 FILE_ID = FileId("file_1")
@@ -24,29 +22,29 @@ class State:
 
     def __init__(self, path: Path) -> None:
         self.db, self.handles = Database(path), Handles()
-        self.index, self.outbox = Index(self.db), Outbox(self.db)
+        self.index = self.db.nodes
         with self.db.transaction() as tx:
             Mirror(Surprises(FakeClock(), 10), "tree").show(tx, RemoteFile(FILE_ID, "a.txt", "text/plain", 3, EPOCH_NS, False), 1, ())
-        self.node_id = self.index.lookup(ROOT, "a.txt").node_id
+        self.node_id = self.index.entry(ROOT, "a.txt").node_id
 
     def hide(self, *, by_libfuse: bool) -> None:
         with self.db.transaction() as tx:
-            self.index.hide(tx, self.node_id, ".fuse_hidden0000000100000001", 1, by_libfuse=by_libfuse)
+            tx.nodes.hide(self.node_id, ".fuse_hidden0000000100000001", 1, by_libfuse=by_libfuse)
 
     def unhide(self) -> None:
         with self.db.transaction() as tx:
-            self.index.unhide(tx, self.node_id)
+            tx.nodes.unhide(self.node_id)
 
     def settle(self) -> None:
-        unlinking.settle(self.db, self.index, self.outbox, self.handles, {self.node_id})
+        unlinking.settle(self.db, self.handles, {self.node_id})
 
     def doubtful(self) -> set[NodeId]:
         with self.db.reading() as tx:
-            return self.index.doubtful(tx)
+            return tx.nodes.doubtful()
 
     def doomed(self) -> bool:
         with self.db.reading() as tx:
-            return self.outbox.is_doomed(tx, FILE_ID)
+            return tx.deletions.is_doomed(FILE_ID)
 
     def names(self) -> list[str]:
         return [name for name, _, _ in entries(self.index, ROOT)]

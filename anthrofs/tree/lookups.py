@@ -1,0 +1,78 @@
+"""Lookups: the tree as it is now, each answer of one moment, from the local database, always.
+
+Owns    a few directories' rows, see lookup_cache.py.
+Never   changes anything: that is for transactions, whose tables see the same rows.
+"""
+
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from anthrofs.model import FileId, Node, NodeId
+from anthrofs.tree.lookup_cache import Batches
+from anthrofs.tree.nodes import COLUMNS, node_of
+from anthrofs.tree.rows import Rows
+from anthrofs.tree.transaction import Tx
+
+
+class Reading(Protocol):
+    """What lookups need of the database."""
+
+    version: int
+    writing: bool
+
+    def reading(self) -> AbstractContextManager[Tx]: ...
+
+
+class Lookups:
+    """See Nodes for what the answers are."""
+
+    def __init__(self, db: Reading) -> None:
+        self._db = db                                   # given
+        self._batches = Batches(db, _entries_from)      # constant
+
+    def entry(self, parent: NodeId, name: str) -> Node:
+        """The node of that name in a directory. Raises NotFound."""
+        return node_of(self._batches.row(parent, name), name)
+
+    def node(self, node_id: NodeId) -> Node:
+        """See Nodes.node."""
+        with self._db.reading() as tx:
+            return tx.nodes.node(node_id)
+
+    def holder(self, file_id: FileId) -> Node:
+        """See Nodes.holder."""
+        with self._db.reading() as tx:
+            return tx.nodes.holder(file_id)
+
+    def path(self, node: Node) -> str:
+        """See Nodes.path."""
+        with self._db.reading() as tx:
+            return tx.nodes.path(node)
+
+    def paths_of(self, file_ids: Collection[FileId]) -> dict[FileId, str]:
+        """See Nodes.paths_of."""
+        with self._db.reading() as tx:
+            return tx.nodes.paths_of(file_ids)
+
+    def each_entry(self, parent: NodeId, show: Callable[[str, NodeId, bool], None]) -> None:
+        """See Nodes.each_entry."""
+        with self._db.reading() as tx:
+            tx.nodes.each_entry(parent, show)
+
+    def following(self, parent: NodeId, name: str, limit: int) -> list[Node]:
+        """See Nodes.following."""
+        with self._db.reading() as tx:
+            return tx.nodes.following(parent, name, limit)
+
+    def totals(self) -> tuple[int, int, int]:
+        """See Nodes.totals."""
+        with self._db.reading() as tx:
+            return tx.nodes.totals()
+
+
+def _entries_from(rows: Rows, parent: NodeId, name: str, limit: int) -> list[tuple[str, Any]]:
+    """See Batches."""
+    if limit == 1:      # a lookup, twice as fast
+        return [(name, row) for row in rows.all(COLUMNS + "WHERE parent = ? AND name = ?", parent, name)]
+    return [(row[2], row) for row in rows.all(COLUMNS + "WHERE parent = ? AND name >= ? ORDER BY name LIMIT ?", parent, name, limit)]
