@@ -116,7 +116,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try to bring a node's content to the server; its life cycle is outbox.NEXT."""
+    """One try to bring a node's content to the server; its life cycle is upload_queue.NEXT."""
 
     node_id: NodeId
     stage: StageId

@@ -1,6 +1,6 @@
 """`python -m tests.crash_at LABEL TIMES mount …`: the command, killed at the TIMES-th durable step of that label.
 
-A step of an upload's life cycle that is written to the database has the label `step:NAME`, see outbox.Step.
+A step of an upload's life cycle that is written to the database has the label `step:NAME`, see upload_queue.Step.
 
 Owns    nothing. The process ends as with kill -9, just before the step or, for LABEL+, just after it.
 """

@@ -108,7 +108,7 @@ CREATE TABLE node (                      -- the tree: what the user wants of a n
 CREATE TABLE attempt (                   -- to upload; what is to be uploaded is derived from node, not recorded
     node_id     INTEGER PRIMARY KEY,     -- at most one a node; a newer content supersedes it
     stage       INTEGER NOT NULL,        -- the sealed file being sent; of a node with resend, a second name of its copy
-    state       TEXT NOT NULL,           -- see outbox.NEXT
+    state       TEXT NOT NULL,           -- see upload_queue.NEXT
     size_bytes  INTEGER NOT NULL,        -- of that file
     name        TEXT,                    -- name and type as last sent: how, with the size, a lost answer is found in a
     mime_type   TEXT,                    -- listing; NULL: never sent

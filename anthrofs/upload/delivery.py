@@ -54,7 +54,7 @@ class Plan:
 
 
 class Delivery:
-    """The steps of outbox.NEXT, taken with what the network said."""
+    """The steps of upload_queue.NEXT, taken with what the network said."""
 
     def __init__(self, db: Database, mirror: Mirror, staging: Staging, cache: BlockCache,
                  keeping: Keeping, uploads: RemoteFiles, listings: RemoteFiles, clock: Clock, chance: random.Random,

@@ -238,7 +238,7 @@ def started(base: Path, emulator: EmulatorProcess, refresh_s: float) -> Iterator
     (base / "files").mkdir(parents=True)
     service = Service(emulator.url, Credentials("x-api-key", emulator.key), direct=True)
     mount = Mount(Config(base / "files", base / "state", service, refresh_s=refresh_s, stale_s=refresh_s), lambda _: None)
-    recover(mount._db, mount._index, mount._mirror, mount._outbox, mount._staging, mount._tree)
+    recover(mount._db, mount._mirror, mount._staging, mount._tree)
     mount._cache.start()
     mount._keeping.start()
     mount._greet()
