@@ -1,4 +1,5 @@
-"""Settings of a mount: frozen values with their defaults. cli/environment.py finds them in the environment, cli/options.py in mount(8)'s options.
+"""Settings of a mount: frozen values with their defaults. cli/environment.py finds them in the environment,
+cli/options.py in mount(8)'s options.
 
 Never   prints or quotes a key: `repr` of a Credentials says only which kind it is.
 """
@@ -25,7 +26,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Federation:
-    """Whose word, somebody else's token, is taken for a token of the service's."""
+    """Somebody else's word, a token of theirs, which is taken for a token of the service's."""
 
     rule_id: str
     organization_id: str
@@ -56,18 +57,19 @@ class Profile:
 
     @property
     def said(self) -> str:
-        """For a sentence."""
+        """The profile's name in a sentence."""
         return f"profile {self.name!a}" if self.name else "federation of the environment"
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Which service, in which shape, as whom."""
+    """A service, its shape, and as whom it is asked."""
 
     base_url: str                       # without a user's name or password: it is shown, logged and remembered
     credentials: Credentials | Profile
     workspace_id: str | None = None     # sent as anthropic-workspace-id when a credential spans several
-    shape: str = "beta"                 # "beta", "ga" or, with a scope, "agents": chooses headers and how listings are paged
+    shape: str = "beta"                 # "beta", "ga" or, with a scope, "agents": chooses headers and how listings are
+                                        # paged
     scope_id: str | None = None         # an agent session: its files only
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)    # sent besides; names in lower case
     direct: bool = False                # never through a proxy: it is on this machine
@@ -75,22 +77,25 @@ class Service:
     shadows: tuple[str, ...] = ()       # what of the environment isn't used, in sentences
 
     def warnings(self) -> tuple[str, ...]:
-        """What a person may not expect of what was found."""
+        """Sentences about what a person may not expect of what was found."""
         if self.ignored_workspace_id is None or self.workspace_id is not None:
             return self.shadows
-        return *self.shadows, "ANTHROPIC_WORKSPACE_ID isn't used with a key or token, as by the official SDKs: --workspace chooses one."
+        return (*self.shadows, ("ANTHROPIC_WORKSPACE_ID isn't used with a key or token, as by the official SDKs: "
+                                "--workspace chooses one."))
 
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Of one HTTP exchange, seconds. read is also the longest silence in the middle of a body."""
+    """The limits of one HTTP exchange, in seconds. read is also the longest silence in the middle of a body."""
 
     connect_s: float = 10.0
     read_s: float = 60.0
     write_s: float = 60.0
     pool_s: float = 30.0
-    answer_s: float = 600.0     # of an upload, for its answer, as long as the connection lives: what official clients wait
-    first_s: float = 60.0       # until a download's first byte: a proxy may collect all of it before it passes anything on
+    answer_s: float = 600.0     # of an upload, for its answer, as long as the connection lives: what official clients
+                                # wait
+    first_s: float = 60.0       # until a download's first byte: a proxy may collect all of it before it passes anything
+                                # on
     stall_s: float = 20.0       # without a further one, while somebody waits: it is cut and resumed
 
 
@@ -107,7 +112,8 @@ class Config:
     read_only: bool = False
     upload: str = "wait"                # "wait": close returns when the server has it; "queue": when it is safe here
     close_timeout_s: float = 300.0      # without progress
-    expires_in_s: int | None = None     # of uploads for which the user hasn't set another one, see settings.py; None: never
+    expires_in_s: int | None = None     # of uploads for which the user hasn't set another one, see settings.py; None:
+                                        # never
     drain_s: float = 300.0              # the longest an unmount waits for what is queued
 
     refresh_s: float = 10.0             # kernel's entry and attr timeouts, and the age that a look may see
@@ -117,10 +123,13 @@ class Config:
     sweep_s: float = 300.0              # between full listings of a workspace of several pages
 
     requests_per_minute: int = 450      # at most, in any 61 s: of the about 500 that an organization has
-    max_file_bytes: int = 500 * 2**20   # nothing above that is tried; between 500 MB and this the service says whether it takes it
+    max_file_bytes: int = 500 * 2**20   # nothing above that is tried; between 500 MB and this the service says whether
+                                        # it takes it
     cache_bytes: int = 10 * 10**9       # of blocks that can be fetched again, on the state's disk; 0: none
-    keep_bytes: int | None = None       # of copies of our own uploads, on the state's disk; None: all stay, 0: none does
-    staging_bytes: int = 0              # of content that isn't sent yet, on the state's disk; 0: no bound but its free space
+    keep_bytes: int | None = None       # of copies of our own uploads, on the state's disk; None: all stay, 0: none
+                                        # does
+    staging_bytes: int = 0              # of content that isn't sent yet, on the state's disk; 0: no bound but its free
+                                        # space
     quota_bytes: int = 10**12           # shown by df
     spare_bytes: int = 512 * 2**20      # free space on the state's disk that writes don't use up
     local_patterns: tuple[str, ...] = LOCAL_PATTERNS

@@ -1,4 +1,5 @@
-"""Everything that can go wrong, on one screen: what happened, the errno the kernel is told, whether trying again can help.
+"""Everything that can go wrong, on one screen: what happened, the errno the kernel is told, whether trying again can
+help.
 
 Trusts  nothing. A message may quote a path, a server's words and a request id; never a key, never a file's content.
 Never   decides what to do about an error: the gate in fuse_ops turns it into an errno, the workers' tables into a step.
@@ -8,7 +9,7 @@ import errno
 
 
 class FsError(Exception):
-    """What the file system raises. `code` is what the kernel is told."""
+    """An error as the file system raises it. `code` is what the kernel is told."""
 
     code = errno.EIO
     transient = False       # the same request may succeed later
@@ -71,7 +72,7 @@ class NotPermitted(FsError):
 
 
 class Busy(FsError):
-    """It is being used; the same may work later."""
+    """Somebody is using this; the same may work later."""
 
     code = errno.EBUSY
     transient = True
@@ -92,8 +93,8 @@ class NotReadable(FsError):
 
 
 class Revalidate(FsError):
-    """The kernel may hold attributes of what was there before. At ESTALE from an open or a stat it asks for the name anew and tries
-    again (Linux, fs/namei.c: do_filp_open, retry_estale), so no program sees this.
+    """The kernel may hold attributes of what was there before. At ESTALE from an open or a stat it asks for the name
+    anew and tries again (Linux, fs/namei.c: do_filp_open, retry_estale), so no program sees this.
     """
 
     code = errno.ESTALE
@@ -112,7 +113,8 @@ class DiskFull(FsError):
 
 
 class Incomplete(FsError):
-    """A write was refused, so this isn't the whole file: it is kept, and not sent. `code` is what the write was told."""
+    """A write was refused, so this isn't the whole file: it is kept, and not sent. `code` is what the write was told.
+    """
 
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
@@ -120,11 +122,13 @@ class Incomplete(FsError):
 
 
 class StagingFull(DiskFull):
-    """What isn't sent yet has the size that --staging-size allows. Said once in the log, by staging."""
+    """The content that isn't sent yet has the size that --staging-size allows. Said once in the log, by staging."""
 
 
 class StateLost(FsError):
-    """Somebody has moved or removed the state under the mount: a change would be lost. Said once in the log, by presence."""
+    """Somebody has moved or removed the state under the mount: a change would be lost. Said once in the log, by
+    presence.
+    """
 
 
 class BadHandle(FsError):
@@ -192,8 +196,8 @@ class BodyCut(NoAnswer):
 
 
 class Closed(RemoteError):
-    """Nothing was asked, or nothing more is waited for: the way to the service is closed, see way.py. Its words and its errno are those
-    of the answer that closed it.
+    """Nothing was asked, or nothing more is waited for: the way to the service is closed, see way.py. Its words and its
+    errno are those of the answer that closed it.
     """
 
     def __init__(self, reason: RemoteError, kept: str = "") -> None:
@@ -208,8 +212,8 @@ class Unavailable(RemoteError):
 
 
 class InTheWay(Unavailable):
-    """Something between here and the service answered in its place: the page of a login, of a gateway, of a proxy. Whether the service
-    has seen the request can't be told.
+    """Something between here and the service answered in its place: the page of a login, of a gateway, of a proxy.
+    Whether the service has seen the request can't be told.
     """
 
     code = errno.ENETUNREACH
@@ -224,8 +228,8 @@ class Refused(RemoteError):
 
 
 class AccountRefused(Refused):
-    """The service said no, and what it said is about the key or the account, not about a file: it passes, and then the same request
-    succeeds.
+    """The service said no, and what it said is about the key or the account, not about a file: it passes, and then the
+    same request succeeds.
     """
 
     code = errno.EACCES
@@ -286,11 +290,15 @@ class ForeignAnswer(BadAnswer):
 
 
 class NotTheFile(BadAnswer):
-    """What a download brought can't be the file, or not all of it: its length, its type or its encoding doesn't fit the listing."""
+    """A download's content can't be the file, or not all of it: its length, its type or its encoding doesn't fit the
+    listing.
+    """
 
 
 class OtherLength(RemoteError):
-    """A clip is delivered with another length than before: who has it open has it otherwise. Opened anew, it can be read."""
+    """A clip is delivered with another length than before: who has it open has it otherwise. Opened anew, it can be
+    read.
+    """
 
     def __init__(self, message: str, length: int) -> None:
         super().__init__(message)

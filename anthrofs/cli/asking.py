@@ -1,25 +1,30 @@
-"""Which mount a path is in, and what that answers.
+"""The mount that a path is in, and what that mount answers.
 
 Trusts  the kernel: a mount's root tells where its state directory is, and so its control socket.
 Never   prints: what can't be had is a SetupError, with the words.
 """
 
+import contextlib
 import errno
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from anthrofs.daemon import control
-from anthrofs.errors import EXIT_FAILED, EXIT_USAGE, SetupError
+from anthrofs.errors import EXIT_FAILED, EXIT_LEFT, EXIT_USAGE, SetupError
 from anthrofs.fuse import mountpoint
-from anthrofs.names import CONTROL
+from anthrofs.names import CONTROL, FILE_ID, STATE
 
-ANSWER_S: Final = 700.0     # the longest silence of a mount that is asked for something: longer than a download's first byte may take
+ANSWER_S: Final = 700.0     # the longest silence of a mount that is asked for something: longer than a download's first
+                            # byte may take
+POLL_S: Final = 0.2         # between looks for an id that an upload will bring
 
 
 def ask_all(directory: Path | None, op: str, **values: Any) -> tuple[dict[Path, dict[str, Any]], list[str]]:
-    """The answers of the mount on a directory, or of all mounts of this user, by their mount points; and why others of them gave none.
+    """The answers of the mount on a directory, or of all mounts of this user, by their mount points; and why others of
+    them gave none.
 
     Raises SetupError when the one gives none.
     """
@@ -37,7 +42,7 @@ def ask_all(directory: Path | None, op: str, **values: Any) -> tuple[dict[Path, 
 
 
 def state_dir(directory: Path) -> Path:
-    """Of the mount that a path is in."""
+    """The state directory of the mount that a path is in."""
     return mount_of(directory)[1]
 
 
@@ -79,8 +84,31 @@ def mount_of(directory: Path) -> tuple[Path, Path]:
             return place, Path(os.fsdecode(os.getxattr(place, CONTROL)))
         except OSError as exc:
             if exc.errno == errno.ENOTCONN:
-                raise SetupError(f"{place} holds the rest of a mount whose program has ended. Clear it with: fusermount -u {place}",
+                raise SetupError(f"{place} holds the rest of a mount whose program has ended. Clear it with: "
+                                 f"fusermount -u {place}",
                                  EXIT_FAILED) from exc
             if exc.errno == errno.ENOENT:
                 raise SetupError(f"{place} does not exist.", EXIT_USAGE) from exc
     raise SetupError(f"{directory} is not in a mount of anthrofs.", EXIT_USAGE)
+
+
+def wait_for_id(path: Path, timeout_s: float) -> str:
+    """The file's id, for which an upload may have to end first. Raises SetupError."""
+    until_s = time.monotonic() + timeout_s
+    while True:
+        try:
+            state = os.fsdecode(os.getxattr(path, STATE))
+            if state.startswith("remote"):
+                return os.fsdecode(os.getxattr(path, FILE_ID))
+        except OSError as exc:
+            if exc.errno in (errno.ENODATA, errno.EOPNOTSUPP):
+                raise SetupError(f"{path} is not a file in a mount of anthrofs.", EXIT_USAGE) from exc
+            raise SetupError(f"{path}: {os.strerror(exc.errno or 0)}.", EXIT_USAGE) from exc
+        if state == "local" or state.startswith("failed"):
+            raise SetupError(f"{path} has no id: {state}.")
+        if time.monotonic() >= until_s:
+            raise SetupError(f"{path} has no id after {timeout_s:.0f} s: {state}.", EXIT_LEFT)
+        if state == "waiting":
+            with contextlib.suppress(SetupError):       # a mount of an earlier version, or another user's
+                list(control.ask(state_dir(path), "hurry"))
+        time.sleep(POLL_S)

@@ -1,15 +1,13 @@
-"""The command: `anthrofs mount`, `umount`, `sync`, `status`, `ls`, `id`, `path`, `retry`, `discard`, `push`, `free`, `fetch`, `refresh`, `check`, `emulator`, `help`.
+"""The command: `anthrofs mount`, `umount`, `sync`, `status`, `ls`, `id`, `path`, `retry`, `discard`, `push`, `free`,
+`fetch`, `refresh`, `check`, `emulator`, `help`.
 
 Owns    the options, and the exit codes (errors.EXIT_…).
 Never   takes a key as an argument: arguments are seen by everybody on the machine.
 """
 
-import contextlib
-import errno
 import json
 import os
 import sys
-import time
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -18,28 +16,26 @@ from rich.console import Console
 
 from anthrofs.cli import asking, launch, manual, output
 from anthrofs.cli.environment import select, service_of, state_dir_of
-from anthrofs.cli.options import byte_count, most_kept, seconds, with_options
+from anthrofs.cli.options import byte_count, expiry_s, most_kept, one_of, with_options
 from anthrofs.cli.output import said
 from anthrofs.config import DEFAULT_PROFILE, Config, Credentials, Service
 from anthrofs.daemon import control
-from anthrofs.errors import EXIT_FAILED, EXIT_LEFT, EXIT_USAGE, SetupError
+from anthrofs.errors import EXIT_FAILED, EXIT_USAGE, SetupError
 from anthrofs.fuse import mountpoint
-from anthrofs.names import FILE_ID, STATE
 from anthrofs.store.state_dir import StateDir
 from anthrofs.tree.fsck import problems
-from anthrofs.tree.settings import EXPIRES_S
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
                   help="The Anthropic Files API mounted as a directory.")
 
 LAZY_S: Final = 3.0         # after a lazy unmount: for a process that nobody keeps
 END_S: Final = 400.0        # after an unmount: above the daemon's own bound
-POLL_S: Final = 0.2         # between looks for an id that an upload will bring
 
 Directory = Annotated[Path, typer.Argument(help="The mount point.", show_default=False)]
 # The mount says better why one can't be read than a look at its mode does.
 File = Annotated[Path, typer.Argument(help="A file in a mount.", show_default=False, readable=False)]
-Files = Annotated[list[Path], typer.Argument(help="Files in a mount, or directories with all in them.", show_default=False, readable=False)]
+Files = Annotated[list[Path], typer.Argument(help="Files in a mount, or directories with all in them.",
+                                             show_default=False, readable=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON value on standard output.")]
 Seconds = Annotated[float, typer.Option("--timeout", min=0, help="Seconds to wait at most.")]
 
@@ -60,34 +56,44 @@ def main() -> None:
 @app.command()
 def mount(
     directory: Directory,
-    foreground: Annotated[bool, typer.Option("--foreground", "-f", help="Stay in the foreground; log to standard error.")] = False,
+    foreground: Annotated[bool, typer.Option("--foreground", "-f",
+                                             help="Stay in the foreground; log to standard error.")] = False,
     demo: Annotated[bool, typer.Option("--demo", help="Mount a local imitation of the service; needs no key.")] = False,
     read_only: Annotated[bool, typer.Option("--read-only", help="Change nothing, send nothing.")] = False,
-    upload: Annotated[str, typer.Option(help="When close returns: `wait`, the server has the file; `queue`, it is safe here.")] = "wait",
+    upload: Annotated[str, typer.Option(help="When close returns: `wait`, the server has the file; `queue`, it is safe "
+                                        "here.")] = "wait",
     api: Annotated[str, typer.Option(help="Shape of the API: `beta` or `ga`.")] = "beta",
-    expires_in: Annotated[str, typer.Option(help="When the service shall delete what is uploaded: 7d, 12h (1h to 90d). Default: never.")] = "",
-    layout: Annotated[str, typer.Option(help="`tree`: names with a full-width slash are in directories; `flat`: one directory.")] = "tree",
+    expires_in: Annotated[str, typer.Option(help="When the service shall delete what is uploaded: 7d, 12h (1h to 90d). "
+                                            "Default: never.")] = "",
+    layout: Annotated[str, typer.Option(help="`tree`: names with a full-width slash are in directories; `flat`: one "
+                                        "directory.")] = "tree",
     workspace: Annotated[str, typer.Option(help="Its id, of a key or login that spans several.")] = "",
     scope: Annotated[str, typer.Option(help="An agent session's id: its files, read-only, as it writes them.")] = "",
     profile: Annotated[str, typer.Option(help="Name of the state to use; one mount at a time has it.")] = "",
-    state_dir: Annotated[Path | None, typer.Option(help="Where state, queue and cache are kept, instead of the profile's.")] = None,
-    refresh_s: Annotated[float, typer.Option("--refresh", min=0.1, help="Seconds after which a look asks for news.")] = 10.0,
+    state_dir: Annotated[Path | None, typer.Option(help="Where state, queue and cache are kept, instead of the "
+                                                   "profile's.")] = None,
+    refresh_s: Annotated[float, typer.Option("--refresh", min=0.1,
+                                             help="Seconds after which a look asks for news.")] = 10.0,
     poll: Annotated[bool, typer.Option("--poll", help="Ask for news also while nobody looks.")] = False,
-    close_timeout_s: Annotated[float, typer.Option("--close-timeout", min=1, help="Seconds without progress until close gives up.")] = 300.0,
-    cache_size: Annotated[str, typer.Option(help="Disk space for what can be fetched again: 10G, 500M; 0: none.")] = "10G",
-    keep_uploads: Annotated[str, typer.Option(help="Copies of uploads, the only readable ones: `all`, `none`, or the newest, up to 20G.")] = "all",
-    staging_size: Annotated[str, typer.Option(help="Disk space for what isn't sent yet: 20G; a write beyond it fails. 0: what the disk has.")] = "0",
-    requests_per_minute: Annotated[int, typer.Option(min=1, help="At most, in any 61 seconds; an organization has about 500.")] = 450,
-    options: Annotated[list[str] | None, typer.Option("-o", help="ro, allow_other, uid=N, gid=N, umask=OCTAL; comma-separated.")] = None,
+    close_timeout_s: Annotated[float, typer.Option("--close-timeout", min=1,
+                                                   help="Seconds without progress until close gives up.")] = 300.0,
+    cache_size: Annotated[str,
+                          typer.Option(help="Disk space for what can be fetched again: 10G, 500M; 0: none.")] = "10G",
+    keep_uploads: Annotated[str, typer.Option(help="Copies of uploads, the only readable ones: `all`, `none`, or the "
+                                              "newest, up to 20G.")] = "all",
+    staging_size: Annotated[str, typer.Option(help="Disk space for what isn't sent yet: 20G; a write beyond it fails. "
+                                              "0: what the disk has.")] = "0",
+    requests_per_minute: Annotated[int, typer.Option(min=1, help="At most, in any 61 seconds; an organization has "
+                                                     "about 500.")] = 450,
+    options: Annotated[list[str] | None, typer.Option("-o", help="ro, allow_other, uid=N, gid=N, umask=OCTAL; "
+                                                      "comma-separated.")] = None,
 ) -> None:
-    """Mount your workspace on DIRECTORY, and return when it is ready. Who you are, $ANTHROPIC_API_KEY or `ant auth login` says."""
-    if upload not in ("wait", "queue"):
-        raise SetupError(f"--upload takes wait or queue, not {upload!r}.", EXIT_USAGE)
-    if layout not in ("tree", "flat"):
-        raise SetupError(f"--layout takes tree or flat, not {layout!r}.", EXIT_USAGE)
-    expires_in_s = seconds("--expires-in", expires_in) if expires_in else None
-    if expires_in_s is not None and expires_in_s not in EXPIRES_S:
-        raise SetupError(f"--expires-in takes 1h to 90d, not {expires_in}.", EXIT_USAGE)
+    """Mount your workspace on DIRECTORY, and return when it is ready. Who you are, $ANTHROPIC_API_KEY or
+    `ant auth login` says.
+    """
+    one_of("--upload", upload, "wait", "queue")
+    one_of("--layout", layout, "tree", "flat")
+    expires_in_s = expiry_s(expires_in)
     service = Service("http://demo", Credentials("", "")) if demo else service_of(os.environ)
     service = select(service, shape=api, workspace_id=workspace, scope_id=scope)
     for warning in service.warnings():
@@ -97,11 +103,12 @@ def mount(
         state_dir = state_dir_of(os.environ, profile or scope or workspace or ("demo" if demo else DEFAULT_PROFILE))
     mountpoint.check_system()
     mountpoint.check(directory)
-    config = with_options(Config(Path(os.path.realpath(directory)), state_dir.absolute(), service, read_only=read_only or bool(scope),
-                                 upload=upload, expires_in_s=expires_in_s, layout="flat" if layout == "flat" else "tree",
-                                 refresh_s=refresh_s, poll=poll, close_timeout_s=close_timeout_s,
-                                 cache_bytes=byte_count("--cache-size", cache_size),
-                                 keep_bytes=most_kept(keep_uploads), staging_bytes=byte_count("--staging-size", staging_size),
+    config = with_options(Config(Path(os.path.realpath(directory)), state_dir.absolute(), service,
+                                 read_only=read_only or bool(scope), upload=upload, expires_in_s=expires_in_s,
+                                 layout="flat" if layout == "flat" else "tree", refresh_s=refresh_s, poll=poll,
+                                 close_timeout_s=close_timeout_s, cache_bytes=byte_count("--cache-size", cache_size),
+                                 keep_bytes=most_kept(keep_uploads),
+                                 staging_bytes=byte_count("--staging-size", staging_size),
                                  requests_per_minute=requests_per_minute), options or [])
     if foreground:
         launch.serve(config, None, demo=demo)
@@ -115,7 +122,8 @@ def umount(
     timeout: Seconds = 300.0,
     lazy: Annotated[bool, typer.Option("--lazy", help="Detach now, also while files are open.")] = False,
 ) -> None:
-    """Send what is queued, then unmount. What is left after the timeout is named, kept, and sent after the next mount."""
+    """Send what is queued, then unmount. What is left after the timeout is named, kept, and sent after the next mount.
+    """
     root, state_dir = asking.mount_of(directory)
     if root != Path(os.path.realpath(directory)):
         raise SetupError(f"{directory} is in the mount on {root}: anthrofs umount {root}", EXIT_USAGE)
@@ -139,8 +147,9 @@ def sync(directory: Directory, timeout: Seconds = 300.0) -> None:
 
 
 @app.command()
-def status(directory: Annotated[Path | None, typer.Argument(help="The mount point; all, without.")] = None, as_json: AsJson = False) -> None:
-    """What a mount holds, what is still to be sent, and what was refused."""
+def status(directory: Annotated[Path | None, typer.Argument(help="The mount point; all, without.")] = None,
+           as_json: AsJson = False) -> None:
+    """Show what a mount holds, what is still to be sent, and what was refused."""
     answers, silent = asking.ask_all(directory, "status")
     found = list(answers.values())
     if as_json:
@@ -159,9 +168,12 @@ def show_entries(
     path: Annotated[Path, typer.Argument(help="A folder or a file in a mount.", readable=False)] = Path(),
     as_json: AsJson = False,
 ) -> None:
-    """State, id, size and name of each file in a folder: which are on the server, waiting, refused, or can't be read, and why."""
+    """State, id, size and name of each file in a folder: which are on the server, waiting, refused, or can't be read,
+    and why.
+    """
     root, state_dir = asking.mount_of(path)
-    found = [entry for answer in control.ask(state_dir, "ls", path=asking.below(root, path)) for entry in answer["entries"]]
+    found = [entry for answer in control.ask(state_dir, "ls", path=asking.below(root, path))
+             for entry in answer["entries"]]
     print(json.dumps(found) if as_json else "\n".join(output.entry_lines(found)), end="\n" if as_json or found else "")
 
 
@@ -172,7 +184,7 @@ def show_id(
     as_json: AsJson = False,
 ) -> None:
     """The file id of each path, one a line; waits for an upload that is under way."""
-    ids = {str(path): _wait_for_id(path, timeout) for path in paths}
+    ids = {str(path): asking.wait_for_id(path, timeout) for path in paths}
     print(json.dumps(ids) if as_json else "\n".join(ids.values()))
 
 
@@ -198,8 +210,10 @@ def show_path(
 
 @app.command()
 def retry(
-    paths: Annotated[list[Path] | None, typer.Argument(help="Files, or directories with all that was refused in them.", show_default=False)] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Everything that was refused in the mount, of the path or of this directory.")] = False,
+    paths: Annotated[list[Path] | None, typer.Argument(help="Files, or directories with all that was refused in them.",
+                                                       show_default=False)] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Everything that was refused in the mount, of the path or "
+                                             "of this directory.")] = False,
     as_is: Annotated[bool, typer.Option("--as-is", help="Also what isn't whole, because a write was refused.")] = False,
 ) -> None:
     """Send again what was refused, and try at once what waits."""
@@ -207,9 +221,11 @@ def retry(
         raise SetupError("Which? Name files or directories, or say --all.", EXIT_USAGE)
     chosen = [asking.mount_of(path)[0] for path in paths or [Path()]] if everything else paths or []
     found = [asking.decide("retry", path, as_is=as_is) for path in chosen]
-    lacking = [shown for answer in found for shown in answer.get("lacking", ())]      # a mount of an earlier version doesn't tell
+    # a mount of an earlier version doesn't tell
+    lacking = [shown for answer in found for shown in answer.get("lacking", ())]
     lines = [f"{shown} is sent again" for answer in found for shown in answer["paths"]]
-    print("\n".join(lines) or ("Nothing was refused there; what waits is tried now." if not lacking else "Nothing is sent again."))
+    print("\n".join(lines) or ("Nothing was refused there; what waits is tried now." if not lacking
+                               else "Nothing is sent again."))
     if lacking:
         raise SetupError("Not sent, for a write was refused and so it isn't the whole file: " + ", ".join(lacking) +
                          ". Write it anew, give it up (anthrofs discard), or send it as it is (--as-is).")
@@ -234,7 +250,8 @@ def push(path: File) -> None:
 
 @app.command()
 def free(paths: Files) -> None:
-    """Give up what is here of files (or of all in a directory): the copies that make your uploads readable, and what was downloaded.
+    """Give up what is here of files (or of all in a directory): the copies that make your uploads readable, and what
+    was downloaded.
 
     What is still to be sent, stays here, or is open is never given up.
     """
@@ -252,11 +269,13 @@ def fetch(paths: Files) -> None:
 @app.command()
 def refresh(
     directory: Directory,
-    accept: Annotated[bool, typer.Option("--accept", help="Believe a listing that lacks most of the known files.")] = False,
+    accept: Annotated[bool,
+                      typer.Option("--accept", help="Believe a listing that lacks most of the known files.")] = False,
     timeout: Seconds = 60.0,
 ) -> None:
     """Ask the service for its listing now."""
-    answer = next(control.ask(asking.state_dir(directory), "refresh", accept=accept, timeout_s=timeout, patience_s=timeout + 10))
+    answer = next(control.ask(asking.state_dir(directory), "refresh", accept=accept, timeout_s=timeout,
+                              patience_s=timeout + 10))
     print(f"{answer['files']} files")
 
 
@@ -303,24 +322,3 @@ def show_help(
         print("\n".join(manual.list_lines()))
     else:
         manual.show(manual.page(page), Console())
-
-
-def _wait_for_id(path: Path, timeout_s: float) -> str:
-    until_s = time.monotonic() + timeout_s
-    while True:
-        try:
-            state = os.fsdecode(os.getxattr(path, STATE))
-            if state.startswith("remote"):
-                return os.fsdecode(os.getxattr(path, FILE_ID))
-        except OSError as exc:
-            if exc.errno in (errno.ENODATA, errno.EOPNOTSUPP):
-                raise SetupError(f"{path} is not a file in a mount of anthrofs.", EXIT_USAGE) from exc
-            raise SetupError(f"{path}: {os.strerror(exc.errno or 0)}.", EXIT_USAGE) from exc
-        if state == "local" or state.startswith("failed"):
-            raise SetupError(f"{path} has no id: {state}.")
-        if time.monotonic() >= until_s:
-            raise SetupError(f"{path} has no id after {timeout_s:.0f} s: {state}.", EXIT_LEFT)
-        if state == "waiting":
-            with contextlib.suppress(SetupError):       # a mount of an earlier version, or another user's
-                list(control.ask(asking.state_dir(path), "hurry"))
-        time.sleep(POLL_S)

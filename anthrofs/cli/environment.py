@@ -20,12 +20,14 @@ HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")         # RFC 91
 OURS_WIN: Final = frozenset({"accept-encoding", "content-type"})        # as the SDKs' own do
 # What a request is, or asks for, is for us to say: with another Range or Content-Length wrong bytes would come, or go.
 OWN_HEADERS: Final = frozenset({
-    "connection", "content-encoding", "content-length", "content-range", "expect", "if-match", "if-modified-since", "if-none-match", "if-range",
-    "if-unmodified-since", "keep-alive", "proxy-connection", "range", "te", "trailer", "transfer-encoding", "upgrade"})
+    "connection", "content-encoding", "content-length", "content-range", "expect", "if-match", "if-modified-since",
+    "if-none-match", "if-range", "if-unmodified-since", "keep-alive", "proxy-connection", "range", "te", "trailer",
+    "transfer-encoding", "upgrade"})
 
 
 def credentials_of(environ: Mapping[str, str]) -> Credentials | None:
-    """The key or token that the SDKs use too, the key before the token; an empty value counts as unset. None: neither is set.
+    """The key or token that the SDKs use too, the key before the token; an empty value counts as unset. None: neither
+    is set.
 
     Raises SetupError.
     """
@@ -42,7 +44,8 @@ def credentials_of(environ: Mapping[str, str]) -> Credentials | None:
 
 
 def custom_headers_of(environ: Mapping[str, str]) -> tuple[dict[str, str], int]:
-    """(the headers of ANTHROPIC_CUSTOM_HEADERS by their names in lower case, how many lines have none), as the SDKs read them.
+    """(the headers of ANTHROPIC_CUSTOM_HEADERS by their names in lower case, how many lines have none), as the SDKs
+    read them.
 
     Raises SetupError, which never quotes a value.
     """
@@ -53,13 +56,14 @@ def custom_headers_of(environ: Mapping[str, str]) -> tuple[dict[str, str], int]:
         if not colon:
             continue
         if not HEADER_NAME.fullmatch(name):
-            raise SetupError("ANTHROPIC_CUSTOM_HEADERS has a line whose part before the colon is no header's name. It takes lines like "
-                             "X-Team: research", EXIT_USAGE)
+            raise SetupError("ANTHROPIC_CUSTOM_HEADERS has a line whose part before the colon is no header's name. It "
+                             "takes lines like X-Team: research", EXIT_USAGE)
         if not all(character == "\t" or " " <= character <= "~" for character in value):
-            raise SetupError(f"ANTHROPIC_CUSTOM_HEADERS gives {name} a value with a character that no header can have: correct it.", EXIT_USAGE)
+            raise SetupError(f"ANTHROPIC_CUSTOM_HEADERS gives {name} a value with a character that no header can have: "
+                             "correct it.", EXIT_USAGE)
         if name.lower() in OWN_HEADERS:
-            raise SetupError(f"ANTHROPIC_CUSTOM_HEADERS sets {name}, which says what a request's own bytes are, or which bytes it asks for: "
-                             "remove that line.", EXIT_USAGE)
+            raise SetupError(f"ANTHROPIC_CUSTOM_HEADERS sets {name}, which says what a request's own bytes are, or "
+                             "which bytes it asks for: remove that line.", EXIT_USAGE)
         if name.lower() not in OURS_WIN:
             found[name.lower()] = value
     return found, len([line for line in lines if ":" not in line])
@@ -72,21 +76,26 @@ def service_of(environ: Mapping[str, str]) -> Service:
     workspace_id = environ.get("ANTHROPIC_WORKSPACE_ID", "").strip() or None
     credentials: Credentials | Profile | None = next(
         (Credentials(name, custom.pop(name)) for name in ("authorization", "x-api-key") if custom.get(name)), None)
-    warnings = [f"{odd_lines} lines of ANTHROPIC_CUSTOM_HEADERS have no colon: they are no headers, and aren't sent."] if odd_lines else []
+    warnings = ([f"{odd_lines} lines of ANTHROPIC_CUSTOM_HEADERS have no colon: they are no headers, and aren't sent."]
+                if odd_lines else [])
     if credentials is None and (credentials := credentials_of(environ)) is not None:
         used = "ANTHROPIC_API_KEY" if environ.get("ANTHROPIC_API_KEY", "").strip() else "ANTHROPIC_AUTH_TOKEN"
         if used == "ANTHROPIC_API_KEY" and environ.get("ANTHROPIC_AUTH_TOKEN", "").strip():
             warnings.append("ANTHROPIC_API_KEY and ANTHROPIC_AUTH_TOKEN are both set: the key is used.")
         if shadowed(environ):
-            warnings.append(f"{used} is set and goes before the profile, or the federation, that is set up: unset it to use that.")
+            warnings.append(f"{used} is set and goes before the profile, or the federation, that is set up: unset it "
+                            "to use that.")
     if credentials is None and (credentials := profile_of(environ)) is None:
-        raise SetupError("No credentials: set ANTHROPIC_API_KEY (or ANTHROPIC_AUTH_TOKEN), or log in with `ant auth login`, and mount again. "
-                         "To try anthrofs without a key: anthrofs mount --demo DIR", EXIT_USAGE)
+        raise SetupError("No credentials: set ANTHROPIC_API_KEY (or ANTHROPIC_AUTH_TOKEN), or log in with `ant auth "
+                         "login`, and mount again. To try anthrofs without a key: anthrofs mount --demo DIR",
+                         EXIT_USAGE)
     profile = credentials if isinstance(credentials, Profile) else None
-    if profile is not None and profile.credentials_path is not None and (profile.federation is None or profile.credentials_path.exists()):
+    if (profile is not None and profile.credentials_path is not None
+            and (profile.federation is None or profile.credentials_path.exists())):
         credentials_in(profile.credentials_path)        # what can't be used of it is said now
     base_url, basic = _base_url(given_url or (profile.base_url if profile else None) or DEFAULT_BASE_URL,
-                                "ANTHROPIC_BASE_URL" if given_url or profile is None else f"The base_url of the {profile.said}")
+                                "ANTHROPIC_BASE_URL" if given_url or profile is None
+                                else f"The base_url of the {profile.said}")
     named = custom.pop("anthropic-workspace-id", None) or (profile.workspace_id if profile else None)
     return Service(base_url, credentials, named, headers=tuple({**basic, **custom}.items()),
                    ignored_workspace_id=None if profile else workspace_id, shadows=tuple(warnings))
@@ -110,17 +119,18 @@ def _base_url(url: str, source: str) -> tuple[str, dict[str, str]]:
 
 
 def select(service: Service, *, shape: str, workspace_id: str = "", scope_id: str = "") -> Service:
-    """What the command line says of it; an empty text says nothing. Raises SetupError."""
+    """The service with what the command line says of it; an empty text says nothing. Raises SetupError."""
     if shape not in ("beta", "ga"):
         raise SetupError(f"--api takes beta or ga, not {shape!r}.", EXIT_USAGE)
     for option, value, example in (("--workspace", workspace_id, "wrkspc_…"), ("--scope", scope_id, "sesn_…")):
         if value and not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", value, re.ASCII):
             raise SetupError(f"{option} takes an id, like {example}, not {value!a}.", EXIT_USAGE)
     if workspace_id and isinstance(service.credentials, Profile) and service.credentials.federation is not None:
-        raise SetupError("--workspace isn't for a federation's token, which is of one workspace: set ANTHROPIC_WORKSPACE_ID, or workspace_id in the "
-                         "profile.", EXIT_USAGE)
+        raise SetupError("--workspace isn't for a federation's token, which is of one workspace: set "
+                         "ANTHROPIC_WORKSPACE_ID, or workspace_id in the profile.", EXIT_USAGE)
     # Only that shape of the API knows sessions.
-    return replace(service, workspace_id=workspace_id or service.workspace_id, scope_id=scope_id or None, shape="agents" if scope_id else shape)
+    return replace(service, workspace_id=workspace_id or service.workspace_id, scope_id=scope_id or None,
+                   shape="agents" if scope_id else shape)
 
 
 def state_dir_of(environ: Mapping[str, str], profile: str) -> Path:

@@ -62,11 +62,14 @@ def start_in_background(config: Config, *, demo: bool) -> None:
                 elif news.get("ready"):
                     return
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        raise SetupError(f"the mount of {config.mountpoint} ended before it was ready.{_last_words(words)}", code if code > 0 else EXIT_FAILED)
+        raise SetupError(f"the mount of {config.mountpoint} ended before it was ready.{_last_words(words)}",
+                         code if code > 0 else EXIT_FAILED)
 
 
 def _fork(config: Config, parents_fd: int, ready_fd: int, words_fd: int, *, demo: bool) -> int:
-    """Returns the child's process id. No thread exists yet; starting Python again would take 0.3 s to import what is here already."""
+    """Returns the child's process id. No thread exists yet; starting Python again would take 0.3 s to import what is
+    here already.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     child = os.fork()
@@ -95,7 +98,8 @@ def _fork(config: Config, parents_fd: int, ready_fd: int, words_fd: int, *, demo
 
 
 def _last_words(words: Any) -> str:
-    """What libfuse or fusermount printed, without our own sentence."""
+    """The words that libfuse or fusermount printed, without our own sentence."""
     words.seek(0)
-    lines = [line for line in words.read().decode(errors="replace").splitlines() if line.startswith(("fuse", "fusermount"))]
+    lines = [line for line in words.read().decode(errors="replace").splitlines()
+             if line.startswith(("fuse", "fusermount"))]
     return "".join(f"\n{line}" for line in lines[-3:])

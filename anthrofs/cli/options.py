@@ -1,6 +1,4 @@
-"""Mount options as mount(8) spells them: comma-separated, given with -o any number of times.
-
-"""
+"""Mount options as mount(8) spells them: comma-separated, given with -o any number of times."""
 
 import re
 from collections.abc import Sequence
@@ -9,10 +7,11 @@ from typing import Final
 
 from anthrofs.config import Config
 from anthrofs.errors import EXIT_USAGE, SetupError
+from anthrofs.tree.settings import EXPIRES_S
 
 # What mount(8) and fstab add to any file system, and what has no meaning or is always so here.
-HARMLESS: Final = frozenset({"rw", "nosuid", "nodev", "noatime", "relatime", "nodiratime", "default_permissions", "noauto", "auto",
-                             "user", "users", "_netdev", "nofail", "async"})
+HARMLESS: Final = frozenset({"rw", "nosuid", "nodev", "noatime", "relatime", "nodiratime", "default_permissions",
+                             "noauto", "auto", "user", "users", "_netdev", "nofail", "async"})
 
 SIZE: Final = re.compile(r"(?P<number>\d{1,12}(\.\d{1,3})?) ?(?P<unit>[kmgt])?b?", re.ASCII | re.IGNORECASE)
 
@@ -20,7 +19,8 @@ DURATION: Final = re.compile(r"(?P<number>\d{1,9}) ?(?P<unit>[dhms])?", re.ASCII
 
 
 def with_options(config: Config, given: Sequence[str]) -> Config:
-    """The configuration with the options applied. Raises SetupError naming the one that isn't known or makes no sense."""
+    """The configuration with the options applied. Raises SetupError naming the one that isn't known or makes no sense.
+    """
     for option in [part for text in given for part in text.split(",") if part]:
         name, _, value = option.partition("=")
         if name in HARMLESS:
@@ -34,7 +34,8 @@ def with_options(config: Config, given: Sequence[str]) -> Config:
         elif name in ("ro", "allow_other") and not value:
             config = replace(config, read_only=True) if name == "ro" else replace(config, allow_other=True)
         else:
-            raise SetupError(f"-o {option}: not an option of this file system. Known: ro, allow_other, uid=N, gid=N, umask=OCTAL.",
+            raise SetupError(f"-o {option}: not an option of this file system. Known: ro, allow_other, uid=N, gid=N, "
+                             "umask=OCTAL.",
                              EXIT_USAGE)
     return config
 
@@ -48,13 +49,28 @@ def byte_count(option: str, text: str) -> int:
 
 
 def most_kept(text: str) -> int | None:
-    """Of --keep-uploads: None for all, 0 for none. Raises SetupError."""
+    """The value of --keep-uploads: None for all, 0 for none. Raises SetupError."""
     words = text.strip().lower()
     if words in ("all", "none"):
         return None if words == "all" else 0
-    if words.removesuffix("b")[-1:].isdigit() or SIZE.fullmatch(words) is None:     # a forgotten unit would cost what nothing brings back; elsewhere 0 means no bound
+    # A forgotten unit would cost what nothing brings back; elsewhere 0 means no bound.
+    if words.removesuffix("b")[-1:].isdigit() or SIZE.fullmatch(words) is None:
         raise SetupError(f"--keep-uploads {text}: needs all, none, or a size with its unit, like 20G.", EXIT_USAGE)
     return byte_count("--keep-uploads", text)
+
+
+def one_of(option: str, text: str, *known: str) -> None:
+    """Raises SetupError for another value than those."""
+    if text not in known:
+        raise SetupError(f"{option} takes {' or '.join(known)}, not {text!r}.", EXIT_USAGE)
+
+
+def expiry_s(text: str) -> int | None:
+    """The value of --expires-in; None, when it is empty: never. Raises SetupError."""
+    found = seconds("--expires-in", text) if text else None
+    if found is not None and found not in EXPIRES_S:
+        raise SetupError(f"--expires-in takes 1h to 90d, not {text}.", EXIT_USAGE)
+    return found
 
 
 def seconds(option: str, text: str) -> int:
@@ -71,5 +87,6 @@ def _number(option: str, value: str, base: int) -> int:
     except ValueError:
         number = -1
     if number < 0:
-        raise SetupError(f"-o {option}: needs {'an octal number, like umask=027' if base == 8 else 'a number'}.", EXIT_USAGE)
+        raise SetupError(f"-o {option}: needs {'an octal number, like umask=027' if base == 8 else 'a number'}.",
+                         EXIT_USAGE)
     return number

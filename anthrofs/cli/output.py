@@ -1,4 +1,4 @@
-"""What a person sees of a mount: its status in lines, how a drain goes on, what is left.
+"""A mount as a person sees it: its status in lines, how a drain goes on, what is left.
 
 Never   decides anything: it prints what control has answered.
 """
@@ -24,23 +24,26 @@ said: Final = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 def drained(state_dir: Path, timeout_s: float, *, last: bool = False) -> dict[str, Any]:
-    """What is left when everything was sent or the time was over; a bar on a terminal shows how it goes on."""
+    """The rest that is left when everything was sent or the time was over; a bar on a terminal shows how it goes on."""
     left: dict[str, Any] = {"waiting": [], "failed": [], "deletions": []}
     most_bytes = 1
-    with Progress(TextColumn("sending what is queued"), BarColumn(), TextColumn("{task.fields[left]}"), console=said, transient=True,
-                  disable=not said.is_terminal) as progress:
+    with Progress(TextColumn("sending what is queued"), BarColumn(), TextColumn("{task.fields[left]}"), console=said,
+                  transient=True, disable=not said.is_terminal) as progress:
         task = progress.add_task("", left="")
         for left in control.ask(state_dir, "drain", timeout_s=timeout_s, last=last):
             left_bytes = sum(entry["bytes"] - entry["sent"] for entry in left["waiting"])
             most_bytes = max(most_bytes, left_bytes)
-            words = f"{len(left['waiting'])} files, {shown_bytes(left_bytes)} to send, {len(left['deletions'])} to delete"
+            words = (f"{len(left['waiting'])} files, {shown_bytes(left_bytes)} to send, {len(left['deletions'])} to "
+                     "delete")
             words += f", {keeps}" if (keeps := _budget(left)) else ""
             progress.update(task, total=most_bytes, completed=most_bytes - left_bytes, left=words)
     return left
 
 
 class ListingProgress:
-    """Of a first listing: in place on a terminal; elsewhere a line now and then, and none for a workspace that is listed at once."""
+    """The progress of a first listing: in place on a terminal; elsewhere a line now and then, and none for a workspace
+    that is listed at once.
+    """
 
     def __init__(self) -> None:
         self._said_s = float("-inf")
@@ -56,43 +59,48 @@ class ListingProgress:
 
 def say_left(left: dict[str, Any]) -> None:
     """Raises SetupError, which names it, if anything is."""
-    lines = [f"  {entry['path']}: {entry.get('state') or 'refused: ' + entry['reason']}" for entry in left["waiting"] + left["failed"]]
+    lines = [f"  {entry['path']}: {entry.get('state') or 'refused: ' + entry['reason']}" for entry in left["waiting"]
+             + left["failed"]]
     lines += [f"  {entry['file_id']}: to be deleted" for entry in left["deletions"]]
     if lines:
-        raise SetupError("Not on the server yet (kept on this machine, and tried again by every mount):\n" + "\n".join(lines), EXIT_LEFT)
+        raise SetupError("Not on the server yet (kept on this machine, and tried again by every mount):\n"
+                         + "\n".join(lines), EXIT_LEFT)
 
 
 def freed_lines(answers: Iterable[tuple[Path, dict[str, Any]]]) -> Iterator[str]:
-    """What was given up of each path, and what had to stay."""
+    """A line for each path: what was given up, and what had to stay."""
     for path, answer in answers:
         closed = answer.get("closed")       # a mount of an earlier version doesn't tell
-        yield (f"{path}: {shown_bytes(answer['freed'])} freed" + (f", and nobody can read {closed} of your uploads any more" if closed else "")
+        yield (f"{path}: {shown_bytes(answer['freed'])} freed"
+               + (f", and nobody can read {closed} of your uploads any more" if closed else "")
                + ("" if answer["files"] or closed else ", nothing was here that can go"))
         for reason in answer["refused"].values():
             yield f"  stays: {reason}"
 
 
 def fetched_lines(answers: Iterable[tuple[Path, dict[str, Any]]]) -> Iterator[str]:
-    """What came of each path. Raises SetupError at the end, for what could not be had."""
+    """A line for each path: what came of it. Raises SetupError at the end, for what could not be had."""
     lacking = list[str]()
     with said.status("fetching") as status:
         for path, answer in answers:
             if "fetching" in answer:
                 status.update(f"fetching {answer['fetching']}: {shown_bytes(answer['fetched'])}")
                 continue
-            yield f"{path}: {shown_bytes(answer['fetched'])} fetched" + ("" if answer["fetched"] or answer["refused"] else ", it was here")
+            here = "" if answer["fetched"] or answer["refused"] else ", it was here"
+            yield f"{path}: {shown_bytes(answer['fetched'])} fetched{here}"
             lacking += answer["refused"].values()
     if lacking:
         raise SetupError("Not fetched:\n" + "\n".join(f"  {reason}" for reason in lacking))
 
 
 def status_lines(one: dict[str, Any]) -> Iterator[str]:
-    """Of one mount."""
+    """The lines of one mount."""
     age_s = one["refreshed_s_ago"]
     yield f"{one['mountpoint']}  ({one['service']}, process {one['pid']})"
     yield (f"  {one['files']} files, {shown_bytes(one['bytes_on_server'])} on the server, "
            + ("read-only" if one["read_only"] else f"upload: {one['upload']}"))
-    yield f"  {'online' if one['online'] else 'OFFLINE'}, listing " + ("not refreshed since the mount" if age_s is None else f"{age_s:.0f} s old")
+    listing = "not refreshed since the mount" if age_s is None else f"{age_s:.0f} s old"
+    yield f"  {'online' if one['online'] else 'OFFLINE'}, listing {listing}"
     yield f"  {one['requests']} requests since the mount"
     if keeps := _budget(one):
         yield f"  {keeps}"
@@ -111,39 +119,50 @@ def status_lines(one: dict[str, Any]) -> Iterator[str]:
     if one.get("uploads_without_copy"):     # a mount of the version before doesn't tell
         yield f"  {one['uploads_without_copy']} own uploads without a copy here: nobody can read them"
     if one.get("disk_low"):
-        yield "  THE DISK RUNS LOW: what is sent now is not kept here, so nobody can read it any more (`anthrofs free` makes room)"
+        yield ("  THE DISK RUNS LOW: what is sent now is not kept here, so nobody can read it any more (`anthrofs "
+               "free` makes room)")
     if one["local_names"]:
         yield f"  {one['local_names']} names that stay on this machine"
     for download in one["downloads"]:
-        yield f"  downloading {download['name'] or download['file_id']}: {shown_bytes(download['bytes'])} of {shown_bytes(download['of'])}"
-    yield from _rows("to be sent", (f"{entry['path']} ({shown_bytes(entry['bytes'])}): {entry['state']}" for entry in one["waiting"]))
+        yield (f"  downloading {download['name'] or download['file_id']}: {shown_bytes(download['bytes'])} of "
+               f"{shown_bytes(download['of'])}")
+    yield from _rows("to be sent", (f"{entry['path']} ({shown_bytes(entry['bytes'])}): {entry['state']}"
+                                    for entry in one["waiting"]))
     yield from _rows("REFUSED, kept here", (f"{entry['path']}: {entry['reason']}" for entry in one["failed"]))
     if (owed := one.get("owed", {"deletions": 0}))["deletions"]:        # a mount of an earlier version doesn't tell
-        yield f"  {owed['deletions']} files to be deleted on the server, the first of them for {shown_time(max(0.0, time.time() - owed['since']))}"
-    rows = [f"{entry['name']} ({entry['file_id']})" + (f": {entry['reason']}" if entry["reason"] else "") for entry in one["deletions"]]
-    yield from _rows("to be deleted", [*rows[:DELETIONS], *([f"and {len(rows) - DELETIONS} more"] if len(rows) > DELETIONS else [])])
-    yield from _rows("open: the server is told at the last close", (f"{entry['name']}: {entry['state']}" for entry in one["open"]))
+        yield (f"  {owed['deletions']} files to be deleted on the server, the first of them for "
+               f"{shown_time(max(0.0, time.time() - owed['since']))}")
+    rows = [f"{entry['name']} ({entry['file_id']})" + (f": {entry['reason']}" if entry["reason"] else "")
+            for entry in one["deletions"]]
+    yield from _rows("to be deleted",
+                     [*rows[:DELETIONS], *([f"and {len(rows) - DELETIONS} more"] if len(rows) > DELETIONS else [])])
+    yield from _rows("open: the server is told at the last close",
+                     (f"{entry['name']}: {entry['state']}" for entry in one["open"]))
     if not (one["waiting"] or one["failed"] or one["deletions"]):
         yield "  everything is on the server"
 
 
 def entry_lines(entries: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """Of a folder. In columns, but for the reason that a state has: it stands behind the name."""
+    """The lines of a folder: in columns, but for the reason that a state has: it stands behind the name."""
     rows = []
     for entry in entries:
         state, _, reason = entry["state"].partition(": ")
         size = "" if entry["size"] is None else str(entry["size"])
-        rows.append((state, entry["id"] or "-", size, _printable(entry["name"]) + ("/" if entry["state"] == "folder" else ""), reason))
+        rows.append((state, entry["id"] or "-", size, _printable(entry["name"])
+                     + ("/" if entry["state"] == "folder" else ""), reason))
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
     for state, file_id, size, name, reason in rows:
-        yield f"{state:<{widths[0]}}  {file_id:<{widths[1]}}  {size:>{widths[2]}}  {name}" + (f"  ({_printable(reason)})" if reason else "")
+        why = f"  ({_printable(reason)})" if reason else ""
+        yield f"{state:<{widths[0]}}  {file_id:<{widths[1]}}  {size:>{widths[2]}}  {name}{why}"
 
 
 def _closed(closed: dict[str, Any]) -> str:
-    """Of a way that is closed, or of uploads or deletions only."""
-    what = {"all": "THE SERVICE CAN'T BE ASKED", "uploads": "NOTHING CAN BE SENT", "deletions": "NOTHING CAN BE DELETED"}[closed["for"]]
+    """A line of a way that is closed, or of uploads or deletions only."""
+    what = {"all": "THE SERVICE CAN'T BE ASKED", "uploads": "NOTHING CAN BE SENT",
+            "deletions": "NOTHING CAN BE DELETED"}[closed["for"]]
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(closed["since"]))
-    return f"{what} since {since}: {_printable(closed['reason'])}. Tried again by itself; at once by `anthrofs retry --all`"
+    return (f"{what} since {since}: {_printable(closed['reason'])}. Tried again by itself; at once by `anthrofs retry "
+            "--all`")
 
 
 def _printable(text: str) -> str:
@@ -166,7 +185,8 @@ def _rows(title: str, rows: Iterable[str]) -> Iterator[str]:
 
 def shown_time(seconds: float) -> str:
     """90 s, 5 min, 3 h"""
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
+    return (f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min" if seconds < 7200
+            else f"{seconds / 3600:.0f} h")
 
 
 def shown_bytes(count: float) -> str:

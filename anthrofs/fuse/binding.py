@@ -20,7 +20,8 @@ except OSError as missing:      # fusepy's EnvironmentError: it looks for libfus
 
 __all__ = ["Binding", "fuse"]
 
-# libfuse keeps ten idle workers, and ends others: what is kept for an ended one stays (20 KB), so the number has a bound.
+# libfuse keeps ten idle workers, and ends others: what is kept for an ended one stays (20 KB), so the number has a
+# bound.
 KEPT_STATES: Final = 32
 STAT_BYTES: Final = ctypes.sizeof(fuse.c_stat)
 
@@ -34,8 +35,8 @@ class Binding(fuse.FUSE):  # type: ignore[misc]     # fusepy has no types
 
     @staticmethod
     def _wrapper(function: Callable[..., int], *args: Any) -> int:
-        """Every call of libfuse. Python makes a thread state for each call of a foreign thread, and drops it at its end: a mapping
-        and its page faults, 10 of the 50 µs that a lookup took. One reference more, and it stays.
+        """Every call of libfuse. Python makes a thread state for each call of a foreign thread, and drops it at its
+        end: a mapping and its page faults, 10 of the 50 µs that a lookup took. One reference more, and it stays.
         """
         global _kept        # noqa: PLW0603 - of the process, as the threads are
         if not hasattr(_workers, "kept") and _kept < KEPT_STATES:
@@ -52,7 +53,8 @@ class Binding(fuse.FUSE):  # type: ignore[misc]     # fusepy has no types
         stat.st_ino, stat.st_mode, stat.st_nlink = attributes["st_ino"], attributes["st_mode"], attributes["st_nlink"]
         stat.st_uid, stat.st_gid, stat.st_size = attributes["st_uid"], attributes["st_gid"], attributes["st_size"]
         stat.st_blocks, stat.st_blksize = attributes["st_blocks"], attributes["st_blksize"]
-        for field, name in ((stat.st_atimespec, "st_atime"), (stat.st_mtimespec, "st_mtime"), (stat.st_ctimespec, "st_ctime")):
+        for field, name in ((stat.st_atimespec, "st_atime"), (stat.st_mtimespec, "st_mtime"),
+                            (stat.st_ctimespec, "st_ctime")):
             field.tv_sec, field.tv_nsec = divmod(attributes[name], 10**9)
         return 0
 

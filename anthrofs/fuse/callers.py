@@ -1,7 +1,8 @@
-"""Processes that make kernel requests, as /proc shows them: who they are, what they have open, which signals wait for them.
+"""Processes that make kernel requests, as /proc shows them: who they are, what they have open, which signals wait for
+them.
 
-Trusts  nothing to be there: a process ends at any moment, another user's doesn't show what it has open, and one of another
-        pid namespace has no number here. Each of these answers as if it had nothing open.
+Trusts  nothing to be there: a process ends at any moment, another user's doesn't show what it has open, and one of
+        another pid namespace has no number here. Each of these answers as if it had nothing open.
 Never   asks for a file's attributes: on our own mount that would wait for ourselves.
 """
 
@@ -22,10 +23,12 @@ def _mask(signals: Iterable[signal.Signals]) -> int:
     return sum(1 << number - 1 for number in signals)
 
 
-# What a person or an administrator sends to end a program: also when it has a handler, for that can't run before the call returns.
+# What a person or an administrator sends to end a program: also when it has a handler, for that can't run before the
+# call returns.
 ASKS: Final = _mask({signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP})
 # What ends no program that has no handler for it, see signal(7).
-HARMLESS: Final = _mask({signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH, signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU})
+HARMLESS: Final = _mask({signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH, signal.SIGSTOP, signal.SIGTSTP,
+                         signal.SIGTTIN, signal.SIGTTOU})
 UNBLOCKABLE: Final = _mask({signal.SIGKILL})
 
 
@@ -38,15 +41,15 @@ def process_of(thread: int) -> tuple[int, int]:
 
 
 def program_of(process: int) -> str:
-    """Its name, not one of its threads'; empty: unknown."""
+    """The program's name, not one of its threads'; empty: unknown."""
     with contextlib.suppress(OSError):
         return Path(f"/proc/{process}/comm").read_text(errors="replace").removesuffix("\n")
     return ""
 
 
 def writes_to(process: int, below: str, node_id: NodeId) -> bool:
-    """It has the node open for writing, through a path that begins with `below`, the mount's. What is being closed isn't found:
-    the kernel takes it off the process's table before it tells of the close.
+    """Whether the process has the node open for writing, through a path that begins with `below`, the mount's. What is
+    being closed isn't found: the kernel takes it off the process's table before it tells of the close.
     """
     folder = Path(f"/proc/{process}")
     with contextlib.suppress(OSError):
@@ -61,9 +64,10 @@ def writes_to(process: int, below: str, node_id: NodeId) -> bool:
 
 
 def is_ending(thread: int) -> bool:
-    """A signal waits for the thread, or its process, that asks it to end or will end it: not a timer's, a child's, or what Go wakes its
-    threads with. True also if nobody can say (another pid namespace, or /proc is closed to us): what has been asked for is kept, and a
-    program that can't be ended would be worse than one that is told EINTR for nothing.
+    """A signal waits for the thread, or its process, that asks it to end or will end it: not a timer's, a child's, or
+    what Go wakes its threads with. True also if nobody can say (another pid namespace, or /proc is closed to us): what
+    has been asked for is kept, and a program that can't be ended would be worse than one that is told EINTR for
+    nothing.
 
     The kernel tells us of the first signal only, and whatever it was, that one stays pending as long as the call lasts.
     """
@@ -76,7 +80,9 @@ def is_ending(thread: int) -> bool:
 
 
 def ends(pending: int, caught: int, ignored: int, blocked: int) -> bool:
-    """Masks as /proc has them: bit 0 is signal 1. What kills without a core dump shows as SIGKILL of each thread at once."""
+    """Masks as /proc has them: bit 0 is signal 1. What kills without a core dump shows as SIGKILL of each thread at
+    once.
+    """
     comes = pending & (~blocked | UNBLOCKABLE) & ~ignored
     return bool(comes & ASKS or comes & ~caught & ~HARMLESS)
 

@@ -29,28 +29,30 @@ def check(path: Path) -> None:
         raise SetupError(f"{path} is not a directory. Choose an empty directory to mount on.", EXIT_USAGE) from None
     except OSError as exc:
         if exc.errno == errno.ENOTCONN:
-            raise SetupError(f"{path} holds the rest of a mount whose program has ended (Transport endpoint is not connected). "
-                             f"Clear it with: fusermount -u {path}", EXIT_BUSY) from exc
+            raise SetupError(f"{path} holds the rest of a mount whose program has ended (Transport endpoint is not "
+                             f"connected). Clear it with: fusermount -u {path}", EXIT_BUSY) from exc
         raise SetupError(f"{path} can't be read: {exc.strerror}.", EXIT_USAGE) from exc
     try:
         os.path.realpath(path).encode()         # as fusepy does, whatever the locale says
     except UnicodeEncodeError:
-        raise SetupError(f"The path {os.path.realpath(path)!a} is not UTF-8: nothing can be mounted there. Rename what is in its way, or "
-                         "choose another directory.", EXIT_USAGE) from None
+        raise SetupError(f"The path {os.path.realpath(path)!a} is not UTF-8: nothing can be mounted there. Rename what "
+                         "is in its way, or choose another directory.", EXIT_USAGE) from None
     if is_mounted(path):
         raise SetupError(f"anthrofs is already mounted on {path}. Unmount it first: anthrofs umount {path}", EXIT_BUSY)
     if entries:
-        raise SetupError(f"{path} is not empty: mounting would hide what is in it. Choose an empty directory.", EXIT_USAGE)
+        raise SetupError(f"{path} is not empty: mounting would hide what is in it. Choose an empty directory.",
+                         EXIT_USAGE)
 
 
 def check_system() -> None:
     """Raises SetupError naming the package that is missing."""
     if not Path("/dev/fuse").exists():
-        raise SetupError("/dev/fuse is missing: the kernel's fuse module is not loaded (sudo modprobe fuse), or this is a "
-                         "container that wasn't given it (--device /dev/fuse --cap-add SYS_ADMIN). On Debian and Ubuntu the "
-                         "package is fuse3.", EXIT_MISSING)
+        raise SetupError("/dev/fuse is missing: the kernel's fuse module is not loaded (sudo modprobe fuse), or this "
+                         "is a container that wasn't given it (--device /dev/fuse --cap-add SYS_ADMIN). On Debian and "
+                         "Ubuntu the package is fuse3.", EXIT_MISSING)
     if not os.access("/dev/fuse", os.R_OK | os.W_OK):
-        raise SetupError("/dev/fuse may not be opened by this user: see its owner and mode, or join the group fuse.", EXIT_MISSING)
+        raise SetupError("/dev/fuse may not be opened by this user: see its owner and mode, or join the group fuse.",
+                         EXIT_MISSING)
     if _fusermount() is None:
         raise SetupError("fusermount is missing. On Debian and Ubuntu: sudo apt-get install fuse3", EXIT_MISSING)
 
@@ -63,7 +65,8 @@ def mounts() -> list[Path]:
 def _entries() -> list[tuple[str, Path]]:
     """(the kernel's number of each mount's file system, where it is); what is on top comes last."""
     found = []
-    for line in os.fsdecode(Path("/proc/self/mountinfo").read_bytes()).split("\n"):     # paths are bytes; they hold no newline
+    # paths are bytes; they hold no newline
+    for line in os.fsdecode(Path("/proc/self/mountinfo").read_bytes()).split("\n"):
         before, _, after = line.partition(" - ")
         if after.split(" ", 1)[0] == KIND:
             _, _, device, _, path, *_ = before.split(" ")
@@ -77,13 +80,16 @@ def device_of(path: Path) -> str | None:
 
 
 def place_of(device: str | None) -> Path | None:
-    """Where it is now: a directory above may have been renamed. None: nowhere any more, though programs may still have files of it open."""
+    """Where it is now: a directory above may have been renamed. None: nowhere any more, though programs may still have
+    files of it open.
+    """
     return next((at for each, at in reversed(_entries()) if each == device), None)
 
 
 def is_mounted(path: Path) -> bool:
     """Whether anthrofs is mounted right there."""
-    # The kernel gives its list out page by page, and an entry can be skipped while another one goes: a no is asked twice.
+    # The kernel gives its list out page by page, and an entry can be skipped while another one goes: a no is asked
+    # twice.
     return any(Path(os.path.realpath(path)) in mounts() for _ in range(2))
 
 
@@ -114,8 +120,8 @@ def unmount(path: Path, *, lazy: bool = False) -> None:
             break
         time.sleep(wait_s)
     if busy:
-        raise SetupError(f"{path} is in use: close the files and leave the directories there, then try again (who: fuser -vm {path}), "
-                         f"or detach it now with: anthrofs umount --lazy {path}", EXIT_BUSY)
+        raise SetupError(f"{path} is in use: close the files and leave the directories there, then try again (who: "
+                         f"fuser -vm {path}), or detach it now with: anthrofs umount --lazy {path}", EXIT_BUSY)
     raise SetupError(f"{path} could not be unmounted: {words or done.returncode}")
 
 

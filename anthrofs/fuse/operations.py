@@ -1,9 +1,10 @@
 """The border to the kernel: fusepy's operations, translated; the errno gate.
 
 Owns    nothing but the translation.
-Trusts  nothing that the file system raises: only FuseOSError leaves, for an OSError without an errno breaks fusepy's wrapper
-        and returns garbage to the kernel.
-Never   has an attribute named like an operation that it doesn't serve: fusepy registers whatever it finds (lock, init, …).
+Trusts  nothing that the file system raises: only FuseOSError leaves, for an OSError without an errno breaks fusepy's
+        wrapper and returns garbage to the kernel.
+Never   has an attribute named like an operation that it doesn't serve: fusepy registers whatever it finds (lock, init,
+        …).
 
 With flag_nopath, operations that have a handle get no path; the others hold libfuse's path locks, so they never wait.
 """
@@ -29,7 +30,8 @@ log = logging.getLogger(__name__)
 
 UTIME_NOW: Final = 1073741823       # in the nanoseconds; linux/fs.h: (1 << 30) - 1
 UTIME_OMIT: Final = 1073741822
-LAST_NS: Final = 2**63 - 1          # in the year 2262: what the database holds. As other disks do with times beyond what they hold
+LAST_NS: Final = 2**63 - 1          # in the year 2262: what the database holds. As other disks do with times beyond
+                                    # what they hold
 # What Python's buffered reader, cp and rsync take as the size of their reads.
 BLKSIZE: Final = 128 * 1024
 
@@ -69,7 +71,8 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
             # Our own machine: only "full" means the same to the caller. A lost stage must not look like "no such file".
             code = LOCAL.get(exc.errno, errno.EIO) if isinstance(exc, OSError) and exc.errno else errno.EIO
             if isinstance(exc, OSError) and exc.errno in BROKEN:
-                log.error("%s: this machine's disk: %s", op, exc)       # noqa: TRY400 - no traceback: nothing here is wrong
+                # No traceback: nothing here is wrong
+                log.error("%s: this machine's disk: %s", op, exc)  # noqa: TRY400
             elif code == errno.EIO:
                 log.exception("bug in %s", op)
             raise fuse.FuseOSError(code) from exc
@@ -94,7 +97,8 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
         """See Binding.readdir. With type and inode, `find` needs no getattr."""
         show(".", fh, stat.S_IFDIR)
         show("..", self._fs.above(NodeId(fh)), stat.S_IFDIR)
-        self._fs.each_entry(NodeId(fh), lambda name, node_id, directory: show(name, node_id, stat.S_IFDIR if directory else stat.S_IFREG))
+        kinds = {True: stat.S_IFDIR, False: stat.S_IFREG}
+        self._fs.each_entry(NodeId(fh), lambda name, node_id, directory: show(name, node_id, kinds[directory]))
 
     def statfs(self, _path: str) -> dict[str, int]:
         return self._fs.statfs()
@@ -149,7 +153,8 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
     def setxattr(self, path: str, name: str, value: bytes, options: int, _position: int = 0) -> None:
         if not name.startswith("user."):
             raise fuse.FuseOSError(errno.EOPNOTSUPP)
-        self._fs.set_attribute(path, name, os.fsdecode(value), create=bool(options & os.XATTR_CREATE), replace=bool(options & os.XATTR_REPLACE))
+        self._fs.set_attribute(path, name, os.fsdecode(value), create=bool(options & os.XATTR_CREATE),
+                               replace=bool(options & os.XATTR_REPLACE))
 
     def removexattr(self, path: str, name: str) -> None:
         if not name.startswith("user."):
@@ -172,7 +177,8 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
 
     def write(self, _path: None, data: bytes, offset: int, fi: Any) -> int:
         mapped = bool(fi.writepage)
-        return self._files.write(fi.fh, data, offset, _interrupted, mapped=mapped, appends=bool(fi.flags & os.O_APPEND) and not mapped)
+        return self._files.write(fi.fh, data, offset, _interrupted, mapped=mapped, appends=bool(fi.flags & os.O_APPEND)
+                                 and not mapped)
 
     def truncate(self, path: str | None, length: int, fi: Any = None) -> None:
         self._files.truncate(path or "", length, None if fi is None else fi.fh, _interrupted)
@@ -202,17 +208,19 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
         return callers.writes_to(process, self._below, node_id)
 
     def _stat(self, attr: Attr) -> dict[str, int]:
-        return {"st_ino": attr.node_id, "st_mode": attr.mode, "st_nlink": attr.links, "st_uid": self._uid, "st_gid": self._gid,
-                "st_size": attr.size_bytes, "st_blocks": -(-attr.size_bytes // 512),      # 0 would make tar -S archive zeros
+        return {"st_ino": attr.node_id, "st_mode": attr.mode, "st_nlink": attr.links, "st_uid": self._uid,
+                "st_gid": self._gid, "st_size": attr.size_bytes,
+                "st_blocks": -(-attr.size_bytes // 512),        # 0 would make tar -S archive zeros
                 "st_blksize": BLKSIZE, "st_atime": attr.mtime_ns, "st_mtime": attr.mtime_ns, "st_ctime": attr.mtime_ns}
 
 
 # What our own disk and process limits say to a caller.
-LOCAL: Final = {errno.ENOSPC: errno.ENOSPC, errno.EROFS: errno.EROFS, errno.EDQUOT: errno.ENOSPC, errno.EMFILE: errno.ENFILE, errno.ENFILE: errno.ENFILE}
+LOCAL: Final = {errno.ENOSPC: errno.ENOSPC, errno.EROFS: errno.EROFS, errno.EDQUOT: errno.ENOSPC,
+                errno.EMFILE: errno.ENFILE, errno.ENFILE: errno.ENFILE}
 BROKEN: Final = frozenset({errno.EIO, errno.EROFS})
 # Errnos that programs ask for all day: no line in the log.
-QUIET: Final = frozenset({errno.ENOENT, errno.EEXIST, errno.ENODATA, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY, errno.EINTR, errno.EPERM,
-                          errno.EROFS, errno.EOPNOTSUPP})
+QUIET: Final = frozenset({errno.ENOENT, errno.EEXIST, errno.ENODATA, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY,
+                          errno.EINTR, errno.EPERM, errno.EROFS, errno.EOPNOTSUPP})
 # What whoever raises it has said, once, or nobody has to know.
 SAID: Final = (Revalidate, NotReadable, NotTheFile, StagingFull, StateLost, Closed)
 
@@ -223,7 +231,8 @@ def serve(operations: Operations, config: Config) -> None:
         "foreground": True,             # libfuse's own fork would lose every thread and client
         "fsname": "anthrofs", "subtype": "anthrofs", "raw_fi": True, "use_ino": True, "big_writes": True,
         "default_permissions": True,    # else the kernel enforces no modes
-        "max_background": 2048, "congestion_threshold": 1536,   # 12 is the default: 16 stalled readers then stop all reads
+        "max_background": 2048, "congestion_threshold": 1536,   # 12 is the default: 16 stalled readers then stop all
+                                                                # reads
         "entry_timeout": config.refresh_s, "attr_timeout": config.refresh_s, "negative_timeout": 1,
         "allow_other": config.allow_other, "ro": config.read_only,
     }
@@ -235,12 +244,16 @@ def serve(operations: Operations, config: Config) -> None:
 
 
 def _expected(record: logging.LogRecord) -> bool:
-    """A name that isn't UTF-8 fails in fusepy's decoding, outside of the gate: the caller gets EINVAL, nobody needs a traceback."""
+    """A name that isn't UTF-8 fails in fusepy's decoding, outside of the gate: the caller gets EINVAL, nobody needs a
+    traceback.
+    """
     return not (record.exc_info and isinstance(record.exc_info[1], UnicodeDecodeError))
 
 
 def _interrupted() -> bool:
-    """The request that this thread answers should end. The kernel interrupts one at any signal: most are none of our business."""
+    """The request that this thread answers should end. The kernel interrupts one at any signal: most are none of our
+    business.
+    """
     if not fuse._libfuse.fuse_interrupted():            # noqa: SLF001 - the binding has no name of its own for it
         return False
     _, _, thread = fuse.fuse_get_context()

@@ -3,10 +3,10 @@
 Owns    <state>/cache/<hash of id> and .map: blocks that came from the server, as many as fit; sparse, evicted by file
         <state>/kept/<hash of id> and .map:  whole copies of our own uploads, the only readable ones: never evicted, and
                                        given up only when keeping or whoever knows that the upload has gone says so
-Trusts  nothing in cache/: a block whose checksum (seeded with id and place) differs is a miss, so power loss or a flipped
-        bit costs a download. A kept block that differs is reported as missing, never returned.
-Never   waits for the network, knows a path name, or fails a read: a full disk turns writing to it off, with one log line.
-        Third in the lock order: content, database, cache, reader.
+Trusts  nothing in cache/: a block whose checksum (seeded with id and place) differs is a miss, so power loss or a
+        flipped bit costs a download. A kept block that differs is reported as missing, never returned.
+Never   waits for the network, knows a path name, or fails a read: a full disk turns writing to it off, with one log
+        line. Third in the lock order: content, database, cache, reader.
 """
 
 import contextlib
@@ -31,7 +31,8 @@ from anthrofs.store.disk import Disk
 
 log = logging.getLogger(__name__)
 
-# Small reads of one block come back to us again and again; all else the kernel's page cache holds, ours or that of the disk.
+# Small reads of one block come back to us again and again; all else the kernel's page cache holds, ours or that of the
+# disk.
 MEMORY_BYTES: Final = 4 * 2**20
 OPEN_FILES: Final = 64                  # whose descriptors and maps are at hand
 UNWRITABLE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO})
@@ -72,12 +73,14 @@ class BlockCache:
         for root in (self._root, self._kept_root):
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._disk.sync_dir("state:dir", self._root.parent)
-        with contextlib.suppress(OSError), (self._root / "CACHEDIR.TAG").open("x") as tag:     # there, or no room: no harm
+        # there, or no room: no harm
+        with contextlib.suppress(OSError), (self._root / "CACHEDIR.TAG").open("x") as tag:
             tag.write(_TAG)
         with os.scandir(self._root) as entries:
             found = [(entry.stat(follow_symlinks=False), entry.name) for entry in entries if _is_ours(entry)]
         with self._lock:
-            self._files = OrderedDict((name, stat.st_blocks * 512) for stat, name in sorted(found, key=lambda f: f[0].st_mtime_ns))
+            self._files = OrderedDict((name, stat.st_blocks * 512)
+                                      for stat, name in sorted(found, key=lambda f: f[0].st_mtime_ns))
             self._used_bytes = sum(self._files.values())
 
     # ---- blocks
@@ -101,7 +104,7 @@ class BlockCache:
         return data
 
     def has(self, file_id: FileId, number: int) -> bool:
-        """It seems to be here, without a look at its bytes."""
+        """Whether the block seems to be here, without a look at its bytes."""
         with self._lock:
             if (file_id, number) in self._memory:
                 return True
@@ -111,7 +114,8 @@ class BlockCache:
     def is_whole(self, file_id: FileId, size_bytes: int) -> bool:
         """All of it seems to be on the disk, without a look at its bytes."""
         places = self._places(file_id)
-        return all(any(place is not None and place.has(span.number) for place in (places.copy, places.blocks)) for span in spans(0, size_bytes))
+        return all(any(place is not None and place.has(span.number) for place in (places.copy, places.blocks))
+                   for span in spans(0, size_bytes))
 
     def may_keep(self, size_bytes: int) -> bool:
         """So much of one file can have room, if all else gives way."""
@@ -119,8 +123,8 @@ class BlockCache:
             return size_bytes <= self._limit_bytes
 
     def put(self, file_id: FileId, number: int, blocks: Sequence[bytes], pinned: Collection[FileId] = ()) -> bool:
-        """Keep a run of blocks that came from the server: in memory, and on the disk if there is room, for which files give way
-        that aren't `pinned`. False: there was none, so that they won't stay for long.
+        """Keep a run of blocks that came from the server: in memory, and on the disk if there is room, for which files
+        give way that aren't `pinned`. False: there was none, so that they won't stay for long.
         """
         name, size = _name(file_id), sum(map(len, blocks))
         with self._lock:
@@ -194,7 +198,9 @@ class BlockCache:
     # ---- kept copies
 
     def adopt(self, file_id: FileId, stage: Path) -> None:
-        """A second name for the sealed content that the server has just taken. Raises OSError: the caller keeps the stage."""
+        """A second name for the sealed content that the server has just taken. Raises OSError: the caller keeps the
+        stage.
+        """
         self._kept_root.mkdir(mode=0o700, parents=True, exist_ok=True)
         target = self._kept_root / _name(file_id)
         target.with_suffix(".map").unlink(missing_ok=True)
@@ -203,8 +209,8 @@ class BlockCache:
         self._disk.sync_dir("kept:dir", self._kept_root)
 
     def verify(self, file_id: FileId) -> None:
-        """Write a kept copy's checksums, so that a bit that flips later is seen. Until then it is read unchecked, and again if power is
-        lost before the disk has them: a map that is empty, short or zero says nothing.
+        """Write a kept copy's checksums, so that a bit that flips later is seen. Until then it is read unchecked, and
+        again if power is lost before the disk has them: a map that is empty, short or zero says nothing.
         """
         path = self._kept_root / _name(file_id)
         try:
@@ -216,7 +222,8 @@ class BlockCache:
             if not path.exists():
                 self._disk.unlink("kept:new", path.with_suffix(".map"))
         except FileNotFoundError:
-            self._disk.unlink("kept:new", path.with_suffix(".new"))     # dropped meanwhile: replaced or renamed again, and deleted
+            # dropped meanwhile: replaced or renamed again, and deleted
+            self._disk.unlink("kept:new", path.with_suffix(".new"))
         except OSError as exc:
             log.warning("no checksums could be written for a kept copy (%s): it is read unchecked", exc.strerror)
         self._close(file_id)
@@ -232,7 +239,8 @@ class BlockCache:
     def is_sound(self, file_id: FileId, size_bytes: int) -> bool:
         """There is a whole copy, and every block of it is as it was: all of it is read."""
         copy = BlockFile.of_copy(self._kept_root / _name(file_id))
-        return copy is not None and all(len(copy.read(span.number) or b"") == span.length for span in spans(0, size_bytes))
+        return copy is not None and all(len(copy.read(span.number) or b"") == span.length
+                                        for span in spans(0, size_bytes))
 
     def totals(self) -> tuple[int, int, int]:
         """(bytes of blocks that can be fetched again, kept copies, their bytes) on the disk."""
@@ -258,8 +266,8 @@ class BlockCache:
         self._made_room(most_bytes, 0, ())
 
     def drop(self, file_id: FileId) -> int:
-        """Nothing of it is needed here any more: the server has deleted it, or the user gives up what is here of it. Returns the bytes that
-        it took on the disk.
+        """Nothing of it is needed here any more: the server has deleted it, or the user gives up what is here of it.
+        Returns the bytes that it took on the disk.
         """
         name, freed = _name(file_id), 0
         for path in (self._root / name, self._kept_root / name):
@@ -271,7 +279,7 @@ class BlockCache:
         return freed
 
     def drop_blocks(self, file_id: FileId) -> None:
-        """What came from the server isn't the file's, or isn't needed. A kept copy stays."""
+        """Forgets what came from the server: it isn't the file's, or isn't needed. A kept copy stays."""
         name = _name(file_id)
         with self._lock:
             for key in [key for key in self._memory if key[0] == file_id]:
@@ -285,14 +293,16 @@ class BlockCache:
             self._open.pop(file_id, None)
 
     def _forget_locked(self, name: str) -> None:
-        """Its files are about to be removed: who writes to them still writes to nothing."""
+        """The name's files are about to be removed: whoever still writes to them writes to nothing."""
         for file_id in [file_id for file_id in self._open if _name(file_id) == name]:
             blocks = self._open.pop(file_id).blocks
             if blocks is not None:
                 blocks.removed = True
 
     def _made_room(self, most_bytes: int, size: int, pinned: Collection[FileId]) -> bool:
-        """Least recently used files go, until so many bytes more are within the bound. False: those that may go aren't enough."""
+        """Least recently used files go, until so many bytes more are within the bound. False: those that may go aren't
+        enough.
+        """
         with self._lock:
             if self._used_bytes + size <= most_bytes:
                 return True
@@ -320,7 +330,8 @@ class BlockCache:
             except IsADirectoryError:
                 pass                    # somebody else's: it stays
             except OSError as exc:
-                log.warning("%s can't be removed (%s): the space stays taken until it is deleted by hand", each, exc.strerror)
+                log.warning("%s can't be removed (%s): the space stays taken until it is deleted by hand", each,
+                            exc.strerror)
 
 
 def _is_ours(entry: os.DirEntry[str]) -> bool:

@@ -91,7 +91,8 @@ class BlockFile:
         """Keep a run of blocks; how many bytes it adds to the file. Raises OSError."""
         assert self._sums is not None, "a kept copy is never written to"
         before = sum(self._entry(number + step)[1] for step in range(len(blocks)))
-        entries = b"".join(_ENTRY.pack(checksum(self._seed, number + step, data), len(data)) for step, data in enumerate(blocks))
+        entries = b"".join(_ENTRY.pack(checksum(self._seed, number + step, data), len(data))
+                           for step, data in enumerate(blocks))
         size = sum(map(len, blocks))
         start, end = number * _ENTRY.size, number * _ENTRY.size + len(entries)
         # The content first: the map must never promise more.

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-# One kernel read (at most 128 KiB, aligned when sequential) is one block: no joining, no copying, no read amplification.
+# One kernel read (at most 128 KiB, aligned when sequential) is one block: no joining, no copying, no read
+# amplification.
 BLOCK_BYTES: Final = 128 * 1024
 
 
@@ -32,7 +33,9 @@ def spans(offset: int, size: int, block_bytes: int = BLOCK_BYTES) -> Iterator[Sp
 
 
 def checksum(seed: int, number: int, data: bytes) -> int:
-    """crc32 of a block, seeded with its file and place so that swapped blocks and files don't match. Never 0: absent."""
+    """The crc32 of a block, seeded with its file and place so that swapped blocks and files don't match. Never 0:
+    absent.
+    """
     return zlib.crc32(data, zlib.crc32(number.to_bytes(8, "little"), seed)) or 1
 
 
@@ -56,7 +59,7 @@ class Cutter:
             self.held_bytes += len(view)
 
     def rest(self) -> bytes:
-        """What is held: the file's last block, if it ended here."""
+        """The bytes that are held: the file's last block, if it ended here."""
         return b"".join(self._parts)
 
     def clear(self) -> None:

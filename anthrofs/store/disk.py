@@ -41,5 +41,5 @@ class Disk:
         path.unlink(missing_ok=True)
 
     def free_bytes(self, path: Path) -> int:
-        """What a program without special rights may still write there."""
+        """The bytes that a program without special rights may still write there."""
         return shutil.disk_usage(path).free

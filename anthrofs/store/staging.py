@@ -36,7 +36,8 @@ class Stage:
         self.number = number        # constant
         self.path = path            # constant
         # A sealed one can be read while the disk takes no changes.
-        self.descriptor = os.open(path, (os.O_RDWR | os.O_CREAT | os.O_EXCL if create else os.O_RDONLY) | os.O_CLOEXEC, 0o600)
+        self.descriptor = os.open(path, (os.O_RDWR | os.O_CREAT | os.O_EXCL if create else os.O_RDONLY) | os.O_CLOEXEC,
+                                  0o600)
 
     def read(self, size: int, offset: int) -> bytes:
         """Up to size bytes; fewer at the end."""
@@ -58,7 +59,7 @@ class Stage:
         os.ftruncate(self.descriptor, size_bytes)
 
     def size_bytes(self) -> int:
-        """Its length now."""
+        """The stage's length now."""
         return os.fstat(self.descriptor).st_size
 
     def close(self) -> None:
@@ -69,7 +70,8 @@ class Stage:
 class Staging:
     """Makes, copies and removes stages, keeps some of the disk free, and unsent content within its bound."""
 
-    def __init__(self, root: Path, disk: Disk, spare_bytes: int, most_bytes: int = 0, presence: Presence | None = None) -> None:
+    def __init__(self, root: Path, disk: Disk, spare_bytes: int, most_bytes: int = 0,
+                 presence: Presence | None = None) -> None:
         self._disk = disk                       # given
         self._presence = presence or Presence()         # given
         self._root = root                       # constant
@@ -79,7 +81,8 @@ class Staging:
         self._lock = threading.Lock()           # guards everything below
         self._numbers = itertools.count(1)
         self._unchecked_bytes = ROOM_CHECK_BYTES        # written since the last look at the free space
-        self._surely_bytes = 0                  # that still fit below the bound, whatever was removed since the last count
+        self._surely_bytes = 0                  # that still fit below the bound, whatever was removed since the last
+                                                # count
         self._said = False                      # that the bound is reached
 
     def start(self, promised: set[StageId]) -> None:
@@ -122,8 +125,8 @@ class Staging:
         return stage
 
     def link_of(self, source: Path, label: str = "rename") -> StageId:
-        """A new, sealed one that is a second name for a kept copy, or another sealed one: nobody writes to either. Raises OSError,
-        StateLost.
+        """A new, sealed one that is a second name for a kept copy, or another sealed one: nobody writes to either.
+        Raises OSError, StateLost.
         """
         self._presence.check()
         with self._lock:
@@ -133,13 +136,15 @@ class Staging:
         return number
 
     def head(self, number: StageId, size: int) -> bytes:
-        """Its first bytes; none if it isn't there."""
+        """The first bytes of a stage; none if it isn't there."""
         with contextlib.suppress(OSError), self.path(number).open("rb") as content:
             return content.read(size)
         return b""
 
     def reserve(self, size_bytes: int) -> None:
-        """So many bytes are about to be written. Raises DiskFull while the last of the disk is still free, StagingFull, StateLost."""
+        """So many bytes are about to be written. Raises DiskFull while the last of the disk is still free, StagingFull,
+        StateLost.
+        """
         self._presence.check()
         self._keep_below_bound(size_bytes)
         with self._lock:
@@ -153,8 +158,9 @@ class Staging:
             raise DiskFull(f"less than {self._spare_bytes} bytes would stay free on the disk of {self._root}")
 
     def _keep_below_bound(self, size_bytes: int) -> None:
-        """The disk is asked only when what was written since the last count may have reached the bound: overwritten and removed
-        bytes count until then. Writes that are under way at a count are missed by it, so the bound may be passed by their size.
+        """The disk is asked only when what was written since the last count may have reached the bound: overwritten and
+        removed bytes count until then. Writes that are under way at a count are missed by it, so the bound may be
+        passed by their size.
         """
         most_bytes = self._most_bytes
         if not most_bytes:
@@ -170,14 +176,17 @@ class Staging:
             say = full and not self._said
             self._said = full or (self._said and used > most_bytes * 0.9)       # not once for each of a thousand files
         if say:
-            log.warning("unsent content takes %d bytes on this machine's disk, and --staging-size allows %d: nothing more can be written "
-                        "until some of it is sent. `anthrofs status` names it: wait, send again or remove what was refused, remove what "
-                        "stays local, or mount with a bigger --staging-size", used, most_bytes)
+            log.warning("unsent content takes %d bytes on this machine's disk, and --staging-size allows %d: nothing "
+                        "more can be written until some of it is sent. `anthrofs status` names it: wait, send again or "
+                        "remove what was refused, remove what stays local, or mount with a bigger --staging-size", used,
+                        most_bytes)
         if full:
             raise StagingFull(f"--staging-size allows {most_bytes} bytes of unsent content, and {used} are there")
 
     def used_bytes(self) -> int:
-        """What unsent content takes on the disk: no holes, and nothing that is only a second name of a kept copy."""
+        """The bytes that unsent content takes on the disk: no holes, and nothing that is only a second name of a kept
+        copy.
+        """
         used, names = 0, dict[int, int]()       # of those that have several names, how many are here
         with contextlib.suppress(FileNotFoundError):
             for entry in os.scandir(self._root):
@@ -198,7 +207,7 @@ class Staging:
         self._disk.sync_dir(f"{label}:dir", self._root)
 
     def empty(self, number: StageId) -> None:
-        """Its bytes are given up, while its row goes on until another content is promised."""
+        """Gives up a stage's bytes, while its row goes on until another content is promised."""
         with contextlib.suppress(FileNotFoundError):
             os.truncate(self.path(number), 0)
 
@@ -207,11 +216,11 @@ class Staging:
         self._disk.unlink("staging:remove", self.path(number))
 
     def adopted(self) -> set[StageId]:
-        """Those that the cache has a second name for: the server has them, and only their removal was cut."""
+        """The stages for which the cache has a second name: the server has them, and only their removal was cut."""
         return {number for number in self.numbers() if self.path(number).stat().st_nlink > 1}
 
     def numbers(self) -> set[StageId]:
-        """What is on the disk."""
+        """The numbers of the stages on the disk."""
         with contextlib.suppress(FileNotFoundError):
             return {StageId(int(entry.name)) for entry in os.scandir(self._root)
                     if _NUMBER.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)}

@@ -17,7 +17,8 @@ from typing import Final
 from anthrofs.errors import EXIT_BUSY, EXIT_FAILED, EXIT_USAGE, FsError, SetupError
 
 OURS: Final = frozenset({"state.db", "lock", "staging", "kept", "cache"})       # one of them: it is, or was, a state
-HARMLESS: Final = frozenset({"anthrofs.log", "emulator", "lost+found"})         # made before the state, and not only by us
+# made before the state, and not only by us
+HARMLESS: Final = frozenset({"anthrofs.log", "emulator", "lost+found"})
 
 
 class StateDir:
@@ -30,7 +31,8 @@ class StateDir:
         with usable(path):
             _make(path)
             # Neither through a link into somebody's file nor waiting for the other end of a pipe.
-            self._descriptor = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+            self._descriptor = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+                                       | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as exc:
@@ -38,8 +40,8 @@ class StateDir:
                 os.close(self._descriptor)
                 if not isinstance(exc, BlockingIOError):
                     raise               # a file system without locks
-                raise SetupError(f"The state directory {path} is in use {holder}. Unmount that one first, or give this mount a "
-                                 "state of its own with --profile NAME.", EXIT_BUSY) from exc
+                raise SetupError(f"The state directory {path} is in use {holder}. Unmount that one first, or give this "
+                                 "mount a state of its own with --profile NAME.", EXIT_BUSY) from exc
         self._sign(mountpoint)
 
     def _sign(self, mountpoint: str) -> None:
@@ -57,14 +59,14 @@ class StateDir:
 
 @contextlib.contextmanager
 def usable(path: Path) -> Iterator[None]:
-    """What the disk of a state directory refuses before there is a mount, as a sentence. Raises SetupError."""
+    """Makes a sentence of what the disk of a state directory refuses before there is a mount. Raises SetupError."""
     try:
         yield
     except (OSError, FsError) as exc:
         where = f" ({os.fsdecode(exc.filename)})" if isinstance(exc, OSError) and exc.filename else ""
         words = exc.strerror if isinstance(exc, OSError) else str(exc)
-        raise SetupError(f"The state directory {path} can't be used: {words}{where}. Nothing in it was removed. Mend that and "
-                         "mount again, or choose another with --state-dir.", EXIT_FAILED) from exc
+        raise SetupError(f"The state directory {path} can't be used: {words}{where}. Nothing in it was removed. Mend "
+                         "that and mount again, or choose another with --state-dir.", EXIT_FAILED) from exc
 
 
 def log_path(path: Path) -> Path:
@@ -79,25 +81,27 @@ def log_path(path: Path) -> Path:
 def _keep_apart(path: Path, mountpoint: Path) -> None:
     """A mount that waits for its own files waits for ever."""
     if mountpoint in (path, *path.parents) or path in mountpoint.parents:
-        raise SetupError(f"The state directory {path} and the mount point {mountpoint} are one inside the other. Choose another "
-                         "--state-dir, or mount elsewhere.", EXIT_USAGE)
+        raise SetupError(f"The state directory {path} and the mount point {mountpoint} are one inside the other. "
+                         "Choose another --state-dir, or mount elsewhere.", EXIT_USAGE)
 
 
 def _make(path: Path) -> None:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except FileExistsError as exc:
-        raise SetupError(f"{path} is a file, or a link to nothing: a state needs a directory. Choose another with --state-dir.",
+        raise SetupError(f"{path} is a file, or a link to nothing: a state needs a directory. Choose another with "
+                         "--state-dir.",
                          EXIT_USAGE) from exc
     found = {entry.name for entry in path.iterdir()}
     if not found & OURS and found - HARMLESS:
-        raise SetupError(f"{path} holds other files and no state of anthrofs. Choose a new or an empty directory with --state-dir.",
+        raise SetupError(f"{path} holds other files and no state of anthrofs. Choose a new or an empty directory with "
+                         "--state-dir.",
                          EXIT_USAGE)
     path.chmod(0o700)                   # unsent files are in here
 
 
 def _holder(descriptor: int) -> str | None:
-    """Who has it, in our own words; None: we didn't write this."""
+    """The words about who has it, as we wrote them; None: we didn't write this."""
     try:
         said = json.loads(os.pread(descriptor, 4096, 0))
         return f"by process {int(said['pid'])}, mounted on {said['mountpoint']}"

@@ -1,7 +1,7 @@
 """Whether the files that promises are kept in are still where the next start will look for them.
 
-Open files outlive their names: SQLite goes on happily in a database that somebody has deleted or moved, and what it is told then
-is lost. So whoever promises something asks here first. That costs one stat a file.
+Open files outlive their names: SQLite goes on happily in a database that somebody has deleted or moved, and what it is
+told then is lost. So whoever promises something asks here first. That costs one stat a file.
 
 Owns    a descriptor of each watched file, so that its number isn't given to another one.
 Trusts  nothing but the names: what was moved away is lost to the next start as well, until it is back.
@@ -24,7 +24,8 @@ class Presence:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()               # guards everything below; a leaf
-        self._watched: tuple[tuple[Path, int, os.stat_result], ...] = ()    # with a descriptor and what it showed; replaced as
+        # with a descriptor and what it showed; replaced as
+        self._watched: tuple[tuple[Path, int, os.stat_result], ...] = ()
                                                     # a whole, so that a check reads it without the lock
         self._lost = ""
 
@@ -37,19 +38,20 @@ class Presence:
 
     def check(self) -> None:
         """Raises StateLost, as long as one of them isn't in its place."""
-        lost = next((words for path, descriptor, was in self._watched if (words := _missing(path, descriptor, was))), "")
+        lost = next((words for path, descriptor, was in self._watched if (words := _missing(path, descriptor, was))),
+                    "")
         with self._lock:
             before, self._lost = self._lost, lost
         if lost and not before:
-            log.error("%s. Nothing can be changed or sent until it is back in its place: what would be written now, a restart would not "
-                      "find. What can still be read in the mount can be copied out", lost)
+            log.error("%s. Nothing can be changed or sent until it is back in its place: what would be written now, a "
+                      "restart would not find. What can still be read in the mount can be copied out", lost)
         elif before and not lost:
             log.warning("the state's files are back in their place: the mount goes on")
         if lost:
             raise StateLost(lost)
 
     def lost(self) -> str:
-        """What isn't in its place, in words; "" when all is well. Looks now."""
+        """Words about what isn't in its place; "" when all is well. Looks now."""
         with contextlib.suppress(StateLost):
             self.check()
         with self._lock:
@@ -72,4 +74,5 @@ def _missing(path: Path, descriptor: int, was: os.stat_result) -> str:
     except OSError:
         return ""           # a broken disk: what is done next will say it
     now = os.readlink(f"/proc/self/fd/{descriptor}")        # noqa: PTH115 - not a path: it may end in " (deleted)"
-    return f"{path} was removed under the mount" if now.endswith(" (deleted)") else f"{path} was moved to {now} under the mount"
+    return (f"{path} was removed under the mount" if now.endswith(" (deleted)")
+            else f"{path} was moved to {now} under the mount")

@@ -191,7 +191,7 @@ def test_without_libfuse_the_sentence_names_the_package(mount: Mount) -> None:
     # An empty ldconfig cache is what ctypes sees where no libfuse is installed.
     code = ("import ctypes.util; ctypes.util.find_library = lambda name: None; import sys; "
             f"sys.argv = ['anthrofs', 'mount', '--foreground', '--state-dir', {str(mount.state_dir)!r}, {str(mount.path)!r}]; "
-            "from anthrofs.cli import main; main()")
+            "from anthrofs.cli.commands import main; main()")
     done = subprocess.run([sys.executable, "-c", code], env=mount.environment, text=True, capture_output=True, timeout=30, check=False)
     assert (done.returncode, "apt-get install fuse3 libfuse2" in done.stderr) == (4, True), done.stderr
 
