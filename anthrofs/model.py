@@ -16,6 +16,11 @@ HIDDEN: Final = NodeId(2)               # unlinked while open: reachable by libf
 BY_ID: Final = NodeId(2**62)            # the directory of ids. From here on up numbers are of views, which have no rows
 
 
+def is_view(node_id: NodeId) -> bool:
+    """The number is a view's."""
+    return node_id >= BY_ID
+
+
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
     """A file as the server describes it."""
@@ -97,11 +102,63 @@ class Node:
     kept: bool                          # the cache holds a full copy that must not be dropped
     ours: bool = False                  # what the server has was uploaded from here; if it isn't kept, its copy was given up
     listed_bytes: int | None = None     # what a listing says of the server's size, where that isn't what the upload's answer said
+    hidden_from: str | None = None      # while it is hidden, and may come back: its name before
+
+    @property
+    def is_view(self) -> bool:
+        """A look at what the server has by some id, or the directory of those; no row."""
+        return is_view(self.node_id)
+
+    @property
+    def is_hidden(self) -> bool:
+        """Unlinked, or about to be, and in no directory."""
+        return self.parent == HIDDEN
+
+    @property
+    def is_undecided(self) -> bool:
+        """Hidden by libfuse: an unlink, or half of a replacement."""
+        return self.is_hidden and self.hidden_from is not None
 
     @property
     def unsent(self) -> bool:
         """The server lacks its content, or has it otherwise than the user wants it."""
         return self.stage is not None or self.resend
+
+    @property
+    def sendable(self) -> StageId | None:
+        """The stage, if a close handed it over and there is a name to send it by."""
+        return self.stage if self.sealed and self.wanted is not None else None
+
+    @property
+    def is_withheld(self) -> bool:
+        """The stage isn't sent for want of a name, although the file doesn't stay on this machine."""
+        return self.stage is not None and self.wanted is None and not self.local
+
+    @property
+    def stored(self) -> RemoteFile | None:
+        """The server's file, if that is the content and nothing is to be sent."""
+        return None if self.unsent or self.local else self.remote
+
+    @property
+    def named_here(self) -> bool:
+        """The user has given it another name than the server knows it by."""
+        return self.remote is not None and self.wanted not in (None, self.remote.name)
+
+    @property
+    def only_there(self) -> bool:
+        """The server alone is sure to have its content."""
+        return self.stage is None and self.remote is not None and not self.kept
+
+    @property
+    def fetchable(self) -> RemoteFile | None:
+        """The server's file, if it gives that out and is alone in having it; here it is at most in the cache."""
+        return self.remote if self.only_there and self.remote is not None and self.remote.downloadable else None
+
+    @property
+    def exact(self) -> bool:
+        """The size is that of what is delivered, to the byte."""
+        return (self.stage is not None or self.remote is None or not self.remote.downloadable or self.confirmed
+                or not self.remote.may_grow)
 
     @property
     def damaged(self) -> bool:

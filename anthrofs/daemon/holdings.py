@@ -12,7 +12,6 @@ from anthrofs.clock import Clock
 from anthrofs.download.bodies import WHOLE_BYTES
 from anthrofs.download.reader import EARLY_FEEDS, Reader
 from anthrofs.errors import Busy, DiskFull, FsError, NotPermitted, NotReadable
-from anthrofs.fs.contents import Contents
 from anthrofs.fs.paths import Tree
 from anthrofs.model import FileId, Node, NodeId
 from anthrofs.store.block_cache import BlockCache
@@ -60,13 +59,14 @@ class Holdings:
         """Returns the bytes, and whether nobody can read it from now on. Raises Busy while it is open, NotPermitted for what is still to be sent, or lives here alone."""
         with self._db.transaction(durable=True) as tx:
             node = self._tree.file(path)
-            if node.local or node.unsent or node.remote is None or tx.uploads.of(node.node_id) is not None:
+            file = node.stored
+            if file is None or tx.uploads.of(node.node_id) is not None:
                 raise NotPermitted(f"{path} has content here that is still needed: it is to be sent, or stays on this machine")
-            if self._handles.content_of(node.node_id) is not None or self._handles.reads_from(node.remote.file_id):
+            if self._handles.content_of(node.node_id) is not None or self._handles.reads_from(file.file_id):
                 raise Busy(f"{path} is open: close it first")
             if node.kept and not self._keeping.give_up(tx, node):
                 raise NotPermitted(f"{path}: its copy is still needed")
-        return self._keeping.remove([node.remote.file_id]), node.kept and not node.remote.downloadable
+        return self._keeping.remove([file.file_id]), node.kept and not file.downloadable
 
     def fetch(self, path: str) -> Iterator[dict[str, Any]]:
         """Brings here what isn't: of a file, or of all in a directory. Tells how far it has come; at last the bytes, the files, and which
@@ -80,7 +80,7 @@ class Holdings:
                 if each.node_id not in lacking:         # before it comes early: then it is on its way
                     lacking[each.node_id] = self._lacks(each)
                     if lacking[each.node_id] and each.remote is not None and each.size_bytes <= WHOLE_BYTES and self._cache.may_keep(each.size_bytes):
-                        self._reader.early(each.remote, each.size_bytes, exact=not Contents.may_differ(each))
+                        self._reader.early(each.remote, each.size_bytes, exact=each.exact)
             if not lacking.pop(node.node_id):
                 if not node.readable:
                     refused[shown] = f"{shown} {why_closed(node)}: nobody can bring it here"
@@ -105,12 +105,12 @@ class Holdings:
 
     def _lacks(self, node: Node) -> bool:
         """The node's file can be downloaded, and isn't here."""
-        return (node.stage is None and not node.kept and node.remote is not None and node.remote.downloadable
-                and (Contents.may_differ(node) or not self._cache.is_whole(node.remote.file_id, node.size_bytes)))
+        file = node.fetchable
+        return file is not None and not (node.exact and self._cache.is_whole(file.file_id, node.size_bytes))
 
     def _bring(self, node: Node, path: str) -> Iterator[int]:
         """How many bytes came, now and then. Raises DiskFull when there is no room to keep it, and what Reader.read does."""
-        file, exact = node.remote, not Contents.may_differ(node)
+        file, exact = node.remote, node.exact
         assert file is not None
         if not self._cache.may_keep(node.size_bytes):
             raise DiskFull(f"{path} was not asked for, as the cache can't keep its {node.size_bytes} bytes: see --cache-size, and the disk's room")

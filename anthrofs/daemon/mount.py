@@ -220,7 +220,7 @@ class Mount:
                 self._surprises.note((BY_ID, file_id))
 
     def _early(self, node: Node) -> bool:
-        return node.remote is None or self._reader.early(node.remote, node.size_bytes, exact=not Contents.may_differ(node))
+        return node.remote is None or self._reader.early(node.remote, node.size_bytes, exact=node.exact)
 
     def _called(self, file_id: FileId) -> str:
         with contextlib.suppress(FsError):

@@ -27,9 +27,8 @@ def recover(db: Database, mirror: Mirror, staging: Staging, tree: Tree) -> None:
     with db.transaction(durable=True) as tx:
         tx.uploads.recover()
         tx.deletions.recover()
-        doubtful = tx.nodes.doubtful()
         for node in tx.nodes.hidden():
-            if node.node_id in doubtful:            # perhaps half of a replacement that never happened
+            if node.is_undecided:           # perhaps half of a replacement that never happened
                 _unhide(tx, tree, node)
             else:
                 unlinking.end(tx, node)

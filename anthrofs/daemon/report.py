@@ -11,7 +11,7 @@ from anthrofs.download.reader import Reader
 from anthrofs.errors import NotFound, Offline
 from anthrofs.fs.attributes import Attributes
 from anthrofs.fs.paths import Tree
-from anthrofs.model import HIDDEN, Node
+from anthrofs.model import Node
 from anthrofs.remote.way import Way
 from anthrofs.store.block_cache import BlockCache
 from anthrofs.store.state_guard import Presence
@@ -65,14 +65,14 @@ class Report:
                          if file_id in deletable]
             debts, since_ns = tx.deletions.count(), tx.deletions.since_ns()
         # So is what an fsync has promised, until its close hands it over.
-        synced = [node_id for node_id, node in nodes.items() if node.stage is not None and not (node.sealed or node.local or node.parent == HIDDEN)]
+        synced = [node_id for node_id, node in nodes.items() if node.stage is not None and not (node.sealed or node.local or node.is_hidden)]
         for node_id in dict.fromkeys([*written, *synced]):
             with contextlib.suppress(NotFound):
                 opened.append({"name": self._db.nodes.path(self._db.nodes.node(node_id)), "state": "being written"})
         sent = self._uploader.progress()
         for node_id in {**attempts, **nodes}:           # oldest attempts first; then what has none yet
             node, attempt = nodes.get(node_id), attempts.get(node_id)
-            if (node is not None and node.parent == HIDDEN) or (attempt is None and (node is None or node.stage is not None)):
+            if (node is not None and node.is_hidden) or (attempt is None and (node is None or node.stage is not None)):
                 continue            # unlinked, and still open; local, or its close has not come
             entry = {"path": self._db.nodes.path(node) if node else f"{attempt.name if attempt else ''} (removed)",
                      "bytes": node.size_bytes if node else attempt.size_bytes if attempt else 0}

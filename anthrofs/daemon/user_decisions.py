@@ -94,7 +94,7 @@ class Decisions:
             if alone and files[0][0].remote is None:
                 raise NotPermitted(f"{path} isn't on the server yet: it is sent by itself, or, where it was refused, by `anthrofs retry`")
             for node, shown in files:
-                if node.local or node.unsent or node.remote is None or node.wanted is None or not renaming.differs(node, node.wanted):
+                if node.stored is None or node.wanted is None or not renaming.differs(node, node.wanted):
                     continue
                 if node.readable:
                     tx.nodes.set_resend(node.node_id, True)

@@ -112,5 +112,4 @@ class Walks:
 
 def is_small(node: Node) -> bool:
     """Can be fetched, and at once."""
-    return (node.stage is None and not node.kept and node.remote is not None and node.remote.downloadable
-            and 0 < node.size_bytes <= SMALL_BYTES)
+    return node.fetchable is not None and 0 < node.size_bytes <= SMALL_BYTES

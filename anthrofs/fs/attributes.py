@@ -60,7 +60,7 @@ class Attributes:
         dirty = content is not None and content.dirty       # one flag; a moment later it may be another
         if not node.unsent and not dirty:
             return self._rest_state(node)
-        if node.local or (node.wanted is None and node.stage is not None and not dirty):
+        if node.local or (node.is_withheld and not dirty):
             return "local"
         if attempt is not None and attempt.state == FAILED:
             return f"failed: {attempt.reason}"
@@ -86,7 +86,7 @@ class Attributes:
             return "waiting"
         if node.damaged:
             return f"failed: {Attributes.damage(node)}"
-        named = "" if node.wanted in (None, node.remote.name) else f", named here: the server calls it {node.remote.name}"
+        named = f", named here: the server calls it {node.remote.name}" if node.named_here else ""
         lacking = ", no copy here: uploaded from here" if node.ours else ", can't be read: uploaded elsewhere"
         closed = "" if node.readable else f"{lacking}, and the service keeps uploads to itself"
         return f"remote{named}{closed}"

@@ -19,7 +19,7 @@ from anthrofs.download.reader import Reader
 from anthrofs.errors import FsError, NotReadable, NotSupported, NotTheFile, TooLarge
 from anthrofs.fs.pages import Version
 from anthrofs.fs.promises import Promises
-from anthrofs.model import BY_ID, FileId, Node, StageId
+from anthrofs.model import FileId, Node, StageId
 from anthrofs.store.block_cache import BlockCache
 from anthrofs.store.blocks import BLOCK_BYTES, spans
 from anthrofs.store.staging import Staging
@@ -225,13 +225,7 @@ class Contents:
 
     def _pin_locked(self, content: Content, node: Node) -> None:
         if content.remote is None:
-            content.remote, content.length, content.exact = node.remote, node.size_bytes, not self.may_differ(node)
-
-    @staticmethod
-    def may_differ(node: Node) -> bool:
-        """What is delivered may have another length than the listing says: provenance data is added to these at download."""
-        return (node.stage is None and node.remote is not None and node.remote.downloadable and not node.confirmed
-                and node.remote.may_grow)
+            content.remote, content.length, content.exact = node.remote, node.size_bytes, node.exact
 
     @staticmethod
     def version(content: Content) -> Version | None:
@@ -244,7 +238,7 @@ class Contents:
     def attach(self, content: Content, node: Node) -> bool:
         """Before a handle is given out: hold on to the content as it is now. True: it is local. `node`: as it is, or a view of it."""
         with content.lock:
-            if node.parent == BY_ID:
+            if node.is_view:
                 self._pin_locked(content, node)
             return self._current_locked(content) is not None
 

@@ -27,7 +27,7 @@ from anthrofs.fs.pages import Pages
 from anthrofs.fs.paths import Tree
 from anthrofs.fs.renames import Moves
 from anthrofs.fs.surprises import Surprises
-from anthrofs.model import BY_ID, HIDDEN, ROOT, Attr, Caller, FileId, Node, NodeId
+from anthrofs.model import ROOT, Attr, Caller, FileId, Node, NodeId, is_view
 from anthrofs.sync.refresher import Refresher
 from anthrofs.tree import renaming, settings, unlinking
 from anthrofs.tree.database import Database
@@ -75,7 +75,7 @@ class FileSystem:
     def attr_of(self, number: int) -> Attr:
         """By handle. Raises NotFound."""
         content = self._handles.get(number).content
-        if content.node_id > BY_ID:
+        if is_view(content.node_id):
             return Attr(content.node_id, stat.S_IFREG | 0o444 & ~self._config.umask, content.length,
                         content.remote.created_ns if content.remote is not None else 0, 1)
         return self._attr(self._db.nodes.node(content.node_id))
@@ -117,13 +117,13 @@ class FileSystem:
         """
         with self._db.transaction(durable=True) as tx:
             node = self._tree.file(path)
-            by_id = node.parent == BY_ID
+            by_id = node.is_view
             if by_id:
                 node = tx.nodes.holder(FileId(node.name))
             newer_stays = by_id and unlinking.end_id(tx, node)
             if not newer_stays and self._handles.content_of(node.node_id) is None:
                 unlinking.end(tx, node, self._clock.time_ns())
-            elif not newer_stays and node.parent != HIDDEN:
+            elif not newer_stays and not node.is_hidden:
                 tx.nodes.hide(node.node_id, f"#{node.node_id}", self._clock.time_ns(), by_libfuse=False)
         self._pages.forget(path)
         self._moves.forget_replacement(path)
@@ -214,7 +214,7 @@ class FileSystem:
         if node.directory:
             raise NotPermitted(f"{path}: {name} belongs to a file")
         matters = settings.matters(node, name, value)
-        if node.stage is None and node.remote is not None and not node.kept:
+        if node.only_there:
             if not matters:
                 return
             raise NotPermitted(f"{path}: {name} belongs to an upload, and this file can't be sent again without its being an upload then. "

@@ -14,7 +14,7 @@ from anthrofs.config import Config
 from anthrofs.errors import Exists, NotPermitted
 from anthrofs.fs.contents import Contents
 from anthrofs.fs.paths import Tree
-from anthrofs.model import BY_ID, HIDDEN, Caller, Node, NodeId
+from anthrofs.model import Caller, Node, NodeId
 from anthrofs.store.staging import Staging
 from anthrofs.tree.database import Database
 from anthrofs.tree.open_table import Handles
@@ -65,7 +65,7 @@ class Links:
     def _at_rest(self, path: str, caller: Caller) -> Node:
         """A helper file whose content is promised, and that its maker has closed. Raises NotPermitted for anything else."""
         node = self._tree.file(path)
-        if not node.local or node.parent == HIDDEN or node.node_id >= BY_ID:
+        if not node.local or node.is_hidden or node.is_view:
             raise NotPermitted(f"{path}: the API has no links. What stays on this machine can be published under another name so, nothing else")
         content = self._handles.content_of(node.node_id)
         if content is not None:

@@ -25,7 +25,7 @@ from anthrofs.fs.contents import Contents
 from anthrofs.fs.pages import Pages
 from anthrofs.fs.paths import Place, Tree
 from anthrofs.fs.surprises import Surprises
-from anthrofs.model import BY_ID, Caller, Node, Opened
+from anthrofs.model import Caller, Node, Opened
 from anthrofs.store.staging import Staging
 from anthrofs.tree.database import Database
 from anthrofs.tree.kept_copies import why_closed
@@ -101,7 +101,7 @@ class OpenFiles:
             handle = self._handles.open(found.node_id, reads=reads, writes=writes, process=caller.process)
             try:
                 # After the handle: from here on no listing changes it.
-                now = found if found.parent == BY_ID else self._db.nodes.node(found.node_id)
+                now = found if found.is_view else self._db.nodes.node(found.node_id)
                 if (now.parent, now.name) == (found.parent, found.name):
                     local = self._contents.attach(handle.content, now)
                     if now.stage is not None and not local:
@@ -114,7 +114,7 @@ class OpenFiles:
                         self._surprises.expect(now.node_id)
                         raise Revalidate(f"{path} was changed by others")
                     # A writable one goes through the page cache: a shared mmap needs it.
-                    direct_io = not writes and not local and self._contents.may_differ(now)
+                    direct_io = not writes and not local and not now.exact
                     version = None if local or direct_io else self._contents.version(handle.content)
                     keep = self._pages.opened(handle.number, path, version, writes=writes)
                     return Opened(handle.number, direct_io=direct_io, keep_cache=keep)

@@ -49,7 +49,7 @@ class Tree:
     @staticmethod
     def own(node: Node) -> Node:
         """The node, if it may be changed under the name that it was looked up by. Raises NotPermitted in .by-id."""
-        if node.node_id >= BY_ID:
+        if node.is_view:
             raise NotPermitted(f"{node.name}: by its id a file can only be read and removed. Change it by its name")
         return node
 

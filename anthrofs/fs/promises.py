@@ -8,7 +8,7 @@ import contextlib
 
 from anthrofs.config import Config
 from anthrofs.errors import FsError, Incomplete, NotFound
-from anthrofs.model import HIDDEN, NodeId, StageId
+from anthrofs.model import NodeId, StageId
 from anthrofs.store.staging import Staging
 from anthrofs.tree import renaming
 from anthrofs.tree.database import Database
@@ -30,15 +30,14 @@ class Promises:
         self._staging.publish("stage", descriptor)
         with self._db.transaction(durable=True) as tx:
             node = tx.nodes.node(node_id)
-            hidden = node.parent == HIDDEN
-            wanted = node.wanted if hidden else renaming.saved_as(tx, node, self._config.layout)
+            wanted = node.wanted if node.is_hidden else renaming.saved_as(tx, node, self._config.layout)
             tx.nodes.promise(node_id, number, size_bytes, mtime_ns, wanted, expires_s=self._config.expires_in_s, sealed=seal, gap=gap)
             tx.unneeded(node.stage)
             attempt = tx.uploads.of(node_id)
             if attempt is not None and attempt.state not in IN_FLIGHT and attempt.stage != number:
                 tx.unneeded(attempt.stage)
                 tx.uploads.drop(node_id)
-            if seal and wanted is not None and not hidden:
+            if seal and wanted is not None and not node.is_hidden:
                 tx.uploads.attempt(node_id, number, size_bytes)
             tx.needed(number)
             if (kept := tx.uploads.of(node_id)) is not None:
@@ -66,5 +65,5 @@ class Promises:
         """Raises Incomplete, unless the file stays on this machine or is removed: then nothing was to be sent."""
         with contextlib.suppress(NotFound):
             node = self._db.nodes.node(node_id)
-            if not node.local and node.parent != HIDDEN:
+            if not node.local and not node.is_hidden:
                 raise Incomplete(f"{node.name}: {gap.words()}", gap.code)

@@ -16,7 +16,7 @@ from anthrofs.errors import Busy, IsADirectory, NotADirectory, NotEmpty, NotFoun
 from anthrofs.fs.contents import Contents
 from anthrofs.fs.pages import Pages
 from anthrofs.fs.paths import Place, Tree
-from anthrofs.model import BY_ID, HIDDEN, FileId, Node, NodeId
+from anthrofs.model import FileId, Node, NodeId
 from anthrofs.tree import renaming, unlinking
 from anthrofs.tree.database import Database
 from anthrofs.tree.open_table import Handles
@@ -71,11 +71,11 @@ class Moves:
         name = new.rpartition("/")[2]
         with self._db.transaction(durable=True) as tx:
             node = self._tree.file(old)
-            if node.parent == BY_ID:
+            if node.is_view:
                 node = tx.nodes.holder(FileId(node.name))
                 if node.stage is not None:
                     raise Busy(f"{old} is open, and its name has newer content: close it first")
-            if node.parent != HIDDEN:
+            if not node.is_hidden:
                 tx.nodes.hide(node.node_id, name, self._clock.time_ns(), by_libfuse=True)
         self._pages.forget(old, new)
         with self._lock:
@@ -85,8 +85,8 @@ class Moves:
         with contextlib.suppress(NotFound), self._db.transaction(durable=True) as tx:
             tx.nodes.unhide(node_id)
             node = tx.nodes.node(node_id)
-            if node.stage is not None and node.sealed and node.wanted is not None and tx.uploads.of(node_id) is None:
-                tx.uploads.attempt(node_id, node.stage, node.size_bytes)      # closed while it was hidden
+            if (stage := node.sendable) is not None and tx.uploads.of(node_id) is None:
+                tx.uploads.attempt(node_id, stage, node.size_bytes)      # closed while it was hidden
 
     def _rename(self, old: str, place: Place, new: str, maker: str, hidden_name: str) -> None:
         with self._db.transaction(durable=True) as tx:

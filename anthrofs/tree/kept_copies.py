@@ -12,10 +12,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from anthrofs.model import HIDDEN, FileId, Node
+from anthrofs.model import FileId, Node
 from anthrofs.store.block_cache import BlockCache
 from anthrofs.store.disk import Disk
 from anthrofs.tree.database import Database
+from anthrofs.tree.nodes import OUT_OF_TREE
 from anthrofs.tree.open_table import Handles
 from anthrofs.tree.transaction import Tx
 
@@ -27,7 +28,7 @@ GOING: Final = 2            # of kept.here, see schema
 # (The + keeps SQLite from the index that has sizes: the oldest would have to be sorted out of all.)
 _SPARE: Final = ("kept.here = 1 AND +kept.bytes > 0 AND NOT EXISTS (SELECT 1 FROM doomed WHERE doomed.file_id = kept.file_id) AND NOT EXISTS "
                  "(SELECT 1 FROM attempt WHERE attempt.node_id = node.node_id) AND (node.node_id IS NULL OR NOT "
-                 f"(node.resend OR node.stage IS NOT NULL OR node.listed_bytes IS NOT NULL OR node.local OR node.parent = {HIDDEN}))")
+                 f"(node.resend OR node.stage IS NOT NULL OR node.listed_bytes IS NOT NULL OR node.local OR {OUT_OF_TREE}))")
 
 
 class Keeping:

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from anthrofs import names
 from anthrofs.errors import BadName, Busy
 from anthrofs.model import HIDDEN, ROOT, Attempt, FileId, Node, NodeId, RemoteFile, StageId
-from anthrofs.tree.nodes import COLUMNS, free_name, node_of
+from anthrofs.tree.nodes import COLUMNS, IN_TREE, free_name, node_of
 from anthrofs.tree.schema import DOUBTED
 from anthrofs.tree.transaction import Tx
 
@@ -86,8 +86,8 @@ class Mirror:
         """
         if tx.get_meta("layout") == self._layout:
             return
-        moved = [node_of(row, "") for row in tx.all(COLUMNS + "WHERE file_id IS NOT NULL AND stage IS NULL AND NOT local AND parent != ? AND "
-                                                    "(wanted IS NULL OR wanted = server_name) ORDER BY created_ns", HIDDEN)]
+        moved = [node_of(row, "") for row in tx.all(COLUMNS + f"WHERE file_id IS NOT NULL AND stage IS NULL AND NOT local AND {IN_TREE} AND "
+                                                    "(wanted IS NULL OR wanted = server_name) ORDER BY created_ns")]
         for node in moved:
             tx.run("UPDATE node SET parent = ?, name = ? WHERE node_id = ?", HIDDEN, f"#{node.node_id}", node.node_id)
         for node in moved:
@@ -243,14 +243,14 @@ class Mirror:
         it: that one has taken the name, or it has become a backup while it was sent, and another one was quicker. `left`: and those of
         which a newer upload of ours has the name, whichever it is: an earlier mount was killed before they had made way.
         """
-        backups = [node_of(row, "") for row in tx.all(COLUMNS + "WHERE local AND server_name = ? AND parent != ?", server_name, HIDDEN)]
-        taken = "SELECT 1 FROM node WHERE server_name = ? AND NOT local AND parent != ?"
-        found = backups if backups and tx.one(taken, server_name, HIDDEN) else []
+        backups = [node_of(row, "") for row in tx.all(COLUMNS + f"WHERE local AND server_name = ? AND {IN_TREE}", server_name)]
+        taken = f"SELECT 1 FROM node WHERE server_name = ? AND NOT local AND {IN_TREE}"
+        found = backups if backups and tx.one(taken, server_name) else []
         if not left:
             return found
-        newer = "SELECT 1 FROM kept CROSS JOIN node USING (file_id) WHERE server_name = ? AND created_ns > ? AND NOT local AND parent != ?"
-        others = [node_of(row, "") for row in tx.all(COLUMNS + "WHERE local AND server_name != ? AND parent != ?", server_name, HIDDEN)]
-        return found + [node for node in others if node.remote and tx.one(newer, node.remote.name, node.remote.created_ns, HIDDEN)]
+        newer = f"SELECT 1 FROM kept CROSS JOIN node USING (file_id) WHERE server_name = ? AND created_ns > ? AND NOT local AND {IN_TREE}"
+        others = [node_of(row, "") for row in tx.all(COLUMNS + f"WHERE local AND server_name != ? AND {IN_TREE}", server_name)]
+        return found + [node for node in others if node.remote and tx.one(newer, node.remote.name, node.remote.created_ns)]
 
     def detach(self, tx: Tx, node_id: NodeId, stage: StageId) -> None:
         """From now on it lives on this machine only. A stage of its own stays as it is: somebody may be writing to it."""
@@ -325,7 +325,7 @@ def _entry(tx: Tx, parent: NodeId, name: str) -> Node | None:
 
 def _is_changed(node: Node) -> bool:
     """The user has given it this name, or content that isn't sent: others' files never take its name."""
-    return node.unsent or node.remote is None or node.local or node.wanted not in (None, node.remote.name)
+    return node.stored is None or node.named_here
 
 
 def _is_newer(node: Node, file: RemoteFile) -> bool:

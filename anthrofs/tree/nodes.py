@@ -17,8 +17,11 @@ from anthrofs.tree.rows import Rows
 COLUMNS: Final = (
     "SELECT node_id, parent, name, directory, mode, mtime_ns, size_bytes, wanted, local, mime_type, expires_s, stage, sealed, resend, "
     "confirmed, file_id, server_name, server_mime, server_size, created_ns, downloadable, expires_ns, "
-    "coalesce(kept.here = 1, 0) AS is_kept, kept.file_id IS NOT NULL AS is_ours, listed_bytes "
+    "coalesce(kept.here = 1, 0) AS is_kept, kept.file_id IS NOT NULL AS is_ours, listed_bytes, hidden_from "
     "FROM node LEFT JOIN kept USING (file_id) ")
+# Rows that have a name in the tree, and those that Node.is_hidden means.
+IN_TREE: Final = f"node.parent != {HIDDEN}"
+OUT_OF_TREE: Final = f"node.parent = {HIDDEN}"
 _UNSENT: Final = "(stage IS NOT NULL OR resend)"
 
 
@@ -36,13 +39,13 @@ class Nodes:
 
     def holder(self, file_id: FileId) -> Node:
         """The node whose content the server has under that id. Raises NotFound."""
-        return node_of(self._rows.one(COLUMNS + "WHERE file_id = ? AND parent != ?", file_id, HIDDEN), file_id)
+        return node_of(self._rows.one(COLUMNS + f"WHERE file_id = ? AND {IN_TREE}", file_id), file_id)
 
     def path(self, node: Node) -> str:
         """From the mount's root, without a leading slash. Of a hidden node, what it was."""
         parts = [node.name]
         parent: int = node.parent
-        if parent == HIDDEN:
+        if node.is_hidden:
             parts[0], parent = self._rows.one("SELECT hidden_from, hidden_parent FROM node WHERE node_id = ?", node.node_id)
         while parent not in (0, ROOT):
             row = self._rows.one("SELECT name, parent FROM node WHERE node_id = ?", parent)
@@ -98,16 +101,16 @@ class Nodes:
 
     def damaged(self) -> list[Node]:
         """Own uploads that the server lists with another size than was sent."""
-        rows = self._rows.all(COLUMNS + "WHERE listed_bytes IS NOT NULL AND parent != ? ORDER BY node_id", HIDDEN)
+        rows = self._rows.all(COLUMNS + f"WHERE listed_bytes IS NOT NULL AND {IN_TREE} ORDER BY node_id")
         return [node for row in rows if (node := node_of(row, "")).damaged]
 
     def renamed(self, busy: Collection[NodeId], limit: int, *, below_bytes: int | None = None) -> list[Node]:
         """Some of the nodes that are to be sent again as the user wants them, and nothing brings them there yet. `below_bytes`: only
         smaller ones, which others must not hide.
         """
-        rows = self._rows.all(COLUMNS + "WHERE resend AND stage IS NULL AND parent != ? AND size_bytes < coalesce(?, 9e18) AND NOT EXISTS "
+        rows = self._rows.all(COLUMNS + f"WHERE resend AND stage IS NULL AND {IN_TREE} AND size_bytes < coalesce(?, 9e18) AND NOT EXISTS "
                               "(SELECT 1 FROM attempt WHERE attempt.node_id = node.node_id) ORDER BY node_id LIMIT ?",
-                              HIDDEN, below_bytes, limit + len(busy))
+                              below_bytes, limit + len(busy))
         return [node for row in rows if (node := node_of(row, "")).node_id not in busy]
 
     # ---- the user's changes
@@ -169,7 +172,8 @@ class Nodes:
         """The user gave it another place."""
         _touch(self._rows, NodeId(self._rows.one("SELECT parent FROM node WHERE node_id = ?", node_id)[0]), now_ns)
         _touch(self._rows, parent, now_ns)
-        self._rows.run("UPDATE node SET parent = ?, name = ?, made = directory WHERE node_id = ?", parent, name, node_id)
+        self._rows.run("UPDATE node SET parent = ?, name = ?, hidden_from = NULL, hidden_parent = NULL, made = directory WHERE node_id = ?",
+               parent, name, node_id)
 
     def want(self, node: Node, wanted: str | None) -> None:
         """The server name that the user's name for it stands for; None: that name stays on this machine."""
@@ -193,10 +197,6 @@ class Nodes:
         self._rows.run("UPDATE node SET hidden_from = iif(?, name, NULL), hidden_parent = iif(?, parent, NULL), parent = ?, name = ? WHERE node_id = ?",
                        by_libfuse, by_libfuse, HIDDEN, hidden_name, node_id)
 
-    def doubtful(self) -> set[NodeId]:
-        """Nodes that libfuse has hidden: it isn't known yet whether they were unlinked or are being replaced."""
-        return {NodeId(row[0]) for row in self._rows.all("SELECT node_id FROM node WHERE parent = ? AND hidden_from IS NOT NULL", HIDDEN)}
-
     def settle(self, node_id: NodeId) -> None:
         """Its hiding was an unlink."""
         self._rows.run("UPDATE node SET hidden_from = NULL, hidden_parent = NULL WHERE node_id = ?", node_id)
@@ -206,7 +206,8 @@ class Nodes:
 
         Raises NotFound when it has ended meanwhile, or its hiding was an unlink.
         """
-        row = self._rows.one("SELECT hidden_from, hidden_parent FROM node WHERE node_id = ? AND parent = ? AND hidden_from IS NOT NULL", node_id, HIDDEN)
+        row = self._rows.one("SELECT hidden_from, hidden_parent FROM node WHERE node_id = ? "
+                             f"AND {OUT_OF_TREE} AND hidden_from IS NOT NULL", node_id)
         if row is None:
             raise NotFound(f"node {node_id} has ended")
         was, parent = str(row[0]), NodeId(row[1])
@@ -220,7 +221,7 @@ class Nodes:
 
     def hidden(self) -> list[Node]:
         """Unlinked nodes that are, or were, open."""
-        return [node_of(row, "") for row in self._rows.all(COLUMNS + "WHERE parent = ?", HIDDEN)]
+        return [node_of(row, "") for row in self._rows.all(COLUMNS + f"WHERE {OUT_OF_TREE}")]
 
     def remove(self, node_id: NodeId, now_ns: int | None = None) -> None:
         """Its end. `now_ns`: the user takes it out of its directory now."""
@@ -257,12 +258,12 @@ def node_of(row: Any, name: str) -> Node:
     if row is None:
         raise NotFound(f"no such file: {name}")
     (node_id, parent, entry, directory, mode, mtime_ns, size_bytes, wanted, local, user_mime, expires_s, stage, sealed, resend, confirmed,
-     file_id, server_name, mime_type, server_size, created_ns, downloadable, expires_ns, kept, ours, listed_bytes) = row
+     file_id, server_name, mime_type, server_size, created_ns, downloadable, expires_ns, kept, ours, listed_bytes, hidden_from) = row
     remote = None if file_id is None else RemoteFile(
         FileId(file_id), server_name, mime_type, server_size, created_ns, bool(downloadable), expires_ns)
     return Node(NodeId(node_id), NodeId(parent), entry, bool(directory), mode, mtime_ns, size_bytes, wanted, bool(local), user_mime,
                 expires_s, None if stage is None else StageId(stage), bool(sealed), bool(resend), bool(confirmed), remote, bool(kept), bool(ours),
-                listed_bytes)
+                listed_bytes, hidden_from)
 
 
 def _touch(rows: Rows, directory: NodeId, now_ns: int) -> None:

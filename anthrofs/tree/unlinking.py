@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 from anthrofs import names
 from anthrofs.errors import BadName, NameTooLong, NotFound
-from anthrofs.model import BY_ID, HIDDEN, Node, NodeId, StageId
+from anthrofs.model import Node, NodeId, StageId, is_view
 from anthrofs.tree.database import Database
 from anthrofs.tree.mirror import forget_remote
 from anthrofs.tree.open_table import Handles
@@ -38,7 +38,7 @@ def _saved_as(tx: Tx, node: Node) -> str | None:
     """What a save under the name that it was shown by is called on the server, if that isn't what it is called there; None: it is, or it
     can't be told any more.
     """
-    if node.parent == HIDDEN or node.local or node.remote is None:
+    if node.is_hidden or node.local or node.remote is None:
         return None
     with contextlib.suppress(BadName, NameTooLong):
         name = names.server_name_of(tx.nodes.path(node), "flat" if tx.get_meta("layout") == "flat" else "tree")
@@ -59,10 +59,11 @@ def released(db: Database, node_id: NodeId, stage: StageId | None) -> bool:
     """A last release. Whoever unlinks from now on finds the node closed and ends it; what was unlinked before ends here, and nobody needs
     `stage` any more, its open content. False: it goes on.
     """
-    if node_id > BY_ID:
+    if is_view(node_id):
         return False            # a view: its node has handles of its own
     with contextlib.suppress(NotFound), db.reading() as tx:
-        if tx.nodes.node(node_id).parent != HIDDEN or node_id in tx.nodes.doubtful():
+        node = tx.nodes.node(node_id)
+        if not node.is_hidden or node.is_undecided:
             return False        # libfuse unlinks what it has hidden, or gives its name to another and this is hidden again
     with db.transaction(durable=True) as tx:
         tx.unneeded(stage)

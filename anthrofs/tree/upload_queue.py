@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from anthrofs import names
 from anthrofs.errors import FsError
-from anthrofs.model import HIDDEN, Attempt, NodeId, RemoteFile, StageId
+from anthrofs.model import Attempt, NodeId, RemoteFile, StageId
 from anthrofs.tree.gaps import Gap
+from anthrofs.tree.nodes import OUT_OF_TREE
 from anthrofs.tree.rows import Rows
 
 QUEUED: Final = "queued"
@@ -104,15 +105,15 @@ class Uploads:
         # Not bound, so that SQLite sees which index it is.
         which = f"size_bytes {'>=' if big else '<'} {BIG_BYTES} AND state != '{FAILED}'"
         for row in _pages(self._rows, _COLUMNS + f"WHERE {only}{which} AND NOT EXISTS (SELECT 1 FROM node WHERE "
-                          "node.node_id = attempt.node_id AND node.parent = ? AND attempt.state = ?)", "stage",
-                          *(among or ()), HIDDEN, QUEUED):
+                          f"node.node_id = attempt.node_id AND {OUT_OF_TREE} AND attempt.state = ?)", "stage",
+                          *(among or ()), QUEUED):
             if found := _attempt(row):
                 yield found
 
     def smallest(self, not_now: Container[NodeId], count: int) -> list[Attempt]:
         """The smallest that are to be sent; of equal ones the oldest first."""
-        rows = self._rows.all(_COLUMNS + "WHERE state = ? AND NOT EXISTS (SELECT 1 FROM node WHERE node.node_id = attempt.node_id AND node.parent = ?) "
-                              "ORDER BY size_bytes, stage LIMIT ?", QUEUED, HIDDEN, AT_ONCE)
+        rows = self._rows.all(_COLUMNS + f"WHERE state = ? AND NOT EXISTS (SELECT 1 FROM node WHERE node.node_id = attempt.node_id AND {OUT_OF_TREE}) "
+                              "ORDER BY size_bytes, stage LIMIT ?", QUEUED, AT_ONCE)
         return [found for row in rows if row[0] not in not_now and (found := _attempt(row))][:count]
 
     def new_among(self, node_ids: Iterable[NodeId]) -> set[NodeId]:

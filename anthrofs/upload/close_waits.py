@@ -13,7 +13,7 @@ from typing import Final
 
 from anthrofs.clock import Clock
 from anthrofs.errors import Closed, FsError, Interrupted, NotFound, Stopping, TimedOut
-from anthrofs.model import HIDDEN, NodeId, StageId
+from anthrofs.model import NodeId, StageId
 from anthrofs.remote.gates import Kind
 from anthrofs.remote.way import Way
 from anthrofs.tree.database import Database
@@ -114,7 +114,7 @@ class Waits:
                 node, attempt = tx.nodes.node(node_id), tx.uploads.of(node_id)
         except NotFound:
             return True, False              # unlinked
-        if node.stage != stage or node.parent == HIDDEN or node.wanted is None:
+        if node.stage != stage or node.is_hidden or node.wanted is None:
             return True, False              # sent, superseded, unlinked, or local
         if attempt is not None and attempt.state == FAILED:
             exc = FsError(f"{node.name} was refused: {attempt.reason}; it is kept, see `anthrofs status`")

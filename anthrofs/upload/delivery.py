@@ -15,7 +15,7 @@ from typing import Final
 
 from anthrofs.clock import Clock
 from anthrofs.errors import AccountRefused, Gone, NotFound, Refused, RemoteError, Stopping, UploadCut
-from anthrofs.model import HIDDEN, Attempt, FileId, Node, NodeId, RemoteFile
+from anthrofs.model import Attempt, FileId, Node, NodeId, RemoteFile
 from anthrofs.remote.api import Body, RemoteFiles
 from anthrofs.remote.gates import OF_THE_WAY
 from anthrofs.remote.retry import backoff_s
@@ -280,8 +280,8 @@ class Delivery:
 
     def _queue(self, tx: Tx, node: Node) -> None:
         """The node's newer content takes its turn, if its close has come; else that queues it."""
-        if node.stage is not None and node.sealed and node.wanted is not None:
-            tx.uploads.attempt(node.node_id, node.stage, node.size_bytes)
+        if (stage := node.sendable) is not None:
+            tx.uploads.attempt(node.node_id, stage, node.size_bytes)
 
     @staticmethod
     def _is_of(node: Node | None, attempt: Attempt) -> bool:
@@ -291,7 +291,7 @@ class Delivery:
     def _is_wanted(self, attempt: Attempt) -> bool:
         """And under the name under which it is being sent."""
         node = self._node(attempt.node_id)
-        return node is not None and node.parent != HIDDEN and node.wanted == attempt.name and self._is_of(node, attempt)
+        return node is not None and not node.is_hidden and node.wanted == attempt.name and self._is_of(node, attempt)
 
     def _fail(self, attempt: Attempt, exc: Refused) -> None:
         if not attempt.size_bytes and exc.from_service and exc.status == 400:

@@ -276,9 +276,8 @@ class Uploader:
         seconds until this has to be looked at again; None: nothing to wait for.
         """
         with self._db.reading() as tx:
-            doubtful = tx.nodes.doubtful()
             hidden = [node.node_id for node in tx.nodes.hidden()
-                      if node.node_id in doubtful or self._handles.content_of(node.node_id) is None]
+                      if node.is_undecided or self._handles.content_of(node.node_id) is None]
         now_s = self._clock.now_s()
         with self._changed:
             self._hidden_s = {node_id: self._hidden_s.get(node_id, now_s) for node_id in hidden}

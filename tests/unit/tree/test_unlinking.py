@@ -38,9 +38,9 @@ class State:
     def settle(self) -> None:
         unlinking.settle(self.db, self.handles, {self.node_id})
 
-    def doubtful(self) -> set[NodeId]:
+    def undecided(self) -> set[NodeId]:
         with self.db.reading() as tx:
-            return tx.nodes.doubtful()
+            return {node.node_id for node in tx.nodes.hidden() if node.is_undecided}
 
     def doomed(self) -> bool:
         with self.db.reading() as tx:
@@ -59,17 +59,17 @@ def state(tmp_path: Path) -> Iterator[State]:
 
 def test_it_gets_its_name_back(state: State) -> None:
     state.hide(by_libfuse=True)
-    assert (state.names(), state.doubtful()) == ([], {state.node_id})
+    assert (state.names(), state.undecided()) == ([], {state.node_id})
     state.unhide()
     state.settle()
-    assert (state.names(), state.doubtful(), state.doomed()) == (["a.txt"], set(), False)
+    assert (state.names(), state.undecided(), state.doomed()) == (["a.txt"], set(), False)
 
 
 def test_settled_it_is_unlinked_and_ends_at_its_last_release(state: State) -> None:
     handle = state.handles.open(state.node_id, reads=True, writes=False, process=1)
     state.hide(by_libfuse=True)
     state.settle()
-    assert (state.doubtful(), state.doomed()) == (set(), False)
+    assert (state.undecided(), state.doomed()) == (set(), False)
     with pytest.raises(NotFound):
         state.unhide()
     assert state.handles.close(handle)
@@ -82,6 +82,6 @@ def test_settled_it_is_unlinked_and_ends_at_its_last_release(state: State) -> No
 
 def test_nobodys_hiding_but_libfuses_is_in_doubt(state: State) -> None:
     state.hide(by_libfuse=False)
-    assert state.doubtful() == set()
+    assert state.undecided() == set()
     with pytest.raises(NotFound):
         state.unhide()
