@@ -6,11 +6,13 @@ Never   mends anything.
 import os
 from pathlib import Path
 
-from anthrofs.model import HIDDEN, FileId
+from anthrofs.model import FileId
 from anthrofs.store.block_cache import BlockCache
 from anthrofs.store.disk import Disk
 from anthrofs.store.staging import Staging
 from anthrofs.tree.database import Database
+from anthrofs.tree.node_states import set_columns, states_of
+from anthrofs.tree.nodes import COLUMNS, IN_TREE, node_of
 from anthrofs.tree.upload_queue import DONE, FAILED, NEXT
 
 
@@ -35,10 +37,10 @@ def _rows(db: Database) -> list[str]:
         for name, parent in tx.all("SELECT name, parent FROM node WHERE parent NOT IN (0, 1) AND parent NOT IN "
                                    "(SELECT node_id FROM node WHERE directory)"):
             found.append(f"{name!r} is in a directory that doesn't exist ({parent})")
-        for (name,) in tx.all("SELECT name FROM node WHERE local AND (wanted IS NOT NULL OR resend)"):
-            found.append(f"{name!r} stays on this machine and is to be sent at once")
-        for (name,) in tx.all("SELECT name FROM node WHERE resend AND (stage IS NOT NULL OR file_id IS NULL OR wanted IS NULL)"):
-            found.append(f"{name!r} is to be sent again, but there is nothing to be sent, or no name for it")
+        for row in tx.each(COLUMNS + "ORDER BY node_id"):
+            if len(states_of(node := node_of(row, ""))) != 1:
+                found.append(f"{node.name!r} (row {node.node_id}) is no file or folder in any state that there is, with these columns set: "
+                             f"{', '.join(set_columns(node)) or 'none'}")
         for (name,) in tx.all("SELECT name FROM node WHERE lacks_code IS NOT NULL AND stage IS NULL"):
             found.append(f"{name!r} lacks something of a content that isn't there")
         for (name,) in tx.all("SELECT node.name FROM node JOIN attempt USING (node_id, stage) WHERE lacks_code IS NOT NULL AND state != ?", FAILED):
@@ -51,7 +53,7 @@ def _rows(db: Database) -> list[str]:
         for (name,) in tx.all("SELECT name FROM node WHERE file_id IS NOT NULL AND (server_name IS NULL OR created_ns IS NULL)"):
             found.append(f"{name!r} has an id but not what the server said of it")
         counted = tx.one("SELECT count(*), coalesce(sum(iif(file_id IS NULL, 0, size_bytes)), 0), coalesce(sum(local), 0) FROM node "
-                         "WHERE parent != ? AND NOT directory", HIDDEN)
+                         f"WHERE {IN_TREE} AND NOT directory")
         if (noted := tx.one("SELECT files, used_bytes, local FROM total")) != counted:
             found.append(f"files, bytes and local names are noted as {noted}, but there are {counted}")
         count = tx.one("SELECT count(*) FROM doomed WHERE deleted_ns IS NULL")[0]
@@ -65,7 +67,7 @@ def _stages(db: Database, staging: Staging) -> list[str]:
     on_disk = staging.numbers()
     with db.reading() as tx:
         unsent = [node for node in tx.nodes.unsent() if node.stage is not None]
-        nodes = [node for node in unsent if node.parent != HIDDEN]      # a start ends those
+        nodes = [node for node in unsent if not node.is_hidden]      # a start ends those
         given_up = {node.node_id for node in nodes if tx.nodes.gap(node.node_id) is not None}     # while they were written anew
         attempts = tx.uploads.every()
     found = [f"{node.name!r} is promised, but its content ({node.stage}) is not in staging" for node in nodes
@@ -74,7 +76,7 @@ def _stages(db: Database, staging: Staging) -> list[str]:
               for node in nodes if node.stage in on_disk and node.stage is not None
               and node.node_id not in given_up and staging.path(node.stage).stat().st_size < node.size_bytes]
     found += [f"{node.name!r} is promised to the server, but nothing brings it there" for node in nodes
-              if node.wanted is not None and node.sealed and node.node_id not in {attempt.node_id for attempt in attempts}]
+              if node.sendable is not None and node.node_id not in {attempt.node_id for attempt in attempts}]
     owned = {node.stage for node in unsent} | {attempt.stage for attempt in attempts}
     found += [f"{staging.path(number)} belongs to nothing: it was being written when anthrofs was ended. Look at it, then remove it"
               for number in sorted(on_disk - owned)]
