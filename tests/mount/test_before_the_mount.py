@@ -239,9 +239,3 @@ def test_another_workspaces_state_with_unsent_files_is_refused(mount: Mount, tmp
     mount.mount()
     mount.sync()
     assert [stored["filename"] for stored in mount.emulator.files()] == ["mine.txt"]
-
-
-def test_help_says_what_each_command_is_for() -> None:
-    done = subprocess.run([*COMMAND, "--help"], text=True, capture_output=True, timeout=30, check=True)
-    for command in ("mount", "umount", "sync", "status", "id", "retry", "refresh", "check", "emulator"):
-        assert command in done.stdout

@@ -2,17 +2,13 @@
 
 import json
 import os
-import select
 import signal
-import socket
 import subprocess
-import threading
 from pathlib import Path
 
 import pytest
 
 from anthrofs.daemon import control
-from anthrofs.errors import SetupError
 from anthrofs.fuse import mountpoint
 from tests.mounting import COMMAND, Mount, runs, wait_until
 
@@ -114,23 +110,6 @@ def test_path_names_the_ids_that_are_nowhere_and_prints_the_others(mount: Mount,
     assert file_id not in done.stderr
     assert mount.run("path", "--in", files, "file_none").stdout == ""
     assert mount.run("path", "--in", tmp_path, file_id).returncode == 2
-
-
-def test_a_mount_that_ends_before_it_has_read_the_question_is_said_to_have_ended(tmp_path: Path) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
-        listening.bind(str(tmp_path / control.NAME))
-        listening.listen()
-
-        def end() -> None:
-            connection, _ = listening.accept()
-            select.select([connection], [], [])
-            connection.close()          # with the question unread: ECONNRESET on the other side
-
-        ending = threading.Thread(target=end)
-        ending.start()
-        with pytest.raises(SetupError, match="ended before it had answered"):
-            next(control.ask(tmp_path, "status"))
-        ending.join()
 
 
 @pytest.mark.parametrize("command", ["status", "sync", "umount", "retry", "refresh"])

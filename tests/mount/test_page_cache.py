@@ -3,7 +3,6 @@
 A stopped daemon is the witness: what can be read while it is stopped, the kernel had.
 """
 
-import itertools
 import mmap
 import os
 import signal
@@ -12,16 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 import pytest
 
-from anthrofs.fs.pages import PATHS, Pages
-from anthrofs.model import FileId
 from tests.mounting import Mount, asks, wait_until
 
 SIZE = 700_000
-A, B = (FileId("file_a"), 10), (FileId("file_b"), 10)
 
 
 @contextmanager
@@ -111,63 +106,3 @@ def test_a_name_that_another_file_took_shows_nothing_of_the_old_one(mount: Mount
         with path.open("rb") as held:           # so that it is hidden, not removed
             path.unlink()
             assert held.read() == content
-
-
-# ---- the notes themselves
-
-HANDLES: Final = itertools.count(1)
-
-
-def opened(pages: Pages, version: tuple[FileId, int] | None, *, writes: bool = False) -> bool:
-    """Open and release."""
-    handle = next(HANDLES)
-    keep = pages.opened(handle, "x", version, writes=writes)
-    pages.released(handle, version)
-    return keep
-
-
-def test_pages_are_kept_only_for_the_same_version_after_its_handle_is_gone() -> None:
-    pages = Pages()
-    first, became_local = next(HANDLES), next(HANDLES)
-    assert not pages.opened(first, "x", A, writes=False)
-    assert not opened(pages, B)             # another content, while the first is open
-    pages.released(first, A)                # its pages may have come after the other's open
-    assert not opened(pages, B)
-    assert opened(pages, B)
-    assert not opened(pages, None)
-    assert not opened(pages, B)             # local content may have come into the kernel
-    assert opened(pages, B)
-    pages.opened(became_local, "x", B, writes=False)
-    pages.released(became_local, None)      # it was keeping them, and then they may have changed through another path
-    pages.forget("x")
-    assert not opened(pages, B)
-
-
-def test_nothing_is_believed_while_or_after_somebody_could_write() -> None:
-    pages = Pages()
-    reader, writer = next(HANDLES), next(HANDLES)
-    assert not opened(pages, A)
-    assert pages.opened(reader, "x", A, writes=False)
-    pages.opened(writer, "x", None, writes=True)
-    pages.released(reader, A)               # opened before the writer came: says nothing any more
-    assert not opened(pages, A)
-    assert not opened(pages, A)             # the writer is still there
-    pages.released(writer, None)
-    assert not opened(pages, A)
-    assert opened(pages, A)
-
-
-def test_notes_are_bounded_and_writers_are_not_forgotten() -> None:
-    pages = Pages()
-    writer = next(HANDLES)
-    pages.opened(writer, "x", None, writes=True)
-    for _ in range(PATHS + 10):
-        handle = next(HANDLES)
-        pages.opened(handle, f"file {handle}", A, writes=False)
-        pages.released(handle, A)
-    assert len(pages._paths) == PATHS
-    assert pages._glances.keys() == {writer}, "nothing is noted of a handle that is gone"
-    assert not opened(pages, A)
-    pages.released(writer, None)
-    assert not opened(pages, A)
-    assert opened(pages, A)

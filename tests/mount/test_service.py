@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from anthrofs.daemon.notify import Notify
 from anthrofs.fuse import mountpoint
 from tests.mounting import COMMAND, Mount, wait_until
 
@@ -49,8 +48,3 @@ def test_ready_is_told_when_the_mount_serves_and_stopping_when_it_drains(mount: 
     assert mount.emulator.content(mount.emulator.files()[0]["id"]) == b"sent before the stop"
     assert any(message.startswith("STOPPING=1\nSTATUS=draining\nEXTEND_TIMEOUT_USEC=") for message in messages)
     assert "Traceback" not in said
-
-
-def test_without_a_manager_nothing_is_sent() -> None:
-    Notify(None).ready("nobody listens")
-    Notify("/nowhere/at/all").ready("nobody listens")

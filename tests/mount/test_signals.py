@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import pytest
 
-from anthrofs.fuse import callers
 from tests.mounting import BOUND_S, ROOT, Mount, asks, wait_until
 from tests.terminal import Terminal
 
@@ -178,33 +177,3 @@ def test_a_program_that_is_killed_before_its_close_waits_for_nobody(mount: Mount
         assert program.wait(BOUND_S) == -number
     wait_until(lambda: mount.emulator.requests("upload"), "it is sent all the same")
     mount.emulator.abort_connections()
-
-
-# ---- which signals do
-
-def mask(*names: str) -> int:
-    return sum(1 << signal.Signals[name] - 1 for name in names)
-
-
-@pytest.mark.parametrize(("pending", "caught", "ignored", "blocked", "expected"), [
-    ((), (), (), (), False),
-    (("SIGKILL",), (), (), ("SIGKILL",), True),
-    (("SIGALRM", "SIGCHLD"), ("SIGALRM",), (), (), False),
-    (("SIGALRM",), (), (), (), True),
-    (("SIGCHLD", "SIGURG", "SIGWINCH", "SIGCONT", "SIGTSTP"), (), (), (), False),
-    (("SIGINT",), ("SIGINT",), (), (), True),
-    (("SIGINT",), (), ("SIGINT",), (), False),
-    (("SIGTERM",), (), (), ("SIGTERM",), False),
-    (("SIGURG", "SIGTERM"), ("SIGURG", "SIGTERM"), (), (), True),
-    (("SIGSEGV",), (), (), (), True),
-    (("SIGSEGV",), ("SIGSEGV",), (), (), False),
-])
-def test_which_signals_end_a_call(pending: tuple[str, ...], caught: tuple[str, ...], ignored: tuple[str, ...], blocked: tuple[str, ...],
-                                  *, expected: bool) -> None:
-    assert callers.ends(mask(*pending), mask(*caught), mask(*ignored), mask(*blocked)) == expected
-
-
-def test_of_whom_nobody_can_say_every_signal_ends_a_call_and_of_others_none_that_isnt_there() -> None:
-    assert callers.is_ending(0)                 # what the kernel calls a program of another pid namespace
-    assert callers.is_ending(2**22 + 1)         # no such thread: above the highest number
-    assert not callers.is_ending(os.getpid())
