@@ -35,6 +35,7 @@ SMALL: Final = frozenset({"anthrofs", "libfuse", "fusepy", "mfusepy", "fusermoun
 SUFFIXES: Final = frozenset({"db", "sock", "log", "conf", "json", "txt", "map", "md", "toml", "com", "dev", "org", "service", "c", "h", "so", "sql",
                              "tmp", "wal", "partial", "lock", "gz"})
 DOTTED: Final = re.compile(r"(?<![\w./<>{}-])[A-Za-z_][\w/]*(?:\.[A-Za-z_]\w*)+(?![\w/>*…-])")
+SLASHED: Final = re.compile(r"(?<![\w./<>{}-])([a-z_]+)/([a-z_]+)(?![\w./>*-])")
 OWNERS: Final = frozenset({"e", "i", "self", "cls", "user", "security", "system", "trusted"})      # the last ones: of extended attributes
 
 
@@ -199,9 +200,10 @@ def _names_read(nodes: Iterable[ast.AST]) -> Iterator[str]:
 # ---- what isn't true any more
 
 def untrue_names(sources: Sources) -> list[str]:
-    """Docstrings and comments that name a file which isn't there, or as `module.thing` or `Class.thing` what isn't in it."""
+    """Docstrings and comments that name a file or a room's module which isn't there, or as `module.thing` or `Class.thing` what isn't in it."""
     known = _known(sources)
     files = {source.path.name for source in (*sources.package, *sources.users)}
+    rooms = {source.module for source in sources.package if source.path.name == "__init__.py"}
     found: list[str] = []
     for source in sources.package:
         variables = {node.arg for node in source.nodes if isinstance(node, ast.arg)} | source.stored
@@ -220,6 +222,8 @@ def untrue_names(sources: Sources) -> list[str]:
                     untrue = owner not in elsewhere
                 if untrue:
                     found.append(f"{source.at(line)}: there is no {token}")
+            found += [f"{source.at(line)}: there is no {room}/{name}" for room, name in SLASHED.findall(text)
+                      if f"{PACKAGE}.{room}" in rooms and f"{PACKAGE}.{room}.{name}" not in sources.modules]
     return found
 
 
