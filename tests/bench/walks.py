@@ -26,8 +26,8 @@ from typing import Any, Final, Self
 import fuse
 
 from anthrofs.config import Config, Credentials, Service
+from anthrofs.daemon.build import begin
 from anthrofs.daemon.mount import Mount
-from anthrofs.daemon.recovery import recover
 from tests.emulator.process import EmulatorProcess
 
 PACKAGE: Final = "anthrofs"
@@ -238,20 +238,19 @@ def started(base: Path, emulator: EmulatorProcess, refresh_s: float) -> Iterator
     (base / "files").mkdir(parents=True)
     service = Service(emulator.url, Credentials("x-api-key", emulator.key), direct=True)
     mount = Mount(Config(base / "files", base / "state", service, refresh_s=refresh_s, stale_s=refresh_s), lambda _: None)
-    recover(mount._db, mount._mirror, mount._staging, mount._tree)
-    mount._cache.start()
-    mount._keeping.start()
+    parts = mount._parts
+    begin(parts)
     mount._greet()
-    mount._uploader.start()
+    parts.uploader.start()
     try:
         yield mount._operations
     finally:
-        mount._stopping.set()
+        parts.stopping.set()
         mount._pacer.stop()
-        assert all(part.stop(BOUND_S) for part in (mount._prober, mount._uploader, mount._refresher, mount._reader))
+        assert all(part.stop(BOUND_S) for part in (parts.prober, parts.uploader, parts.refresher, parts.reader))
         mount._client.close()
         mount._pacer.close()
-        mount._db.close()
+        parts.local.db.close()
         mount._state.close()
 
 

@@ -1,0 +1,219 @@
+"""Builds the parts of a mount, each from those before it. The only place with constructors.
+
+Calls against that direction go through bells; these are all of them:
+
+    expiries        mirror → expirer            something is in the tree until then
+    decided         listings → uploader         a listing has shown what became of doubtful deletions
+    recognized      refresher → uploader        this mount has seen whose files the service's are
+    unanswered      refresher → uploader        a refresh failed: another workspace's state must send nothing
+    refreshed       refresher → sweeper         a refresh has ended
+    reopened        way → uploader              the way to the service is open again
+
+Never   starts a thread, opens a socket, or asks the service: that is mount.py's, in its order.
+"""
+
+import contextlib
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from anthrofs.clock import Clock
+from anthrofs.config import Config
+from anthrofs.daemon.bell import Bell
+from anthrofs.daemon.drain import Drain
+from anthrofs.daemon.holdings import Holdings
+from anthrofs.daemon.notify import Notify
+from anthrofs.daemon.recovery import forget_cut, recover
+from anthrofs.daemon.report import Report
+from anthrofs.daemon.requests import Commands
+from anthrofs.daemon.user_decisions import Decisions
+from anthrofs.download.readahead import Walks
+from anthrofs.download.reader import Reader
+from anthrofs.errors import FsError, SetupError
+from anthrofs.fs.attributes import Attributes
+from anthrofs.fs.contents import Contents
+from anthrofs.fs.filesystem import FileSystem
+from anthrofs.fs.links import Links
+from anthrofs.fs.open_files import OpenFiles
+from anthrofs.fs.pages import Pages
+from anthrofs.fs.paths import Tree
+from anthrofs.fs.renames import Moves
+from anthrofs.fs.surprises import Surprises
+from anthrofs.model import FileId, Node
+from anthrofs.remote.api import RemoteFiles
+from anthrofs.remote.guarded import Guarded, Taught
+from anthrofs.remote.pace import Paced, Pacer, Priority
+from anthrofs.remote.prober import Prober
+from anthrofs.remote.retry import Retrying
+from anthrofs.remote.way import Way
+from anthrofs.store.block_cache import BlockCache
+from anthrofs.store.disk import Disk
+from anthrofs.store.staging import Staging
+from anthrofs.store.state_guard import Presence
+from anthrofs.sync.expirer import Expirer
+from anthrofs.sync.lessons import Lessons
+from anthrofs.sync.listing import Listings
+from anthrofs.sync.refresher import Refresher
+from anthrofs.sync.sweeper import Sweeper
+from anthrofs.tree.database import Database
+from anthrofs.tree.kept_copies import Keeping
+from anthrofs.tree.mirror import Mirror
+from anthrofs.tree.open_table import Handles
+from anthrofs.upload.uploader import Uploader
+
+
+class Service(RemoteFiles, Protocol):
+    """The Files API as the parts are built on it: HttpFiles, or a test's."""
+
+    def requests(self) -> int:
+        """Counts the requests that were made so far."""
+
+    def has_session(self, session_id: str) -> bool:
+        """Asks whether there is such an agent session. Raises RemoteError."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The world around a mount: time, chance, a disk, and the service behind a pace."""
+
+    clock: Clock
+    chance: random.Random
+    disk: Disk
+    service: Service
+    pacer: Pacer
+    notify: Notify
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """The parts that know this machine only, and who has what open."""
+
+    presence: Presence
+    staging: Staging
+    db: Database
+    mirror: Mirror
+    cache: BlockCache
+    keeping: Keeping
+    handles: Handles
+    surprises: Surprises
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts that a mount starts, serves with, and stops."""
+
+    world: World
+    local: Local
+    stopping: threading.Event       # set once, when the mount ends
+    way: Way
+    prober: Prober
+    expirer: Expirer
+    refresher: Refresher
+    sweeper: Sweeper
+    reader: Reader
+    uploader: Uploader
+    tree: Tree
+    attributes: Attributes
+    files: OpenFiles
+    filesystem: FileSystem
+    drain: Drain
+    commands: Commands
+
+
+def build(config: Config, world: World) -> Parts:
+    """Returns the parts of one mount, at rest. Raises SetupError when the state can't be used."""
+    clock, expiries = world.clock, Bell[int]()
+    local = _local(config, world, expiries.ring)
+    stopping, way = threading.Event(), Way(clock)
+    prober = Prober(way, Paced(Taught(world.service, way, probe=True), world.pacer, Priority.READ), clock)
+
+    def remote(priority: Priority) -> RemoteFiles:
+        # Retry is outside pace so that every try, not only the first, counts.
+        return Retrying(Guarded(Paced(Taught(world.service, way), world.pacer, priority), way), clock, stopping, world.chance)
+
+    decided, recognized, unanswered, refreshed = Bell[[]](), Bell[[]](), Bell[FsError | SetupError](), Bell[[]]()
+    expirer = Expirer(local.db, local.mirror, local.cache, local.handles, clock, world.service.clock)
+    listings = Listings(local.db, local.mirror, local.handles, clock, decided.ring)
+    refresher = Refresher(local.db, local.mirror, listings, remote(Priority.REFRESH), clock, config,
+                          recognized.ring, unanswered.ring, refreshed.ring)
+    sweeper = Sweeper(local.db, listings, remote(Priority.SWEEP), clock, config, refresher.fresh)
+    lessons = Lessons(local.db, local.mirror, local.surprises, listings, expirer, refresher.hasten)
+    reader = Reader(local.cache, remote(Priority.READ), clock, config.timeouts.stall_s, lessons.delivered, lessons.gone,
+                    world.pacer.spare, _name_of(local.db))
+    uploader = Uploader(
+        local.db, local.mirror, local.staging, local.cache, local.keeping, local.handles,
+        remote(Priority.CLOSE if config.upload == "wait" else Priority.QUEUED), remote(Priority.DELETE),
+        clock, world.chance, local.presence, way, refresher.ask, config.close_timeout_s, holds_new=config.upload == "queue")
+
+    def doubt(exc: FsError | SetupError) -> None:
+        if isinstance(exc, SetupError):
+            uploader.forbid()
+
+    expiries.listen(expirer.expects)
+    decided.listen(uploader.wake)
+    recognized.listen(uploader.allow)
+    unanswered.listen(doubt)
+    refreshed.listen(sweeper.wake)
+    way.listen(uploader.reopened)
+
+    contents = Contents(local.db, local.staging, local.cache, local.handles, reader, clock, config)
+    attributes = Attributes(local.db, uploader, local.handles, str(config.state_dir.absolute()))
+    tree, pages = Tree(config, local.db), Pages()
+    walks = Walks(clock, local.db.nodes.following, _early(reader))
+    files = OpenFiles(config, clock, local.db, tree, local.staging, local.handles, pages, contents, walks, reader, uploader,
+                      local.surprises, lessons.left)
+    moves = Moves(clock, local.db, tree, local.handles, pages, contents)
+    links = Links(config, clock, local.db, tree, local.staging, local.handles, contents)
+    filesystem = FileSystem(config, clock, local.db, tree, local.handles, pages, contents, uploader, refresher,
+                            local.surprises, moves, links)
+    report = Report(local.db, tree, local.cache, local.keeping, local.handles, attributes, reader, uploader, refresher,
+                    local.presence, way, world.pacer.waiting)
+    drain = Drain(clock, stopping, local.db, local.staging, local.handles, contents, uploader, way, report,
+                  local.presence, world.notify, read_only=config.read_only)
+    decisions = Decisions(local.db, local.mirror, tree, local.handles, pages, local.surprises, uploader)
+    holdings = Holdings(local.db, tree, local.cache, local.keeping, local.handles, reader, clock)
+    commands = Commands(config, clock, local.db, decisions, holdings, uploader, refresher, report, drain,
+                        world.service.requests, way.hurry)
+    return Parts(world, local, stopping, way, prober, expirer, refresher, sweeper, reader, uploader, tree, attributes,
+                 files, filesystem, drain, commands)
+
+
+def _local(config: Config, world: World, expires: Callable[[int], None]) -> Local:
+    presence, handles = Presence(), Handles()
+    staging = Staging(config.state_dir / "staging", world.disk, config.spare_bytes, config.staging_bytes, presence)
+    db = Database(config.state_dir / "state.db", presence, world.clock, staging.remove)
+    surprises = Surprises(world.clock, config.refresh_s)
+    mirror = Mirror(surprises, config.layout, expires, handles.owe)
+    cache = BlockCache(config.state_dir, world.disk, config.cache_bytes, config.spare_bytes)
+    keeping = Keeping(db, cache, handles, world.disk, config.state_dir, config.keep_bytes, config.spare_bytes)
+    return Local(presence, staging, db, mirror, cache, keeping, handles, surprises)
+
+
+def _name_of(db: Database) -> Callable[[FileId], str]:
+    def name_of(file_id: FileId) -> str:
+        with contextlib.suppress(FsError):
+            return db.nodes.paths_of([file_id]).get(file_id, "a file")
+        return "a file"
+    return name_of
+
+
+def _early(reader: Reader) -> Callable[[Node], bool]:
+    return lambda node: node.remote is None or reader.early(node.remote, node.size_bytes, exact=node.exact)
+
+
+def begin(parts: Parts) -> None:
+    """Brings what is on this machine back to what can be served. Raises FsError, OSError."""
+    local = parts.local
+    local.cache.start()
+    forget_cut(local.db, local.mirror, local.cache)
+    recover(local.db, local.mirror, local.staging, parts.tree)
+    local.keeping.start()
+
+
+def stop(parts: Parts, timeout_s: float) -> bool:
+    """Ends the threads, each within that time. False: one hangs in a request, and is left to the process's end."""
+    threads = (parts.prober, parts.uploader, parts.sweeper, parts.refresher, parts.expirer, parts.reader)
+    ended = [each.stop(timeout_s) for each in threads]      # all of them, whatever the first says
+    return all(ended)
