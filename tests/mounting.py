@@ -205,3 +205,10 @@ def asks(mount: Mount, **counts: int) -> Iterator[None]:
 def shell(script: str, directory: Path) -> subprocess.CompletedProcess[str]:
     """A line as typed into bash, in a directory."""
     return subprocess.run(["bash", "-c", script], cwd=directory, text=True, capture_output=True, timeout=BOUND_S, check=False)
+
+
+def damaged_page(path: Path) -> None:
+    """One page of a database is noise."""
+    with path.open("r+b") as file:
+        file.seek(3 * 4096)
+        file.write(os.urandom(4096))

@@ -1,7 +1,5 @@
 """A state directory that can't be one, and others' files in one that can: said in a sentence, left alone, never followed."""
 
-import errno
-import fcntl
 import json
 import os
 import subprocess
@@ -10,15 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from anthrofs.errors import EXIT_BUSY, SetupError
 from anthrofs.fuse import mountpoint
-from anthrofs.model import FileId
-from anthrofs.store.block_cache import BlockCache
-from anthrofs.store.disk import Disk
-from anthrofs.store.staging import Staging
-from anthrofs.store.state_dir import StateDir
 from anthrofs.tree.fsck import problems
 from tests.mounting import COMMAND, Mount, wait_until
+from tests.strangers import strangers
 
 # Modes and owners count, as for anybody.
 BELOW_ROOT = () if os.geteuid() else ("setpriv", "--bounding-set", "-dac_override,-dac_read_search,-fowner", "--inh-caps", "-all")
@@ -36,7 +29,6 @@ def refused(mount: Mount, state_dir: Path, says: str, *, code: int = 1, before: 
 
 
 # ---- the directory
-
 
 def test_a_file_a_link_to_nothing_and_a_name_that_is_too_long_are_no_state_directories(mount: Mount, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
@@ -84,17 +76,7 @@ def test_a_state_directory_may_have_any_name_and_be_a_link_to_a_directory(mount:
     assert mount.ok("check", "--state-dir", mount.state_dir) == "All is well.\n"
 
 
-def test_a_file_system_without_locks_is_no_other_mount(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_locks(*_: object) -> None:
-        raise OSError(errno.ENOLCK, "No locks available")
-    monkeypatch.setattr(fcntl, "flock", no_locks)
-    with pytest.raises(SetupError, match="No locks available") as raised:
-        StateDir(tmp_path / "state", "/mnt")
-    assert raised.value.exit_code != EXIT_BUSY
-
-
 # ---- its lock, log and socket
-
 
 def test_a_directory_in_the_place_of_a_file_and_the_reverse_is_said(mount: Mount, tmp_path: Path) -> None:
     for name in ("anthrofs.log", "control.sock", "state.db", "staging"):
@@ -108,38 +90,6 @@ def test_a_directory_in_the_place_of_a_file_and_the_reverse_is_said(mount: Mount
         assert (state_dir / name).exists()
 
 
-@pytest.mark.parametrize("words", [b"mine", b"[" * 4000, b"\xff", b'{"pid": "x"}'])
-def test_a_lock_file_that_somebody_else_wrote_locks_and_keeps_its_content(tmp_path: Path, words: bytes) -> None:
-    (tmp_path / "lock").write_bytes(words)
-    one = StateDir(tmp_path, "/mnt/one")
-    with pytest.raises(SetupError, match="in use by another process") as raised:
-        StateDir(tmp_path, "/mnt/two")
-    one.close()
-    assert raised.value.exit_code == EXIT_BUSY
-    assert (tmp_path / "lock").read_bytes() == words
-
-
-@pytest.mark.parametrize("words", [b"", b"\0" * 60, json.dumps({"pid": 7, "mountpoint": "/a long one" * 20}).encode()])
-def test_a_lock_file_of_ours_says_who_has_it_now(tmp_path: Path, words: bytes) -> None:
-    (tmp_path / "lock").write_bytes(words)
-    one = StateDir(tmp_path, "/mnt/one")
-    with pytest.raises(SetupError, match=f"by process {os.getpid()}, mounted on /mnt/one"):
-        StateDir(tmp_path, "/mnt/two")
-    one.close()
-
-
-def test_a_lock_is_neither_a_link_to_somebodys_file_nor_waited_for(tmp_path: Path) -> None:
-    (tmp_path / "thesis").write_text("mine")
-    for name in ("linked", "pipe"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "linked" / "lock").symlink_to(tmp_path / "thesis")
-    os.mkfifo(tmp_path / "pipe" / "lock")
-    with pytest.raises(SetupError, match="linked/lock"):
-        StateDir(tmp_path / "linked", "/mnt")
-    StateDir(tmp_path / "pipe", "/mnt").close()
-    assert (tmp_path / "thesis").read_text() == "mine"
-
-
 def test_a_log_that_is_a_pipe_hangs_nothing_and_a_lock_that_cant_be_read_is_said(mount: Mount, tmp_path: Path) -> None:
     (tmp_path / "one" / "staging").mkdir(parents=True)
     os.mkfifo(tmp_path / "one" / "anthrofs.log")
@@ -150,19 +100,6 @@ def test_a_log_that_is_a_pipe_hangs_nothing_and_a_lock_that_cant_be_read_is_said
 
 
 # ---- others' files in it
-
-
-def strangers(directory: Path, target: Path, *names: str) -> list[Path]:
-    """A file, a directory, a link to somebody's file, a link to nothing and a pipe, by the given names in this order."""
-    directory.mkdir(exist_ok=True)
-    paths = [directory / name for name in names]
-    paths[0].write_text("theirs")
-    paths[1].mkdir()
-    paths[2].symlink_to(target)
-    paths[3].symlink_to(target.with_name("nowhere"))
-    os.mkfifo(paths[4])
-    return paths
-
 
 def test_strangers_in_a_state_are_left_alone_and_hang_nothing(mount: Mount, tmp_path: Path) -> None:
     files = mount.mount("--upload", "queue")
@@ -192,17 +129,6 @@ def test_strangers_in_a_state_are_left_alone_and_hang_nothing(mount: Mount, tmp_
     assert [line for line in said if "1000 belongs to nothing" in line]
     for path in (*found[6:10], *found[16:20], *found[21:25]):
         assert any(str(path) in line for line in said), path
-
-
-def test_a_new_stage_takes_the_next_number_that_nobody_has(tmp_path: Path) -> None:
-    staging = Staging(tmp_path / "staging", Disk(), 0)
-    staging.start(set())
-    strangers(tmp_path / "staging", tmp_path / "thesis", "1", "2", "3", "4", "5")
-    (tmp_path / "staging" / "٦").write_text("theirs")
-    (tmp_path / "staging" / ("9" * 30)).write_text("theirs")
-    stage = staging.create()
-    stage.close()
-    assert (stage.number, staging.numbers()) == (6, {1, 6})
 
 
 def test_a_promised_content_that_somebody_has_replaced_is_neither_opened_nor_sent(mount: Mount, tmp_path: Path) -> None:
@@ -259,76 +185,3 @@ def test_a_cache_of_another_layout_is_a_miss(mount: Mount) -> None:
     mount.mount()
 
     assert (files / "a.bin").read_bytes() == b"a" * 3_000_000
-
-
-# ---- in the cache
-
-
-def a_cache(root: Path) -> BlockCache:
-    cache = BlockCache(root, Disk(), 10**9)
-    cache.start()
-    return cache
-
-
-def put(cache: BlockCache, data: bytes) -> None:
-    cache.put(FileId("x"), 0, [data])
-
-
-@pytest.fixture
-def name(tmp_path: Path) -> str:
-    """Where the cache keeps the file `x`; nothing is there."""
-    (tmp_path / "thesis").write_text("mine")
-    put(a_cache(tmp_path), b"block")
-    place, = (path for path in (tmp_path / "cache").iterdir() if len(path.name) == 32)
-    place.unlink()
-    place.with_suffix(".map").unlink()
-    return place.name
-
-
-def test_the_cache_takes_no_stock_of_strangers(tmp_path: Path, name: str) -> None:
-    for folder in ("cache", "kept"):
-        strangers(tmp_path / folder, tmp_path / "thesis", *(f"{number}" * 32 for number in range(5)))
-        (tmp_path / folder / ("not hexadecimal" * 3)[:32]).write_bytes(b"mine")
-    assert a_cache(tmp_path).totals()[1] == 1
-
-
-@pytest.mark.parametrize("suffix", ["", ".map"])
-def test_the_cache_goes_through_no_link_and_waits_for_no_pipe(tmp_path: Path, name: str, suffix: str) -> None:
-    for kind in ("link", "pipe", "directory"):
-        place = tmp_path / "cache" / f"{name}{suffix}"
-        if kind == "link":
-            place.symlink_to(tmp_path / "thesis")
-        elif kind == "pipe":
-            os.mkfifo(place)
-        else:
-            place.mkdir()
-        cache = a_cache(tmp_path)
-        assert cache.get(FileId("x"), 0) is None
-        put(cache, b"block")
-        assert cache.get(FileId("x"), 0) == b"block"        # from memory
-        assert a_cache(tmp_path).get(FileId("x"), 0) is None
-        assert (tmp_path / "thesis").read_text() == "mine"
-        place.rmdir() if kind == "directory" else place.unlink()
-        (tmp_path / "cache" / name).unlink(missing_ok=True)
-
-
-def test_neither_a_link_nor_a_pipe_is_a_kept_copy(tmp_path: Path, name: str) -> None:
-    place = tmp_path / "kept" / name
-    for link in (True, False):
-        place.symlink_to(tmp_path / "thesis") if link else os.mkfifo(place)
-        cache = a_cache(tmp_path)
-        assert cache.get(FileId("x"), 0) is None
-        assert not cache.has_kept(FileId("x"))
-        place.unlink()
-
-
-def test_checksums_are_written_through_no_link_and_wait_for_no_pipe(tmp_path: Path, name: str) -> None:
-    cache = a_cache(tmp_path)
-    (tmp_path / "stage").write_bytes(b"content")
-    for link in (True, False):
-        cache.adopt(FileId("x"), tmp_path / "stage")
-        made = tmp_path / "kept" / f"{name}.new"
-        made.symlink_to(tmp_path / "thesis") if link else os.mkfifo(made)
-        cache.verify(FileId("x"))
-        assert (tmp_path / "kept" / f"{name}.map").stat().st_size == 8
-        assert (tmp_path / "thesis").read_text() == "mine"

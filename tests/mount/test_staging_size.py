@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from anthrofs.errors import StagingFull
-from anthrofs.store.disk import Disk
-from anthrofs.store.staging import LEAST_BYTES, Staging
+from anthrofs.store.staging import LEAST_BYTES
 from tests.mounting import Mount
 
 DOWN = {"kind": "status", "status": 503, "error_type": "api_error"}
@@ -109,20 +107,3 @@ def test_a_size_that_cant_be_understood_is_refused(mount: Mount, size: str) -> N
     done = mount.run("mount", "--state-dir", mount.state_dir, f"--staging-size={size}", mount.path)
     assert done.returncode == 2
     assert f"--staging-size {size}: needs a size" in done.stderr
-
-
-def test_the_disk_is_asked_only_when_the_bound_may_be_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    staging = Staging(tmp_path, Disk(), 0, 100 * LEAST_BYTES)
-    staging.start(set())
-    counts: list[int] = []
-    monkeypatch.setattr(staging, "used_bytes", lambda: counts.append(Staging.used_bytes(staging)) or counts[-1])        # type: ignore[func-returns-value]
-    for _ in range(100):
-        stage = staging.create()
-        stage.write(b"x" * LEAST_BYTES, 0)
-        stage.close()
-    assert len(counts) == 1
-    for _ in range(3):
-        with pytest.raises(StagingFull):
-            staging.create()
-    staging.remove(stage.number)
-    staging.create().close()

@@ -19,7 +19,6 @@ import pytest
 
 from anthrofs.errors import SetupError
 from anthrofs.tree.database import Database
-from anthrofs.tree.schema import VERSION
 from tests.emulator.process import EmulatorProcess
 from tests.mounting import Mount
 
@@ -138,19 +137,6 @@ def test_a_copy_of_the_index_as_it_was_is_kept(old: Mount) -> None:
     old.mount()
     assert {"sent.txt", "old.txt", "waiting.txt", "no_room.txt"} <= {*names(old.state_dir / "state.db.3")}
     assert not (old.state_dir / "state.db.3.part").exists()
-
-
-def test_a_state_of_a_newer_version_is_refused_by_a_sentence_that_names_the_copy(tmp_path: Path) -> None:
-    Database(tmp_path / "state.db").close()
-    raw = sqlite3.connect(tmp_path / "state.db")
-    raw.execute(f"PRAGMA user_version = {VERSION + 1}")
-    raw.close()
-    with pytest.raises(SetupError, match="written by another version") as refused:
-        Database(tmp_path / "state.db")
-    assert "copy" not in str(refused.value)
-    (tmp_path / f"state.db.{VERSION}").write_bytes((tmp_path / "state.db").read_bytes())
-    with pytest.raises(SetupError, match=rf"state\.db\.{VERSION} is the index as it was before .* move .* away"):
-        Database(tmp_path / "state.db")
 
 
 def test_without_room_for_the_copy_nothing_is_changed(old: Mount, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,13 +2,10 @@
 
 import errno
 import os
-import resource
 from pathlib import Path
 
 import pytest
 
-from anthrofs.store.disk import Disk
-from anthrofs.store.staging import Staging
 from tests.mounting import Mount, asks
 
 LIMIT = 500 * 2**20
@@ -53,23 +50,6 @@ def test_a_file_takes_what_the_api_takes_and_no_byte_more(mount: Mount, tmp_path
     with asks(mount, upload=1):
         os.close(big)
     assert contents(mount) == {"big.bin": bytes(3)}
-
-
-def test_a_write_just_before_the_disk_is_full_says_how_much_it_wrote(tmp_path: Path) -> None:
-    staging = Staging(tmp_path / "staging", Disk(), 0)
-    staging.start(set())
-    stage = staging.create()
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))         # the nearest to a full disk that needs none
-    try:
-        assert stage.write_some(bytes(600), 0) == 600
-        assert stage.write_some(bytes(600), 600) == 400
-        with pytest.raises(OSError):
-            stage.write(bytes(600), 600)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert stage.size_bytes() == 1000
-    stage.close()
 
 
 # ---- where the end is

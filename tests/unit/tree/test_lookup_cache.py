@@ -2,8 +2,7 @@
 once, and never as they were.
 """
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -28,18 +27,6 @@ class Reads:
     def __call__(self, _rows: Rows, parent: NodeId, name: str, limit: int) -> list[tuple[str, Any]]:
         self.asked.append(limit)
         return [(each, (parent, each)) for each in self.names if each >= name][:limit]
-
-
-@pytest.fixture
-def db(tmp_path: Path) -> Iterator[Database]:
-    one = Database(tmp_path / "state.db")
-    yield one
-    one.close()
-
-
-@pytest.fixture
-def index(db: Database) -> Lookups:
-    return db.nodes
 
 
 def make(db: Database, index: Lookups, name: str, parent: NodeId = ROOT) -> NodeId:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from anthrofs.errors import SetupError
 from anthrofs.fs.surprises import Surprises
 from anthrofs.model import ROOT, FileId, Node, NodeId, StageId
 from anthrofs.names import Layout, server_name_of
@@ -15,6 +16,7 @@ from anthrofs.tree.database import Database
 from anthrofs.tree.fsck import problems
 from anthrofs.tree.lookups import Lookups
 from anthrofs.tree.mirror import Mirror
+from anthrofs.tree.schema import VERSION
 from anthrofs.tree.upload_queue import FAILED
 from tests.fakes import FakeClock, entries
 
@@ -143,3 +145,16 @@ def test_what_could_not_be_sent_under_its_name_is_sent_as_names_are_sent_since(t
     db.close()
     assert found == {**names, "has%22": "has%22"}
     assert all(server_name_of(name) == wanted for name, wanted in names.items())
+
+
+def test_a_state_of_a_newer_version_is_refused_by_a_sentence_that_names_the_copy(tmp_path: Path) -> None:
+    Database(tmp_path / "state.db").close()
+    raw = sqlite3.connect(tmp_path / "state.db")
+    raw.execute(f"PRAGMA user_version = {VERSION + 1}")
+    raw.close()
+    with pytest.raises(SetupError, match="written by another version") as refused:
+        Database(tmp_path / "state.db")
+    assert "copy" not in str(refused.value)
+    (tmp_path / f"state.db.{VERSION}").write_bytes((tmp_path / "state.db").read_bytes())
+    with pytest.raises(SetupError, match=rf"state\.db\.{VERSION} is the index as it was before .* move .* away"):
+        Database(tmp_path / "state.db")

@@ -1,0 +1,96 @@
+"""One mount a state directory, which is private, and whose lock says who has it."""
+
+import errno
+import fcntl
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from anthrofs.errors import EXIT_BUSY, SetupError
+from anthrofs.store.state_dir import StateDir
+
+
+def test_a_second_mount_on_a_state_is_refused_and_told_by_whom(tmp_path: Path) -> None:
+    first = StateDir(tmp_path / "state", "/mnt/files")
+
+    with pytest.raises(SetupError, match=rf"process {os.getpid()}, mounted on /mnt/files") as caught:
+        StateDir(tmp_path / "state", "/mnt/other")
+    assert caught.value.exit_code == EXIT_BUSY
+    assert json.loads((tmp_path / "state" / "lock").read_text()) == {"pid": os.getpid(), "mountpoint": "/mnt/files"}
+
+    first.close()
+    StateDir(tmp_path / "state", "/mnt/x").close()
+    assert json.loads((tmp_path / "state" / "lock").read_text())["mountpoint"] == "/mnt/x"     # shorter, and nothing of before
+
+
+@pytest.mark.parametrize("said", [b"", b"garbage", b"[]", b'{"pid": "x"}', b"\xff", b'{"pid": 1}'])
+def test_a_lock_that_says_nothing_useful_still_locks(tmp_path: Path, said: bytes) -> None:
+    first = StateDir(tmp_path, "/mnt/files")
+    (tmp_path / "lock").write_bytes(said)
+
+    with pytest.raises(SetupError, match="in use by another process"):
+        StateDir(tmp_path, "/mnt/other")
+    first.close()
+
+
+def test_a_state_is_private_even_if_its_directory_was_not(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    StateDir(tmp_path, "/mnt").close()
+
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "lock").stat().st_mode) == 0o600
+
+
+def test_a_state_directory_that_cannot_be_made_is_told_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+
+    with pytest.raises(SetupError, match="--state-dir"):
+        StateDir(tmp_path / "file" / "state", "/mnt")
+
+
+# ---- the directory
+
+def test_a_file_system_without_locks_is_no_other_mount(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with pytest.raises(SetupError, match="No locks available") as raised:
+        StateDir(tmp_path / "state", "/mnt")
+    assert raised.value.exit_code != EXIT_BUSY
+
+
+# ---- its lock, log and socket
+
+@pytest.mark.parametrize("words", [b"mine", b"[" * 4000, b"\xff", b'{"pid": "x"}'])
+def test_a_lock_file_that_somebody_else_wrote_locks_and_keeps_its_content(tmp_path: Path, words: bytes) -> None:
+    (tmp_path / "lock").write_bytes(words)
+    one = StateDir(tmp_path, "/mnt/one")
+    with pytest.raises(SetupError, match="in use by another process") as raised:
+        StateDir(tmp_path, "/mnt/two")
+    one.close()
+    assert raised.value.exit_code == EXIT_BUSY
+    assert (tmp_path / "lock").read_bytes() == words
+
+
+@pytest.mark.parametrize("words", [b"", b"\0" * 60, json.dumps({"pid": 7, "mountpoint": "/a long one" * 20}).encode()])
+def test_a_lock_file_of_ours_says_who_has_it_now(tmp_path: Path, words: bytes) -> None:
+    (tmp_path / "lock").write_bytes(words)
+    one = StateDir(tmp_path, "/mnt/one")
+    with pytest.raises(SetupError, match=f"by process {os.getpid()}, mounted on /mnt/one"):
+        StateDir(tmp_path, "/mnt/two")
+    one.close()
+
+
+def test_a_lock_is_neither_a_link_to_somebodys_file_nor_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "thesis").write_text("mine")
+    for name in ("linked", "pipe"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "linked" / "lock").symlink_to(tmp_path / "thesis")
+    os.mkfifo(tmp_path / "pipe" / "lock")
+    with pytest.raises(SetupError, match="linked/lock"):
+        StateDir(tmp_path / "linked", "/mnt")
+    StateDir(tmp_path / "pipe", "/mnt").close()
+    assert (tmp_path / "thesis").read_text() == "mine"

@@ -1,0 +1,19 @@
+"""The fixtures of the tests of rows."""
+
+import pytest
+
+from anthrofs.clock import Clock
+from anthrofs.fs.surprises import Surprises
+from anthrofs.tree.database import Database
+from anthrofs.tree.lookups import Lookups
+from anthrofs.tree.mirror import Mirror
+
+
+@pytest.fixture
+def index(db: Database) -> Lookups:
+    return db.nodes
+
+
+@pytest.fixture
+def mirror() -> Mirror:
+    return Mirror(Surprises(Clock(), 10), "tree")
