@@ -1,6 +1,6 @@
 """What tests put in the place of time and of the network, where the emulator would be slower without proving more.
 
-Trusts  test_remote_conformance.py to hold `FakeFiles` to what HttpFiles promises.
+Trusts  test_conformance.py to hold `FakeFiles` to what HttpFiles promises.
 Never   lets real time pass on purpose: a back-off of ten minutes takes a millisecond.
 """
 

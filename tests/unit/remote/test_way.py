@@ -54,7 +54,6 @@ QUOTA = service(QuotaExceeded, 400)
 ON_HOLD = service(AccountStopped, 400)
 OFFLINE = Offline("no connection", maybe_stored=False)
 
-
 # ---- the life cycle
 
 def test_every_state_can_be_reached_and_left_and_only_a_good_answer_opens() -> None:

@@ -1,0 +1,128 @@
+"""What an environment may say: the key, the service, where the state is. A key shows nowhere."""
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from anthrofs.cli.environment import credentials_of, select, service_of, state_dir_of
+from anthrofs.config import DEFAULT_BASE_URL, Config, Credentials, Service
+from anthrofs.errors import EXIT_USAGE, SetupError
+
+KEY: Final = "sk-ant-api03-abc_DEF-123"
+ENVIRONMENT: Final = {"ANTHROPIC_API_KEY": KEY}
+
+# ---- credentials
+
+@pytest.mark.parametrize(("environ", "header", "value"), [
+    ({"ANTHROPIC_API_KEY": KEY}, "x-api-key", KEY),
+    ({"ANTHROPIC_API_KEY": f"  {KEY}\n"}, "x-api-key", KEY),
+    ({"ANTHROPIC_AUTH_TOKEN": "token"}, "Authorization", "Bearer token"),
+    ({"ANTHROPIC_API_KEY": KEY, "ANTHROPIC_AUTH_TOKEN": "token"}, "x-api-key", KEY),
+    ({"ANTHROPIC_API_KEY": "", "ANTHROPIC_AUTH_TOKEN": "token"}, "Authorization", "Bearer token"),
+    ({"ANTHROPIC_API_KEY": " ", "ANTHROPIC_AUTH_TOKEN": "token"}, "Authorization", "Bearer token"),
+])
+def test_the_key_comes_from_where_the_sdks_look(environ: dict[str, str], header: str, value: str) -> None:
+    assert credentials_of(environ) == Credentials(header, value)
+
+
+@pytest.mark.parametrize("environ", [{}, {"ANTHROPIC_API_KEY": ""}, {"ANTHROPIC_API_KEY": "", "ANTHROPIC_AUTH_TOKEN": " \t"}])
+def test_without_credentials_the_words_say_which_to_set(environ: dict[str, str], tmp_path: Path) -> None:
+    assert credentials_of(environ) is None
+    with pytest.raises(SetupError, match="ANTHROPIC_API_KEY") as caught:
+        service_of({**environ, "ANTHROPIC_CONFIG_DIR": ""} | {"HOME": str(tmp_path)})
+
+    assert caught.value.exit_code == EXIT_USAGE
+
+
+@pytest.mark.parametrize("odd", [" ", "\n", "\r\nx-evil: 1", "\x00", "ä", "“", "\x7f", "\u200b"])
+@pytest.mark.parametrize("variable", ["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"])
+def test_a_key_with_odd_characters_is_refused_without_quoting_it(variable: str, odd: str) -> None:
+    with pytest.raises(SetupError, match=variable) as caught:
+        credentials_of({variable: f"sk-secret{odd}part"})
+
+    assert "secret" not in str(caught.value)
+    assert "part" not in str(caught.value)
+    assert caught.value.exit_code == EXIT_USAGE
+
+
+def test_no_repr_shows_the_key() -> None:
+    service = service_of(ENVIRONMENT)
+    config = Config(Path("/mnt"), Path("/state"), service)
+
+    for value in (service.credentials, service, config, (config,), {"config": config}):
+        assert KEY not in repr(value)
+        assert KEY not in str(value)
+    assert "x-api-key" in repr(service)         # which kind it is may be said
+
+
+# ---- the service
+
+@pytest.mark.parametrize(("given_url", "expected"), [
+    (None, DEFAULT_BASE_URL), ("", DEFAULT_BASE_URL), ("  ", DEFAULT_BASE_URL), ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+    ("https://gateway.example/anthropic/", "https://gateway.example/anthropic"), ("http://[::1]:80/", "http://[::1]:80"),
+    (" https://api.anthropic.com/ ", "https://api.anthropic.com"),
+])
+def test_the_base_url_is_the_environments_else_the_services(given_url: str | None, expected: str) -> None:
+    environ = ENVIRONMENT if given_url is None else {**ENVIRONMENT, "ANTHROPIC_BASE_URL": given_url}
+
+    assert service_of(environ) == Service(expected, Credentials("x-api-key", KEY), None, "beta")
+
+
+@pytest.mark.parametrize("bad", [
+    "api.anthropic.com", "ftp://host", "file:///etc/passwd", "http://", "https://:443", "http://host:port", "http://host:99999", "http://host:0",
+    "http://[::1", "//host", "http:host", "/path", "http://host?key=1", "http://host#part", "http://my host", "http://host/\n.com", "http://h\tost",
+])
+def test_what_is_no_base_url_is_refused_before_anything_is_asked(bad: str) -> None:
+    with pytest.raises(SetupError, match="ANTHROPIC_BASE_URL") as caught:
+        service_of({**ENVIRONMENT, "ANTHROPIC_BASE_URL": bad})
+
+    assert caught.value.exit_code == EXIT_USAGE
+
+
+@pytest.mark.parametrize("shape", ["beta", "ga"])
+def test_the_shape_is_one_that_is_known(shape: str) -> None:
+    assert select(service_of(ENVIRONMENT), shape=shape).shape == shape
+    with pytest.raises(SetupError, match="alpha"):
+        select(service_of(ENVIRONMENT), shape="alpha")
+
+
+def test_a_session_is_asked_for_in_the_shape_that_knows_it() -> None:
+    service = select(service_of(ENVIRONMENT), shape="ga", scope_id="sesn_1")
+    assert (service.shape, service.scope_id) == ("agents", "sesn_1")
+
+
+def test_the_command_lines_workspace_comes_first() -> None:
+    service = service_of({**ENVIRONMENT, "ANTHROPIC_WORKSPACE_ID": "wrkspc_1"})
+    assert select(service, shape="ga", workspace_id="wrkspc_2").workspace_id == "wrkspc_2"
+    assert select(service, shape="ga", workspace_id="wrkspc_2").warnings() == ()
+
+
+@pytest.mark.parametrize("bad", ["a/b", "..", ".", "a b", "a\nb", "\u00fc"])
+@pytest.mark.parametrize("option", ["workspace_id", "scope_id"])
+def test_what_is_no_id_is_refused(option: str, bad: str) -> None:
+    with pytest.raises(SetupError, match="takes an id") as caught:
+        select(service_of(ENVIRONMENT), shape="beta", **{option: bad})
+    assert caught.value.exit_code == EXIT_USAGE
+
+
+def test_the_environments_workspace_is_not_a_keys_and_that_is_said() -> None:
+    service = service_of({**ENVIRONMENT, "ANTHROPIC_WORKSPACE_ID": "wrkspc_1"})
+    assert (service.workspace_id, service.ignored_workspace_id) == (None, "wrkspc_1")
+    assert "--workspace" in service.warnings()[0]
+    assert service_of({**ENVIRONMENT, "ANTHROPIC_WORKSPACE_ID": " "}).warnings() == ()
+
+
+# ---- where the state is
+
+@pytest.mark.parametrize("bad", ["", ".", "..", "a/b", "/", "../up", "a\0b"])
+def test_a_profile_is_a_plain_name(bad: str) -> None:
+    with pytest.raises(SetupError, match="--profile"):
+        state_dir_of({}, bad)
+
+
+def test_the_state_is_where_xdg_says() -> None:
+    assert state_dir_of({"XDG_STATE_HOME": "/var/state"}, "work") == Path("/var/state/anthrofs/work")
+    at_home = Path.home() / ".local" / "state" / "anthrofs" / "work"
+    for unusable in ({}, {"XDG_STATE_HOME": ""}, {"XDG_STATE_HOME": "relative/path"}):
+        assert state_dir_of(unusable, "work") == at_home
