@@ -35,12 +35,11 @@ from anthrofs.errors import FsError, SetupError
 from anthrofs.fs.attributes import Attributes
 from anthrofs.fs.contents import Contents
 from anthrofs.fs.filesystem import FileSystem
+from anthrofs.fs.kernel_cache import PageCache, Surprises
 from anthrofs.fs.links import Links
 from anthrofs.fs.open_files import OpenFiles
-from anthrofs.fs.pages import Pages
 from anthrofs.fs.paths import Tree
 from anthrofs.fs.renames import Moves
-from anthrofs.fs.surprises import Surprises
 from anthrofs.model import FileId, Node
 from anthrofs.remote.api import RemoteFiles
 from anthrofs.remote.guarded import Guarded, Taught
@@ -160,7 +159,7 @@ def build(config: Config, world: World) -> Parts:
 
     contents = Contents(local.db, local.staging, local.cache, local.handles, reader, clock, config)
     attributes = Attributes(local.db, uploader, local.handles, str(config.state_dir.absolute()))
-    tree, pages = Tree(config, local.db), Pages()
+    tree, pages = Tree(config, local.db), PageCache()
     walks = Walks(clock, local.db.nodes.following, _early(reader))
     files = OpenFiles(config, clock, local.db, tree, local.staging, local.handles, pages, contents, walks, reader, uploader,
                       local.surprises, lessons.left)

@@ -4,9 +4,8 @@ Never   loses anything but what it was told to give up, and never decides by its
 """
 
 from anthrofs.errors import Busy, NotPermitted, NotReadable
-from anthrofs.fs.pages import Pages
+from anthrofs.fs.kernel_cache import PageCache, Surprises
 from anthrofs.fs.paths import Tree
-from anthrofs.fs.surprises import Surprises
 from anthrofs.model import Node
 from anthrofs.tree import renaming
 from anthrofs.tree.database import Database
@@ -21,7 +20,7 @@ class Decisions:
     """Of one mount; paths are from its root."""
 
     def __init__(self, db: Database, mirror: Mirror, tree: Tree, handles: Handles,
-                 pages: Pages, surprises: Surprises, uploader: Uploader) -> None:
+                 pages: PageCache, surprises: Surprises, uploader: Uploader) -> None:
         self._db = db                   # given
         self._mirror = mirror           # given
         self._tree = tree               # given

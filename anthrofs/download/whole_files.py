@@ -1,7 +1,7 @@
 """What the server has of a file, as a stage: to be sent again under another name, or to live on here alone.
 
-Trusts  a copy on this machine only after all of it was checked, and a download only if all of it came: what is sent again replaces
-        the good file on the server.
+Trusts  a copy on this machine only after all of it was checked, and a download only if all of it came: what is sent
+        again replaces the good file on the server.
 Never   makes anything known: the stage belongs to whoever asked.
 """
 
@@ -30,8 +30,8 @@ class Copies:
         self._ranges = Ranges()     # constant
 
     def stage_of(self, node: Node) -> StageId:
-        """A sealed stage with the content that the server has for a node: a second name of the kept copy, else what was cached or is
-        downloaded now. Raises NotReadable, DiskFull, OSError, RemoteError.
+        """A sealed stage with the content that the server has for a node: a second name of the kept copy, else what was
+        cached or is downloaded now. Raises NotReadable, DiskFull, OSError, RemoteError.
         """
         assert node.remote is not None
         if node.kept:

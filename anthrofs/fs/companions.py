@@ -1,6 +1,8 @@
-"""Helper files that are known by the file they lie beside, and by how their maker opens them; names.LOCAL_PATTERNS has the others.
+"""Helper files that are known by the file they lie beside, and by how their maker opens them; names.LOCAL_PATTERNS has
+the others.
 
-Their names alone could be a user's own: `notes.wal`, `old.tmp`. So one counts only where the file is that it belongs to.
+Their names alone could be a user's own: `notes.wal`, `old.tmp`. So one counts only where the file is that it belongs
+to.
 
 Trusts  what real programs were seen to do (tests/programs/): who copies such a file opens it otherwise.
 """
@@ -32,7 +34,9 @@ COMPANIONS: Final = (
 
 
 def candidates(name: str, program: str, flags: int) -> list[tuple[str, bool]]:
-    """(the file beside which this is a helper file, whether its maker must have that one open for writing); `flags`: of its creation."""
+    """(the file beside which this is a helper file, whether its maker must have that one open for writing); `flags`: of
+    its creation.
+    """
     found = ((companion, companion.shape.fullmatch(name)) for companion in COMPANIONS)
     return [(match[1], companion.held) for companion, match in found
             if match and flags & companion.flags == companion.flags and (not companion.makers or program in companion.makers)]

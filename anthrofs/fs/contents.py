@@ -17,7 +17,7 @@ from anthrofs.clock import Clock
 from anthrofs.config import Config
 from anthrofs.download.reader import Reader
 from anthrofs.errors import FsError, NotReadable, NotSupported, NotTheFile, TooLarge
-from anthrofs.fs.pages import Version
+from anthrofs.fs.kernel_cache import Version
 from anthrofs.fs.promises import Promises
 from anthrofs.model import FileId, Node, StageId
 from anthrofs.store.block_cache import BlockCache
@@ -62,9 +62,9 @@ class Contents:
         return b"" if file is None else self._reader.read(file, length, offset, size, interrupted, exact=exact)
 
     def write(self, handle: Handle, data: bytes, offset: int, interrupted: Callable[[], bool], *, mapped: bool, appends: bool) -> int:
-        """The first one into a file that is only on the server fetches it. Returns how much was written: where API or disk take
-        no more, less than all. What isn't taken, the content lacks from now on. Raises TooLarge, DiskFull, NotReadable, and what
-        Reader.read does.
+        """The first one into a file that is only on the server fetches it. Returns how much was written: where API or
+        disk take no more, less than all. What isn't taken, the content lacks from now on. Raises TooLarge, DiskFull,
+        NotReadable, and what Reader.read does.
         """
         content, end = handle.content, offset + len(data)
         try:
@@ -99,8 +99,8 @@ class Contents:
         return done
 
     def truncate(self, content: Content, size_bytes: int, handle: Handle | None, interrupted: Callable[[], bool]) -> None:
-        """Cut, or grown by a hole; cut to nothing it needs nothing of the old content. Raises as write does; without a handle
-        it never waits for the network: NotSupported.
+        """Cut, or grown by a hole; cut to nothing it needs nothing of the old content. Raises as write does; without a
+        handle it never waits for the network: NotSupported.
         """
         if size_bytes:
             self._room(size_bytes - 1)
@@ -168,7 +168,8 @@ class Contents:
             self._promises.note(content.node_id, stage.number, gap)
 
     def finish(self, content: Content) -> bool:
-        """The last handle was released: promise what is left, or end an unlinked node. True: there is work for the uploader.
+        """The last handle was released: promise what is left, or end an unlinked node. True: there is work for the
+        uploader.
 
         Raises DiskFull and the like: then the content stays open, so that nothing of it is lost.
         """
@@ -189,8 +190,8 @@ class Contents:
         return promised or ended
 
     def _forget_deleted(self, file_id: FileId) -> None:
-        """Its bytes were kept for those who had it open. The uploader looks at the handles after its commit, we at the row
-        after ours are gone: one of the two sees that nobody needs them.
+        """Its bytes were kept for those who had it open. The uploader looks at the handles after its commit, we at the
+        row after ours are gone: one of the two sees that nobody needs them.
         """
         with self._db.reading() as tx:
             deleted = tx.deletions.is_deleted(file_id)
@@ -236,14 +237,18 @@ class Contents:
             return content.remote.file_id, content.length
 
     def attach(self, content: Content, node: Node) -> bool:
-        """Before a handle is given out: hold on to the content as it is now. True: it is local. `node`: as it is, or a view of it."""
+        """Before a handle is given out: hold on to the content as it is now. True: it is local. `node`: as it is, or a
+        view of it.
+        """
         with content.lock:
             if node.is_view:
                 self._pin_locked(content, node)
             return self._current_locked(content) is not None
 
     def _writable_locked(self, content: Content) -> OpenStage:
-        """An unsealed stage with the current content. A new one goes with the last release, if nothing is changed after all."""
+        """An unsealed stage with the current content. A new one goes with the last release, if nothing is changed after
+        all.
+        """
         current = self._current_locked(content)
         if current is not None and not content.sealed:
             return current
@@ -261,7 +266,9 @@ class Contents:
                            "stop the whole directory. Open it, and cut it by its descriptor (truncate(1) does)")
 
     def _fetch(self, content: Content, interrupted: Callable[[], bool]) -> None:
-        """Before an edit in place: all of the server's content into a stage. Without the lock, for it waits for the network."""
+        """Before an edit in place: all of the server's content into a stage. Without the lock, for it waits for the
+        network.
+        """
         with content.lock:
             current, file, length, exact = self._current_locked(content), content.remote, content.length, content.exact
         if current is not None or file is None or not length or not file.downloadable or self._cache.has_kept(file.file_id):
@@ -287,7 +294,9 @@ class Contents:
         self._staging.remove(stage.number)
 
     def _copy_of_kept(self, file_id: FileId, length: int) -> OpenStage:
-        """Block by block, so that each is checked: what is edited is sent again, and the good file on the server deleted."""
+        """Block by block, so that each is checked: what is edited is sent again, and the good file on the server
+        deleted.
+        """
         self._staging.reserve(length)
         stage = self._staging.create()
         for span in spans(0, length):

@@ -22,11 +22,10 @@ from anthrofs.errors import (
     Revalidate,
 )
 from anthrofs.fs.contents import Contents
+from anthrofs.fs.kernel_cache import PageCache, Surprises
 from anthrofs.fs.links import Links
-from anthrofs.fs.pages import Pages
 from anthrofs.fs.paths import Tree
 from anthrofs.fs.renames import Moves
-from anthrofs.fs.surprises import Surprises
 from anthrofs.model import ROOT, Attr, Caller, FileId, Node, NodeId, is_view
 from anthrofs.sync.refresher import Refresher
 from anthrofs.tree import renaming, settings, unlinking
@@ -40,7 +39,7 @@ class FileSystem:
     """One mount's files."""
 
     def __init__(self, config: Config, clock: Clock, db: Database, tree: Tree,
-                 handles: Handles, pages: Pages, contents: Contents, uploader: Uploader, refresher: Refresher,
+                 handles: Handles, pages: PageCache, contents: Contents, uploader: Uploader, refresher: Refresher,
                  surprises: Surprises, moves: Moves, links: Links) -> None:
         self._config = config           # given
         self._clock = clock             # given
@@ -81,7 +80,9 @@ class FileSystem:
         return self._attr(self._db.nodes.node(content.node_id))
 
     def open_directory(self, path: str) -> NodeId:
-        """Somebody is about to list it: an old index is worth a short wait. Raises NotFound, NotADirectory, Revalidate."""
+        """Somebody is about to list it: an old index is worth a short wait. Raises NotFound, NotADirectory,
+        Revalidate.
+        """
         node = self._tree.node(path)
         self._check_kind(node)
         if not node.directory:
@@ -112,8 +113,8 @@ class FileSystem:
     # ---- the tree
 
     def unlink(self, path: str) -> None:
-        """The name is gone when this returns; the server is told in the background, or after the last release. By its id, a file goes
-        with its name; what the name has that is newer stays.
+        """The name is gone when this returns; the server is told in the background, or after the last release. By its
+        id, a file goes with its name; what the name has that is newer stays.
         """
         with self._db.transaction(durable=True) as tx:
             node = self._tree.file(path)
@@ -184,8 +185,8 @@ class FileSystem:
     def set_attribute(self, path: str, name: str, text: str | None, *, create: bool = False, replace: bool = False) -> None:
         """None removes it. What the service doesn't know is kept on this machine; what is only told stays as it is.
 
-        Raises NotSupported for a name of ours that doesn't exist, Exists and NoAttribute as setxattr(2) has them, DiskFull, and what
-        `_set_for_upload` does.
+        Raises NotSupported for a name of ours that doesn't exist, Exists and NoAttribute as setxattr(2) has them,
+        DiskFull, and what `_set_for_upload` does.
         """
         with self._db.transaction(durable=True) as tx:
             node = self._tree.own(self._tree.node(path))
@@ -208,7 +209,8 @@ class FileSystem:
     def _set_for_upload(self, tx: Tx, path: str, node: Node, name: str, text: str | None) -> None:
         """What the server has already is sent again, if it is an own upload.
 
-        Raises NotPermitted for a folder and for a file that can't be sent again, BadName for a value that the service would refuse.
+        Raises NotPermitted for a folder and for a file that can't be sent again, BadName for a value that the service
+        would refuse.
         """
         value = settings.parse(name, text)
         if node.directory:
@@ -231,6 +233,6 @@ class FileSystem:
         content = self._handles.content_of(node.node_id)
         shown = content.shown if content is not None else None
         size_bytes, mtime_ns = shown or (node.size_bytes, node.mtime_ns)
-        # Also of what can't be read: without the read bit the kernel would give its owner no attribute, and tools give a file's mode to
-        # the one that replaces it.
+        # Also of what can't be read: without the read bit the kernel would give its owner no attribute, and tools give
+        # a file's mode to the one that replaces it.
         return Attr(node.node_id, stat.S_IFREG | node.mode & ~self._config.umask, size_bytes, mtime_ns, 1)

@@ -1,11 +1,13 @@
 """link(2), as far as publishing needs it: a helper file's content under a name of its own, which has to be free.
 
-Some programs publish so, for a rename would replace what somebody else has published meanwhile: `link(x.partial, y)`, then
-`unlink(x.partial)`. A link of two names to one file doesn't exist in the API, so y becomes a file of its own, with one link: what is written
-to one of them later isn't in the other.
+Some programs publish so, for a rename would replace what somebody else has published meanwhile: `link(x.partial, y)`,
+then `unlink(x.partial)`. A link of two names to one file doesn't exist in the API, so y becomes a file of its own, with
+one link: what is written to one of them later isn't in the other.
 
-Trusts  a stage that is sealed never to change: y's is a second name of x's, and the next write to either makes a new one.
-Never   links what the server knows, what is being written, or a file to itself: those who try that go on by renaming or copying.
+Trusts  a stage that is sealed never to change: y's is a second name of x's, and the next write to either makes a new
+        one.
+Never   links what the server knows, what is being written, or a file to itself: those who try that go on by renaming or
+        copying.
 """
 
 from anthrofs import names
@@ -34,8 +36,8 @@ class Links:
         self._contents = contents       # given
 
     def link(self, old: str, new: str, caller: Caller) -> NodeId:
-        """The new name is there, and its content is to be sent, when this returns. Raises Exists, NotFound, BadName, NameTooLong, DiskFull,
-        and NotPermitted for all that isn't a helper file at rest.
+        """The new name is there, and its content is to be sent, when this returns. Raises Exists, NotFound, BadName,
+        NameTooLong, DiskFull, and NotPermitted for all that isn't a helper file at rest.
         """
         place = self._tree.place(new, names.maker_of(caller.program(), reads=True))
         if self._tree.exists(place):
@@ -63,7 +65,9 @@ class Links:
         return node_id
 
     def _at_rest(self, path: str, caller: Caller) -> Node:
-        """A helper file whose content is promised, and that its maker has closed. Raises NotPermitted for anything else."""
+        """A helper file whose content is promised, and that its maker has closed. Raises NotPermitted for anything
+        else.
+        """
         node = self._tree.file(path)
         if not node.local or node.is_hidden or node.is_view:
             raise NotPermitted(f"{path}: the API has no links. What stays on this machine can be published under another name so, nothing else")

@@ -22,9 +22,8 @@ from anthrofs.download.reader import Reader
 from anthrofs.errors import BadHandle, Exists, FsError, Incomplete, NotFound, NotReadable, Revalidate
 from anthrofs.fs import companions
 from anthrofs.fs.contents import Contents
-from anthrofs.fs.pages import Pages
+from anthrofs.fs.kernel_cache import PageCache, Surprises
 from anthrofs.fs.paths import Place, Tree
-from anthrofs.fs.surprises import Surprises
 from anthrofs.model import Caller, Node, Opened
 from anthrofs.store.staging import Staging
 from anthrofs.tree.database import Database
@@ -43,7 +42,7 @@ class OpenFiles:
     """One mount's handles, from create or open to release."""
 
     def __init__(self, config: Config, clock: Clock, db: Database, tree: Tree, staging: Staging, handles: Handles,
-                 pages: Pages, contents: Contents, walks: Walks, reader: Reader, uploader: Uploader, surprises: Surprises,
+                 pages: PageCache, contents: Contents, walks: Walks, reader: Reader, uploader: Uploader, surprises: Surprises,
                  left: Callable[[Content], None]) -> None:
         self._config = config           # given
         self._clock = clock             # given
@@ -62,8 +61,9 @@ class OpenFiles:
         self._refused = itertools.count(1)      # opens of what can't be read; each number is taken once
 
     def create(self, path: str, mode: int, flags: int, caller: Caller) -> int:
-        """A new, empty file, open for writing, and for reading if the flags say so. Raises Exists, BadName, NameTooLong, NotPermitted,
-        DiskFull; Revalidate, when it exists and would do: the kernel remembers for a moment that it didn't.
+        """A new, empty file, open for writing, and for reading if the flags say so. Raises Exists, BadName,
+        NameTooLong, NotPermitted, DiskFull; Revalidate, when it exists and would do: the kernel remembers for a moment
+        that it didn't.
         """
         reads = flags & os.O_ACCMODE == os.O_RDWR
         place = self._tree.place(path, names.maker_of(caller.program(), reads=reads))
@@ -94,7 +94,9 @@ class OpenFiles:
         return False
 
     def open(self, path: str, flags: int, caller: Caller, *, by_kernel: bool = True) -> Opened:
-        """A handle. Raises NotFound, IsADirectory, NotReadable, NotSupported; Revalidate, when it should be asked again."""
+        """A handle. Raises NotFound, IsADirectory, NotReadable, NotSupported; Revalidate, when it should be asked
+        again.
+        """
         reads, writes = flags & os.O_ACCMODE != os.O_WRONLY, flags & os.O_ACCMODE != os.O_RDONLY
         for _ in range(OPEN_TRIES):
             found = self._found(path, by_kernel=by_kernel, writes=writes)
@@ -155,8 +157,8 @@ class OpenFiles:
         return self._contents.read(handle.content, size, offset, interrupted)
 
     def write(self, number: int, data: bytes, offset: int, interrupted: Callable[[], bool], *, mapped: bool, appends: bool) -> int:
-        """How much of it was written. `mapped`: it comes from a map of the file, and the handle is any of those that write.
-        `appends`: wherever the file ends by then. Raises TooLarge, DiskFull, NotReadable, and what read does.
+        """How much of it was written. `mapped`: it comes from a map of the file, and the handle is any of those that
+        write. `appends`: wherever the file ends by then. Raises TooLarge, DiskFull, NotReadable, and what read does.
         """
         handle = self._handles.get(number)
         if not handle.writes:
@@ -179,11 +181,12 @@ class OpenFiles:
             self.release(handle.number)
 
     def flush(self, number: int, caller: Caller) -> None:
-        """One close of this handle. What was written through it is promised, and in wait mode the server has it when this returns.
+        """One close of this handle. What was written through it is promised, and in wait mode the server has it when
+        this returns.
 
-        Each close of a dup comes here, and each exit of a child that inherited the descriptor: the one that ends the writing
-        counts. Empty content waits for the last release: a shell's `> file` closes a dup before anything is written.
-        Raises what Uploader.wait does, DiskFull, and Incomplete when a write was refused.
+        Each close of a dup comes here, and each exit of a child that inherited the descriptor: the one that ends the
+        writing counts. Empty content waits for the last release: a shell's `> file` closes a dup before anything is
+        written. Raises what Uploader.wait does, DiskFull, and Incomplete when a write was refused.
         """
         handle = self._handles.get(number)
         content = handle.content
@@ -219,16 +222,16 @@ class OpenFiles:
 
     @staticmethod
     def _is_answered(handle: Handle, caller: Caller) -> bool:
-        """Another close of it answers for what was written, in this moment, and this one ends as that does: two threads of the opener
-        closed two copies at once. (A child's exit waits for nobody.)
+        """Another close of it answers for what was written, in this moment, and this one ends as that does: two threads
+        of the opener closed two copies at once. (A child's exit waits for nobody.)
         """
         with handle.content.lock:
             return handle.closes > 0 and caller.process == handle.process
 
     def _goes_on(self, handle: Handle, caller: Caller) -> bool:
-        """After this close a copy of the descriptor is left to write with: the opener, the caller, or the shell that the caller
-        was started by has one. While others have the node open for writing their descriptors can't be told from copies: then
-        the opener's closes all count.
+        """After this close a copy of the descriptor is left to write with: the opener, the caller, or the shell that
+        the caller was started by has one. While others have the node open for writing their descriptors can't be told
+        from copies: then the opener's closes all count.
         """
         alone = self._handles.writes_alone(handle)
         if caller.process == handle.process and not alone:
@@ -241,8 +244,8 @@ class OpenFiles:
         self._contents.promise(self._handles.get(number).content, seal=False)
 
     def release(self, number: int) -> None:
-        """The handle is gone, and what was written through it is promised, if no close did that; with the last one of a node,
-        all that is left.
+        """The handle is gone, and what was written through it is promised, if no close did that; with the last one of a
+        node, all that is left.
         """
         handle = self._handles.get(number)
         content = handle.content

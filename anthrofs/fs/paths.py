@@ -32,7 +32,9 @@ class Tree:
         self._db = db               # given
 
     def node(self, path: str) -> Node:
-        """Of .by-id/<file id> a view: what the server has under that id, whatever its node holds. Raises NotFound, NotADirectory."""
+        """Of .by-id/<file id> a view: what the server has under that id, whatever its node holds. Raises NotFound,
+        NotADirectory.
+        """
         *above, name = path.split("/")
         if names.is_hidden(name):               # libfuse's name for it, wherever it was
             return self._db.nodes.entry(HIDDEN, name)
@@ -61,7 +63,9 @@ class Tree:
         return node
 
     def files(self, tx: Tx, path: str) -> tuple[bool, list[tuple[Node, str]]]:
-        """(whether it is a single file, it or all files below that directory with their paths). Raises NotFound, NotADirectory."""
+        """(whether it is a single file, it or all files below that directory with their paths). Raises NotFound,
+        NotADirectory.
+        """
         node = self.node(path)
         if not node.directory:
             return True, [(node, path)]

@@ -25,7 +25,9 @@ class Promises:
         self._config = config       # given
 
     def write_down(self, node_id: NodeId, number: StageId, descriptor: int, shown: tuple[int, int], gap: Gap | None, *, seal: bool) -> None:
-        """Commits that the name shows a stage. What is unlinked isn't sent; but it may have been hidden by a replacement that fails."""
+        """Commits that the name shows a stage. What is unlinked isn't sent; but it may have been hidden by a
+        replacement that fails.
+        """
         size_bytes, mtime_ns = shown
         self._staging.publish("stage", descriptor)
         with self._db.transaction(durable=True) as tx:
@@ -51,12 +53,16 @@ class Promises:
             return False
 
     def lacks(self, node_id: NodeId, number: StageId) -> bool:
-        """The name shows that stage, and it isn't sent, for something is lacking; unless a person has said otherwise."""
+        """The name shows that stage, and it isn't sent, for something is lacking; unless a person has said
+        otherwise.
+        """
         with self._db.reading() as tx:
             return self.holds(node_id, number) and tx.nodes.gap(node_id) is not None
 
     def note(self, node_id: NodeId, number: StageId, gap: Gap) -> None:
-        """A write was refused. What an fsync has promised would be sent after a kill: if it isn't whole, its row says so."""
+        """A write was refused. What an fsync has promised would be sent after a kill: if it isn't whole, its row says
+        so.
+        """
         if self.holds(node_id, number):
             with contextlib.suppress(FsError), self._db.transaction(durable=True) as tx:
                 tx.nodes.set_gap(node_id, number, gap)

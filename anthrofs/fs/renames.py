@@ -1,10 +1,11 @@
-"""Renames: of files, of whole directories, and libfuse's own. One transaction each; the server is told in the background.
+"""Renames: of files, of whole directories, and libfuse's own. One transaction each; the server is told in the
+background.
 
-Owns    which node libfuse has just hidden where. It hides a file that is open: when it is unlinked, and before another one is
-        renamed over it. Only what comes next tells which: no lookup comes between the two steps of a replacement. The second one
-        undoes the first, and is a rename as any other.
-Never   waits for the network or reads content: what has to be sent again is only noted. Content is synced only of a file that
-        replaces another one while it is being written.
+Owns    which node libfuse has just hidden where. It hides a file that is open: when it is unlinked, and before another
+        one is renamed over it. Only what comes next tells which: no lookup comes between the two steps of a
+        replacement. The second one undoes the first, and is a rename as any other.
+Never   waits for the network or reads content: what has to be sent again is only noted. Content is synced only of a
+        file that replaces another one while it is being written.
 """
 
 import contextlib
@@ -14,7 +15,7 @@ from anthrofs import names
 from anthrofs.clock import Clock
 from anthrofs.errors import Busy, IsADirectory, NotADirectory, NotEmpty, NotFound
 from anthrofs.fs.contents import Contents
-from anthrofs.fs.pages import Pages
+from anthrofs.fs.kernel_cache import PageCache
 from anthrofs.fs.paths import Place, Tree
 from anthrofs.model import FileId, Node, NodeId
 from anthrofs.tree import renaming, unlinking
@@ -27,7 +28,7 @@ class Moves:
     """Of one mount."""
 
     def __init__(self, clock: Clock, db: Database, tree: Tree, handles: Handles,
-                 pages: Pages, contents: Contents) -> None:
+                 pages: PageCache, contents: Contents) -> None:
         self._clock = clock             # given
         self._db = db                   # given
         self._tree = tree               # given
@@ -39,8 +40,8 @@ class Moves:
         self._hidden: dict[str, tuple[NodeId, str]] = {}    # path → node that libfuse has just hidden there, and as what
 
     def rename(self, old: str, new: str, maker: str) -> None:
-        """What had the new name is unlinked. `maker`: who renames, see names.maker_of. Raises NotFound, BadName, NameTooLong,
-        NotPermitted, NotEmpty, IsADirectory, NotADirectory, DiskFull: then nothing was changed.
+        """What had the new name is unlinked. `maker`: who renames, see names.maker_of. Raises NotFound, BadName,
+        NameTooLong, NotPermitted, NotEmpty, IsADirectory, NotADirectory, DiskFull: then nothing was changed.
         """
         if names.is_made_by_libfuse(new.rpartition("/")[2]):
             self._hide(old, new)
@@ -48,7 +49,8 @@ class Moves:
         with self._lock:
             replaced, hidden_name = self._hidden.pop(new, (None, ""))
         if replaced is not None:
-            # Until one transaction takes its name away and gives it to the other: syncing that one's content may take long, and fail.
+            # Until one transaction takes its name away and gives it to the other: syncing that one's content may take
+            # long, and fail.
             self._unhide(replaced)
         place = self._tree.place(new, maker)
         if self._tree.exists(place):
@@ -62,7 +64,9 @@ class Moves:
                 self._hidden.pop(path, None)
 
     def _promise(self, path: str) -> None:
-        """What replaces a file while it is still being written: else a crash before its close would leave neither. Raises DiskFull."""
+        """What replaces a file while it is still being written: else a crash before its close would leave neither.
+        Raises DiskFull.
+        """
         content = self._handles.content_of(self._tree.node(path).node_id)
         if content is not None:
             self._contents.promise(content, seal=False)
@@ -107,7 +111,9 @@ class Moves:
             self._pages.forget(old, new)
 
     def _make_room(self, tx: Tx, place: Place, node: Node, hidden_name: str) -> None:
-        """What has the name goes: the same as an unlink or rmdir. `hidden_name`: by which libfuse will ask for it, if it is open; or ""."""
+        """What has the name goes: the same as an unlink or rmdir. `hidden_name`: by which libfuse will ask for it, if
+        it is open; or "".
+        """
         try:
             there = self._db.nodes.entry(place.parent, place.name)
         except NotFound:

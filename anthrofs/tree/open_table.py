@@ -53,7 +53,9 @@ class Content:
         self.gone = False                           # the service no longer has it
 
     def refused_locked(self, handle: "Handle", gap: Gap) -> None:
-        """A write through that handle was refused. While nothing was changed, it is only that handle's next one that lacks it."""
+        """A write through that handle was refused. While nothing was changed, it is only that handle's next one that
+        lacks it.
+        """
         if self.stage is None or self.sealed:
             self.early[handle.number] = widened(self.early.get(handle.number), gap)
         else:
@@ -123,8 +125,8 @@ class Handles:
             return self._contents.get(node_id)
 
     def close(self, handle: Handle) -> bool:
-        """True: it was the last of its node. The content stays in the table until `forget`, so that a node that is opened
-        again meanwhile still sees it.
+        """True: it was the last of its node. The content stays in the table until `forget`, so that a node that is
+        opened again meanwhile still sees it.
         """
         with self._lock:
             if self._handles.pop(handle.number, None) is not None:
@@ -137,8 +139,8 @@ class Handles:
             return left == 0
 
     def forget(self, content: Content) -> bool:
-        """Its last release is finished. False: it was opened again meanwhile and goes on, or was changed and closed again: then
-        that release is the last one. (Nobody changes what nobody has open, so the flag holds still here.)
+        """Its last release is finished. False: it was opened again meanwhile and goes on, or was changed and closed
+        again: then that release is the last one. (Nobody changes what nobody has open, so the flag holds still here.)
         """
         with self._lock:
             if content.node_id in self._counts or content.dirty or self._contents.get(content.node_id) is not content:
@@ -178,7 +180,9 @@ class Handles:
             return set(self._contents)
 
     def leans_on(self, node_id: NodeId | None, file_id: FileId) -> bool:
-        """Somebody reads the server's content of that id, or has the node open (or is just opening it) without content of its own."""
+        """Somebody reads the server's content of that id, or has the node open (or is just opening it) without content
+        of its own.
+        """
         with self._lock:
             opened = None if node_id is None else self._contents.get(node_id)
             return (opened is not None and opened.stage is None) or any(

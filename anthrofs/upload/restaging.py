@@ -1,4 +1,5 @@
-"""Content that the server has, as a stage again: because its name there is to change, or because it is to live on here only.
+"""Content that the server has, as a stage again: because its name there is to change, or because it is to live on here
+only.
 
 Trusts  the rows of the moment at which they are written: while a copy was made, the user may have changed his mind.
 Never   leaves a stage that nobody needs, and gives none up that a row names.
@@ -26,7 +27,9 @@ class Restaging:
         self._copies = copies       # given
 
     def prepare(self, node: Node) -> None:
-        """A node that is to be sent again, as the user wants it now, gets a stage and an attempt. Raises DiskFull, RemoteError."""
+        """A node that is to be sent again, as the user wants it now, gets a stage and an attempt. Raises DiskFull,
+        RemoteError.
+        """
         try:
             stage = self._copies.stage_of(node)
         except (NotReadable, Gone) as exc:

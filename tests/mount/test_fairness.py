@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from anthrofs.clock import Clock
 from anthrofs.errors import NoAnswer, RemoteError, Unavailable
-from anthrofs.fs.surprises import Surprises
+from anthrofs.fs.kernel_cache import Surprises
 from anthrofs.model import ROOT, FileId, NodeId
 from anthrofs.remote.way import Way
 from anthrofs.store.block_cache import BlockCache

@@ -15,7 +15,7 @@ import pytest
 from anthrofs.clock import Clock
 from anthrofs.config import Config, Credentials, Service, Timeouts
 from anthrofs.errors import BadAnswer, Offline, Refused
-from anthrofs.fs.surprises import Surprises
+from anthrofs.fs.kernel_cache import Surprises
 from anthrofs.model import Cursor, FileId, Page, RemoteFile, Workspace
 from anthrofs.remote.http import HttpFiles, connect
 from anthrofs.sync import listing, refresher, sweeper

@@ -3,7 +3,7 @@
 import pytest
 
 from anthrofs.clock import Clock
-from anthrofs.fs.surprises import Surprises
+from anthrofs.fs.kernel_cache import Surprises
 from anthrofs.tree.database import Database
 from anthrofs.tree.lookups import Lookups
 from anthrofs.tree.mirror import Mirror

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from anthrofs.clock import Clock
 from anthrofs.errors import NotFound
-from anthrofs.fs.surprises import Surprises
+from anthrofs.fs.kernel_cache import Surprises
 from anthrofs.model import ROOT, FileId, NodeId, RemoteFile, StageId
 from anthrofs.names import id_name_of
 from anthrofs.sync.listing import EVER_NS, NEVER_NS

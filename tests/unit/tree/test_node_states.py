@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from anthrofs.clock import Clock
-from anthrofs.fs.surprises import Surprises
+from anthrofs.fs.kernel_cache import Surprises
 from anthrofs.model import BY_ID, HIDDEN, ROOT, Attempt, FileId, Node, NodeId, RemoteFile, StageId
 from anthrofs.names import SLASH
 from anthrofs.tree import renaming, unlinking

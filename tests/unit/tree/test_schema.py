@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from anthrofs.errors import SetupError
-from anthrofs.fs.surprises import Surprises
+from anthrofs.fs.kernel_cache import Surprises
 from anthrofs.model import ROOT, FileId, Node, NodeId, StageId
 from anthrofs.names import Layout, server_name_of
 from anthrofs.tree.database import Database

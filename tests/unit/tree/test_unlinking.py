@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from anthrofs.errors import NotFound
-from anthrofs.fs.surprises import Surprises
+from anthrofs.fs.kernel_cache import Surprises
 from anthrofs.model import ROOT, FileId, NodeId, RemoteFile
 from anthrofs.tree import unlinking
 from anthrofs.tree.database import Database

@@ -1,16 +1,18 @@
-"""Manual, promises: an open never gets a size that others have changed: when the kernel is to ask again, and when it
-has.
-"""
+"""Manual, promises: an open never gets a size that others have changed, nor pages of another content."""
 
+import itertools
 import weakref
+from typing import Final
 
 import pytest
 
-from anthrofs.fs.surprises import SETTLE_S, Surprises
-from anthrofs.model import ROOT, NodeId
+from anthrofs.fs.kernel_cache import PATHS, SETTLE_S, PageCache, Surprises
+from anthrofs.model import ROOT, FileId, NodeId
 from tests.fakes import FakeClock
 
 ENTRY = (ROOT, "report.txt")
+A, B = (FileId("file_a"), 10), (FileId("file_b"), 10)
+HANDLES: Final = itertools.count(1)
 
 
 def test_a_change_is_a_surprise_until_the_kernel_has_asked_again() -> None:
@@ -82,7 +84,9 @@ def test_a_name_of_another_kind_is_told_once(directory: bool) -> None:
 
 
 class Name(str):
-    """Counts how often it is looked for or put anywhere: the work that is done for it. Tuples don't remember their hashes."""
+    """Counts how often it is looked for or put anywhere: the work that is done for it. Tuples don't remember their
+    hashes.
+    """
 
     __slots__ = ("__weakref__",)
     hashed = 0
@@ -93,7 +97,8 @@ class Name(str):
 
 
 @pytest.mark.parametrize("directory", [False, True])
-def test_a_change_of_thousands_at_once_costs_each_of_them_the_same(monkeypatch: pytest.MonkeyPatch, directory: bool) -> None:
+def test_a_change_of_thousands_at_once_costs_each_of_them_the_same(
+        monkeypatch: pytest.MonkeyPatch, directory: bool) -> None:
     clock = FakeClock()
     surprises = Surprises(clock, attr_timeout_s=10)
     monkeypatch.setattr(Name, "hashed", 0)
@@ -113,3 +118,60 @@ def test_what_has_served_is_not_kept_for_ever() -> None:
         surprises.note((ROOT, name))
         clock.advance(0.1)
     assert len(names) <= 1001
+
+
+# ---- pages
+
+def opened(pages: PageCache, version: tuple[FileId, int] | None, *, writes: bool = False) -> bool:
+    """Open and release."""
+    handle = next(HANDLES)
+    keep = pages.opened(handle, "x", version, writes=writes)
+    pages.released(handle, version)
+    return keep
+
+
+def test_pages_are_kept_only_for_the_same_version_after_its_handle_is_gone() -> None:
+    pages = PageCache()
+    first, became_local = next(HANDLES), next(HANDLES)
+    assert not pages.opened(first, "x", A, writes=False)
+    assert not opened(pages, B)             # another content, while the first is open
+    pages.released(first, A)                # its pages may have come after the other's open
+    assert not opened(pages, B)
+    assert opened(pages, B)
+    assert not opened(pages, None)
+    assert not opened(pages, B)             # local content may have come into the kernel
+    assert opened(pages, B)
+    pages.opened(became_local, "x", B, writes=False)
+    pages.released(became_local, None)      # it was keeping them, and then they may have changed through another path
+    pages.forget("x")
+    assert not opened(pages, B)
+
+
+def test_nothing_is_believed_while_or_after_somebody_could_write() -> None:
+    pages = PageCache()
+    reader, writer = next(HANDLES), next(HANDLES)
+    assert not opened(pages, A)
+    assert pages.opened(reader, "x", A, writes=False)
+    pages.opened(writer, "x", None, writes=True)
+    pages.released(reader, A)               # opened before the writer came: says nothing any more
+    assert not opened(pages, A)
+    assert not opened(pages, A)             # the writer is still there
+    pages.released(writer, None)
+    assert not opened(pages, A)
+    assert opened(pages, A)
+
+
+def test_notes_are_bounded_and_writers_are_not_forgotten() -> None:
+    pages = PageCache()
+    writer = next(HANDLES)
+    pages.opened(writer, "x", None, writes=True)
+    for _ in range(PATHS + 10):
+        handle = next(HANDLES)
+        pages.opened(handle, f"file {handle}", A, writes=False)
+        pages.released(handle, A)
+    assert len(pages._paths) == PATHS
+    assert pages._glances.keys() == {writer}, "nothing is noted of a handle that is gone"
+    assert not opened(pages, A)
+    pages.released(writer, None)
+    assert not opened(pages, A)
+    assert opened(pages, A)
