@@ -18,20 +18,20 @@ from anthrofs.remote.gates import Kind
 from anthrofs.remote.way import Way
 from anthrofs.tree.database import Database
 from anthrofs.tree.upload_queue import FAILED
-from anthrofs.upload.sendings import Sendings
+from anthrofs.upload.progress import Progress
 
 LEAVE_S: Final = 2.0            # for those who wait to be told that the mount is ending
 POLL_S: Final = 0.1             # how soon a waiting close sees that its program got a signal
 CLOSED_WAIT_S: Final = 2.0      # closes fail that soon while the way is closed, until a probe gets through
 
 
-class Waits:
+class CloseWaits:
     """One for a mount."""
 
-    def __init__(self, db: Database, clock: Clock, sendings: Sendings, way: Way, timeout_s: float) -> None:
+    def __init__(self, db: Database, clock: Clock, progress: Progress, way: Way, timeout_s: float) -> None:
         self._db = db                   # given
         self._clock = clock             # given
-        self._sendings = sendings       # given
+        self._progress = progress       # given
         self._way = way                 # given
         self._timeout_s = timeout_s     # constant
 
@@ -88,8 +88,8 @@ class Waits:
             if settled:
                 return
             closed = self._way.closed(Kind.UPLOAD)
-            sent, fresh = self._sendings.progress(node_id, stage)
-            moving = self._sendings.is_moving(node_id)
+            sent, fresh = self._progress.of(node_id, stage)
+            moving = self._progress.is_moving(node_id)
             now_s = self._clock.now_s()
             with self._changed:
                 if self._stopping:

@@ -28,9 +28,9 @@ from anthrofs.tree.mirror import Mirror
 from anthrofs.tree.transaction import Tx
 from anthrofs.tree.upload_queue import FAILED, QUEUED, SENDING, UNKNOWN, Step, since_ns
 from anthrofs.upload import mime
-from anthrofs.upload.looks import LOOKS_S, SHARED, Looks, pause_s, times_s
+from anthrofs.upload.inquiries import INQUIRE_S, SHARED, Inquiries, pause_s, times_s
+from anthrofs.upload.progress import Progress
 from anthrofs.upload.restaging import Restaging
-from anthrofs.upload.sendings import Sendings
 
 log = logging.getLogger(__name__)
 
@@ -43,9 +43,9 @@ class Plan:
     """What memory adds to an attempt's row; after a restart the defaults do. Only the thread that runs the attempt writes."""
 
     not_before_s: float = 0.0
-    looks: tuple[float, ...] = LOOKS_S      # still to be made while UNKNOWN, seconds after the answer was lost
+    inquiries_s: tuple[float, ...] = INQUIRE_S      # still to be made while UNKNOWN, seconds after the answer was lost
     lost_s: float | None = None             # when it was lost; None: before this start
-    failed_s: float | None = None           # when a look has failed: its answer says nothing to the next one
+    failed_s: float | None = None           # when an inquiry has failed: its answer says nothing to the next one
     over_s: float | None = None             # when its last byte went out; None: it didn't, or that was before this start
     refusal: Refused | None = None          # what to fail with if it turns out not to be stored
     refused: int = 0                        # for the account's sake
@@ -58,7 +58,7 @@ class Delivery:
 
     def __init__(self, db: Database, mirror: Mirror, staging: Staging, cache: BlockCache,
                  keeping: Keeping, uploads: RemoteFiles, listings: RemoteFiles, clock: Clock, chance: random.Random,
-                 sendings: Sendings, ended: Callable[[], None], stages: Restaging) -> None:
+                 progress: Progress, ended: Callable[[], None], stages: Restaging) -> None:
         self._db = db               # given
         self._mirror = mirror       # given
         self._staging = staging     # given
@@ -68,10 +68,10 @@ class Delivery:
         self._listings = listings   # given
         self._clock = clock         # given
         self._chance = chance       # given
-        self._sendings = sendings   # given: told of each try
+        self._progress = progress   # given: told of each try
         self._ended = ended         # given: told at once that the server has one, for somebody may wait
         self._stages = stages       # given
-        self._looks = Looks(listings, clock, chance)    # constant
+        self._inquiries = Inquiries(listings, clock, chance)    # constant
         self._asked = False         # for the server's clock; a second one asks for nothing
         self._looked = False        # for backups that an earlier mount has left; in a transaction
 
@@ -81,10 +81,10 @@ class Delivery:
         if now is None:
             return                     # done or unlinked since it was read
         if now.state == SENDING:            # a thread failed at it, for instance because the disk was full
-            self._lose(now, plan, LOOKS_S)
+            self._lose(now, plan, INQUIRE_S)
             return
         if now.state == UNKNOWN:
-            self._look_for(now, plan)
+            self._inquire(now, plan)
         elif now.state == QUEUED:
             self._send(now, plan)
 
@@ -112,7 +112,7 @@ class Delivery:
                 assert node.wanted is not None, "so does a name that stays here"
                 mime_type = node.mime_type or mime.mime_type_of(node.name, head)
                 sending = tx.uploads.send(now, node.wanted, mime_type, size_bytes, node.expires_s, earliest_ns)
-            self._sendings.begin(attempt.node_id, attempt.stage, body)
+            self._progress.begin(attempt.node_id, attempt.stage, body)
             plan.refusal = None         # of the try before
             try:
                 file = self._uploads.upload(node.wanted, mime_type, body, node.expires_s or None)
@@ -165,17 +165,17 @@ class Delivery:
                 self._postpone(attempt, plan, exc)
             self._step(attempt, Step.TRY_LATER)
 
-    def _lose(self, attempt: Attempt, plan: Plan, looks: tuple[float, ...], at_least_s: float = 0.0) -> None:
-        plan.lost_s, plan.looks, plan.failed_s = self._clock.now_s(), looks, None
-        plan.not_before_s = plan.lost_s + max(looks[0], at_least_s)
+    def _lose(self, attempt: Attempt, plan: Plan, inquiries_s: tuple[float, ...], at_least_s: float = 0.0) -> None:
+        plan.lost_s, plan.inquiries_s, plan.failed_s = self._clock.now_s(), inquiries_s, None
+        plan.not_before_s = plan.lost_s + max(inquiries_s[0], at_least_s)
         self._step(attempt, Step.LOST)
 
-    def _look_for(self, attempt: Attempt, plan: Plan) -> None:
+    def _inquire(self, attempt: Attempt, plan: Plan) -> None:
         """The newest listing tells what became of an upload whose answer was lost. Newer content of the file isn't kept waiting for that:
-        one look, and it is sent.
+        one inquiry, and it is sent.
         """
         try:
-            listed = self._looks.since(since_ns(attempt), _not_before_s(plan))
+            listed = self._inquiries.since(since_ns(attempt), _not_before_s(plan))
         except RemoteError as exc:
             plan.failed_s = self._clock.now_s()
             self._postpone(attempt, plan, exc)
@@ -189,12 +189,12 @@ class Delivery:
         if len(found) == 1 and not rivals:
             self._have(attempt, found[0], Step.FOUND)
             return
-        plan.looks, newer = plan.looks[1:], self._has_newer(attempt)
-        if plan.looks and not found and not newer:
-            plan.lost_s = self._clock.now_s() - LOOKS_S[0] if plan.lost_s is None else plan.lost_s
-            plan.not_before_s = plan.lost_s + plan.looks[0]
+        plan.inquiries_s, newer = plan.inquiries_s[1:], self._has_newer(attempt)
+        if plan.inquiries_s and not found and not newer:
+            plan.lost_s = self._clock.now_s() - INQUIRE_S[0] if plan.lost_s is None else plan.lost_s
+            plan.not_before_s = plan.lost_s + plan.inquiries_s[0]
             return
-        plan.looks, plan.lost_s, plan.failed_s = LOOKS_S, None, None
+        plan.inquiries_s, plan.lost_s, plan.failed_s = INQUIRE_S, None, None
         if found:
             log.warning("%r may have been stored by an earlier try, or by somebody else: it is sent again, and the server may "
                         "have it twice", attempt.name)
@@ -341,6 +341,6 @@ class Delivery:
 
 
 def _not_before_s(plan: Plan) -> float | None:
-    """When a listing must have begun that serves this look; None: after a restart, any will do."""
-    due_s = None if plan.lost_s is None else plan.lost_s + SHARED * plan.looks[0]
+    """When a listing must have begun that serves this inquiry; None: after a restart, any will do."""
+    due_s = None if plan.lost_s is None else plan.lost_s + SHARED * plan.inquiries_s[0]
     return max((each for each in (due_s, plan.failed_s) if each is not None), default=None)

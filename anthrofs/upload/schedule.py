@@ -19,7 +19,7 @@ from anthrofs.model import Attempt, NodeId
 from anthrofs.tree.transaction import Tx
 from anthrofs.tree.upload_queue import QUEUED, is_big
 from anthrofs.upload.delivery import Plan
-from anthrofs.upload.looks import LOOKS_S
+from anthrofs.upload.inquiries import INQUIRE_S
 
 THREADS: Final = 10             # a small file costs a round trip, not bandwidth: rclone's time for 50 of them needs that many
 BIG_THREADS: Final = 3          # of them, for big files: more at a time don't make a line faster
@@ -47,13 +47,13 @@ class Turns:
 
     def promised(self, node_id: NodeId) -> None:
         """A close has handed it over now. If the server has nothing of it yet, it may be a temporary file; if it is empty, its content may
-        be about to come. If the answer to older content was lost, one look is enough, as soon as it can tell.
+        be about to come. If the answer to older content was lost, one inquiry is enough, as soon as it can tell.
         """
         with self._lock:
             self._promised_s.pop(node_id, None)         # so that the oldest are first
             self._promised_s[node_id] = self._clock.now_s()
             if node_id in self._later_s and (lost_s := self._plans[node_id].lost_s) is not None:
-                self._later_s[node_id] = min(self._later_s[node_id], lost_s + LOOKS_S[0])
+                self._later_s[node_id] = min(self._later_s[node_id], lost_s + INQUIRE_S[0])
 
     def hurry(self) -> bool:
         """Nothing is held off any longer. True: something was."""

@@ -30,12 +30,12 @@ from anthrofs.tree.kept_copies import Keeping
 from anthrofs.tree.mirror import Mirror
 from anthrofs.tree.open_table import Handles
 from anthrofs.tree.upload_queue import BIG_BYTES, QUEUED, Step
-from anthrofs.upload.close_waits import Waits
+from anthrofs.upload.close_waits import CloseWaits
 from anthrofs.upload.deletion import Deletion
 from anthrofs.upload.delivery import Delivery, Plan
+from anthrofs.upload.progress import Progress, Sent
 from anthrofs.upload.restaging import Restaging
 from anthrofs.upload.schedule import THREADS, Turns
-from anthrofs.upload.sendings import Sendings, Sent
 from anthrofs.upload.shares import Shares
 
 log = logging.getLogger(__name__)
@@ -69,11 +69,11 @@ class Uploader:
         self._presence = presence                   # given
         self._way = way                             # given
         self._ask_whose = ask_whose                 # given: asks for a refresh, without waiting
-        self._sendings = Sendings()
-        self._waits = Waits(db, clock, self._sendings, way, close_timeout_s)
+        self._progress = Progress()
+        self._waits = CloseWaits(db, clock, self._progress, way, close_timeout_s)
         self._turns = Turns(clock, holds_new=holds_new)
         self._restaging = Restaging(db, mirror, staging, Copies(staging, cache, deletions, clock))
-        self._delivery = Delivery(db, mirror, staging, cache, keeping, uploads, deletions, clock, chance, self._sendings,
+        self._delivery = Delivery(db, mirror, staging, cache, keeping, uploads, deletions, clock, chance, self._progress,
                                   self._waits.wake, self._restaging)
         self._deletion = Deletion(db, mirror, cache, handles, deletions, clock, chance, ask_whose)
         self._threads = [threading.Thread(target=self._run, name=f"upload-{n}", daemon=True) for n in range(THREADS)]
@@ -164,10 +164,10 @@ class Uploader:
 
     def progress(self) -> dict[NodeId, Sent]:
         """How far each upload under way is."""
-        return self._sendings.look()
+        return self._progress.now()
 
     def wait(self, node_id: NodeId, stage: StageId, interrupted: Callable[[], bool]) -> None:
-        """See Waits."""
+        """See CloseWaits."""
         self._waits.wait(node_id, stage, interrupted)
 
     # ---- the threads
@@ -311,7 +311,7 @@ class Uploader:
             with contextlib.suppress(FsError), self._db.reading() as tx:        # it has to be given back, whatever the disk does
                 done = tx.uploads.of(attempt.node_id) is None
             self._turns.ended(attempt.node_id, done=done)
-            self._sendings.end(attempt.node_id, done=done)
+            self._progress.end(attempt.node_id, done=done)
             self.wake()
 
     def _delete(self, file_id: FileId) -> None:

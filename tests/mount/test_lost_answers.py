@@ -1,5 +1,5 @@
 """Manual, promises: exactly once. What became of an upload is awaited while the connection lives, else looked for, by
-one listing for all that look.
+one listing for all that ask.
 """
 
 import os
@@ -15,7 +15,7 @@ import pytest
 from anthrofs.errors import NoAnswer
 from anthrofs.fuse import mountpoint
 from anthrofs.model import RemoteFile, ServerClock
-from anthrofs.upload.looks import LOOKS_S
+from anthrofs.upload.inquiries import INQUIRE_S
 from tests.fakes import SECOND_NS, FakeClock, FakeFiles
 from tests.mount.test_fairness import House
 from tests.mounting import Mount, asks, wait_until
@@ -75,16 +75,16 @@ def test_status_counts_what_the_other_side_has_not_what_the_kernel_took(mount: M
     mount.sync()
 
 
-# ---- looks
+# ---- inquiries
 
-def test_a_lost_answer_costs_its_looks_for_all_that_look_and_one_resend_each(mount: Mount) -> None:
+def test_a_lost_answer_costs_its_inquiries_for_all_that_ask_and_one_resend_each(mount: Mount) -> None:
     files = mount.mount("--refresh", "300")
     (files / "first.txt").write_text("the service is known")
     mount.emulator.fault("upload", {"kind": "late_commit", "seconds": 1000}, times=8)
     mount.emulator.forget_requests()
     write_all(files, 8)
     asked = Counter(request["operation"] for request in mount.emulator.requests())
-    assert asked == {"upload": 16, "list": len(LOOKS_S)}
+    assert asked == {"upload": 16, "list": len(INQUIRE_S)}
     assert names(mount) == {"first.txt": 1, **{f"{number}.txt": 1 for number in range(8)}}
 
 
@@ -146,7 +146,7 @@ def test_without_dates_no_upload_costs_a_listing_and_a_lost_answer_is_found(moun
 
 # ---- newer content, and what turns up late
 
-def test_looks_that_the_account_has_no_listings_left_for_are_few(mount: Mount) -> None:
+def test_inquiries_that_the_account_has_no_listings_left_for_are_few(mount: Mount) -> None:
     files = mount.mount("--refresh", "300", "--upload", "queue")
     (files / "first.txt").write_text("the service is known")
     mount.sync()
@@ -159,12 +159,12 @@ def test_looks_that_the_account_has_no_listings_left_for_are_few(mount: Mount) -
     wait_until(lambda: names(mount)["b.txt"] == 1, "others go on")
     assert Counter(request["operation"] for request in mount.emulator.requests()) == {"upload": 2, "list": 1}
     mount.emulator.clear_faults()
-    (files / "a.txt").write_text("newer")       # doesn't wait for the next look's time
+    (files / "a.txt").write_text("newer")       # doesn't wait for the next inquiry's time
     mount.sync()
     assert names(mount) == {"first.txt": 1, "a.txt": 1, "b.txt": 1}
 
 
-def test_newer_content_isnt_kept_waiting_for_the_old_ones_looks(mount: Mount) -> None:
+def test_newer_content_isnt_kept_waiting_for_the_old_ones_inquiries(mount: Mount) -> None:
     files = mount.mount("--refresh", "300", "--upload", "queue")
     (files / "a.txt").write_text("known")
     mount.sync()
@@ -204,11 +204,11 @@ def test_a_proxy_that_hangs_up_and_passes_the_body_on_later_stores_it_once(mount
     mount.emulator.forget_requests()
     (files / "a.txt").write_text("once")
     asked = Counter(request["operation"] for request in mount.emulator.requests())
-    assert (asked["upload"], asked["list"] <= len(LOOKS_S) + 1) == (1, True)        # and perhaps one, whether the way is open again
+    assert (asked["upload"], asked["list"] <= len(INQUIRE_S) + 1) == (1, True)        # and perhaps one, whether the way is open again
     assert names(mount)["a.txt"] == 1
 
 
-# ---- one look for all, on fakes
+# ---- one inquiry for all, on fakes
 
 class ToTheSecond(FakeFiles):
     """Its times are cut, and its clock is known to be ours."""
@@ -234,7 +234,7 @@ def test_what_was_stored_in_a_second_that_began_before_the_try_is_found_behind_m
     clock.advance(0.2)
     for number in range(300):
         files.generate(f"{number}.txt", b"somebody else's")
-    clock.advance(LOOKS_S[-1])
+    clock.advance(INQUIRE_S[-1])
     assert house.work()
     with house.db.reading() as tx:
         assert tx.uploads.of(node_id) is None

@@ -8,19 +8,19 @@ from anthrofs.errors import Stopping, TimedOut
 from anthrofs.model import NodeId, StageId
 from anthrofs.remote.way import Way
 from anthrofs.tree.database import Database
-from anthrofs.upload.close_waits import Waits
-from anthrofs.upload.sendings import Sendings
+from anthrofs.upload.close_waits import CloseWaits
+from anthrofs.upload.progress import Progress
 from tests.fakes import FakeCarrier, body_of
 from tests.unit.upload.queued import Queue
 
 
 def test_a_close_that_waits_for_its_turn_takes_others_progress_for_its_own(db: Database, tmp_path: Path) -> None:
-    queue, sendings = Queue(db), Sendings()
+    queue, progress = Queue(db), Progress()
     node_id = queue.add("a")
-    waits = Waits(queue.db, queue.clock, sendings, Way(queue.clock), timeout_s=10)
+    waits = CloseWaits(queue.db, queue.clock, progress, Way(queue.clock), timeout_s=10)
     with body_of(tmp_path, bytes(1000)) as body:
         carrier = FakeCarrier(body)
-        sendings.begin(NodeId(99), StageId(9), body)
+        progress.begin(NodeId(99), StageId(9), body)
         moves = 0
 
         def interrupted() -> bool:
@@ -37,18 +37,18 @@ def test_a_close_that_waits_for_its_turn_takes_others_progress_for_its_own(db: D
         with db.transaction() as tx:                        # once it was tried, only its own counts
             queue.send(tx, node_id)
         moves = -1000
-        waits = Waits(queue.db, queue.clock, sendings, Way(queue.clock), timeout_s=10)
+        waits = CloseWaits(queue.db, queue.clock, progress, Way(queue.clock), timeout_s=10)
         with pytest.raises(TimedOut):
             waits.wait(node_id, StageId(1), interrupted)
 
 
 def test_a_resend_of_what_was_acknowledged_before_is_no_progress(db: Database, tmp_path: Path) -> None:
     """A gateway that takes all of it at once, and hangs up before it has passed it on, again and again."""
-    queue, sendings = Queue(db), Sendings()
+    queue, progress = Queue(db), Progress()
     node_id = queue.add("a")
     with db.transaction() as tx:
         queue.send(tx, node_id)
-    waits = Waits(queue.db, queue.clock, sendings, Way(queue.clock), timeout_s=300)
+    waits = CloseWaits(queue.db, queue.clock, progress, Way(queue.clock), timeout_s=300)
     began_s, tries = queue.clock.now_s(), 0
 
     def interrupted() -> bool:
@@ -56,10 +56,10 @@ def test_a_resend_of_what_was_acknowledged_before_is_no_progress(db: Database, t
         if queue.clock.now_s() - began_s >= 60 * tries:
             with body_of(tmp_path, bytes(1000)) as body:
                 FakeCarrier(body).left = 0
-                sendings.begin(node_id, StageId(1), body)
+                progress.begin(node_id, StageId(1), body)
                 if tries == 0:
-                    assert sendings.look()[node_id].awaits_answer
-                sendings.end(node_id, done=False)
+                    assert progress.now()[node_id].awaits_answer
+                progress.end(node_id, done=False)
             tries += 1
         return False
 
@@ -67,5 +67,5 @@ def test_a_resend_of_what_was_acknowledged_before_is_no_progress(db: Database, t
         waits.wait(node_id, StageId(1), interrupted)
     assert 300 <= queue.clock.now_s() - began_s < 302
     assert tries == 6
-    assert sendings.progress(node_id, StageId(1))[0] == 1000
-    assert sendings.progress(node_id, StageId(2))[0] == 0           # newer content begins anew
+    assert progress.of(node_id, StageId(1))[0] == 1000
+    assert progress.of(node_id, StageId(2))[0] == 0           # newer content begins anew

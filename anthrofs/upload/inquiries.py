@@ -1,9 +1,9 @@
-"""What the newest listing shows, for uploads whose answers were lost: when it is asked, and one listing for all that look.
+"""Inquiries: what became of uploads whose answers were lost is asked of the newest listing, one listing for all that ask.
 
-Owns    the last look: what it has shown, and since when.
+Owns    the last inquiry: what it has shown, and since when.
 Trusts  a listing that was begun a little too early for one of them as well: what was stored a while ago shows in both.
-Never   takes an answer out of a cache on the way for a new one: it asks for another number of files each time. (A cache knows the address
-        only; Varnish, by its defaults, ignores what a request says of caching.)
+Never   takes an answer out of a cache on the way for a new one: each inquiry asks for another number of files. (A cache
+        knows the address only; Varnish, by its defaults, ignores what a request says of caching.)
 """
 
 import random
@@ -15,55 +15,58 @@ from anthrofs.errors import LimitReached, QuotaExceeded, RemoteError
 from anthrofs.model import RemoteFile
 from anthrofs.remote.api import RemoteFiles
 
-LOOKS_S: Final = (1.0, 5.0, 20.0)       # after a lost answer
-LOOKS_ONCE_S: Final = (1.0,)            # after the service's own 500, which rarely stores, and shows it at once; and after
-LIMITERS: Final = frozenset({401, 403, 407, 503})       # such a page of a proxy, which rarely has passed on what it refuses so
-LATE_LOOKS_S: Final = (60.0, 180.0, 300.0)      # from the last byte on, when a proxy has lost patience with what still works on the body
+INQUIRE_S: Final = (1.0, 5.0, 20.0)     # after a lost answer
+INQUIRE_ONCE_S: Final = (1.0,)          # after the service's own 500, which rarely stores, and shows it at once; and after
+LIMITERS: Final = frozenset({401, 403, 407, 503})       # such a page of a proxy, which rarely has passed on what it
+                                                        # refuses so
+INQUIRE_LATE_S: Final = (60.0, 180.0, 300.0)    # from the last byte on, when a proxy has lost patience with what still
+                                                # works on the body
 LOST_PATIENCE: Final = frozenset({502, 504})    # of a proxy that has the whole body
 PROMPT_S: Final = 5.0                   # a proxy that is so quick didn't wait in vain: what is behind it was gone
-SHARED: Final = 0.8                     # of its time: a look that another one has begun by then will do
-FIRST_LOOK: Final = 100                 # of the newest files, and up to as many more; then whole pages, back to when it was sent
-NEXT_LOOKS: Final = 1000
-LIMITED_S: Final = 30.0                 # between looks that a limit of the account refuses: no gate keeps listings from that
-AGAIN_S: Final = 1.0                    # who waits for another one's look wakes by then, should that one have died
+SHARED: Final = 0.8                     # of the time until an inquiry: another one that was begun by then will do
+FIRST_FILES: Final = 100                # of the newest files, and up to as many more; then whole pages, back to when it
+NEXT_FILES: Final = 1000                # was sent
+LIMITED_S: Final = 30.0                 # between inquiries that a limit of the account refuses: no gate keeps listings
+                                        # from that
+AGAIN_S: Final = 1.0                    # who waits for another one's inquiry wakes by then, should that one have died
 
 
 def times_s(exc: RemoteError, lost_s: float, over_s: float | None) -> tuple[float, ...]:
-    """When to look, in seconds after the answer was lost. `over_s`: when the last byte went out; None: it didn't."""
+    """Returns when to inquire, in seconds after the answer was lost. `over_s`: when the last byte went out; None: not."""
     if exc.status == 500 if exc.from_service else exc.status in LIMITERS:
-        return LOOKS_ONCE_S
+        return INQUIRE_ONCE_S
     passed_s = 0.0 if over_s is None else lost_s - over_s
     if not exc.from_service and exc.status in LOST_PATIENCE and passed_s >= PROMPT_S:
-        return (*LOOKS_S, *(at_s - passed_s for at_s in LATE_LOOKS_S if at_s - passed_s > LOOKS_S[-1]))
-    return LOOKS_S
+        return (*INQUIRE_S, *(at_s - passed_s for at_s in INQUIRE_LATE_S if at_s - passed_s > INQUIRE_S[-1]))
+    return INQUIRE_S
 
 
 def pause_s(exc: RemoteError) -> float:
-    """How long no other look is made after one that was answered so, at least."""
+    """Returns how long no inquiry is made after one that was answered so, at least."""
     return max(LIMITED_S, exc.retry_after_s or 0.0) if isinstance(exc, (LimitReached, QuotaExceeded)) else 0.0
 
 
-class Looks:
-    """One for a mount."""
+class Inquiries:
+    """The inquiries of one mount."""
 
     def __init__(self, listings: RemoteFiles, clock: Clock, chance: random.Random) -> None:
         self._listings = listings       # given
         self._clock = clock             # given
 
         self._changed = threading.Condition()       # guards everything below; a leaf
-        self._more = chance.randrange(FIRST_LOOK)   # another one each time, and after a restart
+        self._more = chance.randrange(FIRST_FILES)  # another one each time, and after a restart
         self._running = False
         self._wanted: list[int] = []                # how far back those want to see who wait
-        self._began_s: float | None = None          # of the last look
-        self._back_ns: int | None = None            # how far back it goes; None: to the end
+        self._began_s: float | None = None          # of the last inquiry
+        self._back_ns: int | None = None            # how far back its listing goes; None: to the end
         self._found: list[RemoteFile] | RemoteError = []
 
     def since(self, sent_ns: int | None, not_before_s: float | None) -> list[RemoteFile]:
-        """The listed files since that moment of the server's clock; None: the newest page. From a listing begun not before then; None:
-        any of this mount's looks will do. Raises RemoteError.
+        """Returns the listed files since that moment of the server's clock; None: the newest page. Their listing was
+        begun not before `not_before_s`; None: any of this mount's inquiries will do. Raises RemoteError.
         """
         if not_before_s is not None:
-            not_before_s = min(not_before_s, self._clock.now_s())       # its own look is always good enough
+            not_before_s = min(not_before_s, self._clock.now_s())       # one's own inquiry is always good enough
         with self._changed:
             if sent_ns is not None:
                 self._wanted.append(sent_ns)
@@ -77,9 +80,9 @@ class Looks:
                             raise self._found
                         return self._found
                     self._running = True
-                    back_ns, self._more = min(self._wanted, default=None), (self._more + 1) % FIRST_LOOK
-                    limit = FIRST_LOOK + self._more
-                self._look(limit, back_ns)
+                    back_ns, self._more = min(self._wanted, default=None), (self._more + 1) % FIRST_FILES
+                    limit = FIRST_FILES + self._more
+                self._ask(limit, back_ns)
         finally:
             with self._changed:
                 if sent_ns is not None:
@@ -90,7 +93,7 @@ class Looks:
             return False
         return isinstance(self._found, RemoteError) or self._back_ns is None or sent_ns is None or sent_ns >= self._back_ns
 
-    def _look(self, limit: int, back_ns: int | None) -> None:
+    def _ask(self, limit: int, back_ns: int | None) -> None:
         began_s = self._clock.now_s()
         try:
             found: list[RemoteFile] | RemoteError
@@ -108,11 +111,11 @@ class Looks:
             self._changed.notify_all()
 
     def _read(self, limit: int, back_ns: int | None) -> tuple[list[RemoteFile], int | None]:
-        """(the files, how far back they go). Raises RemoteError."""
+        """Returns (the files, how far back they go). Raises RemoteError."""
         page = self._listings.list(limit)
         found, seen = list(page.files), {file.file_id for file in page.files}
         while page.following is not None and back_ns is not None and page.files and page.files[-1].created_ns >= back_ns:
-            page = self._listings.list(NEXT_LOOKS, page.following)
+            page = self._listings.list(NEXT_FILES, page.following)
             new = [file for file in page.files if file.file_id not in seen]
             if not new:
                 break               # a page that repeats
