@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from anthrofs.daemon import control
+from anthrofs.cli import control_client
 from anthrofs.errors import SetupError
 from anthrofs.fuse import mountpoint
 from anthrofs.tree.fsck import problems
@@ -76,16 +76,16 @@ class Mount:
 
     def sync(self) -> None:
         """Everything is on the server."""
-        *_, left = control.ask(self.state_dir, "drain", timeout_s=WAIT_S)
+        *_, left = control_client.ask(self.state_dir, "drain", timeout_s=WAIT_S)
         assert left["waiting"] + left["deletions"] == []
 
     def refresh(self) -> bool:
         """What others did until now was listed: what the command does, without its start. True, for conditions to wait for."""
-        list(control.ask(self.state_dir, "refresh", timeout_s=WAIT_S))
+        list(control_client.ask(self.state_dir, "refresh", timeout_s=WAIT_S))
         return True
 
     def status(self) -> dict[str, Any]:
-        return next(control.ask(self.state_dir, "status"))
+        return next(control_client.ask(self.state_dir, "status"))
 
     def end_now(self) -> None:
         """Unmounted without waiting for what is queued: two signals, as an impatient person sends them."""
@@ -133,7 +133,7 @@ class Mount:
         """Unmount if need be; then no mount, no process, no damage, no unexpected line, no key in the log."""
         if mountpoint.is_mounted(self.path):
             try:
-                for _ in control.ask(self.state_dir, "drain", timeout_s=WAIT_S, last=True):
+                for _ in control_client.ask(self.state_dir, "drain", timeout_s=WAIT_S, last=True):
                     pass
                 mountpoint.unmount(self.path)
             except SetupError as exc:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from anthrofs.daemon import control
+from anthrofs.cli import control_client
 from anthrofs.errors import EXIT_FAILED, EXIT_LEFT, EXIT_USAGE, SetupError
 from anthrofs.fuse import mountpoint
 from anthrofs.names import CONTROL, FILE_ID, STATE
@@ -32,7 +32,7 @@ def ask_all(directory: Path | None, op: str, **values: Any) -> tuple[dict[Path, 
     for path in [directory] if directory else mountpoint.mounts():
         try:
             root, state_dir = mount_of(path)
-            answers[root] = next(control.ask(state_dir, op, **values))
+            answers[root] = next(control_client.ask(state_dir, op, **values))
         except SetupError as exc:
             if directory:
                 raise
@@ -67,7 +67,7 @@ def each(op: str, paths: list[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
 def answers(op: str, path: Path, *, patience_s: float = ANSWER_S, **values: Any) -> Iterator[dict[str, Any]]:
     """All that a mount says of a path in it."""
     root, state_dir = mount_of(path)
-    return control.ask(state_dir, op, patience_s=patience_s, path=below(root, path), **values)
+    return control_client.ask(state_dir, op, patience_s=patience_s, path=below(root, path), **values)
 
 
 def below(root: Path, path: Path) -> str:
@@ -110,5 +110,5 @@ def wait_for_id(path: Path, timeout_s: float) -> str:
             raise SetupError(f"{path} has no id after {timeout_s:.0f} s: {state}.", EXIT_LEFT)
         if state == "waiting":
             with contextlib.suppress(SetupError):       # a mount of an earlier version, or another user's
-                list(control.ask(state_dir(path), "hurry"))
+                list(control_client.ask(state_dir(path), "hurry"))
         time.sleep(POLL_S)

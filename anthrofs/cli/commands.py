@@ -14,12 +14,11 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
-from anthrofs.cli import asking, launch, manual, output
+from anthrofs.cli import asking, control_client, launch, manual, output
 from anthrofs.cli.environment import select, service_of, state_dir_of
 from anthrofs.cli.options import byte_count, expiry_s, most_kept, one_of, with_options
 from anthrofs.cli.output import said
 from anthrofs.config import DEFAULT_PROFILE, Config, Credentials, Service
-from anthrofs.daemon import control
 from anthrofs.errors import EXIT_FAILED, EXIT_USAGE, SetupError
 from anthrofs.fuse import mountpoint
 from anthrofs.store.state_dir import StateDir
@@ -128,7 +127,7 @@ def umount(
     if root != Path(os.path.realpath(directory)):
         raise SetupError(f"{directory} is in the mount on {root}: anthrofs umount {root}", EXIT_USAGE)
     left = output.drained(state_dir, timeout, last=True)
-    ending = control.ask(state_dir, "wait", patience_s=LAZY_S if lazy else END_S)
+    ending = control_client.ask(state_dir, "wait", patience_s=LAZY_S if lazy else END_S)
     next(ending)            # connected: from now on its end can't be missed
     mountpoint.unmount(root, lazy=lazy)
     try:
@@ -172,7 +171,7 @@ def show_entries(
     and why.
     """
     root, state_dir = asking.mount_of(path)
-    found = [entry for answer in control.ask(state_dir, "ls", path=asking.below(root, path))
+    found = [entry for answer in control_client.ask(state_dir, "ls", path=asking.below(root, path))
              for entry in answer["entries"]]
     print(json.dumps(found) if as_json else "\n".join(output.entry_lines(found)), end="\n" if as_json or found else "")
 
@@ -274,7 +273,7 @@ def refresh(
     timeout: Seconds = 60.0,
 ) -> None:
     """Ask the service for its listing now."""
-    answer = next(control.ask(asking.state_dir(directory), "refresh", accept=accept, timeout_s=timeout,
+    answer = next(control_client.ask(asking.state_dir(directory), "refresh", accept=accept, timeout_s=timeout,
                               patience_s=timeout + 10))
     print(f"{answer['files']} files")
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.status import Status
 
-from anthrofs.daemon import control
+from anthrofs.cli import control_client
 from anthrofs.errors import EXIT_LEFT, SetupError
 
 LINES_FROM: Final = 1000    # files of a first listing that takes a while
@@ -30,7 +30,7 @@ def drained(state_dir: Path, timeout_s: float, *, last: bool = False) -> dict[st
     with Progress(TextColumn("sending what is queued"), BarColumn(), TextColumn("{task.fields[left]}"), console=said,
                   transient=True, disable=not said.is_terminal) as progress:
         task = progress.add_task("", left="")
-        for left in control.ask(state_dir, "drain", timeout_s=timeout_s, last=last):
+        for left in control_client.ask(state_dir, "drain", timeout_s=timeout_s, last=last):
             left_bytes = sum(entry["bytes"] - entry["sent"] for entry in left["waiting"])
             most_bytes = max(most_bytes, left_bytes)
             words = (f"{len(left['waiting'])} files, {shown_bytes(left_bytes)} to send, {len(left['deletions'])} to "

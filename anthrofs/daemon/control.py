@@ -16,17 +16,16 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from anthrofs.errors import FsError, SetupError
+from anthrofs.errors import FsError
 
 log = logging.getLogger(__name__)
 
 NAME: Final = "control.sock"
 LINE_BYTES: Final = 2**20       # of a request
-ENDED: Final = "The mount ended before it had answered."
 
 Handler = Callable[[Mapping[str, Any]], Iterator[dict[str, Any]]]
 
@@ -43,7 +42,7 @@ class Control:
             path.unlink()
         elif os.path.lexists(path):
             raise FileExistsError(errno.EEXIST, "it is not a socket of anthrofs, move it away", path)
-        self._socket.bind(_address(self._directory))
+        self._socket.bind(address(self._directory))
         self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
 
     def start(self) -> None:
@@ -100,45 +99,6 @@ class Control:
             yield {"end": True, "error": f"bug: {exc}"}
 
 
-def ask(state_dir: Path, op: str, *, patience_s: float = 30.0, **values: Any) -> Iterator[dict[str, Any]]:
-    """The command's end. `patience_s`: the longest silence between two answers.
-
-    Raises SetupError when nobody answers; FsError's words come as SetupError, too.
-    """
-    try:
-        directory = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as exc:
-        raise SetupError(f"No state in {state_dir}: {exc.strerror}. If its mount is stuck: fusermount -u -z and the mount point.") from exc
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(patience_s)
-            try:
-                connection.connect(_address(directory))
-            except OSError as exc:
-                raise SetupError(f"No mount answers for the state in {state_dir}: {exc.strerror}.") from exc
-            with connection.makefile("rb") as lines:
-                for line in _said(connection, json.dumps({"op": op, **values}).encode() + b"\n", lines, patience_s):
-                    answer = json.loads(line)
-                    if "error" in answer:
-                        raise SetupError(answer["error"])
-                    if answer.get("end"):
-                        return
-                    yield answer
-            raise SetupError(ENDED)
-    finally:
-        os.close(directory)
-
-
-def _said(connection: socket.socket, request: bytes, lines: Iterable[bytes], patience_s: float) -> Iterator[bytes]:
-    try:
-        connection.sendall(request)
-        yield from lines
-    except TimeoutError as exc:
-        raise SetupError(f"The mount has not answered for {patience_s:.0f} s.") from exc
-    except OSError as exc:
-        raise SetupError(ENDED) from exc
-
-
-def _address(directory: int) -> str:
+def address(directory: int) -> str:
     """A socket's address has 108 bytes; a state directory's path can be longer, this is not."""
     return f"/proc/self/fd/{directory}/{NAME}"

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import pytest
 
-from anthrofs.daemon import control
+from anthrofs.cli import control_client
 from anthrofs.fuse import mountpoint
 from tests.mounting import ROOT, Mount, wait_until
 
@@ -257,7 +257,7 @@ class Combination:
         """Again where a deletion is in doubt: a drain doesn't wait for that, it names it."""
         until_s = time.monotonic() + PATIENCE_S
         while True:
-            *_, left = control.ask(self._mount.state_dir, "drain", timeout_s=PATIENCE_S)
+            *_, left = control_client.ask(self._mount.state_dir, "drain", timeout_s=PATIENCE_S)
             if not left["waiting"] + left["deletions"]:
                 return
             assert time.monotonic() < until_s, left

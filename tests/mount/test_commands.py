@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from anthrofs.daemon import control
+from anthrofs.cli import control_client
 from anthrofs.fuse import mountpoint
 from tests.mounting import COMMAND, Mount, runs, wait_until
 
@@ -140,7 +140,7 @@ def test_an_umount_that_finds_the_mount_in_use_leaves_nothing_behind(mount: Moun
         done = mount.run("umount", files)
         before = held()
         for _ in range(20):             # what it does of that, without its start
-            next(control.ask(mount.state_dir, "wait"))
+            next(control_client.ask(mount.state_dir, "wait"))
         wait_until(lambda: held() < before + 10, "the askers' threads and descriptors go")     # libfuse may have a few threads more
     assert (done.returncode, "in use" in done.stderr) == (6, True)
     mount.ok("umount", files)

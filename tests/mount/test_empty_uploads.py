@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from anthrofs.daemon import control
+from anthrofs.cli import control_client
 from anthrofs.upload.schedule import HOLD_S
 from tests.mounting import Mount, asks, shell, wait_until
 
@@ -164,7 +164,7 @@ def test_an_empty_file_is_sent_a_second_later_and_at_once_when_somebody_asks_for
         began_s = time.time()
         (files / f"{number}.txt").touch()
         wait_until(lambda: mount.status()["waiting"] or mount.emulator.requests("upload"), "its close has come")
-        list(control.ask(mount.state_dir, "hurry"))
+        list(control_client.ask(mount.state_dir, "hurry"))
         [sent] = mount.emulator.wait_for_requests(1, "upload")
         return float(sent["started"]) - began_s
 

@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from anthrofs.daemon import control
+from anthrofs.cli import control_client
 from tests.mounting import Mount
 
 WORD = struct.Struct(">Q")
@@ -105,7 +105,7 @@ def test_readers_of_a_file_that_others_replace_see_one_version_each(mount: Mount
         while any(each.poll() is None for each in readers):
             version += 1
             mount.emulator.generate("data.bin", content_of(version))
-            list(control.ask(mount.state_dir, "refresh", timeout_s=20))
+            list(control_client.ask(mount.state_dir, "refresh", timeout_s=20))
             if os.getxattr(files / "data.bin", "user.anthropic.file_id").decode() == mount.emulator.files()[0]["id"]:
                 temporary = tmp_path / "next"
                 temporary.write_text(str(version))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from anthrofs.cli import control_client
 from anthrofs.daemon import control
 from anthrofs.errors import SetupError
 
@@ -24,5 +25,5 @@ def test_a_mount_that_ends_before_it_has_read_the_question_is_said_to_have_ended
         ending = threading.Thread(target=end)
         ending.start()
         with pytest.raises(SetupError, match="ended before it had answered"):
-            next(control.ask(tmp_path, "status"))
+            next(control_client.ask(tmp_path, "status"))
         ending.join()

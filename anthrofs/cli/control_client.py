@@ -1,0 +1,55 @@
+"""Asks a running mount, through the socket in its state directory; daemon/control.py says what goes over it.
+
+Never   prints: no answer, and a refusal, is a SetupError with the words.
+"""
+
+import json
+import os
+import socket
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from anthrofs.daemon.control import address
+from anthrofs.errors import SetupError
+
+ENDED: Final = "The mount ended before it had answered."
+
+
+def ask(state_dir: Path, op: str, *, patience_s: float = 30.0, **values: Any) -> Iterator[dict[str, Any]]:
+    """Yields the answers to a request. `patience_s`: the longest silence between two of them.
+
+    Raises SetupError when nobody answers; FsError's words come as SetupError, too.
+    """
+    try:
+        directory = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as exc:
+        raise SetupError(f"No state in {state_dir}: {exc.strerror}. If its mount is stuck: fusermount -u -z and the mount point.") from exc
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(patience_s)
+            try:
+                connection.connect(address(directory))
+            except OSError as exc:
+                raise SetupError(f"No mount answers for the state in {state_dir}: {exc.strerror}.") from exc
+            with connection.makefile("rb") as lines:
+                for line in _said(connection, json.dumps({"op": op, **values}).encode() + b"\n", lines, patience_s):
+                    answer = json.loads(line)
+                    if "error" in answer:
+                        raise SetupError(answer["error"])
+                    if answer.get("end"):
+                        return
+                    yield answer
+            raise SetupError(ENDED)
+    finally:
+        os.close(directory)
+
+
+def _said(connection: socket.socket, request: bytes, lines: Iterable[bytes], patience_s: float) -> Iterator[bytes]:
+    try:
+        connection.sendall(request)
+        yield from lines
+    except TimeoutError as exc:
+        raise SetupError(f"The mount has not answered for {patience_s:.0f} s.") from exc
+    except OSError as exc:
+        raise SetupError(ENDED) from exc
