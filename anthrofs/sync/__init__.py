@@ -2,5 +2,5 @@
 
 Begin with listing.py, which says what a page means for the tree. refresher.py asks for what is new, while somebody looks; sweeper.py
 walks long listings to their end, for what is gone; expirer.py ends files at their own time. coming.py has the next page on its way;
-workspace.py knows whose files a state mirrors.
+workspace.py knows whose files a state mirrors. worker.py is the thread of all three.
 """

@@ -14,6 +14,7 @@ from anthrofs.clock import Clock
 from anthrofs.errors import FsError, StateLost
 from anthrofs.model import FileId, ServerClock
 from anthrofs.store.block_cache import BlockCache
+from anthrofs.sync.worker import Worker
 from anthrofs.tree.database import Database
 from anthrofs.tree.mirror import Mirror
 from anthrofs.tree.open_table import Handles
@@ -36,31 +37,28 @@ class Expirer:
         self._handles = handles             # given
         self._clock = clock                 # given
         self._server_clock = server_clock   # given
-        self._thread = threading.Thread(target=self._run, name="expirer", daemon=True)
+        self._worker = Worker("expirer", clock, self._due_s, self._step)
 
-        self._changed = threading.Condition()       # guards everything below; no other lock is taken while it is held
-        self._next_ns: int | None = 0               # the first moment that is known, server's clock; None: there is none
-        self._stopping = False
+        self._lock = threading.Lock()       # guards everything below; no other lock is taken while it is held
+        self._next_ns: int | None = 0       # the first moment that is known, server's clock; None: there is none
+        self._again_s = float("-inf")       # no step before that
 
     def start(self) -> None:
         """Returns after the first look: what has expired since the last mount is never shown."""
-        if self._look_once():
-            self.expects(0)
-        self._thread.start()
+        self._worker.start(at_once=True)
 
     def stop(self, timeout_s: float) -> bool:
         """False: it was left in the middle of a look."""
-        with self._changed:
-            self._stopping = True
-            self._changed.notify_all()
-        return self._clock.join([self._thread], timeout_s)
+        return self._worker.stop(timeout_s)
 
     def expects(self, moment_ns: int) -> None:
         """Something is being put into the tree, or is there, until then."""
-        with self._changed:
-            if self._next_ns is None or moment_ns < self._next_ns:
+        with self._lock:
+            sooner = self._next_ns is None or moment_ns < self._next_ns
+            if sooner:
                 self._next_ns = moment_ns
-                self._changed.notify_all()
+        if sooner:
+            self._worker.wake()
 
     def gone(self, file_id: FileId) -> None:
         """The service says that it has expired; not all shapes of the API say when. Raises FsError."""
@@ -69,34 +67,28 @@ class Expirer:
             self._mirror.set_expiry(tx, file_id, now_ns)
         self.expects(now_ns)
 
-    def _run(self) -> None:
-        while True:
-            now_ns = self._now_ns()
-            with self._changed:
-                if self._stopping:
-                    return
-                if self._next_ns is None or self._next_ns > now_ns:
-                    left_s = None if self._next_ns is None else min((self._next_ns - now_ns) / 1e9, LOOK_S)
-                    self._clock.wait(self._changed, left_s)
-                    continue
-            if self._look_once():
-                with self._changed:
-                    if not self._stopping:
-                        self._next_ns = 0
-                        self._clock.wait(self._changed, AGAIN_S)
+    def _due_s(self) -> float:
+        """Returns the seconds until the next look; infinite while nothing is known to expire."""
+        now_s, now_ns = self._clock.now_s(), self._now_ns()
+        with self._lock:
+            if self._next_ns is None:
+                return float("inf")
+            return min(max(self._again_s - now_s, (self._next_ns - now_ns) / 1e9), LOOK_S)
 
-    def _look_once(self) -> bool:
-        """True: something is to be looked at again soon."""
-        with self._changed:
+    def _step(self) -> None:
+        """Takes away what has expired. What somebody has open, or what has failed, is looked at again after AGAIN_S."""
+        with self._lock:
             self._next_ns = None        # what is put into the tree from now on says so itself
+        again = True
         try:
-            return self._look()
+            again = self._look()
         except FsError as exc:
             if not isinstance(exc, StateLost):      # that was said
                 log.warning("expired files could not be taken away: %s", exc)
-        except Exception:
-            log.exception("bug in the expirer")
-        return True
+        finally:
+            if again:
+                with self._lock:
+                    self._next_ns, self._again_s = 0, self._clock.now_s() + AGAIN_S
 
     def _look(self) -> bool:
         """Take away what has expired. True: some of it is open, and waits for its last release."""

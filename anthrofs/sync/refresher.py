@@ -23,6 +23,7 @@ from anthrofs.remote.gates import OF_THE_WAY
 from anthrofs.sync import workspace
 from anthrofs.sync.coming import Coming
 from anthrofs.sync.listing import PAGE_FILES, REPEATS, SWEEP_S_PER_PAGE, Listings, page_after
+from anthrofs.sync.worker import Worker
 from anthrofs.tree.database import Database
 from anthrofs.tree.mirror import Mirror
 
@@ -52,7 +53,7 @@ class Refresher:
         self._answered = answered       # given: told that the service answers, and for the workspace of this state
         self._silent = silent           # given: told why it doesn't
         self._ended = ended             # given: told that a refresh has ended, well or not
-        self._thread = threading.Thread(target=self._run, name="refresher", daemon=True)
+        self._worker = Worker("refresher", clock, self._due_s, self._step)
 
         self._changed = threading.Condition()       # guards everything below; no other lock is taken while it is held
         self._looked_s = float("-inf")              # when somebody looked
@@ -65,7 +66,7 @@ class Refresher:
         self._tried_s = float("-inf")               # when the last one began
         self._pause_s = config.refresh_s            # until the next one, from then on
         self._error: FsError | SetupError | None = None     # of the last one
-        self._stopping = False
+        self._stopping = False                      # nobody waits for one any longer
 
     # ---- for those who look
 
@@ -73,10 +74,11 @@ class Refresher:
         """Somebody looks: from now on what is shown is kept fresh, for a while."""
         with self._changed:
             now_s = self._clock.now_s()
-            asleep = now_s - self._looked_s > self._config.idle_s       # nobody looked for long: it waits for a notify only
+            asleep = now_s - self._looked_s > self._config.idle_s       # nobody looked for long: it waits for a wake only
             self._looked_s = now_s
-            if asleep or self._due_s_locked() <= 0:
-                self._changed.notify_all()
+            due = self._due_s_locked() <= 0
+        if asleep or due:
+            self._worker.wake()
 
     def look_closely(self) -> None:
         """Somebody opens a directory: an old index is worth a short wait."""
@@ -91,23 +93,24 @@ class Refresher:
         """A refresh is wanted soon; nobody waits for it."""
         with self._changed:
             self._asked = True
-            self._changed.notify_all()
+        self._worker.wake()
 
     def hasten(self) -> None:
         """Something is known to have changed there: the next refresh comes soon, but not for each single thing."""
         with self._changed:
             self._hasty = True
-            self._changed.notify_all()
+        self._worker.wake()
 
     def refresh(self, timeout_s: float, *, accept: bool = False) -> FsError | SetupError | None:
         """Ask now. Returns what went wrong, also that it took longer; None: the index is fresh."""
         until_s = self._clock.now_s() + timeout_s
         with self._changed:
             # One that is under way began before this was asked: it doesn't count.
-            begun = self._done + (self._running and self._thread.is_alive())
+            begun = self._done + (self._running and self._worker.is_alive())
             self._asked = True
             self._accept = self._accept or accept
-            self._changed.notify_all()
+        self._worker.wake()
+        with self._changed:
             while self._done <= begun and not self._stopping:
                 left_s = until_s - self._clock.now_s()
                 if left_s <= 0:
@@ -140,48 +143,49 @@ class Refresher:
 
     def start(self) -> None:
         """From now on looks are answered."""
-        self._thread.start()
+        self._worker.start()
 
     def stop(self, timeout_s: float) -> bool:
         """False: it hangs in a request and was left to the process's end."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
-        return self._clock.join([self._thread], timeout_s)
+        return self._worker.stop(timeout_s)
 
-    def _run(self) -> None:
-        while True:
+    def _step(self) -> None:
+        with self._changed:
+            began_s = self._tried_s = self._clock.now_s()
+            self._asked = self._hasty = False
+            self._running = True
+            accept, self._accept = self._accept, False
+        try:
+            pages = self._refresh(whole=accept, accept=accept, progress=lambda _: None)
+        except Stopping:
+            raise
+        except (FsError, SetupError) as exc:
+            self._silent(exc)
+            if not isinstance(exc, (StateLost, *OF_THE_WAY)) and str(exc) != str(self._error):      # that was said
+                log.warning("the listing could not be refreshed: %s", exc)
+            self._end(exc)
+        except Exception as exc:
+            self._end(FsError(str(exc)))
+            raise
+        else:
             with self._changed:
-                while not self._stopping and not self._asked and (due_s := self._due_s_locked()) > 0:
-                    self._clock.wait(self._changed, None if due_s == float("inf") else due_s)
-                if self._stopping:
-                    return
-                began_s = self._tried_s = self._clock.now_s()
-                self._asked = self._hasty = False
-                self._running = True
-                accept, self._accept = self._accept, False
-            error: FsError | SetupError | None = None
-            pages = 0
-            try:
-                pages = self._refresh(whole=accept, accept=accept, progress=lambda _: None)
-            except Stopping:
-                return
-            except (FsError, SetupError) as exc:
-                error = exc
-                self._silent(exc)
-                if not isinstance(exc, (StateLost, *OF_THE_WAY)) and str(exc) != str(self._error):      # that was said
-                    log.warning("the listing could not be refreshed: %s", exc)
-            except Exception as exc:
-                error = FsError(str(exc))
-                log.exception("bug in the refresher")
-            with self._changed:
-                self._error, self._running = error, False
-                if error is None:
-                    self._listed_s = began_s
-                    self._pause_s = max(self._config.refresh_s, SWEEP_S_PER_PAGE * (pages - 1))
-                self._done += 1
-                self._changed.notify_all()
-            self._ended()
+                self._listed_s = began_s
+                self._pause_s = max(self._config.refresh_s, SWEEP_S_PER_PAGE * (pages - 1))
+            self._end(None)
+
+    def _end(self, error: FsError | SetupError | None) -> None:
+        with self._changed:
+            self._error, self._running = error, False
+            self._done += 1
+            self._changed.notify_all()
+        self._ended()
+
+    def _due_s(self) -> float:
+        with self._changed:
+            return 0.0 if self._asked else self._due_s_locked()
 
     def _due_s_locked(self) -> float:
         """Seconds until a refresh is due; infinite while nobody looks."""

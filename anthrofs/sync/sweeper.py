@@ -10,18 +10,18 @@ Never   asks while nobody looks, or while the refresher gets no answers: it find
 """
 
 import logging
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
 from anthrofs.clock import Clock
 from anthrofs.config import Config
-from anthrofs.errors import BadAnswer, FsError, StateLost, Stopping
+from anthrofs.errors import BadAnswer, FsError, StateLost
 from anthrofs.remote.api import RemoteFiles
 from anthrofs.remote.gates import OF_THE_WAY
 from anthrofs.sync import workspace
 from anthrofs.sync.listing import PAGE_FILES, SWEEP_S_PER_PAGE, Listings, Walk, page_after, walk_of
+from anthrofs.sync.worker import Worker
 from anthrofs.tree.database import Database
 
 log = logging.getLogger(__name__)
@@ -40,48 +40,20 @@ class Sweeper:
         self._clock = clock             # given
         self._config = config           # given
         self._watched = watched         # given: somebody looks, and the service answers
-        self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
-        self._next_s = float("-inf")    # the thread's only: not before that, see `step`
-
-        self._changed = threading.Condition()       # guards everything below; a leaf
-        self._woken = False
-        self._stopping = False
+        self._worker = Worker("sweeper", clock, self.due_s, self.step)
+        self._next_s = float("-inf")    # the thread's only: no step before that
 
     def start(self) -> None:
         """Due steps are taken from now on."""
-        self._thread.start()
+        self._worker.start()
 
     def wake(self) -> None:
         """Whether somebody looks, or the service answers, may have changed."""
-        with self._changed:
-            self._woken = True
-            self._changed.notify_all()
+        self._worker.wake()
 
     def stop(self, timeout_s: float) -> bool:
-        """False: it hangs in a request and was left to the process's end."""
-        with self._changed:
-            self._stopping = True
-            self._changed.notify_all()
-        return self._clock.join([self._thread], timeout_s)
-
-    def _run(self) -> None:
-        while True:
-            due_s = self.due_s()        # before the flag is taken: a wake during it counts
-            with self._changed:
-                if due_s > 0 and not self._woken and not self._stopping:
-                    self._clock.wait(self._changed, None if due_s == float("inf") else due_s)
-                if self._stopping:
-                    return
-                woken, self._woken = self._woken, False
-            if woken or due_s > 0:
-                continue
-            try:
-                self.step()
-            except Stopping:
-                return
-            except Exception:
-                self._next_s = self._clock.now_s() + FAILED_S
-                log.exception("bug in the sweeper")
+        """False: a step hangs in a request and was left to the process's end."""
+        return self._worker.stop(timeout_s)
 
     # ---- the steps; called by the thread only, and by tests
 
@@ -104,7 +76,8 @@ class Sweeper:
 
     def step(self) -> None:
         """One page, or the end of a sweep, which may take several. Raises Stopping."""
-        self._next_s = self._clock.now_s() + SWEEP_S_PER_PAGE
+        began_s = self._clock.now_s()
+        self._next_s = began_s + FAILED_S       # also after a bug
         with self._db.transaction() as tx:
             walk = walk_of(tx.get_meta("sweep"))
             if walk is None:
@@ -116,6 +89,7 @@ class Sweeper:
                 walk = self._read(walk)
             if walk.ended:
                 self._listings.conclude(walk, self._remote, accept=False)
+            self._next_s = began_s + SWEEP_S_PER_PAGE
         except StateLost:
             self._next_s = self._clock.now_s() + FAILED_S       # that was said
         except FsError as exc:
