@@ -1,6 +1,5 @@
 """Names from the server are never trusted, and what a user typed comes back as it was."""
 
-import os
 import re
 
 import pytest
@@ -9,7 +8,6 @@ from hypothesis import strategies as st
 
 from anthrofs import names
 from anthrofs.errors import BadName, NameTooLong
-from anthrofs.fs import companions
 
 # The blob makes a failure seen elsewhere repeatable; a busy machine is no reason to fail.
 law = settings(print_blob=True, deadline=None)
@@ -319,29 +317,6 @@ def test_a_maker_is_a_program_and_whether_it_reads_what_it_makes() -> None:
     assert names.maker_of("git", reads=True) == "git"
     assert names.maker_of("git", reads=False) == "git>"
     assert names.maker_of("", reads=True) == names.maker_of("", reads=False) == ""
-
-
-@pytest.mark.parametrize(("name", "flags", "program", "found"), [
-    ("a.db-journal", os.O_RDWR, "python3", [("a.db", False)]),
-    ("b-shm", os.O_RDWR | os.O_EXCL, "", [("b", False)]),
-    ("a.db-wal", os.O_WRONLY, "cp", []),                # whoever copies both doesn't read what it makes
-    ("-wal", os.O_RDWR, "", []),
-    ("d.wal", os.O_WRONLY | os.O_APPEND, "duckdb", [("d", True)]),
-    ("d.wal", os.O_WRONLY, "cp", []),
-    ("x.7z.tmp", os.O_WRONLY | os.O_EXCL, "7z", [("x.7z", False)]),
-    ("x.zip.tmp", os.O_WRONLY | os.O_EXCL, "7zz", [("x.zip", False)]),
-    ("x.7z.tmp", os.O_WRONLY, "7z", []),                # one that it extracts
-    ("x.7z.tmp", os.O_WRONLY | os.O_EXCL, "cp", []),
-    ("x.png.tmp", os.O_WRONLY, "pngquant", [("x.png", False)]),
-    (f"f.txt.{'0123456789abcdef' * 2}.tmp", os.O_WRONLY, "node", [("f.txt", False)]),
-    (f"f.txt.{'0123456789abcdeF' * 2}.tmp", os.O_WRONLY, "node", []),
-    ("f.txt.0123abcd.tmp", os.O_WRONLY, "node", []),
-    (".~n.ipynb", os.O_WRONLY, "jupyter-lab", [("n.ipynb", False)]),
-    (".~", os.O_WRONLY, "", []),
-    ("a.db", os.O_RDWR, "", []),
-])  # fmt: skip
-def test_a_companions_name_tells_beside_what_it_stays_here(name: str, flags: int, program: str, found: list[tuple[str, bool]]) -> None:
-    assert companions.candidates(name, program, flags) == found
 
 
 def test_mkstemp_shapes_can_be_set_like_other_patterns() -> None:
