@@ -13,7 +13,7 @@ from anthrofs.fs.paths import Tree
 from anthrofs.model import Node, StageId
 from anthrofs.store.block_cache import BlockCache
 from anthrofs.store.staging import Staging
-from anthrofs.tree import renaming, unlinking
+from anthrofs.tree import intents
 from anthrofs.tree.database import Database
 from anthrofs.tree.mirror import Mirror
 from anthrofs.tree.transaction import Tx
@@ -31,7 +31,7 @@ def recover(db: Database, mirror: Mirror, staging: Staging, tree: Tree) -> None:
             if node.is_undecided:           # perhaps half of a replacement that never happened
                 _unhide(tx, tree, node)
             else:
-                unlinking.end(tx, node)
+                intents.unlink(tx, node)
         for name in tx.nodes.forget_unpromised():
             log.warning("%r was being written when anthrofs was ended: nothing of it was promised, so it isn't shown", name)
         for node in tx.nodes.unsent():
@@ -65,7 +65,7 @@ def _unhide(tx: Tx, tree: Tree, node: Node) -> None:
         return
     shown = tx.nodes.node(node.node_id)
     with contextlib.suppress(BadName, NameTooLong):     # on the server it keeps the one it has
-        renaming.want(tx, shown, tree.wanted(tx.nodes.path(shown)))
+        intents.want(tx, shown, tree.wanted(tx.nodes.path(shown)))
 
 
 def _queue(tx: Tx, staging: Staging, node: Node, stage: StageId) -> None:

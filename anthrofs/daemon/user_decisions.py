@@ -7,7 +7,7 @@ from anthrofs.errors import Busy, NotPermitted, NotReadable
 from anthrofs.fs.kernel_cache import PageCache, Surprises
 from anthrofs.fs.paths import Tree
 from anthrofs.model import Node
-from anthrofs.tree import renaming
+from anthrofs.tree import intents
 from anthrofs.tree.database import Database
 from anthrofs.tree.kept_copies import why_closed
 from anthrofs.tree.mirror import Mirror
@@ -93,7 +93,7 @@ class Decisions:
             if alone and files[0][0].remote is None:
                 raise NotPermitted(f"{path} isn't on the server yet: it is sent by itself, or, where it was refused, by `anthrofs retry`")
             for node, shown in files:
-                if node.stored is None or node.wanted is None or not renaming.differs(node, node.wanted):
+                if node.stored is None or node.wanted is None or not intents.differs(node, node.wanted):
                     continue
                 if node.readable:
                     tx.nodes.set_resend(node.node_id, True)

@@ -23,7 +23,7 @@ from anthrofs.model import FileId, Node, StageId
 from anthrofs.store.block_cache import BlockCache
 from anthrofs.store.blocks import BLOCK_BYTES, spans
 from anthrofs.store.staging import Staging
-from anthrofs.tree import unlinking
+from anthrofs.tree import intents
 from anthrofs.tree.database import Database
 from anthrofs.tree.gaps import Gap
 from anthrofs.tree.open_table import Content, Handle, Handles, OpenStage
@@ -182,7 +182,7 @@ class Contents:
                 remote, unchanged = content.remote, content.fetched
         if remote is not None:
             self._forget_deleted(remote.file_id)
-        ended = unlinking.released(self._db, content.node_id, None if stage is None else stage.number)
+        ended = intents.released(self._db, content.node_id, None if stage is None else stage.number)
         if stage is not None:
             stage.close()
             if unchanged:

@@ -28,7 +28,7 @@ from anthrofs.fs.paths import Tree
 from anthrofs.fs.renames import Moves
 from anthrofs.model import ROOT, Attr, Caller, FileId, Node, NodeId, is_view
 from anthrofs.sync.refresher import Refresher
-from anthrofs.tree import renaming, settings, unlinking
+from anthrofs.tree import intents, settings
 from anthrofs.tree.database import Database
 from anthrofs.tree.open_table import Handles
 from anthrofs.tree.transaction import Tx
@@ -121,9 +121,9 @@ class FileSystem:
             by_id = node.is_view
             if by_id:
                 node = tx.nodes.holder(FileId(node.name))
-            newer_stays = by_id and unlinking.end_id(tx, node)
+            newer_stays = by_id and intents.unlink_id(tx, node)
             if not newer_stays and self._handles.content_of(node.node_id) is None:
-                unlinking.end(tx, node, self._clock.time_ns())
+                intents.unlink(tx, node, self._clock.time_ns())
             elif not newer_stays and not node.is_hidden:
                 tx.nodes.hide(node.node_id, f"#{node.node_id}", self._clock.time_ns(), by_libfuse=False)
         self._pages.forget(path)
@@ -223,8 +223,8 @@ class FileSystem:
                                "Copy it to another name, and set it there")
         tx.nodes.set_setting(node.node_id, settings.COLUMNS[name], value)
         if node.stage is None and node.wanted is not None and matters:
-            wanted = renaming.saved_as(tx, node, self._config.layout)
-            renaming.want(tx, tx.nodes.node(node.node_id), wanted, anew=True)
+            wanted = intents.saved_as(tx, node, self._config.layout)
+            intents.want(tx, tx.nodes.node(node.node_id), wanted, anew=True)
 
     def _attr(self, node: Node) -> Attr:
         if node.directory:

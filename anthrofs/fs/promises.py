@@ -10,7 +10,7 @@ from anthrofs.config import Config
 from anthrofs.errors import FsError, Incomplete, NotFound
 from anthrofs.model import NodeId, StageId
 from anthrofs.store.staging import Staging
-from anthrofs.tree import renaming
+from anthrofs.tree import intents
 from anthrofs.tree.database import Database
 from anthrofs.tree.gaps import Gap
 from anthrofs.tree.upload_queue import IN_FLIGHT
@@ -32,7 +32,7 @@ class Promises:
         self._staging.publish("stage", descriptor)
         with self._db.transaction(durable=True) as tx:
             node = tx.nodes.node(node_id)
-            wanted = node.wanted if node.is_hidden else renaming.saved_as(tx, node, self._config.layout)
+            wanted = node.wanted if node.is_hidden else intents.saved_as(tx, node, self._config.layout)
             tx.nodes.promise(node_id, number, size_bytes, mtime_ns, wanted, expires_s=self._config.expires_in_s, sealed=seal, gap=gap)
             tx.unneeded(node.stage)
             attempt = tx.uploads.of(node_id)

@@ -18,7 +18,7 @@ from anthrofs.fs.contents import Contents
 from anthrofs.fs.kernel_cache import PageCache
 from anthrofs.fs.paths import Place, Tree
 from anthrofs.model import FileId, Node, NodeId
-from anthrofs.tree import renaming, unlinking
+from anthrofs.tree import intents
 from anthrofs.tree.database import Database
 from anthrofs.tree.open_table import Handles
 from anthrofs.tree.transaction import Tx
@@ -102,9 +102,9 @@ class Moves:
                     wanted = self._tree.wanted(f"{new}/{path}", maker)
                     if each.local and self._tree.wanted(f"{old}/{path}") is not None:
                         wanted = None       # not its name, but who made it has kept it here
-                    renaming.want(tx, each, wanted)
+                    intents.want(tx, each, wanted)
             else:
-                renaming.want(tx, node, place.wanted)
+                intents.want(tx, node, place.wanted)
         if node.directory:
             self._pages.forget_below(old, new)
         else:
@@ -129,6 +129,6 @@ class Moves:
                 raise NotEmpty(f"{place.name} is not empty")
             tx.nodes.remove(there.node_id)
         elif self._handles.content_of(there.node_id) is None:
-            unlinking.end(tx, there)
+            intents.unlink(tx, there)
         else:
             tx.nodes.hide(there.node_id, hidden_name or f"#{there.node_id}", self._clock.time_ns(), by_libfuse=False)

@@ -24,7 +24,7 @@ from anthrofs.remote.way import Way
 from anthrofs.store.block_cache import BlockCache
 from anthrofs.store.staging import Staging
 from anthrofs.store.state_guard import Presence
-from anthrofs.tree import unlinking
+from anthrofs.tree import intents
 from anthrofs.tree.database import Database
 from anthrofs.tree.kept_copies import Keeping
 from anthrofs.tree.mirror import Mirror
@@ -283,7 +283,7 @@ class Uploader:
             self._hidden_s = {node_id: self._hidden_s.get(node_id, now_s) for node_id in hidden}
             ripe = {node_id for node_id, since_s in self._hidden_s.items() if now_s - since_s >= settle_s}
         if ripe:
-            unlinking.settle(self._db, self._handles, ripe)
+            intents.unlink_hidden(self._db, self._handles, ripe)
         return settle_s if len(ripe) < len(hidden) else None
 
     def _prepare(self, node: Node, plan: Plan) -> None:

@@ -17,7 +17,7 @@ from anthrofs.store.block_cache import BlockCache
 from anthrofs.store.disk import Disk
 from anthrofs.store.staging import Staging
 from anthrofs.store.state_guard import Presence
-from anthrofs.tree import renaming, unlinking
+from anthrofs.tree import intents
 from anthrofs.tree.database import Database
 from anthrofs.tree.deletion_queue import Place
 from anthrofs.tree.fsck import problems
@@ -76,13 +76,13 @@ class House:
         with self.db.transaction() as tx:
             node, there = self.index.entry(ROOT, old), self.nodes().get(new)
             if there is not None:
-                unlinking.end(tx, self.index.node(there), self.clock.time_ns())
+                intents.unlink(tx, self.index.node(there), self.clock.time_ns())
             tx.nodes.move(node.node_id, ROOT, new, self.clock.time_ns())
-            renaming.want(tx, node, new)
+            intents.want(tx, node, new)
 
     def remove(self, name: str) -> None:
         with self.db.transaction() as tx:
-            unlinking.end(tx, self.index.entry(ROOT, name), self.clock.time_ns())
+            intents.unlink(tx, self.index.entry(ROOT, name), self.clock.time_ns())
 
     # ---- what the uploader does
 

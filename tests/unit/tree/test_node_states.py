@@ -13,7 +13,7 @@ from anthrofs.clock import Clock
 from anthrofs.fs.kernel_cache import Surprises
 from anthrofs.model import BY_ID, HIDDEN, ROOT, Attempt, FileId, Node, NodeId, RemoteFile, StageId
 from anthrofs.names import SLASH
-from anthrofs.tree import renaming, unlinking
+from anthrofs.tree import intents
 from anthrofs.tree.database import Database
 from anthrofs.tree.mirror import Mirror, set_remote
 from anthrofs.tree.node_states import SHOWN, TRANSITIONS, State, Transition, states_of
@@ -178,7 +178,7 @@ def show(walker: Walker, tx: Tx, end: State | None) -> None:
 
 def promise(walker: Walker, tx: Tx, end: State | None) -> None:
     if end is State.LOCAL:
-        renaming.want(tx, walker.look(), None)
+        intents.want(tx, walker.look(), None)
     walker.promise(tx, None if end is State.LOCAL else "a.txt", sealed=end is not State.SYNCED)
 
 
@@ -197,7 +197,7 @@ def stored(walker: Walker, tx: Tx, end: State | None) -> None:
         return
     attempt = walker.attempt(tx)
     if end is State.RESEND:
-        renaming.want(tx, walker.look(), "renamed.txt")
+        intents.want(tx, walker.look(), "renamed.txt")
     assert attempt.name is not None
     tx.uploads.step(attempt, Step.STORED)
     walker.mirror.stored(tx, attempt, walker.file(attempt.name), found=False, copied=True)
@@ -220,7 +220,7 @@ def want(walker: Walker, tx: Tx, end: State | None) -> None:
     remote = walker.look().remote
     name = (None if end in (State.LOCAL, State.BACKUP) else "renamed.txt" if end is State.RESEND else
             remote.name if remote is not None and end is State.STORED else "a.txt")
-    renaming.want(tx, walker.look(), name)
+    intents.want(tx, walker.look(), name)
 
 
 def detach(walker: Walker, tx: Tx, end: State | None) -> None:
@@ -242,7 +242,7 @@ def vanished(walker: Walker, tx: Tx, end: State | None) -> None:
 
 def end_id(walker: Walker, tx: Tx, end: State | None) -> None:
     walker.promise(tx, None, sealed=True)
-    assert unlinking.end_id(tx, walker.look())
+    assert intents.unlink_id(tx, walker.look())
 
 
 def give_back(walker: Walker, tx: Tx, end: State | None) -> None:
@@ -267,7 +267,7 @@ def move(walker: Walker, tx: Tx, end: State | None) -> None:
 
 
 def end(walker: Walker, tx: Tx, end: State | None) -> None:
-    unlinking.end(tx, walker.look(), 1)
+    intents.unlink(tx, walker.look(), 1)
 
 
 def make_directory(walker: Walker, tx: Tx, end: State | None) -> None:
@@ -285,9 +285,9 @@ def forget_server(walker: Walker, tx: Tx, end: State | None) -> None:
 STEPS: Final[dict[str, Steps]] = {
     "nodes.Nodes.create": create, "nodes.Nodes.forget_unpromised": forget_unpromised, "mirror.Mirror.show": show, "nodes.Nodes.promise": promise,
     "nodes.Nodes.seal": seal, "mirror.Mirror.stored": stored, "nodes.Nodes.keep_here": keep_here, "nodes.Nodes.set_resend": set_resend,
-    "renaming.want": want, "mirror.Mirror.detach": detach, "mirror.Mirror.vanished": vanished, "unlinking.end_id": end_id,
+    "intents.want": want, "mirror.Mirror.detach": detach, "mirror.Mirror.vanished": vanished, "intents.unlink_id": end_id,
     "mirror.Mirror.give_back": give_back, "nodes.Nodes.hide": hide, "nodes.Nodes.settle": settle, "nodes.Nodes.unhide": unhide, "nodes.Nodes.move": move,
-    "unlinking.end": end, "nodes.Nodes.make_directory": make_directory, "nodes.Nodes.remove": remove, "mirror.Mirror.forget_server": forget_server,
+    "intents.unlink": end, "nodes.Nodes.make_directory": make_directory, "nodes.Nodes.remove": remove, "mirror.Mirror.forget_server": forget_server,
 }
 
 

@@ -1,4 +1,6 @@
-"""What libfuse hides is in doubt until a replacement undoes it, or nothing has followed: then it was an unlink."""
+"""What a rename asks of the server, and what it costs here; and what libfuse hides, which is in doubt until a
+replacement undoes it, or nothing has followed: then it was an unlink.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,11 +10,13 @@ import pytest
 from anthrofs.errors import NotFound
 from anthrofs.fs.kernel_cache import Surprises
 from anthrofs.model import ROOT, FileId, NodeId, RemoteFile
-from anthrofs.tree import unlinking
+from anthrofs.tree import intents
 from anthrofs.tree.database import Database
+from anthrofs.tree.lookups import Lookups
 from anthrofs.tree.mirror import Mirror
 from anthrofs.tree.open_table import Handles
 from tests.fakes import EPOCH_NS, FakeClock, entries
+from tests.unit.tree.mirrored import NOBODY, remote
 
 FILE_ID = FileId("file_1")
 
@@ -24,7 +28,8 @@ class State:
         self.db, self.handles = Database(path), Handles()
         self.index = self.db.nodes
         with self.db.transaction() as tx:
-            Mirror(Surprises(FakeClock(), 10), "tree").show(tx, RemoteFile(FILE_ID, "a.txt", "text/plain", 3, EPOCH_NS, False), 1, ())
+            file = RemoteFile(FILE_ID, "a.txt", "text/plain", 3, EPOCH_NS, False)
+            Mirror(Surprises(FakeClock(), 10), "tree").show(tx, file, 1, ())
         self.node_id = self.index.entry(ROOT, "a.txt").node_id
 
     def hide(self, *, by_libfuse: bool) -> None:
@@ -36,7 +41,7 @@ class State:
             tx.nodes.unhide(self.node_id)
 
     def settle(self) -> None:
-        unlinking.settle(self.db, self.handles, {self.node_id})
+        intents.unlink_hidden(self.db, self.handles, {self.node_id})
 
     def undecided(self) -> set[NodeId]:
         with self.db.reading() as tx:
@@ -85,3 +90,19 @@ def test_nobodys_hiding_but_libfuses_is_in_doubt(state: State) -> None:
     assert state.undecided() == set()
     with pytest.raises(NotFound):
         state.unhide()
+
+
+# ---- a rename
+
+def test_another_name_for_what_others_made_changes_one_row(db: Database, index: Lookups, mirror: Mirror) -> None:
+    """The rename of a folder does this for each file in it, while the whole mount waits."""
+    with db.transaction() as tx:
+        mirror.show(tx, remote(1), 1, NOBODY)
+        before = tx.one("SELECT total_changes()")[0]
+        # To a name that stays here and back changes the totals, too.
+        for wanted, changes in (("b.txt", 1), (None, 4), ("c.txt", 7)):
+            intents.want(tx, index.holder(FileId("file_1")), wanted)
+            node = index.holder(FileId("file_1"))
+            assert (node.wanted, node.local, node.resend) == (wanted, wanted is None, False)
+            assert tx.one("SELECT total_changes()")[0] - before == changes
+            assert index.totals()[2] == (wanted is None)
