@@ -55,7 +55,10 @@ def test_renamed_big_files_are_prepared_by_half_of_the_threads_too_and_hide_no_s
     with queue.db.transaction() as tx:
         bigs, [small] = ([tx.nodes.create(ROOT, f"{size} {number}", 0o644, 0, "name") for number in range(count)]
                          for size, count in ((BIG, THREADS + 5), (SMALL, 1)))
-        tx.run("UPDATE node SET resend = 1, file_id = node_id, size_bytes = iif(node_id = ?, ?, ?) WHERE NOT directory", small, SMALL, BIG)
+        tx.run("UPDATE node SET file_id = node_id, size_bytes = iif(node_id = ?, ?, ?) WHERE NOT directory", small, SMALL, BIG)
+    with queue.db.transaction() as tx:
+        for node_id in (*bigs, small):
+            tx.nodes.set_resend(node_id, True)
     queue.add("big", BIG)
     assert queue.take() is not None
     reserved = [node_id for node_id in bigs if queue.turns.reserve(node_id, big=True)]
