@@ -112,7 +112,7 @@ class Config:
     read_only: bool = False
     upload: str = "wait"                # "wait": close returns when the server has it; "queue": when it is safe here
     close_timeout_s: float = 300.0      # without progress
-    expires_in_s: int | None = None     # of uploads for which the user hasn't set another one, see settings.py; None:
+    expires_in_s: int | None = None     # of uploads for which the user hasn't set another one, see tree/xattrs; None:
                                         # never
     drain_s: float = 300.0              # the longest an unmount waits for what is queued
 

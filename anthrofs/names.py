@@ -35,13 +35,6 @@ Layout = Literal["flat", "tree"]    # tree: ／ separates directories. flat: it 
 MAX_ENTRY_BYTES: Final = 255        # of one path component in UTF-8; Linux's NAME_MAX
 MAX_SERVER_CHARS: Final = 255       # what an upload may have; generated files were seen to have more
 BY_ID: Final = ".by-id"             # the directory in the mount's root that reaches files by id
-FILE_ID: Final = "user.anthropic.file_id"       # extended attributes that the commands read, too
-STATE: Final = "user.anthropic.state"
-# What is only told. Setting one is accepted and changes nothing: rsync -X and cp -a bring them along from elsewhere.
-FACTS: Final = frozenset({FILE_ID, STATE, *(f"user.anthropic.{name}" for name in ("filename", "created_at", "downloadable", "expires_at"))})
-MIME_TYPE: Final = "user.mime_type"             # these two can be set, see settings.py
-EXPIRES_IN: Final = "user.anthropic.expires_in_seconds"
-CONTROL: Final = "user.anthropic.control"       # of the mount's root, unlisted: the state directory, where the socket is
 HIDDEN_PREFIX: Final = ".fuse_hidden"       # libfuse renames a file to this when it is unlinked while open
 
 _QUOTE: Final = "\u201b"

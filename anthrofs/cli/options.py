@@ -7,7 +7,7 @@ from typing import Final
 
 from anthrofs.config import Config
 from anthrofs.errors import EXIT_USAGE, SetupError
-from anthrofs.tree.settings import EXPIRES_S
+from anthrofs.tree.xattrs import EXPIRES_S
 
 # What mount(8) and fstab add to any file system, and what has no meaning or is always so here.
 HARMLESS: Final = frozenset({"rw", "nosuid", "nodev", "noatime", "relatime", "nodiratime", "default_permissions",

@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 
 from anthrofs.errors import NoAttribute
 from anthrofs.model import ROOT, Attempt, Node
-from anthrofs.names import CONTROL, FILE_ID, STATE
-from anthrofs.tree import settings
+from anthrofs.tree import xattrs
 from anthrofs.tree.database import Database
 from anthrofs.tree.open_table import Handles
 from anthrofs.tree.upload_queue import FAILED
@@ -27,7 +26,7 @@ class Attributes:
 
     def value(self, node: Node, name: str) -> str:
         """Raises NoAttribute."""
-        if node.node_id == ROOT and name == CONTROL:
+        if node.node_id == ROOT and name == xattrs.CONTROL:
             return self._control
         value = self.all(node).get(name)
         if value is None:
@@ -40,17 +39,17 @@ class Attributes:
             own, attempt = tx.xattrs.all(node.node_id), tx.uploads.of(node.node_id)
         if node.directory:
             return own
-        found = {STATE: self.state(node, attempt)}
+        found = {xattrs.STATE: self.state(node, attempt)}
         remote = node.remote
         if remote is not None:
-            found |= {FILE_ID: remote.file_id, "user.anthropic.filename": remote.name,
+            found |= {xattrs.FILE_ID: remote.file_id, "user.anthropic.filename": remote.name,
                       "user.anthropic.created_at": _time(remote.created_ns),
                       "user.anthropic.downloadable": "true" if remote.downloadable else "false"}
             if remote.expires_ns is not None:
                 found["user.anthropic.expires_at"] = _time(remote.expires_ns)
         found |= own
-        for name in settings.COLUMNS:
-            if (value := settings.value(node, name)) is not None:
+        for name in xattrs.SETTINGS:
+            if (value := xattrs.value(node, name)) is not None:
                 found[name] = str(value)
         return found
 

@@ -28,7 +28,7 @@ from anthrofs.fs.paths import Tree
 from anthrofs.fs.renames import Moves
 from anthrofs.model import ROOT, Attr, Caller, FileId, Node, NodeId, is_view
 from anthrofs.sync.refresher import Refresher
-from anthrofs.tree import intents, settings
+from anthrofs.tree import intents, xattrs
 from anthrofs.tree.database import Database
 from anthrofs.tree.open_table import Handles
 from anthrofs.tree.transaction import Tx
@@ -190,12 +190,12 @@ class FileSystem:
         """
         with self._db.transaction(durable=True) as tx:
             node = self._tree.own(self._tree.node(path))
-            if name in names.FACTS:
+            if name in xattrs.FACTS:
                 return
-            ours = name in settings.COLUMNS
+            ours = name in xattrs.SETTINGS
             if name.startswith("user.anthropic.") and not ours:
-                raise NotSupported(f"{name}: only {' and '.join(settings.COLUMNS)} can be set")
-            has = settings.value(node, name) is not None if ours else tx.xattrs.has(node.node_id, name)
+                raise NotSupported(f"{name}: only {' and '.join(xattrs.SETTINGS)} can be set")
+            has = xattrs.value(node, name) is not None if ours else tx.xattrs.has(node.node_id, name)
             if create and has:
                 raise Exists(f"{path} has {name}")
             if replace and not has:
@@ -212,16 +212,16 @@ class FileSystem:
         Raises NotPermitted for a folder and for a file that can't be sent again, BadName for a value that the service
         would refuse.
         """
-        value = settings.parse(name, text)
+        value = xattrs.parse(name, text)
         if node.directory:
             raise NotPermitted(f"{path}: {name} belongs to a file")
-        matters = settings.matters(node, name, value)
+        matters = xattrs.matters(node, name, value)
         if node.only_there:
             if not matters:
                 return
             raise NotPermitted(f"{path}: {name} belongs to an upload, and this file can't be sent again without its being an upload then. "
                                "Copy it to another name, and set it there")
-        tx.nodes.set_setting(node.node_id, settings.COLUMNS[name], value)
+        tx.nodes.set_setting(node.node_id, xattrs.SETTINGS[name], value)
         if node.stage is None and node.wanted is not None and matters:
             wanted = intents.saved_as(tx, node, self._config.layout)
             intents.want(tx, tx.nodes.node(node.node_id), wanted, anew=True)
