@@ -164,7 +164,7 @@ def path(tmp_path: Path) -> Path:
     """A database with a few hundred files in it, closed."""
     with closing(Database(tmp_path / "state.db")) as db, db.transaction() as tx:
         for number in range(500):
-            tx.run("INSERT INTO node (parent, name, mode, mtime_ns, size_bytes) VALUES (1, ?, 420, 0, 0)", f"a file, number {number}.txt")
+            tx.run("INSERT INTO node (parent, name, mode, mtime_ns, size_bytes, wanted) VALUES (1, ?1, 420, 0, 0, ?1)", f"a file, number {number}.txt")
     return tmp_path / "state.db"
 
 
