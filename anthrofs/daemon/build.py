@@ -23,11 +23,14 @@ from anthrofs.clock import Clock
 from anthrofs.config import Config
 from anthrofs.daemon.bell import Bell
 from anthrofs.daemon.drain import Drain
+from anthrofs.daemon.folder_list import FolderList
 from anthrofs.daemon.holdings import Holdings
+from anthrofs.daemon.last_closes import LastCloses
+from anthrofs.daemon.left import Left
 from anthrofs.daemon.notify import Notify
 from anthrofs.daemon.recovery import forget_cut, recover
 from anthrofs.daemon.report import Report
-from anthrofs.daemon.requests import Commands
+from anthrofs.daemon.requests import Requests
 from anthrofs.daemon.user_decisions import Decisions
 from anthrofs.download.readahead import Walks
 from anthrofs.download.reader import Reader
@@ -118,7 +121,7 @@ class Parts:
     files: OpenFiles
     filesystem: FileSystem
     drain: Drain
-    commands: Commands
+    requests: Requests
 
 
 def build(config: Config, world: World) -> Parts:
@@ -167,16 +170,16 @@ def build(config: Config, world: World) -> Parts:
     links = Links(config, clock, local.db, tree, local.staging, local.handles, contents)
     filesystem = FileSystem(config, clock, local.db, tree, local.handles, pages, contents, uploader, refresher,
                             local.surprises, moves, links)
-    report = Report(local.db, tree, local.cache, local.keeping, local.handles, attributes, reader, uploader, refresher,
-                    local.presence, way, world.pacer.waiting)
-    drain = Drain(clock, stopping, local.db, local.staging, local.handles, contents, uploader, way, report,
-                  local.presence, world.notify, read_only=config.read_only)
+    left = Left(local.db, local.handles, attributes, uploader, world.pacer.waiting)
+    report = Report(config, local.db, local.cache, local.keeping, reader, refresher, local.presence, way, left, world.service.requests)
+    last_closes = LastCloses(local.db, local.staging, local.handles, contents, uploader)
+    drain = Drain(clock, stopping, last_closes, uploader, way, left, local.presence, world.notify, read_only=config.read_only)
     decisions = Decisions(local.db, local.mirror, tree, local.handles, pages, local.surprises, uploader)
     holdings = Holdings(local.db, tree, local.cache, local.keeping, local.handles, reader, clock)
-    commands = Commands(config, clock, local.db, decisions, holdings, uploader, refresher, report, drain,
-                        world.service.requests, way.hurry)
+    folders = FolderList(local.db, tree, local.handles, attributes)
+    requests = Requests(config.drain_s, clock, decisions, holdings, uploader, refresher, report, folders, drain, way.hurry)
     return Parts(world, local, stopping, way, prober, expirer, refresher, sweeper, reader, uploader, tree, attributes,
-                 files, filesystem, drain, commands)
+                 files, filesystem, drain, requests)
 
 
 def _local(config: Config, world: World, expires: Callable[[int], None]) -> Local:

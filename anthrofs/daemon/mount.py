@@ -59,7 +59,7 @@ class Mount:
         self._parts = parts = build(config, World(clock, chance, Disk(), self._http, self._pacer, self._notify))
         self._operations = Operations(parts.filesystem, parts.tree, parts.files, parts.attributes, config, self._started)
         with usable(config.state_dir):
-            self._control = Control(config.state_dir, parts.commands.table)
+            self._control = Control(config.state_dir, parts.requests.table)
 
         self._drain_s = config.drain_s      # the signal's thread shortens it; read when the end begins
         self._serving, self._mounted = threading.Event(), threading.Event()     # the first look at the service is over; the kernel has the mount
@@ -160,7 +160,7 @@ class Mount:
         with contextlib.suppress(FsError):          # our own disk: the drain will say so
             self._parts.uploader.end_unlinked(SETTLE_S if in_use else 0.0)        # no second step of a replacement can come any more
         self._notify.stopping("draining", self._drain_s + 4 * STEP_S)
-        if self._parts.commands.was_drained():
+        if self._parts.requests.was_drained():
             self._drain_s = min(self._drain_s, 1.0)
         *_, left = parts.drain.run(lambda: self._drain_s)
         parts.stopping.set()

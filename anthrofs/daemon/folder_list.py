@@ -1,0 +1,56 @@
+"""Files as `anthrofs ls` and `anthrofs path` show them.
+
+Never   changes anything.
+"""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from anthrofs.errors import NotFound
+from anthrofs.fs.attributes import Attributes
+from anthrofs.fs.paths import Tree
+from anthrofs.model import FileId, Node
+from anthrofs.tree.database import Database
+from anthrofs.tree.open_table import Handles
+
+ENTRIES: Final = 500        # of a folder, told at once
+
+
+class FolderList:
+    """Lists what a path is, and finds the path that an id has."""
+
+    def __init__(self, db: Database, tree: Tree, handles: Handles, attributes: Attributes) -> None:
+        self._db = db                       # given
+        self._tree = tree                   # given
+        self._handles = handles             # given
+        self._attributes = attributes       # given
+
+    def paths_of(self, file_ids: Iterable[str]) -> dict[str, str]:
+        """Returns the paths of the ids that are in the tree."""
+        found: dict[str, str] = {}
+        for file_id in file_ids:
+            with contextlib.suppress(NotFound), self._db.reading() as tx:
+                found[file_id] = tx.nodes.path(tx.nodes.holder(FileId(file_id)))
+        return found
+
+    def entries(self, path: str) -> Iterator[list[dict[str, Any]]]:
+        """Yields state, id, size and name of what is in a folder, by name and some at a time; of a file, its own. Raises NotFound, NotADirectory."""
+        node = self._tree.node(path)
+        if not node.directory:
+            yield [self._entry(node)]
+            return
+        found = self._db.nodes.following(node.node_id, "", ENTRIES)
+        while found:
+            yield [self._entry(each) for each in found]
+            found = self._db.nodes.following(node.node_id, found[-1].name, ENTRIES)
+
+    def _entry(self, node: Node) -> dict[str, Any]:
+        if node.directory:
+            return {"name": node.name, "state": "folder", "id": None, "size": None}
+        content = self._handles.content_of(node.node_id)
+        size_bytes, _ = (None if content is None else content.shown) or (node.size_bytes, 0)
+        with self._db.reading() as tx:
+            attempt = tx.uploads.of(node.node_id) if node.unsent else None
+        return {"name": node.name, "state": self._attributes.state(node, attempt), "size": size_bytes,
+                "id": None if node.remote is None else node.remote.file_id}

@@ -1,0 +1,69 @@
+"""What the server doesn't have yet, by what can be done about it.
+
+Never   changes anything.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from anthrofs.errors import NotFound
+from anthrofs.fs.attributes import Attributes
+from anthrofs.tree.database import Database
+from anthrofs.tree.open_table import Handles
+from anthrofs.tree.upload_queue import FAILED
+from anthrofs.upload.uploader import Uploader
+
+
+class Left:
+    """Looks at the rows, the open files and the uploads under way, in an order that misses nothing."""
+
+    def __init__(self, db: Database, handles: Handles, attributes: Attributes, uploader: Uploader,
+                 budget: Callable[[], tuple[int, float]]) -> None:
+        self._db = db                       # given
+        self._handles = handles             # given
+        self._attributes = attributes       # given
+        self._uploader = uploader           # given
+        self._budget = budget               # given: see Pacer.waiting
+
+    def now(self, stuck: Iterable[dict[str, Any]] = ()) -> dict[str, Any]:
+        """Returns it by what can be done about it: waiting, failed (and stuck on this machine), deletions,
+        open; how many deletions are owed, and since when; and how long the minute's budget of requests keeps those that wait for it.
+
+        Deletions that wait for a failed upload's sake (new before old is gone) are not listed: that one is. But they are owed.
+        """
+        waiting, failed = [], list(stuck)
+        written = self._handles.unpromised()        # before the rows: what is promised in this moment must show there
+        with self._db.reading() as tx:      # all of it at one moment: an upload's end is what makes the old id deletable
+            nodes = {node.node_id: node for node in tx.nodes.unsent()}
+            deletable = set(tx.deletions.deletable())
+            # What the server is told at the last close: removed names, and content that is still being written.
+            opened = [{"name": node.remote.name, "state": "removed"} for node in tx.nodes.hidden() if node.remote is not None]
+            attempts = {attempt.node_id: attempt for attempt in tx.uploads.every()}
+            damaged = [{"path": tx.nodes.path(node), "bytes": node.size_bytes, "reason": self._attributes.damage(node)}
+                       for node in tx.nodes.damaged()]
+            deletions = [{"file_id": file_id, "name": name, "reason": reason} for file_id, name, reason in tx.deletions.every()
+                         if file_id in deletable]
+            debts, since_ns = tx.deletions.count(), tx.deletions.since_ns()
+        # So is what an fsync has promised, until its close hands it over.
+        synced = [node_id for node_id, node in nodes.items() if node.stage is not None and not (node.sealed or node.local or node.is_hidden)]
+        for node_id in dict.fromkeys([*written, *synced]):
+            with contextlib.suppress(NotFound):
+                opened.append({"name": self._db.nodes.path(self._db.nodes.node(node_id)), "state": "being written"})
+        sent = self._uploader.progress()
+        for node_id in {**attempts, **nodes}:           # oldest attempts first; then what has none yet
+            node, attempt = nodes.get(node_id), attempts.get(node_id)
+            if (node is not None and node.is_hidden) or (attempt is None and (node is None or node.stage is not None)):
+                continue            # unlinked, and still open; local, or its close has not come
+            entry = {"path": self._db.nodes.path(node) if node else f"{attempt.name if attempt else ''} (removed)",
+                     "bytes": node.size_bytes if node else attempt.size_bytes if attempt else 0}
+            if attempt is not None and attempt.state == FAILED:
+                failed.append({**entry, "reason": attempt.reason})
+            else:
+                waiting.append({**entry, "sent": sent[node_id].acknowledged if node_id in sent else 0,
+                                "state": self._attributes.state(node, attempt) if node else "waiting"})
+        failed += damaged
+        asking, next_s = self._budget()
+        return {"waiting": waiting, "failed": failed, "deletions": deletions, "open": opened,
+                "owed": {"deletions": debts, "since": None if since_ns is None else since_ns / 1e9},
+                "budget": {"waiting": asking, "next_s": next_s}}
