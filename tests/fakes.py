@@ -69,7 +69,7 @@ class Failure:
 
     operation: str
     exc: RemoteError
-    after: bool         # the effect has happened, only its answer is lost
+    after_s: float | None       # what was asked for happens nevertheless, so many seconds later; None: never
 
 
 class FakeFiles:
@@ -77,15 +77,20 @@ class FakeFiles:
 
     def __init__(self, clock: Clock, *, max_file_bytes: int = 500_000_000) -> None:
         self._clock = clock                                 # given
-        self.max_file_bytes = max_file_bytes                # tests may change these three at any time
+        self.max_file_bytes = max_file_bytes                # tests may change these at any time
         self.ranges = True
         self.key_accepted = True
+        self.lag_s = 0.0                                    # a listing shows a new file so much later
+        self.named = Workspace("organization", "wrkspc_fake")
+        self.sessions: set[str] = set()
 
         self._lock = threading.RLock()                      # guards everything below
         self.files: list[RemoteFile] = []                   # newest first
         self.contents: dict[FileId, bytes] = {}             # of every file that there ever was
         self.failures: deque[Failure] = deque()
-        self.requests: list[tuple[str, str]] = []  # (operation, name or id), failed ones too
+        self.refusals: dict[str, RemoteError] = {}          # of an operation ("any": of all), until a test takes it away
+        self.late: list[tuple[float, Callable[[], object]]] = []       # what happens by itself, and when
+        self.asked: list[tuple[str, str]] = []  # (operation, name or id), failed ones too
 
     def generate(self, name: str, content: bytes, mime_type: str = "text/plain", *, downloadable: bool = True) -> RemoteFile:
         """A file as tools make it."""
@@ -103,22 +108,40 @@ class FakeFiles:
         with self._lock:
             self.files.remove(self._known(file_id))
 
-    def fail(self, operation: str, *exceptions: RemoteError, after: bool = False) -> None:
-        """The next such requests end with these, each once; `after`: what they ask for happens nevertheless."""
-        self.failures.extend(Failure(operation, exc, after) for exc in exceptions)
+    def fail(self, operation: str, *exceptions: RemoteError, after: bool = False, after_s: float | None = None) -> None:
+        """The next such requests end with these, each once; `after`: what they ask for happens nevertheless, at once or `after_s`."""
+        late_s = 0.0 if after and after_s is None else after_s
+        self.failures.extend(Failure(operation, exc, late_s) for exc in exceptions)
+
+    def catch_up(self) -> None:
+        """What was to happen by now has happened."""
+        with self._lock:
+            due = [effect for at_s, effect in self.late if at_s <= self._clock.now_s()]
+            self.late = [(at_s, effect) for at_s, effect in self.late if at_s > self._clock.now_s()]
+            for effect in due:
+                effect()
+
+    def requests(self) -> int:
+        """So many were made."""
+        return len(self.asked)
+
+    def has_session(self, session_id: str) -> bool:
+        """See build.Service."""
+        return self._answer("session", session_id, lambda: session_id in self.sessions)
 
     # ---- RemoteFiles
 
     def list(self, limit: int, cursor: Cursor | None = None) -> Page:
         def page() -> Page:
-            start = 0
+            start, latest_ns = 0, self._clock.time_ns() - round(self.lag_s * SECOND_NS)
+            files = [file for file in self.files if not self.lag_s or file.created_ns <= latest_ns]
             if cursor is not None:
-                ids = [file.file_id for file in self.files]
+                ids = [file.file_id for file in files]
                 if cursor.parameter != "after_id" or cursor.value not in ids:
                     raise Refused(f"cursor {cursor.value} is unknown", from_service=True, status=400, maybe_stored=False)
                 start = ids.index(FileId(cursor.value)) + 1
-            shown = tuple(self.files[start:start + limit])
-            more = start + limit < len(self.files)
+            shown = tuple(files[start:start + limit])
+            more = start + limit < len(files)
             return Page(shown, Cursor("after_id", shown[-1].file_id) if more else None)
         return self._answer("list", "" if cursor is None else cursor.value, page)
 
@@ -155,10 +178,10 @@ class FakeFiles:
         return self._answer("download", file_id, begin)
 
     def clock(self) -> ServerClock | None:
-        return ServerClock(-SECOND_NS, SECOND_NS) if self.requests else None
+        return ServerClock(-SECOND_NS, SECOND_NS) if self.asked else None
 
     def workspace(self) -> Workspace:
-        return Workspace("organization", "wrkspc_fake") if self.requests else Workspace(None, None)
+        return self.named if self.asked else Workspace(None, None)
 
     # ----
 
@@ -170,13 +193,19 @@ class FakeFiles:
 
     def _answer(self, operation: str, subject: str, effect: Callable[[], T]) -> T:
         with self._lock:
-            self.requests.append((operation, subject))
+            self.catch_up()
+            self.asked.append((operation, subject))
             failure = next((each for each in self.failures if each.operation in (operation, "any")), None)
             if failure is not None:
                 self.failures.remove(failure)
-                if failure.after:
+                if failure.after_s == 0:
                     effect()
+                elif failure.after_s is not None:
+                    self.late.append((self._clock.now_s() + failure.after_s, effect))
                 raise failure.exc
+            refusal = self.refusals.get(operation) or self.refusals.get("any")
+            if refusal is not None:
+                raise refusal.with_traceback(None)
             if not self.key_accepted:
                 raise AuthFailed("invalid x-api-key", from_service=True, status=401, maybe_stored=False)
             return effect()

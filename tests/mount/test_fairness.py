@@ -281,7 +281,7 @@ def test_the_server_never_has_more_than_twice_what_is_wanted_and_a_hundred_howev
         house.work()
         wanted = max(wanted, len(house.nodes()))
         assert len(house.files.files) <= 2 * wanted + 100, (number, house.owed())
-    for operation, _ in house.files.requests:
+    for operation, _ in house.files.asked:
         done[operation] = done.get(operation, 0) + 1
     assert done["upload"] > 200                     # and saves had their turn
     house.uploader.hurry()
@@ -303,13 +303,13 @@ def test_many_removed_files_are_caught_up_with_while_saves_come(house: House) ->
         pass
     for number in range(400):
         house.remove(f"{number}")
-    uploads = len(house.files.requests)
+    uploads = len(house.files.asked)
     for number in range(1000):
         house.save(f"new {number % 20}")
         house.clock.advance(2)                      # type: ignore[attr-defined]
         assert house.work()
     assert house.owed() <= 20 + FEW + 1
-    assert [operation for operation, _ in house.files.requests[uploads:]].count("upload") > 250
+    assert [operation for operation, _ in house.files.asked[uploads:]].count("upload") > 250
 
 
 def test_what_was_renamed_is_sent_while_saves_come(house: House) -> None:
@@ -322,7 +322,7 @@ def test_what_was_renamed_is_sent_while_saves_come(house: House) -> None:
         house.save(f"{number + 1}")
         house.clock.advance(2)                      # type: ignore[attr-defined]
         assert house.work()
-    assert "renamed" in {name for operation, name in house.files.requests if operation == "upload"}
+    assert "renamed" in {name for operation, name in house.files.asked if operation == "upload"}
 
 
 # ---- on a mount

@@ -237,7 +237,7 @@ def test_who_asks_for_a_file_that_is_gone_for_days_fills_no_memory(tmp_path: Pat
             reader.read(file, len(CONTENT), 0, 100, lambda: False)
         depths.append(len(raised.traceback))
     assert reader.stop(5)
-    assert (len(files.requests), depths[-1] <= depths[1]) == (1, True), depths
+    assert (len(files.asked), depths[-1] <= depths[1]) == (1, True), depths
 
 
 def test_what_is_fetched_for_nobody_yet_fails_nobody_when_the_system_gives_no_more_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,13 +38,13 @@ def test_what_may_pass_is_asked_again_so_often_and_then_told(clock: FakeClock, o
     file_id = files.generate("a", b"x").file_id
     files.fail(operation, *[exc] * (TRIES - 1))
     IDEMPOTENT[operation](retrying(files, clock), file_id)
-    assert [asked for asked, _ in files.requests] == [operation] * TRIES
+    assert [asked for asked, _ in files.asked] == [operation] * TRIES
 
-    files.requests.clear()
+    files.asked.clear()
     files.fail(operation, *[exc] * TRIES)
     with pytest.raises(type(exc)):
         IDEMPOTENT[operation](retrying(files, clock), file_id)
-    assert len(files.requests) == TRIES
+    assert len(files.asked) == TRIES
 
 
 @pytest.mark.parametrize("exc", [Refused("no"), Gone("no"), AuthFailed("no"), NotDownloadable("no"), Offline("no network")])
@@ -56,7 +56,7 @@ def test_what_will_not_pass_is_told_at_once(clock: FakeClock, operation: str, ex
     with pytest.raises(type(exc)):
         IDEMPOTENT[operation](retrying(files, clock), FileId("f"))
 
-    assert len(files.requests) == 1
+    assert len(files.asked) == 1
     assert clock.slept_s == []
 
 
@@ -68,7 +68,7 @@ def test_an_upload_is_never_asked_twice(clock: FakeClock, tmp_path: Path, exc: R
     with body_of(tmp_path, b"text") as body, pytest.raises(type(exc)):
         retrying(files, clock).upload("a", "text/plain", body)
 
-    assert files.requests == [("upload", "a")]
+    assert files.asked == [("upload", "a")]
     assert len(files.files) == 1
 
 
@@ -79,7 +79,7 @@ def test_a_429_is_waited_for_and_never_shown(clock: FakeClock) -> None:
     page = retrying(Paced(files, pacer, Priority.READ), clock).list(10)
 
     assert page.files == ()
-    assert len(files.requests) == 5 * TRIES + 1
+    assert len(files.asked) == 5 * TRIES + 1
     assert clock.now_s() >= 5 * TRIES * 20
 
 
@@ -128,7 +128,7 @@ def test_the_end_of_the_mount_ends_the_asking(clock: FakeClock) -> None:
     with pytest.raises(Stopping):
         retrying(files, clock, stopping).list(10)
 
-    assert len(files.requests) == 1
+    assert len(files.asked) == 1
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -164,4 +164,4 @@ def test_no_back_off_asks_to_wait_longer_than_is_allowed() -> None:
 
     Retrying(files, clock, threading.Event(), Late()).list(10)     # else a long back-off of our own would look like the server's
 
-    assert len(files.requests) == TRIES
+    assert len(files.asked) == TRIES

@@ -264,7 +264,7 @@ class Down(FakeFiles):
     def _answer(self, operation: str, name: str, effect: Callable[[], T]) -> T:
         self.asked_s.append(self._clock.now_s())
         if self.answer is not None:
-            self.requests.append((operation, name))
+            self.asked.append((operation, name))
             raise self.answer
         return super()._answer(operation, name, effect)
 
@@ -309,7 +309,7 @@ def test_a_restarted_upstreams_one_page_is_asked_again_and_nobody_learns_of_it(c
     with asking(clock, way, files) as remote:
         assert remote.list(1).files == ()
     assert way.notices() == []
-    assert len(files.requests) == 3                     # the one, the prober's, and again
+    assert len(files.asked) == 3                     # the one, the prober's, and again
 
 
 def test_nobody_is_asked_while_nobody_wants_to_know(clock: FakeClock, way: Way) -> None:
@@ -331,7 +331,7 @@ def test_while_no_connection_can_be_made_whoever_comes_in_time_tries_and_nobody_
             with pytest.raises(RemoteError):
                 remote.stat(FileId("file_1"))
             clock.advance(1)
-        assert {operation for operation, _ in files.requests} == {"metadata"}
+        assert {operation for operation, _ in files.asked} == {"metadata"}
         assert len(files.asked_s) <= 10 * 12 + 5        # connects, not requests: each 5 s
         assert len(files.asked_s) >= 10 * 9
         clock.advance(5)
@@ -339,4 +339,4 @@ def test_while_no_connection_can_be_made_whoever_comes_in_time_tries_and_nobody_
         assert way.want() is None                       # the next one may try, whoever it is
         remote.list(1)
         assert way.closed() is None
-        assert files.requests[-1] == ("list", "")
+        assert files.asked[-1] == ("list", "")

@@ -43,7 +43,7 @@ class Positions(FakeFiles):
     """A service whose cursors are positions: a deletion on an earlier page makes the next one skip a file."""
 
     def list(self, limit: int, cursor: Cursor | None = None) -> Page:
-        self.requests.append(("list", "" if cursor is None else cursor.value))
+        self.asked.append(("list", "" if cursor is None else cursor.value))
         start = 0 if cursor is None else int(cursor.value)
         more = start + limit < len(self.files)
         return Page(tuple(self.files[start:start + limit]), Cursor("page", str(start + limit)) if more else None)
@@ -121,13 +121,13 @@ def state(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[State]:
         files.generate(f"{number}.txt", b"!")
     one = State(tmp_path / "state.db", files, clock)
     one.refresh(whole=True)
-    files.requests.clear()
+    files.asked.clear()
     yield one
     one.db.close()
 
 
 def asked(state: State, operation: str) -> int:
-    return sum(each == operation for each, _ in state.files.requests)
+    return sum(each == operation for each, _ in state.files.asked)
 
 
 # ---- the pace
@@ -140,7 +140,7 @@ def test_a_sweep_costs_a_page_every_six_seconds_and_no_refresh_waits_for_it(stat
         state.sweeper.step()
         assert asked(state, "list") == pages
         assert state.refresh() == 1
-        state.files.requests.pop()
+        state.files.asked.pop()
         if pages < 4:
             assert state.sweeper.due_s() == SWEEP_S_PER_PAGE
             state.clock.advance(SWEEP_S_PER_PAGE)
@@ -178,7 +178,7 @@ def test_a_workspace_that_fills_its_page_costs_a_request_a_refresh(tmp_path: Pat
             assert state.sweeper.due_s() == float("inf")
             clock.advance(HOUR_S)
             state.remount()
-    assert files.requests == [("list", "")] * 3
+    assert files.asked == [("list", "")] * 3
     files.generate("one more.txt", b"!")
     state.refresh()
     assert state.sweeper.due_s() < float("inf")
@@ -235,7 +235,7 @@ def test_a_deletion_behind_expired_files_that_are_still_listed_is_found(state: S
     state.clock.advance(HOUR_S)
     state.refresh(whole=True)
     assert len(state.shown()) == 5
-    state.files.requests.clear()
+    state.files.asked.clear()
     state.files.vanish(files[-3].file_id)
     state.refresh()
     state.sweep()
@@ -294,9 +294,9 @@ def test_a_sweep_that_only_its_end_is_missing_of_asks_no_page_again(state: State
         state.sweeper.step()
     assert gone in state.shown()
     state.remount()
-    state.files.requests.clear()
+    state.files.asked.clear()
     state.sweeper.step()
-    assert state.files.requests == [("metadata", gone)]
+    assert state.files.asked == [("metadata", gone)]
     assert gone not in state.shown()
 
 
@@ -428,7 +428,7 @@ def test_all_shapes_of_the_api_are_refreshed_and_swept_alike(emulator: EmulatorP
 
 def endless(files: FakeFiles, pages: Iterator[tuple[tuple[RemoteFile, ...], str]]) -> None:
     def page(_limit: int, _cursor: Cursor | None = None) -> Page:
-        files.requests.append(("list", ""))
+        files.asked.append(("list", ""))
         shown, following = next(pages)
         return Page(shown, Cursor("page", following))
     files.list = page  # type: ignore[method-assign, assignment]
@@ -460,7 +460,7 @@ def test_a_listing_out_of_order_makes_every_refresh_a_full_one_but_no_storm(stat
     state.sweep()
     assert state.meta("unordered") == "1"
     assert state.sweeper.due_s() == float("inf")
-    state.files.requests.clear()
+    state.files.asked.clear()
     state.refresher.look()
     state.refresher.start()         # its clock moves when it waits, so two minutes pass at once, until nobody has looked for so long
     until_s = time.monotonic() + 30

@@ -34,12 +34,12 @@ class Gate(FakeFiles):
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
-        self.asked, self.go = threading.Semaphore(0), threading.Event()
+        self.began, self.go = threading.Semaphore(0), threading.Event()
         self.limits: list[int] = []
 
     def list(self, limit: int, cursor: Cursor | None = None) -> Page:
         self.limits.append(limit)
-        self.asked.release()
+        self.began.release()
         assert self.go.wait(10)
         return super().list(limit, cursor)
 
@@ -51,7 +51,7 @@ def test_who_comes_while_an_inquiry_is_under_way_shares_it_if_it_began_late_enou
     inquiries = Inquiries(gate, clock, random.Random(1))
     threads = [threading.Thread(target=inquiries.since, args=(None, 100.0 - number)) for number in range(5)]
     threads[0].start()
-    assert gate.asked.acquire(timeout=10)
+    assert gate.began.acquire(timeout=10)
     for thread in threads[1:]:
         thread.start()
     gate.go.set()
@@ -78,9 +78,9 @@ def test_an_inquiry_goes_as_far_back_as_the_oldest_wants_and_no_further() -> Non
     assert len(inquiries.since(None, None)) < 2 * FIRST_FILES
     found = inquiries.since(made[2500].created_ns, None)
     assert {file.name for file in found} == {f"{number}.txt" for number in range(2500, 5000)}
-    asked = len(files.requests)
+    asked = len(files.asked)
     assert inquiries.since(made[3000].created_ns, None) == found
-    assert len(files.requests) == asked <= 1 + 1 + 3 + 1
+    assert len(files.asked) == asked <= 1 + 1 + 3 + 1
 
 
 def test_an_inquiry_that_fails_fails_for_all_of_its_moment_and_the_next_one_asks_again() -> None:
@@ -92,6 +92,6 @@ def test_an_inquiry_that_fails_fails_for_all_of_its_moment_and_the_next_one_asks
     for _ in range(3):
         with pytest.raises(NoAnswer):
             inquiries.since(None, 99.0)
-    assert len(files.requests) == 1
+    assert len(files.asked) == 1
     clock.advance(1)
     assert inquiries.since(None, 101.0) == []
