@@ -22,7 +22,7 @@ Rooms: each imports only those below it, and a face (__init__.py) tells where to
     sync        the tree in step with the server       download    from the server to a reader
     remote      the Files API as five calls            tree        state.db: nodes, queues, who has what open
     store       bytes on this disk
-    config · names · model · clock · errors            words that everybody uses
+    config · names · local_names · model · clock · errors      words that everybody uses
     emulator    apart: it imports nothing of the above, an independent witness of the protocol
 
 A read: kernel (its page cache, if the open let it keep that) → fuse/operations → fs/open_files → fs/contents: the stage, if content is

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from anthrofs.names import LOCAL_PATTERNS, Layout
+from anthrofs.local_names import LOCAL_PATTERNS
+from anthrofs.names import Layout
 
 DEFAULT_PROFILE: Final = "default"
 DEFAULT_BASE_URL: Final = "https://api.anthropic.com"

@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass, field
 
-from anthrofs.names import stays_local
+from anthrofs.local_names import stays_local
 
 
 @dataclass

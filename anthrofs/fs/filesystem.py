@@ -8,7 +8,7 @@ Never   waits for the network: that would freeze the directory.
 import stat
 from collections.abc import Callable
 
-from anthrofs import names
+from anthrofs import local_names, names
 from anthrofs.clock import Clock
 from anthrofs.config import Config
 from anthrofs.errors import (
@@ -133,7 +133,7 @@ class FileSystem:
     def rename(self, old: str, new: str, caller: Caller) -> None:
         """Both names change in one transaction; the server is told in the background. See Moves.rename."""
         try:
-            self._moves.rename(old, new, names.maker_of(caller.program(), reads=True))
+            self._moves.rename(old, new, local_names.maker_of(caller.program(), reads=True))
         finally:
             self._uploader.wake()
 

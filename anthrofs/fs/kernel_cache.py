@@ -1,5 +1,4 @@
-"""What the kernel may still remember of a path: attributes that others have changed since, and pages of the file that
-was read there.
+"""The kernel's memory of a path: attributes that others have changed since, and pages of the file that was read there.
 
 Attributes stay in the kernel for as long as it was told. It may have been told a size just before others changed it:
 Surprises knows the entries of which that may be so, for each open that would use the old size.

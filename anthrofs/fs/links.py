@@ -10,7 +10,7 @@ Never   links what the server knows, what is being written, or a file to itself:
         copying.
 """
 
-from anthrofs import names
+from anthrofs import local_names
 from anthrofs.clock import Clock
 from anthrofs.config import Config
 from anthrofs.errors import Exists, NotPermitted
@@ -39,7 +39,7 @@ class Links:
         """The new name is there, and its content is to be sent, when this returns. Raises Exists, NotFound, BadName,
         NameTooLong, DiskFull, and NotPermitted for all that isn't a helper file at rest.
         """
-        place = self._tree.place(new, names.maker_of(caller.program(), reads=True))
+        place = self._tree.place(new, local_names.maker_of(caller.program(), reads=True))
         if self._tree.exists(place):
             raise Exists(f"{new} exists")
         source = self._at_rest(old, caller)

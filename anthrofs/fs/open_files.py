@@ -14,13 +14,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from anthrofs import names
+from anthrofs import local_names
 from anthrofs.clock import Clock
 from anthrofs.config import Config
 from anthrofs.download.readahead import Walks
 from anthrofs.download.reader import Reader
 from anthrofs.errors import BadHandle, Exists, FsError, Incomplete, NotFound, NotReadable, Revalidate
-from anthrofs.fs import companions
 from anthrofs.fs.contents import Contents
 from anthrofs.fs.kernel_cache import PageCache, Surprises
 from anthrofs.fs.paths import Place, Tree
@@ -66,7 +65,7 @@ class OpenFiles:
         that it didn't.
         """
         reads = flags & os.O_ACCMODE == os.O_RDWR
-        place = self._tree.place(path, names.maker_of(caller.program(), reads=reads))
+        place = self._tree.place(path, local_names.maker_of(caller.program(), reads=reads))
         if self._is_companion(place, flags, caller):
             place = replace(place, wanted=None)
         stage = self._staging.create()
@@ -86,7 +85,7 @@ class OpenFiles:
 
     def _is_companion(self, place: Place, flags: int, caller: Caller) -> bool:
         """A helper file of a file beside it, whose state here it is a part of."""
-        for name, held in companions.candidates(place.name, caller.program(), flags):
+        for name, held in local_names.candidates(place.name, caller.program(), flags):
             with contextlib.suppress(NotFound):
                 beside = self._db.nodes.entry(place.parent, name)
                 if not beside.directory and (not held or caller.writes_to(caller.process, beside.node_id)):

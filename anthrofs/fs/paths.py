@@ -7,7 +7,7 @@ Never   changes anything.
 import hashlib
 from dataclasses import dataclass, replace
 
-from anthrofs import names
+from anthrofs import local_names, names
 from anthrofs.config import Config
 from anthrofs.errors import IsADirectory, NotADirectory, NotFound, NotPermitted
 from anthrofs.model import BY_ID, HIDDEN, ROOT, FileId, Node, NodeId
@@ -80,7 +80,9 @@ class Tree:
         return node
 
     def place(self, path: str, maker: str = "") -> Place:
-        """For a new entry; see names.maker_of. Raises NotFound, NotADirectory, NotPermitted, BadName, NameTooLong."""
+        """For a new entry; see local_names.maker_of. Raises NotFound, NotADirectory, NotPermitted, BadName,
+        NameTooLong.
+        """
         above, _, name = path.rpartition("/")
         if names.is_trash(name) or names.is_hidden(name) or names.BY_ID in (name, path.lstrip("/").partition("/")[0]):
             raise NotPermitted(f"{name} can't be made here")
@@ -90,7 +92,7 @@ class Tree:
         """The server name that a path stands for; None: it stays on this machine. Raises BadName, NameTooLong."""
         path = path.lstrip("/")
         asked = names.server_name_of(path, self._config.layout)     # of a local one too: its length and its bytes have to be right
-        return None if names.stays_local(path, self._config.local_patterns, maker) else asked
+        return None if local_names.stays_local(path, self._config.local_patterns, maker) else asked
 
     def _view(self, below: list[str]) -> Node:
         if not below:

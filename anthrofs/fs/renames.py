@@ -40,7 +40,7 @@ class Moves:
         self._hidden: dict[str, tuple[NodeId, str]] = {}    # path → node that libfuse has just hidden there, and as what
 
     def rename(self, old: str, new: str, maker: str) -> None:
-        """What had the new name is unlinked. `maker`: who renames, see names.maker_of. Raises NotFound, BadName,
+        """What had the new name is unlinked. `maker`: who renames, see local_names.maker_of. Raises NotFound, BadName,
         NameTooLong, NotPermitted, NotEmpty, IsADirectory, NotADirectory, DiskFull: then nothing was changed.
         """
         if names.is_made_by_libfuse(new.rpartition("/")[2]):

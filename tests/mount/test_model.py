@@ -17,7 +17,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from anthrofs.names import stays_local
+from anthrofs.local_names import stays_local
 from tests.model import Model, above, is_below
 from tests.mounting import Mount, wait_until
 
