@@ -78,7 +78,7 @@ class Links:
                 raise NotPermitted(f"{path} is being written")
             with content.lock:
                 dirty, empty = content.dirty, content.shown is None or content.shown[0] == 0
-            if dirty and empty:         # its last close waits for the release, see OpenFiles.flush
+            if empty:       # its last close waits for the release, see OpenFiles.flush, which may be promising it now
                 self._contents.promise(content, seal=True)
             elif dirty:
                 raise NotPermitted(f"{path} is being written")
