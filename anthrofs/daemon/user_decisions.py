@@ -37,8 +37,10 @@ class Decisions:
         chosen = {node.node_id: shown for node, shown in self._files(path)}
         with self._db.transaction(durable=True) as tx:
             failed = [attempt for attempt in tx.uploads.every() if attempt.state == FAILED and attempt.node_id in chosen]
-            damaged = [node for node in tx.nodes.damaged() if node.node_id in chosen and node.kept]
+            damaged = [node for node in tx.nodes.damaged() if node.node_id in chosen and node.kept and not node.local]
             for node in damaged:
+                if node.wanted is None and node.remote is not None:     # listed anew, since it was sent
+                    tx.nodes.want(node, node.remote.name)
                 tx.nodes.set_resend(node.node_id, True)
             lacking = {attempt.node_id for attempt in failed if tx.nodes.gap(attempt.node_id) is not None}
             if as_is:

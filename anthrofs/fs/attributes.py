@@ -74,8 +74,9 @@ class Attributes:
     def damage(node: Node) -> str:
         """In words, with what can be done about it."""
         assert node.remote is not None, "it was listed"
+        again = "" if node.local else "; `anthrofs retry` sends it again"
         return (f"the server lists {node.listed_bytes} bytes of it, and {node.remote.size_bytes} were sent ({node.remote.file_id}). "
-                + ("The whole copy is kept here; `anthrofs retry` sends it again" if node.kept else "No copy of it is kept here"))
+                + (f"The whole copy is kept here{again}" if node.kept else "No copy of it is kept here"))
 
     @staticmethod
     def _rest_state(node: Node) -> str:

@@ -152,6 +152,20 @@ def test_the_copy_of_what_the_server_does_not_have_whole_stays_and_is_sent_by_re
     assert sorted(file["size_bytes"] for file in mount.emulator.files()) == [6000, 8000]
 
 
+def test_a_backup_of_what_the_server_does_not_have_whole_stays_here_whatever_is_retried(mount: Mount) -> None:
+    mount.expects("kept for the next mount")
+    files = mount.mount()
+    mount.emulator.fault("upload", {"kind": "stored_short", "bytes": 3000, "honest": False})
+    (files / "cut").write_bytes(b"c" * 6000)
+    mount.refresh()
+    os.rename(files / "cut", files / "cut~")
+    with asks(mount, list=1):
+        mount.run("retry", files / "cut~")
+        mount.refresh()
+    assert state_of(files / "cut~") == "local"
+    assert (files / "cut~").read_bytes() == b"c" * 6000
+
+
 def test_two_hundred_files_that_wait_together_end_within_the_bound(mount: Mount) -> None:
     mount.emulator.switch(latency_ms=30)
     files = mount.mount("--keep-uploads", "20k", "--upload", "queue", "--requests-per-minute", "10000")
