@@ -138,10 +138,11 @@ def test_every_exit_code_has_its_line() -> None:
 
 
 def test_every_place_that_is_named_for_a_change_exists() -> None:
-    """Of the page `working`: paths of the repository, or of the package."""
+    """The page `working` names paths of the repository, of the package, or of the tests."""
     named = re.findall(r"`((?:[\w.]+/)+[\w.]*|[\w]+\.py)", manual.page("working"))
     assert named
-    assert [place for place in named if not ((ROOT / place).exists() or (ROOT / "anthrofs" / place).exists())] == []
+    bases = (ROOT, ROOT / "anthrofs", ROOT / "tests")
+    assert [place for place in named if not any((base / place).exists() for base in bases)] == []
 
 
 def test_what_a_test_quotes_is_said() -> None:
