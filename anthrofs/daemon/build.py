@@ -32,7 +32,7 @@ from anthrofs.daemon.recovery import forget_cut, recover
 from anthrofs.daemon.report import Report
 from anthrofs.daemon.requests import Requests
 from anthrofs.daemon.user_decisions import Decisions
-from anthrofs.download.readahead import Walks
+from anthrofs.download.readahead import Readahead
 from anthrofs.download.reader import Reader
 from anthrofs.errors import FsError, SetupError
 from anthrofs.fs.attributes import Attributes
@@ -41,8 +41,8 @@ from anthrofs.fs.filesystem import FileSystem
 from anthrofs.fs.kernel_cache import PageCache, Surprises
 from anthrofs.fs.links import Links
 from anthrofs.fs.open_files import OpenFiles
-from anthrofs.fs.paths import Tree
-from anthrofs.fs.renames import Moves
+from anthrofs.fs.paths import Paths
+from anthrofs.fs.renames import Renames
 from anthrofs.model import FileId, Node
 from anthrofs.remote.api import RemoteFiles
 from anthrofs.remote.guarded import Guarded, Taught
@@ -62,7 +62,7 @@ from anthrofs.sync.sweeper import Sweeper
 from anthrofs.tree.database import Database
 from anthrofs.tree.kept_copies import Keeping
 from anthrofs.tree.mirror import Mirror
-from anthrofs.tree.open_table import Handles
+from anthrofs.tree.open_table import OpenTable
 from anthrofs.upload.uploader import Uploader
 
 
@@ -98,7 +98,7 @@ class Local:
     mirror: Mirror
     cache: BlockCache
     keeping: Keeping
-    handles: Handles
+    handles: OpenTable
     surprises: Surprises
 
 
@@ -116,7 +116,7 @@ class Parts:
     sweeper: Sweeper
     reader: Reader
     uploader: Uploader
-    tree: Tree
+    paths: Paths
     attributes: Attributes
     files: OpenFiles
     filesystem: FileSystem
@@ -162,28 +162,28 @@ def build(config: Config, world: World) -> Parts:
 
     contents = Contents(local.db, local.staging, local.cache, local.handles, reader, clock, config)
     attributes = Attributes(local.db, uploader, local.handles, str(config.state_dir.absolute()))
-    tree, pages = Tree(config, local.db), PageCache()
-    walks = Walks(clock, local.db.nodes.following, _early(reader))
-    files = OpenFiles(config, clock, local.db, tree, local.staging, local.handles, pages, contents, walks, reader, uploader,
-                      local.surprises, lessons.left)
-    moves = Moves(clock, local.db, tree, local.handles, pages, contents)
-    links = Links(config, clock, local.db, tree, local.staging, local.handles, contents)
-    filesystem = FileSystem(config, clock, local.db, tree, local.handles, pages, contents, uploader, refresher,
-                            local.surprises, moves, links)
+    paths, pages = Paths(config, local.db), PageCache()
+    readahead = Readahead(clock, local.db.nodes.following, _early(reader))
+    files = OpenFiles(config, clock, local.db, paths, local.staging, local.handles, pages, contents, readahead,
+                      reader, uploader, local.surprises, lessons.left)
+    renames = Renames(clock, local.db, paths, local.handles, pages, contents)
+    links = Links(config, clock, local.db, paths, local.staging, local.handles, contents)
+    filesystem = FileSystem(config, clock, local.db, paths, local.handles, pages, contents, uploader, refresher,
+                            local.surprises, renames, links)
     left = Left(local.db, local.handles, attributes, uploader, world.pacer.waiting)
     report = Report(config, local.db, local.cache, local.keeping, reader, refresher, local.presence, way, left, world.service.requests)
     last_closes = LastCloses(local.db, local.staging, local.handles, contents, uploader)
     drain = Drain(clock, stopping, last_closes, uploader, way, left, local.presence, world.notify, read_only=config.read_only)
-    decisions = Decisions(local.db, local.mirror, tree, local.handles, pages, local.surprises, uploader)
-    holdings = Holdings(local.db, tree, local.cache, local.keeping, local.handles, reader, clock)
-    folders = FolderList(local.db, tree, local.handles, attributes)
+    decisions = Decisions(local.db, local.mirror, paths, local.handles, pages, local.surprises, uploader)
+    holdings = Holdings(local.db, paths, local.cache, local.keeping, local.handles, reader, clock)
+    folders = FolderList(local.db, paths, local.handles, attributes)
     requests = Requests(config.drain_s, clock, decisions, holdings, uploader, refresher, report, folders, drain, way.hurry)
-    return Parts(world, local, stopping, way, prober, expirer, refresher, sweeper, reader, uploader, tree, attributes,
+    return Parts(world, local, stopping, way, prober, expirer, refresher, sweeper, reader, uploader, paths, attributes,
                  files, filesystem, drain, requests)
 
 
 def _local(config: Config, world: World, expires: Callable[[int], None]) -> Local:
-    presence, handles = Presence(), Handles()
+    presence, handles = Presence(), OpenTable()
     staging = Staging(config.state_dir / "staging", world.disk, config.spare_bytes, config.staging_bytes, presence)
     db = Database(config.state_dir / "state.db", presence, world.clock, staging.remove)
     surprises = Surprises(world.clock, config.refresh_s)
@@ -210,7 +210,7 @@ def begin(parts: Parts) -> None:
     local = parts.local
     local.cache.start()
     forget_cut(local.db, local.mirror, local.cache)
-    recover(local.db, local.mirror, local.staging, parts.tree)
+    recover(local.db, local.mirror, local.staging, parts.paths)
     local.keeping.start()
 
 

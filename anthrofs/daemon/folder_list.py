@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from anthrofs.errors import NotFound
 from anthrofs.fs.attributes import Attributes
-from anthrofs.fs.paths import Tree
+from anthrofs.fs.paths import Paths
 from anthrofs.model import FileId, Node
 from anthrofs.tree.database import Database
-from anthrofs.tree.open_table import Handles
+from anthrofs.tree.open_table import OpenTable
 
 ENTRIES: Final = 500        # of a folder, told at once
 
@@ -20,9 +20,9 @@ ENTRIES: Final = 500        # of a folder, told at once
 class FolderList:
     """Lists what a path is, and finds the path that an id has."""
 
-    def __init__(self, db: Database, tree: Tree, handles: Handles, attributes: Attributes) -> None:
+    def __init__(self, db: Database, paths: Paths, handles: OpenTable, attributes: Attributes) -> None:
         self._db = db                       # given
-        self._tree = tree                   # given
+        self._paths = paths                 # given
         self._handles = handles             # given
         self._attributes = attributes       # given
 
@@ -36,7 +36,7 @@ class FolderList:
 
     def entries(self, path: str) -> Iterator[list[dict[str, Any]]]:
         """Yields state, id, size and name of what is in a folder, by name and some at a time; of a file, its own. Raises NotFound, NotADirectory."""
-        node = self._tree.node(path)
+        node = self._paths.node(path)
         if not node.directory:
             yield [self._entry(node)]
             return

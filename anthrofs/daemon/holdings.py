@@ -12,12 +12,12 @@ from anthrofs.clock import Clock
 from anthrofs.download.bodies import WHOLE_BYTES
 from anthrofs.download.reader import EARLY_FEEDS, Reader
 from anthrofs.errors import Busy, DiskFull, FsError, NotPermitted, NotReadable
-from anthrofs.fs.paths import Tree
+from anthrofs.fs.paths import Paths
 from anthrofs.model import FileId, Node, NodeId
 from anthrofs.store.block_cache import BlockCache
 from anthrofs.tree.database import Database
 from anthrofs.tree.kept_copies import Keeping, why_closed
-from anthrofs.tree.open_table import Handles
+from anthrofs.tree.open_table import OpenTable
 
 PIECE_BYTES: Final = 2**20          # read at once
 TELL_S: Final = 1.0                 # between two words about a download
@@ -27,10 +27,10 @@ LOOK_S: Final = 0.02                # between looks whether its last blocks are 
 class Holdings:
     """The files' holdings of one mount; paths are from its root."""
 
-    def __init__(self, db: Database, tree: Tree, cache: BlockCache, keeping: Keeping, handles: Handles, reader: Reader,
+    def __init__(self, db: Database, paths: Paths, cache: BlockCache, keeping: Keeping, handles: OpenTable, reader: Reader,
                  clock: Clock) -> None:
         self._db = db               # given
-        self._tree = tree           # given
+        self._paths = paths         # given
         self._cache = cache         # given
         self._keeping = keeping     # given
         self._handles = handles     # given
@@ -42,7 +42,7 @@ class Holdings:
         of those nobody can read from now on, and what had to stay, with the reason. Raises NotFound; for a single file also what `_give_up` does.
         """
         with self._db.reading() as tx:
-            alone, files = self._tree.files(tx, path)
+            alone, files = self._paths.files(tx, path)
         freed, given_up, closed, refused = 0, 0, 0, dict[str, str]()
         for _, shown in files:
             try:
@@ -58,7 +58,7 @@ class Holdings:
     def _give_up(self, path: str) -> tuple[int, bool]:
         """Returns the bytes, and whether nobody can read it from now on. Raises Busy while it is open, NotPermitted for what is still to be sent, or lives here alone."""
         with self._db.transaction(durable=True) as tx:
-            node = self._tree.file(path)
+            node = self._paths.file(path)
             file = node.stored
             if file is None or tx.uploads.of(node.node_id) is not None:
                 raise NotPermitted(f"{path} has content here that is still needed: it is to be sent, or stays on this machine")
@@ -73,7 +73,7 @@ class Holdings:
         could not be had, with the reason. Raises NotFound; for a single file also NotReadable and what the network does.
         """
         with self._db.reading() as tx:
-            alone, files = self._tree.files(tx, path)
+            alone, files = self._paths.files(tx, path)
         fetched, brought, refused, lacking = 0, list[tuple[FileId, int, str]](), dict[str, str](), dict[NodeId, bool]()
         for place, (node, shown) in enumerate(files):
             for each, _ in files[place:place + EARLY_FEEDS]:

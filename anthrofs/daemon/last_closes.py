@@ -11,14 +11,14 @@ from anthrofs.errors import FsError
 from anthrofs.fs.contents import Contents
 from anthrofs.store.staging import Staging
 from anthrofs.tree.database import Database
-from anthrofs.tree.open_table import Handles
+from anthrofs.tree.open_table import OpenTable
 from anthrofs.upload.uploader import Uploader
 
 
 class LastCloses:
     """Tries them again, before a mount ends."""
 
-    def __init__(self, db: Database, staging: Staging, handles: Handles, contents: Contents, uploader: Uploader) -> None:
+    def __init__(self, db: Database, staging: Staging, handles: OpenTable, contents: Contents, uploader: Uploader) -> None:
         self._db = db                   # given
         self._staging = staging         # given
         self._handles = handles         # given

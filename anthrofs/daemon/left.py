@@ -10,7 +10,7 @@ from typing import Any
 from anthrofs.errors import NotFound
 from anthrofs.fs.attributes import Attributes
 from anthrofs.tree.database import Database
-from anthrofs.tree.open_table import Handles
+from anthrofs.tree.open_table import OpenTable
 from anthrofs.tree.upload_queue import FAILED
 from anthrofs.upload.uploader import Uploader
 
@@ -18,7 +18,7 @@ from anthrofs.upload.uploader import Uploader
 class Left:
     """Looks at the rows, the open files and the uploads under way, in an order that misses nothing."""
 
-    def __init__(self, db: Database, handles: Handles, attributes: Attributes, uploader: Uploader,
+    def __init__(self, db: Database, handles: OpenTable, attributes: Attributes, uploader: Uploader,
                  budget: Callable[[], tuple[int, float]]) -> None:
         self._db = db                       # given
         self._handles = handles             # given

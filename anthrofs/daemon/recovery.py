@@ -9,7 +9,7 @@ import contextlib
 import logging
 
 from anthrofs.errors import EXIT_FAILED, BadName, NameTooLong, SetupError
-from anthrofs.fs.paths import Tree
+from anthrofs.fs.paths import Paths
 from anthrofs.model import Node, StageId
 from anthrofs.store.block_cache import BlockCache
 from anthrofs.store.staging import Staging
@@ -22,14 +22,14 @@ from anthrofs.tree.upload_queue import IN_FLIGHT
 log = logging.getLogger(__name__)
 
 
-def recover(db: Database, mirror: Mirror, staging: Staging, tree: Tree) -> None:
+def recover(db: Database, mirror: Mirror, staging: Staging, paths: Paths) -> None:
     """Bring the rows back to what can be served."""
     with db.transaction(durable=True) as tx:
         tx.uploads.recover()
         tx.deletions.recover()
         for node in tx.nodes.hidden():
             if node.is_undecided:           # perhaps half of a replacement that never happened
-                _unhide(tx, tree, node)
+                _unhide(tx, paths, node)
             else:
                 intents.unlink(tx, node)
         for name in tx.nodes.forget_unpromised():
@@ -58,14 +58,14 @@ def forget_cut(db: Database, mirror: Mirror, cache: BlockCache) -> None:
             mirror.forget_doubted(tx)
 
 
-def _unhide(tx: Tx, tree: Tree, node: Node) -> None:
+def _unhide(tx: Tx, paths: Paths, node: Node) -> None:
     """As if the user had renamed it: what it was called may be another file's name by now, here and on the server."""
     log.warning("%r was being replaced or removed when anthrofs was ended: it is kept", tx.nodes.unhide(node.node_id, "recovered"))
     if node.local:
         return
     shown = tx.nodes.node(node.node_id)
     with contextlib.suppress(BadName, NameTooLong):     # on the server it keeps the one it has
-        intents.want(tx, shown, tree.wanted(tx.nodes.path(shown)))
+        intents.want(tx, shown, paths.wanted(tx.nodes.path(shown)))
 
 
 def _queue(tx: Tx, staging: Staging, node: Node, stage: StageId) -> None:

@@ -5,13 +5,13 @@ Never   loses anything but what it was told to give up, and never decides by its
 
 from anthrofs.errors import Busy, NotPermitted, NotReadable
 from anthrofs.fs.kernel_cache import PageCache, Surprises
-from anthrofs.fs.paths import Tree
+from anthrofs.fs.paths import Paths
 from anthrofs.model import Node
 from anthrofs.tree import intents
 from anthrofs.tree.database import Database
 from anthrofs.tree.kept_copies import why_closed
 from anthrofs.tree.mirror import Mirror
-from anthrofs.tree.open_table import Handles
+from anthrofs.tree.open_table import OpenTable
 from anthrofs.tree.upload_queue import FAILED, IN_FLIGHT
 from anthrofs.upload.uploader import Uploader
 
@@ -19,11 +19,11 @@ from anthrofs.upload.uploader import Uploader
 class Decisions:
     """Of one mount; paths are from its root."""
 
-    def __init__(self, db: Database, mirror: Mirror, tree: Tree, handles: Handles,
+    def __init__(self, db: Database, mirror: Mirror, paths: Paths, handles: OpenTable,
                  pages: PageCache, surprises: Surprises, uploader: Uploader) -> None:
         self._db = db                   # given
         self._mirror = mirror           # given
-        self._tree = tree               # given
+        self._paths = paths             # given
         self._handles = handles         # given
         self._pages = pages             # given
         self._surprises = surprises     # given
@@ -58,7 +58,7 @@ class Decisions:
         this moment. Raises NotFound, NotPermitted when there is nothing to give up, Busy while it is open or being sent.
         """
         with self._db.transaction(durable=True) as tx:
-            node = self._tree.file(path)
+            node = self._paths.file(path)
             attempt = tx.uploads.of(node.node_id)
             if node.local or not node.unsent:
                 raise NotPermitted(f"{path}: there is nothing unsent to give up"
@@ -89,7 +89,7 @@ class Decisions:
         """
         pushed: list[str] = []
         with self._db.transaction(durable=True) as tx:
-            alone, files = self._tree.files(tx, path)
+            alone, files = self._paths.files(tx, path)
             if alone and files[0][0].local:
                 raise NotPermitted(f"{path} stays on this machine, as it is called: rename it, and it is sent")
             if alone and files[0][0].remote is None:
@@ -107,4 +107,4 @@ class Decisions:
 
     def _files(self, path: str) -> list[tuple[Node, str]]:
         with self._db.reading() as tx:
-            return self._tree.files(tx, path)[1]
+            return self._paths.files(tx, path)[1]

@@ -28,7 +28,7 @@ Following = Callable[[NodeId, str, int], list[Node]]
 
 class _Walk:
     def __init__(self, name: str) -> None:
-        # Guarded by Walks._lock:
+        # Guarded by Readahead._lock:
         self.run = 0                            # files so far, in order
         self.at_s = 0.0                         # when the last one was read
         self.ahead: list[Node] = []             # small files that can be fetched, next first
@@ -38,7 +38,7 @@ class _Walk:
         self.looked: str | None = name          # last name that was looked at; None: the directory's end
 
 
-class Walks:
+class Readahead:
     """Told of each first read of a handle."""
 
     def __init__(self, clock: Clock, following: Following, early: Callable[[Node], bool]) -> None:

@@ -10,7 +10,7 @@ from anthrofs.errors import NoAttribute
 from anthrofs.model import ROOT, Attempt, Node
 from anthrofs.tree import xattrs
 from anthrofs.tree.database import Database
-from anthrofs.tree.open_table import Handles
+from anthrofs.tree.open_table import OpenTable
 from anthrofs.tree.upload_queue import FAILED
 from anthrofs.upload.uploader import Uploader
 
@@ -18,7 +18,7 @@ from anthrofs.upload.uploader import Uploader
 class Attributes:
     """Of one mount."""
 
-    def __init__(self, db: Database, uploader: Uploader, handles: Handles, control: str) -> None:
+    def __init__(self, db: Database, uploader: Uploader, handles: OpenTable, control: str) -> None:
         self._db = db                   # given
         self._uploader = uploader       # given
         self._handles = handles         # given

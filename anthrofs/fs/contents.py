@@ -26,7 +26,7 @@ from anthrofs.store.staging import Staging
 from anthrofs.tree import intents
 from anthrofs.tree.database import Database
 from anthrofs.tree.gaps import Gap
-from anthrofs.tree.open_table import Content, Handle, Handles, OpenStage
+from anthrofs.tree.open_table import Content, Handle, OpenStage, OpenTable
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ FETCH_BYTES: Final = 2**20      # read at once of a file that is about to be edi
 class Contents:
     """The content of open nodes."""
 
-    def __init__(self, db: Database, staging: Staging, cache: BlockCache, handles: Handles,
+    def __init__(self, db: Database, staging: Staging, cache: BlockCache, handles: OpenTable,
                  reader: Reader, clock: Clock, config: Config) -> None:
         self._db = db               # given
         self._staging = staging     # given

@@ -24,13 +24,13 @@ from anthrofs.errors import (
 from anthrofs.fs.contents import Contents
 from anthrofs.fs.kernel_cache import PageCache, Surprises
 from anthrofs.fs.links import Links
-from anthrofs.fs.paths import Tree
-from anthrofs.fs.renames import Moves
+from anthrofs.fs.paths import Paths
+from anthrofs.fs.renames import Renames
 from anthrofs.model import ROOT, Attr, Caller, FileId, Node, NodeId, is_view
 from anthrofs.sync.refresher import Refresher
 from anthrofs.tree import intents, xattrs
 from anthrofs.tree.database import Database
-from anthrofs.tree.open_table import Handles
+from anthrofs.tree.open_table import OpenTable
 from anthrofs.tree.transaction import Tx
 from anthrofs.upload.uploader import Uploader
 
@@ -38,30 +38,30 @@ from anthrofs.upload.uploader import Uploader
 class FileSystem:
     """One mount's files."""
 
-    def __init__(self, config: Config, clock: Clock, db: Database, tree: Tree,
-                 handles: Handles, pages: PageCache, contents: Contents, uploader: Uploader, refresher: Refresher,
-                 surprises: Surprises, moves: Moves, links: Links) -> None:
+    def __init__(self, config: Config, clock: Clock, db: Database, paths: Paths,
+                 handles: OpenTable, pages: PageCache, contents: Contents, uploader: Uploader, refresher: Refresher,
+                 surprises: Surprises, renames: Renames, links: Links) -> None:
         self._config = config           # given
         self._clock = clock             # given
         self._db = db                   # given
-        self._tree = tree               # given
+        self._paths = paths             # given
         self._handles = handles         # given
         self._pages = pages             # given
         self._contents = contents       # given
         self._uploader = uploader       # given
         self._refresher = refresher     # given
         self._surprises = surprises     # given
-        self._moves = moves             # given
+        self._renames = renames         # given
         self._links = links             # given
 
     # ---- looking
 
     def attr(self, path: str) -> Attr:
         """Raises NotFound, Revalidate."""
-        self._moves.forget_replacement(path)
+        self._renames.forget_replacement(path)
         self._refresher.look()
         asked_s = self._clock.now_s()
-        node = self._tree.node(path)
+        node = self._paths.node(path)
         self._check_kind(node)
         self._surprises.told((node.parent, node.name), asked_s)
         return self._attr(node)
@@ -83,7 +83,7 @@ class FileSystem:
         """Somebody is about to list it: an old index is worth a short wait. Raises NotFound, NotADirectory,
         Revalidate.
         """
-        node = self._tree.node(path)
+        node = self._paths.node(path)
         self._check_kind(node)
         if not node.directory:
             raise NotADirectory(f"{path} is a file")
@@ -117,7 +117,7 @@ class FileSystem:
         id, a file goes with its name; what the name has that is newer stays.
         """
         with self._db.transaction(durable=True) as tx:
-            node = self._tree.file(path)
+            node = self._paths.file(path)
             by_id = node.is_view
             if by_id:
                 node = tx.nodes.holder(FileId(node.name))
@@ -127,54 +127,54 @@ class FileSystem:
             elif not newer_stays and not node.is_hidden:
                 tx.nodes.hide(node.node_id, f"#{node.node_id}", self._clock.time_ns(), by_libfuse=False)
         self._pages.forget(path)
-        self._moves.forget_replacement(path)
+        self._renames.forget_replacement(path)
         self._uploader.wake()
 
     def rename(self, old: str, new: str, caller: Caller) -> None:
-        """Both names change in one transaction; the server is told in the background. See Moves.rename."""
+        """Both names change in one transaction; the server is told in the background. See Renames.rename."""
         try:
-            self._moves.rename(old, new, local_names.maker_of(caller.program(), reads=True))
+            self._renames.rename(old, new, local_names.maker_of(caller.program(), reads=True))
         finally:
             self._uploader.wake()
 
     def link(self, old: str, new: str, caller: Caller) -> None:
         """A helper file's content under a free name, as some programs publish. See Links.link."""
-        self._moves.forget_replacement(new)
+        self._renames.forget_replacement(new)
         self._uploader.promised(self._links.link(old, new, caller))
 
     def make_directory(self, path: str, mode: int) -> None:
         """The server doesn't know of it until a file is in it. Raises Exists, NotPermitted, BadName, NameTooLong."""
         if self._config.layout == "flat":
             raise NotPermitted("this mount has one flat directory (--layout flat)")
-        place = self._tree.place(path)
+        place = self._paths.place(path)
         with self._db.transaction(durable=True) as tx:
-            if self._tree.exists(place):
+            if self._paths.exists(place):
                 raise Exists(f"{path} exists")
             tx.nodes.make_directory(place.parent, place.name, stat.S_IMODE(mode), self._clock.time_ns())
 
     def remove_directory(self, path: str) -> None:
         """Raises NotFound, NotADirectory, NotEmpty."""
         with self._db.transaction(durable=True) as tx:
-            node = self._tree.own(self._tree.directory(path))
+            node = self._paths.own(self._paths.directory(path))
             if not tx.nodes.is_empty(node.node_id):
                 raise NotEmpty(f"{path} is not empty")
             tx.nodes.remove(node.node_id, self._clock.time_ns())
 
     def set_mode(self, path: str, mode: int) -> None:
         """Kept on this machine."""
-        node = self._tree.own(self._tree.node(path))
+        node = self._paths.own(self._paths.node(path))
         with self._db.transaction() as tx:
             tx.nodes.set_mode(node.node_id, stat.S_IMODE(mode))
 
     def set_owner(self, path: str, uid: int, gid: int) -> None:
         """The mount's own owner is accepted, so that `cp -p` goes through. Raises NotPermitted for others."""
-        self._tree.node(path)
+        self._paths.node(path)
         if uid not in (-1, self._config.uid) or gid not in (-1, self._config.gid):
             raise NotPermitted("all files of a mount have its owner: see the mount options uid and gid")
 
     def set_mtime(self, path: str, mtime_ns: int | None) -> None:
         """None: now. Kept on this machine, with the node."""
-        node = self._tree.own(self._tree.node(path))
+        node = self._paths.own(self._paths.node(path))
         mtime_ns = self._clock.time_ns() if mtime_ns is None else mtime_ns
         with self._db.transaction() as tx:
             tx.nodes.set_mtime(node.node_id, mtime_ns)
@@ -189,7 +189,7 @@ class FileSystem:
         DiskFull, and what `_set_for_upload` does.
         """
         with self._db.transaction(durable=True) as tx:
-            node = self._tree.own(self._tree.node(path))
+            node = self._paths.own(self._paths.node(path))
             if name in xattrs.FACTS:
                 return
             ours = name in xattrs.SETTINGS

@@ -15,22 +15,22 @@ from anthrofs.clock import Clock
 from anthrofs.config import Config
 from anthrofs.errors import Exists, NotPermitted
 from anthrofs.fs.contents import Contents
-from anthrofs.fs.paths import Tree
+from anthrofs.fs.paths import Paths
 from anthrofs.model import Caller, Node, NodeId
 from anthrofs.store.staging import Staging
 from anthrofs.tree.database import Database
-from anthrofs.tree.open_table import Handles
+from anthrofs.tree.open_table import OpenTable
 
 
 class Links:
     """The links of one mount."""
 
-    def __init__(self, config: Config, clock: Clock, db: Database, tree: Tree, staging: Staging,
-                 handles: Handles, contents: Contents) -> None:
+    def __init__(self, config: Config, clock: Clock, db: Database, paths: Paths, staging: Staging,
+                 handles: OpenTable, contents: Contents) -> None:
         self._config = config           # given
         self._clock = clock             # given
         self._db = db                   # given
-        self._tree = tree               # given
+        self._paths = paths             # given
         self._staging = staging         # given
         self._handles = handles         # given
         self._contents = contents       # given
@@ -39,17 +39,17 @@ class Links:
         """The new name is there, and its content is to be sent, when this returns. Raises Exists, NotFound, BadName,
         NameTooLong, DiskFull, and NotPermitted for all that isn't a helper file at rest.
         """
-        place = self._tree.place(new, local_names.maker_of(caller.program(), reads=True))
-        if self._tree.exists(place):
+        place = self._paths.place(new, local_names.maker_of(caller.program(), reads=True))
+        if self._paths.exists(place):
             raise Exists(f"{new} exists")
         source = self._at_rest(old, caller)
         assert source.stage is not None
         stage = self._staging.link_of(self._staging.path(source.stage), "link")
         try:
             with self._db.transaction(durable=True) as tx:
-                if self._tree.exists(place):
+                if self._paths.exists(place):
                     raise Exists(f"{new} exists")
-                if self._tree.file(old).stage != source.stage:
+                if self._paths.file(old).stage != source.stage:
                     raise NotPermitted(f"{old} was written to meanwhile")
                 if tx.nodes.gap(source.node_id) is not None:
                     raise NotPermitted(f"a write to {old} was refused, so it isn't whole")
@@ -68,7 +68,7 @@ class Links:
         """A helper file whose content is promised, and that its maker has closed. Raises NotPermitted for anything
         else.
         """
-        node = self._tree.file(path)
+        node = self._paths.file(path)
         if not node.local or node.is_hidden or node.is_view:
             raise NotPermitted(f"{path}: the API has no links. What stays on this machine can be published under another name so, nothing else")
         content = self._handles.content_of(node.node_id)
@@ -82,7 +82,7 @@ class Links:
                 self._contents.promise(content, seal=True)
             elif dirty:
                 raise NotPermitted(f"{path} is being written")
-        node = self._tree.file(path)        # its release may have promised it between the two looks
+        node = self._paths.file(path)        # its release may have promised it between the two looks
         if node.stage is None or not node.sealed:
             raise NotPermitted(f"{path} has no content of its own here that is complete")
         return node

@@ -17,17 +17,17 @@ from typing import Final
 from anthrofs import local_names
 from anthrofs.clock import Clock
 from anthrofs.config import Config
-from anthrofs.download.readahead import Walks
+from anthrofs.download.readahead import Readahead
 from anthrofs.download.reader import Reader
 from anthrofs.errors import BadHandle, Exists, FsError, Incomplete, NotFound, NotReadable, Revalidate
 from anthrofs.fs.contents import Contents
 from anthrofs.fs.kernel_cache import PageCache, Surprises
-from anthrofs.fs.paths import Place, Tree
+from anthrofs.fs.paths import Paths, Place
 from anthrofs.model import Caller, Node, Opened
 from anthrofs.store.staging import Staging
 from anthrofs.tree.database import Database
 from anthrofs.tree.kept_copies import why_closed
-from anthrofs.tree.open_table import Content, Handle, Handles
+from anthrofs.tree.open_table import Content, Handle, OpenTable
 from anthrofs.upload.uploader import Uploader
 
 log = logging.getLogger(__name__)
@@ -40,18 +40,18 @@ NOBODY: Final = Caller(0, 0, program=str, interrupted=lambda: False, writes_to=l
 class OpenFiles:
     """One mount's handles, from create or open to release."""
 
-    def __init__(self, config: Config, clock: Clock, db: Database, tree: Tree, staging: Staging, handles: Handles,
-                 pages: PageCache, contents: Contents, walks: Walks, reader: Reader, uploader: Uploader, surprises: Surprises,
+    def __init__(self, config: Config, clock: Clock, db: Database, paths: Paths, staging: Staging, handles: OpenTable,
+                 pages: PageCache, contents: Contents, readahead: Readahead, reader: Reader, uploader: Uploader, surprises: Surprises,
                  left: Callable[[Content], None]) -> None:
         self._config = config           # given
         self._clock = clock             # given
         self._db = db                   # given
-        self._tree = tree               # given
+        self._paths = paths             # given
         self._staging = staging         # given
         self._handles = handles         # given
         self._pages = pages             # given
         self._contents = contents       # given
-        self._walks = walks             # given
+        self._readahead = readahead     # given
         self._reader = reader           # given
         self._uploader = uploader       # given
         self._surprises = surprises     # given
@@ -65,13 +65,13 @@ class OpenFiles:
         that it didn't.
         """
         reads = flags & os.O_ACCMODE == os.O_RDWR
-        place = self._tree.place(path, local_names.maker_of(caller.program(), reads=reads))
+        place = self._paths.place(path, local_names.maker_of(caller.program(), reads=reads))
         if self._is_companion(place, flags, caller):
             place = replace(place, wanted=None)
         stage = self._staging.create()
         try:
             with self._db.transaction() as tx:
-                if self._tree.exists(place):
+                if self._paths.exists(place):
                     raise (Exists if flags & os.O_EXCL else Revalidate)(f"{path} exists")
                 node_id = tx.nodes.create(place.parent, place.name, stat.S_IMODE(mode), self._clock.time_ns(), place.wanted)
                 handle = self._handles.open(node_id, reads=True, writes=True, process=caller.process)
@@ -129,8 +129,8 @@ class OpenFiles:
 
     def _found(self, path: str, *, by_kernel: bool, writes: bool) -> Node:
         try:
-            node = self._tree.file(path)
-            return self._tree.own(node) if writes else node
+            node = self._paths.file(path)
+            return self._paths.own(node) if writes else node
         except NotFound as exc:
             if by_kernel:               # it remembers for a while what others have removed: asked again, it creates if it was to
                 raise Revalidate(f"{path} has gone") from exc
@@ -152,7 +152,7 @@ class OpenFiles:
             handle.was_read = True      # twice by two threads: no harm
             with contextlib.suppress(NotFound):         # it was removed, and is still open
                 if handle.content.remote is not None:
-                    self._walks.step(self._db.nodes.node(handle.content.node_id))
+                    self._readahead.step(self._db.nodes.node(handle.content.node_id))
         return self._contents.read(handle.content, size, offset, interrupted)
 
     def write(self, number: int, data: bytes, offset: int, interrupted: Callable[[], bool], *, mapped: bool, appends: bool) -> int:

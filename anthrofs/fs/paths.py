@@ -24,7 +24,7 @@ class Place:
     wanted: str | None      # what the server is to call it; None: it stays on this machine
 
 
-class Tree:
+class Paths:
     """Lookups by path."""
 
     def __init__(self, config: Config, db: Database) -> None:

@@ -16,22 +16,22 @@ from anthrofs.clock import Clock
 from anthrofs.errors import Busy, IsADirectory, NotADirectory, NotEmpty, NotFound
 from anthrofs.fs.contents import Contents
 from anthrofs.fs.kernel_cache import PageCache
-from anthrofs.fs.paths import Place, Tree
+from anthrofs.fs.paths import Paths, Place
 from anthrofs.model import FileId, Node, NodeId
 from anthrofs.tree import intents
 from anthrofs.tree.database import Database
-from anthrofs.tree.open_table import Handles
+from anthrofs.tree.open_table import OpenTable
 from anthrofs.tree.transaction import Tx
 
 
-class Moves:
+class Renames:
     """Of one mount."""
 
-    def __init__(self, clock: Clock, db: Database, tree: Tree, handles: Handles,
+    def __init__(self, clock: Clock, db: Database, paths: Paths, handles: OpenTable,
                  pages: PageCache, contents: Contents) -> None:
         self._clock = clock             # given
         self._db = db                   # given
-        self._tree = tree               # given
+        self._paths = paths             # given
         self._handles = handles         # given
         self._pages = pages             # given
         self._contents = contents       # given
@@ -52,8 +52,8 @@ class Moves:
             # Until one transaction takes its name away and gives it to the other: syncing that one's content may take
             # long, and fail.
             self._unhide(replaced)
-        place = self._tree.place(new, maker)
-        if self._tree.exists(place):
+        place = self._paths.place(new, maker)
+        if self._paths.exists(place):
             self._promise(old)
         self._rename(old, place, new, maker, hidden_name)
 
@@ -67,14 +67,14 @@ class Moves:
         """What replaces a file while it is still being written: else a crash before its close would leave neither.
         Raises DiskFull.
         """
-        content = self._handles.content_of(self._tree.node(path).node_id)
+        content = self._handles.content_of(self._paths.node(path).node_id)
         if content is not None:
             self._contents.promise(content, seal=False)
 
     def _hide(self, old: str, new: str) -> None:
         name = new.rpartition("/")[2]
         with self._db.transaction(durable=True) as tx:
-            node = self._tree.file(old)
+            node = self._paths.file(old)
             if node.is_view:
                 node = tx.nodes.holder(FileId(node.name))
                 if node.stage is not None:
@@ -94,13 +94,13 @@ class Moves:
 
     def _rename(self, old: str, place: Place, new: str, maker: str, hidden_name: str) -> None:
         with self._db.transaction(durable=True) as tx:
-            node = self._tree.own(self._tree.node(old))
+            node = self._paths.own(self._paths.node(old))
             self._make_room(tx, place, node, hidden_name)
             tx.nodes.move(node.node_id, place.parent, place.name, self._clock.time_ns())
             if node.directory:
                 for each, path in tx.nodes.below(node.node_id):
-                    wanted = self._tree.wanted(f"{new}/{path}", maker)
-                    if each.local and self._tree.wanted(f"{old}/{path}") is not None:
+                    wanted = self._paths.wanted(f"{new}/{path}", maker)
+                    if each.local and self._paths.wanted(f"{old}/{path}") is not None:
                         wanted = None       # not its name, but who made it has kept it here
                     intents.want(tx, each, wanted)
             else:

@@ -21,7 +21,7 @@ from anthrofs.errors import Closed, FsError, NotReadable, NotTheFile, Revalidate
 from anthrofs.fs.attributes import Attributes
 from anthrofs.fs.filesystem import FileSystem
 from anthrofs.fs.open_files import OpenFiles
-from anthrofs.fs.paths import Tree
+from anthrofs.fs.paths import Paths
 from anthrofs.fuse import callers
 from anthrofs.fuse.binding import Binding, fuse
 from anthrofs.model import Attr, Caller, NodeId
@@ -46,10 +46,10 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
     ioctl = None                # the base class's throws outside of the gate
     bmap = None
 
-    def __init__(self, filesystem: FileSystem, tree: Tree, files: OpenFiles, attributes: Attributes, config: Config,
+    def __init__(self, filesystem: FileSystem, paths: Paths, files: OpenFiles, attributes: Attributes, config: Config,
                  started: Callable[[], None]) -> None:
         self._fs = filesystem           # given
-        self._tree = tree               # given
+        self._paths = paths             # given
         self._files = files             # given
         self._attributes = attributes   # given
         self._started = started         # given: told once, when the kernel has the mount
@@ -145,10 +145,10 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
         """Before every write the kernel asks for security.capability: answered in constant time, before any lock."""
         if not name.startswith("user."):
             raise fuse.FuseOSError(errno.EOPNOTSUPP if name.startswith(("security.", "system.")) else errno.ENODATA)
-        return os.fsencode(self._attributes.value(self._tree.node(path), name))
+        return os.fsencode(self._attributes.value(self._paths.node(path), name))
 
     def listxattr(self, path: str) -> list[str]:
-        return sorted(self._attributes.all(self._tree.node(path)))
+        return sorted(self._attributes.all(self._paths.node(path)))
 
     def setxattr(self, path: str, name: str, value: bytes, options: int, _position: int = 0) -> None:
         if not name.startswith("user."):

@@ -17,7 +17,7 @@ from anthrofs.store.block_cache import BlockCache
 from anthrofs.sync.worker import Worker
 from anthrofs.tree.database import Database
 from anthrofs.tree.mirror import Mirror
-from anthrofs.tree.open_table import Handles
+from anthrofs.tree.open_table import OpenTable
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ AGAIN_S: Final = 1.0        # until the next look at a file that somebody has op
 class Expirer:
     """mount.py starts and stops it."""
 
-    def __init__(self, db: Database, mirror: Mirror, cache: BlockCache, handles: Handles, clock: Clock,
+    def __init__(self, db: Database, mirror: Mirror, cache: BlockCache, handles: OpenTable, clock: Clock,
                  server_clock: Callable[[], ServerClock | None]) -> None:
         self._db = db                       # given
         self._mirror = mirror               # given

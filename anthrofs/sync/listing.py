@@ -23,7 +23,7 @@ from anthrofs.remote.api import RemoteFiles
 from anthrofs.tree import lost
 from anthrofs.tree.database import Database
 from anthrofs.tree.mirror import Mirror, Shown
-from anthrofs.tree.open_table import Handles
+from anthrofs.tree.open_table import OpenTable
 from anthrofs.tree.transaction import Tx
 from anthrofs.tree.upload_queue import concerns
 
@@ -122,7 +122,7 @@ def page_after(remote: RemoteFiles, cursor: Cursor, last: FileId | None) -> Page
 class Listings:
     """Of one workspace. Reading a page from the network is the callers'."""
 
-    def __init__(self, db: Database, mirror: Mirror, handles: Handles, clock: Clock,
+    def __init__(self, db: Database, mirror: Mirror, handles: OpenTable, clock: Clock,
                  decided: Callable[[], None] = lambda: None) -> None:
         self._db = db                   # given
         self._mirror = mirror           # given

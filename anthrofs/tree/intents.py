@@ -19,7 +19,7 @@ from anthrofs.errors import BadName, NameTooLong, NotFound
 from anthrofs.model import Node, NodeId, RemoteFile, StageId, is_view
 from anthrofs.tree.database import Database
 from anthrofs.tree.mirror import forget_remote, set_remote
-from anthrofs.tree.open_table import Handles
+from anthrofs.tree.open_table import OpenTable
 from anthrofs.tree.transaction import Tx
 from anthrofs.tree.upload_queue import IN_FLIGHT
 
@@ -147,7 +147,7 @@ def released(db: Database, node_id: NodeId, stage: StageId | None) -> bool:
     return True
 
 
-def unlink_hidden(db: Database, handles: Handles, node_ids: Collection[NodeId]) -> None:
+def unlink_hidden(db: Database, handles: OpenTable, node_ids: Collection[NodeId]) -> None:
     """Nodes that are hidden were unlinked: they end, or do so at their last release."""
     with db.transaction(durable=True) as tx:
         for node in tx.nodes.hidden():

@@ -17,7 +17,7 @@ from anthrofs.store.block_cache import BlockCache
 from anthrofs.store.disk import Disk
 from anthrofs.tree.database import Database
 from anthrofs.tree.nodes import OUT_OF_TREE
-from anthrofs.tree.open_table import Handles
+from anthrofs.tree.open_table import OpenTable
 from anthrofs.tree.transaction import Tx
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ _SPARE: Final = ("kept.here = 1 AND +kept.bytes > 0 AND NOT EXISTS (SELECT 1 FRO
 class Keeping:
     """The keeper of one mount's copies."""
 
-    def __init__(self, db: Database, cache: BlockCache, handles: Handles, disk: Disk, root: Path, most_bytes: int | None,
+    def __init__(self, db: Database, cache: BlockCache, handles: OpenTable, disk: Disk, root: Path, most_bytes: int | None,
                  spare_bytes: int) -> None:
         self._db = db                       # given
         self._cache = cache                 # given

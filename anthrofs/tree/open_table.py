@@ -91,7 +91,7 @@ class Handle:
         self.mapped = content.mapped    # as it was at its last close: another number now may be this handle's writing
 
 
-class Handles:
+class OpenTable:
     """The table; numbers are never used again while the mount lives."""
 
     def __init__(self) -> None:

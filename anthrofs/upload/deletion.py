@@ -22,7 +22,7 @@ from anthrofs.store.block_cache import BlockCache
 from anthrofs.tree.database import Database
 from anthrofs.tree.deletion_queue import FIRST
 from anthrofs.tree.mirror import Mirror
-from anthrofs.tree.open_table import Handles
+from anthrofs.tree.open_table import OpenTable
 from anthrofs.tree.transaction import Tx
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ FEW: Final = 50               # ids that may wait for a quiet moment, see `share
 class Deletion:
     """For all ids of a mount."""
 
-    def __init__(self, db: Database, mirror: Mirror, cache: BlockCache, handles: Handles, remote: RemoteFiles,
+    def __init__(self, db: Database, mirror: Mirror, cache: BlockCache, handles: OpenTable, remote: RemoteFiles,
                  clock: Clock, chance: random.Random, ask_listing: Callable[[], None]) -> None:
         self._db = db               # given
         self._mirror = mirror       # given

@@ -28,7 +28,7 @@ from anthrofs.tree import intents
 from anthrofs.tree.database import Database
 from anthrofs.tree.kept_copies import Keeping
 from anthrofs.tree.mirror import Mirror
-from anthrofs.tree.open_table import Handles
+from anthrofs.tree.open_table import OpenTable
 from anthrofs.tree.upload_queue import BIG_BYTES, QUEUED, Step
 from anthrofs.upload.close_waits import CloseWaits
 from anthrofs.upload.deletion import Deletion
@@ -60,7 +60,7 @@ class Uploader:
     """mount.py starts and stops it."""
 
     def __init__(self, db: Database, mirror: Mirror, staging: Staging, cache: BlockCache,
-                 keeping: Keeping, handles: Handles, uploads: RemoteFiles, deletions: RemoteFiles, clock: Clock, chance: random.Random,
+                 keeping: Keeping, handles: OpenTable, uploads: RemoteFiles, deletions: RemoteFiles, clock: Clock, chance: random.Random,
                  presence: Presence, way: Way, ask_whose: Callable[[], None], close_timeout_s: float, *, holds_new: bool) -> None:
         self._db = db                               # given
         self._handles = handles                     # given

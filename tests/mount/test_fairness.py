@@ -23,7 +23,7 @@ from anthrofs.tree.deletion_queue import Place
 from anthrofs.tree.fsck import problems
 from anthrofs.tree.kept_copies import Keeping
 from anthrofs.tree.mirror import Mirror
-from anthrofs.tree.open_table import Handles
+from anthrofs.tree.open_table import OpenTable
 from anthrofs.tree.upload_queue import Step
 from anthrofs.upload.deletion import FEW, LOOKED_AT, Deletion
 from anthrofs.upload.shares import Shares
@@ -37,7 +37,7 @@ class House:
 
     def __init__(self, root: Path, clock: Clock, files: FakeFiles) -> None:
         self.root, self.clock, self.files = root, clock, files
-        disk, presence, surprises, self.handles = Disk(), Presence(), Surprises(clock, 10), Handles()
+        disk, presence, surprises, self.handles = Disk(), Presence(), Surprises(clock, 10), OpenTable()
         self.staging = Staging(root / "staging", disk, 0)
         self.db = Database(root / "state.db", presence, clock, self.staging.remove)
         self.index = self.db.nodes

@@ -2,7 +2,7 @@
 
 import pytest
 
-from anthrofs.download.readahead import AHEAD_BYTES, AHEAD_FILES, LOOK_FILES, PAUSE_S, SMALL_BYTES, Walks
+from anthrofs.download.readahead import AHEAD_BYTES, AHEAD_FILES, LOOK_FILES, PAUSE_S, SMALL_BYTES, Readahead
 from anthrofs.model import ROOT, FileId, Node, NodeId, RemoteFile
 from tests.fakes import FakeClock
 
@@ -19,7 +19,7 @@ class Early:
         self.nodes = [self.node(number, size) for number, size in enumerate(sizes)]
         self.fetched: list[int] = []
         self.room = 10**6               # fetches until there is nothing to spare
-        self.walks = Walks(clock, self.following, self.early)
+        self.readahead = Readahead(clock, self.following, self.early)
 
     @staticmethod
     def node(number: int, size_bytes: int) -> Node:
@@ -39,7 +39,7 @@ class Early:
 
     def read(self, *numbers: int) -> None:
         for number in numbers:
-            self.walks.step(self.nodes[number])
+            self.readahead.step(self.nodes[number])
 
 
 def test_what_comes_early_grows_with_the_walk_and_nothing_is_asked_twice(clock: FakeClock) -> None:

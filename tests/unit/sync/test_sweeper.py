@@ -24,7 +24,7 @@ from anthrofs.sync.refresher import Refresher
 from anthrofs.sync.sweeper import Sweeper
 from anthrofs.tree.database import Database
 from anthrofs.tree.mirror import Mirror
-from anthrofs.tree.open_table import Handles
+from anthrofs.tree.open_table import OpenTable
 from tests.emulator.process import EmulatorProcess
 from tests.fakes import FakeClock, FakeFiles
 
@@ -69,7 +69,7 @@ class State:
 
     def mount(self) -> None:
         self.db = Database(self.path)
-        self.index, self.handles = self.db.nodes, Handles()
+        self.index, self.handles = self.db.nodes, OpenTable()
         self.mirror = Mirror(Surprises(self.clock, 10), "tree")
         self.listings = Listings(self.db, self.mirror, self.handles, self.clock)
         config = Config(Path("/nowhere"), Path("/nowhere"), Service("http://fake", Credentials("x-api-key", "key")), poll=self.poll)

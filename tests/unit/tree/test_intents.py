@@ -14,7 +14,7 @@ from anthrofs.tree import intents
 from anthrofs.tree.database import Database
 from anthrofs.tree.lookups import Lookups
 from anthrofs.tree.mirror import Mirror
-from anthrofs.tree.open_table import Handles
+from anthrofs.tree.open_table import OpenTable
 from tests.fakes import EPOCH_NS, FakeClock, entries
 from tests.unit.tree.mirrored import NOBODY, remote
 
@@ -25,7 +25,7 @@ class State:
     """One file, which the server has."""
 
     def __init__(self, path: Path) -> None:
-        self.db, self.handles = Database(path), Handles()
+        self.db, self.handles = Database(path), OpenTable()
         self.index = self.db.nodes
         with self.db.transaction() as tx:
             file = RemoteFile(FILE_ID, "a.txt", "text/plain", 3, EPOCH_NS, False)
