@@ -232,7 +232,7 @@ class Mirror:
         tx.run("DELETE FROM node WHERE file_id = ? AND node_id != ?", file.file_id, attempt.node_id)     # a listing was faster
         set_remote(tx, attempt.node_id, file)
         tx.run("UPDATE node SET seen = ? WHERE node_id = ?", int(tx.get_meta("listing") or 0) if found else 0, attempt.node_id)
-        tx.run("UPDATE node SET stage = NULL, sealed = 0 WHERE node_id = ? AND stage = ?", attempt.node_id, attempt.stage)
+        tx.run("UPDATE node SET stage = NULL, sealed = 0, lacks_code = NULL WHERE node_id = ? AND stage = ?", attempt.node_id, attempt.stage)
         # IS and IS NOT compare NULLs, too.
         tx.run("UPDATE node SET size_bytes = ?, confirmed = 1, resend = ? AND wanted IS NOT NULL AND (wanted != ? OR coalesce(mime_type, ?) != ? "
                "OR expires_s IS NOT ?) WHERE node_id = ? AND stage IS NULL", attempt.size_bytes, copied, attempt.name, attempt.mime_type,

@@ -1,5 +1,6 @@
 """What a listing shows: who gets which name, what stays as it is here, and what a listing that lacks a file means."""
 
+import errno
 import itertools
 import random
 from contextlib import closing
@@ -17,6 +18,7 @@ from anthrofs.model import ROOT, FileId, NodeId, RemoteFile, StageId
 from anthrofs.names import id_name_of
 from anthrofs.sync.listing import EVER_NS, NEVER_NS
 from anthrofs.tree.database import Database
+from anthrofs.tree.gaps import Gap
 from anthrofs.tree.lookups import Lookups
 from anthrofs.tree.mirror import ASK_AGAIN, SETTLED_NS, Mirror, Shown
 from anthrofs.tree.transaction import Tx
@@ -199,6 +201,16 @@ def test_newer_promised_content_stays_promised_when_the_older_is_stored(db: Data
 
     node = index.node(node_id)
     assert (node.stage, node.size_bytes) == (2, 7)
+
+
+def test_what_is_stored_lacks_nothing_whatever_a_later_write_was_told(db: Database, mirror: Mirror) -> None:
+    """A write after the close was refused, and that was written down while the closed content was on its way."""
+    with db.transaction() as tx:
+        node_id = tx.nodes.create(ROOT, "a.txt", 0o644, EPOCH_NS, "a.txt")
+        tx.nodes.promise(node_id, StageId(1), 3, EPOCH_NS, "a.txt", sealed=True)
+        tx.nodes.set_gap(node_id, StageId(1), Gap.of(3, 6, errno.ENOSPC))
+        stored(tx, mirror, node_id, remote(1))
+        assert tx.nodes.gap(node_id) is None
 
 
 # ---- the index: what a listing lacks
