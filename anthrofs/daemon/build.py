@@ -3,9 +3,9 @@
 Calls against that direction go through bells; these are all of them:
 
     expiries        mirror → expirer            something is in the tree until then
-    decided         listings → uploader         a listing has shown what became of doubtful deletions
-    recognized      refresher → uploader        this mount has seen whose files the service's are
-    unanswered      refresher → uploader        a refresh failed: another workspace's state must send nothing
+    decided         merge → uploader            a listing has shown what became of doubtful deletions
+    recognized      news → uploader             this mount has seen that the service's files are those of this state
+    strange         news → uploader             they are another workspace's: this state must send nothing
     refreshed       refresher → sweeper         a refresh has ended
     reopened        way → uploader              the way to the service is open again
 
@@ -34,7 +34,7 @@ from anthrofs.daemon.requests import Requests
 from anthrofs.daemon.user_decisions import Decisions
 from anthrofs.download.readahead import Readahead
 from anthrofs.download.reader import Reader
-from anthrofs.errors import FsError, SetupError
+from anthrofs.errors import FsError
 from anthrofs.fs.attributes import Attributes
 from anthrofs.fs.contents import Contents
 from anthrofs.fs.filesystem import FileSystem
@@ -56,7 +56,8 @@ from anthrofs.store.staging import Staging
 from anthrofs.store.state_guard import Presence
 from anthrofs.sync.expirer import Expirer
 from anthrofs.sync.lessons import Lessons
-from anthrofs.sync.listing import Listings
+from anthrofs.sync.merge import Merge
+from anthrofs.sync.news import News
 from anthrofs.sync.refresher import Refresher
 from anthrofs.sync.sweeper import Sweeper
 from anthrofs.tree.database import Database
@@ -135,13 +136,13 @@ def build(config: Config, world: World) -> Parts:
         # Retry is outside pace so that every try, not only the first, counts.
         return Retrying(Guarded(Paced(Taught(world.service, way), world.pacer, priority), way), clock, stopping, world.chance)
 
-    decided, recognized, unanswered, refreshed = Bell[[]](), Bell[[]](), Bell[FsError | SetupError](), Bell[[]]()
+    decided, recognized, strange, refreshed = Bell[[]](), Bell[[]](), Bell[[]](), Bell[[]]()
     expirer = Expirer(local.db, local.mirror, local.cache, local.handles, clock, world.service.clock)
-    listings = Listings(local.db, local.mirror, local.handles, clock, decided.ring)
-    refresher = Refresher(local.db, local.mirror, listings, remote(Priority.REFRESH), clock, config,
-                          recognized.ring, unanswered.ring, refreshed.ring)
-    sweeper = Sweeper(local.db, listings, remote(Priority.SWEEP), clock, config, refresher.fresh)
-    lessons = Lessons(local.db, local.mirror, local.surprises, listings, expirer, refresher.hasten)
+    merge = Merge(local.db, local.mirror, local.handles, clock, decided.ring)
+    news = News(local.db, local.mirror, merge, remote(Priority.REFRESH), clock, config, recognized.ring, strange.ring)
+    refresher = Refresher(news, clock, config, refreshed.ring)
+    sweeper = Sweeper(local.db, merge, remote(Priority.SWEEP), clock, config, refresher.fresh)
+    lessons = Lessons(local.db, local.mirror, local.surprises, merge, expirer, refresher.hasten)
     reader = Reader(local.cache, remote(Priority.READ), clock, config.timeouts.stall_s, lessons.delivered, lessons.gone,
                     world.pacer.spare, _name_of(local.db))
     uploader = Uploader(
@@ -149,14 +150,10 @@ def build(config: Config, world: World) -> Parts:
         remote(Priority.CLOSE if config.upload == "wait" else Priority.QUEUED), remote(Priority.DELETE),
         clock, world.chance, local.presence, way, refresher.ask, config.close_timeout_s, holds_new=config.upload == "queue")
 
-    def doubt(exc: FsError | SetupError) -> None:
-        if isinstance(exc, SetupError):
-            uploader.forbid()
-
     expiries.listen(expirer.expects)
     decided.listen(uploader.wake)
     recognized.listen(uploader.allow)
-    unanswered.listen(doubt)
+    strange.listen(uploader.forbid)
     refreshed.listen(sweeper.wake)
     way.listen(uploader.reopened)
 

@@ -14,7 +14,7 @@ from anthrofs.errors import Offline
 from anthrofs.remote.way import Way
 from anthrofs.store.block_cache import BlockCache
 from anthrofs.store.state_guard import Presence
-from anthrofs.sync.listing import unreadable
+from anthrofs.sync.merge import unreadable
 from anthrofs.sync.refresher import Refresher
 from anthrofs.tree.database import Database
 from anthrofs.tree.kept_copies import Keeping

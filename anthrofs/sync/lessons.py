@@ -12,7 +12,7 @@ from typing import Protocol
 from anthrofs.errors import FsError, StateLost
 from anthrofs.model import BY_ID, FileId, NodeId
 from anthrofs.sync.expirer import Expirer
-from anthrofs.sync.listing import Listings
+from anthrofs.sync.merge import Merge
 from anthrofs.tree.database import Database
 from anthrofs.tree.mirror import Mirror
 from anthrofs.tree.open_table import Content
@@ -29,12 +29,12 @@ class Surprises(Protocol):
 class Lessons:
     """Lessons are brought by readers' threads."""
 
-    def __init__(self, db: Database, mirror: Mirror, surprises: Surprises, listings: Listings, expirer: Expirer,
+    def __init__(self, db: Database, mirror: Mirror, surprises: Surprises, merge: Merge, expirer: Expirer,
                  hasten: Callable[[], None]) -> None:
         self._db = db                   # given
         self._mirror = mirror           # given
         self._surprises = surprises     # given
-        self._listings = listings       # given
+        self._merge = merge             # given
         self._expirer = expirer         # given
         self._hasten = hasten           # given: asks for a refresh soon
 
@@ -51,14 +51,14 @@ class Lessons:
         with _reading_goes_on():
             if expired:
                 self._expirer.gone(file_id)
-            elif self._listings.gone(file_id):
+            elif self._merge.gone(file_id):
                 self._hasten()
 
     def left(self, content: Content) -> None:
         """Nobody has a content open any more that others have changed or removed meanwhile."""
         with _reading_goes_on():
             if content.gone and content.remote is not None:
-                self._listings.gone(content.remote.file_id)
+                self._merge.gone(content.remote.file_id)
         self._hasten()
 
 

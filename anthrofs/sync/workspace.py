@@ -7,12 +7,18 @@ Never   stores a key: its hash only tells whether it is the one of last time.
 
 import enum
 import hashlib
+import logging
 from dataclasses import replace
 from functools import lru_cache
 
-from anthrofs.config import Credentials, Service, without_user
+from anthrofs.config import Config, Credentials, Service, without_user
+from anthrofs.errors import EXIT_USAGE, SetupError
 from anthrofs.model import Workspace
+from anthrofs.tree.database import Database
+from anthrofs.tree.mirror import Mirror
 from anthrofs.tree.transaction import Tx
+
+log = logging.getLogger(__name__)
 
 
 class Match(enum.Enum):
@@ -51,6 +57,36 @@ def is_the_ignored_one(tx: Tx, service: Service) -> bool:
         return False
     named = replace(service, workspace_id=ignored)
     return tx.get_meta("workspace_id") == ignored or tx.get_meta("key_hash") == _key_hash(named, tx.get_meta("base_url") or service.base_url)
+
+
+def identify(db: Database, mirror: Mirror, config: Config, named: Workspace) -> bool:
+    """Sees whose files the service's are, before any of them is believed. Returns whether they are another workspace's than before: the
+    tree is empty now.
+
+    Raises SetupError for another workspace's while files for the old one are unsent here, or where nobody has asked for another.
+    """
+    service = config.service
+    with db.transaction(durable=True) as tx:
+        found = match(tx, service, named)
+        if found is Match.OTHER and is_the_ignored_one(tx, service):
+            raise SetupError(f"The state in {config.state_dir} is of the workspace {service.ignored_workspace_id}, which "
+                             "ANTHROPIC_WORKSPACE_ID names; with a key or token that variable isn't used (the official SDKs ignore it, "
+                             "too), so another workspace would be shown. To go on with this one, mount with --workspace "
+                             f"{service.ignored_workspace_id} --state-dir {config.state_dir}; for the key's own, unset the variable and "
+                             "choose another state with --profile or --state-dir.", EXIT_USAGE)
+        if found is Match.OTHER:
+            unsent = len(tx.nodes.unsent())
+            if unsent:
+                raise SetupError(f"The state in {config.state_dir} belongs to another workspace and holds {unsent} files "
+                                 "that were not sent to it. Mount that one again to send them, or use --profile or "
+                                 "--state-dir for this one.", EXIT_USAGE)
+            log.warning("the key belongs to another workspace than before: the index begins anew")
+            mirror.forget_server(tx)
+            tx.uploads.forget_all()
+            tx.deletions.forget_all()
+            forget(tx)
+        remember(tx, service, named)
+        return found is Match.OTHER
 
 
 def remember(tx: Tx, service: Service, named: Workspace) -> None:

@@ -18,9 +18,11 @@ from anthrofs.errors import BadAnswer, Offline, Refused
 from anthrofs.fs.kernel_cache import Surprises
 from anthrofs.model import Cursor, FileId, Page, RemoteFile, Workspace
 from anthrofs.remote.http import HttpFiles, connect
-from anthrofs.sync import listing, refresher, sweeper
-from anthrofs.sync.listing import STALE_PAGES, SWEEP_S_PER_PAGE, Listings, Walk, walk_of
+from anthrofs.sync import news, scan, sweeper
+from anthrofs.sync.merge import Merge
+from anthrofs.sync.news import News
 from anthrofs.sync.refresher import Refresher
+from anthrofs.sync.scan import STALE_PAGES, SWEEP_S_PER_PAGE, Scan, scan_of
 from anthrofs.sync.sweeper import Sweeper
 from anthrofs.tree.database import Database
 from anthrofs.tree.mirror import Mirror
@@ -34,9 +36,9 @@ HOUR_S: Final = 3600.0
 
 @pytest.fixture(autouse=True)
 def _small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (listing, refresher, sweeper):
+    for module in (scan, news, sweeper):
         monkeypatch.setattr(module, "PAGE_FILES", PAGE)
-    monkeypatch.setattr(refresher, "NEWS_FILES", 3)
+    monkeypatch.setattr(news, "NEWS_FILES", 3)
 
 
 class Positions(FakeFiles):
@@ -71,11 +73,11 @@ class State:
         self.db = Database(self.path)
         self.index, self.handles = self.db.nodes, OpenTable()
         self.mirror = Mirror(Surprises(self.clock, 10), "tree")
-        self.listings = Listings(self.db, self.mirror, self.handles, self.clock)
+        self.merge = Merge(self.db, self.mirror, self.handles, self.clock)
         config = Config(Path("/nowhere"), Path("/nowhere"), Service("http://fake", Credentials("x-api-key", "key")), poll=self.poll)
-        self.refresher = Refresher(self.db, self.mirror, self.listings, self.files, self.clock, config,
-                                   lambda: None, lambda _: None, lambda: None)
-        self.sweeper = Sweeper(self.db, self.listings, self.files, self.clock, config, lambda: self.looked_at)
+        self.news = News(self.db, self.mirror, self.merge, self.files, self.clock, config, lambda: None, lambda: None)
+        self.refresher = Refresher(self.news, self.clock, config, lambda: None)
+        self.sweeper = Sweeper(self.db, self.merge, self.files, self.clock, config, lambda: self.looked_at)
 
     def remount(self) -> None:
         self.db.close()
@@ -83,7 +85,7 @@ class State:
 
     def refresh(self, *, whole: bool = False) -> int:
         """Returns the pages it took."""
-        return self.refresher._refresh(whole=whole, accept=whole, progress=lambda _: None)
+        return self.news.take(whole=whole, accept=whole, progress=lambda _: None)
 
     def sweep(self) -> int:
         """From where it is to its end. Returns its steps, each of which was waited for as long as it wants."""
@@ -93,13 +95,13 @@ class State:
                 return 0
             self.clock.advance(max(0.0, due_s))
             self.sweeper.step()
-            if self.walk() is None:
+            if self.scan() is None:
                 return steps
         raise AssertionError("it doesn't end")
 
-    def walk(self) -> Walk | None:
+    def scan(self) -> Scan | None:
         with self.db.reading() as tx:
-            return walk_of(tx.get_meta("sweep"))
+            return scan_of(tx.get_meta("sweep"))
 
     def meta(self, name: str) -> str | None:
         with self.db.reading() as tx:
@@ -308,7 +310,7 @@ def test_a_cursor_that_is_not_known_any_more_begins_the_sweep_again(state: State
     state.files.fail("list", Refused("unknown cursor", from_service=True, status=status, maybe_stored=False))
     state.clock.advance(HOUR_S)
     state.sweeper.step()
-    assert state.walk() is None
+    assert state.scan() is None
     assert len(state.shown()) == 35
     assert state.sweeper.due_s() == SWEEP_S_PER_PAGE
     assert state.sweep() == 4
@@ -317,17 +319,17 @@ def test_a_cursor_that_is_not_known_any_more_begins_the_sweep_again(state: State
 @pytest.mark.parametrize("state", [FakeFiles], indirect=True)       # the other never fails
 def test_a_page_that_did_not_come_is_asked_for_again_later(state: State) -> None:
     state.sweeper.step()
-    walk = state.walk()
+    scan = state.scan()
     state.files.fail("list", Offline("no network", maybe_stored=False))
     state.sweeper.step()
-    assert (state.walk(), state.sweeper.due_s()) == (walk, sweeper.FAILED_S)
+    assert (state.scan(), state.sweeper.due_s()) == (scan, sweeper.FAILED_S)
     assert state.sweep() == 3
 
 
 def test_a_complete_listing_in_between_ends_the_sweep(state: State) -> None:
     state.sweeper.step()
     state.refresh(whole=True)
-    assert state.walk() is None
+    assert state.scan() is None
 
 
 def test_a_page_that_was_on_its_way_when_a_complete_listing_came_shows_nothing(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -382,7 +384,7 @@ def test_whatever_happens_between_two_pages_what_the_server_has_stays_and_what_i
             case "wait":
                 state.clock.advance(chance.choice((1.0, 100.0, HOUR_S)))
             case "reread" if state.shown() - state.on_server():       # somebody reads what is gone: a 404
-                state.listings.gone(FileId(chance.choice(sorted(state.shown() - state.on_server()))))
+                state.merge.gone(FileId(chance.choice(sorted(state.shown() - state.on_server()))))
         known |= state.shown()
         assert known & state.on_server() <= state.shown(), (seed, number)
     state.refresh()
@@ -394,7 +396,7 @@ def test_whatever_happens_between_two_pages_what_the_server_has_stays_and_what_i
 
 def test_what_is_gone_does_not_come_back_by_a_listing_that_lags(state: State) -> None:
     newest = state.files.files[0].file_id
-    state.listings.gone(newest)         # a read has said so
+    state.merge.gone(newest)         # a read has said so
     state.refresh()
     assert newest not in state.shown()
 

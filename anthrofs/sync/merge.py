@@ -1,0 +1,185 @@
+"""What a listing means for the tree: a page as it comes, and, once all of it has come, what it lacks.
+
+A page is a moment's truth: a known file whose time is between those of two files on it, and that isn't on it, is gone. A listing of
+several pages is not: files come and go between them, and where the server counts in positions, a deletion on an earlier page makes a
+later one skip files. So what is lacking where two pages meet is asked for by its id.
+
+Owns    the facts listing, sweep, unordered and unreadable in the table meta.
+Trusts  a listing for what it shows; for what it lacks only while it is newest first, and only of ids that were listed before it
+        began: what no listing ever showed is asked for by its id.
+Never   lets a listing undo what the user did here meanwhile, and holds no more than a page in memory.
+"""
+
+import logging
+from collections.abc import Callable, Collection
+from typing import Final
+
+from anthrofs.clock import Clock
+from anthrofs.errors import BadAnswer, Gone, Refused
+from anthrofs.model import FileId, NodeId, Page, RemoteFile
+from anthrofs.remote.api import RemoteFiles
+from anthrofs.sync.scan import Scan, times_of
+from anthrofs.tree import lost
+from anthrofs.tree.database import Database
+from anthrofs.tree.mirror import Mirror, Shown
+from anthrofs.tree.open_table import OpenTable
+from anthrofs.tree.transaction import Tx
+from anthrofs.tree.upload_queue import concerns
+
+log = logging.getLogger(__name__)
+
+GUARD_FILES: Final = 20         # from so many known files on, a listing that lacks most of them is not believed
+NEVER_NS, EVER_NS = -2**63, 2**63 - 1
+LAG_NS: Final = 600 * 10**9     # so long a listing can show what is gone; an answer that was wrong hides a file no longer than that
+DOUBTS: Final = 10              # ids that are asked for at once
+
+
+def unreadable(tx: Tx) -> int:
+    """Counts the entries that made no sense in the last listing that was read to its end, or in a newer one so far."""
+    return int(tx.get_meta("unreadable") or 0)
+
+
+class Merge:
+    """Takes the listings of one workspace into its tree. Whoever calls it reads their pages from the network."""
+
+    def __init__(self, db: Database, mirror: Mirror, handles: OpenTable, clock: Clock,
+                 decided: Callable[[], None] = lambda: None) -> None:
+        self._db = db                   # given
+        self._mirror = mirror           # given
+        self._handles = handles         # given
+        self._clock = clock             # given
+        self._decided = decided         # given: told when a listing has shown what became of doubtful deletions
+
+    def begin(self, tx: Tx) -> Scan:
+        """Numbers a new listing."""
+        number = int(tx.get_meta("listing") or 0) + 1
+        tx.set_meta("listing", str(number))
+        return Scan(number)
+
+    def server_ns(self, remote: RemoteFiles, ago_s: float = 0.0) -> int:
+        """The server's clock so long ago, not later than it was. After an answer only: it tells if one of the clocks has jumped."""
+        clock = remote.clock()
+        return self._clock.time_ns() + (clock.earliest_ns if clock else 0) - round(ago_s * 1e9)
+
+    # ---- a page
+
+    def page(self, tx: Tx, scan: Scan, page: Page, remote: RemoteFiles) -> tuple[Scan, int]:
+        """Shows a page's files, and takes away those that it proves to be gone, if the server names the workspace. Returns the scan one
+        page further, and how many files have to be shown again later. Raises BadAnswer for a listing without an end.
+        """
+        busy = self._handles.busy()         # inside the transaction: whoever opens a node from now on reads it after this commit
+        fresh, held = self._show(tx, scan, page, busy, self.server_ns(remote))
+        scan = scan.after(page, fresh)
+        _count(tx, scan)
+        times = times_of(page.files)
+        named = remote.workspace().workspace_id is not None
+        if named and times and scan.ordered and not page.skipped and scan.number > 1 and tx.get_meta("unordered") is None:
+            # After the last file of a last page nothing comes. (An empty one may only be behind the end.)
+            self._mirror.sweep(tx, scan.number, times[-1] if page.following else NEVER_NS, times[0], busy)
+        return scan, held
+
+    def _show(self, tx: Tx, scan: Scan, page: Page, busy: Collection[NodeId], now_ns: int) -> tuple[list[RemoteFile], int]:
+        """Returns the files that this listing shows for the first time, and how many have to be shown again."""
+        held, fresh = 0, list[RemoteFile]()
+        idle = tx.uploads.is_empty() and tx.deletions.is_empty()    # then none of them can be ours: half of a first listing's time
+        attempts = [] if idle else tx.uploads.in_flight()
+        given_up = lost.every(tx, self._clock.time_ns())
+        for file in page.files:
+            expired = file.expires_ns is not None and file.expires_ns <= now_ns
+            doomed = not idle and tx.deletions.is_doomed(file.file_id)
+            if doomed:
+                tx.deletions.saw(file.file_id, scan.number)
+            if expired or doomed:
+                if file.created_ns < scan.last_ns:
+                    fresh.append(file)
+                continue
+            if any(concerns(attempt, file) for attempt in attempts) and not self._mirror.knows(tx, file.file_id):
+                shown = Shown.HELD
+            else:
+                late = bool(given_up) and lost.is_late(given_up, file)
+                shown = self._mirror.show(tx, file, scan.number, busy, late=late)
+                if late and shown is Shown.NEW:
+                    log.warning("the server has a file %r (%s) that may be of a try of ours which was given up, or of somebody else: it is "
+                                "left there, and shows", file.name, file.file_id)
+            held += shown is Shown.HELD
+            if shown in (Shown.NEW, Shown.KNOWN):
+                fresh.append(file)
+        return fresh, held
+
+    # ---- the end
+
+    def conclude(self, scan: Scan, remote: RemoteFiles, *, accept: bool) -> bool:
+        """The listing has ended: what it should have shown and didn't is gone, or asked for. `accept`: a person believes the listing.
+
+        Returns False while there is more to be asked for. Raises BadAnswer for a listing that lacks most files of a workspace that the
+        server doesn't name; RemoteError: call this again.
+        """
+        doubts = 0
+        if scan.understood:
+            self._guard(scan, remote, accept=accept)
+            with self._db.transaction() as tx:
+                busy = self._handles.busy()
+                if accept or scan.pages == 1:
+                    self._mirror.sweep(tx, scan.number, NEVER_NS, EVER_NS, busy)
+                elif scan.ordered and scan.first_ns is not None:
+                    self._mirror.sweep(tx, scan.number, scan.first_ns, EVER_NS, busy)       # before the first file nothing comes
+            doubts = self.ask(scan, remote, NEVER_NS)
+        decided = False
+        with self._db.transaction() as tx:
+            if doubts < DOUBTS:
+                tx.set_meta("sweep", None)          # one that is under way has nothing to add, and its next page may be older
+            if scan.understood:
+                tx.set_meta("unordered", None if scan.ordered else "1")
+                decided = tx.deletions.decide(scan.number)
+        if decided:
+            self._decided()
+        return doubts < DOUBTS
+
+    def ask(self, scan: Scan, remote: RemoteFiles, above_ns: int) -> int:
+        """Asks by their ids for files that the listing should have shown above that time and didn't, up to DOUBTS. Returns how many."""
+        with self._db.reading() as tx:
+            doubtful = self._mirror.doubtful(tx, scan.number, scan.began_ns, above_ns, self._handles.busy(), DOUBTS)
+        for file_id in doubtful:
+            gone = False
+            try:
+                remote.stat(file_id)
+            except Refused as exc:
+                gone = isinstance(exc, Gone) and exc.from_service
+            if gone:
+                self.gone(file_id)
+            else:
+                with self._db.transaction() as tx:
+                    self._mirror.saw(tx, file_id, scan.number)
+        return len(doubtful)
+
+    def gone(self, file_id: FileId) -> bool:
+        """The service says that it has no such id: its listings lag behind that, so for a while they don't bring the file back. Whoever has
+        it open keeps it until the last release, which says so again. Returns whether it went.
+        """
+        for _ in range(2):
+            with self._db.transaction() as tx:
+                if self._mirror.vanished(tx, file_id, self._handles.busy()):
+                    now_ns = self._clock.time_ns()
+                    tx.deletions.bury(file_id, now_ns, now_ns + LAG_NS)
+                    return True
+                node_id = self._mirror.node_with(tx, file_id)
+            if node_id is None or self._handles.owe(node_id, gone=True):
+                return False
+        return False            # it is about to be opened again
+
+    def _guard(self, scan: Scan, remote: RemoteFiles, *, accept: bool) -> None:
+        with self._db.reading() as tx:
+            gone, known = self._mirror.missing(tx, scan.number)
+        named = remote.workspace().workspace_id is not None
+        if known >= GUARD_FILES and gone > known / 2 and not accept and not named:
+            raise BadAnswer(f"the listing lacks {gone} of {known} known files, and the server doesn't say which workspace it "
+                            "is: nothing was removed. If they are really gone: anthrofs refresh --accept DIR")
+
+
+def _count(tx: Tx, scan: Scan) -> None:
+    """Counts the entries that can't be read. A page that shows the newest files only takes nothing back: they may be on a later one."""
+    known = unreadable(tx)
+    if scan.skipped > known:
+        log.warning("%d entries of the listing can't be read (no usable id, name or size): they are not shown", scan.skipped)
+    if scan.skipped > known or (scan.ended and scan.skipped < known):
+        tx.set_meta("unreadable", str(scan.skipped) if scan.skipped else None)
