@@ -106,13 +106,13 @@ def test_each_page_comes_while_the_one_before_is_merged(files: FakeFiles, monkey
             assert came.acquire(timeout=10)     # before the caller asks for it
         shown.extend(page.files)
     assert shown == files.files
-    assert len(files.requests) == 4
+    assert len(files.asked) == 4
 
 
 def test_nothing_is_asked_behind_the_page_that_is_enough(files: FakeFiles) -> None:
     mark = files.files[12].file_id
     pages = list(read(files, listing_of(files), lambda page: mark in [each.file_id for each in page.files]))
-    assert (len(pages), len(files.requests)) == (2, 2)
+    assert (len(pages), len(files.asked)) == (2, 2)
 
 
 def test_what_goes_wrong_with_a_page_is_raised_after_the_one_before_was_merged(files: FakeFiles) -> None:
@@ -128,7 +128,7 @@ def test_whoever_fails_to_merge_a_page_asks_for_no_more_than_the_one_that_is_on_
     pages = read(files, listing_of(files))
     next(pages)
     pages.close()
-    assert len(files.requests) <= 2
+    assert len(files.asked) <= 2
 
 
 # ---- a lost cursor
@@ -160,7 +160,7 @@ def test_a_listing_that_loses_its_cursor_again_and_again_is_given_up(files: Fake
     numbers = Numbers()
     with pytest.raises(BadAnswer, match="deleted meanwhile, again and again"):
         list(read(files, listing_of(files, numbers)))
-    assert len(files.requests) == 2 * (RESTARTS + 1)
+    assert len(files.asked) == 2 * (RESTARTS + 1)
     assert numbers.last == 1 + RESTARTS
 
 
@@ -171,7 +171,7 @@ def test_an_empty_page_is_the_end_only_if_the_file_before_it_is_there(files: Fak
     assert page_after(files, cursor, last) is PAGE
     assert page_after(files, cursor, None) is PAGE
     assert page_after(files, None, last) is PAGE
-    assert files.requests == [("metadata", last)]
+    assert files.asked == [("metadata", last)]
     files.vanish(last)
     assert page_after(files, cursor, last) is None
 
