@@ -81,7 +81,7 @@ class ServerClock:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One row of the tree: what the user wants of a name, and what the server has for it."""
+    """One row of the tree: what the user wants of a name, and what the server has for it. Its states: tree/node_states.py."""
 
     node_id: NodeId
     parent: NodeId                      # its directory, or HIDDEN; 0 for the two roots themselves

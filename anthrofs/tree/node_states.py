@@ -48,7 +48,8 @@ class State(enum.Enum):
     # A close handed the stage over, and nothing writes to it any more. It is sent as `wanted`, unless it lacks
     # something (lacks_code). What the server has of the node, if anything, is older.
     SEALED = enum.auto()
-    # The stage has no name on the server, which takes no empty file; the next save or rename gives it one.
+    # The stage has no name on the server: that takes no empty file; or others' file was written to while it was hidden,
+    # and came back. The next save or rename gives it one.
     WITHHELD = enum.auto()
     # The server has the content, and nothing is to be sent. `wanted` may be another name than the server's: the file is
     # only called so here. Whether its content can be read, Node.readable says; whether the server has all of it,

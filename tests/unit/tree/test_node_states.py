@@ -1,5 +1,6 @@
 """A row is in exactly one state, whatever its columns; every transition of the table is made by its function, and ends where the table says."""
 
+import ast
 import importlib
 import itertools
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from typing import Final
 
 import pytest
 
+from anthrofs import model
 from anthrofs.clock import Clock
 from anthrofs.fs.kernel_cache import Surprises
 from anthrofs.model import BY_ID, HIDDEN, ROOT, Attempt, FileId, Node, NodeId, RemoteFile, StageId
@@ -64,6 +66,14 @@ def test_a_folder_has_nothing_of_a_file_and_is_never_hidden() -> None:
 def test_a_view_is_no_row() -> None:
     for has in every_combination():
         assert states_of(replace(node_with(**has), node_id=NodeId(BY_ID + 1), parent=BY_ID)) == {State.VIEW}
+
+
+def test_only_the_model_compares_with_the_places_that_are_no_directories() -> None:
+    """Everybody else asks the node."""
+    root = Path(model.__file__).parent
+    found = {path.relative_to(root).as_posix() for path in root.rglob("*.py") for each in ast.walk(ast.parse(path.read_text()))
+             if isinstance(each, ast.Compare) and {"HIDDEN", "BY_ID"} & {name.id for name in ast.walk(each) if isinstance(name, ast.Name)}}
+    assert found - {"names.py"} == {"model.py"}        # names.py has the name of the directory of ids
 
 
 # ---- the table
