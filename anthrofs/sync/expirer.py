@@ -1,8 +1,8 @@
-"""Takes files out of the tree at the moment at which the service lets them expire. It goes on listing them for 30 days.
+"""Takes files out of the tree when the service lets them expire, though it goes on listing them for 30 days.
 
 Owns    one thread, which sleeps until the next file's moment; without such files, for ever.
 Trusts  the rows for what expires when; the server's clock, as answers have shown it, for when that is.
-Never   asks the server anything, and takes nothing from those who have it open: it goes when they have left.
+Never   asks the server anything, and takes no file from those who have it open: that one goes when they have left.
 """
 
 import logging
@@ -48,11 +48,11 @@ class Expirer:
         self._worker.start(at_once=True)
 
     def stop(self, timeout_s: float) -> bool:
-        """False: it was left in the middle of a look."""
+        """Returns False where a look is left unfinished."""
         return self._worker.stop(timeout_s)
 
     def expects(self, moment_ns: int) -> None:
-        """Something is being put into the tree, or is there, until then."""
+        """A file is being put into the tree, or is there, that expires then."""
         with self._lock:
             sooner = self._next_ns is None or moment_ns < self._next_ns
             if sooner:
@@ -61,7 +61,7 @@ class Expirer:
             self._worker.wake()
 
     def gone(self, file_id: FileId) -> None:
-        """The service says that it has expired; not all shapes of the API say when. Raises FsError."""
+        """The service says that a file has expired; not all shapes of the API say when. Raises FsError."""
         now_ns = self._now_ns()
         with self._db.transaction() as tx:
             self._mirror.set_expiry(tx, file_id, now_ns)
@@ -91,7 +91,7 @@ class Expirer:
                     self._next_ns, self._again_s = 0, self._clock.now_s() + AGAIN_S
 
     def _look(self) -> bool:
-        """Take away what has expired. True: some of it is open, and waits for its last release."""
+        """Returns whether some of the expired files are open, and wait for their last release."""
         removed = []
         with self._db.transaction() as tx:
             now_ns, busy, held = self._now_ns(), self._handles.busy(), False
@@ -111,6 +111,6 @@ class Expirer:
         return held
 
     def _now_ns(self) -> int:
-        """Not before the server's, so that nothing goes too early."""
+        """Returns this moment by the server's clock, or an earlier one: no file goes too early."""
         known = self._server_clock()
         return self._clock.time_ns() + (known.earliest_ns if known is not None else 0)

@@ -1,4 +1,4 @@
-"""What readers learn of the server's files: how long one truly is, and that one is gone.
+"""Readers learn of the server's files how long one truly is, and that one is gone; the tree learns it here.
 
 Owns    nothing: the rows are the mirror's.
 Never   fails a reader, who has the bytes, or knows of the loss, without it.

@@ -1,12 +1,12 @@
-"""What a listing means for the tree: a page as it comes, and, once all of it has come, what it lacks.
+"""A listing means something for the tree with each page, by what it shows, and, once it has ended, by what it lacks.
 
-A page is a moment's truth: a known file whose time is between those of two files on it, and that isn't on it, is gone. A listing of
-several pages is not: files come and go between them, and where the server counts in positions, a deletion on an earlier page makes a
-later one skip files. So what is lacking where two pages meet is asked for by its id.
+A page is a moment's truth: a known file whose time is between those of two files on it, and that isn't on it, is gone.
+A listing of several pages is not: files come and go between them, and where the server counts in positions, a deletion
+on an earlier page makes a later one skip files. So what is lacking where two pages meet is asked for by its id.
 
 Owns    the facts listing, sweep, unordered and unreadable in the table meta.
-Trusts  a listing for what it shows; for what it lacks only while it is newest first, and only of ids that were listed before it
-        began: what no listing ever showed is asked for by its id.
+Trusts  a listing for what it shows; for what it lacks only while it is newest first, and only of ids that were listed
+        before it began: what no listing ever showed is asked for by its id.
 Never   lets a listing undo what the user did here meanwhile, and holds no more than a page in memory.
 """
 
@@ -30,7 +30,8 @@ log = logging.getLogger(__name__)
 
 GUARD_FILES: Final = 20         # from so many known files on, a listing that lacks most of them is not believed
 NEVER_NS, EVER_NS = -2**63, 2**63 - 1
-LAG_NS: Final = 600 * 10**9     # so long a listing can show what is gone; an answer that was wrong hides a file no longer than that
+# So long a listing can show a file that is gone; an answer that was wrong hides a file no longer than that.
+LAG_NS: Final = 600 * 10**9
 DOUBTS: Final = 10              # ids that are asked for at once
 
 
@@ -57,31 +58,36 @@ class Merge:
         return Scan(number)
 
     def server_ns(self, remote: RemoteFiles, ago_s: float = 0.0) -> int:
-        """The server's clock so long ago, not later than it was. After an answer only: it tells if one of the clocks has jumped."""
+        """The server's clock so long ago, not later than it was. After an answer only: it tells if one of the clocks
+        has jumped.
+        """
         clock = remote.clock()
         return self._clock.time_ns() + (clock.earliest_ns if clock else 0) - round(ago_s * 1e9)
 
     # ---- a page
 
     def page(self, tx: Tx, scan: Scan, page: Page, remote: RemoteFiles) -> tuple[Scan, int]:
-        """Shows a page's files, and takes away those that it proves to be gone, if the server names the workspace. Returns the scan one
-        page further, and how many files have to be shown again later. Raises BadAnswer for a listing without an end.
+        """Shows a page's files, and takes away those that it proves to be gone, if the server names the workspace.
+        Returns the scan one page further, and how many files have to be shown again later. Raises BadAnswer for a
+        listing without an end.
         """
-        busy = self._handles.busy()         # inside the transaction: whoever opens a node from now on reads it after this commit
+        busy = self._handles.busy()     # in the transaction: whoever opens a node from now on reads it after the commit
         fresh, held = self._show(tx, scan, page, busy, self.server_ns(remote))
         scan = scan.after(page, fresh)
         _count(tx, scan)
         times = times_of(page.files)
-        named = remote.workspace().workspace_id is not None
-        if named and times and scan.ordered and not page.skipped and scan.number > 1 and tx.get_meta("unordered") is None:
+        proves = scan.ordered and not page.skipped and scan.number > 1 and tx.get_meta("unordered") is None
+        if proves and times and _is_named(remote):
             # After the last file of a last page nothing comes. (An empty one may only be behind the end.)
             self._mirror.sweep(tx, scan.number, times[-1] if page.following else NEVER_NS, times[0], busy)
         return scan, held
 
-    def _show(self, tx: Tx, scan: Scan, page: Page, busy: Collection[NodeId], now_ns: int) -> tuple[list[RemoteFile], int]:
+    def _show(self, tx: Tx, scan: Scan, page: Page, busy: Collection[NodeId],
+              now_ns: int) -> tuple[list[RemoteFile], int]:
         """Returns the files that this listing shows for the first time, and how many have to be shown again."""
         held, fresh = 0, list[RemoteFile]()
-        idle = tx.uploads.is_empty() and tx.deletions.is_empty()    # then none of them can be ours: half of a first listing's time
+        # Then none of the files can be ours: half of a first listing's time.
+        idle = tx.uploads.is_empty() and tx.deletions.is_empty()
         attempts = [] if idle else tx.uploads.in_flight()
         given_up = lost.every(tx, self._clock.time_ns())
         for file in page.files:
@@ -99,8 +105,8 @@ class Merge:
                 late = bool(given_up) and lost.is_late(given_up, file)
                 shown = self._mirror.show(tx, file, scan.number, busy, late=late)
                 if late and shown is Shown.NEW:
-                    log.warning("the server has a file %r (%s) that may be of a try of ours which was given up, or of somebody else: it is "
-                                "left there, and shows", file.name, file.file_id)
+                    log.warning("the server has a file %r (%s) that may be of a try of ours which was given up, or of "
+                                "somebody else: it is left there, and shows", file.name, file.file_id)
             held += shown is Shown.HELD
             if shown in (Shown.NEW, Shown.KNOWN):
                 fresh.append(file)
@@ -109,10 +115,11 @@ class Merge:
     # ---- the end
 
     def conclude(self, scan: Scan, remote: RemoteFiles, *, accept: bool) -> bool:
-        """The listing has ended: what it should have shown and didn't is gone, or asked for. `accept`: a person believes the listing.
+        """The listing has ended: what it should have shown and didn't is gone, or asked for. `accept`: a person
+        believes the listing.
 
-        Returns False while there is more to be asked for. Raises BadAnswer for a listing that lacks most files of a workspace that the
-        server doesn't name; RemoteError: call this again.
+        Returns False while there is more to be asked for. Raises BadAnswer for a listing that lacks most files of a
+        workspace that the server doesn't name; RemoteError: call this again.
         """
         doubts = 0
         if scan.understood:
@@ -121,13 +128,13 @@ class Merge:
                 busy = self._handles.busy()
                 if accept or scan.pages == 1:
                     self._mirror.sweep(tx, scan.number, NEVER_NS, EVER_NS, busy)
-                elif scan.ordered and scan.first_ns is not None:
-                    self._mirror.sweep(tx, scan.number, scan.first_ns, EVER_NS, busy)       # before the first file nothing comes
+                elif scan.ordered and scan.first_ns is not None:        # before the first file nothing comes
+                    self._mirror.sweep(tx, scan.number, scan.first_ns, EVER_NS, busy)
             doubts = self.ask(scan, remote, NEVER_NS)
         decided = False
         with self._db.transaction() as tx:
             if doubts < DOUBTS:
-                tx.set_meta("sweep", None)          # one that is under way has nothing to add, and its next page may be older
+                tx.set_meta("sweep", None)      # one that is under way has nothing to add; its next page may be older
             if scan.understood:
                 tx.set_meta("unordered", None if scan.ordered else "1")
                 decided = tx.deletions.decide(scan.number)
@@ -136,7 +143,9 @@ class Merge:
         return doubts < DOUBTS
 
     def ask(self, scan: Scan, remote: RemoteFiles, above_ns: int) -> int:
-        """Asks by their ids for files that the listing should have shown above that time and didn't, up to DOUBTS. Returns how many."""
+        """Asks by their ids for files that the listing should have shown above that time and didn't, up to DOUBTS.
+        Returns how many.
+        """
         with self._db.reading() as tx:
             doubtful = self._mirror.doubtful(tx, scan.number, scan.began_ns, above_ns, self._handles.busy(), DOUBTS)
         for file_id in doubtful:
@@ -153,8 +162,8 @@ class Merge:
         return len(doubtful)
 
     def gone(self, file_id: FileId) -> bool:
-        """The service says that it has no such id: its listings lag behind that, so for a while they don't bring the file back. Whoever has
-        it open keeps it until the last release, which says so again. Returns whether it went.
+        """The service says that it has no such id: its listings lag behind that, so for a while they don't bring the
+        file back. Whoever has it open keeps it until the last release, which says so again. Returns whether it went.
         """
         for _ in range(2):
             with self._db.transaction() as tx:
@@ -170,16 +179,23 @@ class Merge:
     def _guard(self, scan: Scan, remote: RemoteFiles, *, accept: bool) -> None:
         with self._db.reading() as tx:
             gone, known = self._mirror.missing(tx, scan.number)
-        named = remote.workspace().workspace_id is not None
-        if known >= GUARD_FILES and gone > known / 2 and not accept and not named:
-            raise BadAnswer(f"the listing lacks {gone} of {known} known files, and the server doesn't say which workspace it "
-                            "is: nothing was removed. If they are really gone: anthrofs refresh --accept DIR")
+        if known >= GUARD_FILES and gone > known / 2 and not accept and not _is_named(remote):
+            raise BadAnswer(f"the listing lacks {gone} of {known} known files, and the server doesn't say which "
+                            "workspace it is: nothing was removed. If they are really gone: anthrofs refresh "
+                            "--accept DIR")
+
+
+def _is_named(remote: RemoteFiles) -> bool:
+    return remote.workspace().workspace_id is not None
 
 
 def _count(tx: Tx, scan: Scan) -> None:
-    """Counts the entries that can't be read. A page that shows the newest files only takes nothing back: they may be on a later one."""
+    """Counts the entries that can't be read. A page that shows the newest files only takes nothing back: they may be on
+    a later one.
+    """
     known = unreadable(tx)
     if scan.skipped > known:
-        log.warning("%d entries of the listing can't be read (no usable id, name or size): they are not shown", scan.skipped)
+        log.warning("%d entries of the listing can't be read (no usable id, name or size): they are not shown",
+                    scan.skipped)
     if scan.skipped > known or (scan.ended and scan.skipped < known):
         tx.set_meta("unreadable", str(scan.skipped) if scan.skipped else None)

@@ -1,7 +1,7 @@
 """One refresh: what is new in the server's listing is taken into the tree.
 
-A refresh reads newest first until it meets the watermark, the newest file that a listing has shown before. A workspace of one page is
-listed whole by that; what is gone from a bigger one the sweeper finds.
+A refresh reads newest first until it meets the watermark, the newest file that a listing has shown before. A workspace
+of one page is listed whole by that; what is gone from a bigger one the sweeper finds.
 
 Owns    the facts watermark, listed_ns, one_page and swept_ns in the table meta.
 Trusts  what merge.py trusts.
@@ -51,7 +51,7 @@ def watermark_of(text: str | None) -> Watermark | None:
 
 
 class News:
-    """What is new on the server, for one tree."""
+    """News of the server's files, for one tree."""
 
     def __init__(self, db: Database, mirror: Mirror, merge: Merge, remote: RemoteFiles, clock: Clock, config: Config,
                  recognized: Callable[[], None], strange: Callable[[], None]) -> None:
@@ -65,8 +65,9 @@ class News:
         self._strange = strange         # given: told that the service has answered for another one
 
     def take(self, *, whole: bool, accept: bool, progress: Callable[[int], None]) -> int:
-        """Takes in what is new, or the `whole` listing; `accept`: a person believes it, whatever it lacks. Tells `progress` after each
-        page how many files there were so far. Returns how many pages it took. Raises FsError, SetupError.
+        """Takes in what is new, or the `whole` listing; `accept`: a person believes it, whatever it lacks. Tells
+        `progress` after each page how many files there were so far. Returns how many pages it took. Raises FsError,
+        SetupError.
         """
         scan, mark = self._begin(whole=whole)
         known = self._db.nodes.totals()[0]
@@ -114,10 +115,13 @@ class News:
         if scan.ended:
             self._merge.conclude(scan, self._remote, accept=accept)
         elif scan.first_ns is not None and scan.understood:     # else one of those may be what can't be read
-            self._merge.ask(scan, self._remote, scan.first_ns)          # newer ones, and the newest isn't there: others deleted them
+            # Files that are newer than the newest on the server: others have deleted them.
+            self._merge.ask(scan, self._remote, scan.first_ns)
 
     def _note(self, first: Page, *, held: bool) -> None:
-        """Writes down how far the next refresh has to read: to the newest file, unless some file has to be shown again."""
+        """Writes down how far the next refresh has to read: to the newest file, unless some file has to be shown
+        again.
+        """
         newest: RemoteFile | None = first.files[0] if first.files else None
         with self._db.transaction() as tx:
             tx.set_meta("listed_ns", str(self._clock.time_ns()))

@@ -1,4 +1,5 @@
-"""Keeps the tree as new as the server's listing while somebody looks: says when a refresh is due, and how the last one went.
+"""Keeps the tree as new as the server's listing while somebody looks: says when a refresh is due, and how the last one
+went.
 
 Owns    one thread; how old what is shown is.
 Never   asks while nobody looks, unless --poll says so, or somebody wants it now.
@@ -52,7 +53,7 @@ class Refresher:
         """Somebody looks: from now on what is shown is kept fresh, for a while."""
         with self._changed:
             now_s = self._clock.now_s()
-            asleep = now_s - self._looked_s > self._config.idle_s       # nobody looked for long: it waits for a wake only
+            asleep = now_s - self._looked_s > self._config.idle_s       # then it waits for a wake only
             self._looked_s = now_s
             due = self._due_s_locked() <= 0
         if asleep or due:
@@ -114,7 +115,9 @@ class Refresher:
     # ---- life
 
     def first(self, progress: Callable[[int], None]) -> None:
-        """Takes in the whole listing, before anything is shown of a workspace that this state doesn't know yet. Raises FsError, SetupError."""
+        """Takes in the whole listing, before anything is shown of a workspace that this state doesn't know yet. Raises
+        FsError, SetupError.
+        """
         self._news.take(whole=True, accept=True, progress=progress)
         with self._changed:
             self._listed_s = self._tried_s = self._clock.now_s()
@@ -124,7 +127,9 @@ class Refresher:
         self._worker.start()
 
     def stop(self, timeout_s: float) -> bool:
-        """Nobody waits for a refresh any longer. Returns False where one hangs in a request, and is left to the process's end."""
+        """Nobody waits for a refresh any longer. Returns False where one hangs in a request, and is left to the
+        process's end.
+        """
         with self._changed:
             self._stopping = True
             self._changed.notify_all()

@@ -1,7 +1,7 @@
 """How a listing is read, page by page: how far it was read, what follows, and when it repeats itself.
 
-The refresher reads a listing in one go, each next page on its way while the page before is merged. The sweeper reads a page now and then,
-and writes down how far it has come.
+The refresher reads a listing in one go, each next page on its way while the page before is merged. The sweeper reads a
+page now and then, and writes down how far it has come.
 
 Owns    a thread for each page ahead; it ends with its request, which has its own bounds.
 Trusts  a cursor only while the file that it names is there, and an empty last page only if that file is.
@@ -54,8 +54,8 @@ class Scan:
         return self.pages > 0 and self.following is None
 
     def after(self, page: Page, fresh: list[RemoteFile]) -> "Scan":
-        """Returns the scan one page further; `fresh` of the page's files weren't on the pages before. Raises BadAnswer for a listing
-        without an end.
+        """Returns the scan one page further; `fresh` of the page's files weren't on the pages before. Raises BadAnswer
+        for a listing without an end.
 
         Files that come between two pages can push some of the first onto the second one, too: that is no other order.
         """
@@ -66,7 +66,8 @@ class Scan:
         ordered = times == sorted(times, reverse=True) and all(time_ns <= self.last_ns for time_ns in times_of(fresh))
         return replace(self, following=page.following, pages=self.pages + 1, files=self.files + len(page.files),
                        skipped=self.skipped + page.skipped, ordered=self.ordered and ordered,
-                       first_ns=times[0] if self.first_ns is None and times else self.first_ns, last_ns=min([self.last_ns, *times]),
+                       first_ns=times[0] if self.first_ns is None and times else self.first_ns,
+                       last_ns=min([self.last_ns, *times]),
                        stale_pages=stale_pages, last_id=page.files[-1].file_id if page.files else None)
 
     def as_text(self) -> str:
@@ -90,8 +91,9 @@ def times_of(files: Iterable[RemoteFile]) -> list[int]:
 
 
 def page_after(remote: RemoteFiles, cursor: Cursor | None, last: FileId | None) -> Page | None:
-    """Asks for the page behind a cursor, which the page that ended with the file `last` has given; without one, for the first page.
-    Returns None where somebody has deleted the file that the cursor names, so that the listing has to begin anew. Raises RemoteError.
+    """Asks for the page behind a cursor, which the page that ended with the file `last` has given; without one, for the
+    first page. Returns None where somebody has deleted the file that the cursor names, so that the listing has to begin
+    anew. Raises RemoteError.
     """
     if cursor is None:
         return remote.list(PAGE_FILES)
@@ -115,17 +117,18 @@ class Listing:
         self.scan = scan            # how far it is read: whoever merges a page sets it
 
     def pages_ahead(self, page: Page, enough: Callable[[Page], bool]) -> Iterator[Page]:
-        """Yields the pages from this first one on, up to the last, or to one that is `enough`. While the caller merges a page, the next
-        one is on its way.
+        """Yields the pages from this first one on, up to the last, or to one that is `enough`. While the caller merges
+        a page, the next one is on its way.
 
-        A listing whose cursor was lost begins anew, with its first page and another number. Raises BadAnswer where that happens
-        again and again, or where a cursor comes again; and RemoteError.
+        A listing whose cursor was lost begins anew, with its first page and another number. Raises BadAnswer where that
+        happens again and again, or where a cursor comes again; and RemoteError.
         """
         asked, restarts = set[Cursor](), 0
         last_id: FileId | None = None       # of the last file that came
         while page.following is not None and not enough(page):
             last_id = page.files[-1].file_id if page.files else last_id
-            ahead = None if page.following in asked else Ahead(partial(page_after, self._remote, page.following, last_id))
+            ask = partial(page_after, self._remote, page.following, last_id)
+            ahead = None if page.following in asked else Ahead(ask)
             yield page
             if ahead is None:
                 raise BadAnswer(REPEATS)

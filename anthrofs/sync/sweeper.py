@@ -1,11 +1,13 @@
 """Finds what is gone from a workspace of several pages: a full listing, one page at a time, while somebody looks.
 
-A refresh reads only what is new, so it never waits for this. How far a sweep has come is written down with each page: ended by an
-unmount, the network, or because nobody looks any more, it goes on there. What became of files meanwhile doesn't matter: what is gone
-is proved by a single page, or asked for; and what one of its pages, or any refresh since it began, has shown stays.
+A refresh reads only what is new, so it never waits for this. How far a sweep has come is written down with each page:
+ended by an unmount, the network, or because nobody looks any more, it goes on there. What became of files meanwhile
+doesn't matter: what is gone is proved by a single page, or asked for; and what one of its pages, or any refresh since
+it began, has shown stays.
 
 Owns    one thread, and the fact sweep in the table meta (with merge.py, which ends it).
-Trusts  what merge.py trusts, and the refresher's fact one_page; a cursor that the server refuses, or another workspace's page, ends the sweep.
+Trusts  what merge.py trusts, and the refresher's fact one_page; a cursor that the server refuses, or another
+        workspace's page, ends the sweep.
 Never   asks while nobody looks, or while the refresher gets no answers: it finds out first.
 """
 
@@ -98,7 +100,9 @@ class Sweeper:
             self._failed(exc)
 
     def _go_on(self, scan: Scan) -> Scan | None:
-        """Takes the next page. Returns None where it doesn't count, or the sweep has to begin again. Raises RemoteError."""
+        """Takes the next page. Returns None where it doesn't count, or the sweep has to begin again. Raises
+        RemoteError.
+        """
         asked_s = self._clock.now_s()
         page = page_after(self._remote, scan.following, scan.last_id)
         if page is None:
@@ -109,14 +113,17 @@ class Sweeper:
         began_ns = scan.began_ns or self._merge.server_ns(self._remote, self._clock.now_s() - asked_s)
         with self._db.transaction() as tx:
             now = scan_of(tx.get_meta("sweep"))
-            if now != scan or workspace.match(tx, self._config.service, self._remote.workspace()) is not workspace.Match.SAME:
-                return None     # a complete listing came in between, or it is another workspace's: the refresher will say so
+            whose = workspace.match(tx, self._config.service, self._remote.workspace())
+            if now != scan or whose is not workspace.Match.SAME:
+                return None     # a complete listing came in between, or another workspace's: the refresher will say so
             scan, _ = self._merge.page(tx, replace(scan, began_ns=began_ns), page, self._remote)
             tx.set_meta("sweep", scan.as_text())
         return scan
 
     def _failed(self, exc: FsError) -> None:
-        """A listing that makes no sense is begun again by the next sweep; where no page came, the same one is asked for again."""
+        """A listing that makes no sense is begun again by the next sweep; where no page came, the same one is asked for
+        again.
+        """
         self._next_s = self._clock.now_s() + FAILED_S
         if not isinstance(exc, OF_THE_WAY):
             log.warning("the full listing was not completed: %s", exc)

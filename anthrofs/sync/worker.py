@@ -22,7 +22,9 @@ class Worker:
     """Refresher, sweeper and expirer have one each."""
 
     def __init__(self, name: str, clock: Clock, due_s: Callable[[], float], step: Callable[[], None]) -> None:
-        """`due_s` says in how many seconds the next step is due, infinite for none; `step` does it, and may raise Stopping."""
+        """`due_s` says in how many seconds the next step is due, infinite for none; `step` does it, and may raise
+        Stopping.
+        """
         self._name = name               # given
         self._clock = clock             # given
         self._due_s = due_s             # given
@@ -53,7 +55,9 @@ class Worker:
             self._changed.notify_all()
 
     def stop(self, timeout_s: float) -> bool:
-        """Ends the thread after the step that it is doing. False: that step hangs in a request, and is left to the process's end."""
+        """Ends the thread after the step that it is doing. False: that step hangs in a request, and is left to the
+        process's end.
+        """
         with self._changed:
             self._stopping = True
             self._changed.notify_all()

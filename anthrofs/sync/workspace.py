@@ -1,4 +1,4 @@
-"""Whose files a state mirrors: a state directory belongs to one workspace of one service.
+"""A state directory belongs to one workspace of one service: this module says whose files the state mirrors.
 
 Owns    the facts base_url, organization_id, workspace_id, scope_id and key_hash in the table meta.
 Trusts  the ids in the server's headers over key and address: a new key of the same workspace is the same workspace.
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class Match(enum.Enum):
-    """What is known of a service before, or after, it has been asked."""
+    """Whether a service's files are those of this state, as far as is known before, or after, the service was asked."""
 
     NEW = enum.auto()       # this state has never seen a service
     SAME = enum.auto()
@@ -31,7 +31,9 @@ class Match(enum.Enum):
 
 
 def match(tx: Tx, service: Service, named: Workspace | None) -> Match:
-    """Compare with what the state remembers. `named` is what the server's headers say; None: it was not asked yet."""
+    """Compares with what the state remembers. `named` is what the server's headers say; None where it was not asked
+    yet.
+    """
     known_url = tx.get_meta("base_url")
     if known_url is None:
         return Match.NEW
@@ -51,35 +53,36 @@ def match(tx: Tx, service: Service, named: Workspace | None) -> Match:
 
 
 def is_the_ignored_one(tx: Tx, service: Service) -> bool:
-    """Whether the state is of the workspace that ANTHROPIC_WORKSPACE_ID names, and was perhaps filled when that was sent with a key, too."""
+    """Whether the state is of the workspace that ANTHROPIC_WORKSPACE_ID names, and was perhaps filled when that was
+    sent with a key, too.
+    """
     ignored = service.ignored_workspace_id
     if ignored is None or service.workspace_id is not None:
         return False
     named = replace(service, workspace_id=ignored)
-    return tx.get_meta("workspace_id") == ignored or tx.get_meta("key_hash") == _key_hash(named, tx.get_meta("base_url") or service.base_url)
+    if tx.get_meta("workspace_id") == ignored:
+        return True
+    return tx.get_meta("key_hash") == _key_hash(named, tx.get_meta("base_url") or service.base_url)
 
 
 def identify(db: Database, mirror: Mirror, config: Config, named: Workspace) -> bool:
-    """Sees whose files the service's are, before any of them is believed. Returns whether they are another workspace's than before: the
-    tree is empty now.
+    """Sees whose files the service's are, before any of them is believed. Returns whether they are another workspace's
+    than before: the tree is empty now.
 
-    Raises SetupError for another workspace's while files for the old one are unsent here, or where nobody has asked for another.
+    Raises SetupError for another workspace's while files for the old one are unsent here, or where nobody has asked for
+    another.
     """
     service = config.service
     with db.transaction(durable=True) as tx:
         found = match(tx, service, named)
         if found is Match.OTHER and is_the_ignored_one(tx, service):
-            raise SetupError(f"The state in {config.state_dir} is of the workspace {service.ignored_workspace_id}, which "
-                             "ANTHROPIC_WORKSPACE_ID names; with a key or token that variable isn't used (the official SDKs ignore it, "
-                             "too), so another workspace would be shown. To go on with this one, mount with --workspace "
-                             f"{service.ignored_workspace_id} --state-dir {config.state_dir}; for the key's own, unset the variable and "
-                             "choose another state with --profile or --state-dir.", EXIT_USAGE)
+            raise _ignored(config)
         if found is Match.OTHER:
             unsent = len(tx.nodes.unsent())
             if unsent:
-                raise SetupError(f"The state in {config.state_dir} belongs to another workspace and holds {unsent} files "
-                                 "that were not sent to it. Mount that one again to send them, or use --profile or "
-                                 "--state-dir for this one.", EXIT_USAGE)
+                raise SetupError(f"The state in {config.state_dir} belongs to another workspace and holds {unsent} "
+                                 "files that were not sent to it. Mount that one again to send them, or use --profile "
+                                 "or --state-dir for this one.", EXIT_USAGE)
             log.warning("the key belongs to another workspace than before: the index begins anew")
             mirror.forget_server(tx)
             tx.uploads.forget_all()
@@ -89,8 +92,17 @@ def identify(db: Database, mirror: Mirror, config: Config, named: Workspace) -> 
         return found is Match.OTHER
 
 
+def _ignored(config: Config) -> SetupError:
+    ignored = config.service.ignored_workspace_id
+    return SetupError(
+        f"The state in {config.state_dir} is of the workspace {ignored}, which ANTHROPIC_WORKSPACE_ID names; with a "
+        "key or token that variable isn't used (the official SDKs ignore it, too), so another workspace would be "
+        f"shown. To go on with this one, mount with --workspace {ignored} --state-dir {config.state_dir}; for the key's own, "
+        "unset the variable and choose another state with --profile or --state-dir.", EXIT_USAGE)
+
+
 def remember(tx: Tx, service: Service, named: Workspace) -> None:
-    """This state is of that workspace from now on. What the server doesn't name stays as it was."""
+    """This state is that workspace's from now on. Ids that the server doesn't name stay as they were."""
     tx.set_meta("base_url", service.base_url)
     tx.set_meta("key_hash", _key_hash(service, service.base_url))
     tx.set_meta("scope_id", service.scope_id)
@@ -101,18 +113,21 @@ def remember(tx: Tx, service: Service, named: Workspace) -> None:
 
 
 def forget(tx: Tx) -> None:
-    """Before it becomes another workspace's. Listings go on being counted: rows remember the number that showed them."""
-    for name in ("base_url", "key_hash", "organization_id", "workspace_id", "scope_id", "watermark", "listed_ns", "one_page", "swept_ns",
-                 "sweep", "unordered", "unreadable"):
+    """Empties the facts before the state becomes another workspace's. Listings go on being counted: rows remember the
+    number that showed them.
+    """
+    for name in ("base_url", "key_hash", "organization_id", "workspace_id", "scope_id", "watermark", "listed_ns",
+                 "one_page", "swept_ns", "sweep", "unordered", "unreadable"):
         tx.set_meta(name, None)
 
 
 @lru_cache(maxsize=4)
 def _key_hash(service: Service, base_url: str) -> str:
-    """Of the key (of a profile: whose it is, for its token changes each hour) and the workspace or session it was asked for; salted with the
-    address, so that equal hashes tell nothing elsewhere.
+    """Hashes the key (of a profile: whose it is, for its token changes each hour) and the workspace or session that it
+    was used for. The address is the salt, so that equal hashes tell nothing elsewhere.
     """
     who = service.credentials
-    key = who.value if isinstance(who, Credentials) else "\n".join(["profile", who.name, who.organization_id or "", who.workspace_id or ""])
+    key = (who.value if isinstance(who, Credentials)
+           else "\n".join(["profile", who.name, who.organization_id or "", who.workspace_id or ""]))
     text = "\n".join([base_url, key, service.workspace_id or "", *([service.scope_id] if service.scope_id else [])])
     return hashlib.scrypt(text.encode(), salt=b"anthrofs", n=2**12, r=8, p=1, dklen=16).hex()

@@ -1,4 +1,6 @@
-"""A listing is read page by page: each page comes while the one before is merged, a lost cursor begins it again, and it has an end."""
+"""A listing is read page by page: each page comes while the one before is merged, a lost cursor begins it again, and it
+has an end.
+"""
 
 import threading
 from collections.abc import Callable, Generator

@@ -1,4 +1,5 @@
-"""What is gone from a workspace of several pages is found, and nothing else is ever taken for gone: whatever happens between two pages.
+"""What is gone from a workspace of several pages is found, and nothing else is ever taken for gone: whatever happens
+between two pages.
 
 The real parts on a real database; the service is fakes.FakeFiles, with pages of ten files.
 """

@@ -1,4 +1,6 @@
-"""Whose files a state mirrors: by the workspace that the service names, else by address and key; and no key is written down."""
+"""Whose files a state mirrors: by the workspace that the service names, else by address and key; and no key is written
+down.
+"""
 
 from pathlib import Path
 from typing import Final
