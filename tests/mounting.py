@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -200,6 +201,30 @@ def asks(mount: Mount, **counts: int) -> Iterator[None]:
     mount.sync()
     asked = [request["operation"] for request in mount.emulator.requests()]
     assert {name: asked.count(name) for name in sorted(set(asked))} == dict(sorted(counts.items()))
+
+
+def stored(mount: Mount) -> dict[str, bytes]:
+    """Name → content of the files on the server; of those with one name, one."""
+    return {file["filename"]: mount.emulator.content(file["id"]) for file in mount.emulator.files()}
+
+
+def stored_counted(mount: Mount) -> Counter[tuple[str, bytes]]:
+    """How often each name and content is on the server."""
+    return Counter((file["filename"], mount.emulator.content(file["id"])) for file in mount.emulator.files())
+
+
+def stored_names(mount: Mount) -> Counter[str]:
+    """How often each name is on the server."""
+    return Counter(file["filename"] for file in mount.emulator.files())
+
+
+def state_of(path: Path) -> str:
+    """What the mount says of a file."""
+    return os.getxattr(path, "user.anthropic.state").decode()
+
+
+def listed(directory: Path) -> list[str]:
+    return sorted(os.listdir(directory))
 
 
 def shell(script: str, directory: Path) -> subprocess.CompletedProcess[str]:

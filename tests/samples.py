@@ -1,5 +1,6 @@
-"""The smallest files of their kinds that programs take for whole: one grey pixel, twice, one empty page."""
+"""Content for tests: noise, and the smallest files of their kinds that programs take for whole: one grey pixel, twice, one empty page."""
 
+import random
 import zlib
 from typing import Final
 
@@ -23,3 +24,8 @@ def pdf() -> bytes:
         text += b"%d 0 obj\n%s\nendobj\n" % (number, each)
     table = b"0000000000 65535 f \n" + b"".join(b"%010d 00000 n \n" % place for place in places)
     return text + b"xref\n0 4\n%strailer\n<< /Size 4 /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (table, len(text))
+
+
+def noise(size: int) -> bytes:
+    """Bytes that can't be packed, the same each time."""
+    return random.Random(size).randbytes(size)

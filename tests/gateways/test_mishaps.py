@@ -24,8 +24,8 @@ from tests.gateways.gateways import (
     nginx,
 )
 from tests.gateways.running import Running
-from tests.gateways.upstream import asked, meanwhile, stored
-from tests.mounting import Mount, wait_until
+from tests.gateways.upstream import asked, meanwhile
+from tests.mounting import Mount, stored_counted, wait_until
 
 pytestmark = pytest.mark.gateways
 
@@ -44,7 +44,7 @@ def test_a_restart_of_the_gateway_in_mid_upload_costs_a_resend(mount: Mount, thr
         wait_until(lambda: any(request["bytes_in"] > MB for request in mount.emulator.requests("upload")), "the upload is under way")
         running.restart()
         mount.emulator.switch(bandwidth_bytes_per_s=0)
-    assert stored(mount) == Counter([("big.bin", content)])
+    assert stored_counted(mount) == Counter([("big.bin", content)])
     assert asked(mount, "upload") == 2
 
 
@@ -55,7 +55,7 @@ def test_a_late_answer_that_the_gateway_gave_up_is_found(mount: Mount, through: 
     files = mount.mount("--refresh", "300")
     mount.emulator.fault("upload", {"kind": "delay", "seconds": 3})
     write(files / "a.txt", b"late")
-    assert stored(mount) == Counter([("a.txt", b"late")])
+    assert stored_counted(mount) == Counter([("a.txt", b"late")])
     assert asked(mount, "upload") == 1
 
 
@@ -65,7 +65,7 @@ def test_what_a_gateway_sends_twice_by_itself_is_shown(mount: Mount, through: Th
     files = mount.mount("--refresh", "300")
     mount.emulator.fault("upload", {"kind": "cut", "when": "after_commit"})
     write(files / "a.txt", b"small")
-    assert stored(mount) == Counter({("a.txt", b"small"): 2})
+    assert stored_counted(mount) == Counter({("a.txt", b"small"): 2})
     mount.refresh()
     mine = mount.ok("id", files / "a.txt").strip()
     twin = next(file["id"] for file in mount.emulator.files() if file["id"] != mine)
@@ -81,7 +81,7 @@ def test_what_a_gateway_can_not_send_twice_is_found(mount: Mount, through: Throu
     content = bytes_of("bigger", 100_000)
     mount.emulator.fault("upload", {"kind": "cut", "when": "after_commit"})
     write(files / "a.bin", content)
-    assert stored(mount) == Counter([("a.bin", content)])
+    assert stored_counted(mount) == Counter([("a.bin", content)])
     assert asked(mount, "upload") == 1
 
 
@@ -96,7 +96,7 @@ def test_a_gateways_404_does_not_delete(mount: Mount, through: Through) -> None:
     running.restart()
     mount.refresh()
     mount.sync()
-    assert stored(mount) == Counter()
+    assert stored_counted(mount) == Counter()
     assert os.listdir(files) == []
 
 
@@ -111,7 +111,7 @@ def test_a_service_that_is_down_behind_its_gateway_is_offline(mount: Mount, thro
             write(files / name, name.encode())
     assert mount.status()["failed"] == []
     mount.emulator.start()
-    wait_until(lambda: stored(mount) == Counter((name, name.encode()) for name in ("a.txt", "b.txt", "c.txt")), "all is sent")
+    wait_until(lambda: stored_counted(mount) == Counter((name, name.encode()) for name in ("a.txt", "b.txt", "c.txt")), "all is sent")
     mount.sync()
 
 
@@ -126,7 +126,7 @@ def test_a_page_in_the_way_marks_nothing(mount: Mount, through: Through) -> None
             write(files / name, name.encode())
     assert mount.status()["failed"] == []
     running.restart()
-    wait_until(lambda: stored(mount) == Counter((name, name.encode()) for name in ("a.txt", "b.txt", "c.txt")), "all is sent")
+    wait_until(lambda: stored_counted(mount) == Counter((name, name.encode()) for name in ("a.txt", "b.txt", "c.txt")), "all is sent")
     mount.sync()
 
 
@@ -140,7 +140,7 @@ def test_a_limiter_costs_waits_and_nothing_else(mount: Mount, through: Through, 
     contents = {f"{number}.txt": str(number).encode() for number in range(10)}
     for name, content in contents.items():
         write(files / name, content)
-    assert stored(mount) == Counter(contents.items())
+    assert stored_counted(mount) == Counter(contents.items())
     assert asked(mount, "upload") == len(contents)
     refused = len(re.findall(rf'"POST [^"]*" {status} ', (running.base / "access.log").read_text()))
     assert refused
@@ -155,7 +155,7 @@ def test_a_gateway_that_takes_90_s_to_pass_an_upload_on_is_waited_for(mount: Mou
     content = bytes_of("big", 45 * MB)
     mount.emulator.switch(bandwidth_bytes_per_s=MB // 2)
     write(files / "big.bin", content)
-    assert stored(mount) == Counter([("big.bin", content)])
+    assert stored_counted(mount) == Counter([("big.bin", content)])
     assert asked(mount, "upload") == 1
     assert asked(mount, "list") == 1
 
@@ -175,7 +175,7 @@ def test_a_body_that_the_gateway_ends_early_and_cleanly_is_never_the_file(mount:
     with pytest.raises(OSError, match="Input/output"):
         append(files / "a.csv", b"x\n")
     mount.sync()
-    assert stored(mount) == Counter([("a.csv", content)])
+    assert stored_counted(mount) == Counter([("a.csv", content)])
     assert (files / "a.csv").stat().st_size == len(content)
 
     mount.emulator.clear_faults()
@@ -183,7 +183,7 @@ def test_a_body_that_the_gateway_ends_early_and_cleanly_is_never_the_file(mount:
     assert (files / "a.csv").read_bytes() == content
     append(files / "a.csv", b"x\n")
     mount.sync()
-    assert stored(mount) == Counter([("a.csv", content + b"x\n")])
+    assert stored_counted(mount) == Counter([("a.csv", content + b"x\n")])
 
 
 def append(path: Path, content: bytes) -> None:

@@ -1,15 +1,10 @@
 """What the service has and was asked, by its own word: no gateway is between."""
 
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tests.mounting import Mount
-
-
-def stored(mount: Mount) -> Counter[tuple[str, bytes]]:
-    return Counter((file["filename"], mount.emulator.content(file["id"])) for file in mount.emulator.files())
 
 
 def asked(mount: Mount, operation: str) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from anthrofs.fuse import mountpoint
-from tests.mounting import Mount, asks, wait_until
+from tests.mounting import Mount, asks, state_of, wait_until
 
 OLD, NEW = b"o" * 4000, b"n" * 6000
 HALF = {"kind": "stored_short", "bytes": 3000}
@@ -20,10 +20,6 @@ HALF = {"kind": "stored_short", "bytes": 3000}
 
 def on_server(mount: Mount) -> list[tuple[str, bytes]]:
     return sorted((file["filename"], mount.emulator.content(file["id"])) for file in mount.emulator.files())
-
-
-def state(path: Path) -> str:
-    return os.getxattr(path, "user.anthropic.state").decode()
 
 
 @pytest.mark.parametrize("mode", ["wait", "queue"])
@@ -54,7 +50,7 @@ def test_what_arrives_cut_three_times_has_failed_with_both_sizes_and_the_old_one
     assert (files / "a.txt").read_bytes() == NEW
     [failed] = mount.status()["failed"]
     assert re.search(r"of 6000 bytes that were sent, the server has stored 3000 \(file_\w+\), 3 times", failed["reason"])
-    assert state(files / "a.txt") == f"failed: {failed['reason']}"
+    assert state_of(files / "a.txt") == f"failed: {failed['reason']}"
     mount.refresh()
     assert os.listdir(files) == ["a.txt"]
 
@@ -116,9 +112,9 @@ def test_a_listing_that_says_later_that_less_is_there_deletes_nothing_and_retry_
     (files / "b.txt").write_bytes(OLD)
     mount.refresh()
     for _ in range(2):
-        assert "lists 3000 bytes of it, and 6000 were sent" in state(files / "a.txt")
-        assert state(files / "a.txt").startswith("failed: ")
-        assert (state(files / "b.txt"), (files / "a.txt").read_bytes()) == ("remote", NEW)
+        assert "lists 3000 bytes of it, and 6000 were sent" in state_of(files / "a.txt")
+        assert state_of(files / "a.txt").startswith("failed: ")
+        assert (state_of(files / "b.txt"), (files / "a.txt").read_bytes()) == ("remote", NEW)
         [failed] = mount.status()["failed"]
         assert (failed["path"], "6000 were sent" in failed["reason"]) == ("a.txt", True)
         assert on_server(mount) == [("a.txt", NEW[:3000]), ("b.txt", OLD)]
@@ -128,4 +124,4 @@ def test_a_listing_that_says_later_that_less_is_there_deletes_nothing_and_retry_
         assert mount.ok("retry", files) == "a.txt is sent again\n"
     assert on_server(mount) == [("a.txt", NEW), ("b.txt", OLD)]
     mount.refresh()
-    assert (state(files / "a.txt"), mount.status()["failed"]) == ("remote", [])
+    assert (state_of(files / "a.txt"), mount.status()["failed"]) == ("remote", [])

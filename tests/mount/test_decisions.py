@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from anthrofs.errors import EXIT_FAILED, EXIT_USAGE
-from tests.mount.test_renames import names_on_server, state
-from tests.mounting import Mount, asks, wait_until
+from tests.mount.test_renames import names_on_server
+from tests.mounting import Mount, asks, state_of, wait_until
 
 
 def refused(mount: Mount, name: str, content: str) -> Path:
@@ -70,7 +70,7 @@ def test_discard_of_an_overwrite_shows_the_servers_file_again(mount: Mount) -> N
     with asks(mount):
         assert "again" in mount.ok("discard", files / "note.txt")
         assert (files / "note.txt").read_text() == "old"
-        assert state(files / "note.txt") == "remote"
+        assert state_of(files / "note.txt") == "remote"
 
 
 def test_discard_of_a_refused_replacement_gives_the_old_file_its_name_back(mount: Mount) -> None:
@@ -80,7 +80,7 @@ def test_discard_of_a_refused_replacement_gives_the_old_file_its_name_back(mount
     temp = refused(mount, "temp", "more than fits")
     mount.emulator.switch(max_file_bytes=10)
     os.replace(temp, files / "note.txt")
-    wait_until(lambda: state(files / "note.txt").startswith("failed"), "it is refused again")
+    wait_until(lambda: state_of(files / "note.txt").startswith("failed"), "it is refused again")
     mount.emulator.switch(max_file_bytes=10**6)
     assert (files / "note.txt").read_text() == "more than fits"
     with asks(mount):
@@ -115,12 +115,12 @@ def test_discard_of_a_refused_rename_keeps_the_content_under_the_name_that_it_ha
     (files / "a.txt").write_text("content")
     mount.emulator.switch(max_file_bytes=5)
     (files / "a.txt").rename(files / "b.txt")
-    wait_until(lambda: state(files / "b.txt").startswith("failed"), "it is refused")
+    wait_until(lambda: state_of(files / "b.txt").startswith("failed"), "it is refused")
     assert "b.txt" in mount.ok("status", files)
     with asks(mount):
         assert "called a.txt there" in mount.ok("discard", files / "b.txt")
     assert (files / "b.txt").read_text() == "content"
-    assert state(files / "b.txt").startswith("remote, named here")
+    assert state_of(files / "b.txt").startswith("remote, named here")
     assert names_on_server(mount) == ["a.txt"]
 
 
@@ -148,7 +148,7 @@ def test_push_sends_what_was_only_named_here(mount: Mount) -> None:
     [stored] = mount.emulator.files()
     assert (stored["filename"], stored["downloadable"], mount.emulator.content(stored["id"])) == ("mine.csv", False, b"1,2")
     assert (files / "mine.csv").read_bytes() == b"1,2"
-    assert state(files / "mine.csv") == "remote"
+    assert state_of(files / "mine.csv") == "remote"
     assert mount.ok("push", files / "mine.csv") == "The server has it under this name already.\n"
 
 

@@ -14,14 +14,10 @@ from typing import Final
 import pytest
 
 from anthrofs.fuse import mountpoint
-from tests.mounting import BOUND_S, Mount, runs, wait_until
+from tests.mounting import BOUND_S, Mount, runs, stored, wait_until
 
 STALL: Final = {"kind": "stall", "seconds": 300}
 BOTH: Final = pytest.mark.parametrize("upload", ["wait", "queue"])
-
-
-def stored(mount: Mount) -> dict[str, bytes]:
-    return {file["filename"]: mount.emulator.content(file["id"]) for file in mount.emulator.files()}
 
 
 def detach(mount: Mount) -> None:

@@ -11,15 +11,7 @@ import pytest
 
 from anthrofs.cli import control_client
 from anthrofs.upload.schedule import HOLD_S
-from tests.mounting import Mount, asks, shell, wait_until
-
-
-def state(mount: Mount, name: str) -> str:
-    return os.getxattr(mount.path / name, "user.anthropic.state").decode()
-
-
-def stored(mount: Mount) -> dict[str, bytes]:
-    return {file["filename"]: mount.emulator.content(file["id"]) for file in mount.emulator.files()}
+from tests.mounting import Mount, asks, shell, state_of, stored, wait_until
 
 
 @pytest.mark.parametrize("upload", ["wait", "queue"])
@@ -29,7 +21,7 @@ def test_an_empty_file_that_the_service_refuses_stays_here_until_it_has_content(
     with asks(mount, upload=1):
         (files / "a.txt").touch()
         mount.sync()
-        assert state(mount, "a.txt") == "local"
+        assert state_of(mount.path / "a.txt") == "local"
     status = mount.status()
     assert status["failed"] == status["waiting"] == status["deletions"] == []
     assert "no id: local" in mount.run("id", files / "a.txt").stderr
@@ -40,12 +32,12 @@ def test_an_empty_file_that_the_service_refuses_stays_here_until_it_has_content(
     mount.mount("--upload", upload)
     mount.sync()
     assert {request["operation"] for request in mount.emulator.requests()} == {"list"}
-    assert state(mount, "a.txt") == "local"
+    assert state_of(mount.path / "a.txt") == "local"
     assert os.stat(files / "a.txt").st_size == 0
 
     with asks(mount, upload=1):
         (files / "a.txt").write_text("content")
-    assert state(mount, "a.txt") == "remote"
+    assert state_of(mount.path / "a.txt") == "remote"
     assert stored(mount) == {"a.txt": b"content"}
 
 
@@ -56,7 +48,7 @@ def test_emptying_a_file_leaves_its_old_content_on_a_server_that_takes_no_empty_
     with asks(mount, upload=1):
         os.truncate(files / "a.txt", 0)
         mount.sync()
-        assert (state(mount, "a.txt"), (files / "a.txt").read_bytes()) == ("local", b"")
+        assert (state_of(mount.path / "a.txt"), (files / "a.txt").read_bytes()) == ("local", b"")
     mount.refresh()
     assert os.listdir(files) == ["a.txt"]
     assert stored(mount) == {"a.txt": b"old"}
@@ -75,7 +67,7 @@ def test_what_is_done_to_an_empty_file_that_stays_here(mount: Mount) -> None:
         (files / "removed.txt").unlink()
     (files / "renamed.txt").rename(files / "new name.txt")
     mount.sync()
-    assert state(mount, "new name.txt") == "local"
+    assert state_of(mount.path / "new name.txt") == "local"
     (files / "new.tmp").write_text("new")
     (files / "new.tmp").rename(files / "replaced.txt")
     mount.sync()
@@ -89,7 +81,7 @@ def test_another_refusal_of_an_empty_file_is_a_refusal(mount: Mount) -> None:
     mount.emulator.fault("upload", {"kind": "status", "status": 422})
     subprocess.run(["touch", files / "a.txt"], check=True)
     wait_until(lambda: mount.status()["failed"], "it is refused")
-    assert state(mount, "a.txt").startswith("failed: ")
+    assert state_of(mount.path / "a.txt").startswith("failed: ")
     mount.ok("retry", files)
     mount.sync()
     assert stored(mount) == {"a.txt": b""}

@@ -4,12 +4,11 @@ is still listed.
 
 import os
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.mounting import Mount, asks, wait_until
+from tests.mounting import Mount, asks, listed, wait_until
 
 HOUR_S = 3600
 BETA, GA = "beta", "ga"
@@ -28,10 +27,6 @@ def expiry_of(mount: Mount, filename: str) -> float | None:
         return None
     moments = [datetime.fromisoformat(file[name]) for name in ("created_at", "expires_at")]
     return (moments[1] - moments[0]).total_seconds()
-
-
-def listed(files: Path) -> list[str]:
-    return sorted(os.listdir(files))
 
 
 def test_a_file_vanishes_at_its_time_for_no_request_and_stays_away(mount: Mount) -> None:

@@ -11,14 +11,10 @@ from typing import Any
 import pytest
 
 from anthrofs.fuse.mountpoint import is_mounted
-from tests.mounting import ROOT, Mount, asks, wait_until
+from tests.mounting import ROOT, Mount, asks, state_of, wait_until
 
 NO_COPY = "remote, no copy here: uploaded from here, and the service keeps uploads to itself"
 SPARE = 512 * 2**20         # Config.spare_bytes
-
-
-def state_of(path: Path) -> str:
-    return os.getxattr(path, "user.anthropic.state").decode()
 
 
 def kept(mount: Mount) -> tuple[int, int]:

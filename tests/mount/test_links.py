@@ -10,11 +10,7 @@ from pathlib import Path
 import pytest
 
 from anthrofs.fuse.mountpoint import is_mounted
-from tests.mounting import ROOT, Mount, asks, wait_until
-
-
-def state_of(path: Path) -> str:
-    return os.getxattr(path, "user.anthropic.state").decode()
+from tests.mounting import ROOT, Mount, asks, state_of, wait_until
 
 
 def errno_of(old: Path, new: Path) -> int | None:

@@ -18,19 +18,11 @@ from anthrofs.model import RemoteFile, ServerClock
 from anthrofs.upload.inquiries import INQUIRE_S
 from tests.fakes import SECOND_NS, FakeClock, FakeFiles
 from tests.mount.test_fairness import House
-from tests.mounting import Mount, asks, wait_until
-
-
-def names(mount: Mount) -> Counter[str]:
-    return Counter(stored["filename"] for stored in mount.emulator.files())
+from tests.mounting import Mount, asks, state_of, stored_names, wait_until
 
 
 def contents(mount: Mount) -> list[tuple[str, bytes]]:
     return sorted((stored["filename"], mount.emulator.content(stored["id"])) for stored in mount.emulator.files())
-
-
-def state(path: Path) -> str:
-    return os.getxattr(path, "user.anthropic.state").decode()
 
 
 def write_all(files: Path, count: int) -> None:
@@ -48,12 +40,12 @@ def test_an_upload_that_is_stored_late_is_awaited_and_status_says_since_when(mou
     mount.emulator.fault("upload", {"kind": "stored_late", "seconds": 3})
     (files / "a.txt").write_text("late")
     with asks(mount, upload=1):
-        wait_until(lambda: state(files / "a.txt").startswith("sent, waiting for the answer since "), "it is out")
+        wait_until(lambda: state_of(files / "a.txt").startswith("sent, waiting for the answer since "), "it is out")
         [waiting] = mount.status()["waiting"]
-        assert (waiting["sent"], waiting["state"]) == (4, state(files / "a.txt"))
+        assert (waiting["sent"], waiting["state"]) == (4, state_of(files / "a.txt"))
         mount.emulator.fault("upload", {"kind": "status", "status": 400})       # none comes
     mount.emulator.clear_faults()
-    assert names(mount) == {"a.txt": 1}
+    assert stored_names(mount) == {"a.txt": 1}
 
 
 def test_status_counts_what_the_other_side_has_not_what_the_kernel_took(mount: Mount) -> None:
@@ -68,7 +60,7 @@ def test_status_counts_what_the_other_side_has_not_what_the_kernel_took(mount: M
         return bool(waiting["sent"] > 4 * 10**6)
 
     wait_until(is_half, "half of it has arrived")
-    assert state(files / "big.bin").startswith("uploading ")
+    assert state_of(files / "big.bin").startswith("uploading ")
     mount.emulator.clear_faults()
     assert len(seen) > 3                # the kernel's buffers take all at once
     (files / "big.bin").unlink()
@@ -85,7 +77,7 @@ def test_a_lost_answer_costs_its_inquiries_for_all_that_ask_and_one_resend_each(
     write_all(files, 8)
     asked = Counter(request["operation"] for request in mount.emulator.requests())
     assert asked == {"upload": 16, "list": len(INQUIRE_S)}
-    assert names(mount) == {"first.txt": 1, **{f"{number}.txt": 1 for number in range(8)}}
+    assert stored_names(mount) == {"first.txt": 1, **{f"{number}.txt": 1 for number in range(8)}}
 
 
 def test_what_was_stored_is_found_by_one_listing_for_all(mount: Mount) -> None:
@@ -94,7 +86,7 @@ def test_what_was_stored_is_found_by_one_listing_for_all(mount: Mount) -> None:
     mount.emulator.fault("upload", {"kind": "cut", "when": "after_commit"}, times=8)
     with asks(mount, upload=8, list=1):
         write_all(files, 8)
-    assert names(mount) == {"first.txt": 1, **{f"{number}.txt": 1 for number in range(8)}}
+    assert stored_names(mount) == {"first.txt": 1, **{f"{number}.txt": 1 for number in range(8)}}
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["the first upload", "a later one"])
@@ -107,7 +99,7 @@ def test_a_lost_answer_of_a_server_that_gives_uploads_out_is_found(mount: Mount,
     mount.emulator.fault("upload", {"kind": "cut", "when": "after_commit"})
     with asks(mount, upload=1, list=1):
         (files / "a.txt").write_text("once")
-    assert names(mount)["a.txt"] == 1
+    assert stored_names(mount)["a.txt"] == 1
 
 
 def test_a_cache_on_the_way_doesnt_hide_what_was_stored(mount: Mount) -> None:
@@ -117,7 +109,7 @@ def test_a_cache_on_the_way_doesnt_hide_what_was_stored(mount: Mount) -> None:
         mount.emulator.fault("upload", {"kind": "cut", "when": "after_commit"})
         with asks(mount, upload=1, list=2):             # it isn't listed yet at the first
             (files / f"{number}.txt").write_text("once")
-    assert names(mount) == {"0.txt": 1, "1.txt": 1}
+    assert stored_names(mount) == {"0.txt": 1, "1.txt": 1}
 
 
 def test_what_others_do_shows_behind_a_cache(mount: Mount) -> None:
@@ -141,7 +133,7 @@ def test_without_dates_no_upload_costs_a_listing_and_a_lost_answer_is_found(moun
     mount.emulator.fault("upload", {"kind": "cut", "when": "after_commit"})
     with asks(mount, upload=1, list=1):
         (files / "a.txt").write_text("once")
-    assert names(mount)["a.txt"] == 1
+    assert stored_names(mount)["a.txt"] == 1
 
 
 # ---- newer content, and what turns up late
@@ -156,12 +148,12 @@ def test_inquiries_that_the_account_has_no_listings_left_for_are_few(mount: Moun
     (files / "a.txt").write_text("may be there")
     wait_until(lambda: any(request["operation"] == "list" for request in mount.emulator.requests()), "it was looked for")
     (files / "b.txt").write_text("is sent meanwhile")
-    wait_until(lambda: names(mount)["b.txt"] == 1, "others go on")
+    wait_until(lambda: stored_names(mount)["b.txt"] == 1, "others go on")
     assert Counter(request["operation"] for request in mount.emulator.requests()) == {"upload": 2, "list": 1}
     mount.emulator.clear_faults()
     (files / "a.txt").write_text("newer")       # doesn't wait for the next inquiry's time
     mount.sync()
-    assert names(mount) == {"first.txt": 1, "a.txt": 1, "b.txt": 1}
+    assert stored_names(mount) == {"first.txt": 1, "a.txt": 1, "b.txt": 1}
 
 
 def test_newer_content_isnt_kept_waiting_for_the_old_ones_inquiries(mount: Mount) -> None:
@@ -187,7 +179,7 @@ def test_an_old_try_that_is_stored_after_all_never_passes_for_newer_content(moun
     mount.emulator.wait_for_requests(2, "upload")
     mount.emulator.fault("upload", {"kind": "late_commit", "seconds": 1000})
     (files / "a.txt").write_text("new content")
-    wait_until(lambda: names(mount)["a.txt"] == 1, "the old one is stored")
+    wait_until(lambda: stored_names(mount)["a.txt"] == 1, "the old one is stored")
     mount.sync()
     stored = sorted((file["created_at"], mount.emulator.content(file["id"])) for file in mount.emulator.files() if file["filename"] == "a.txt")
     assert [content for _, content in stored] == [b"old content", b"new content"]
@@ -205,7 +197,7 @@ def test_a_proxy_that_hangs_up_and_passes_the_body_on_later_stores_it_once(mount
     (files / "a.txt").write_text("once")
     asked = Counter(request["operation"] for request in mount.emulator.requests())
     assert (asked["upload"], asked["list"] <= len(INQUIRE_S) + 1) == (1, True)        # and perhaps one, whether the way is open again
-    assert names(mount)["a.txt"] == 1
+    assert stored_names(mount)["a.txt"] == 1
 
 
 # ---- one inquiry for all, on fakes

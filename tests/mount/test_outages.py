@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.mounting import Mount, asks, wait_until
+from tests.mounting import Mount, asks, stored_names, wait_until
 
 Action = dict[str, Any]
 
@@ -53,10 +53,6 @@ def read(path: Path) -> int:
     return 0
 
 
-def stored(mount: Mount) -> Counter[str]:
-    return Counter(file["filename"] for file in mount.emulator.files())
-
-
 def closed(mount: Mount) -> dict[str, str]:
     return {entry["for"]: entry["reason"] for entry in mount.status()["closed"]}
 
@@ -92,7 +88,7 @@ def test_what_is_said_of_every_request_stops_all_of_them_and_passes_by_itself(mo
 
     mount.emulator.clear_faults()
     wait_until(lambda: not mount.status()["waiting"] and not mount.status()["deletions"], "all went on by itself")
-    assert stored(mount) == {"theirs 0": 1, "theirs 1": 1, "ours 1": 1, "ours 2": 1, "ours 3": 1}
+    assert stored_names(mount) == {"theirs 0": 1, "theirs 1": 1, "ours 1": 1, "ours 2": 1, "ours 3": 1}
     assert (read(files / "theirs 1"), closed(mount)) == (0, {})
 
 
@@ -106,7 +102,7 @@ def test_what_is_said_of_uploads_stops_those_only(mount: Mount, name: str) -> No
     mount.emulator.fault("upload", answer, times=-1)
     assert [saved(files / f"ours {number}", "content") for number in (1, 2, 3)] == [code] * 3
     (files / "theirs 1").unlink()
-    wait_until(lambda: stored(mount) == {"theirs 0": 1}, "deletions go on")
+    wait_until(lambda: stored_names(mount) == {"theirs 0": 1}, "deletions go on")
     assert read(files / "theirs 0") == 0
     found = mount.status()
     assert (found["failed"], [entry["path"] for entry in found["waiting"]]) == ([], ["ours 1", "ours 2", "ours 3"])
@@ -116,7 +112,7 @@ def test_what_is_said_of_uploads_stops_those_only(mount: Mount, name: str) -> No
     assert len(mount.emulator.requests("upload")) <= FEW + 1        # the deletion may have made room
     mount.emulator.clear_faults()
     wait_until(lambda: not mount.status()["waiting"], "all went on by itself")
-    assert stored(mount) == {"theirs 0": 1, "ours 1": 1, "ours 2": 1, "ours 3": 1}
+    assert stored_names(mount) == {"theirs 0": 1, "ours 1": 1, "ours 2": 1, "ours 3": 1}
     assert closed(mount) == {}
 
 
@@ -127,7 +123,7 @@ def test_a_deletion_makes_room_in_a_full_storage_and_what_waits_is_sent_then(mou
     mount.emulator.switch(quota_bytes=120)
     assert saved(files / "new", "x" * 50) == errno.EDQUOT
     (files / "old").unlink()
-    wait_until(lambda: stored(mount) == {"new": 1}, "it was sent by itself")
+    wait_until(lambda: stored_names(mount) == {"new": 1}, "it was sent by itself")
     assert saved(files / "newer", "x" * 50) == 0
 
 
@@ -138,7 +134,7 @@ def test_a_file_that_nobody_ever_takes_keeps_no_other_from_being_sent(mount: Mou
     (files / "never").write_text("x")
     wait_until(lambda: closed(mount), "uploads are refused")
     (files / "another").write_text("longer than that")
-    wait_until(lambda: stored(mount) == {"another": 1}, "the other one is sent")
+    wait_until(lambda: stored_names(mount) == {"another": 1}, "the other one is sent")
     assert mount.status()["failed"] == []
     (files / "never").unlink()
 
@@ -152,7 +148,7 @@ def test_retry_finds_out_at_once(mount: Mount) -> None:
     mount.emulator.clear_faults()
     asked = len(mount.emulator.requests())
     mount.ok("retry", "--all", files)
-    wait_until(lambda: stored(mount) == {"a": 1}, "it was sent")
+    wait_until(lambda: stored_names(mount) == {"a": 1}, "it was sent")
     assert len(mount.emulator.requests()) <= asked + 2  # the probe and the upload
 
 
@@ -178,7 +174,7 @@ def test_two_hundred_files_wait_for_the_end_over_a_kill_and_a_remount(mount: Mou
     assert len(mount.emulator.requests()) <= FEW
     mount.emulator.clear_faults()
     mount.sync()
-    assert stored(mount) == Counter([*names, "more"])
+    assert stored_names(mount) == Counter([*names, "more"])
     assert (files / "117.txt").read_text() == "117.txt"
 
 
@@ -210,7 +206,7 @@ def test_a_mount_that_begins_without_a_network_and_with_something_unsent_tries_n
     assert closed(mount).keys() == {"all"}
     assert saved(files / "b", "b") == 0
     mount.emulator.start()
-    wait_until(lambda: stored(mount) == {"a": 1, "b": 1}, "both are sent")
+    wait_until(lambda: stored_names(mount) == {"a": 1, "b": 1}, "both are sent")
 
 
 # ---- what is not an outage
@@ -222,7 +218,7 @@ def test_one_page_of_a_restarted_upstream_is_asked_again(mount: Mount) -> None:
     assert read(files / "theirs") == 0
     mount.emulator.fault("upload", {"kind": "gateway", "status": 502})
     assert saved(files / "ours", "content") == 0
-    assert stored(mount) == {"theirs": 1, "ours": 1}
+    assert stored_names(mount) == {"theirs": 1, "ours": 1}
     assert (lines(mount), closed(mount)) == ([], {})
 
 
@@ -235,7 +231,7 @@ def test_a_limiter_on_the_way_costs_a_wait(mount: Mount, answer: Action, listing
     mount.emulator.fault("upload", answer)
     with asks(mount, upload=2, **({"list": listings} if listings else {})):
         assert saved(files / "a", "a") == 0
-    assert stored(mount) == {"a": 1}
+    assert stored_names(mount) == {"a": 1}
 
 
 @pytest.mark.parametrize("form", ["html", "aws", "empty"])
@@ -273,7 +269,7 @@ def test_a_hundred_deletions_that_may_not_be_cost_as_little_and_saves_go_on(moun
     assert len(mount.emulator.requests("delete")) <= FEW + IN_FLIGHT
     assert len(mount.status()["deletions"]) == 100
     mount.emulator.clear_faults()
-    wait_until(lambda: stored(mount) == {"ours": 1}, "all are deleted")
+    wait_until(lambda: stored_names(mount) == {"ours": 1}, "all are deleted")
 
 
 def test_a_newest_entry_that_cant_be_read_doesnt_keep_the_way_closed(mount: Mount) -> None:

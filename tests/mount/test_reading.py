@@ -3,7 +3,6 @@
 import hashlib
 import mmap
 import os
-import random
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ import pytest
 
 from anthrofs.store.blocks import BLOCK_BYTES
 from tests.mounting import BOUND_S, Mount, asks, shell, wait_until
+from tests.samples import noise
 
 MIB: Final = 2**20
 HASHES: Final = """
@@ -22,10 +22,6 @@ import hashlib, sys
 sys.stdin.read()                        # until the test lets all of them go
 print(hashlib.sha256(open(sys.argv[1], 'rb').read()).hexdigest())
 """
-
-
-def noise(size: int) -> bytes:
-    return random.Random(size).randbytes(size)
 
 
 # ---- many at once

@@ -5,7 +5,6 @@ the body stalls.
 import errno
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from typing import Any, Final
 import pytest
 
 from tests.mounting import BOUND_S, Mount, shell, wait_until
+from tests.samples import noise
 
 MB: Final = 10**6
 # SIGINT as most programs have it. One that handles it, as Python does, goes on waiting: a wait for the page cache ends by what kills.
@@ -28,10 +28,6 @@ print('open', flush=True)
 file.readall()
 print('read')
 """
-
-
-def noise(size: int) -> bytes:
-    return random.Random(size).randbytes(size)
 
 
 def downloads(mount: Mount, *, running: bool) -> list[dict[str, Any]]:

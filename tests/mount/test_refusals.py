@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.mounting import Mount, asks, wait_until
+from tests.mounting import Mount, asks, state_of, stored_counted, wait_until
 
 Action = dict[str, Any]
 # SIGINT as at a terminal: whatever a shell starts with `&` ignores it, and so would this.
@@ -29,14 +29,6 @@ print("written", flush=True)
 file.close()
 print("closed")
 """
-
-
-def state(mount: Mount, name: str) -> str:
-    return os.getxattr(mount.path / name, "user.anthropic.state").decode()
-
-
-def stored(mount: Mount) -> Counter[tuple[str, bytes]]:
-    return Counter((file["filename"], mount.emulator.content(file["id"])) for file in mount.emulator.files())
 
 
 def write(path: Path, content: str) -> int | None:
@@ -122,14 +114,14 @@ def test_a_bad_answer_is_waited_for_or_said_and_the_file_is_there_once_in_the_en
     for name in refused:
         assert re.search(r"request id req_\w+|HTTP 413 .*proxy.*request id", reasons[name]), reasons[name]
         assert "proxy" in name or "scripted words" in reasons[name]
-        assert state(mount, name) == f"failed: {reasons[name]}"
+        assert state_of(mount.path / name) == f"failed: {reasons[name]}"
         assert f"{name}: {reasons[name]}" in mount.ok("status", files)
-    assert all(state(mount, name) == "remote" for name in ANSWERS if name not in refused)
-    assert stored(mount) == Counter((name, f"content of {name}".encode()) for name in ANSWERS if name not in refused)
+    assert all(state_of(mount.path / name) == "remote" for name in ANSWERS if name not in refused)
+    assert stored_counted(mount) == Counter((name, f"content of {name}".encode()) for name in ANSWERS if name not in refused)
 
     assert mount.ok("retry", files).count("is sent again") == len(refused)
     mount.sync()
-    assert stored(mount) == Counter((name, f"content of {name}".encode()) for name in ANSWERS)
+    assert stored_counted(mount) == Counter((name, f"content of {name}".encode()) for name in ANSWERS)
     mount.refresh()
     assert sorted(os.listdir(files)) == sorted(ANSWERS)
 
@@ -139,8 +131,8 @@ def test_one_answer_that_says_nothing_of_the_file_is_asked_again_and_the_file_is
     files = mount.mount()
     mount.emulator.fault({"operation": "upload", "filename": name}, PASSING[name])
     assert write(files / name, "content") is None
-    assert state(mount, name) == "remote"
-    assert stored(mount) == Counter([(name, b"content")])
+    assert state_of(mount.path / name) == "remote"
+    assert stored_counted(mount) == Counter([(name, b"content")])
 
 
 @pytest.mark.parametrize("more", [{}, {"retry_after": 1}, {"retry_after_ms": 300}], ids=str)
@@ -149,7 +141,7 @@ def test_a_429_is_waited_for_and_never_shown_as_an_error(mount: Mount, more: Act
     mount.emulator.fault("upload", status(429, **more), times=2)
     with asks(mount, upload=3):
         assert write(files / "a.txt", "a") is None
-    assert stored(mount) == {("a.txt", b"a"): 1}
+    assert stored_counted(mount) == {("a.txt", b"a"): 1}
 
 
 def test_a_file_that_the_server_finds_too_large_while_it_comes_is_refused(mount: Mount) -> None:
@@ -158,10 +150,10 @@ def test_a_file_that_the_server_finds_too_large_while_it_comes_is_refused(mount:
     mount.expects("was refused")
     files = mount.mount()
     assert write(files / "a.bin", "x" * 30_000_000) == errno.EFBIG
-    assert state(mount, "a.bin").startswith("failed: ")
+    assert state_of(mount.path / "a.bin").startswith("failed: ")
     with asks(mount, upload=1):
         os.truncate(files / "a.bin", 1000)
-    assert stored(mount) == {("a.bin", b"x" * 1000): 1}
+    assert stored_counted(mount) == {("a.bin", b"x" * 1000): 1}
 
 
 def test_what_was_refused_stays_so_over_a_remount(mount: Mount) -> None:
@@ -179,7 +171,7 @@ def test_what_was_refused_stays_so_over_a_remount(mount: Mount) -> None:
     assert (failed["path"], "scripted words" in failed["reason"]) == ("bad.txt", True)
     (files / "bad.txt").rename(files / "good.txt")      # its name may have been the reason
     mount.sync()
-    assert stored(mount) == {("good.txt", b"precious"): 1}
+    assert stored_counted(mount) == {("good.txt", b"precious"): 1}
 
 
 # ---- names
@@ -235,7 +227,7 @@ def test_a_wait_ends_when_newer_content_has_replaced_it(mount: Mount) -> None:
     first = writer(mount, "a.txt", 20_000_000)
     (files / "a.txt").write_text("new")                 # this close waits, too
     assert "closed" in first.communicate(timeout=10)[0]         # half of what the upload would take
-    assert stored(mount) == {("a.txt", b"new"): 1}
+    assert stored_counted(mount) == {("a.txt", b"new"): 1}
 
 
 def test_a_wait_ends_when_the_file_is_removed(mount: Mount) -> None:
@@ -261,7 +253,7 @@ def test_a_program_that_waits_in_close_ends_within_half_a_second_of_a_signal(mou
         took_s.append(time.monotonic() - began_s)
     assert min(took_s) < 0.5                # a busy machine may stop some of them for as long
     mount.sync()
-    assert stored(mount) == {(f"{each}.txt", b"xxxx"): 1 for each in range(2)}
+    assert stored_counted(mount) == {(f"{each}.txt", b"xxxx"): 1 for each in range(2)}
 
 
 def test_a_wait_ends_when_the_mount_does_and_the_next_one_sends_it(mount: Mount) -> None:
@@ -279,7 +271,7 @@ def test_a_wait_ends_when_the_mount_does_and_the_next_one_sends_it(mount: Mount)
     mount.emulator.clear_faults()
     mount.mount()
     mount.sync()
-    assert stored(mount) == {("a.txt", b"xxxx"): 1}
+    assert stored_counted(mount) == {("a.txt", b"xxxx"): 1}
 
 
 # ---- lost answers that could be several files'
@@ -294,7 +286,7 @@ def test_two_equal_uploads_of_our_own_with_lost_answers_lose_nothing(mount: Moun
     (files / "a.txt").write_text("two")
     mount.sync()
     assert (files / "a.txt").read_text() == "two"
-    assert stored(mount)["a.txt", b"two"] >= 1          # a duplicate is better than a loss
+    assert stored_counted(mount)["a.txt", b"two"] >= 1          # a duplicate is better than a loss
     mount.refresh()
     assert (files / "a.txt").read_text() == "two"
     theirs = os.getxattr(files / "a.txt", "user.anthropic.file_id").decode()

@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 
 from anthrofs.config import Config, Credentials, Service
-from tests.mounting import Mount, asks, shell, wait_until
+from tests.mounting import Mount, asks, shell, state_of, stored, wait_until
 
 LIMIT: Final = Config(Path("/"), Path("/"), Service("", Credentials("", ""))).max_file_bytes
 MB: Final = 10**6
@@ -32,12 +32,8 @@ def ready(mount: Mount, upload: str) -> Mount:
     return mount
 
 
-def stored(mount: Mount) -> dict[str, bytes]:
-    return {file["filename"]: mount.emulator.content(file["id"]) for file in mount.emulator.files()}
-
-
 def state(mount: Mount, name: str = "a.bin") -> str:
-    return os.getxattr(mount.path / name, "user.anthropic.state").decode()
+    return state_of(mount.path / name)
 
 
 def write_on(descriptor: int, piece: bytes = b"x" * 100_000) -> tuple[int, int]:

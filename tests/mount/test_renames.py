@@ -12,15 +12,11 @@ from pathlib import Path
 import pytest
 
 from anthrofs.fuse import mountpoint
-from tests.mounting import Mount, asks, shell, wait_until
+from tests.mounting import Mount, asks, shell, state_of, wait_until
 
 
 def names_on_server(mount: Mount) -> list[str]:
     return sorted(file["filename"] for file in mount.emulator.files())
-
-
-def state(path: Path) -> str:
-    return os.getxattr(path, "user.anthropic.state").decode()
 
 
 @pytest.mark.parametrize("mode", ["wait", "queue"])
@@ -38,7 +34,7 @@ def test_an_own_upload_is_sent_under_its_new_name_and_the_old_one_deleted(mount:
     assert (after.st_ino, after.st_mtime_ns, after.st_mode) == (before.st_ino, before.st_mtime_ns, before.st_mode)
     mount.remount()
     assert (files / "paper.txt").read_text() == "words"
-    assert state(files / "paper.txt") == "remote"
+    assert state_of(files / "paper.txt") == "remote"
 
 
 def test_a_name_that_a_program_would_give_its_temporary_file_is_a_name_like_any_other_for_mv(mount: Mount) -> None:
@@ -65,7 +61,7 @@ def test_what_others_made_is_only_named_here(mount: Mount, downloadable: bool) -
         (files / "chart.csv").rename(files / "mine.csv")
     mount.ok("refresh", files)
     assert os.listdir(files) == ["mine.csv"]
-    assert state(files / "mine.csv").startswith("remote, named here")
+    assert state_of(files / "mine.csv").startswith("remote, named here")
     assert names_on_server(mount) == ["chart.csv"]
     if downloadable:
         assert (files / "mine.csv").read_bytes() == b"1,2"
@@ -97,7 +93,7 @@ def test_there_and_back_costs_nothing_if_it_was_not_sent_yet(mount: Mount) -> No
     with asks(mount):
         mount.sync()
     mount.expects("no connection to")
-    assert state(files / "a.txt") == "remote"
+    assert state_of(files / "a.txt") == "remote"
     assert names_on_server(mount) == ["a.txt"]
 
 
@@ -175,7 +171,7 @@ def test_the_old_file_stays_on_the_server_while_its_replacement_is_refused(mount
     with pytest.raises(OSError, match=os.strerror(errno.EFBIG)):
         (files / "other.txt").write_text("more than fits")
     os.replace(files / "other.txt", files / "note.txt")
-    wait_until(lambda: state(files / "note.txt").startswith("failed"), "it is refused again")
+    wait_until(lambda: state_of(files / "note.txt").startswith("failed"), "it is refused again")
     assert (files / "note.txt").read_text() == "more than fits"
     assert names_on_server(mount) == ["note.txt"]
     mount.emulator.switch(max_file_bytes=10**6)
@@ -196,14 +192,14 @@ def test_it_stays_too_when_what_was_refused_is_renamed_once_more(mount: Mount, l
     (files / "note.txt").rename(files / "note.txt~")
     (files / "note.txt").write_text("first save")
     (files / "note.txt~").unlink()
-    wait_until(lambda: state(files / "note.txt").startswith("failed"), "it is refused")
+    wait_until(lambda: state_of(files / "note.txt").startswith("failed"), "it is refused")
     name = "paper.txt" if later == "a rename" else "note.txt"
     (files / "note.txt").rename(files / ("paper.txt" if later == "a rename" else "note.txt~"))
     assert mount.status()["deletions"] == []
     if later == "another save":
         (files / "note.txt").write_text("second save")
         (files / "note.txt~").unlink()
-    wait_until(lambda: state(files / name).startswith("failed"), "it is refused again")
+    wait_until(lambda: state_of(files / name).startswith("failed"), "it is refused again")
     assert names_on_server(mount) == ["note.txt"]
     mount.emulator.switch(max_file_bytes=10**6)
     mount.ok("retry", files)
@@ -247,9 +243,9 @@ def test_a_backup_by_rename_and_a_new_file_cost_one_upload_and_one_deletion(moun
         assert [mount.emulator.content(file["id"]) for file in mount.emulator.files()] == [b"new"]
         assert names_on_server(mount) == ["note.txt"]
         if keep:
-            assert ((files / "note.txt~").read_text(), state(files / "note.txt~")) == ("old", "local")
+            assert ((files / "note.txt~").read_text(), state_of(files / "note.txt~")) == ("old", "local")
             mount.remount()
-            assert ((files / "note.txt~").read_text(), state(files / "note.txt~")) == ("old", "local")
+            assert ((files / "note.txt~").read_text(), state_of(files / "note.txt~")) == ("old", "local")
         (files / "note.txt").unlink()
         mount.sync()
 
@@ -284,7 +280,7 @@ def test_a_file_that_becomes_a_backup_while_it_is_sent_is_not_on_the_server_besi
     (files / "note.txt").write_text("two")
     mount.sync()
     assert [mount.emulator.content(file["id"]) for file in mount.emulator.files()] == [b"two"]
-    assert ((files / "note.txt~").read_text(), state(files / "note.txt~")) == ("one", "local")
+    assert ((files / "note.txt~").read_text(), state_of(files / "note.txt~")) == ("one", "local")
 
 
 def test_a_kill_just_after_the_successor_was_stored_doesnt_leave_the_backup_on_the_server_for_ever(mount: Mount) -> None:
@@ -292,7 +288,7 @@ def test_a_kill_just_after_the_successor_was_stored_doesnt_leave_the_backup_on_t
                                mount.state_dir, mount.path], env=mount.environment, cwd=Path(__file__).parents[2], stderr=subprocess.DEVNULL)
     wait_until(lambda: mountpoint.is_mounted(mount.path), "it is mounted")
     (mount.path / "note.txt").write_text("old")
-    wait_until(lambda: state(mount.path / "note.txt") == "remote", "it is there")
+    wait_until(lambda: state_of(mount.path / "note.txt") == "remote", "it is there")
     (mount.path / "note.txt").rename(mount.path / "note.txt~")
     (mount.path / "note.txt").write_text("new")
     assert killed.wait(60) == -9
@@ -302,7 +298,7 @@ def test_a_kill_just_after_the_successor_was_stored_doesnt_leave_the_backup_on_t
     (files / "other.txt").write_text("another save")
     mount.sync()
     assert names_on_server(mount) == ["note.txt", "other.txt"]
-    assert ((files / "note.txt~").read_text(), state(files / "note.txt~")) == ("old", "local")
+    assert ((files / "note.txt~").read_text(), state_of(files / "note.txt~")) == ("old", "local")
 
 
 def test_a_backup_that_is_renamed_back_while_it_is_being_written_is_sent_at_its_close(mount: Mount) -> None:
@@ -331,7 +327,7 @@ def test_a_backup_that_is_renamed_back_costs_nothing(mount: Mount) -> None:
     with asks(mount):
         (files / "note.txt").rename(files / "note.txt~")
         (files / "note.txt~").rename(files / "note.txt")
-    assert state(files / "note.txt") == "remote"
+    assert state_of(files / "note.txt") == "remote"
 
 
 @pytest.mark.parametrize(("new", "code"), [

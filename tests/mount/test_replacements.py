@@ -15,8 +15,7 @@ import pytest
 
 from anthrofs.fuse import mountpoint
 from tests.emulator.process import EmulatorProcess
-from tests.mount.test_uploads import contents
-from tests.mounting import Mount, asks, wait_until
+from tests.mounting import Mount, asks, stored, wait_until
 
 
 class Replacement:
@@ -98,10 +97,6 @@ def shown(mount: Mount) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in mount.path.iterdir()}
 
 
-def stored(mount: Mount) -> dict[str, bytes]:
-    return {file["filename"]: mount.emulator.content(file["id"]) for file in mount.emulator.files()}
-
-
 def test_it_replaces_the_file_here_and_on_the_server(replacement: Replacement, mount: Mount) -> None:
     replacement.begin()
     assert stored(mount) == {"f.txt": b"OLD"}
@@ -181,7 +176,7 @@ def test_whoever_has_the_old_one_open_goes_on_with_it(mount: Mount) -> None:
     assert os.fstat(descriptor).st_size == 2
     os.close(descriptor)
     mount.sync()
-    assert contents(mount) == {"f.txt": b"NEW!"}
+    assert stored(mount) == {"f.txt": b"NEW!"}
 
 
 def test_a_refused_rename_to_an_id_takes_nothing_away(mount: Mount) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from anthrofs.fuse import mountpoint
 from tests.emulator.process import EmulatorProcess
-from tests.mounting import Mount, shell, wait_until
+from tests.mounting import Mount, listed, shell, wait_until
 
 
 @contextmanager
@@ -30,10 +30,6 @@ def mounted(mount: Mount, tmp_path: Path, name: str, *options: str) -> Iterator[
     finally:
         done = mount.run("umount", path, environment=environment)
         assert (done.returncode, mountpoint.is_mounted(path)) == (0, False), done.stderr
-
-
-def listed(files: Path) -> list[str]:
-    return sorted(os.listdir(files))
 
 
 def test_a_sessions_files_are_mounted_and_new_ones_appear_while_it_writes_them(mount: Mount) -> None:

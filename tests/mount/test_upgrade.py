@@ -20,7 +20,7 @@ import pytest
 from anthrofs.errors import SetupError
 from anthrofs.tree.database import Database
 from tests.emulator.process import EmulatorProcess
-from tests.mounting import Mount
+from tests.mounting import Mount, stored
 
 STATE: Final = Path(__file__).parents[1] / "states" / "version_3.tar.xz"
 
@@ -43,10 +43,6 @@ def old(tmp_path: Path) -> Iterator[Mount]:
             one.finish()
 
 
-def on_server(mount: Mount) -> dict[str, bytes]:
-    return {file["filename"]: mount.emulator.content(file["id"]) for file in mount.emulator.files()}
-
-
 def test_what_was_unsent_is_sent_and_what_was_kept_can_be_read(old: Mount) -> None:
     path = old.mount()
     old.sync()
@@ -56,7 +52,7 @@ def test_what_was_unsent_is_sent_and_what_was_kept_can_be_read(old: Mount) -> No
     assert (path / "note.txt~").read_text() == "a backup\n"
     assert (path / "whole.csv").read_bytes() == b"a,b\n" * 1000
     assert (path / "reports" / "may.csv").read_text() == "1\n"
-    found = on_server(old)
+    found = stored(old)
     assert (found["renamed to.txt"], found["old.txt"], found["waiting.txt"]) == (b"renamed\n", b"new content, unsent\n", b"waiting\n")
     assert (found["lost.txt"], found["synced.txt"]) == (b"x" * 3000, b"synced, not closed\n")
     assert not {"never.txt", "renamed.txt", "removed.txt", "open.txt"} & {*found, *os.listdir(path)}
@@ -80,7 +76,7 @@ def test_what_a_download_that_ended_early_had_made_of_a_file_is_forgotten(old: M
     with (path / "short.csv").open("ab") as file:
         file.write(b"x\n")
     old.sync()
-    assert on_server(old)["short.csv"] == content["short.csv"] + b"x\n"
+    assert stored(old)["short.csv"] == content["short.csv"] + b"x\n"
     old.remount()
     assert old.log().count("had taken a part for the whole") == 1
 
@@ -90,8 +86,8 @@ def test_what_was_refused_for_the_accounts_or_the_ways_sake_is_sent_and_what_was
     mine = {"no_auth.txt", "no_right.txt", "no_room.txt", "on_hold.txt", "page.txt", "bad_type.txt"}
     path = old.mount()
     old.sync()
-    assert mine <= on_server(old).keys()
-    assert {name: on_server(old)[name] for name in mine} == {name: (path / name).read_bytes() for name in mine}
+    assert mine <= stored(old).keys()
+    assert {name: stored(old)[name] for name in mine} == {name: (path / name).read_bytes() for name in mine}
     [failed] = old.status()["failed"]
     assert (failed["path"], failed["reason"].partition(" (")[0]) == ("big.bin", "too large")
 

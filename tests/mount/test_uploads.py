@@ -6,22 +6,13 @@ import os
 import signal
 import subprocess
 import threading
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from tests.mounting import Mount, asks, shell, wait_until
+from tests.mounting import Mount, asks, shell, stored, stored_names, wait_until
 
 BUSY = {"kind": "status", "status": 503, "error_type": "api_error"}
-
-
-def names(mount: Mount) -> Counter[str]:
-    return Counter(stored["filename"] for stored in mount.emulator.files())
-
-
-def contents(mount: Mount) -> dict[str, bytes]:
-    return {stored["filename"]: mount.emulator.content(stored["id"]) for stored in mount.emulator.files()}
 
 
 # ---- the two promises of close
@@ -30,7 +21,7 @@ def test_in_wait_mode_close_returns_only_when_the_server_has_it(mount: Mount) ->
     files = mount.mount()
     mount.emulator.fault("upload", {"kind": "delay", "seconds": 0.5})
     (files / "a.txt").write_text("a")
-    assert names(mount) == {"a.txt": 1}
+    assert stored_names(mount) == {"a.txt": 1}
 
 
 def test_in_queue_mode_close_returns_though_the_server_is_down(mount: Mount) -> None:
@@ -44,7 +35,7 @@ def test_in_queue_mode_close_returns_though_the_server_is_down(mount: Mount) -> 
 
     mount.emulator.start()
     mount.sync()
-    assert contents(mount) == {"a.txt": b"kept"}
+    assert stored(mount) == {"a.txt": b"kept"}
 
 
 def test_in_wait_mode_close_fails_within_seconds_while_the_server_is_down_and_the_bytes_are_sent_later(mount: Mount) -> None:
@@ -59,7 +50,7 @@ def test_in_wait_mode_close_fails_within_seconds_while_the_server_is_down_and_th
 
     mount.emulator.start()
     mount.sync()
-    assert contents(mount) == {"a.txt": b"kept"}
+    assert stored(mount) == {"a.txt": b"kept"}
 
 
 def test_what_was_queued_is_sent_after_a_kill_and_a_remount(mount: Mount) -> None:
@@ -73,7 +64,7 @@ def test_what_was_queued_is_sent_after_a_kill_and_a_remount(mount: Mount) -> Non
     mount.mount("--upload", "queue")
     assert {name: (files / name).read_text() for name in os.listdir(files)} == {f"{n}.txt": f"content {n}" for n in range(5)}
     mount.sync()
-    assert contents(mount) == {f"{n}.txt": f"content {n}".encode() for n in range(5)}
+    assert stored(mount) == {f"{n}.txt": f"content {n}".encode() for n in range(5)}
 
 
 def test_fsync_is_a_promise_too(mount: Mount) -> None:
@@ -89,23 +80,23 @@ def test_fsync_is_a_promise_too(mount: Mount) -> None:
 
     mount.mount()
     mount.sync()
-    assert contents(mount) == {"a.txt": b"synced"}
+    assert stored(mount) == {"a.txt": b"synced"}
 
 
 def test_a_close_after_an_fsync_while_the_older_content_is_sent_brings_the_newest_to_the_server(mount: Mount) -> None:
     files = mount.mount("--upload", "queue")
     mount.emulator.fault("upload", {"kind": "delay", "seconds": 1.5})
     (files / "a.txt").write_text("one ")
-    wait_until(lambda: names(mount), "the server has the first")
+    wait_until(lambda: stored_names(mount), "the server has the first")
     with (files / "a.txt").open("a") as note:
         note.write("two ")
         note.flush()
         os.fsync(note.fileno())
         wait_until(lambda: mount.status()["waiting"] == [], "the first upload has ended")
-        assert names(mount) == {"a.txt": 1}
+        assert stored_names(mount) == {"a.txt": 1}
         note.write("three")
     mount.sync()
-    assert contents(mount) == {"a.txt": b"one two three"}
+    assert stored(mount) == {"a.txt": b"one two three"}
 
 
 def test_what_was_written_after_the_last_fsync_is_shown_as_it_is_sent_after_a_kill(mount: Mount) -> None:
@@ -121,7 +112,7 @@ def test_what_was_written_after_the_last_fsync_is_shown_as_it_is_sent_after_a_ki
         note.close()
     mount.mount()
     mount.sync()
-    assert contents(mount) == {"a.txt": b"synced and more"}
+    assert stored(mount) == {"a.txt": b"synced and more"}
     assert (files / "a.txt").read_text() == "synced and more"
 
 
@@ -130,7 +121,7 @@ def test_many_writers_of_one_file_are_never_told_of_an_error(mount: Mount) -> No
     done = shell("for i in 1 2 3 4 5 6; do (for j in $(seq 60); do echo x >> f || echo failed; done) & done; wait", files)
     assert (done.stdout, done.stderr) == ("", "")
     mount.sync()
-    assert list(contents(mount)) == ["f"]
+    assert list(stored(mount)) == ["f"]
     assert mount.emulator.content(mount.emulator.files()[0]["id"]) == (files / "f").read_bytes()
 
 
@@ -169,20 +160,20 @@ def test_a_lost_answer_is_found_though_the_listing_lags(mount: Mount) -> None:
     mount.emulator.switch(listing_lag_ms=2000)
     mount.emulator.fault("upload", {"kind": "cut", "when": "after_commit"})
     (files / "a.txt").write_text("exactly once")
-    assert names(mount) == {"a.txt": 1}
+    assert stored_names(mount) == {"a.txt": 1}
 
 
 def test_an_upload_under_way_when_the_program_was_killed_is_there_once(mount: Mount) -> None:
     files = mount.mount("--upload", "queue")
     mount.emulator.fault("upload", {"kind": "delay", "seconds": 30})
     (files / "a.txt").write_text("exactly once")
-    wait_until(lambda: names(mount), "the server has it, though it hasn't answered")
+    wait_until(lambda: stored_names(mount), "the server has it, though it hasn't answered")
     mount.kill()
     mount.emulator.clear_faults()
 
     mount.mount("--upload", "queue")
     mount.sync()
-    assert names(mount) == {"a.txt": 1}
+    assert stored_names(mount) == {"a.txt": 1}
     assert (files / "a.txt").read_text() == "exactly once"
 
 
@@ -194,14 +185,14 @@ def test_a_file_of_the_same_name_and_size_from_elsewhere_is_not_taken_for_ours(m
     os.unlink(files / theirs)
     (files / "a.txt").write_text("our bytes..!")
     mount.sync()
-    assert contents(mount) == {"a.txt": b"our bytes..!"}
+    assert stored(mount) == {"a.txt": b"our bytes..!"}
 
 
 def test_a_listing_doesnt_show_an_upload_twice_while_its_answer_is_late(mount: Mount) -> None:
     files = mount.mount("--upload", "queue")
     mount.emulator.fault("upload", {"kind": "delay", "seconds": 3})
     (files / "a.txt").write_text("once")
-    wait_until(lambda: names(mount), "the server has it")
+    wait_until(lambda: stored_names(mount), "the server has it")
     mount.ok("refresh", files)
     assert os.listdir(files) == ["a.txt"]
     mount.sync()
@@ -234,7 +225,7 @@ def test_a_refused_file_is_kept_named_and_can_be_sent_again(mount: Mount, action
     assert (done.returncode, "a.txt: refused:" in done.stderr) == (5, True)
     assert mount.ok("retry", files / "a.txt") == "a.txt is sent again\n"
     mount.sync()
-    assert contents(mount) == {"a.txt": b"precious"}
+    assert stored(mount) == {"a.txt": b"precious"}
 
 
 def test_a_refused_overwrite_leaves_the_old_file_on_the_server(mount: Mount) -> None:
@@ -244,12 +235,12 @@ def test_a_refused_overwrite_leaves_the_old_file_on_the_server(mount: Mount) -> 
     mount.expects("uploads are refused")
     with pytest.raises(OSError, match=os.strerror(errno.EDQUOT)):
         (files / "a.txt").write_text("new, too big")
-    assert contents(mount) == {"a.txt": b"old"}
+    assert stored(mount) == {"a.txt": b"old"}
     assert (files / "a.txt").read_text() == "new, too big"
     mount.emulator.switch(quota_bytes=10**12)
     mount.ok("retry", files)
     mount.sync()
-    assert contents(mount) == {"a.txt": b"new, too big"}
+    assert stored(mount) == {"a.txt": b"new, too big"}
 
 
 def test_removing_a_refused_file_gives_it_up(mount: Mount) -> None:
@@ -283,7 +274,7 @@ def test_a_file_removed_while_it_is_sent_is_gone_in_the_end(mount: Mount) -> Non
     files = mount.mount("--upload", "queue")
     mount.emulator.fault("upload", {"kind": "delay", "seconds": 1})
     (files / "a.txt").write_text("never mind")
-    wait_until(lambda: names(mount), "the server has it")
+    wait_until(lambda: stored_names(mount), "the server has it")
     (files / "a.txt").unlink()
     assert os.listdir(files) == []
     mount.sync()
@@ -294,13 +285,13 @@ def test_a_file_replaced_while_it_is_sent_is_there_once_in_its_last_state(mount:
     files = mount.mount("--upload", "queue")
     mount.emulator.fault("upload", {"kind": "delay", "seconds": 1})
     (files / "a.txt").write_text("one")
-    wait_until(lambda: names(mount), "the server has the first")
+    wait_until(lambda: stored_names(mount), "the server has the first")
     (files / "a.txt").write_text("two")
     (files / "a.txt").write_text("three")
     assert (files / "a.txt").read_text() == "three"
     mount.sync()
-    assert contents(mount) == {"a.txt": b"three"}
-    assert names(mount) == {"a.txt": 1}
+    assert stored(mount) == {"a.txt": b"three"}
+    assert stored_names(mount) == {"a.txt": 1}
 
 
 def test_a_deletion_is_told_to_the_server_after_a_kill(mount: Mount) -> None:
@@ -358,7 +349,7 @@ def test_close_gives_up_without_progress_and_the_bytes_are_sent_later(mount: Mou
         (files / "a.txt").write_text("kept")
     assert raised.value.errno == errno.ETIMEDOUT
     mount.sync()
-    assert contents(mount) == {"a.txt": b"kept"}
+    assert stored(mount) == {"a.txt": b"kept"}
 
 
 def test_a_waiting_close_freezes_nothing_else(mount: Mount) -> None:
@@ -376,7 +367,7 @@ def test_a_waiting_close_freezes_nothing_else(mount: Mount) -> None:
     assert slow.is_alive()
     slow.join()
     mount.sync()
-    assert names(mount) == {"b.txt": 1, "slow.txt": 1}
+    assert stored_names(mount) == {"b.txt": 1, "slow.txt": 1}
 
 
 # ---- unmounting
@@ -387,7 +378,7 @@ def test_umount_sends_what_is_queued(mount: Mount) -> None:
     for number in range(5):
         (files / f"{number}.txt").write_text("x")
     mount.ok("umount", files)
-    assert names(mount) == {f"{number}.txt": 1 for number in range(5)}
+    assert stored_names(mount) == {f"{number}.txt": 1 for number in range(5)}
 
 
 def test_umount_names_what_is_left_after_its_bound_and_a_remount_sends_it(mount: Mount) -> None:
@@ -401,7 +392,7 @@ def test_umount_names_what_is_left_after_its_bound_and_a_remount_sends_it(mount:
     mount.emulator.clear_faults()
     mount.mount()
     mount.sync()
-    assert names(mount) == {"stuck.txt": 1}
+    assert stored_names(mount) == {"stuck.txt": 1}
 
 
 def test_umount_of_a_mount_in_use_says_so_and_it_goes_on(mount: Mount) -> None:
@@ -410,7 +401,7 @@ def test_umount_of_a_mount_in_use_says_so_and_it_goes_on(mount: Mount) -> None:
         done = mount.run("umount", files)
         assert (done.returncode, "is in use" in done.stderr) == (6, True), done.stderr
         open_file.write("still works")
-    assert contents(mount) == {"a.txt": b"still works"}
+    assert stored(mount) == {"a.txt": b"still works"}
 
 
 def test_sigterm_sends_what_is_queued_and_unmounts(mount: Mount) -> None:
@@ -419,7 +410,7 @@ def test_sigterm_sends_what_is_queued_and_unmounts(mount: Mount) -> None:
     (files / "a.txt").write_text("x")
     os.kill(mount.pid(), signal.SIGTERM)
     mount.wait_for_end()
-    assert names(mount) == {"a.txt": 1}
+    assert stored_names(mount) == {"a.txt": 1}
     assert os.listdir(files) == []
 
 
@@ -429,7 +420,7 @@ def test_a_plain_fusermount_sends_what_is_queued(mount: Mount) -> None:
     (files / "a.txt").write_text("x")
     subprocess.run(["fusermount", "-u", files], check=True)
     mount.wait_for_end()
-    assert names(mount) == {"a.txt": 1}
+    assert stored_names(mount) == {"a.txt": 1}
 
 
 def test_sigterm_ends_also_while_a_file_is_open(mount: Mount, tmp_path: Path) -> None:
@@ -459,4 +450,4 @@ def test_create_and_delete_before_it_was_sent_costs_nothing(mount: Mount) -> Non
     (files / "temp.txt").unlink()
     mount.sync()
     assert [request.get("filename") for request in mount.emulator.requests("upload")].count("temp.txt") == 0
-    assert names(mount) == {blocker.name: 1 for blocker in blockers}
+    assert stored_names(mount) == {blocker.name: 1 for blocker in blockers}

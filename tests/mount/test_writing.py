@@ -6,13 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.mounting import Mount, asks
+from tests.mounting import Mount, asks, stored
 
 LIMIT = 500 * 2**20
-
-
-def contents(mount: Mount) -> dict[str, bytes]:
-    return {stored["filename"]: mount.emulator.content(stored["id"]) for stored in mount.emulator.files()}
 
 
 # ---- where the API or the disk takes no more
@@ -49,7 +45,7 @@ def test_a_file_takes_what_the_api_takes_and_no_byte_more(mount: Mount, tmp_path
         os.ftruncate(big, 3)
     with asks(mount, upload=1):
         os.close(big)
-    assert contents(mount) == {"big.bin": bytes(3)}
+    assert stored(mount) == {"big.bin": bytes(3)}
 
 
 # ---- where the end is
@@ -61,9 +57,9 @@ def test_what_is_appended_to_an_image_comes_after_all_that_the_server_delivers(m
     with asks(mount, download=1, upload=1, delete=1), (files / "photo.png").open("ab", buffering=0) as photo:
         photo.write(b"tail")
         photo.write(b"more")
-    assert contents(mount)["photo.png"][-8:] == b"tailmore"
-    assert len(contents(mount)["photo.png"]) == 20_108
-    assert (files / "photo.png").read_bytes() == contents(mount)["photo.png"]
+    assert stored(mount)["photo.png"][-8:] == b"tailmore"
+    assert len(stored(mount)["photo.png"]) == 20_108
+    assert (files / "photo.png").read_bytes() == stored(mount)["photo.png"]
 
 
 def test_nothing_is_appended_to_an_image_that_is_delivered_shorter_than_listed(mount: Mount) -> None:
@@ -75,5 +71,5 @@ def test_nothing_is_appended_to_an_image_that_is_delivered_shorter_than_listed(m
         photo.write(b"tail")
     mount.sync()
     assert mount.emulator.requests("upload") == mount.emulator.requests("delete") == []
-    assert contents(mount) == {"photo.png": content}
+    assert stored(mount) == {"photo.png": content}
     assert os.getxattr(files / "photo.png", "user.anthropic.state") == b"remote"
