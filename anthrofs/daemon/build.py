@@ -34,6 +34,7 @@ from anthrofs.daemon.requests import Requests
 from anthrofs.daemon.user_decisions import Decisions
 from anthrofs.download.readahead import Readahead
 from anthrofs.download.reader import Reader
+from anthrofs.download.whole_files import EditCopies
 from anthrofs.errors import FsError
 from anthrofs.fs.attributes import Attributes
 from anthrofs.fs.contents import Contents
@@ -157,7 +158,8 @@ def build(config: Config, world: World) -> Parts:
     refreshed.listen(sweeper.wake)
     way.listen(uploader.reopened)
 
-    contents = Contents(local.db, local.staging, local.cache, local.handles, reader, clock, config)
+    contents = Contents(local.db, local.staging, local.cache, local.handles, reader,
+                        EditCopies(local.staging, local.cache, reader), clock, config)
     attributes = Attributes(local.db, uploader, local.handles, str(config.state_dir.absolute()))
     paths, pages = Paths(config, local.db), PageCache()
     readahead = Readahead(clock, local.db.nodes.following, _early(reader))

@@ -7,41 +7,37 @@ Never   writes to a sealed stage: the next write makes a new one first. Never wa
 
 import contextlib
 import errno
-import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
 
 from anthrofs.clock import Clock
 from anthrofs.config import Config
 from anthrofs.download.reader import Reader
-from anthrofs.errors import FsError, NotReadable, NotSupported, NotTheFile, TooLarge
+from anthrofs.download.whole_files import EditCopies
+from anthrofs.errors import FsError, NotReadable, NotSupported, TooLarge
 from anthrofs.fs.kernel_cache import Version
 from anthrofs.fs.promises import Promises
 from anthrofs.model import FileId, Node, StageId
 from anthrofs.store.block_cache import BlockCache
-from anthrofs.store.blocks import BLOCK_BYTES, spans
 from anthrofs.store.staging import Staging
 from anthrofs.tree import intents
 from anthrofs.tree.database import Database
 from anthrofs.tree.gaps import Gap
 from anthrofs.tree.open_table import Content, Handle, OpenStage, OpenTable
 
-log = logging.getLogger(__name__)
-
-FETCH_BYTES: Final = 2**20      # read at once of a file that is about to be edited
 
 class Contents:
     """The content of open nodes."""
 
-    def __init__(self, db: Database, staging: Staging, cache: BlockCache, handles: OpenTable,
-                 reader: Reader, clock: Clock, config: Config) -> None:
+    def __init__(self, db: Database, staging: Staging, cache: BlockCache, handles: OpenTable, reader: Reader,
+                 copies: EditCopies, clock: Clock, config: Config) -> None:
         self._db = db               # given
         self._staging = staging     # given
         self._cache = cache         # given
         self._handles = handles     # given
         self._reader = reader       # given
+        self._copies = copies       # given
         self._clock = clock         # given
         self._config = config       # given
         self._promises = Promises(db, staging, config)       # constant
@@ -259,7 +255,7 @@ class Contents:
         if file is None or content.length == 0:
             return self._replace_locked(content, self._staging.create())
         if self._cache.has_kept(file.file_id):
-            return self._replace_locked(content, self._copy_of_kept(file.file_id, content.length))
+            return self._replace_locked(content, self._copies.of_kept(file.file_id, content.length))
         if not file.downloadable:
             raise NotReadable("the service doesn't give this file's content out, so it can only be replaced as a whole")
         raise NotSupported("a file that is only on the server can't be cut by its path: it has to be fetched first, and that would "
@@ -273,41 +269,13 @@ class Contents:
             current, file, length, exact = self._current_locked(content), content.remote, content.length, content.exact
         if current is not None or file is None or not length or not file.downloadable or self._cache.has_kept(file.file_id):
             return
-        self._staging.reserve(length)
-        stage, done = self._staging.create(), 0
-        try:
-            while piece := self._reader.read(file, length, done, FETCH_BYTES, interrupted, exact=exact):
-                stage.write(piece, done)
-                done += len(piece)
-            if done < length or (exact and done > length):      # what is edited replaces the file on the server
-                log.warning("%d of %d bytes of %s came, so it isn't edited", done, length, file.name)
-                raise NotTheFile(f"{done} of {length} bytes of {file.name} came, so it isn't edited")
-        except BaseException:
-            stage.close()
-            self._staging.remove(stage.number)
-            raise
+        stage = self._copies.fetch(file, length, interrupted, exact=exact)
         with content.lock:
             if content.stage is None:
                 self._replace_locked(content, stage)
                 return
         stage.close()                       # another thread was quicker
         self._staging.remove(stage.number)
-
-    def _copy_of_kept(self, file_id: FileId, length: int) -> OpenStage:
-        """Block by block, so that each is checked: what is edited is sent again, and the good file on the server
-        deleted.
-        """
-        self._staging.reserve(length)
-        stage = self._staging.create()
-        for span in spans(0, length):
-            block = self._cache.get(file_id, span.number)
-            if block is None or len(block) < span.length:
-                stage.close()
-                self._staging.remove(stage.number)
-                log.error("the copy of %s that was kept on this machine is damaged, so it can't be edited in place", file_id)
-                raise NotReadable("the copy that was kept on this machine is damaged, so the file can only be replaced as a whole")
-            stage.write(block, span.number * BLOCK_BYTES)
-        return stage
 
     def _replace_locked(self, content: Content, stage: OpenStage) -> OpenStage:
         if content.stage is not None:
