@@ -97,8 +97,8 @@ def _ignored(config: Config) -> SetupError:
     return SetupError(
         f"The state in {config.state_dir} is of the workspace {ignored}, which ANTHROPIC_WORKSPACE_ID names; with a "
         "key or token that variable isn't used (the official SDKs ignore it, too), so another workspace would be "
-        f"shown. To go on with this one, mount with --workspace {ignored} --state-dir {config.state_dir}; for the key's own, "
-        "unset the variable and choose another state with --profile or --state-dir.", EXIT_USAGE)
+        f"shown. To go on with this one, mount with --workspace {ignored} --state-dir {config.state_dir}; for the "
+        "key's own, unset the variable and choose another state with --profile or --state-dir.", EXIT_USAGE)
 
 
 def remember(tx: Tx, service: Service, named: Workspace) -> None:

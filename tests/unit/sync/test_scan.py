@@ -13,20 +13,15 @@ from hypothesis import strategies as st
 
 from anthrofs.errors import BadAnswer, Gone, Refused, Stopping
 from anthrofs.model import Cursor, FileId, Page, RemoteFile
-from anthrofs.sync import scan as scans
 from anthrofs.sync.scan import REPEATS, RESTARTS, STALE_PAGES, Ahead, Listing, Scan, page_after, scan_of
 from tests.fakes import FakeClock, FakeFiles, law
 
 PAGE: Final = Page((), None)
 # As versions before this one have written it: an upgrade goes on with the sweep that it finds.
-WRITTEN: Final = ('{"number": 7, "began_ns": 1790000000000000000, "following": {"parameter": "after_id", "value": "file_9"}, "pages": 2, '
-                  '"files": 2000, "skipped": 1, "ordered": true, "first_ns": 1789999999000000000, "last_ns": 1789999990000000000, '
-                  '"stale_pages": 0, "last_id": "file_9"}')
-
-
-@pytest.fixture(autouse=True)
-def _small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scans, "PAGE_FILES", 10)
+WRITTEN: Final = (
+    '{"number": 7, "began_ns": 1790000000000000000, "following": {"parameter": "after_id", "value": "file_9"}, '
+    '"pages": 2, "files": 2000, "skipped": 1, "ordered": true, "first_ns": 1789999999000000000, '
+    '"last_ns": 1789999990000000000, "stale_pages": 0, "last_id": "file_9"}')
 
 
 @pytest.fixture
@@ -144,12 +139,13 @@ def test_a_listing_whose_cursor_is_lost_begins_again_with_another_number(files: 
         numbers.append(listing.scan.number)
         shown.extend(page.files)
         if len(numbers) == 2:
-            files.fail("list", refused(status))         # the third page's cursor; or the fourth's, if that one has come already
+            files.fail("list", refused(status))     # the third page's cursor, or the fourth's, if that one has come
     assert shown[-len(files.files):] == files.files
     assert (listing.scan.number, listing.scan.pages, listing.scan.began_ns) == (2, 4, 5)
 
 
-def test_a_listing_that_loses_its_cursor_again_and_again_is_given_up(files: FakeFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_listing_that_loses_its_cursor_again_and_again_is_given_up(
+        files: FakeFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     listed = files.list
 
     def list_(limit: int, cursor: Cursor | None = None) -> Page:
@@ -166,7 +162,8 @@ def test_a_listing_that_loses_its_cursor_again_and_again_is_given_up(files: Fake
     assert numbers.last == 1 + RESTARTS
 
 
-def test_an_empty_page_is_the_end_only_if_the_file_before_it_is_there(files: FakeFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_page_is_the_end_only_if_the_file_before_it_is_there(
+        files: FakeFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     """Some services answer an unknown cursor with an empty page."""
     cursor, last = Cursor("after_id", "gone"), files.files[0].file_id
     monkeypatch.setattr(files, "list", lambda _limit, _cursor=None: PAGE)
@@ -249,20 +246,23 @@ def test_files_that_are_pushed_onto_the_next_page_are_no_other_order() -> None:
 
 @law
 @given(scan=st.builds(
-    Scan, number=st.integers(1), began_ns=st.integers(0), following=st.none() | st.builds(Cursor, st.text(), st.text()), pages=st.integers(0),
-    files=st.integers(0), skipped=st.integers(0), ordered=st.booleans(), first_ns=st.none() | st.integers(), last_ns=st.integers(),
+    Scan, number=st.integers(1), began_ns=st.integers(0), following=st.none() | st.builds(Cursor, st.text(), st.text()),
+    pages=st.integers(0), files=st.integers(0), skipped=st.integers(0), ordered=st.booleans(),
+    first_ns=st.none() | st.integers(), last_ns=st.integers(),
     stale_pages=st.integers(0, STALE_PAGES), last_id=st.none() | st.text().map(FileId)))
 def test_a_scan_that_was_written_down_is_read_as_it_was(scan: Scan) -> None:
     assert scan_of(scan.as_text()) == scan
 
 
 def test_a_scan_that_an_earlier_version_has_written_down_goes_on() -> None:
-    scan = Scan(7, 1790000000000000000, Cursor("after_id", "file_9"), 2, 2000, 1, True, 1789999999000000000, 1789999990000000000, 0,
-                FileId("file_9"))
+    scan = Scan(7, 1790000000000000000, Cursor("after_id", "file_9"), 2, 2000, 1, True, 1789999999000000000,
+                1789999990000000000, 0, FileId("file_9"))
     assert scan_of(WRITTEN) == scan
     assert scan.as_text() == WRITTEN        # and one can go back to it
 
 
-@pytest.mark.parametrize("text", [None, "", "nonsense", "[]", "7", "{}", '{"number": 1}', '{"following": null}', '{"following": null, "number": 1, "new": 2}'])
+@pytest.mark.parametrize("text", [
+    None, "", "nonsense", "[]", "7", "{}", '{"number": 1}', '{"following": null}',
+    '{"following": null, "number": 1, "new": 2}'])
 def test_what_is_no_scan_is_none(text: str | None) -> None:
     assert scan_of(text) is None
