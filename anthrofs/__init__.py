@@ -31,7 +31,7 @@ or started: its thread (download/transfers) takes what course.py asks for and bo
 them.
 
 A write: kernel → fuse/operations → fs/contents: the node's stage, copied first if it is sealed. close → fs/open_files → fs/contents:
-seal, fdatasync, one transaction (fs/promises: the name shows this, this must be sent) → upload/uploader is woken; in wait mode the close
+seal, fdatasync, one transaction (tree/promises: the name shows this, this must be sent) → upload/uploader is woken; in wait mode the close
 waits (upload/close_waits) → upload/delivery: `sending` committed → multipart streamed from the stage → id, and the size that was sent →
 hard link as kept copy → one transaction (the node has the id, the old id is to be deleted) → stage removed → the waiting close returns.
 

@@ -17,7 +17,6 @@ from anthrofs.download.reader import Reader
 from anthrofs.download.whole_files import EditCopies
 from anthrofs.errors import FsError, NotReadable, NotSupported, TooLarge
 from anthrofs.fs.kernel_cache import Version
-from anthrofs.fs.promises import Promises
 from anthrofs.model import FileId, Node, StageId
 from anthrofs.store.block_cache import BlockCache
 from anthrofs.store.staging import Staging
@@ -25,6 +24,7 @@ from anthrofs.tree import intents
 from anthrofs.tree.database import Database
 from anthrofs.tree.gaps import Gap
 from anthrofs.tree.open_table import Content, Handle, OpenStage, OpenTable
+from anthrofs.tree.promises import Promises
 
 
 class Contents:
