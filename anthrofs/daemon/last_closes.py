@@ -32,7 +32,9 @@ class LastCloses:
                 if self._contents.finish(content):
                     self._uploader.wake()
             except (FsError, OSError) as exc:
-                with contextlib.suppress(FsError), content.lock:
-                    if content.stage is not None:
-                        yield {"path": self._db.nodes.node(content.node_id).name, "bytes": content.stage.size_bytes(),
-                               "reason": f"{exc}. What was written is in {self._staging.path(content.stage.number)}"}
+                staged = content.staged()
+                with contextlib.suppress(FsError):
+                    if staged is not None:
+                        number, size_bytes = staged
+                        yield {"path": self._db.nodes.node(content.node_id).name, "bytes": size_bytes,
+                               "reason": f"{exc}. What was written is in {self._staging.path(number)}"}

@@ -76,10 +76,10 @@ class Contents:
                 if mapped:
                     stage.write(piece, offset)      # the kernel believes that all of a page was taken
                     done = len(piece)
-                    content.mapped += 1
+                    content.maps.wrote()
                 else:
                     done = stage.write_some(piece, offset)
-                    handle.wrote = True
+                    handle.answers.wrote()
                 self._changed_locked(content)
                 content.taken_locked(handle, offset, offset + done)
                 if offset + done < end:
@@ -110,7 +110,7 @@ class Contents:
             else:
                 self._writable_locked(content).truncate(size_bytes)
             if handle is not None:
-                handle.wrote = True
+                handle.answers.wrote()
             content.cut_locked(size_bytes)
             self._changed_locked(content)
 

@@ -76,9 +76,8 @@ class Links:
             # The last close is answered before the file is released here, so the table of handles can't tell.
             if caller.writes_to(caller.process, node.node_id):
                 raise NotPermitted(f"{path} is being written")
-            with content.lock:
-                dirty, empty = content.dirty, content.shown is None or content.shown[0] == 0
-            if empty:       # its last close waits for the release, see OpenFiles.flush, which may be promising it now
+            dirty, size_bytes = content.written()
+            if size_bytes == 0:     # its last close waits for the release, see OpenFiles.flush, which may be promising it
                 self._contents.promise(content, seal=True)
             elif dirty:
                 raise NotPermitted(f"{path} is being written")

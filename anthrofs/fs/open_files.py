@@ -189,14 +189,10 @@ class OpenFiles:
         """
         handle = self._handles.get(number)
         content = handle.content
-        if not handle.writes or not (self._has_written(handle) or self._is_answered(handle, caller)) or self._goes_on(handle, caller):
+        answers = handle.writes and (handle.owes() or self._is_answered(handle, caller))
+        if not answers or self._goes_on(handle, caller):
             return
-        with content.lock:
-            before = handle.wrote, handle.mapped
-            handle.wrote, handle.mapped = False, content.mapped
-            handle.closes += 1
-            stage = content.stage.number if content.stage is not None else None
-        try:
+        with handle.closing() as stage:
             self._uploader.promising(content.node_id)
             promised = self._contents.promise(content, seal=True)
             if promised is not None:
@@ -204,28 +200,13 @@ class OpenFiles:
             self._contents.check_whole(content)
             if stage is not None and self._config.upload == "wait":
                 self._uploader.wait(content.node_id, promised or stage, caller.interrupted)
-        except BaseException:
-            with content.lock:
-                # Not answered: the next close does it all again.
-                handle.wrote, handle.mapped = handle.wrote or before[0], min(handle.mapped, before[1])
-            raise
-        finally:
-            with content.lock:
-                handle.closes -= 1
-
-    def _has_written(self, handle: Handle) -> bool:
-        """Something that isn't empty, and that no close of it has answered for."""
-        content = handle.content
-        with content.lock:
-            return (handle.wrote or handle.mapped != content.mapped) and content.shown is not None and content.shown[0] > 0
 
     @staticmethod
     def _is_answered(handle: Handle, caller: Caller) -> bool:
         """Another close of it answers for what was written, in this moment, and this one ends as that does: two threads
         of the opener closed two copies at once. (A child's exit waits for nobody.)
         """
-        with handle.content.lock:
-            return handle.closes > 0 and caller.process == handle.process
+        return handle.is_answering() and caller.process == handle.process
 
     def _goes_on(self, handle: Handle, caller: Caller) -> bool:
         """After this close a copy of the descriptor is left to write with: the opener, the caller, or the shell that
@@ -258,7 +239,7 @@ class OpenFiles:
             if last:
                 handed_over = self._contents.finish(content)
             else:
-                handed_over = self._has_written(handle) and self._contents.promise(content, seal=True) is not None
+                handed_over = handle.owes() and self._contents.promise(content, seal=True) is not None
             if last and content.owed:
                 self._left(content)
             if handed_over:

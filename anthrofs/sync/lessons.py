@@ -57,8 +57,8 @@ class Lessons:
     def left(self, content: Content) -> None:
         """Nobody has a content open any more that others have changed or removed meanwhile."""
         with _reading_goes_on():
-            if content.gone and content.remote is not None:
-                self._merge.gone(content.remote.file_id)
+            if (file_id := content.lost()) is not None:
+                self._merge.gone(file_id)
         self._hasten()
 
 

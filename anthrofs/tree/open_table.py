@@ -1,20 +1,23 @@
-"""Who has what open: one content a node, shared by all its handles.
+"""The open table: who has what open, one content a node, shared by all its handles.
 
 Owns    the table of open files. It is counted here because libfuse loses track of some.
 Never   touches the disk or the database: the table's own lock is taken last and held for a few instructions.
 """
 
+import contextlib
 import itertools
 import threading
+from collections.abc import Iterator
 from typing import Protocol
 
 from anthrofs.errors import BadHandle
 from anthrofs.model import FileId, NodeId, RemoteFile, StageId
+from anthrofs.tree.close_answers import CloseAnswers, MapWrites
 from anthrofs.tree.gaps import Gap, widened
 
 
 class OpenStage(Protocol):
-    """What a content needs of a staging file; see staging.Stage."""
+    """A staging file, as far as a content needs it; see staging.Stage."""
 
     number: StageId
     descriptor: int
@@ -28,7 +31,11 @@ class OpenStage(Protocol):
 
 
 class Content:
-    """What all handles of a node see. A change by others is applied to the node only after the last release."""
+    """The one content that all handles of a node see. A change by others is applied to the node only after the last
+    release.
+
+    Its state is that of fs/contents.py, which holds the lock. Others ask by the methods here.
+    """
 
     def __init__(self, node_id: NodeId) -> None:
         self.node_id = node_id                      # constant
@@ -38,19 +45,45 @@ class Content:
         self.lock = threading.RLock()               # guards everything below; first in the lock order
         self.stage: OpenStage | None = None         # local content; None: what the server has
         self.sealed = False                         # the stage is promised: a write makes a new one first
-        self.dirty = False                          # something is not promised yet
         self.fetched = False                        # the stage is a copy for an edit, and nothing was changed yet
         self.gap: Gap | None = None                 # what the stage lacks: while there is something, it is never sent
         self.early: dict[int, Gap | None] = {}      # by handle: what was refused before anything was changed
-        self.mapped = 0                             # pages written from maps: through which handle's, the kernel doesn't say
+        self.maps = MapWrites()                     # pages written from maps
+        # Read without the lock, too, for a writer may hold that for a while: each is replaced as a whole, and a moment
+        # later it may be another.
+        self.dirty = False                          # something is not promised yet
+        self.shown: tuple[int, int] | None = None   # (size, mtime ns) of local content
+        # Set once, before the first handle that needs them is given out:
         self.remote: RemoteFile | None = None       # the server's content that the first reader met
         self.length = 0                             # of that, as far as is known
         self.exact = True                           # it is known
-        self.shown: tuple[int, int] | None = None   # (size, mtime ns) of local content. Replaced as a whole, so that stat
-                                                    # reads it without the lock: a writer may hold that for a while
         # Guarded by the table's lock, what others have done to it meanwhile; the last release acts on it:
         self.owed = False                           # something
         self.gone = False                           # the service no longer has it
+
+    def reads(self, file_id: FileId) -> bool:
+        """Its handles have the server's content of that id. No lock is taken."""
+        return self.remote is not None and self.remote.file_id == file_id
+
+    def lost(self) -> FileId | None:
+        """Returns the id of the server's content that its handles have, if the service no longer has it. No lock is
+        taken.
+        """
+        return self.remote.file_id if self.gone and self.remote is not None else None
+
+    def written(self) -> tuple[bool, int]:
+        """Whether something isn't promised yet, and the size of local content."""
+        with self.lock:
+            return self.dirty, self.shown_bytes_locked()
+
+    def staged(self) -> tuple[StageId, int] | None:
+        """Returns the stage of local content, and its size."""
+        with self.lock:
+            return None if self.stage is None else (self.stage.number, self.stage.size_bytes())
+
+    def shown_bytes_locked(self) -> int:
+        """Returns the size of local content; 0 if there is none."""
+        return 0 if self.shown is None else self.shown[0]
 
     def refused_locked(self, handle: "Handle", gap: Gap) -> None:
         """A write through that handle was refused. While nothing was changed, it is only that handle's next one that
@@ -85,10 +118,34 @@ class Handle:
 
         self.was_read = False           # one byte, set by any thread
 
-        # Guarded by content.lock:
-        self.wrote = False              # since its last close was answered
-        self.closes = 0                 # that are answering for what was written
-        self.mapped = content.mapped    # as it was at its last close: another number now may be this handle's writing
+        self.answers = CloseAnswers(content.maps)       # guarded by content.lock
+
+    def owes(self) -> bool:
+        """Something that isn't empty was written through it, and no close has answered for that."""
+        with self.content.lock:
+            return self.answers.owed and self.content.shown_bytes_locked() > 0
+
+    def is_answering(self) -> bool:
+        """One of its closes is answering in this moment."""
+        with self.content.lock:
+            return self.answers.in_progress
+
+    @contextlib.contextmanager
+    def closing(self) -> Iterator[StageId | None]:
+        """One close of it, which answers for what is owed, or leaves that to the next when it raises. Gives the stage
+        that it found.
+        """
+        with self.content.lock:
+            answer = self.answers.begin()
+            stage = self.content.stage.number if self.content.stage is not None else None
+        try:
+            yield stage
+        except BaseException:
+            with self.content.lock:
+                self.answers.failed(answer)
+            raise
+        with self.content.lock:
+            self.answers.answered()
 
 
 class OpenTable:
@@ -98,7 +155,7 @@ class OpenTable:
         self._lock = threading.Lock()                   # guards everything below; a leaf
         self._numbers = itertools.count(1)
         self._handles: dict[int, Handle] = {}
-        self._contents: dict[NodeId, Content] = {}      # of nodes that are open, or whose last release is being finished
+        self._contents: dict[NodeId, Content] = {}      # of open nodes, and of those whose last release isn't finished
         self._counts: dict[NodeId, int] = {}            # handles of each; absent: 0
 
     def open(self, node_id: NodeId, *, reads: bool, writes: bool, process: int) -> Handle:
@@ -125,8 +182,8 @@ class OpenTable:
             return self._contents.get(node_id)
 
     def close(self, handle: Handle) -> bool:
-        """True: it was the last of its node. The content stays in the table until `forget`, so that a node that is
-        opened again meanwhile still sees it.
+        """Returns whether it was the last of its node. The content stays in the table until `forget`, so that a node
+        that is opened again meanwhile still sees it.
         """
         with self._lock:
             if self._handles.pop(handle.number, None) is not None:
@@ -139,8 +196,9 @@ class OpenTable:
             return left == 0
 
     def forget(self, content: Content) -> bool:
-        """Its last release is finished. False: it was opened again meanwhile and goes on, or was changed and closed
-        again: then that release is the last one. (Nobody changes what nobody has open, so the flag holds still here.)
+        """The last release of a content is finished. False: it was opened again meanwhile and goes on, or was changed
+        and closed again: then that release is the last one. (Nobody changes what nobody has open, so the flag holds
+        still here.)
         """
         with self._lock:
             if content.node_id in self._counts or content.dirty or self._contents.get(content.node_id) is not content:
@@ -151,7 +209,8 @@ class OpenTable:
     def unpromised(self) -> list[NodeId]:
         """Nodes whose content has changes that no close has handed over, or whose last release is being finished."""
         with self._lock:
-            return [node_id for node_id, content in self._contents.items() if content.dirty or node_id not in self._counts]
+            return [node_id for node_id, content in self._contents.items()
+                    if content.dirty or node_id not in self._counts]
 
     def closed(self) -> list[Content]:
         """Contents whose last release isn't finished: it is being done, or a full disk has stopped it."""
@@ -171,8 +230,8 @@ class OpenTable:
     def is_read(self, file_id: FileId) -> bool:
         """A handle is left on the server's content of that id, by whichever of its names."""
         with self._lock:
-            return any(content.remote is not None and content.remote.file_id == file_id
-                       for node_id, content in self._contents.items() if node_id in self._counts)
+            return any(content.reads(file_id) for node_id, content in self._contents.items()
+                       if node_id in self._counts)
 
     def busy(self) -> set[NodeId]:
         """Nodes whose content must not change under somebody."""
@@ -186,7 +245,7 @@ class OpenTable:
         with self._lock:
             opened = None if node_id is None else self._contents.get(node_id)
             return (opened is not None and opened.stage is None) or any(
-                content.remote is not None and content.remote.file_id == file_id for content in self._contents.values())
+                content.reads(file_id) for content in self._contents.values())
 
     def owe(self, node_id: NodeId, *, gone: bool = False) -> bool:
         """Others have changed it, or removed it: its last release will see that. False: nobody has it open any more."""
@@ -199,4 +258,4 @@ class OpenTable:
     def reads_from(self, file_id: FileId) -> bool:
         """Somebody has the server's content of that id open."""
         with self._lock:
-            return any(content.remote is not None and content.remote.file_id == file_id for content in self._contents.values())
+            return any(content.reads(file_id) for content in self._contents.values())
