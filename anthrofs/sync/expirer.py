@@ -37,7 +37,7 @@ class Expirer:
         self._handles = handles             # given
         self._clock = clock                 # given
         self._server_clock = server_clock   # given
-        self._worker = Worker("expirer", clock, self._due_s, self._step)
+        self._worker = Worker("expirer", clock, self.due_s, self.step)
 
         self._lock = threading.Lock()       # guards everything below; no other lock is taken while it is held
         self._next_ns: int | None = 0       # the first moment that is known, server's clock; None: there is none
@@ -67,7 +67,9 @@ class Expirer:
             self._mirror.set_expiry(tx, file_id, now_ns)
         self.expects(now_ns)
 
-    def _due_s(self) -> float:
+    # ---- the steps; called by the thread, before it begins by whoever starts it, and by tests
+
+    def due_s(self) -> float:
         """Returns the seconds until the next look; infinite while nothing is known to expire."""
         now_s, now_ns = self._clock.now_s(), self._now_ns()
         with self._lock:
@@ -75,7 +77,7 @@ class Expirer:
                 return float("inf")
             return min(max(self._again_s - now_s, (self._next_ns - now_ns) / 1e9), LOOK_S)
 
-    def _step(self) -> None:
+    def step(self) -> None:
         """Takes away what has expired. What somebody has open, or what has failed, is looked at again after AGAIN_S."""
         with self._lock:
             self._next_ns = None        # what is put into the tree from now on says so itself

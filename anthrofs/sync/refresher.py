@@ -32,7 +32,7 @@ class Refresher:
         self._clock = clock             # given
         self._config = config           # given
         self._refreshed = refreshed     # given: told that a refresh has ended, well or not
-        self._worker = Worker("refresher", clock, self._due_s, self._step)
+        self._worker = Worker("refresher", clock, self.due_s, self.step)
 
         self._changed = threading.Condition()       # guards everything below; no other lock is taken while it is held
         self._looked_s = float("-inf")              # when somebody looked
@@ -135,7 +135,15 @@ class Refresher:
             self._changed.notify_all()
         return self._worker.stop(timeout_s)
 
-    def _step(self) -> None:
+    # ---- the steps; called by the thread only, and by tests
+
+    def due_s(self) -> float:
+        """Returns the seconds until the next refresh; infinite while nobody looks."""
+        with self._changed:
+            return 0.0 if self._asked else self._due_s_locked()
+
+    def step(self) -> None:
+        """Does one refresh. Raises Stopping."""
         with self._changed:
             began_s = self._tried_s = self._clock.now_s()
             self._asked = self._hasty = False
@@ -166,12 +174,7 @@ class Refresher:
             self._changed.notify_all()
         self._refreshed()
 
-    def _due_s(self) -> float:
-        with self._changed:
-            return 0.0 if self._asked else self._due_s_locked()
-
     def _due_s_locked(self) -> float:
-        """Returns the seconds until a refresh is due; infinite while nobody looks."""
         now_s = self._clock.now_s()
         if self._hasty:
             return self._tried_s + min(HASTE_S, self._pause_s) - now_s

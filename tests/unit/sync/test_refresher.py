@@ -1,10 +1,19 @@
 """When a refresh is due, who waits for it, and what is said of it."""
 
+import threading
 import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from anthrofs.clock import Clock
+from anthrofs.config import Config, Credentials, Service
+from anthrofs.errors import FsError, SetupError
+from anthrofs.sync.news import News
+from anthrofs.sync.refresher import HASTE_S, LOOK_WAIT_S, Refresher
 from anthrofs.sync.scan import SWEEP_S_PER_PAGE
+from tests.fakes import FakeClock
 from tests.unit.sync.parts import HOUR_S, State, asked
 
 
@@ -46,3 +55,166 @@ def test_a_listing_out_of_order_makes_every_refresh_a_full_one_but_no_storm(stat
     files.insert(0, files.pop())
     state.refresh()
     assert state.meta("unordered") is None
+
+
+# ---- who waits for it, and what is said of it
+
+class Scripted(News):
+    """Takes as long, and ends, as the test says."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[Exception | int] = []       # of the next refreshes, errors or pages; then of one page
+        self.accepted: list[bool] = []
+        self.begun = threading.Semaphore(0)
+        self.may_end = threading.Event()
+        self.may_end.set()
+
+    def take(self, *, whole: bool, accept: bool, progress: Callable[[int], None]) -> int:
+        assert whole == accept
+        self.accepted.append(accept)
+        self.begun.release()
+        assert self.may_end.wait(10)
+        outcome = self.outcomes.pop(0) if self.outcomes else 1
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+
+class Desk:
+    """A refresher whose clock moves when somebody waits, or by the real one."""
+
+    def __init__(self, clock: Clock) -> None:
+        config = Config(Path("/nowhere"), Path("/nowhere"), Service("http://fake", Credentials("x-api-key", "key")))
+        self.news, self.refreshed = Scripted(), 0
+        self.refresher = Refresher(self.news, clock, config, self._count)
+
+    def _count(self) -> None:
+        self.refreshed += 1
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    desk = Desk(Clock())
+    desk.refresher.start()
+    yield desk
+    desk.news.may_end.set()
+    assert desk.refresher.stop(10)
+
+
+def test_whoever_asks_waits_for_a_refresh_that_began_after_that(desk: Desk) -> None:
+    desk.news.may_end.clear()
+    desk.refresher.ask()
+    assert desk.news.begun.acquire(timeout=10)
+    desk.news.outcomes = [FsError("of the one before"), 1]
+    threading.Timer(0.05, desk.news.may_end.set).start()
+    assert desk.refresher.refresh(10) is None
+    assert (desk.refreshed, len(desk.news.accepted)) == (2, 2)
+
+
+def test_whoever_has_waited_long_enough_is_told_that_it_goes_on(desk: Desk) -> None:
+    desk.news.may_end.clear()
+    assert "it goes on in the background" in str(desk.refresher.refresh(0.01))
+
+
+def test_only_the_next_refresh_believes_whatever_it_is_told(desk: Desk) -> None:
+    assert desk.refresher.refresh(10, accept=True) is None
+    assert desk.refresher.refresh(10) is None
+    assert desk.news.accepted == [True, False]
+
+
+def test_what_went_wrong_is_said_once_and_kept_until_it_goes_well(
+        desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    desk.news.outcomes = [FsError("no"), FsError("no"), SetupError("another workspace", 1), 1]
+    desk.refresher.look()
+    assert [str(desk.refresher.refresh(10)) for _ in range(2)] == ["no", "no"]
+    assert (str(desk.refresher.error()), desk.refresher.age_s(), desk.refresher.fresh()) == ("no", None, False)
+    assert isinstance(desk.refresher.refresh(10), SetupError)
+    assert desk.refresher.refresh(10) is None
+    assert (desk.refresher.error(), desk.refresher.fresh()) == (None, True)
+    assert [record.getMessage() for record in caplog.records] == [
+        "the listing could not be refreshed: no", "the listing could not be refreshed: another workspace"]
+    caplog.clear()
+
+
+def test_a_bug_lets_nobody_wait_and_ends_no_refresher(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    desk.news.outcomes = [ZeroDivisionError("a bug"), 1]
+    assert str(desk.refresher.refresh(10)) == "a bug"
+    assert desk.refresher.refresh(10) is None
+    assert [record.getMessage() for record in caplog.records] == ["bug in the refresher"]
+    caplog.clear()
+
+
+def test_a_stop_lets_nobody_wait(desk: Desk) -> None:
+    desk.news.may_end.clear()
+    ended = threading.Event()
+
+    def wait() -> None:
+        desk.refresher.refresh(60)
+        ended.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    assert desk.news.begun.acquire(timeout=10)
+    assert not desk.refresher.stop(0)
+    assert ended.wait(10)
+
+
+# ---- when it is due
+
+def test_a_look_brings_a_refresh_every_ten_seconds() -> None:
+    clock = FakeClock()
+    desk = Desk(clock)
+    assert desk.refresher.due_s() == float("inf")
+    desk.refresher.look()
+    for _ in range(3):
+        assert desk.refresher.due_s() <= 0
+        desk.refresher.step()
+        assert desk.refresher.due_s() == 10.0
+        clock.advance(10)
+
+
+def test_a_listing_of_many_pages_is_refreshed_more_rarely() -> None:
+    desk = Desk(FakeClock())
+    desk.news.outcomes = [6]
+    desk.refresher.look()
+    desk.refresher.step()
+    assert desk.refresher.due_s() == 5 * SWEEP_S_PER_PAGE
+
+
+def test_things_that_are_known_to_have_changed_bring_one_refresh_a_second() -> None:
+    clock = FakeClock()
+    desk = Desk(clock)
+    desk.refresher.step()
+    for _ in range(3):
+        for _ in range(5):
+            desk.refresher.hasten()
+        assert desk.refresher.due_s() == HASTE_S
+        clock.advance(HASTE_S)
+        assert desk.refresher.due_s() == 0
+        desk.refresher.step()
+        assert desk.refresher.due_s() == float("inf")
+
+
+def test_somebody_who_asks_waits_for_no_pause() -> None:
+    desk = Desk(FakeClock())
+    desk.refresher.look()
+    desk.refresher.step()
+    desk.refresher.ask()
+    assert desk.refresher.due_s() == 0
+    desk.refresher.step()
+    assert desk.refresher.due_s() > 0
+
+
+def test_an_old_tree_is_worth_a_short_wait_and_a_young_or_failing_one_is_not(caplog: pytest.LogCaptureFixture) -> None:
+    clock = FakeClock()             # moves when somebody waits: the thread hasn't begun, so nobody answers
+    desk = Desk(clock)
+    desk.refresher.first(lambda _: None)
+    desk.refresher.look_closely()
+    assert clock.now_s() == 0
+    clock.advance(HOUR_S)
+    desk.refresher.look_closely()
+    assert clock.now_s() == HOUR_S + LOOK_WAIT_S
+    desk.news.outcomes = [FsError("no")]
+    desk.refresher.step()
+    caplog.clear()
+    desk.refresher.look_closely()
+    assert clock.now_s() == HOUR_S + LOOK_WAIT_S
