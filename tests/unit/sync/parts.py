@@ -49,6 +49,7 @@ class State:
         self.path, self.files, self.clock = path, files, clock
         self.looked_at = True
         self.poll = False
+        self.told: list[tuple[str, set[str]]] = []      # by refreshes: whose the files are, and what was shown then
         self.mount()
 
     def mount(self) -> None:
@@ -58,9 +59,16 @@ class State:
         self.merge = Merge(self.db, self.mirror, self.handles, self.clock)
         service = Service("http://fake", Credentials("x-api-key", "key"))
         config = Config(Path("/nowhere"), Path("/nowhere"), service, poll=self.poll)
-        self.news = News(self.db, self.mirror, self.merge, self.files, self.clock, config, lambda: None, lambda: None)
+        self.news = News(self.db, self.mirror, self.merge, self.files, self.clock, config,
+                         self._recognized, self._strange)
         self.refresher = Refresher(self.news, self.clock, config, lambda: None)
         self.sweeper = Sweeper(self.db, self.merge, self.files, self.clock, config, lambda: self.looked_at)
+
+    def _recognized(self) -> None:
+        self.told.append(("recognized", self.shown()))
+
+    def _strange(self) -> None:
+        self.told.append(("strange", self.shown()))
 
     def remount(self) -> None:
         self.db.close()

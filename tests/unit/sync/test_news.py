@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from anthrofs.errors import SetupError
+from anthrofs.model import ROOT, StageId, Workspace
 from tests.fakes import FakeClock, FakeFiles
 from tests.unit.sync.parts import HOUR_S, PAGE, State, asked
 
@@ -36,3 +38,77 @@ def test_deletions_among_the_newest_are_found_by_a_refresh(state: State, gone: r
     assert state.shown() == state.on_server()
     assert asked(state, "list") == 2
     assert asked(state, "metadata") == {1: 1, 2: 0, 20: 20}[len(gone)]
+
+
+# ---- whose they are
+
+def test_a_service_that_is_this_states_is_recognized_before_a_page_is_merged(state: State) -> None:
+    known = state.shown()
+    state.files.generate("new.txt", b"!")
+    state.told.clear()
+    state.refresh()
+    assert state.told == [("recognized", known)]
+    assert state.shown() == state.on_server()
+
+
+def test_another_workspaces_files_are_shown_instead_once_all_of_the_old_one_was_sent(
+        state: State, caplog: pytest.LogCaptureFixture) -> None:
+    state.files.named = Workspace("organization", "wrkspc_other")
+    state.files.files[5:] = []
+    assert state.refresh() == 2         # what it had asked for as news, and the rest
+    assert state.shown() == state.on_server()
+    assert "the key belongs to another workspace than before" in caplog.text
+    caplog.clear()
+
+
+def test_another_workspaces_files_are_not_shown_while_something_is_unsent(state: State) -> None:
+    known = state.shown()
+    with state.db.transaction() as tx:
+        node_id = tx.nodes.create(ROOT, "mine.txt", 0o644, 0, "mine.txt")
+        tx.nodes.promise(node_id, StageId(1), 1, 0, "mine.txt", sealed=True)
+    state.files.named = Workspace("organization", "wrkspc_other")
+    state.files.generate("new.txt", b"!")
+    state.told.clear()
+    with pytest.raises(SetupError, match="belongs to another workspace and holds 1 files"):
+        state.refresh()
+    assert state.told == [("strange", known)]
+    assert state.shown() == known
+
+
+# ---- how far it reads
+
+def test_a_refresh_asks_for_a_few_files_and_goes_on_until_it_meets_the_newest_it_knows(state: State) -> None:
+    assert state.refresh() == 1
+    for number in range(2):
+        state.files.generate(f"new{number}.txt", b"!")
+    assert state.refresh() == 1
+    for number in range(12):
+        state.files.generate(f"newer{number}.txt", b"!")
+    assert state.refresh() == 2         # three, then ten
+    assert state.shown() == state.on_server()
+
+
+def test_what_is_held_aside_is_read_again_by_the_next_refresh(state: State) -> None:
+    """A newer file takes the name of one that somebody has open: it is shown after the last release."""
+    shown = state.files.files[0]
+    with state.db.reading() as tx:
+        node_id = state.mirror.node_with(tx, shown.file_id)
+    assert node_id is not None
+    handle = state.handles.open(node_id, reads=True, writes=False, process=1)
+    mark = state.meta("watermark")
+    newer = state.files.generate(shown.name, b"newer")
+    for _ in range(2):
+        state.refresh()
+        assert newer.file_id not in state.shown()
+        assert state.meta("watermark") == mark
+    state.handles.close(handle)
+    state.handles.forget(handle.content)
+    state.refresh()
+    assert newer.file_id in state.shown()
+    assert state.meta("watermark") == f"{newer.created_ns} {newer.file_id}"
+
+
+def test_progress_is_told_page_by_page(state: State) -> None:
+    told = list[int]()
+    state.news.take(whole=True, accept=False, progress=told.append)
+    assert told == [10, 20, 30, 35]

@@ -131,7 +131,7 @@ def test_what_went_wrong_is_said_once_and_kept_until_it_goes_well(
     assert isinstance(desk.refresher.refresh(10), SetupError)
     assert desk.refresher.refresh(10) is None
     assert (desk.refresher.error(), desk.refresher.fresh()) == (None, True)
-    assert [record.getMessage() for record in caplog.records] == [
+    assert caplog.messages == [
         "the listing could not be refreshed: no", "the listing could not be refreshed: another workspace"]
     caplog.clear()
 
@@ -140,7 +140,7 @@ def test_a_bug_lets_nobody_wait_and_ends_no_refresher(desk: Desk, caplog: pytest
     desk.news.outcomes = [ZeroDivisionError("a bug"), 1]
     assert str(desk.refresher.refresh(10)) == "a bug"
     assert desk.refresher.refresh(10) is None
-    assert [record.getMessage() for record in caplog.records] == ["bug in the refresher"]
+    assert caplog.messages == ["bug in the refresher"]
     caplog.clear()
 
 

@@ -150,7 +150,7 @@ def test_after_a_bug_it_rests_and_goes_on(caplog: pytest.LogCaptureFixture, at_o
         assert mad.done.acquire(timeout=10)
     assert mad.worker.stop(10)
     assert clock.now_s() == BUG_S * (2 - at_once)
-    assert [record.message for record in caplog.records] == ["bug in the worker"] * 2
+    assert caplog.messages == ["bug in the worker"] * 2
     caplog.clear()
 
 
