@@ -22,7 +22,6 @@ from anthrofs.remote.retry import Retrying
 from tests.emulator.process import EmulatorProcess
 from tests.fakes import EPOCH_NS, FakeClock, FakeFiles, body_of
 
-KEY: Final = "sk-ant-right-key"
 WRONG_KEY: Final = "sk-ant-wrong-key-0123456789"
 IMPLEMENTATIONS: Final = ("fake", "beta", "ga", "wrapped")
 
@@ -53,22 +52,13 @@ class Bench:
             return download.offset, b"".join(download)
 
 
-@pytest.fixture(scope="module")
-def one_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProcess]:
-    with EmulatorProcess(tmp_path_factory.mktemp("conformance") / "data", key=KEY) as emulator:
-        yield emulator
-
-
 @pytest.fixture(params=IMPLEMENTATIONS)
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     if request.param == "fake":
         yield _fake_bench(tmp_path)
         return
-    emulator: EmulatorProcess = request.getfixturevalue("one_emulator")
-    before = emulator.switch()
-    emulator.forget_files()
+    emulator: EmulatorProcess = request.getfixturevalue("emulator")
     with ExitStack() as stack:
-        stack.callback(emulator.switch, **before)
         yield _http_bench(stack, emulator, str(request.param), tmp_path)
 
 
@@ -83,7 +73,7 @@ def _fake_bench(folder: Path) -> Bench:
 
 
 def _http_bench(stack: ExitStack, emulator: EmulatorProcess, kind: str, folder: Path) -> Bench:
-    service = Service(emulator.url, Credentials("x-api-key", KEY), shape="ga" if kind == "ga" else "beta")
+    service = Service(emulator.url, Credentials("x-api-key", emulator.key), shape="ga" if kind == "ga" else "beta")
 
     def remote(service: Service) -> RemoteFiles:
         files = HttpFiles(stack.enter_context(connect(service, Timeouts())), Clock())

@@ -1,147 +1,34 @@
 """What HttpFiles makes of trouble: each kind becomes one class, and says whether an upload may have been stored."""
 
-import contextlib
 import itertools
 import os
-import random
-import shutil
-import socket
-import ssl
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
 from anthrofs.clock import Clock
-from anthrofs.config import Credentials, Service, Timeouts
-from anthrofs.errors import (
-    AuthFailed,
-    BadAnswer,
-    Gone,
-    InTheWay,
-    NoAnswer,
-    NotDownloadable,
-    Offline,
-    QuotaExceeded,
-    RateLimited,
-    Refused,
-    RemoteError,
-    RemoteTooLarge,
-    Unavailable,
-    UploadCut,
-)
+from anthrofs.config import Timeouts
+from anthrofs.errors import BadAnswer, Gone, NoAnswer, Offline, RemoteError, Unavailable, UploadCut
 from anthrofs.model import Cursor, FileId
 from anthrofs.remote.api import Body
-from anthrofs.remote.http import HttpFiles, connect
+from anthrofs.remote.http import HttpFiles
 from tests.emulator.process import ROOT, EmulatorProcess
 from tests.fakes import body_of
+from tests.unit.remote.serving import KEY, PROXY_VARIABLES, http_files, nobody_listening, recorder
+from tests.unit.remote.troubles import ANSWERS
 
-KEY: Final = "sk-ant-test-key"
+Call = Callable[[], object]
+
 BIG_BYTES: Final = 100_000_000
-PROXY_VARIABLES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 A_FILE: Final = {"type": "file", "id": "file_1", "filename": "a.txt", "mime_type": "text/plain", "size_bytes": 3,
                  "created_at": "2026-08-02T17:43:56.144000Z", "downloadable": False}
 
 
-@pytest.fixture(scope="module")
-def one_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProcess]:
-    with EmulatorProcess(tmp_path_factory.mktemp("http") / "data", key=KEY) as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def emulator(one_emulator: EmulatorProcess) -> Iterator[EmulatorProcess]:
-    before = one_emulator.switch()
-    one_emulator.forget_files()
-    one_emulator.forget_requests()
-    yield one_emulator
-    one_emulator.clear_faults()
-    one_emulator.switch(**before)
-
-
-@contextlib.contextmanager
-def http_files(url: str, timeouts: Timeouts | None = None, shape: str = "beta") -> Iterator[HttpFiles]:
-    timeouts = timeouts or Timeouts()
-    with connect(Service(url, Credentials("x-api-key", KEY), shape=shape), timeouts) as client:
-        yield HttpFiles(client, Clock(), timeouts.first_s, answer_s=timeouts.answer_s)
-
-
-@pytest.fixture
-def files(emulator: EmulatorProcess) -> Iterator[HttpFiles]:
-    with http_files(emulator.url) as files:
-        yield files
-
-
-@contextlib.contextmanager
-def nobody_listening() -> Iterator[str]:
-    """A port that refuses: bound, so that nobody else gets it, and never listened on."""
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
-
-
 # ---- each kind of trouble
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """A fault, and what the exception says of it."""
-
-    action: dict[str, Any]
-    kind: type[RemoteError]
-    maybe_stored: bool
-    from_service: bool
-    transient: bool
-    retry_after_s: float | None = None
-    status: int | None = None
-
-
-def status(number: int, kind: type[RemoteError], *, maybe_stored: bool, transient: bool, retry_after_s: float | None = None,
-           **more: object) -> Trouble:
-    """The service's own JSON."""
-    return Trouble({"kind": "status", "status": number, **more}, kind, maybe_stored, from_service=True, transient=transient,
-                   retry_after_s=retry_after_s, status=number)
-
-
-def of_a_proxy(action: dict[str, Any], kind: type[RemoteError], *, transient: bool, maybe_stored: bool = True) -> Trouble:
-    return Trouble(action, kind, maybe_stored, from_service=False, transient=transient, status=action.get("status", 200))
-
-
-ANSWERS: Final = {
-    "400": status(400, Refused, maybe_stored=False, transient=False),
-    "401": status(401, AuthFailed, maybe_stored=False, transient=False),
-    "403": status(403, AuthFailed, maybe_stored=False, transient=False),
-    "404": status(404, Gone, maybe_stored=False, transient=False),
-    "408": status(408, Unavailable, maybe_stored=True, transient=True),
-    "409": status(409, Unavailable, maybe_stored=True, transient=True),
-    "413": status(413, RemoteTooLarge, maybe_stored=False, transient=False),
-    "429": status(429, RateLimited, maybe_stored=False, transient=True),
-    "429 in seconds": status(429, RateLimited, maybe_stored=False, transient=True, retry_after_s=7.0, retry_after=7),
-    "429 in ms": status(429, RateLimited, maybe_stored=False, transient=True, retry_after_s=0.25, retry_after=7, retry_after_ms=250),
-    "500": status(500, Unavailable, maybe_stored=True, transient=True),
-    "503": status(503, Unavailable, maybe_stored=False, transient=True, retry_after_s=2.0, retry_after=2),
-    "504": status(504, Unavailable, maybe_stored=True, transient=True),
-    "529": status(529, Unavailable, maybe_stored=False, transient=True),
-    "quota": status(400, QuotaExceeded, maybe_stored=False, transient=False, error_code="storage_quota_exceeded"),
-    "old quota": status(403, QuotaExceeded, maybe_stored=False, transient=False, error_code="storage_quota_exceeded"),
-    "kept in": status(400, NotDownloadable, maybe_stored=False, transient=False, message="File 'f' is not downloadable"),
-    "advised to retry": status(400, Unavailable, maybe_stored=False, transient=True, should_retry=True),
-    "advised not to": status(500, Refused, maybe_stored=True, transient=False, should_retry=False),
-    "HTML 502": of_a_proxy({"kind": "html", "status": 502}, InTheWay, transient=True),
-    "HTML 503": of_a_proxy({"kind": "html", "status": 503}, InTheWay, transient=True),
-    "HTML 407": of_a_proxy({"kind": "html", "status": 407}, InTheWay, transient=False),
-    "HTML 302": of_a_proxy({"kind": "html", "status": 302}, InTheWay, transient=True),
-    "HTML 200": of_a_proxy({"kind": "html", "status": 200}, InTheWay, transient=True),
-    "HTML 413": of_a_proxy({"kind": "html", "status": 413}, RemoteTooLarge, transient=False, maybe_stored=False),
-    "HTML 429": of_a_proxy({"kind": "html", "status": 429}, RateLimited, transient=True, maybe_stored=False),
-    "garbage": of_a_proxy({"kind": "garbage_json"}, BadAnswer, transient=True),
-}
-
 
 @pytest.mark.parametrize("operation", ["list", "metadata", "delete", "upload"])
 @pytest.mark.parametrize("name", ANSWERS)
@@ -150,7 +37,7 @@ def test_each_answer_becomes_one_class_that_says_what_it_means(
     trouble = ANSWERS[name]
     emulator.fault(operation, trouble.action)
     body = body_of(tmp_path, b"text")
-    calls: dict[str, Callable[[], object]] = {
+    calls: dict[str, Call] = {
         "list": lambda: files.list(10), "metadata": lambda: files.stat(FileId("f")), "delete": lambda: files.delete(FileId("f")),
         "upload": lambda: files.upload("a.txt", "text/plain", body)}
 
@@ -260,55 +147,6 @@ def test_an_answer_that_ends_in_the_middle_is_no_answer(emulator: EmulatorProces
         files.list(1000)
 
 
-def test_a_download_cut_in_its_middle_is_no_answer_and_never_a_short_file(emulator: EmulatorProcess, files: HttpFiles) -> None:
-    content = random.Random(1).randbytes(1_000_000)
-    file_id = FileId(emulator.generate("data.bin", content)["id"])
-
-    for known_length in (True, False):
-        emulator.switch(content_length=known_length)
-        emulator.fault("download", {"kind": "cut_body", "after_bytes": 300_000})
-        got: list[bytes] = []
-        with files.download(file_id) as download:
-            assert download.total == (len(content) if known_length else None)
-            with pytest.raises(NoAnswer):
-                got.extend(download)
-        assert content[:300_000].startswith(b"".join(got))
-
-
-def test_a_download_that_stalls_is_no_answer(emulator: EmulatorProcess) -> None:
-    file_id = FileId(emulator.generate("data.bin", bytes(100_000))["id"])
-    emulator.fault("download", {"kind": "stall", "seconds": 30, "after_bytes": 50_000})
-
-    with (http_files(emulator.url, Timeouts(first_s=0.2)) as files, files.download(file_id) as download,
-          pytest.raises(NoAnswer)):
-        list(download)
-
-
-def test_the_first_byte_of_a_download_may_come_late(emulator: EmulatorProcess) -> None:
-    """A proxy may collect all of it first. What else is asked keeps its own patience."""
-    file_id = FileId(emulator.generate("data.bin", b"late")["id"])
-    emulator.fault("download", {"kind": "delay", "seconds": 0.5})
-    emulator.fault("download", {"kind": "stall", "seconds": 0.5})
-    with http_files(emulator.url, Timeouts(read_s=0.1, first_s=30)) as files:
-        for _ in range(2):
-            with files.download(file_id) as download:
-                assert list(download) == [b"late"]
-    emulator.fault("download", {"kind": "delay", "seconds": 30})
-    with http_files(emulator.url, Timeouts(read_s=30, first_s=0.2)) as files, pytest.raises(NoAnswer):
-        files.download(file_id)
-
-
-def test_what_stands_in_the_way_of_a_download_is_told_before_its_body(emulator: EmulatorProcess, files: HttpFiles) -> None:
-    file_id = FileId(emulator.generate("data.bin", b"text")["id"])
-
-    for name in ("404", "429", "500", "HTML 502"):
-        emulator.fault("download", ANSWERS[name].action)
-        with pytest.raises(ANSWERS[name].kind):
-            files.download(file_id)
-    with pytest.raises(Refused):            # 416
-        files.download(file_id, 4)
-
-
 # ---- listings that are not as they should be
 
 @pytest.mark.parametrize(("entry", "known"), [
@@ -389,20 +227,6 @@ def test_each_shape_asks_as_it_should(emulator: EmulatorProcess, shape: str) -> 
     assert [f"{following.parameter}=" in query for query in queries] == [False, True]
 
 
-def test_the_bounds_of_the_servers_clock_hold_and_only_narrow(emulator: EmulatorProcess, files: HttpFiles) -> None:
-    assert files.clock() is None
-    widths = []
-    for _ in range(20):
-        files.list(1)
-        clock = files.clock()
-        assert clock is not None
-        assert clock.earliest_ns <= 0 <= clock.latest_ns        # it is this machine's clock
-        widths.append(clock.latest_ns - clock.earliest_ns)
-
-    assert widths == sorted(widths, reverse=True)
-    assert files.requests() == 20
-
-
 def test_uploading_a_big_file_takes_no_memory_for_it(emulator: EmulatorProcess, tmp_path: Path) -> None:
     script = """if True:
         import sys
@@ -444,50 +268,6 @@ def _big_file(folder: Path) -> Path:
 
 # ---- a server that says what it was asked, byte for byte
 
-@dataclass
-class Recorder:
-    """Answers every GET and DELETE with a file or an empty list, and remembers the request line."""
-
-    url: str = ""
-    targets: list[str] = field(default_factory=list)
-
-
-@contextlib.contextmanager
-def recorder(tls: ssl.SSLContext | None = None) -> Iterator[Recorder]:
-    said = Recorder()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            said.targets.append(self.path)
-            body = bytes(64 * 2**20) if "/big/" in self.path else b'{"id":"f","filename":"a.txt","size_bytes":3,"data":[],"has_more":false}'
-            self.send_response(200)
-            self.send_header("content-length", str(len(body)))
-            self.send_header("request-id", "req_1")
-            self.end_headers()
-            self.wfile.write(body)
-
-        do_DELETE = do_GET      # noqa: N815      the name is http.server's
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    class Server(ThreadingHTTPServer):
-        def handle_error(self, request: Any, client_address: Any) -> None:
-            """A client that doesn't trust us: silent."""
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        if tls is not None:
-            server.socket = tls.wrap_socket(server.socket, server_side=True)
-        said.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{server.server_address[1]}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield said
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 @pytest.mark.parametrize(("file_id", "component"), [
     ("file_011Cde", "file_011Cde"), ("a/b", "a%2Fb"), ("../../v1/models", "..%2F..%2Fv1%2Fmodels"), (".", "%2E"), ("..", "%2E%2E"),
     ("...", "%2E%2E%2E"), ("%2e", "%252e"), ("%2e%2e", "%252e%252e"), ("a b", "a%20b"), ("a?b#c", "a%3Fb%23c"),
@@ -517,65 +297,3 @@ def test_a_base_url_may_have_a_path_of_its_own() -> None:
         files.list(5)
 
     assert said.targets == ["/gateway/anthropic/v1/files?beta=true&limit=5"]
-
-
-def test_the_environments_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in PROXY_VARIABLES:
-        monkeypatch.delenv(variable, raising=False)
-        monkeypatch.delenv(variable.lower(), raising=False)
-    with recorder() as proxy:
-        monkeypatch.setenv("HTTP_PROXY", proxy.url)
-        with http_files("http://files.invalid") as files:
-            assert files.list(1).files == ()
-
-    assert proxy.targets == ["http://files.invalid/v1/files?beta=true&limit=1"]
-
-
-def test_a_proxy_that_is_not_there_is_offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("NO_PROXY", raising=False)
-    monkeypatch.delenv("no_proxy", raising=False)
-    with nobody_listening() as url:
-        monkeypatch.setenv("http_proxy", url)
-        with http_files("http://files.invalid") as files, pytest.raises(Offline):
-            files.list(1)
-
-
-@pytest.fixture
-def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    """A server's; its certificate is in tmp_path, and nothing of the environment's speaks for or against it."""
-    for variable in (*PROXY_VARIABLES, "SSL_CERT_FILE", "SSL_CERT_DIR"):
-        monkeypatch.delenv(variable, raising=False)
-        monkeypatch.delenv(variable.lower(), raising=False)
-    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    made = subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", str(key), "-out", str(certificate),
-                           "-days", "2", "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"],
-                          check=False, capture_output=True) if shutil.which("openssl") else None
-    if made is None or made.returncode:
-        pytest.skip("no openssl command to make a certificate with")
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(certificate, key)
-    return tls
-
-
-def test_the_environments_ca_bundle_is_used(tls: ssl.SSLContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with recorder(tls) as said:
-        with http_files(said.url) as files, pytest.raises(Offline, match=r"(?i)certificate.* SSL_CERT_FILE"):
-            files.list(1)
-        assert said.targets == []
-        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
-        with http_files(said.url) as files:
-            files.list(1)
-
-    assert said.targets == ["/v1/files?beta=true&limit=1"]
-
-
-def test_a_download_over_tls_that_is_ended_from_outside_gives_no_byte_that_is_not_the_files(
-        tls: ssl.SSLContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
-    with recorder(tls) as said, http_files(said.url) as files, files.download(FileId("big")) as body:
-        pieces = iter(body)
-        came = [next(pieces) for _ in range(10)]
-        body.abort()
-        with pytest.raises(NoAnswer):
-            came += pieces
-    assert set(b"".join(came)) == {0}           # and not a TLS record as it is on the wire

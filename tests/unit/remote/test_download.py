@@ -1,0 +1,76 @@
+"""A download is whole or an error: whatever cuts it, stalls it, or stands in its way."""
+
+import random
+import ssl
+from pathlib import Path
+
+import pytest
+
+from anthrofs.config import Timeouts
+from anthrofs.errors import NoAnswer, Refused
+from anthrofs.model import FileId
+from anthrofs.remote.http import HttpFiles
+from tests.emulator.process import EmulatorProcess
+from tests.unit.remote.serving import http_files, recorder
+from tests.unit.remote.troubles import ANSWERS
+
+
+def test_a_download_cut_in_its_middle_is_no_answer_and_never_a_short_file(emulator: EmulatorProcess, files: HttpFiles) -> None:
+    content = random.Random(1).randbytes(1_000_000)
+    file_id = FileId(emulator.generate("data.bin", content)["id"])
+
+    for known_length in (True, False):
+        emulator.switch(content_length=known_length)
+        emulator.fault("download", {"kind": "cut_body", "after_bytes": 300_000})
+        got: list[bytes] = []
+        with files.download(file_id) as download:
+            assert download.total == (len(content) if known_length else None)
+            with pytest.raises(NoAnswer):
+                got.extend(download)
+        assert content[:300_000].startswith(b"".join(got))
+
+
+def test_a_download_that_stalls_is_no_answer(emulator: EmulatorProcess) -> None:
+    file_id = FileId(emulator.generate("data.bin", bytes(100_000))["id"])
+    emulator.fault("download", {"kind": "stall", "seconds": 30, "after_bytes": 50_000})
+
+    with (http_files(emulator.url, Timeouts(first_s=0.2)) as files, files.download(file_id) as download,
+          pytest.raises(NoAnswer)):
+        list(download)
+
+
+def test_the_first_byte_of_a_download_may_come_late(emulator: EmulatorProcess) -> None:
+    """A proxy may collect all of it first. What else is asked keeps its own patience."""
+    file_id = FileId(emulator.generate("data.bin", b"late")["id"])
+    emulator.fault("download", {"kind": "delay", "seconds": 0.5})
+    emulator.fault("download", {"kind": "stall", "seconds": 0.5})
+    with http_files(emulator.url, Timeouts(read_s=0.1, first_s=30)) as files:
+        for _ in range(2):
+            with files.download(file_id) as download:
+                assert list(download) == [b"late"]
+    emulator.fault("download", {"kind": "delay", "seconds": 30})
+    with http_files(emulator.url, Timeouts(read_s=30, first_s=0.2)) as files, pytest.raises(NoAnswer):
+        files.download(file_id)
+
+
+def test_what_stands_in_the_way_of_a_download_is_told_before_its_body(emulator: EmulatorProcess, files: HttpFiles) -> None:
+    file_id = FileId(emulator.generate("data.bin", b"text")["id"])
+
+    for name in ("404", "429", "500", "HTML 502"):
+        emulator.fault("download", ANSWERS[name].action)
+        with pytest.raises(ANSWERS[name].kind):
+            files.download(file_id)
+    with pytest.raises(Refused):            # 416
+        files.download(file_id, 4)
+
+
+def test_a_download_over_tls_that_is_ended_from_outside_gives_no_byte_that_is_not_the_files(
+        tls: ssl.SSLContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+    with recorder(tls) as said, http_files(said.url) as files, files.download(FileId("big")) as body:
+        pieces = iter(body)
+        came = [next(pieces) for _ in range(10)]
+        body.abort()
+        with pytest.raises(NoAnswer):
+            came += pieces
+    assert set(b"".join(came)) == {0}           # and not a TLS record as it is on the wire
