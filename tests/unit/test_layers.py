@@ -8,7 +8,9 @@ from typing import Final
 import pytest
 
 PACKAGE: Final = Path(__file__).parents[2] / "anthrofs"
+UNIT: Final = Path(__file__).parent
 MAX_LINES: Final = 350
+OF_NO_MODULE: Final = {"remote.conformance"}    # one suite for each implementation of remote/api.py
 
 # Each may import those before it, and not those beside it. Inside a room there is no circle.
 ROOMS: Final[list[set[str]]] = [
@@ -141,6 +143,12 @@ def test_every_module_begins_by_saying_what_it_is() -> None:
 def test_the_face_of_a_room_is_six_to_ten_lines() -> None:
     lengths = {room: len((PACKAGE / room / "__init__.py").read_text().splitlines()) for room in HAVE_MODULES - {APART}}
     assert {room: lines for room, lines in lengths.items() if not 6 <= lines <= 10} == {}
+
+
+def test_each_test_of_a_module_is_found_by_its_name() -> None:
+    known = {module for module, _ in modules(PACKAGE)} | OF_NO_MODULE
+    tested = [f"{path.parent.name}.{path.stem.removeprefix('test_')}" for path in UNIT.glob("*/test_*.py")]
+    assert sorted(set(tested) - known) == []
 
 
 def test_no_module_is_longer_than_a_person_reads_at_once() -> None:
