@@ -31,9 +31,11 @@ or started: its thread (download/transfers) takes what course.py asks for and bo
 them.
 
 A write: kernel → fuse/operations → fs/contents: the node's stage, copied first if it is sealed. close → fs/open_files → fs/contents:
-seal, fdatasync, one transaction (tree/promises: the name shows this, this must be sent) → upload/uploader is woken; in wait mode the close
-waits (upload/close_waits) → upload/delivery: `sending` committed → multipart streamed from the stage → id, and the size that was sent →
-hard link as kept copy → one transaction (the node has the id, the old id is to be deleted) → stage removed → the waiting close returns.
+seal, fdatasync, one transaction (tree/promises: the name shows this, this must be sent) → upload/uploader is woken; in
+wait mode the close waits (upload/close_waits). A thread takes the attempt from upload/schedule → upload/delivery:
+`sending` committed → multipart streamed from the stage → id, and the size that was sent → upload/arrivals: hard link as
+kept copy → one transaction (the node has the id, the old id is to be deleted) → the waiting close returns → stage
+removed.
 
 A rename changes rows only: the node's name, the server name that is wanted for it, and that its content is to be sent again.
 upload/uploader → upload/restaging: a stage with what the server has (a second name of the kept copy) and an attempt; from there on as

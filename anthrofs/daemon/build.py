@@ -5,7 +5,7 @@ Calls against that direction go through bells; these are all of them:
     expiries        mirror → expirer            something is in the tree until then
     decided         merge → uploader            a listing has shown what became of doubtful deletions
     recognized      news → uploader             this mount has seen that the service's files are those of this state
-    strange         news → uploader             they are another workspace's: this state must send nothing
+    strange         news → permission           they are another workspace's: this state must send nothing
     refreshed       refresher → sweeper         a refresh has ended
     reopened        way → uploader              the way to the service is open again
 
@@ -34,7 +34,7 @@ from anthrofs.daemon.requests import Requests
 from anthrofs.daemon.user_decisions import Decisions
 from anthrofs.download.readahead import Readahead
 from anthrofs.download.reader import Reader
-from anthrofs.download.whole_files import EditCopies
+from anthrofs.download.whole_files import Copies, EditCopies
 from anthrofs.errors import FsError
 from anthrofs.fs.attributes import Attributes
 from anthrofs.fs.contents import Contents
@@ -65,6 +65,16 @@ from anthrofs.tree.database import Database
 from anthrofs.tree.kept_copies import Keeping
 from anthrofs.tree.mirror import Mirror
 from anthrofs.tree.open_table import OpenTable
+from anthrofs.upload.arrivals import Arrivals
+from anthrofs.upload.close_waits import CloseWaits
+from anthrofs.upload.deletion import Deletion
+from anthrofs.upload.delivery import Delivery
+from anthrofs.upload.hidden_nodes import HiddenNodes
+from anthrofs.upload.inquiries import Inquiries
+from anthrofs.upload.permission import Permission
+from anthrofs.upload.progress import Progress
+from anthrofs.upload.restaging import Restaging
+from anthrofs.upload.schedule import Schedule
 from anthrofs.upload.uploader import Uploader
 
 
@@ -105,6 +115,16 @@ class Local:
 
 
 @dataclass(frozen=True, slots=True)
+class Sending:
+    """The parts that send and delete, of those that others have to do with."""
+
+    permission: Permission
+    schedule: Schedule
+    hidden: HiddenNodes
+    uploader: Uploader
+
+
+@dataclass(frozen=True, slots=True)
 class Parts:
     """The parts that a mount starts, serves with, and stops."""
 
@@ -118,6 +138,7 @@ class Parts:
     sweeper: Sweeper
     reader: Reader
     uploader: Uploader
+    hidden: HiddenNodes
     paths: Paths
     attributes: Attributes
     files: OpenFiles
@@ -146,15 +167,13 @@ def build(config: Config, world: World) -> Parts:
     lessons = Lessons(local.db, local.mirror, local.surprises, merge, expirer, refresher.hasten)
     reader = Reader(local.cache, remote(Priority.READ), clock, config.timeouts.stall_s, lessons.delivered, lessons.gone,
                     world.pacer.spare, _name_of(local.db))
-    uploader = Uploader(
-        local.db, local.mirror, local.staging, local.cache, local.keeping, local.handles,
-        remote(Priority.CLOSE if config.upload == "wait" else Priority.QUEUED), remote(Priority.DELETE),
-        clock, world.chance, local.presence, way, refresher.ask, config.close_timeout_s, holds_new=config.upload == "queue")
+    sending = send_with(config, world, local, way, remote, refresher.ask)
+    uploader = sending.uploader
 
     expiries.listen(expirer.expects)
     decided.listen(uploader.wake)
     recognized.listen(uploader.allow)
-    strange.listen(uploader.forbid)
+    strange.listen(sending.permission.withdraw)
     refreshed.listen(sweeper.wake)
     way.listen(uploader.reopened)
 
@@ -177,8 +196,27 @@ def build(config: Config, world: World) -> Parts:
     holdings = Holdings(local.db, paths, local.cache, local.keeping, local.handles, reader, clock)
     folders = FolderList(local.db, paths, local.handles, attributes)
     requests = Requests(config.drain_s, clock, decisions, holdings, uploader, refresher, report, folders, drain, way.hurry)
-    return Parts(world, local, stopping, way, prober, expirer, refresher, sweeper, reader, uploader, paths, attributes,
-                 files, filesystem, drain, requests)
+    return Parts(world, local, stopping, way, prober, expirer, refresher, sweeper, reader, uploader, sending.hidden, paths,
+                 attributes, files, filesystem, drain, requests)
+
+
+def send_with(config: Config, world: World, local: Local, way: Way, remote: Callable[[Priority], RemoteFiles],
+              ask: Callable[[], None]) -> Sending:
+    """Returns the parts that send and delete. `ask` asks for a refresh, without waiting."""
+    clock, chance = world.clock, world.chance
+    uploads, rest = remote(Priority.CLOSE if config.upload == "wait" else Priority.QUEUED), remote(Priority.DELETE)
+    permission, progress, hidden = Permission(clock, ask), Progress(), HiddenNodes(local.db, local.handles, clock)
+    schedule = Schedule(local.db, local.handles, way, permission, clock, holds_new=config.upload == "queue")
+    waits = CloseWaits(local.db, clock, schedule, progress, way, config.close_timeout_s)
+    copies = Copies(local.staging, local.cache, rest, clock)
+    restaging = Restaging(local.db, local.mirror, local.staging, copies)
+    arrivals = Arrivals(local.db, local.mirror, local.staging, local.cache, local.keeping, waits, restaging)
+    delivery = Delivery(local.db, local.mirror, local.staging, uploads, Inquiries(rest, clock, chance), arrivals,
+                        progress, clock, chance)
+    deletion = Deletion(local.db, local.mirror, local.cache, local.handles, rest, clock, chance, ask)
+    uploader = Uploader(clock, local.presence, schedule, waits, progress, permission, hidden, delivery, restaging,
+                        deletion)
+    return Sending(permission, schedule, hidden, uploader)
 
 
 def _local(config: Config, world: World, expires: Callable[[int], None]) -> Local:

@@ -29,7 +29,7 @@ from anthrofs.remote.http import HttpFiles, connect, login_of
 from anthrofs.remote.pace import Pacer
 from anthrofs.store.disk import Disk
 from anthrofs.store.state_dir import StateDir, usable
-from anthrofs.upload.uploader import SETTLE_S
+from anthrofs.upload.hidden_nodes import SETTLE_S
 
 log = logging.getLogger(__name__)
 
@@ -158,7 +158,7 @@ class Mount:
         self._ending.acquire()
         parts = self._parts
         with contextlib.suppress(FsError):          # our own disk: the drain will say so
-            self._parts.uploader.end_unlinked(SETTLE_S if in_use else 0.0)        # no second step of a replacement can come any more
+            self._parts.hidden.settle(SETTLE_S if in_use else 0.0)     # no second step of a replacement can come any more
         self._notify.stopping("draining", self._drain_s + 4 * STEP_S)
         if self._parts.requests.was_drained():
             self._drain_s = min(self._drain_s, 1.0)

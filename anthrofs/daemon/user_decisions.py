@@ -12,7 +12,7 @@ from anthrofs.tree.database import Database
 from anthrofs.tree.kept_copies import why_closed
 from anthrofs.tree.mirror import Mirror
 from anthrofs.tree.open_table import OpenTable
-from anthrofs.tree.upload_queue import FAILED, IN_FLIGHT
+from anthrofs.tree.upload_queue import FAILED, IN_FLIGHT, Step
 from anthrofs.upload.uploader import Uploader
 
 
@@ -47,7 +47,10 @@ class Decisions:
                 for attempt in failed:
                     tx.nodes.set_gap(attempt.node_id, attempt.stage, None)
                 lacking.clear()
-        self._uploader.retry_failed([attempt for attempt in failed if attempt.node_id not in lacking])
+            for attempt in failed:
+                if attempt.node_id not in lacking:
+                    tx.uploads.step(attempt, Step.RETRY)
+        self._uploader.retry_now()
         sent = [attempt.node_id for attempt in failed if attempt.node_id not in lacking] + [node.node_id for node in damaged]
         return [chosen[node_id] for node_id in sent], [chosen[attempt.node_id] for attempt in failed if attempt.node_id in lacking]
 

@@ -36,7 +36,9 @@ class Deletions:
         self._rows = rows           # given
         self._clock = clock         # given
 
-        self._ending = set[FileId]()        # of which a deletion is under way; guarded by the database's lock, as the rows are
+        # Whose deletion is under way. Here and not with the upload room's schedule, which knows it too: `reprieve` must
+        # see it under the lock of the rows, the database's, or it brings back an id whose request is out.
+        self._ending = set[FileId]()
 
     def doom(self, file: RemoteFile, saved_as: str | None = None) -> None:
         """The user doesn't want this id any more. `saved_as`: the server name that what replaces it gets, if it isn't its own."""

@@ -1,13 +1,11 @@
 """Closes that wait for an upload.
 
-Owns    who waits for what.
-Trusts  the rows for how an upload ended: a wake only says that it is worth a look.
+Trusts  the rows for how an upload ended: a wake only says that they may have changed.
 Never   keeps anybody longer than until the end, a signal, or the bound without progress.
 """
 
 import errno
 import threading
-from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -19,6 +17,7 @@ from anthrofs.remote.way import Way
 from anthrofs.tree.database import Database
 from anthrofs.tree.upload_queue import FAILED
 from anthrofs.upload.progress import Progress
+from anthrofs.upload.schedule import Schedule
 
 LEAVE_S: Final = 2.0            # for those who wait to be told that the mount is ending
 POLL_S: Final = 0.1             # how soon a waiting close sees that its program got a signal
@@ -26,24 +25,21 @@ CLOSED_WAIT_S: Final = 2.0      # closes fail that soon while the way is closed,
 
 
 class CloseWaits:
-    """One for a mount."""
+    """The closes of one mount that wait."""
 
-    def __init__(self, db: Database, clock: Clock, progress: Progress, way: Way, timeout_s: float) -> None:
+    def __init__(self, db: Database, clock: Clock, schedule: Schedule, progress: Progress, way: Way,
+                 timeout_s: float) -> None:
         self._db = db                   # given
         self._clock = clock             # given
+        self._schedule = schedule       # given: sends first what somebody waits for
         self._progress = progress       # given
         self._way = way                 # given
         self._timeout_s = timeout_s     # constant
 
         self._changed = threading.Condition()       # guards everything below; a leaf
-        self._counts: Counter[NodeId] = Counter()   # closes that wait for each
-        self._news = 0                              # counts wakes, so that none is missed between looking and waiting
+        self._inside = 0                            # so many wait
+        self._news = 0                              # counts wakes: none is missed between reading the rows and waiting
         self._stopping = False
-
-    def nodes(self) -> set[NodeId]:
-        """What somebody waits for."""
-        with self._changed:
-            return set(self._counts)
 
     def wake(self) -> None:
         """Rows have changed."""
@@ -52,30 +48,31 @@ class CloseWaits:
             self._changed.notify_all()
 
     def stop(self) -> None:
-        """The mount is ending: nobody waits any longer. Returns when all have gone, for the process's end would take their answers along."""
+        """The mount is ending: nobody waits any longer. Returns when all have gone, for the process's end would take
+        their answers along.
+        """
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
             until_s = self._clock.now_s() + LEAVE_S
-            while self._counts and (left_s := until_s - self._clock.now_s()) > 0:
+            while self._inside and (left_s := until_s - self._clock.now_s()) > 0:
                 self._clock.wait(self._changed, left_s)
 
     def wait(self, node_id: NodeId, stage: StageId, interrupted: Callable[[], bool]) -> None:
-        """Until the server has this stage, or newer content has replaced it, or its name is gone.
+        """Waits until the server has this stage, or newer content has replaced it, or its name is gone.
 
-        Raises what refused it, Interrupted, TimedOut, Closed, Stopping. Whatever it raises, the bytes are kept: queued, or
-        failed when refused.
+        Raises what refused it, Interrupted, TimedOut, Closed, Stopping. Whatever it raises, the bytes are kept: queued,
+        or failed when refused.
         """
         with self._changed:
-            self._counts[node_id] += 1
+            self._inside += 1
         try:
-            self._wait(node_id, stage, interrupted)
+            with self._schedule.awaited(node_id):
+                self._wait(node_id, stage, interrupted)
         finally:
             with self._changed:
-                self._counts[node_id] -= 1
-                if not self._counts[node_id]:
-                    del self._counts[node_id]
-                    self._changed.notify_all()
+                self._inside -= 1
+                self._changed.notify_all()
 
     def _wait(self, node_id: NodeId, stage: StageId, interrupted: Callable[[], bool]) -> None:
         began_s = moved_s = self._clock.now_s()
@@ -84,7 +81,7 @@ class CloseWaits:
         while True:
             with self._changed:
                 news = self._news
-            settled, untried = self._look(node_id, stage)
+            settled, untried = self._read(node_id, stage)
             if settled:
                 return
             closed = self._way.closed(Kind.UPLOAD)
@@ -107,8 +104,10 @@ class CloseWaits:
             if interrupted():
                 raise Interrupted("a signal came while the file was sent; it is kept and stays queued")
 
-    def _look(self, node_id: NodeId, stage: StageId) -> tuple[bool, bool]:
-        """(whether there is nothing more to wait for, whether its turn hasn't come yet). Raises what refused it."""
+    def _read(self, node_id: NodeId, stage: StageId) -> tuple[bool, bool]:
+        """Returns (whether there is nothing more to wait for, whether its turn hasn't come yet). Raises what refused
+        it.
+        """
         try:
             with self._db.reading() as tx:
                 node, attempt = tx.nodes.node(node_id), tx.uploads.of(node_id)

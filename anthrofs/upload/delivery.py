@@ -1,36 +1,31 @@
-"""One upload, exactly once: brings an attempt to its end, whatever the network does in between.
+"""One upload, exactly once: an attempt is brought to its end, whatever the network does in between.
 
-Owns    nothing on its own: rows of the outbox and the index, one stage, one kept copy, each by its owner.
-Trusts  the uploader's threads to call `run` for one node one at a time.
-        a listing more than its own memory: what became of an upload whose answer was lost is asked, not guessed.
+Trusts  the uploader's threads to call `run` for one node one at a time; and a listing more than its own memory: what
+        became of an upload whose answer was lost is asked, not guessed.
 Never   sends a stage again that may be stored, and never removes one that the server doesn't have.
 """
 
 import errno
 import logging
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from anthrofs.clock import Clock
 from anthrofs.errors import AccountRefused, Gone, NotFound, Refused, RemoteError, Stopping, UploadCut
-from anthrofs.model import Attempt, FileId, Node, NodeId, RemoteFile
+from anthrofs.model import Attempt, Node, NodeId, RemoteFile
 from anthrofs.remote.api import Body, RemoteFiles
 from anthrofs.remote.gates import OF_THE_WAY
 from anthrofs.remote.retry import backoff_s
-from anthrofs.store.block_cache import BlockCache
 from anthrofs.store.staging import Staging
 from anthrofs.tree import lost
 from anthrofs.tree.database import Database
-from anthrofs.tree.kept_copies import Keeping
 from anthrofs.tree.mirror import Mirror
-from anthrofs.tree.transaction import Tx
 from anthrofs.tree.upload_queue import FAILED, QUEUED, SENDING, UNKNOWN, Step, since_ns
 from anthrofs.upload import mime
+from anthrofs.upload.arrivals import Arrivals, queue_newer
 from anthrofs.upload.inquiries import INQUIRE_S, SHARED, Inquiries, pause_s, times_s
+from anthrofs.upload.plans import SendPlan
 from anthrofs.upload.progress import Progress
-from anthrofs.upload.restaging import Restaging
 
 log = logging.getLogger(__name__)
 
@@ -38,45 +33,23 @@ RESENDS: Final = 2                      # of what arrived cut
 CUTS: Final = 3                         # a file that is saved faster than it is sent must arrive now and then
 
 
-@dataclass
-class Plan:
-    """What memory adds to an attempt's row; after a restart the defaults do. Only the thread that runs the attempt writes."""
-
-    not_before_s: float = 0.0
-    inquiries_s: tuple[float, ...] = INQUIRE_S      # still to be made while UNKNOWN, seconds after the answer was lost
-    lost_s: float | None = None             # when it was lost; None: before this start
-    failed_s: float | None = None           # when an inquiry has failed: its answer says nothing to the next one
-    over_s: float | None = None             # when its last byte went out; None: it didn't, or that was before this start
-    refusal: Refused | None = None          # what to fail with if it turns out not to be stored
-    refused: int = 0                        # for the account's sake
-    cuts: int = 0                           # in a row, because newer content had come
-    uncopied: int = 0                       # times in a row that what the server has couldn't be had, to be sent again
-
-
 class Delivery:
     """The steps of upload_queue.NEXT, taken with what the network said."""
 
-    def __init__(self, db: Database, mirror: Mirror, staging: Staging, cache: BlockCache,
-                 keeping: Keeping, uploads: RemoteFiles, listings: RemoteFiles, clock: Clock, chance: random.Random,
-                 progress: Progress, ended: Callable[[], None], stages: Restaging) -> None:
+    def __init__(self, db: Database, mirror: Mirror, staging: Staging, uploads: RemoteFiles, inquiries: Inquiries,
+                 arrivals: Arrivals, progress: Progress, clock: Clock, chance: random.Random) -> None:
         self._db = db               # given
         self._mirror = mirror       # given
         self._staging = staging     # given
-        self._cache = cache         # given
-        self._keeping = keeping     # given
         self._uploads = uploads     # given
-        self._listings = listings   # given
+        self._inquiries = inquiries     # given
+        self._arrivals = arrivals   # given
+        self._progress = progress   # given: told of each try
         self._clock = clock         # given
         self._chance = chance       # given
-        self._progress = progress   # given: told of each try
-        self._ended = ended         # given: told at once that the server has one, for somebody may wait
-        self._stages = stages       # given
-        self._inquiries = Inquiries(listings, clock, chance)    # constant
-        self._asked = False         # for the server's clock; a second one asks for nothing
-        self._looked = False        # for backups that an earlier mount has left; in a transaction
 
-    def run(self, attempt: Attempt, plan: Plan) -> None:
-        """One step further. `attempt` was reserved for this thread."""
+    def run(self, attempt: Attempt, plan: SendPlan) -> None:
+        """Takes the attempt one step further. It was taken for this thread."""
         now = self._attempt(attempt.node_id)
         if now is None:
             return                     # done or unlinked since it was read
@@ -88,7 +61,7 @@ class Delivery:
         elif now.state == QUEUED:
             self._send(now, plan)
 
-    def _send(self, attempt: Attempt, plan: Plan) -> None:
+    def _send(self, attempt: Attempt, plan: SendPlan) -> None:
         sending: Attempt | None = None
 
         def pointless() -> bool:
@@ -99,10 +72,11 @@ class Delivery:
         except FileNotFoundError:
             if not self._superseded(attempt):
                 log.exception("the content of node %d is missing in staging", attempt.node_id)
-                self._step(attempt, Step.REFUSED, code=errno.EIO, reason="its content is missing in this machine's staging")
+                self._step(attempt, Step.REFUSED, code=errno.EIO,
+                           reason="its content is missing in this machine's staging")
             return
         with body:
-            earliest_ns, head = self._server_now_ns(), self._staging.head(attempt.stage, mime.HEAD_BYTES)
+            earliest_ns, head = self._inquiries.server_now_ns(), self._staging.head(attempt.stage, mime.HEAD_BYTES)
             size_bytes = body.size_bytes()
             with self._db.transaction(durable=True) as tx:
                 now, node = tx.uploads.of(attempt.node_id), self._node(attempt.node_id)
@@ -125,17 +99,18 @@ class Delivery:
                 return
         plan.cuts = 0
         if file.size_bytes == sending.size_bytes:
-            self._have(sending, file, Step.STORED)
+            self._arrivals.take_in(sending, file, Step.STORED)
         else:
             self._stored_wrong(sending, plan, file)
 
-    def _stored_wrong(self, attempt: Attempt, plan: Plan, file: RemoteFile) -> None:
-        """The service itself says that it has another count of bytes than were sent: something on the way cuts. What the server had of
-        the node before stays there, and so do the wrong ones, until a right one is there.
+    def _stored_wrong(self, attempt: Attempt, plan: SendPlan, file: RemoteFile) -> None:
+        """The service itself says that it has another count of bytes than were sent: something on the way cuts. The
+        file that the server had of the node before stays there, and so do the wrong ones, until a right one is there.
         """
         with self._db.reading() as tx:
             last = tx.deletions.wrongs(attempt.stage) >= RESENDS
-        words = f"of {attempt.size_bytes} bytes that were sent, the server has stored {file.size_bytes} ({file.file_id})"
+        words = (f"of {attempt.size_bytes} bytes that were sent, the server has stored {file.size_bytes} "
+                 f"({file.file_id})")
         if last:
             reason = f"{words}, {RESENDS + 1} times: something on the way cuts uploads"
             log.error("%r is not on the server: %s. It is kept; see `anthrofs status`", attempt.name, reason)
@@ -149,7 +124,7 @@ class Delivery:
         now = self._attempt(attempt.node_id)
         return now is None or now.stage != attempt.stage
 
-    def _not_sent(self, attempt: Attempt, plan: Plan, exc: RemoteError) -> None:
+    def _not_sent(self, attempt: Attempt, plan: SendPlan, exc: RemoteError) -> None:
         """Three ways on from an error: surely not stored and later, surely refused, or unknown."""
         plan.refusal = exc if isinstance(exc, Refused) and not isinstance(exc, AccountRefused) else None
         plan.refused += isinstance(exc, AccountRefused)
@@ -165,14 +140,14 @@ class Delivery:
                 self._postpone(attempt, plan, exc)
             self._step(attempt, Step.TRY_LATER)
 
-    def _lose(self, attempt: Attempt, plan: Plan, inquiries_s: tuple[float, ...], at_least_s: float = 0.0) -> None:
+    def _lose(self, attempt: Attempt, plan: SendPlan, inquiries_s: tuple[float, ...], at_least_s: float = 0.0) -> None:
         plan.lost_s, plan.inquiries_s, plan.failed_s = self._clock.now_s(), inquiries_s, None
         plan.not_before_s = plan.lost_s + max(inquiries_s[0], at_least_s)
         self._step(attempt, Step.LOST)
 
-    def _inquire(self, attempt: Attempt, plan: Plan) -> None:
-        """The newest listing tells what became of an upload whose answer was lost. Newer content of the file isn't kept waiting for that:
-        one inquiry, and it is sent.
+    def _inquire(self, attempt: Attempt, plan: SendPlan) -> None:
+        """The newest listing tells what became of an upload whose answer was lost. Newer content of the file isn't kept
+        waiting for that: one inquiry, and it is sent.
         """
         try:
             listed = self._inquiries.since(since_ns(attempt), _not_before_s(plan))
@@ -182,12 +157,12 @@ class Delivery:
             plan.not_before_s = max(plan.not_before_s, plan.failed_s + pause_s(exc))
             return
         with self._db.reading() as tx:
-            new = [file for file in listed if lost.is_namesake(attempt, file) and not self._mirror.knows(tx, file.file_id)
-                   and not tx.deletions.is_doomed(file.file_id)]
+            new = [file for file in listed if lost.is_namesake(attempt, file)
+                   and not self._mirror.knows(tx, file.file_id) and not tx.deletions.is_doomed(file.file_id)]
             found = [file for file in new if lost.fits(attempt, file, lost.learnt(tx))]
             rivals = tx.uploads.twins(attempt) + lost.rivals(tx, attempt, self._clock.time_ns())
         if len(found) == 1 and not rivals:
-            self._have(attempt, found[0], Step.FOUND)
+            self._arrivals.take_in(attempt, found[0], Step.FOUND)
             return
         plan.inquiries_s, newer = plan.inquiries_s[1:], self._has_newer(attempt)
         if plan.inquiries_s and not found and not newer:
@@ -196,12 +171,13 @@ class Delivery:
             return
         plan.inquiries_s, plan.lost_s, plan.failed_s = INQUIRE_S, None, None
         if found:
-            log.warning("%r may have been stored by an earlier try, or by somebody else: it is sent again, and the server may "
-                        "have it twice", attempt.name)
+            log.warning("%r may have been stored by an earlier try, or by somebody else: it is sent again, and the "
+                        "server may have it twice", attempt.name)
         for file in new:
             if file.size_bytes < attempt.size_bytes:
-                log.warning("%r was being sent when its answer was lost, and the server has %d of its %d bytes in %s: perhaps a cut try of "
-                            "ours. That is left there, and shows", attempt.name, file.size_bytes, attempt.size_bytes, file.file_id)
+                log.warning("%r was being sent when its answer was lost, and the server has %d of its %d bytes in %s: "
+                            "perhaps a cut try of ours. That is left there, and shows",
+                            attempt.name, file.size_bytes, attempt.size_bytes, file.file_id)
         if plan.refusal is not None:
             self._fail(attempt, plan.refusal)
         else:
@@ -210,57 +186,14 @@ class Delivery:
             self._step(attempt, Step.ABSENT)
 
     def _has_newer(self, attempt: Attempt) -> bool:
-        """A close has handed newer content of the same file over."""
+        """Whether a close has handed newer content of the same file over."""
         node = self._node(attempt.node_id)
         return node is not None and node.stage is not None and node.stage != attempt.stage and node.sealed
 
-    def _have(self, attempt: Attempt, file: RemoteFile, step: Step) -> None:
-        """The server has the stage: a second name for it in the cache, then one transaction, then the stage goes."""
-        lasts, going = self._keeping.adopt(attempt.name, file.file_id, self._staging.path(attempt.stage)), list[FileId]()
-        copied = lasts is not None
-        with self._db.transaction(durable=True) as tx:
-            tx.uploads.step(attempt, step)
-            if step is Step.STORED:
-                lost.learn(tx, file)
-            left = self._note_stored(tx, attempt, file, found=step is Step.FOUND, copied=copied)
-            if lasts is not None:
-                going = self._keeping.stored(tx, file.file_id, lasts=lasts)
-            namesakes = self._mirror.namesakes(tx, file.name, left=not self._looked)
-            self._looked = True
-        self._ended()
-        if left:
-            log.warning("%r was removed or renamed here before it was known what became of it. The server has such a file (%s), stored by us "
-                        "or perhaps by somebody else: it is left there, and shows at the next refresh", file.name, file.file_id)
-        if copied:
-            self._staging.remove(attempt.stage)     # who has it open reads on through the descriptor
-            if left:
-                self._cache.drop(file.file_id)      # it would be taken for what is in that file
-            elif file.file_id not in going:
-                self._cache.verify(file.file_id)
-        self._keeping.remove(going)
-        for node in namesakes:
-            self._stages.detach(node)
-
-    def _note_stored(self, tx: Tx, attempt: Attempt, file: RemoteFile, *, found: bool, copied: bool) -> bool:
-        """True: nothing here wants it, and nothing proves that it is ours, so it isn't touched. Others' files can have its name, size,
-        type and time, and one that comes back is better than a loss.
-        """
-        node = self._node(attempt.node_id)
-        if node is None or not (node.unsent or node.remote is None):
-            if not found:
-                tx.deletions.doom(file)     # unlinked while it was sent; or renamed, and back again
-            return found
-        self._mirror.stored(tx, attempt, file, found=found, copied=copied)
-        if node.remote is not None and node.remote.file_id != file.file_id:
-            tx.deletions.doom(node.remote)
-        if node.stage is not None and node.stage != attempt.stage:
-            self._queue(tx, node)               # newer content was promised meanwhile
-        return False
-
     def _step(self, attempt: Attempt, step: Step, *, code: int | None = None, reason: str | None = None,
               wrong: RemoteFile | None = None) -> None:
-        """A step that ends without a stored file, or with a `wrong` one. An attempt whose node is gone, or wants something else by now,
-        ends here.
+        """A step ends without a stored file, or with a `wrong` one. An attempt whose node is gone, or wants something
+        else by now, ends here.
         """
         with self._db.transaction(durable=True) as tx:
             if wrong is not None and not self._mirror.knows(tx, wrong.file_id):
@@ -274,22 +207,20 @@ class Delivery:
                 if node is None or node.stage != attempt.stage:
                     tx.unneeded(attempt.stage)
                 if node is not None:
-                    self._queue(tx, node)
+                    queue_newer(tx, node)
             elif state == FAILED and node is not None and attempt.name not in (None, node.wanted):
-                tx.uploads.attempt(attempt.node_id, attempt.stage, attempt.size_bytes)    # its new name may not be refused
-
-    def _queue(self, tx: Tx, node: Node) -> None:
-        """The node's newer content takes its turn, if its close has come; else that queues it."""
-        if (stage := node.sendable) is not None:
-            tx.uploads.attempt(node.node_id, stage, node.size_bytes)
+                # Its new name may not be refused.
+                tx.uploads.attempt(attempt.node_id, attempt.stage, attempt.size_bytes)
 
     @staticmethod
     def _is_of(node: Node | None, attempt: Attempt) -> bool:
-        """The attempt's stage is what the node wants to have sent."""
-        return node is not None and node.wanted is not None and (node.resend if node.stage is None else node.stage == attempt.stage)
+        """Whether the attempt's stage is what the node wants to have sent."""
+        if node is None or node.wanted is None:
+            return False
+        return node.resend if node.stage is None else node.stage == attempt.stage
 
     def _is_wanted(self, attempt: Attempt) -> bool:
-        """And under the name under which it is being sent."""
+        """Whether it is so, and under the name under which it is being sent."""
         node = self._node(attempt.node_id)
         return node is not None and not node.is_hidden and node.wanted == attempt.name and self._is_of(node, attempt)
 
@@ -302,32 +233,22 @@ class Delivery:
         self._step(attempt, Step.REFUSED, code=errno.EIO if isinstance(exc, Gone) else exc.code, reason=str(exc))
 
     def _keep_here(self, attempt: Attempt) -> None:
-        """A service that takes no empty files: this one stays on this machine, as names do that stay local, until it has content."""
-        log.info("%r is empty, and the service takes no empty files: it stays here until something is in it", attempt.name)
+        """The service takes no empty files: this one stays on this machine, as local names do, until it has content."""
+        log.info("%r is empty, and the service takes no empty files: it stays here until something is in it",
+                 attempt.name)
         with self._db.transaction() as tx:
             node = self._node(attempt.node_id)
             if node is not None and self._is_of(node, attempt) and node.wanted == attempt.name:
                 tx.nodes.keep_here(node.node_id)
         self._step(attempt, Step.REFUSED, code=errno.EINVAL)
 
-    def _postpone(self, attempt: Attempt, plan: Plan, exc: RemoteError | None) -> None:
+    def _postpone(self, attempt: Attempt, plan: SendPlan, exc: RemoteError | None) -> None:
         if isinstance(exc, OF_THE_WAY):
             plan.not_before_s = 0.0         # the way says when it goes on
             return
-        wait_s = exc.retry_after_s if exc is not None and exc.retry_after_s is not None else backoff_s(attempt.tries, self._chance)
+        asked_s = None if exc is None else exc.retry_after_s
+        wait_s = backoff_s(attempt.tries, self._chance) if asked_s is None else asked_s
         plan.not_before_s = self._clock.now_s() + wait_s
-
-    def _server_now_ns(self) -> int | None:
-        """The earliest that the server's clock may show now. Asked once if no answer has told yet: some are never dated."""
-        if self._uploads.clock() is None and not self._asked:
-            self._asked = True
-            try:
-                self._listings.list(1)
-            except RemoteError:
-                self._asked = False
-                return None         # the upload will say what is wrong
-        known = self._uploads.clock()
-        return None if known is None else self._clock.time_ns() + known.earliest_ns
 
     def _attempt(self, node_id: NodeId) -> Attempt | None:
         with self._db.reading() as tx:
@@ -340,7 +261,7 @@ class Delivery:
             return None
 
 
-def _not_before_s(plan: Plan) -> float | None:
-    """When a listing must have begun that serves this inquiry; None: after a restart, any will do."""
+def _not_before_s(plan: SendPlan) -> float | None:
+    """Returns when a listing must have begun that serves this inquiry; None: after a restart, any will do."""
     due_s = None if plan.lost_s is None else plan.lost_s + SHARED * plan.inquiries_s[0]
     return max((each for each in (due_s, plan.failed_s) if each is not None), default=None)

@@ -1,4 +1,4 @@
-"""Inquiries: what became of uploads whose answers were lost is asked of the newest listing, one listing for all that ask.
+"""Inquiries: what became of uploads whose answers were lost is asked of the newest listing, one for all that ask.
 
 Owns    the last inquiry: what it has shown, and since when.
 Trusts  a listing that was begun a little too early for one of them as well: what was stored a while ago shows in both.
@@ -16,9 +16,9 @@ from anthrofs.model import RemoteFile
 from anthrofs.remote.api import RemoteFiles
 
 INQUIRE_S: Final = (1.0, 5.0, 20.0)     # after a lost answer
-INQUIRE_ONCE_S: Final = (1.0,)          # after the service's own 500, which rarely stores, and shows it at once; and after
-LIMITERS: Final = frozenset({401, 403, 407, 503})       # such a page of a proxy, which rarely has passed on what it
-                                                        # refuses so
+INQUIRE_ONCE_S: Final = (1.0,)          # after the service's own 500, which rarely stores, and shows it at once; and
+LIMITERS: Final = frozenset({401, 403, 407, 503})       # after such a page of a proxy, which rarely has passed on what
+                                                        # it refuses so
 INQUIRE_LATE_S: Final = (60.0, 180.0, 300.0)    # from the last byte on, when a proxy has lost patience with what still
                                                 # works on the body
 LOST_PATIENCE: Final = frozenset({502, 504})    # of a proxy that has the whole body
@@ -32,7 +32,7 @@ AGAIN_S: Final = 1.0                    # who waits for another one's inquiry wa
 
 
 def times_s(exc: RemoteError, lost_s: float, over_s: float | None) -> tuple[float, ...]:
-    """Returns when to inquire, in seconds after the answer was lost. `over_s`: when the last byte went out; None: not."""
+    """Returns when to inquire, in seconds after the answer was lost. `over_s`: when the last byte went out, or None."""
     if exc.status == 500 if exc.from_service else exc.status in LIMITERS:
         return INQUIRE_ONCE_S
     passed_s = 0.0 if over_s is None else lost_s - over_s
@@ -54,12 +54,32 @@ class Inquiries:
         self._clock = clock             # given
 
         self._changed = threading.Condition()       # guards everything below; a leaf
+        self._dated = False             # the service was asked for its clock
         self._more = chance.randrange(FIRST_FILES)  # another one each time, and after a restart
         self._running = False
         self._wanted: list[int] = []                # how far back those want to see who wait
         self._began_s: float | None = None          # of the last inquiry
         self._back_ns: int | None = None            # how far back its listing goes; None: to the end
         self._found: list[RemoteFile] | RemoteError = []
+
+    def server_now_ns(self) -> int | None:
+        """Returns the earliest that the server's clock may show now. If no answer has told that yet, the service is
+        asked once: some answers are never dated. A second thread asks for nothing.
+        """
+        if self._listings.clock() is None and self._is_to_be_dated():
+            try:
+                self._listings.list(1)
+            except RemoteError:
+                with self._changed:
+                    self._dated = False
+                return None         # the upload will say what is wrong
+        known = self._listings.clock()
+        return None if known is None else self._clock.time_ns() + known.earliest_ns
+
+    def _is_to_be_dated(self) -> bool:
+        with self._changed:
+            first, self._dated = not self._dated, True
+        return first
 
     def since(self, sent_ns: int | None, not_before_s: float | None) -> list[RemoteFile]:
         """Returns the listed files since that moment of the server's clock; None: the newest page. Their listing was
@@ -91,7 +111,9 @@ class Inquiries:
     def _serves_locked(self, sent_ns: int | None, not_before_s: float | None) -> bool:
         if self._began_s is None or (not_before_s is not None and self._began_s < not_before_s):
             return False
-        return isinstance(self._found, RemoteError) or self._back_ns is None or sent_ns is None or sent_ns >= self._back_ns
+        if isinstance(self._found, RemoteError) or self._back_ns is None:
+            return True
+        return sent_ns is None or sent_ns >= self._back_ns
 
     def _ask(self, limit: int, back_ns: int | None) -> None:
         began_s = self._clock.now_s()
@@ -114,7 +136,9 @@ class Inquiries:
         """Returns (the files, how far back they go). Raises RemoteError."""
         page = self._listings.list(limit)
         found, seen = list(page.files), {file.file_id for file in page.files}
-        while page.following is not None and back_ns is not None and page.files and page.files[-1].created_ns >= back_ns:
+        while page.following is not None and back_ns is not None:
+            if not page.files or page.files[-1].created_ns < back_ns:
+                break
             page = self._listings.list(NEXT_FILES, page.following)
             new = [file for file in page.files if file.file_id not in seen]
             if not new:

@@ -1,8 +1,8 @@
 """How far the uploads under way are, by what the other side's TCP has acknowledged.
 
 Owns    the bodies that are under way, and of each node's content how many bytes were ever acknowledged, in any try.
-Trusts  the kernel's count (remote/wire.py): bytes that were handed to it may still be in its buffer, and a proxy may have
-        the rest for a while.
+Trusts  the kernel's count (remote/wire.py): bytes that were handed to it may still be in its buffer, and a proxy may
+        have the rest for a while.
 Never   takes a byte for progress that was sent and acknowledged before: a resend brings nothing nearer.
 """
 

@@ -58,7 +58,8 @@ class Restaging:
         try:
             stage = self._copies.stage_of(node) if node.stage is None else node.stage
         except (OSError, FsError) as exc:
-            log.warning("%s could not be fetched (%s): its content stays on the server, under the name %s", node.name, exc, node.remote.name)
+            log.warning("%s could not be fetched (%s): its content stays on the server, under the name %s",
+                        node.name, exc, node.remote.name)
             return
         with self._db.transaction(durable=True) as tx:
             now = self._node(node.node_id)

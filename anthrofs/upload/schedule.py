@@ -1,178 +1,261 @@
-"""Whose turn it is to be sent: the order of uploads, and who is at which.
+"""The schedule: what the uploader's threads do next. Three kinds of work have their shares of it, see work.py.
 
-Big files and small ones are two queues, so that neither keeps the other waiting: big ones have a few of the threads, and the
-first that is free when none of them is under way. In each, what a close waits for goes first, then what was promised first; but now
-and then it is the turn of what was promised first, else many that wait, again and again, would starve what was renamed.
-
-Owns    which attempts are being worked on, and what memory adds to their rows: when to try again, what is held off.
-Trusts  the rows as of the look; one that another thread has finished since is noticed by the delivery's first transaction.
-Never   holds anything off while somebody waits for it, or for the queue's end, nor a batch of new files (but for the empty ones in it).
+Owns    who is busy with what, what waits for its next try, what closes wait for, what is held off, whose share is next.
+Trusts  the rows as of the moment at which it reads them; one that another thread has finished since is noticed by the
+        first transaction of whoever works on it.
+Never   waits, or reads a row with its lock. Never hands out what the way (remote/way.py) has closed for, except for the
+        one request that is to find out whether it is open again.
 """
 
+import contextlib
 import threading
-from collections.abc import Collection, Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from anthrofs.clock import Clock
-from anthrofs.model import Attempt, NodeId
+from anthrofs.errors import FsError
+from anthrofs.model import Attempt, FileId, Node, NodeId
+from anthrofs.remote.gates import Kind
+from anthrofs.remote.way import Way
+from anthrofs.tree.database import Database
+from anthrofs.tree.open_table import OpenTable
 from anthrofs.tree.transaction import Tx
-from anthrofs.tree.upload_queue import QUEUED, is_big
-from anthrofs.upload.delivery import Plan
+from anthrofs.tree.upload_queue import BIG_BYTES, QUEUED, is_big
+from anthrofs.upload.delete_order import DeleteOrder, Due, search, share_of_deletions
+from anthrofs.upload.holdoffs import HoldOffs
 from anthrofs.upload.inquiries import INQUIRE_S
+from anthrofs.upload.permission import Permission
+from anthrofs.upload.plans import DeletePlan, Plans, SendPlan
+from anthrofs.upload.send_order import BIG_THREADS, THREADS, Scene, probe, sendable
+from anthrofs.upload.shares import Shares
+from anthrofs.upload.work import Delete, Item, Pause, Prepare, Send, Task
 
-THREADS: Final = 10             # a small file costs a round trip, not bandwidth: rclone's time for 50 of them needs that many
-BIG_THREADS: Final = 3          # of them, for big files: more at a time don't make a line faster
-SAME: Final = 3                 # probes in a row with the same file while uploads are refused, if there are others
-AT_MOST: Final = 20             # files that take turns at that
-HOLD_S: Final = 1.0             # programs rename or remove their temporary files sooner than that, and fill those that they have emptied
-HELD: Final = 50                # of what is held off, a look passes over; what is behind those is nearly always held off, too
-FEW: Final = 4                  # new files within that time: more of them are a batch, of which nothing is held off
+AGAIN_S: Final = 5.0            # after what another thread is about to find out
 OVERTAKEN: Final = 3            # times in a row; then it is the turn of what nobody waits for
 
 
-class Turns:
-    """Rows say what is to be sent, this says in which order."""
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The work in the rows that a thread could do now, best first."""
 
-    def __init__(self, clock: Clock, *, holds_new: bool) -> None:
+    sends: list[Attempt]
+    renamed: list[Node]
+    due: list[Due]
+    waited: Collection[NodeId]      # closes wait for them
+    probes_uploads: bool            # the way is closed for uploads: one may go
+    probes_deletions: bool
+    share_of_deletions: float
+    wait_s: float | None            # until there may be something else
+
+    def tasks(self) -> list[Task]:
+        """Returns the kinds of which there is work."""
+        return [task for task, found in zip(Task, (self.sends, self.renamed, self.due), strict=True) if found]
+
+
+class Schedule:
+    """The schedule of one mount."""
+
+    def __init__(self, db: Database, handles: OpenTable, way: Way, permission: Permission, clock: Clock, *,
+                 holds_new: bool) -> None:
+        self._db = db                   # given
+        self._handles = handles         # given
+        self._way = way                 # given
+        self._permission = permission   # given
         self._clock = clock             # given
-        self._holds_new = holds_new     # constant: new files with content as well, since no close waits for them
 
-        self._lock = threading.Lock()               # guards everything below; a leaf
-        self._plans: dict[NodeId, Plan] = {}        # of what a thread works on, and what it will have to know next time
-        self._later_s: dict[NodeId, float] = {}     # of those: when to try again; few, for a try costs a request
-        self._busy: dict[NodeId, bool] = {}         # a thread works on its attempt; whether it is a big one
-        self._overtaken = 0                         # times in a row what a close waits for went before what was promised before that
-        self._promised_s: dict[NodeId, float] = {}  # when a close handed it over, for as long as that may hold it off; oldest first
+        self._lock = threading.Lock()   # guards everything below; a leaf
+        self._sends = Plans[NodeId, SendPlan](SendPlan)         # of attempts, and of renamed files
+        self._deletes = Plans[FileId, DeletePlan](DeletePlan)
+        self._holdoffs = HoldOffs(holds_new=holds_new)
+        self._delete_order = DeleteOrder()
+        self._shares = Shares[Task]()
+        self._waited: Counter[NodeId] = Counter()   # closes that wait for each
+        self._overtaken = 0             # times in a row that what a close waits for went before earlier promises
+
+    # ---- told from outside
 
     def promised(self, node_id: NodeId) -> None:
-        """A close has handed it over now. If the server has nothing of it yet, it may be a temporary file; if it is empty, its content may
-        be about to come. If the answer to older content was lost, one inquiry is enough, as soon as it can tell.
+        """A close hands this node over. If the answer to older content was lost, one inquiry is enough, as soon as it
+        can tell; but one that failed is made again when it is time.
         """
+        now_s = self._clock.now_s()
         with self._lock:
-            self._promised_s.pop(node_id, None)         # so that the oldest are first
-            self._promised_s[node_id] = self._clock.now_s()
-            if node_id in self._later_s and (lost_s := self._plans[node_id].lost_s) is not None:
-                self._later_s[node_id] = min(self._later_s[node_id], lost_s + INQUIRE_S[0])
+            self._holdoffs.promised(node_id, now_s)
+            plan = self._sends.waiting().get(node_id)
+            if plan is not None and plan.lost_s is not None and plan.failed_s is None:
+                self._sends.sooner(node_id, plan.lost_s + INQUIRE_S[0])
+
+    @contextlib.contextmanager
+    def awaited(self, node_id: NodeId) -> Iterator[None]:
+        """A close waits for this node: it goes first."""
+        with self._lock:
+            self._waited[node_id] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._waited[node_id] -= 1
+                if not self._waited[node_id]:
+                    del self._waited[node_id]
 
     def hurry(self) -> bool:
-        """Nothing is held off any longer. True: something was."""
+        """Somebody waits until everything is sent: nothing is held off. Returns whether something was."""
         with self._lock:
-            held = bool(self._promised_s)
-            self._promised_s.clear()
-            return held
+            return self._holdoffs.end()
 
     def retry_now(self) -> None:
-        """Don't wait for back-offs. What became of a lost answer is asked when it is time."""
-        with self._lock:
-            for node_id in [node_id for node_id in self._later_s if self._plans[node_id].lost_s is None]:
-                del self._later_s[node_id]
-                self._plans[node_id].not_before_s = 0.0
-                self._keep_locked(node_id, self._clock.now_s())
-
-    def look(self, tx: Tx, waited: Collection[NodeId]) -> tuple[list[Attempt], float | None]:
-        """(what a thread could do now, best first; seconds until there may be something else, None: at a wake)."""
+        """Back-offs end: a person asks, or the network is back."""
         now_s = self._clock.now_s()
         with self._lock:
-            for node_id in [node_id for node_id, at_s in self._later_s.items() if at_s <= now_s]:
-                del self._later_s[node_id]
-                self._keep_locked(node_id, now_s)
-            later_s, busy, others_turn = dict(self._later_s), dict(self._busy), self._overtaken >= OVERTAKEN
-            while self._promised_s and next(iter(self._promised_s.values())) <= now_s - HOLD_S:
-                del self._promised_s[next(iter(self._promised_s))]
-            few = list(self._promised_s) if self._holds_new and len(self._promised_s) <= FEW else []
-        new = tx.uploads.new_among(few)
-        due, held_s = self._in_order(tx, later_s.keys() | busy.keys(), sum(busy.values()), new, () if others_turn else waited)
-        moments_s = [*later_s.values(), *held_s]
-        return due, min(moments_s) - now_s if moments_s else None
+            self._sends.hasten(now_s)
+            self._deletes.hasten(now_s)
+            self._delete_order.hasten()
+        self._way.hurry()
 
-    def _in_order(self, tx: Tx, not_now: set[NodeId], bigs: int, new: set[NodeId],
-                  waited: Collection[NodeId]) -> tuple[list[Attempt], list[float]]:
-        """Not all of them: as many as the other threads may take in this moment, and one; and the ends of what is held off before them."""
-        held_s: list[float] = []
-
-        def first(count: int, *, big: bool) -> list[Attempt]:
-            found = list[Attempt](tx.uploads.candidates(big=big, among=waited) if waited else ())
-            found = [attempt for attempt in found if attempt.node_id not in not_now][:count]
-            for attempt in tx.uploads.candidates(big=big):
-                if len(found) >= count or len(held_s) > HELD:
-                    break
-                if attempt.node_id in not_now or attempt.node_id in waited:
-                    continue
-                until_s = self._held_until_s(attempt, new)
-                if until_s is None:
-                    found.append(attempt)
-                else:
-                    held_s.append(until_s)
-            return found
-
-        big, small = first(BIG_THREADS - bigs, big=True), first(THREADS + 1, big=False)
-        at_once = 0 if bigs else 1
-        return [*big[:at_once], *small, *big[at_once:]], held_s
-
-    def smallest(self, tx: Tx) -> list[Attempt]:
-        """The least that could be sent, to find out whether anything can; but not always the same: it may be one that nobody ever takes."""
-        found = tx.uploads.smallest(self.not_now(), AT_MOST)
+    def refused_deletions(self) -> set[FileId]:
+        """Returns the ids whose deletion failed since the last `retry_now`, and isn't tried again yet."""
         with self._lock:
-            refused = {node_id: plan.refused // SAME for node_id, plan in self._plans.items()}
-        return sorted(found, key=lambda attempt: refused.get(attempt.node_id, 0))[:1]
+            return {file_id for file_id, plan in self._deletes.waiting().items() if plan.refused}
 
-    def _held_until_s(self, attempt: Attempt, new: set[NodeId]) -> float | None:
-        """None: it isn't held off."""
-        if attempt.state != QUEUED or (attempt.size_bytes and attempt.node_id not in new):
+    # ---- for the uploader's threads
+
+    def next(self) -> Item | Pause:
+        """Returns the next piece of work, which is the caller's until `finish`; or how long to wait for one."""
+        ready = self._read()
+        tasks = ready.tasks()
+        if not tasks:
+            return Pause(ready.wait_s)
+        if (probe_s := self._way.want()) is not None:
+            return Pause(probe_s)
+        if (asked_s := self._permission.awaited_s()) is not None:
+            return Pause(asked_s)
+        shares = {Task.SEND: 1.0, Task.PREPARE: 1 / 4, Task.DELETE: ready.share_of_deletions}
+        with self._lock:
+            order = self._shares.order(tasks)
+        for task in order:
+            item = self._take(task, ready)
+            if item is not None:
+                with self._lock:
+                    self._shares.served(task, shares[task])
+                return item
+        if ready.probes_uploads or ready.probes_deletions:
+            return Pause(AGAIN_S)       # another thread has claimed the probe, and wakes us
+        # Others have taken what was read: once more.
+        return Pause(0.0 if ready.sends or ready.renamed else ready.wait_s)
+
+    def finish(self, item: Item) -> bool:
+        """The thread has done what it could; the plan says when to go on. Returns whether an attempt is at its end."""
+        done, now_s = False, self._clock.now_s()
+        if isinstance(item, Send):
+            with contextlib.suppress(FsError), self._db.reading() as tx:    # it is given back, whatever the disk does
+                done = tx.uploads.of(item.attempt.node_id) is None
+        with self._lock:
+            if isinstance(item, Send):
+                self._sends.give_back(item.attempt.node_id, now_s, done=done)
+            elif isinstance(item, Prepare):
+                self._sends.give_back(item.node.node_id, now_s, done=False)
+            else:
+                self._deletes.give_back(item.file_id, now_s, done=False)
+        return done
+
+    # ---- what could be done
+
+    def _read(self) -> Ready:
+        upload_s, delete_s = self._way.turn_s(Kind.UPLOAD), self._way.turn_s(Kind.DELETE)     # None: all may go
+        now_s = self._clock.now_s()
+        with self._db.reading() as tx:
+            # In here, so that a file whose row can be seen is held off.
+            with self._lock:
+                self._sends.recall(now_s)
+                self._deletes.recall(now_s)
+                waited = set(self._waited)
+                scene = Scene(self._sends.not_now(), self._sends.bigs(),
+                              waited if self._overtaken < OVERTAKEN else (), self._holdoffs.held(now_s))
+                moments_s = [*self._sends.moments_s(), *self._deletes.moments_s()]
+            sends, held_s = sendable(tx, scene)
+            if upload_s is not None:    # lost answers are asked about in listings; of the rest one goes as a probe
+                sends = [attempt for attempt in sends if attempt.state != QUEUED] or self._probe(tx, sends, upload_s)
+            renamed = self._renamed(tx, scene) if upload_s is None else []
+            due, rests_s, share = list[Due](), None, 0.0
+            if not delete_s:
+                at_most = THREADS if delete_s is None else 1
+                due, rests_s = self._due(tx, now_s, at_most, briefly=bool(sends or renamed))
+            if due:
+                share = share_of_deletions(tx.deletions.count(), self._db.nodes.totals()[0])
+        moments_s += [*held_s, *([] if rests_s is None else [rests_s]),
+                      *(now_s + seconds for seconds in (upload_s, delete_s) if seconds)]
+        wait_s = max(0.0, min(moments_s) - now_s) if moments_s else None
+        return Ready(sends, renamed, due, waited, upload_s is not None, delete_s is not None, share, wait_s)
+
+    def _probe(self, tx: Tx, sends: list[Attempt], upload_s: float) -> list[Attempt]:
+        """Returns what goes while uploads are refused, when it is time for that."""
+        if upload_s:
+            return []
+        if self._way.closed(Kind.UPLOAD) is None:
+            return sends[:1]            # it isn't sure yet that they are
+        with self._lock:
+            not_now = self._sends.not_now()
+            refused = {node_id: plan.refused for node_id, plan in self._sends.every().items()}
+        return probe(tx, not_now, refused)
+
+    def _renamed(self, tx: Tx, scene: Scene) -> list[Node]:
+        """Returns renamed files that nothing brings to their new names yet. One that is being written is sent at its
+        close: its old content need not be sent before.
+        """
+        return tx.nodes.renamed({*scene.not_now, *self._handles.unpromised()}, THREADS,
+                                below_bytes=BIG_BYTES if scene.bigs >= BIG_THREADS else None)
+
+    def _due(self, tx: Tx, now_s: float, at_most: int, *, briefly: bool) -> tuple[list[Due], float | None]:
+        """Returns ids that may be deleted; and if none was found in a part of the queue, when all may be read again."""
+        with self._lock:
+            began, rests_s = self._delete_order.begin(now_s)
+            busy, later = self._deletes.busy(), set(self._deletes.waiting())
+        found = search(tx, began, busy, later, at_most, briefly=briefly or rests_s is not None)
+        with self._lock:
+            self._delete_order.end(found, now_s)
+        return found.due, None if found.due or briefly else rests_s
+
+    # ---- taking it
+
+    def _take(self, task: Task, ready: Ready) -> Item | None:
+        """Returns the first of a kind that no other thread has taken since the rows were read."""
+        if task is Task.SEND:
+            return self._take_send(ready)
+        return self._take_renamed(ready) if task is Task.PREPARE else self._take_due(ready)
+
+    def _take_send(self, ready: Ready) -> Send | None:
+        if ready.probes_uploads and ready.sends[0].state == QUEUED and not self._way.claim(Kind.UPLOAD):
             return None
         with self._lock:
-            promised_s = self._promised_s.get(attempt.node_id)
-        return None if promised_s is None else promised_s + HOLD_S
-
-    def take(self, attempts: Sequence[Attempt], waited: Collection[NodeId]) -> tuple[Attempt, Plan] | None:
-        """The first that no other thread has taken since the look is the caller's, until `ended`."""
-        with self._lock:
-            for attempt in attempts:
-                big = is_big(attempt)
-                if attempt.node_id not in {*self._busy, *self._later_s} and not (big and self._full_locked()):
-                    self._busy[attempt.node_id] = big
-                    self._overtaken = self._overtaken + 1 if attempt.node_id in waited and self._overtaken < OVERTAKEN else 0
-                    return attempt, self._plans.setdefault(attempt.node_id, Plan())
+            for attempt in ready.sends:
+                plan = self._take_node_locked(attempt.node_id, big=is_big(attempt))
+                if plan is not None:
+                    overtakes = attempt.node_id in ready.waited and self._overtaken < OVERTAKEN
+                    self._overtaken = self._overtaken + 1 if overtakes else 0
+                    return Send(attempt, plan)
         return None
 
-    def reserve(self, node_id: NodeId, *, big: bool) -> Plan | None:
-        """A node that has no attempt yet is the caller's, until `ended`: a big one's old content may have to be read or fetched whole.
-        None: another thread has it, or it is not its time or turn.
-        """
+    def _take_renamed(self, ready: Ready) -> Prepare | None:
         with self._lock:
-            if node_id in self._busy or node_id in self._later_s or (big and self._full_locked()):
-                return None
-            self._busy[node_id] = big
-            return self._plans.setdefault(node_id, Plan())
+            for node in ready.renamed:      # a big one's content may have to be read or fetched whole
+                plan = self._take_node_locked(node.node_id, big=node.size_bytes >= BIG_BYTES)
+                if plan is not None:
+                    return Prepare(node, plan)
+        return None
 
-    def full(self) -> bool:
-        """No other big one can be begun now."""
+    def _take_node_locked(self, node_id: NodeId, *, big: bool) -> SendPlan | None:
+        if big and self._sends.bigs() >= BIG_THREADS:
+            return None
+        return self._sends.take(node_id, big=big)
+
+    def _take_due(self, ready: Ready) -> Delete | None:
+        if ready.probes_deletions and not self._way.claim(Kind.DELETE):
+            return None
         with self._lock:
-            return self._full_locked()
-
-    def _full_locked(self) -> bool:
-        return sum(self._busy.values()) >= BIG_THREADS
-
-    def not_now(self) -> set[NodeId]:
-        """What is being worked on, or postponed."""
-        with self._lock:
-            return {*self._busy, *self._later_s}
-
-    def ended(self, node_id: NodeId, *, done: bool) -> None:
-        """Its thread has left it. `done`: there is no attempt any more."""
-        now_s = self._clock.now_s()
-        with self._lock:
-            self._busy.pop(node_id, None)
-            if done:
-                del self._plans[node_id]
-            else:
-                self._keep_locked(node_id, now_s)
-
-    def _keep_locked(self, node_id: NodeId, now_s: float) -> None:
-        """Of a plan only what the next try has to know: the node may end without one, and nobody would tell."""
-        plan = self._plans[node_id]
-        if plan.not_before_s > now_s:
-            self._later_s[node_id] = plan.not_before_s
-        elif replace(plan, not_before_s=0.0, over_s=None) == Plan():      # when its last byte went out matters to a lost answer only
-            del self._plans[node_id]
+            for due in ready.due:
+                plan = self._deletes.take(due.file_id, early=due.gone)
+                if plan is not None:
+                    return Delete(due.file_id, plan)
+        return None

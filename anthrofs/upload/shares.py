@@ -1,10 +1,10 @@
-"""Which kind of work goes next, so that none starves another: each has its share for as long as there is some of it.
+"""Shares decide which kind of work goes next, so that none starves another: each has its own while there is some of it.
 
-Stride scheduling: a kind that was served has passed so much further as its share is small, and the one that has passed least is next.
-One that had nothing to do for a while begins beside the others: it has saved up nothing.
+Stride scheduling: a kind that was served has passed so much further as its share is small, and the one that has passed
+least is next. One that had nothing to do for a while begins beside the others: it has saved up nothing.
 
 Owns    how far each kind has passed.
-Trusts  its caller: the uploader holds its lock meanwhile.
+Trusts  its caller: the schedule holds its lock meanwhile.
 Never   waits, and knows no piece of work.
 """
 

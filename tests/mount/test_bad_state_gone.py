@@ -17,8 +17,8 @@ from anthrofs.store.state_guard import Presence
 from anthrofs.tree.database import Database
 from anthrofs.tree.upload_queue import FAILED
 from tests.fakes import FakeClock, FakeFiles
-from tests.mount.test_fairness import House
 from tests.mounting import Mount, wait_until
+from tests.unit.upload.house import House
 
 SAYS = "Nothing can be changed or sent until it is back"
 # What each change that was refused says of itself, and the end.

@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 
 from anthrofs.cli import control_client
-from anthrofs.upload.schedule import HOLD_S
+from anthrofs.upload.holdoffs import HOLD_S
 from tests.mounting import Mount, asks, shell, state_of, stored, wait_until
 
 

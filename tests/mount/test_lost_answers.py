@@ -17,8 +17,8 @@ from anthrofs.fuse import mountpoint
 from anthrofs.model import RemoteFile, ServerClock
 from anthrofs.upload.inquiries import INQUIRE_S
 from tests.fakes import SECOND_NS, FakeClock, FakeFiles
-from tests.mount.test_fairness import House
 from tests.mounting import Mount, asks, state_of, stored_names, wait_until
+from tests.unit.upload.house import House
 
 
 def contents(mount: Mount) -> list[tuple[str, bytes]]:

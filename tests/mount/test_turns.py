@@ -8,7 +8,8 @@ import time
 import pytest
 
 from anthrofs.tree.upload_queue import BIG_BYTES
-from anthrofs.upload.schedule import BIG_THREADS, HOLD_S, THREADS
+from anthrofs.upload.holdoffs import HOLD_S
+from anthrofs.upload.send_order import BIG_THREADS, THREADS
 from tests.mounting import Mount, asks, wait_until
 
 

@@ -1,24 +1,43 @@
-"""An upload queue on a database, and the order of sending, by a clock that a test moves."""
+"""An upload queue on a database, and the schedule of what is in it, by a clock that a test moves."""
 
+import contextlib
+
+from anthrofs.errors import AuthFailed
 from anthrofs.model import ROOT, Attempt, NodeId, StageId
+from anthrofs.remote.way import Way
 from anthrofs.tree.database import Database
+from anthrofs.tree.open_table import OpenTable
 from anthrofs.tree.transaction import Tx
 from anthrofs.tree.upload_queue import BIG_BYTES
-from anthrofs.upload.schedule import Turns
+from anthrofs.upload.permission import Permission
+from anthrofs.upload.schedule import Schedule
+from anthrofs.upload.work import Item, Pause, Send
 from tests.fakes import FakeClock
 
 SMALL, BIG = 1000, BIG_BYTES
 
 
+def refused() -> AuthFailed:
+    """The service's answer to a key that may not do this."""
+    return AuthFailed("not with this key", status=403, from_service=True)
+
+
 class Queue:
-    """An upload queue and the turns in it. Content is promised in the order of its stages, whatever the numbers of the nodes."""
+    """An upload queue and its schedule. Content is promised in the order of its stages, whatever the numbers of the nodes."""
 
     def __init__(self, db: Database, *, holds_new: bool = False) -> None:
         self.clock = FakeClock()
         self.db, self.index = db, db.nodes
-        self.turns = Turns(self.clock, holds_new=holds_new)
-        self.waited: set[NodeId] = set()
+        self.asked = 0                                      # times that it was asked whose files the service's are
+        self.way, self.permission = Way(self.clock), Permission(self.clock, self._ask)
+        self.schedule = Schedule(db, OpenTable(), self.way, self.permission, self.clock, holds_new=holds_new)
+        self.permission.give()
+        self.taken: dict[str, Send] = {}                    # by name
+        self._waiting = contextlib.ExitStack()
         self._stages = 0
+
+    def _ask(self) -> None:
+        self.asked += 1
 
     def add(self, name: str, size_bytes: int = SMALL) -> NodeId:
         self._stages += 1
@@ -26,7 +45,7 @@ class Queue:
             node_id = tx.nodes.create(ROOT, name, 0o644, 0, name)
             tx.nodes.promise(node_id, StageId(self._stages), size_bytes, 0, name, sealed=True)
             tx.uploads.attempt(node_id, StageId(self._stages), size_bytes)
-        self.turns.promised(node_id)
+        self.schedule.promised(node_id)
         return node_id
 
     def save(self, node_id: NodeId, size_bytes: int = SMALL) -> None:
@@ -35,38 +54,51 @@ class Queue:
             tx.nodes.promise(node_id, StageId(self._stages), size_bytes, 0, None, sealed=True)
             tx.uploads.attempt(node_id, StageId(self._stages), size_bytes)
 
-    def look(self) -> tuple[list[Attempt], float | None]:
-        with self.db.reading() as tx:
-            return self.turns.look(tx, self.waited)
+    def wait_for(self, *node_ids: NodeId) -> None:
+        """Closes wait for these, and for no others."""
+        self._waiting.close()
+        for node_id in node_ids:
+            self._waiting.enter_context(self.schedule.awaited(node_id))
 
-    def take(self) -> Attempt | None:
-        """What a thread does."""
-        taken = self.turns.take(self.look()[0], self.waited)
-        return None if taken is None else taken[0]
+    def pause(self) -> float | None:
+        """Nothing can be done now: until when."""
+        item = self.schedule.next()
+        assert isinstance(item, Pause), item
+        return item.seconds
 
-    def postpone(self, seconds: float) -> None:
-        taken = self.turns.take(self.look()[0], self.waited)
-        assert taken is not None
-        taken[1].not_before_s = self.clock.now_s() + seconds
-        self.turns.ended(taken[0].node_id, done=False)
+    def take(self) -> str | None:
+        """The name of the next attempt that a thread takes; None: there is none."""
+        item = self.schedule.next()
+        if isinstance(item, Pause):
+            return None
+        assert isinstance(item, Send)
+        name = self.index.node(item.attempt.node_id).name
+        self.taken[name] = item
+        return name
 
-    def end(self, attempt: Attempt) -> None:
+    def postpone(self, seconds: float) -> Item:
+        item = self.schedule.next()
+        assert not isinstance(item, Pause)
+        item.plan.not_before_s = self.clock.now_s() + seconds
+        self.schedule.finish(item)
+        return item
+
+    def end(self, name: str) -> None:
+        """It is sent."""
+        item = self.taken.pop(name)
         with self.db.transaction() as tx:
-            tx.uploads.drop(attempt.node_id)
-        self.turns.ended(attempt.node_id, done=True)
+            tx.uploads.drop(item.attempt.node_id)
+        assert self.schedule.finish(item)
 
     def send(self, tx: Tx, node_id: NodeId) -> Attempt:
         attempt = tx.uploads.of(node_id)
         assert attempt is not None
         return tx.uploads.send(attempt, "name", "text/plain", SMALL, None, None)
 
-    def name(self, attempt: Attempt) -> str:
-        return self.index.node(attempt.node_id).name
-
     def names(self) -> list[str]:
         """The rest of the queue, each sent before the next is taken."""
         found: list[str] = []
-        while attempt := self.take():
-            found.append(self.name(attempt))
-            self.end(attempt)
+        while name := self.take():
+            found.append(name)
+            self.end(name)
         return found

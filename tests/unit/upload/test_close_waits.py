@@ -17,7 +17,7 @@ from tests.unit.upload.queued import Queue
 def test_a_close_that_waits_for_its_turn_takes_others_progress_for_its_own(db: Database, tmp_path: Path) -> None:
     queue, progress = Queue(db), Progress()
     node_id = queue.add("a")
-    waits = CloseWaits(queue.db, queue.clock, progress, Way(queue.clock), timeout_s=10)
+    waits = CloseWaits(queue.db, queue.clock, queue.schedule, progress, Way(queue.clock), timeout_s=10)
     with body_of(tmp_path, bytes(1000)) as body:
         carrier = FakeCarrier(body)
         progress.begin(NodeId(99), StageId(9), body)
@@ -37,7 +37,7 @@ def test_a_close_that_waits_for_its_turn_takes_others_progress_for_its_own(db: D
         with db.transaction() as tx:                        # once it was tried, only its own counts
             queue.send(tx, node_id)
         moves = -1000
-        waits = CloseWaits(queue.db, queue.clock, progress, Way(queue.clock), timeout_s=10)
+        waits = CloseWaits(queue.db, queue.clock, queue.schedule, progress, Way(queue.clock), timeout_s=10)
         with pytest.raises(TimedOut):
             waits.wait(node_id, StageId(1), interrupted)
 
@@ -48,7 +48,7 @@ def test_a_resend_of_what_was_acknowledged_before_is_no_progress(db: Database, t
     node_id = queue.add("a")
     with db.transaction() as tx:
         queue.send(tx, node_id)
-    waits = CloseWaits(queue.db, queue.clock, progress, Way(queue.clock), timeout_s=300)
+    waits = CloseWaits(queue.db, queue.clock, queue.schedule, progress, Way(queue.clock), timeout_s=300)
     began_s, tries = queue.clock.now_s(), 0
 
     def interrupted() -> bool:

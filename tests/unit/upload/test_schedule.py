@@ -4,11 +4,18 @@ from collections.abc import Collection, Iterator
 
 import pytest
 
-from anthrofs.model import ROOT, Attempt, NodeId
+from anthrofs.model import ROOT, Attempt, FileId, NodeId, RemoteFile
+from anthrofs.remote.gates import APART_S, Kind
 from anthrofs.tree.database import Database
-from anthrofs.tree.upload_queue import AT_ONCE, BIG_BYTES, Step
-from anthrofs.upload.schedule import BIG_THREADS, FEW, HELD, HOLD_S, THREADS
-from tests.unit.upload.queued import BIG, SMALL, Queue
+from anthrofs.tree.upload_queue import AT_ONCE, Step
+from anthrofs.upload.delete_order import FEW as FEW_DELETIONS
+from anthrofs.upload.holdoffs import FEW, HOLD_S
+from anthrofs.upload.inquiries import INQUIRE_S
+from anthrofs.upload.permission import ASK_S
+from anthrofs.upload.plans import SendPlan
+from anthrofs.upload.send_order import BIG_THREADS, PASSED_OVER, SAME, THREADS
+from anthrofs.upload.work import Delete, Item, Pause, Prepare, Send
+from tests.unit.upload.queued import BIG, SMALL, Queue, refused
 
 # ---- the laws
 
@@ -22,55 +29,57 @@ def test_what_was_promised_first_is_sent_first_whichever_file_is_older(queue: Qu
 
 def test_what_a_close_waits_for_goes_first(queue: Queue) -> None:
     nodes = [queue.add(name) for name in "abcd"]
-    queue.waited = {nodes[3], nodes[2]}
+    queue.wait_for(nodes[3], nodes[2])
     assert queue.names() == ["c", "d", "a", "b"]
 
 
 def test_big_files_have_half_of_the_threads_and_small_ones_the_rest(queue: Queue) -> None:
     for number in range(10):
         queue.add(f"big {number}", BIG)
-    assert [queue.name(attempt) for _ in range(THREADS) if (attempt := queue.take())] == [f"big {number}" for number in range(BIG_THREADS)]
+    assert [name for _ in range(THREADS) if (name := queue.take())] == [f"big {number}" for number in range(BIG_THREADS)]
     queue.add("small")
-    small = queue.take()
-    assert small is not None
-    assert queue.name(small) == "small"
+    assert queue.take() == "small"
     assert queue.take() is None
 
 
 def test_a_big_file_gets_a_thread_however_many_small_ones_wait(queue: Queue) -> None:
-    for number in range(100):
-        queue.add(f"small {number}")
+    small = [queue.add(f"small {number}") for number in range(100)]
     queue.add("big 0", BIG)
-    queue.add("big 1", BIG)
-    taken = [attempt for _ in range(THREADS) if (attempt := queue.take())]
-    assert [queue.name(attempt) for attempt in taken] == ["big 0", *(f"small {number}" for number in range(THREADS - 1))]
-    queue.waited = {NodeId(each.node_id) for each in queue.look()[0]}
-    queue.end(taken[0])
-    following = queue.take()
-    assert following is not None
-    assert queue.name(following) == "big 1"
+    big = queue.add("big 1", BIG)
+    taken = [queue.take() for _ in range(THREADS)]
+    assert taken == ["big 0", *(f"small {number}" for number in range(THREADS - 1))]
+    queue.wait_for(*small, big)
+    queue.end("big 0")
+    assert queue.take() == "big 1"
 
 
 def test_renamed_big_files_are_prepared_by_half_of_the_threads_too_and_hide_no_small_ones(queue: Queue) -> None:
-    with queue.db.transaction() as tx:
-        bigs, [small] = ([tx.nodes.create(ROOT, f"{size} {number}", 0o644, 0, "name") for number in range(count)]
-                         for size, count in ((BIG, THREADS + 5), (SMALL, 1)))
-        tx.run("UPDATE node SET file_id = node_id, size_bytes = iif(node_id = ?, ?, ?) WHERE NOT directory", small, SMALL, BIG)
-    with queue.db.transaction() as tx:
-        for node_id in (*bigs, small):
-            tx.nodes.set_resend(node_id, True)
+    bigs = [rename(queue, f"{number}", BIG) for number in range(THREADS + 5)]
+    small = rename(queue, "small", SMALL)
     queue.add("big", BIG)
-    assert queue.take() is not None
-    reserved = [node_id for node_id in bigs if queue.turns.reserve(node_id, big=True)]
-    assert (len(reserved), queue.turns.full()) == (BIG_THREADS - 1, True)
+    taken = [queue.schedule.next() for _ in range(THREADS)]
+    assert [type(item) for item in taken[:BIG_THREADS + 2]] == [Send, Prepare, Prepare, Prepare, Pause]
+    prepared = [item for item in taken if isinstance(item, Prepare)]
+    assert [item.node.node_id for item in prepared] == [bigs[0], bigs[1], small]
     queue.add("another big", BIG)
-    assert queue.look()[0] == []
-    with queue.db.reading() as tx:
-        assert [node.node_id for node in tx.nodes.renamed(queue.turns.not_now(), THREADS, below_bytes=BIG_BYTES)] == [small]
-    assert queue.turns.reserve(small, big=False)
-    queue.turns.ended(reserved[0], done=False)
-    assert queue.names() == ["another big"]
-    assert queue.turns.reserve(bigs[-1], big=True)
+    assert queue.pause() is None
+    queue.schedule.finish(prepared[0])
+    assert queue.take() == "another big"                # it is its turn, and the last big one that there may be
+    assert queue.pause() is None
+    queue.end("another big")
+    following = queue.schedule.next()
+    assert isinstance(following, Prepare)
+    assert following.node.node_id == bigs[0]
+
+
+def rename(queue: Queue, name: str, size_bytes: int) -> NodeId:
+    """A file that the server has under another name."""
+    with queue.db.transaction() as tx:
+        node_id = tx.nodes.create(ROOT, name, 0o644, 0, name)
+        tx.run("UPDATE node SET file_id = node_id, server_name = 'old', size_bytes = ? WHERE node_id = ?", size_bytes, node_id)
+    with queue.db.transaction() as tx:
+        tx.nodes.set_resend(node_id, True)
+    return node_id
 
 
 def test_postponed_ones_hide_nothing_behind_them(queue: Queue) -> None:
@@ -79,25 +88,25 @@ def test_postponed_ones_hide_nothing_behind_them(queue: Queue) -> None:
     for _ in range(2 * AT_ONCE):
         queue.postpone(60)
     assert queue.names() == [f"{2 * AT_ONCE}"]
-    assert queue.look()[1] == 60
+    assert queue.pause() == 60
 
 
 def test_a_new_file_is_held_off_once_unless_it_is_one_of_a_batch(db: Database) -> None:
     queue = Queue(db, holds_new=True)
     queue.add("a")
-    assert queue.look() == ([], HOLD_S)
+    assert queue.pause() == HOLD_S
     queue.clock.advance(0.4)
     queue.add("b")
-    assert queue.look()[1] == pytest.approx(HOLD_S - 0.4)
+    assert queue.pause() == pytest.approx(HOLD_S - 0.4)
     queue.clock.advance(HOLD_S - 0.4)
     assert queue.names() == ["a"]
-    assert queue.turns.hurry()                          # somebody waits for everything
+    assert queue.schedule.hurry()                          # somebody waits for everything
     assert queue.names() == ["b"]
     for number in range(FEW):
         queue.add(f"{number}")
     assert queue.take() is None
     queue.add("one more makes it a batch")
-    assert queue.take() is not None
+    assert queue.take() == "0"
     queue.clock.advance(HOLD_S)
     queue.add("the next one is alone again")
     assert queue.names() == [*(f"{number}" for number in range(1, FEW)), "one more makes it a batch"]
@@ -112,6 +121,186 @@ def test_what_the_server_has_or_was_tried_before_is_not_held_off(db: Database) -
     assert queue.names() == ["known", "tried"]
 
 
+# ---- three kinds of work
+
+def doom(queue: Queue, *ids: str) -> None:
+    with queue.db.transaction() as tx:
+        for file_id in ids:
+            tx.deletions.doom(RemoteFile(FileId(file_id), f"name of {file_id}", "text/plain", 1, 1, downloadable=False))
+
+
+def test_what_was_promised_goes_first_then_what_was_renamed_then_an_id_and_each_is_its_takers_alone(queue: Queue) -> None:
+    doom(queue, "file_1")
+    rename(queue, "renamed", SMALL)
+    queue.add("saved")
+    items = [queue.schedule.next() for _ in range(4)]
+    assert [type(item) for item in items] == [Send, Prepare, Delete, Pause]
+    assert queue.pause() is None                        # until the rows change
+    for item in items[:3]:
+        assert not isinstance(item, Pause)
+        queue.schedule.finish(item)
+    assert {type(queue.schedule.next()) for _ in range(3)} == {Send, Prepare, Delete}
+
+
+def test_deletions_have_a_share_that_grows_with_what_is_owed(queue: Queue) -> None:
+    for number in range(400):
+        queue.add(f"{number}")
+
+    def deletions(turns: int) -> int:
+        taken: list[Item] = []
+        for _ in range(turns):
+            item = queue.schedule.next()
+            assert not isinstance(item, Pause)
+            taken.append(item)
+            if isinstance(item, Send):
+                with queue.db.transaction() as tx:
+                    tx.uploads.drop(item.attempt.node_id)
+            queue.schedule.finish(item)                 # a deletion is only tried: it stays
+        return sum(isinstance(item, Delete) for item in taken)
+
+    doom(queue, "file_0")
+    assert deletions(50) == pytest.approx(50 / 5, abs=1)
+    doom(queue, *(f"file_{number}" for number in range(1, FEW_DELETIONS + 1)))
+    assert deletions(50) == pytest.approx(50 / 2, abs=1)
+    doom(queue, *(f"file_{number}" for number in range(FEW_DELETIONS + 1, FEW_DELETIONS + 402)))
+    assert deletions(50) == pytest.approx(50 * 3 / 4, abs=1)
+
+
+# ---- back-offs
+
+def test_an_id_that_was_refused_is_tried_again_when_it_is_time_or_somebody_asks(queue: Queue) -> None:
+    doom(queue, "file_1")
+
+    def refuse(seconds: float) -> None:
+        item = queue.schedule.next()
+        assert isinstance(item, Delete)
+        item.plan.refused += 1
+        item.plan.not_before_s = queue.clock.now_s() + seconds
+        queue.schedule.finish(item)
+
+    refuse(60)
+    assert (queue.pause(), queue.schedule.refused_deletions()) == (60, {FileId("file_1")})
+    queue.clock.advance(60)
+    refuse(120)
+    assert queue.pause() == 120
+    queue.schedule.retry_now()
+    assert queue.schedule.refused_deletions() == set()
+    item = queue.schedule.next()
+    assert isinstance(item, Delete)
+    assert item.plan.refused == 0
+    queue.schedule.finish(item)
+    assert queue.schedule._deletes.every() == {}
+
+
+def test_an_id_that_a_listing_has_shown_to_be_gone_waits_for_nothing(queue: Queue) -> None:
+    doom(queue, "file_1")
+    queue.postpone(60)
+    assert queue.pause() == 60
+    with queue.db.transaction() as tx:
+        tx.run("UPDATE doomed SET doubt = -1")
+    item = queue.schedule.next()
+    assert isinstance(item, Delete)
+    assert isinstance(queue.schedule.next(), Pause)
+    item.plan.hasten()
+    queue.schedule.finish(item)
+    assert queue.schedule._deletes.every() == {}
+
+
+def lose(queue: Queue, node_id: NodeId) -> SendPlan:
+    """Its answer is lost, and the first inquiry has told nothing."""
+    assert queue.take() is not None
+    [item] = queue.taken.values()
+    with queue.db.transaction() as tx:
+        tx.uploads.step(queue.send(tx, node_id), Step.LOST)
+    item.plan.lost_s, item.plan.inquiries_s = queue.clock.now_s(), INQUIRE_S[1:]
+    queue.clock.advance(INQUIRE_S[0])
+    item.plan.not_before_s = item.plan.lost_s + INQUIRE_S[1]
+    queue.schedule.finish(item)
+    return item.plan
+
+
+def test_what_became_of_a_lost_answer_is_asked_when_it_is_time_whoever_hurries(queue: Queue) -> None:
+    lose(queue, queue.add("a"))
+    assert queue.pause() == INQUIRE_S[1] - INQUIRE_S[0]
+    queue.schedule.retry_now()
+    assert queue.pause() == INQUIRE_S[1] - INQUIRE_S[0]
+
+
+def test_newer_content_has_it_asked_at_once_unless_asking_has_failed(queue: Queue) -> None:
+    node_id = queue.add("a")
+    plan = lose(queue, node_id)
+    plan.failed_s = queue.clock.now_s()
+    queue.schedule.promised(node_id)
+    assert queue.pause() == INQUIRE_S[1] - INQUIRE_S[0]
+    plan.failed_s = None
+    queue.schedule.promised(node_id)
+    assert queue.take() == "a"
+
+
+# ---- the way, and whose the files are
+
+def close_way(queue: Queue, kind: Kind) -> None:
+    """Two refusals, a moment apart."""
+    for _ in range(2):
+        queue.way.hear(kind, refused())
+        queue.clock.advance(APART_S)
+
+
+def test_while_uploads_are_refused_the_smallest_goes_as_a_probe_and_not_always_the_same(queue: Queue) -> None:
+    queue.add("bigger", 3)
+    queue.add("smallest", 1)
+    queue.add("small", 2)
+    close_way(queue, Kind.UPLOAD)
+    probed = []
+    for _ in range(3 * SAME):
+        queue.clock.advance(queue.pause() or 0)
+        name = queue.take()
+        assert name is not None
+        probed.append(name)
+        assert queue.pause() is not None                # one at a time
+        item = queue.taken.pop(name)
+        item.plan.refused += 1
+        queue.way.hear(Kind.UPLOAD, refused())
+        queue.schedule.finish(item)
+    assert probed == [*["smallest"] * SAME, *["small"] * SAME, *["bigger"] * SAME]
+    queue.way.hear(Kind.UPLOAD, None)
+    assert sorted(queue.names()) == ["bigger", "small", "smallest"]
+
+
+def test_while_deletions_are_refused_one_goes_as_a_probe_and_uploads_go_on(queue: Queue) -> None:
+    doom(queue, "file_1", "file_2")
+    close_way(queue, Kind.DELETE)
+    queue.add("a")
+    assert queue.names() == ["a"]
+    queue.clock.advance(queue.pause() or 0)
+    assert isinstance(queue.schedule.next(), Delete)
+    assert queue.pause() is not None
+
+
+def test_a_probe_that_another_thread_has_claimed_is_waited_for(queue: Queue) -> None:
+    doom(queue, "file_1", "file_2")
+    close_way(queue, Kind.DELETE)
+    queue.clock.advance(queue.pause() or 0)
+    ready = queue.schedule._read()
+    assert isinstance(queue.schedule.next(), Delete)
+    assert queue.schedule._take_due(ready) is None
+
+
+def test_nothing_is_sent_before_it_is_known_whose_the_files_are_and_that_is_asked_less_and_less_often(queue: Queue) -> None:
+    queue.permission.withdraw()
+    assert (queue.pause(), queue.asked) == (None, 0)     # nobody asks for nothing
+    queue.add("a")
+    for number in range(6):
+        wait_s = min(ASK_S[1], ASK_S[0] * 2 ** number)
+        assert (queue.pause(), queue.pause(), queue.asked) == (wait_s, wait_s, number + 1)
+        queue.clock.advance(wait_s)
+    queue.permission.ask_soon()
+    assert queue.pause() == ASK_S[0]
+    assert queue.permission.give()
+    assert not queue.permission.give()
+    assert queue.names() == ["a"]
+
+
 # ---- files that are empty for a moment
 
 EMPTY = 0
@@ -124,9 +313,11 @@ def test_an_empty_file_is_held_off_for_a_second_also_as_one_of_a_batch_or_of_wha
         queue.add(f"{number}", EMPTY)
     with db.transaction() as tx:
         tx.run("UPDATE node SET file_id = 'file_1', server_name = '0' WHERE name = '0'")
-    assert queue.look() == ([], HOLD_S)
+    assert queue.pause() == HOLD_S
     queue.add("with content")
-    assert [queue.name(attempt) for attempt in queue.look()[0]] == ["with content"]
+    assert queue.take() == "with content"
+    assert queue.pause() == HOLD_S
+    queue.schedule.finish(queue.taken.pop("with content"))
     queue.clock.advance(HOLD_S)
     assert queue.names() == [*(f"{number}" for number in range(2 * FEW)), "with content"]
 
@@ -135,66 +326,71 @@ def test_an_empty_file_that_gets_content_is_sent_with_it_at_once_and_one_that_is
     node_id = queue.add("a", EMPTY)
     queue.clock.advance(HOLD_S / 2)
     queue.save(node_id)
-    queue.turns.promised(node_id)
-    [attempt], _ = queue.look()
-    assert attempt.size_bytes == SMALL
+    queue.schedule.promised(node_id)
+    item = queue.schedule.next()
+    assert isinstance(item, Send)
+    assert item.attempt.size_bytes == SMALL
+    queue.schedule.finish(item)
     queue.clock.advance(HOLD_S)
     queue.save(node_id, EMPTY)
-    queue.turns.promised(node_id)
-    assert queue.look() == ([], HOLD_S)
+    queue.schedule.promised(node_id)
+    assert queue.pause() == HOLD_S
 
 
 def test_empty_files_that_somebody_waits_for_are_not_held_off(queue: Queue) -> None:
     one = queue.add("one", EMPTY)
     queue.add("two", EMPTY)
-    queue.waited = {one}
-    assert [queue.name(attempt) for attempt in queue.look()[0]] == ["one"]
-    queue.waited = set()
-    assert queue.turns.hurry()
-    assert queue.names() == ["one", "two"]
+    queue.wait_for(one)
+    assert queue.names() == ["one"]
+    queue.wait_for()
+    assert queue.schedule.hurry()
+    assert queue.names() == ["two"]
 
 
-def test_thousands_of_empty_files_are_not_looked_through_for_each_other_file(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
-    looked_at = 0
+def test_thousands_of_empty_files_are_not_read_through_for_each_other_file(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = 0
     uploads = queue.db._tx.uploads
     candidates = uploads.candidates
 
     def counted(*, big: bool, among: Collection[NodeId] | None = None) -> Iterator[Attempt]:
-        nonlocal looked_at
+        nonlocal read
         for attempt in candidates(big=big, among=among):
-            looked_at += 1
+            read += 1
             yield attempt
 
     monkeypatch.setattr(uploads, "candidates", counted)
-    for number in range(4 * HELD):
+    for number in range(4 * PASSED_OVER):
         queue.add(f"{number}", EMPTY)
-    assert queue.look() == ([], HOLD_S)
-    assert looked_at <= HELD + 2
+    assert queue.pause() == HOLD_S
+    assert read <= PASSED_OVER + 2
     queue.clock.advance(HOLD_S)
-    assert len(queue.names()) == 4 * HELD
+    assert len(queue.names()) == 4 * PASSED_OVER
 
 
 def test_what_nobody_waits_for_has_a_turn_now_and_then(queue: Queue) -> None:
     nodes = [queue.add(f"{number}") for number in range(20)]
-    queue.waited = set(nodes[10:])
+    queue.wait_for(*nodes[10:])
     names = queue.names()
     assert names[:5] == ["10", "11", "12", "0", "13"]
     assert [name for name in names if int(name) < 10] == [f"{number}" for number in range(10)]
 
 
 def test_a_plan_lasts_no_longer_than_what_is_in_it(queue: Queue) -> None:
-    node_id = queue.add("a")
-    plan = queue.turns.reserve(node_id, big=False)
-    assert plan is not None
-    queue.turns.ended(node_id, done=False)
-    assert queue.turns._plans == {}
+    queue.add("a")
+    assert queue.take() == "a"
+    assert not queue.schedule.finish(queue.taken["a"])
+    assert plans(queue) == {}
     queue.postpone(60)
-    assert queue.look() == ([], 60)
-    assert queue.turns.not_now() == {node_id}
-    assert queue.take() is None
-    queue.turns.retry_now()
-    assert (queue.turns._plans, queue.turns._later_s) == ({}, {})
+    assert queue.pause() == 60
+    assert len(plans(queue)) == 1
+    queue.schedule.retry_now()
+    assert plans(queue) == {}
     queue.postpone(60)
     queue.clock.advance(60)
-    assert len(queue.look()[0]) == 1
-    assert queue.turns._plans == {}
+    assert queue.take() == "a"
+    queue.end("a")
+    assert plans(queue) == {}
+
+
+def plans(queue: Queue) -> dict[NodeId, SendPlan]:
+    return queue.schedule._sends.every()

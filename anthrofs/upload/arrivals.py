@@ -1,0 +1,100 @@
+"""An upload that the server has: its content becomes a kept copy, and the rows say that it is there.
+
+Trusts  the rows of the moment: while it was sent, the file may have been saved again, renamed or removed.
+Never   removes a stage before the commit that says that the server has it, nor touches a server file that may be
+        somebody else's.
+"""
+
+import logging
+
+from anthrofs.errors import NotFound
+from anthrofs.model import Attempt, FileId, Node, NodeId, RemoteFile
+from anthrofs.store.block_cache import BlockCache
+from anthrofs.store.staging import Staging
+from anthrofs.tree import lost
+from anthrofs.tree.database import Database
+from anthrofs.tree.kept_copies import Keeping
+from anthrofs.tree.mirror import Mirror
+from anthrofs.tree.transaction import Tx
+from anthrofs.tree.upload_queue import Step
+from anthrofs.upload.close_waits import CloseWaits
+from anthrofs.upload.restaging import Restaging
+
+log = logging.getLogger(__name__)
+
+
+class Arrivals:
+    """The arrivals of one mount's uploads."""
+
+    def __init__(self, db: Database, mirror: Mirror, staging: Staging, cache: BlockCache, keeping: Keeping,
+                 waits: CloseWaits, restaging: Restaging) -> None:
+        self._db = db                   # given
+        self._mirror = mirror           # given
+        self._staging = staging         # given
+        self._cache = cache             # given
+        self._keeping = keeping         # given
+        self._waits = waits             # given: told at once
+        self._restaging = restaging     # given
+
+        self._looked = False            # for backups that an earlier mount has left; guarded by the database's lock
+
+    def take_in(self, attempt: Attempt, file: RemoteFile, step: Step) -> None:
+        """The server has the attempt's stage as this file: STORED, it has just said so; FOUND, a listing shows it.
+
+        The copy first (a second name of the stage), then one transaction, then the stage goes.
+        """
+        path, going = self._staging.path(attempt.stage), list[FileId]()
+        lasts = self._keeping.adopt(attempt.name, file.file_id, path)
+        copied = lasts is not None
+        with self._db.transaction(durable=True) as tx:
+            tx.uploads.step(attempt, step)
+            if step is Step.STORED:
+                lost.learn(tx, file)
+            left = self._note(tx, attempt, file, found=step is Step.FOUND, copied=copied)
+            if lasts is not None:
+                going = self._keeping.stored(tx, file.file_id, lasts=lasts)
+            namesakes = self._mirror.namesakes(tx, file.name, left=not self._looked)
+            self._looked = True
+        self._waits.wake()
+        if left:
+            log.warning("%r was removed or renamed here before it was known what became of it. The server has such a "
+                        "file (%s), stored by us or perhaps by somebody else: it is left there, and shows at the next "
+                        "refresh", file.name, file.file_id)
+        if copied:
+            self._staging.remove(attempt.stage)     # who has it open reads on through the descriptor
+            if left:
+                self._cache.drop(file.file_id)      # it would be taken for what is in that file
+            elif file.file_id not in going:
+                self._cache.verify(file.file_id)
+        self._keeping.remove(going)
+        for node in namesakes:
+            self._restaging.detach(node)
+
+    def _note(self, tx: Tx, attempt: Attempt, file: RemoteFile, *, found: bool, copied: bool) -> bool:
+        """Writes down that the server has it. Returns True when nothing here wants the file and nothing proves that it
+        is ours, so it isn't touched: others' files can have its name, size, type and time, and one that comes back is
+        better than a loss.
+        """
+        node = self._node(attempt.node_id)
+        if node is None or not (node.unsent or node.remote is None):
+            if not found:
+                tx.deletions.doom(file)     # unlinked while it was sent; or renamed, and back again
+            return found
+        self._mirror.stored(tx, attempt, file, found=found, copied=copied)
+        if node.remote is not None and node.remote.file_id != file.file_id:
+            tx.deletions.doom(node.remote)
+        if node.stage != attempt.stage:
+            queue_newer(tx, node)
+        return False
+
+    def _node(self, node_id: NodeId) -> Node | None:
+        try:
+            return self._db.nodes.node(node_id)
+        except NotFound:
+            return None
+
+
+def queue_newer(tx: Tx, node: Node) -> None:
+    """The content that a close has promised meanwhile takes its turn; what no close has handed over waits for that."""
+    if (stage := node.sendable) is not None:
+        tx.uploads.attempt(node.node_id, stage, node.size_bytes)

@@ -1,0 +1,42 @@
+"""Unlinked files that libfuse has hidden end here if nobody has them open: it never unlinks some of those whose last
+release was quicker.
+
+Owns    since when it is known of each that it has to be settled or ended.
+Never   ends one at once: its hiding may be half of a replacement, whose other half comes within the same request.
+"""
+
+import threading
+from typing import Final
+
+from anthrofs.clock import Clock
+from anthrofs.model import NodeId
+from anthrofs.tree import intents
+from anthrofs.tree.database import Database
+from anthrofs.tree.open_table import OpenTable
+
+SETTLE_S: Final = 0.2           # far longer than libfuse takes between the two steps of a replacement
+
+
+class HiddenNodes:
+    """The hidden nodes of one mount."""
+
+    def __init__(self, db: Database, handles: OpenTable, clock: Clock) -> None:
+        self._db = db                   # given
+        self._handles = handles         # given
+        self._clock = clock             # given
+
+        self._lock = threading.Lock()               # guards the following; a leaf
+        self._since_s = dict[NodeId, float]()
+
+    def settle(self, settle_s: float = SETTLE_S) -> float | None:
+        """Ends those that have waited so long. Returns the seconds until this is to be done again; None: none waits."""
+        with self._db.reading() as tx:
+            hidden = [node.node_id for node in tx.nodes.hidden()
+                      if node.is_undecided or self._handles.content_of(node.node_id) is None]
+        now_s = self._clock.now_s()
+        with self._lock:
+            self._since_s = {node_id: self._since_s.get(node_id, now_s) for node_id in hidden}
+            ripe = {node_id for node_id, since_s in self._since_s.items() if now_s - since_s >= settle_s}
+        if ripe:
+            intents.unlink_hidden(self._db, self._handles, ripe)
+        return settle_s if len(ripe) < len(hidden) else None

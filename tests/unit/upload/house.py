@@ -1,0 +1,100 @@
+"""The parts that send and delete, without threads: a test has the schedule's work done piece by piece, by a clock that it moves."""
+
+import random
+from pathlib import Path
+
+from anthrofs.config import Config, Credentials, Service
+from anthrofs.daemon.build import Local, World, send_with
+from anthrofs.daemon.notify import Notify
+from anthrofs.fs.kernel_cache import Surprises
+from anthrofs.model import ROOT, FileId, NodeId
+from anthrofs.remote.pace import Pacer
+from anthrofs.remote.way import Way
+from anthrofs.store.block_cache import BlockCache
+from anthrofs.store.disk import Disk
+from anthrofs.store.staging import Staging
+from anthrofs.store.state_guard import Presence
+from anthrofs.tree import intents
+from anthrofs.tree.database import Database
+from anthrofs.tree.kept_copies import Keeping
+from anthrofs.tree.mirror import Mirror
+from anthrofs.tree.open_table import OpenTable
+from anthrofs.upload.work import Pause
+from tests.fakes import FakeClock, FakeFiles
+
+
+class House:
+    """The parts below the verbs, with an uploader that does one piece of work when it is told to."""
+
+    def __init__(self, root: Path, clock: FakeClock, files: FakeFiles) -> None:
+        self.root, self.clock, self.files = root, clock, files
+        disk, presence, surprises, self.handles = Disk(), Presence(), Surprises(clock, 10), OpenTable()
+        self.staging = Staging(root / "staging", disk, 0)
+        self.db = Database(root / "state.db", presence, clock, self.staging.remove)
+        self.index = self.db.nodes
+        self.mirror = Mirror(surprises, "tree")
+        self.staging.start(set())
+        self.cache = BlockCache(root, disk)
+        self.cache.start()
+        keeping = Keeping(self.db, self.cache, self.handles, disk, root, None, 0)
+        config = Config(root, root, Service("", Credentials("", "")), upload="queue")
+        world = World(clock, random.Random(1), disk, files, Pacer(60, clock), Notify(None))
+        local = Local(presence, self.staging, self.db, self.mirror, self.cache, keeping, self.handles, surprises)
+        sending = send_with(config, world, local, Way(clock), lambda _: files, lambda: None)
+        self.schedule, self.uploader = sending.schedule, sending.uploader
+        self.uploader.allow()
+
+    def close(self) -> None:
+        self.uploader.stop(1)
+        self.db.close()
+
+    # ---- what a user does
+
+    def nodes(self) -> dict[str, NodeId]:
+        found: dict[str, NodeId] = {}
+        self.index.each_entry(ROOT, lambda name, node_id, _: found.update({name: node_id}))
+        return found
+
+    def save(self, name: str, content: bytes = b"content") -> NodeId:
+        stage = self.staging.create()
+        stage.write(content, 0)
+        stage.close()
+        with self.db.transaction() as tx:
+            node_id = self.nodes().get(name) or tx.nodes.create(ROOT, name, 0o644, self.clock.time_ns(), name)
+            tx.nodes.promise(node_id, stage.number, len(content), self.clock.time_ns(), name, sealed=True)
+            tx.uploads.attempt(node_id, stage.number, len(content))
+        self.uploader.promised(node_id)
+        return node_id
+
+    def rename(self, old: str, new: str) -> None:
+        with self.db.transaction() as tx:
+            node, there = self.index.entry(ROOT, old), self.nodes().get(new)
+            if there is not None:
+                intents.unlink(tx, self.index.node(there), self.clock.time_ns())
+            tx.nodes.move(node.node_id, ROOT, new, self.clock.time_ns())
+            intents.want(tx, node, new)
+
+    def remove(self, name: str) -> None:
+        with self.db.transaction() as tx:
+            intents.unlink(tx, self.index.entry(ROOT, name), self.clock.time_ns())
+
+    # ---- what the uploader does
+
+    def work(self) -> bool:
+        """One piece of it. False: there is none now."""
+        item = self.schedule.next()
+        if isinstance(item, Pause):
+            return False
+        self.uploader._do(item)
+        return True
+
+    def doom(self, *names: str) -> list[FileId]:
+        files = [self.files.generate(name, b"x", downloadable=False) for name in names]
+        with self.db.transaction() as tx:
+            for file in files:
+                tx.deletions.doom(file)
+        return [file.file_id for file in files]
+
+    def owed(self) -> int:
+        with self.db.reading() as tx:
+            return tx.deletions.count()
