@@ -28,7 +28,7 @@ class Answer:
     """A close's: how it was before, for one that fails."""
 
     wrote: bool
-    mapped: int
+    mapped: int | None      # None: of maps it has nothing to answer for
 
 
 class CloseAnswers:
@@ -58,7 +58,7 @@ class CloseAnswers:
 
     def begin(self) -> Answer:
         """A close begins: what is owed is its to answer for."""
-        answer = Answer(self._wrote, self._mapped)
+        answer = Answer(self._wrote, self._mapped if self._mapped != self._maps.count else None)
         self._wrote, self._mapped = False, self._maps.count
         self._running += 1
         return answer
@@ -70,5 +70,6 @@ class CloseAnswers:
     def failed(self, answer: Answer) -> None:
         """That close has failed: what it was to answer for is owed again."""
         self._wrote = self._wrote or answer.wrote
-        self._mapped = min(self._mapped, answer.mapped)
+        if answer.mapped is not None:
+            self._mapped = min(self._mapped, answer.mapped)
         self._running -= 1
