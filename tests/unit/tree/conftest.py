@@ -10,7 +10,7 @@ from anthrofs.tree.mirror import Mirror
 
 
 @pytest.fixture
-def index(db: Database) -> Lookups:
+def lookups(db: Database) -> Lookups:
     return db.nodes
 
 

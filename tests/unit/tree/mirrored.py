@@ -23,7 +23,7 @@ def stored(tx: Tx, mirror: Mirror, node_id: NodeId, file: RemoteFile) -> None:
                   found=False, copied=True)
 
 
-def shown(index: Lookups) -> dict[str, str | None]:
+def shown(lookups: Lookups) -> dict[str, str | None]:
     """Name → id of everything in the root."""
-    nodes = [index.node(node_id) for _, node_id, _ in entries(index, ROOT)]
+    nodes = [lookups.node(node_id) for _, node_id, _ in entries(lookups, ROOT)]
     return {node.name: None if node.remote is None else str(node.remote.file_id) for node in nodes}

@@ -11,7 +11,7 @@ from tests.unit.tree.mirrored import remote, stored
 
 # ---- the deletion queue
 
-def test_new_before_old_is_gone(db: Database, index: Lookups, mirror: Mirror) -> None:
+def test_new_before_old_is_gone(db: Database, lookups: Lookups, mirror: Mirror) -> None:
     old, new, other = remote(1), remote(2, downloadable=False), remote(9, "other.txt")
     with db.transaction() as tx:
         node_id = tx.nodes.create(ROOT, "a.txt", 0o644, EPOCH_NS, "a.txt")
@@ -31,7 +31,7 @@ def test_new_before_old_is_gone(db: Database, index: Lookups, mirror: Mirror) ->
         assert tx.deletions.deletable() == [old.file_id, other.file_id]
 
 
-def test_a_name_that_stays_local_protects_nothing(db: Database, index: Lookups) -> None:
+def test_a_name_that_stays_local_protects_nothing(db: Database, lookups: Lookups) -> None:
     with db.transaction() as tx:
         node_id = tx.nodes.create(ROOT, "a.txt~", 0o644, EPOCH_NS, None)
         tx.nodes.promise(node_id, StageId(1), 3, EPOCH_NS, None, sealed=True)

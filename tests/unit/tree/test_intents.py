@@ -26,11 +26,11 @@ class State:
 
     def __init__(self, path: Path) -> None:
         self.db, self.handles = Database(path), OpenTable()
-        self.index = self.db.nodes
+        self.lookups = self.db.nodes
         with self.db.transaction() as tx:
             file = RemoteFile(FILE_ID, "a.txt", "text/plain", 3, EPOCH_NS, False)
             Mirror(Surprises(FakeClock(), 10), "tree").show(tx, file, 1, ())
-        self.node_id = self.index.entry(ROOT, "a.txt").node_id
+        self.node_id = self.lookups.entry(ROOT, "a.txt").node_id
 
     def hide(self, *, by_libfuse: bool) -> None:
         with self.db.transaction() as tx:
@@ -52,7 +52,7 @@ class State:
             return tx.deletions.is_doomed(FILE_ID)
 
     def names(self) -> list[str]:
-        return [name for name, _, _ in entries(self.index, ROOT)]
+        return [name for name, _, _ in entries(self.lookups, ROOT)]
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_settled_it_is_unlinked_and_ends_at_its_last_release(state: State) -> No
     state.settle()
     assert state.doomed()
     with pytest.raises(NotFound):
-        state.index.node(state.node_id)
+        state.lookups.node(state.node_id)
 
 
 def test_nobodys_hiding_but_libfuses_is_in_doubt(state: State) -> None:
@@ -94,15 +94,15 @@ def test_nobodys_hiding_but_libfuses_is_in_doubt(state: State) -> None:
 
 # ---- a rename
 
-def test_another_name_for_what_others_made_changes_one_row(db: Database, index: Lookups, mirror: Mirror) -> None:
+def test_another_name_for_what_others_made_changes_one_row(db: Database, lookups: Lookups, mirror: Mirror) -> None:
     """The rename of a folder does this for each file in it, while the whole mount waits."""
     with db.transaction() as tx:
         mirror.show(tx, remote(1), 1, NOBODY)
         before = tx.one("SELECT total_changes()")[0]
         # To a name that stays here and back changes the totals, too.
         for wanted, changes in (("b.txt", 1), (None, 4), ("c.txt", 7)):
-            intents.want(tx, index.holder(FileId("file_1")), wanted)
-            node = index.holder(FileId("file_1"))
+            intents.want(tx, lookups.holder(FileId("file_1")), wanted)
+            node = lookups.holder(FileId("file_1"))
             assert (node.wanted, node.local, node.resend) == (wanted, wanted is None, False)
             assert tx.one("SELECT total_changes()")[0] - before == changes
-            assert index.totals()[2] == (wanted is None)
+            assert lookups.totals()[2] == (wanted is None)

@@ -29,7 +29,7 @@ class Reads:
         return [(each, (parent, each)) for each in self.names if each >= name][:limit]
 
 
-def make(db: Database, index: Lookups, name: str, parent: NodeId = ROOT) -> NodeId:
+def make(db: Database, lookups: Lookups, name: str, parent: NodeId = ROOT) -> NodeId:
     with db.transaction() as tx:
         return tx.nodes.create(parent, name, 0o644, 1, name)
 
@@ -75,46 +75,46 @@ def test_what_is_held_is_bounded(db: Database) -> None:
     assert max(map(len, held)) <= MOST
 
 
-def test_a_change_shows_at_once_in_the_middle_of_a_walk(db: Database, index: Lookups) -> None:
-    nodes = {name: make(db, index, name) for name in names(200)}
+def test_a_change_shows_at_once_in_the_middle_of_a_walk(db: Database, lookups: Lookups) -> None:
+    nodes = {name: make(db, lookups, name) for name in names(200)}
     for name in names(50):
-        index.entry(ROOT, name)
+        lookups.entry(ROOT, name)
     with db.transaction() as tx:
         tx.nodes.set_mtime(nodes["000055"], 7)
         tx.nodes.move(nodes["000056"], ROOT, "new", 2)
         tx.nodes.remove(nodes["000057"])
-        assert index.entry(ROOT, "000055").mtime_ns == 7       # its own changes, before the commit
-    assert index.entry(ROOT, "000055").mtime_ns == 7
-    assert index.entry(ROOT, "new").node_id == nodes["000056"]
+        assert lookups.entry(ROOT, "000055").mtime_ns == 7       # its own changes, before the commit
+    assert lookups.entry(ROOT, "000055").mtime_ns == 7
+    assert lookups.entry(ROOT, "new").node_id == nodes["000056"]
     for gone in ("000056", "000057"):
         with pytest.raises(NotFound):
-            index.entry(ROOT, gone)
+            lookups.entry(ROOT, gone)
 
 
-def test_what_was_read_in_a_transaction_that_fails_is_not_kept(db: Database, index: Lookups) -> None:
-    nodes = [make(db, index, name) for name in names(10)]
+def test_what_was_read_in_a_transaction_that_fails_is_not_kept(db: Database, lookups: Lookups) -> None:
+    nodes = [make(db, lookups, name) for name in names(10)]
 
     def fail() -> None:
         with db.transaction() as tx:
             tx.nodes.set_mtime(nodes[3], 99)
             for name in names(10):
-                index.entry(ROOT, name)
+                lookups.entry(ROOT, name)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         fail()
-    assert index.entry(ROOT, "000003").mtime_ns == 1
+    assert lookups.entry(ROOT, "000003").mtime_ns == 1
 
 
 Step = tuple[Callable[..., str], int, int]
 
 
-def look(db: Database, index: Lookups, number: int, _: int) -> str:
+def look(db: Database, lookups: Lookups, number: int, _: int) -> str:
     """By the index, and by its row alone."""
     with db.reading() as tx:
         row = tx.one("SELECT node_id, mtime_ns FROM node WHERE parent = 1 AND name = ?", f"{number:06}")
     try:
-        node = index.entry(ROOT, f"{number:06}")
+        node = lookups.entry(ROOT, f"{number:06}")
     except NotFound:
         assert row is None
     else:
@@ -122,30 +122,30 @@ def look(db: Database, index: Lookups, number: int, _: int) -> str:
     return "look"
 
 
-def walk(db: Database, index: Lookups, number: int, count: int) -> str:
+def walk(db: Database, lookups: Lookups, number: int, count: int) -> str:
     for each in range(number, number + count):
-        look(db, index, each, 0)
+        look(db, lookups, each, 0)
     return "walk"
 
 
-def add(db: Database, index: Lookups, number: int, _: int) -> str:
+def add(db: Database, lookups: Lookups, number: int, _: int) -> str:
     with db.transaction() as tx:
         if tx.one("SELECT 1 FROM node WHERE parent = 1 AND name = ?", f"{number:06}") is None:
             tx.nodes.create(ROOT, f"{number:06}", 0o644, number, None)
-        look(db, index, number, 0)
+        look(db, lookups, number, 0)
     return "add"
 
 
-def change(db: Database, index: Lookups, number: int, mtime_ns: int) -> str:
-    walk(db, index, max(0, number - 3), 2)
+def change(db: Database, lookups: Lookups, number: int, mtime_ns: int) -> str:
+    walk(db, lookups, max(0, number - 3), 2)
     with db.transaction() as tx:
-        walk(db, index, number, 2)
+        walk(db, lookups, number, 2)
         tx.run("UPDATE node SET mtime_ns = ? WHERE parent = 1 AND name = ?", mtime_ns, f"{number:06}")
-        walk(db, index, number, 2)
+        walk(db, lookups, number, 2)
     return "change"
 
 
-def take(db: Database, index: Lookups, number: int, _: int) -> str:
+def take(db: Database, lookups: Lookups, number: int, _: int) -> str:
     with db.transaction() as tx:
         tx.run("DELETE FROM node WHERE parent = 1 AND name = ?", f"{number:06}")
     return "take"
@@ -154,11 +154,11 @@ def take(db: Database, index: Lookups, number: int, _: int) -> str:
 @given(steps=st.lists(st.tuples(st.sampled_from([look, walk, walk, add, change, take]), st.integers(0, 40), st.integers(1, 30)), max_size=40))
 def test_a_lookup_says_what_the_row_says(tmp_path_factory: pytest.TempPathFactory, steps: list[Step]) -> None:
     db = Database(tmp_path_factory.mktemp("state") / "state.db")
-    index = db.nodes
+    lookups = db.nodes
     try:
         for number in range(0, 40, 2):
-            add(db, index, number, 0)
+            add(db, lookups, number, 0)
         for act, number, count in steps:
-            act(db, index, number, count)
+            act(db, lookups, number, count)
     finally:
         db.close()

@@ -38,11 +38,11 @@ def test_the_newest_has_the_plain_name_whatever_the_listings_order(tmp_path_fact
     order = data.draw(st.permutations(files))
 
     with closing(Database(tmp_path_factory.mktemp("index") / "state.db")) as db:
-        index, mirror = db.nodes, Mirror(Surprises(Clock(), 10), "tree")
+        lookups, mirror = db.nodes, Mirror(Surprises(Clock(), 10), "tree")
         for file in order:                              # pages of one file each
             with db.transaction() as tx:
                 assert mirror.show(tx, file, 1, NOBODY) is Shown.NEW
-        found = shown(index)
+        found = shown(lookups)
 
     expected: dict[str, str | None] = {}
     for file in files:
@@ -57,16 +57,16 @@ def test_files_of_the_same_moment_have_an_order_too(tmp_path: Path) -> None:
     results = []
     for number, order in enumerate(itertools.permutations(files)):
         with closing(Database(tmp_path / f"{number}.db")) as db, db.transaction() as tx:
-            index, mirror = db.nodes, Mirror(Surprises(Clock(), 10), "tree")
+            lookups, mirror = db.nodes, Mirror(Surprises(Clock(), 10), "tree")
             for file in order:
                 mirror.show(tx, file, 1, NOBODY)
-            results.append(shown(index))
+            results.append(shown(lookups))
 
     assert all(result == results[0] for result in results)
     assert results[0]["a.txt"] == "file_3"
 
 
-def test_removing_the_newest_makes_no_older_one_jump_into_its_place(db: Database, index: Lookups, mirror: Mirror) -> None:
+def test_removing_the_newest_makes_no_older_one_jump_into_its_place(db: Database, lookups: Lookups, mirror: Mirror) -> None:
     files = [remote(number) for number in range(3)]
     with db.transaction() as tx:
         for file in files:
@@ -75,21 +75,21 @@ def test_removing_the_newest_makes_no_older_one_jump_into_its_place(db: Database
         for file in files[:2]:
             assert mirror.show(tx, file, 2, NOBODY) is Shown.KNOWN
 
-    assert sorted(shown(index)) == ["a (file_0).txt", "a (file_1).txt"]
+    assert sorted(shown(lookups)) == ["a (file_0).txt", "a (file_1).txt"]
 
     with db.transaction() as tx:
         mirror.show(tx, remote(9), 3, NOBODY)            # a new arrival does take it
-    assert shown(index)["a.txt"] == "file_9"
+    assert shown(lookups)["a.txt"] == "file_9"
 
 
-def test_two_hundred_files_of_one_name_are_all_shown(db: Database, index: Lookups, mirror: Mirror) -> None:
+def test_two_hundred_files_of_one_name_are_all_shown(db: Database, lookups: Lookups, mirror: Mirror) -> None:
     files = [remote(number) for number in range(200)]
     random.Random(1).shuffle(files)
     with db.transaction() as tx:
         for file in files:
             mirror.show(tx, file, 1, NOBODY)
 
-    found = shown(index)
+    found = shown(lookups)
     assert len(found) == 200
     assert found["a.txt"] == "file_199"
     assert set(found.values()) == {file.file_id for file in files}
@@ -98,7 +98,7 @@ def test_two_hundred_files_of_one_name_are_all_shown(db: Database, index: Lookup
 @pytest.mark.parametrize("name", ["a.txt", "a", "n" * 251 + ".txt", "n" * 255, "ü" * 127, "日" * 85])
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
 def test_a_file_that_really_has_an_id_name_loses_nothing_and_costs_nobody_a_name(
-        db: Database, index: Lookups, mirror: Mirror, name: str, order: tuple[int, ...]) -> None:
+        db: Database, lookups: Lookups, mirror: Mirror, name: str, order: tuple[int, ...]) -> None:
     old, new = remote(1, name), remote(2, name)
     real = remote(3, id_name_of(name, old.file_id))
     again = remote(4, id_name_of(real.name, old.file_id))
@@ -107,30 +107,30 @@ def test_a_file_that_really_has_an_id_name_loses_nothing_and_costs_nobody_a_name
         for number in order:
             mirror.show(tx, files[number], 1, NOBODY)
 
-    found = shown(index)
+    found = shown(lookups)
     assert sorted(str(file_id) for file_id in found.values()) == [file.file_id for file in files]
     assert found[name] == new.file_id
     assert all(len(entry.encode()) <= 255 for entry in found)
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a//b", "a/", "a%22b", "/etc/passwd", "../../up", "a\0b", ".by-id", ".fuse_hidden0001", "x" * 400, "\n", "con:"])
-def test_a_hostile_name_becomes_a_safe_entry_and_is_never_sent_as_one(db: Database, index: Lookups, mirror: Mirror, name: str) -> None:
+def test_a_hostile_name_becomes_a_safe_entry_and_is_never_sent_as_one(db: Database, lookups: Lookups, mirror: Mirror, name: str) -> None:
     with db.transaction() as tx:
         for number in range(3):
             mirror.show(tx, remote(number, name), 1, NOBODY)
 
-    shown = entries(index, ROOT)
+    shown = entries(lookups, ROOT)
     assert len(shown) == 3
     for entry, node_id, _ in shown:
         assert entry not in ("", ".", "..", ".by-id")
         assert "/" not in entry
         assert "\0" not in entry
         assert len(entry.encode()) <= 255
-        assert index.node(node_id).wanted is None       # display sends nothing
+        assert lookups.node(node_id).wanted is None       # display sends nothing
 
 
 @pytest.mark.parametrize("local", ["unsent", "being made", "directory"])
-def test_a_node_with_local_changes_keeps_its_name(db: Database, index: Lookups, mirror: Mirror, local: str) -> None:
+def test_a_node_with_local_changes_keeps_its_name(db: Database, lookups: Lookups, mirror: Mirror, local: str) -> None:
     with db.transaction() as tx:
         if local == "directory":
             node_id = NodeId(tx.insert("INSERT INTO node (parent, name, directory, mode, mtime_ns, size_bytes) VALUES (1, 'a.txt', 1, 493, 0, 0)"))
@@ -140,66 +140,66 @@ def test_a_node_with_local_changes_keeps_its_name(db: Database, index: Lookups, 
             tx.nodes.promise(node_id, StageId(1), 3, EPOCH_NS, "a.txt", sealed=True)
         assert mirror.show(tx, remote(1, age_s=-1000), 1, NOBODY) is Shown.NEW       # newer than all
 
-    assert index.entry(ROOT, "a.txt").node_id == node_id
-    assert shown(index) == {"a.txt": None, "a (file_1).txt": "file_1"}
+    assert lookups.entry(ROOT, "a.txt").node_id == node_id
+    assert shown(lookups) == {"a.txt": None, "a (file_1).txt": "file_1"}
 
 
-def test_an_edited_server_file_keeps_its_name_too(db: Database, index: Lookups, mirror: Mirror) -> None:
+def test_an_edited_server_file_keeps_its_name_too(db: Database, lookups: Lookups, mirror: Mirror) -> None:
     with db.transaction() as tx:
         mirror.show(tx, remote(1), 1, NOBODY)
-        node_id = index.entry(ROOT, "a.txt").node_id
+        node_id = lookups.entry(ROOT, "a.txt").node_id
         tx.nodes.promise(node_id, StageId(1), 3, EPOCH_NS, "a.txt", sealed=True)
         mirror.show(tx, remote(2), 2, NOBODY)
 
-    assert shown(index) == {"a.txt": "file_1", "a (file_2).txt": "file_2"}
+    assert shown(lookups) == {"a.txt": "file_1", "a (file_2).txt": "file_2"}
 
 
-def test_a_name_in_use_is_held_and_an_older_file_does_not_need_it(db: Database, index: Lookups, mirror: Mirror) -> None:
+def test_a_name_in_use_is_held_and_an_older_file_does_not_need_it(db: Database, lookups: Lookups, mirror: Mirror) -> None:
     with db.transaction() as tx:
         mirror.show(tx, remote(2), 1, NOBODY)
-        busy = {index.entry(ROOT, "a.txt").node_id}
+        busy = {lookups.entry(ROOT, "a.txt").node_id}
 
         assert mirror.show(tx, remote(3), 1, busy) is Shown.HELD
         assert mirror.show(tx, remote(1), 1, busy) is Shown.NEW
-        assert shown(index) == {"a.txt": "file_2", "a (file_1).txt": "file_1"}
+        assert shown(lookups) == {"a.txt": "file_2", "a (file_1).txt": "file_1"}
         assert mirror.show(tx, remote(3), 2, NOBODY) is Shown.NEW
 
-    assert shown(index)["a.txt"] == "file_3"
+    assert shown(lookups)["a.txt"] == "file_3"
 
 
-def test_a_known_file_keeps_name_mode_time_and_number(db: Database, index: Lookups, mirror: Mirror) -> None:
+def test_a_known_file_keeps_name_mode_time_and_number(db: Database, lookups: Lookups, mirror: Mirror) -> None:
     with db.transaction() as tx:
         mirror.show(tx, remote(1), 1, NOBODY)
-        node = index.entry(ROOT, "a.txt")
+        node = lookups.entry(ROOT, "a.txt")
         tx.nodes.set_mode(node.node_id, 0o755)
         tx.nodes.set_mtime(node.node_id, 12)
         assert mirror.show(tx, remote(1), 2, NOBODY) is Shown.KNOWN
         stored(tx, mirror, node.node_id, remote(5, size_bytes=9, downloadable=False))
 
-    after = index.entry(ROOT, "a.txt")
+    after = lookups.entry(ROOT, "a.txt")
     assert (after.node_id, after.mode, after.mtime_ns) == (node.node_id, 0o755, 12)
     assert after.kept
 
 
-def test_an_upload_that_a_listing_showed_first_is_one_file(db: Database, index: Lookups, mirror: Mirror) -> None:
+def test_an_upload_that_a_listing_showed_first_is_one_file(db: Database, lookups: Lookups, mirror: Mirror) -> None:
     with db.transaction() as tx:
         node_id = tx.nodes.create(ROOT, "a.txt", 0o644, EPOCH_NS, "a.txt")
         tx.nodes.promise(node_id, StageId(1), 3, EPOCH_NS, "a.txt", sealed=True)
         mirror.show(tx, remote(1, downloadable=False), 1, NOBODY)
         stored(tx, mirror, node_id, remote(1, downloadable=False))
 
-    assert shown(index) == {"a.txt": "file_1"}
-    assert index.entry(ROOT, "a.txt").stage is None
+    assert shown(lookups) == {"a.txt": "file_1"}
+    assert lookups.entry(ROOT, "a.txt").stage is None
 
 
-def test_newer_promised_content_stays_promised_when_the_older_is_stored(db: Database, index: Lookups, mirror: Mirror) -> None:
+def test_newer_promised_content_stays_promised_when_the_older_is_stored(db: Database, lookups: Lookups, mirror: Mirror) -> None:
     with db.transaction() as tx:
         node_id = tx.nodes.create(ROOT, "a.txt", 0o644, EPOCH_NS, "a.txt")
         tx.nodes.promise(node_id, StageId(1), 3, EPOCH_NS, "a.txt", sealed=True)
         tx.nodes.promise(node_id, StageId(2), 7, EPOCH_NS, "a.txt", sealed=True)
         stored(tx, mirror, node_id, remote(1))
 
-    node = index.node(node_id)
+    node = lookups.node(node_id)
     assert (node.stage, node.size_bytes) == (2, 7)
 
 
@@ -215,7 +215,7 @@ def test_what_is_stored_lacks_nothing_whatever_a_later_write_was_told(db: Databa
 
 # ---- the index: what a listing lacks
 
-def test_a_sweep_removes_only_what_was_listed_before(db: Database, index: Lookups, mirror: Mirror) -> None:
+def test_a_sweep_removes_only_what_was_listed_before(db: Database, lookups: Lookups, mirror: Mirror) -> None:
     with db.transaction() as tx:
         for number in (1, 2, 3):
             mirror.show(tx, remote(number, f"{number}.txt"), 1, NOBODY)
@@ -226,10 +226,10 @@ def test_a_sweep_removes_only_what_was_listed_before(db: Database, index: Lookup
         assert mirror.doubtful(tx, 2, EPOCH_NS, NEVER_NS, NOBODY, 9) == ["file_2", "file_3"]
         mirror.sweep(tx, 2, NEVER_NS, EVER_NS, NOBODY)
 
-    assert sorted(shown(index)) == ["1.txt", "4.txt"]
+    assert sorted(shown(lookups)) == ["1.txt", "4.txt"]
 
 
-def uploaded(tx: Tx, index: Lookups, mirror: Mirror, file: RemoteFile, node_id: NodeId | None = None) -> NodeId:
+def uploaded(tx: Tx, lookups: Lookups, mirror: Mirror, file: RemoteFile, node_id: NodeId | None = None) -> NodeId:
     node_id = node_id or tx.nodes.create(ROOT, file.name, 0o644, EPOCH_NS, file.name)
     tx.nodes.promise(node_id, StageId(1), file.size_bytes, EPOCH_NS, file.name, sealed=True)
     stored(tx, mirror, node_id, file)
@@ -237,74 +237,74 @@ def uploaded(tx: Tx, index: Lookups, mirror: Mirror, file: RemoteFile, node_id: 
 
 
 def test_a_new_upload_that_no_listing_showed_is_never_taken_for_gone_but_asked_for_when_it_is_old(
-        db: Database, index: Lookups, mirror: Mirror) -> None:
+        db: Database, lookups: Lookups, mirror: Mirror) -> None:
     with db.transaction() as tx:
-        uploaded(tx, index, mirror, remote(1, age_s=1))
+        uploaded(tx, lookups, mirror, remote(1, age_s=1))
 
         assert mirror.doubtful(tx, 1, EPOCH_NS, NEVER_NS, NOBODY, 9) == []
         assert mirror.doubtful(tx, 2, EPOCH_NS + SETTLED_NS // 2, NEVER_NS, NOBODY, 9) == []
         assert mirror.doubtful(tx, 3, EPOCH_NS + SETTLED_NS, NEVER_NS, NOBODY, 9) == ["file_1"]
         mirror.sweep(tx, 3, NEVER_NS, EVER_NS, NOBODY)
-        assert shown(index) == {"a.txt": "file_1"}
+        assert shown(lookups) == {"a.txt": "file_1"}
         mirror.saw(tx, FileId("file_1"), 3)
         for number in range(3, 3 + ASK_AGAIN):
             assert mirror.doubtful(tx, number, EPOCH_NS + SETTLED_NS, NEVER_NS, NOBODY, 9) == []
             mirror.sweep(tx, number, NEVER_NS, EVER_NS, NOBODY)
         assert mirror.doubtful(tx, 3 + ASK_AGAIN, EPOCH_NS + SETTLED_NS, NEVER_NS, NOBODY, 9) == ["file_1"]
-        assert shown(index) == {"a.txt": "file_1"}
+        assert shown(lookups) == {"a.txt": "file_1"}
 
 
-def test_a_save_over_a_listed_file_is_a_new_upload_as_well(db: Database, index: Lookups, mirror: Mirror) -> None:
+def test_a_save_over_a_listed_file_is_a_new_upload_as_well(db: Database, lookups: Lookups, mirror: Mirror) -> None:
     with db.transaction() as tx:
         mirror.show(tx, remote(1), 1, NOBODY)
-        node_id = index.entry(ROOT, "a.txt").node_id
-        uploaded(tx, index, mirror, remote(2, age_s=1, downloadable=False), node_id)
+        node_id = lookups.entry(ROOT, "a.txt").node_id
+        uploaded(tx, lookups, mirror, remote(2, age_s=1, downloadable=False), node_id)
 
         mirror.sweep(tx, 2, NEVER_NS, EVER_NS, NOBODY)             # it began before the save, or lags behind it
 
-    assert shown(index) == {"a.txt": "file_2"}
+    assert shown(lookups) == {"a.txt": "file_2"}
 
 
-def test_what_is_in_use_waits_for_the_next_sweep(db: Database, index: Lookups, mirror: Mirror) -> None:
+def test_what_is_in_use_waits_for_the_next_sweep(db: Database, lookups: Lookups, mirror: Mirror) -> None:
     with db.transaction() as tx:
         mirror.show(tx, remote(1), 1, NOBODY)
-        node_id = index.entry(ROOT, "a.txt").node_id
+        node_id = lookups.entry(ROOT, "a.txt").node_id
 
         mirror.sweep(tx, 2, NEVER_NS, EVER_NS, {node_id})
         assert mirror.doubtful(tx, 2, EPOCH_NS, NEVER_NS, {node_id}, 9) == []
         assert not mirror.vanished(tx, FileId("file_1"), {node_id})
-        assert shown(index) == {"a.txt": "file_1"}
+        assert shown(lookups) == {"a.txt": "file_1"}
         mirror.sweep(tx, 3, NEVER_NS, EVER_NS, NOBODY)
 
-    assert shown(index) == {}
+    assert shown(lookups) == {}
 
 
-def test_unsent_content_survives_that_its_file_is_gone(db: Database, index: Lookups, mirror: Mirror) -> None:
+def test_unsent_content_survives_that_its_file_is_gone(db: Database, lookups: Lookups, mirror: Mirror) -> None:
     with db.transaction() as tx:
         mirror.show(tx, remote(1), 1, NOBODY)
-        node_id = index.entry(ROOT, "a.txt").node_id
+        node_id = lookups.entry(ROOT, "a.txt").node_id
         tx.nodes.promise(node_id, StageId(9), 100, EPOCH_NS, "a.txt", sealed=True)
         mirror.sweep(tx, 2, NEVER_NS, EVER_NS, NOBODY)
 
-        node = index.node(node_id)
+        node = lookups.node(node_id)
         assert (node.stage, node.remote, node.size_bytes, node.wanted) == (9, None, 100, "a.txt")
         mirror.sweep(tx, 3, NEVER_NS, EVER_NS, NOBODY)
         assert [each.node_id for each in tx.nodes.unsent()] == [node_id]
 
 
-def test_local_files_are_never_missing_from_a_listing(db: Database, index: Lookups, mirror: Mirror) -> None:
+def test_local_files_are_never_missing_from_a_listing(db: Database, lookups: Lookups, mirror: Mirror) -> None:
     with db.transaction() as tx:
         tx.nodes.create(ROOT, "a.txt~", 0o644, EPOCH_NS, None)
 
         assert mirror.missing(tx, 100) == (0, 0)
         assert mirror.doubtful(tx, 100, EPOCH_NS * 2, NEVER_NS, NOBODY, 9) == []
         mirror.sweep(tx, 100, NEVER_NS, EVER_NS, NOBODY)
-        assert len(shown(index)) == 1
+        assert len(shown(lookups)) == 1
 
 
 # ---- whose files a state mirrors
 
-def test_another_workspace_begins_with_nothing_of_the_old_one(db: Database, index: Lookups, mirror: Mirror) -> None:
+def test_another_workspace_begins_with_nothing_of_the_old_one(db: Database, lookups: Lookups, mirror: Mirror) -> None:
     with db.transaction() as tx:
         mirror.show(tx, remote(1), 1, NOBODY)
         tx.uploads.attempt(NodeId(7), StageId(1), 1)
@@ -315,6 +315,6 @@ def test_another_workspace_begins_with_nothing_of_the_old_one(db: Database, inde
         assert tx.uploads.every() == []
         assert tx.deletions.every() == []
 
-    assert entries(index, ROOT) == []
+    assert entries(lookups, ROOT) == []
     with pytest.raises(NotFound):
-        index.entry(ROOT, "a.txt")
+        lookups.entry(ROOT, "a.txt")

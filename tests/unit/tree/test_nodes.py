@@ -10,18 +10,18 @@ from anthrofs.tree.mirror import Mirror
 from tests.unit.tree.mirrored import NOBODY, remote
 
 
-def test_node_numbers_are_never_used_again(db: Database, index: Lookups) -> None:
+def test_node_numbers_are_never_used_again(db: Database, lookups: Lookups) -> None:
     with db.transaction() as tx:
         first = tx.nodes.create(ROOT, "a", 0o644, 0, None)
         tx.nodes.remove(first)
         assert tx.nodes.create(ROOT, "a", 0o644, 0, None) > first
 
 
-def test_nothing_is_made_in_a_folder_that_has_gone_with_the_last_file_of_others(db: Database, index: Lookups, mirror: Mirror) -> None:
+def test_nothing_is_made_in_a_folder_that_has_gone_with_the_last_file_of_others(db: Database, lookups: Lookups, mirror: Mirror) -> None:
     file = remote(1, "runs\uff0fout.csv")
     with db.transaction() as tx:
         mirror.show(tx, file, 1, NOBODY)
-    folder = index.entry(ROOT, "runs").node_id         # a create has looked it up, and then the listing comes
+    folder = lookups.entry(ROOT, "runs").node_id         # a create has looked it up, and then the listing comes
     with db.transaction() as tx:
         mirror.vanished(tx, file.file_id, NOBODY)
     with pytest.raises(NotFound), db.transaction() as tx:

@@ -44,13 +44,13 @@ def placed(db: Database, layout: Layout) -> None:
         Mirror(Surprises(FakeClock(), 10), layout).place_again(tx)
 
 
-def tree(index: Lookups, directory: NodeId = ROOT, prefix: str = "") -> dict[str, Node]:
+def tree(lookups: Lookups, directory: NodeId = ROOT, prefix: str = "") -> dict[str, Node]:
     found: dict[str, Node] = {}
-    for name, node_id, is_directory in entries(index, directory):
+    for name, node_id, is_directory in entries(lookups, directory):
         if is_directory:
-            found |= tree(index, node_id, f"{prefix}{name}/")
+            found |= tree(lookups, node_id, f"{prefix}{name}/")
         else:
-            found[prefix + name] = index.node(node_id)
+            found[prefix + name] = lookups.node(node_id)
     return found
 
 
@@ -69,13 +69,13 @@ def test_names_times_modes_and_what_was_unsent_are_kept(db: Database) -> None:
 
 
 def test_another_layout_moves_files_there_and_back(db: Database) -> None:
-    index = db.nodes
+    lookups = db.nodes
     for _ in range(2):
         placed(db, "tree")
-        assert "reports/may.csv" in tree(index)
+        assert "reports/may.csv" in tree(lookups)
         placed(db, "flat")
-        assert sorted(tree(index)) == ["note.txt~", "refused.txt", "reports／may.csv", "sent.txt"]
-        assert not any(directory for _, _, directory in entries(index, ROOT))
+        assert sorted(tree(lookups)) == ["note.txt~", "refused.txt", "reports／may.csv", "sent.txt"]
+        assert not any(directory for _, _, directory in entries(lookups, ROOT))
 
 
 def test_what_an_old_version_wanted_deleted_is_not_given_back_without_knowing_what_it_was(db: Database) -> None:
@@ -86,11 +86,11 @@ def test_what_an_old_version_wanted_deleted_is_not_given_back_without_knowing_wh
 @pytest.mark.parametrize(("version", "totals"), [(1, (4, 6, 1)), (2, (3, 34, 1))])
 def test_what_there_is_is_counted_and_goes_on_being_counted(tmp_path: Path, version: int, totals: tuple[int, int, int]) -> None:
     with taken_over(version, tmp_path) as db:
-        index = db.nodes
-        assert index.totals() == totals
+        lookups = db.nodes
+        assert lookups.totals() == totals
         with db.transaction() as tx:
             tx.nodes.create(ROOT, "new.txt", 0o644, 1, "new.txt")
-        assert index.totals()[0] == totals[0] + 1
+        assert lookups.totals()[0] == totals[0] + 1
     assert "noted" not in str(problems(tmp_path))
 
 
@@ -106,11 +106,11 @@ def test_what_is_owed_to_the_server_is_counted_from_the_takeover_on(tmp_path: Pa
 
 def test_an_expiry_that_an_old_version_was_told_is_no_mounts_default(tmp_path: Path) -> None:
     with taken_over(2, tmp_path) as db:
-        index = db.nodes
-        node = tree(index)["sent.txt"]
+        lookups = db.nodes
+        node = tree(lookups)["sent.txt"]
         with db.transaction() as tx:
             tx.nodes.promise(node.node_id, StageId(9), 4, 5, "sent.txt", sealed=True, expires_s=604800)
-        assert index.node(node.node_id).expires_s == 7200
+        assert lookups.node(node.node_id).expires_s == 7200
 
 
 def test_a_new_state_and_one_that_was_taken_over_have_the_same_tables(tmp_path: Path) -> None:
