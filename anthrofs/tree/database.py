@@ -7,30 +7,22 @@ Never   is held while anybody waits for the network or syncs big data. Second in
         cache, reader.
 """
 
-import contextlib
 import logging
-import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
 
 from anthrofs.clock import Clock
-from anthrofs.errors import EXIT_FAILED, DiskFull, FsError, SetupError
+from anthrofs.errors import DiskFull, FsError
 from anthrofs.model import StageId
 from anthrofs.store.state_guard import Presence
 from anthrofs.tree.lookups import Lookups
-from anthrofs.tree.schema import SCHEMA, STEPS, VERSION
+from anthrofs.tree.state_file import DISK, FULL, kind, opened
 from anthrofs.tree.transaction import Tx
 
 log = logging.getLogger(__name__)
-
-# Failures of the disk below, not ours. The lowest byte of a code is its kind.
-_FULL: Final = sqlite3.SQLITE_FULL
-_DISK: Final = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM})
-_TABLES: Final = "meta, node, attempt, doomed, kept"
 
 
 class Database:
@@ -44,7 +36,7 @@ class Database:
         self._lock = threading.RLock()          # guards everything below; reentrant: a read inside a transaction
         self.writing = False                    # in a transaction: written under the lock, and read by whoever holds it
         self.version = 0                        # moves before anything changes; read without the lock
-        self._connection = _open(path)
+        self._connection = opened(path)
         self._presence.watch(*(each for each in (path, path.with_name(f"{path.name}-wal")) if each.exists()))
         self._tx = Tx(self._connection, clock or Clock())
         self.nodes = Lookups(self)                      # constant: the tree as it is now
@@ -96,100 +88,8 @@ def _told() -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as exc:
-        if _kind(exc) == _FULL:
+        if kind(exc) == FULL:
             raise DiskFull("no room on the disk of the state directory") from exc
-        if _kind(exc) not in _DISK:
+        if kind(exc) not in DISK:
             log.exception("the state's database failed")
         raise FsError(f"the state's database failed: {exc}") from exc
-
-
-def _kind(exc: sqlite3.Error) -> int:
-    return int(getattr(exc, "sqlite_errorcode", 0)) & 0xFF
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    connection: sqlite3.Connection | None = None
-    try:
-        # SQLite takes the changes of a missing or empty database for another one's, and deletes them.
-        if not _bytes(path) and _bytes(changes := path.with_name(f"{path.name}-wal")):
-            raise SetupError(f"{path} is missing or empty, but {changes} has changes to it. {_way_out(path)}", EXIT_FAILED)
-        connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
-        # One mount at a time has it, so SQLite needs no shared memory: that would take room, also for reading.
-        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0 and not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
-            return connection
-        if version == VERSION or version in STEPS:
-            connection.execute(f"SELECT 1 FROM {_TABLES} LIMIT 0")
-            # 40 ms for 100,000 files; else damage shows in the middle of somebody's work.
-            words = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if words != "ok":
-                raise sqlite3.DatabaseError(" ".join(words.split()))
-            connection.execute("PRAGMA journal_mode = WAL")
-            if version < VERSION:
-                _keep_copy(connection, copy_of(path, version))
-            for step in range(version, VERSION):
-                connection.executescript(f"BEGIN; {STEPS[step]} PRAGMA user_version = {step + 1}; COMMIT;")
-            return connection
-    except (sqlite3.Error, OSError) as exc:
-        if connection is not None:
-            connection.close()
-        if isinstance(exc, OSError) or _kind(exc) in (_FULL, *_DISK):
-            raise SetupError(f"The state's database {path} can't be used: {exc}. Nothing was changed. Look at its disk (df) and its "
-                             "owner, then mount again, or choose another with --state-dir.", EXIT_FAILED) from exc
-        raise SetupError(f"The state's database {path} can't be used: {exc}. {_way_out(path)}", EXIT_FAILED) from exc
-    connection.close()
-    raise SetupError(f"The state in {path.parent} was written by another version of anthrofs (schema {version}, this one knows "
-                     f"{VERSION}), or by another program. Use that version, or another --state-dir.{_way_back(path)}", EXIT_FAILED)
-
-
-def copy_of(path: Path, version: int) -> Path:
-    """Where the database is kept as it was before the step from that version."""
-    return path.with_name(f"{path.name}.{version}")
-
-
-def _keep_copy(connection: sqlite3.Connection, copy: Path) -> None:
-    """Makes the copy durable before anything is changed; whole, or not there. An older copy of the same version is replaced: somebody has
-    gone back to it since, and gone on from there. Raises sqlite3.Error and OSError: then nothing was changed.
-    """
-    part = copy.with_name(f"{copy.name}.part")
-    try:
-        part.unlink(missing_ok=True)
-        with contextlib.closing(sqlite3.connect(part)) as target:
-            connection.backup(target)
-        descriptor = os.open(part, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        part.replace(copy)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise
-    directory = os.open(copy.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
-    log.info("the state is taken over from an earlier version; %s is a copy of its index as it was", copy)
-
-
-def _way_back(path: Path) -> str:
-    """The copy that a newer version has kept of a state that this one can read, if there is one."""
-    copy = copy_of(path, VERSION)
-    if not copy.exists():
-        return ""
-    return (f" {copy} is the index as it was before that version took it over. To go back to it, move {path} and {path.name}-wal away "
-            f"together and copy it to {path}: what was saved, renamed or removed since then isn't in it.")
-
-
-def _bytes(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
-
-
-def _way_out(path: Path) -> str:
-    return (f"Nothing was changed. To go on with an empty index, move {path} and {path.name}-wal away together, or use another "
-            f"--state-dir; content that was not sent yet is in {path.parent / 'staging'}, as plain files: copy it out.")

@@ -9,17 +9,17 @@ Never   takes a name from a node with local changes, and never sets a wanted ser
 import enum
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Final
 
 from anthrofs import names
-from anthrofs.errors import BadName, Busy
+from anthrofs.errors import Busy
 from anthrofs.model import HIDDEN, ROOT, Attempt, FileId, Node, NodeId, RemoteFile, StageId
 from anthrofs.tree.nodes import COLUMNS, IN_TREE, free_name, node_of
-from anthrofs.tree.schema import DOUBTED
+from anthrofs.tree.places import Places, Surprises, is_changed, is_newer
 from anthrofs.tree.transaction import Tx
+from anthrofs.tree.upgrades import DOUBTED
 
 _FILE: Final = 0o644
-_DIRECTORY: Final = 0o755
 # Listed before and not by this listing. Takes its number.
 _MISSING: Final = "file_id IS NOT NULL AND seen > 0 AND seen < ?"
 # Never listed, although it was there when this listing began, and not asked for lately. Takes that moment and the listing's number.
@@ -40,13 +40,6 @@ class Shown(enum.Enum):
     HELD = enum.auto()      # it would change a name that is in use; it has to be shown again
 
 
-class Surprises(Protocol):
-    """Who has to know which entries others have changed, before the commit, and which nodes are about to be opened again."""
-
-    def note(self, entry: tuple[NodeId, str], *, directory: bool = False) -> None: ...
-    def expects(self, node_id: NodeId) -> bool: ...
-
-
 class Mirror:
     """All in the caller's transaction."""
 
@@ -56,6 +49,7 @@ class Mirror:
         self._expects = expects             # given: told, before the commit, when something in the tree expires
         self._waits = waits                 # given: told of what is in use, and others have changed
         self._layout = layout               # constant
+        self._places = Places(surprises, layout, waits)
 
     # ---- what a listing shows
 
@@ -71,7 +65,7 @@ class Mirror:
             return Shown.KNOWN
         if self.knows(tx, file.file_id):
             return Shown.AGAIN
-        place = self._place(tx, file, busy, late=late)
+        place = self._places.place(tx, file, busy, late=late)
         if place is None:
             return Shown.HELD
         tx.insert("INSERT INTO node (parent, name, mode, mtime_ns, size_bytes, seen, file_id, server_name, server_mime, server_size, created_ns, "
@@ -92,53 +86,12 @@ class Mirror:
             tx.run("UPDATE node SET parent = ?, name = ? WHERE node_id = ?", HIDDEN, f"#{node.node_id}", node.node_id)
         for node in moved:
             assert node.remote is not None
-            place = self._place(tx, node.remote, ())
+            place = self._places.place(tx, node.remote, ())
             assert place is not None, "nothing is in use"
             tx.run("UPDATE node SET parent = ?, name = ? WHERE node_id = ?", *place, node.node_id)
         for (directory,) in tx.all("SELECT node_id FROM node WHERE directory AND parent != 0 ORDER BY node_id DESC"):
             self._prune(tx, directory)
         tx.set_meta("layout", self._layout)
-
-    def _place(self, tx: Tx, file: RemoteFile, busy: Collection[NodeId], *, late: bool = False) -> tuple[NodeId, str] | None:
-        """(directory, entry); what stands in the way goes to its id name. None: that is in use."""
-        above, parent = list[str](), ROOT
-        if self._layout == "flat":
-            name = names.entry_name_of(file.name, file.file_id)
-        else:
-            try:
-                *above, name = names.shown_path_of(file.name).split("/")
-            except BadName:
-                return self._safe_place(tx, file)
-        for part in above:
-            there = _entry(tx, parent, part)
-            if there is not None and not there.directory:       # a folder beats a file
-                if _is_changed(there):
-                    return self._safe_place(tx, file)
-                if not self._step_aside(tx, there, busy):
-                    return None
-                there = None
-            parent = there.node_id if there is not None else _insert_directory(tx, parent, part, file.created_ns)
-        held = _entry(tx, parent, name)
-        if held is None:
-            return parent, name
-        if held.directory or late or _is_changed(held) or _is_newer(held, file):
-            return parent, free_name(tx, parent, name, file.file_id)
-        return (parent, name) if self._step_aside(tx, held, busy) else None
-
-    @staticmethod
-    def _safe_place(tx: Tx, file: RemoteFile) -> tuple[NodeId, str]:
-        entry = names.safe_entry(file.name, file.file_id)
-        return ROOT, entry if _entry(tx, ROOT, entry) is None else free_name(tx, ROOT, entry, file.file_id)
-
-    def _step_aside(self, tx: Tx, node: Node, busy: Collection[NodeId]) -> bool:
-        """To its id name. False: it is in use."""
-        if node.node_id in busy or self._surprises.expects(node.node_id):
-            self._waits(node.node_id)
-            return False
-        assert node.remote is not None
-        tx.run("UPDATE node SET name = ? WHERE node_id = ?", free_name(tx, node.parent, node.name, node.remote.file_id), node.node_id)
-        self._surprises.note((node.parent, node.name))
-        return True
 
     # ---- what it doesn't show
 
@@ -267,7 +220,7 @@ class Mirror:
             return
         newer = [node_of(row, "") for row in tx.all(COLUMNS + "WHERE parent = ? AND server_name = ? AND node_id != ? ORDER BY created_ns, file_id",
                                                     node.parent, file.name, node.node_id)][-1:]
-        if newer and node.wanted in (None, file.name) and not _is_changed(newer[0]) and _is_newer(newer[0], file):
+        if newer and node.wanted in (None, file.name) and not is_changed(newer[0]) and is_newer(newer[0], file):
             if newer[0].node_id in busy:
                 raise Busy(f"{newer[0].name} is open, which gets the name: close it first")
             tx.run("UPDATE node SET name = ? WHERE node_id = ?", free_name(tx, node.parent, node.name, file.file_id), node.node_id)
@@ -289,7 +242,7 @@ class Mirror:
         return None if node.size_bytes == size_bytes else (node.parent, node.name)
 
     def doubted(self, tx: Tx) -> list[FileId]:
-        """Files of which the cache of the version before has what is perhaps not theirs; see schema.py."""
+        """Files of which the cache of the version before has what is perhaps not theirs; see upgrades.py."""
         return [FileId(name.removeprefix(DOUBTED)) for (name,) in tx.all("SELECT name FROM meta WHERE substr(name, 1, ?) = ?", len(DOUBTED), DOUBTED)]
 
     def forget_doubted(self, tx: Tx) -> None:
@@ -316,25 +269,6 @@ class Mirror:
         leads to the copies of uploads that the service gives to nobody.
         """
         tx.run("DELETE FROM node WHERE parent != 0")
-
-
-def _entry(tx: Tx, parent: NodeId, name: str) -> Node | None:
-    row = tx.one(COLUMNS + "WHERE parent = ? AND name = ?", parent, name)
-    return None if row is None else node_of(row, name)
-
-
-def _is_changed(node: Node) -> bool:
-    """The user has given it this name, or content that isn't sent: others' files never take its name."""
-    return node.stored is None or node.named_here
-
-
-def _is_newer(node: Node, file: RemoteFile) -> bool:
-    return node.remote is not None and (node.remote.created_ns, node.remote.file_id) > (file.created_ns, file.file_id)
-
-
-def _insert_directory(tx: Tx, parent: NodeId, name: str, mtime_ns: int) -> NodeId:
-    return NodeId(tx.insert("INSERT INTO node (parent, name, directory, mode, mtime_ns, size_bytes) VALUES (?, ?, 1, ?, ?, 0)",
-                            parent, name, _DIRECTORY, mtime_ns))
 
 
 def set_remote(tx: Tx, node_id: NodeId, file: RemoteFile) -> None:

@@ -1,22 +1,21 @@
 """The tables of the state's database: every column with its meaning, its unit and its special values.
 
-Owns    the words; database.py makes the file, nodes, mirror and outbox own the rows.
-Never   changes a version that was ever used: a new one begins with the statements that lead to it from the one before.
+Owns    the words; state_file.py makes the file, the tables' own modules own the rows. upgrades.py leads here from earlier versions.
+Never   changes a version that was ever used: a new one has a new number, and a step in upgrades.py.
 """
 
-from functools import reduce
 from typing import Final
 
 VERSION: Final = 4
 
-_TOTAL: Final = """
+TOTAL: Final = """
 CREATE TABLE total (                     -- one row: sums over node, which take long when they are wanted at each look. Of files that
     files       INTEGER NOT NULL,        -- are shown (not those of parent 2): how many,
     used_bytes  INTEGER NOT NULL,        -- what those have that the server has,
     local       INTEGER NOT NULL         -- how many stay on this machine. The triggers below keep them
 );
 """
-_KEEP_TOTAL: Final = """
+KEEP_TOTAL: Final = """
 CREATE TRIGGER node_total_insert AFTER INSERT ON node WHEN NOT NEW.directory AND NEW.parent != 2 BEGIN
     UPDATE total SET files = files + 1, used_bytes = used_bytes + iif(NEW.file_id IS NULL, 0, NEW.size_bytes), local = local + NEW.local;
 END;
@@ -31,27 +30,17 @@ CREATE TRIGGER node_total_update AFTER UPDATE OF parent, size_bytes, local, file
 END;
 """
 
-DOUBTED: Final = "doubted "      # begins facts in meta: the rest is an id whose blocks the cache is to forget, see STEPS
-# In 3 a download that ended early could become the file, with its size. Only image, audio and video may be longer than listed, and nothing
-# shorter; a kept copy is our own upload, and right.
-_CUT: Final = """file_id IS NOT NULL AND stage IS NULL AND size_bytes != server_size AND file_id NOT IN (SELECT file_id FROM kept) AND
-    (size_bytes < server_size OR NOT (server_mime LIKE 'image/%' OR server_mime LIKE 'audio/%' OR server_mime LIKE 'video/%'))"""
-
-# What a form would spell otherwise, as names.py sends it since: a percent sign before these is the wide one. (Behind a quote it would be
-# another name's; such a name is left.)
-_SPELLED: Final = reduce(lambda text, end: f"replace({text}, '%{end}', '\uff05{end}')", ("22", "0D", "0d", "0A", "0a"), "wanted")
-
-_TOTAL_OWED: Final = """
+TOTAL_OWED: Final = """
 ALTER TABLE total ADD COLUMN owed INTEGER NOT NULL DEFAULT 0;           -- and a sum over doomed: ids that are still to be deleted
 """
-_KEEP_OWED: Final = """
+KEEP_OWED: Final = """
 CREATE TRIGGER doomed_total_insert AFTER INSERT ON doomed BEGIN UPDATE total SET owed = owed + (NEW.deleted_ns IS NULL); END;
 CREATE TRIGGER doomed_total_delete AFTER DELETE ON doomed BEGIN UPDATE total SET owed = owed - (OLD.deleted_ns IS NULL); END;
 CREATE TRIGGER doomed_total_update AFTER UPDATE OF deleted_ns ON doomed BEGIN
     UPDATE total SET owed = owed + (NEW.deleted_ns IS NULL) - (OLD.deleted_ns IS NULL);
 END;
 """
-_QUEUES: Final = """
+QUEUES: Final = """
 CREATE INDEX attempt_small ON attempt (stage) WHERE size_bytes < 8388608 AND state != 'failed';     -- outbox.BIG_BYTES, FAILED: two
 CREATE INDEX attempt_big ON attempt (stage) WHERE size_bytes >= 8388608 AND state != 'failed';      -- queues, in order
 CREATE INDEX doomed_waiting ON doomed (server_name, created_ns) WHERE deleted_ns IS NULL;
@@ -59,7 +48,7 @@ CREATE INDEX doomed_owed ON doomed (doomed_ns) WHERE deleted_ns IS NULL;
 CREATE INDEX doomed_deleted ON doomed (deleted_ns) WHERE deleted_ns IS NOT NULL;
 """
 
-SCHEMA: Final = f"""{_TOTAL}{_TOTAL_OWED}INSERT INTO total VALUES (0, 0, 0, 0);
+SCHEMA: Final = f"""{TOTAL}{TOTAL_OWED}INSERT INTO total VALUES (0, 0, 0, 0);
 CREATE TABLE meta (                      -- single facts of the whole state
     name        TEXT PRIMARY KEY,
     value       TEXT NOT NULL
@@ -168,87 +157,6 @@ CREATE INDEX node_server_name ON node (server_name) WHERE local;
 CREATE INDEX attempt_name ON attempt (name);
 CREATE INDEX kept_bytes ON kept (here, bytes) WHERE here = 1;  -- what copies take,
 CREATE INDEX kept_here ON kept (here);                         -- which is the oldest, and how many have none: without a look at each row
-{_QUEUES}{_KEEP_TOTAL}{_KEEP_OWED}INSERT INTO node (node_id, parent, name, directory, made, mode, mtime_ns, size_bytes) VALUES (1, 0, '/', 1, 1, 493, 0, 0);
+{QUEUES}{KEEP_TOTAL}{KEEP_OWED}INSERT INTO node (node_id, parent, name, directory, made, mode, mtime_ns, size_bytes) VALUES (1, 0, '/', 1, 1, 493, 0, 0);
 INSERT INTO node (node_id, parent, name, directory, made, mode, mtime_ns, size_bytes) VALUES (2, 0, 'hidden', 1, 1, 0, 0, 0);
 """
-
-# From each earlier version to the next. In 1 files were in one directory, and never renamed; 2 counted them at each look; 3 believed
-# what it was told of lengths, modes and refusals.
-STEPS: Final = {
-    1: """
-ALTER TABLE node ADD COLUMN made INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE node ADD COLUMN local INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE node ADD COLUMN mime_type TEXT;
-ALTER TABLE node ADD COLUMN expires_s INTEGER;
-ALTER TABLE node ADD COLUMN resend INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE node ADD COLUMN hidden_parent INTEGER;
-UPDATE node SET made = 1 WHERE directory;
-UPDATE node SET local = 1 WHERE wanted IS NULL AND file_id IS NULL AND NOT directory;
-UPDATE node SET hidden_parent = 1 WHERE parent = 2;
-ALTER TABLE attempt RENAME TO old_attempt;
-CREATE TABLE attempt (node_id INTEGER PRIMARY KEY, stage INTEGER NOT NULL, state TEXT NOT NULL, size_bytes INTEGER NOT NULL,
-    name TEXT, mime_type TEXT, expires_s INTEGER, sent_ns INTEGER, tries INTEGER NOT NULL DEFAULT 0, code INTEGER, reason TEXT);
-INSERT INTO attempt SELECT node_id, stage, state, size_bytes, name, mime_type, NULL, sent_ns, tries, code, reason FROM old_attempt;
-DROP TABLE old_attempt;
-ALTER TABLE doomed ADD COLUMN server_mime TEXT;
-ALTER TABLE doomed ADD COLUMN server_size INTEGER;
-ALTER TABLE doomed ADD COLUMN created_ns INTEGER;
-ALTER TABLE doomed ADD COLUMN downloadable INTEGER;
-ALTER TABLE doomed ADD COLUMN expires_ns INTEGER;
-DROP INDEX node_unsent;
-CREATE INDEX node_unsent ON node (wanted) WHERE stage IS NOT NULL OR resend;
-CREATE INDEX node_resend ON node (node_id) WHERE resend;
-CREATE INDEX node_server_name ON node (server_name) WHERE local;
-CREATE INDEX attempt_name ON attempt (name);
-CREATE INDEX attempt_small ON attempt (stage) WHERE size_bytes < 8388608;
-CREATE INDEX attempt_big ON attempt (stage) WHERE size_bytes >= 8388608;
-""",
-    2: f"""
-UPDATE node SET hidden_from = NULL, hidden_parent = NULL WHERE parent = 2 AND
-    node_id NOT IN (SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'last_hide');
-DELETE FROM meta WHERE name = 'last_hide';
-{_TOTAL}
-INSERT INTO total SELECT count(*), coalesce(sum(iif(file_id IS NULL, 0, size_bytes)), 0), coalesce(sum(local), 0) FROM node
-    WHERE parent != 2 AND NOT directory;
-{_KEEP_TOTAL}
-CREATE TABLE attribute (node_id INTEGER NOT NULL, name TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (node_id, name)) WITHOUT ROWID;
-CREATE TRIGGER node_removed AFTER DELETE ON node BEGIN DELETE FROM attribute WHERE node_id = old.node_id; END;
-CREATE INDEX node_expires ON node (expires_ns) WHERE expires_ns IS NOT NULL;
-ALTER TABLE node ADD COLUMN expires_set INTEGER NOT NULL DEFAULT 0;
-UPDATE node SET expires_set = 1 WHERE expires_s IS NOT NULL;
-""",
-    # An unreadable file had mode 0200, and tools gave that to the one that replaced it. Other modes without the owner's read bit get
-    # this bit alone: what their user closed to others stays closed to them.
-    3: f"""
-DROP INDEX attempt_small;
-DROP INDEX attempt_big;
-DROP INDEX IF EXISTS doomed_waiting;
-ALTER TABLE doomed ADD COLUMN doomed_ns INTEGER NOT NULL DEFAULT 0;
-UPDATE doomed SET doomed_ns = CAST(strftime('%s', 'now') AS INTEGER) * 1000000000;
-{_TOTAL_OWED}
-UPDATE total SET owed = (SELECT count(*) FROM doomed WHERE deleted_ns IS NULL);
-{_QUEUES}{_KEEP_OWED}
-UPDATE node SET mode = iif(mode = 128, 420, mode | 256) WHERE NOT directory AND NOT mode & 256;
-UPDATE node SET wanted = {_SPELLED} WHERE instr(wanted, '%') AND NOT instr(wanted, '\u201b%') AND wanted IS NOT server_name;
-UPDATE attempt SET state = 'queued', code = NULL, reason = NULL WHERE state = 'failed' AND
-    (code IN (13, 122) OR reason LIKE '%(HTTP 400, %' OR reason LIKE '%not the service''s own answer%');
-ALTER TABLE node ADD COLUMN lacks_from INTEGER;
-ALTER TABLE node ADD COLUMN lacks_to INTEGER;
-ALTER TABLE node ADD COLUMN lacks_code INTEGER;
-CREATE TABLE lost (stage INTEGER NOT NULL, name TEXT NOT NULL, mime_type TEXT NOT NULL, size_bytes INTEGER NOT NULL, sent_ns INTEGER,
-    until_ns INTEGER NOT NULL);
-ALTER TABLE doomed ADD COLUMN doubt INTEGER;
-ALTER TABLE doomed ADD COLUMN seen INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE kept ADD COLUMN here INTEGER NOT NULL DEFAULT 1;
-ALTER TABLE kept ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
-UPDATE kept SET bytes = coalesce((SELECT server_size FROM node WHERE node.file_id = kept.file_id), 0);
-CREATE INDEX kept_bytes ON kept (here, bytes) WHERE here = 1;
-CREATE INDEX kept_here ON kept (here);
-ALTER TABLE doomed ADD COLUMN wrong INTEGER;
-ALTER TABLE doomed ADD COLUMN saved_as TEXT;
-ALTER TABLE node ADD COLUMN listed_bytes INTEGER;
-CREATE INDEX node_listed_bytes ON node (listed_bytes) WHERE listed_bytes IS NOT NULL;
-INSERT INTO meta SELECT '{DOUBTED}' || file_id, '' FROM node WHERE {_CUT};
-UPDATE node SET size_bytes = server_size, confirmed = 0 WHERE {_CUT};
-""",
-}
