@@ -173,15 +173,15 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
         return 0
 
     def read(self, _path: None, size: int, offset: int, fi: Any) -> bytes:
-        return self._files.read(fi.fh, size, offset, _interrupted)
+        return self._files.read(fi.fh, size, offset, self._interrupted)
 
     def write(self, _path: None, data: bytes, offset: int, fi: Any) -> int:
         mapped = bool(fi.writepage)
-        return self._files.write(fi.fh, data, offset, _interrupted, mapped=mapped, appends=bool(fi.flags & os.O_APPEND)
+        return self._files.write(fi.fh, data, offset, self._interrupted, mapped=mapped, appends=bool(fi.flags & os.O_APPEND)
                                  and not mapped)
 
     def truncate(self, path: str | None, length: int, fi: Any = None) -> None:
-        self._files.truncate(path or "", length, None if fi is None else fi.fh, _interrupted)
+        self._files.truncate(path or "", length, None if fi is None else fi.fh, self._interrupted)
 
     def flush(self, _path: None, fi: Any) -> None:
         self._files.flush(fi.fh, self._caller())
@@ -202,10 +202,20 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
         """The context's pid is a thread's; closes count by process."""
         _, _, thread = fuse.fuse_get_context()
         process, parent = callers.process_of(thread)
-        return Caller(process, parent, lambda: callers.program_of(process), _interrupted, self._writes_to)
+        return Caller(process, parent, lambda: callers.program_of(process), self._interrupted, self._writes_to)
 
     def _writes_to(self, process: int, node_id: NodeId) -> bool:
         return callers.writes_to(process, self._below, node_id)
+
+    @staticmethod
+    def _interrupted() -> bool:
+        """The request that this thread answers should end. The kernel interrupts one at any signal: most are none of our
+        business.
+        """
+        if not fuse._libfuse.fuse_interrupted():            # noqa: SLF001 - the binding has no name of its own for it
+            return False
+        _, _, thread = fuse.fuse_get_context()
+        return callers.is_ending(thread)
 
     def _stat(self, attr: Attr) -> dict[str, int]:
         return {"st_ino": attr.node_id, "st_mode": attr.mode, "st_nlink": attr.links, "st_uid": self._uid,
@@ -249,12 +259,3 @@ def _expected(record: logging.LogRecord) -> bool:
     """
     return not (record.exc_info and isinstance(record.exc_info[1], UnicodeDecodeError))
 
-
-def _interrupted() -> bool:
-    """The request that this thread answers should end. The kernel interrupts one at any signal: most are none of our
-    business.
-    """
-    if not fuse._libfuse.fuse_interrupted():            # noqa: SLF001 - the binding has no name of its own for it
-        return False
-    _, _, thread = fuse.fuse_get_context()
-    return callers.is_ending(thread)

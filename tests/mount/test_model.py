@@ -1,185 +1,89 @@
 """Whatever is done in whatever order, the mount shows what a dictionary would, and the server ends up with the same, once."""
 
-import hashlib
 import os
 import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
 
-from anthrofs.local_names import stays_local
-from tests.model import Model, above, is_below
+from tests.model_machine import Hands, behaves_as_the_model
 from tests.mounting import Mount, wait_until
 
-DIRECTORIES = st.sampled_from(["d", "e", "d/f", "e/g ü", "d/f/h"])
-FOLDERS = st.sampled_from(["", "", "", "d/", "e/", "d/f/"])
-NAMES = st.sampled_from(["a.txt", "b.txt", "c.csv", "a.txt~", ".b.txt.swp", "d ü?.md"])
-CONTENTS = st.binary(min_size=1, max_size=40)
 EXAMPLES = int(os.environ.get("ANTHROFS_MODEL_EXAMPLES", "4"))
 OPTIONS = ("--upload", "queue", "--refresh", "1")
 
 
-def machine(mount: Mount) -> type[RuleBasedStateMachine]:
-    files = mount.path
+class Mounted(Hands):
+    """By system calls on a real mount."""
 
-    class Both(RuleBasedStateMachine):
-        """Each step is done to the model and to the mount."""
+    def __init__(self, mount: Mount) -> None:
+        self.mount, self.files = mount, mount.path
 
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = Model()
+    def clear(self) -> None:
+        for entry in self.files.iterdir():
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        self.sync()
+        wait_until(lambda: self.mount.emulator.files() == [], "the server is empty")
 
-        @initialize()
-        def empty(self) -> None:
-            for entry in files.iterdir():
-                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-            mount.sync()
-            wait_until(lambda: mount.emulator.files() == [], "the server is empty")
+    def write(self, path: str, content: bytes) -> None:
+        (self.files / path).write_bytes(content)
 
-        def choose(self, data: st.DataObject) -> str:
-            return data.draw(st.sampled_from(sorted(self.model.files)))
+    def append(self, path: str, content: bytes) -> None:
+        with (self.files / path).open("ab") as file:
+            file.write(content)
 
-        # ---- files
+    def edit(self, path: str, content: bytes, place: int) -> None:
+        descriptor = os.open(self.files / path, os.O_RDWR)
+        os.pwrite(descriptor, content, place)
+        os.close(descriptor)
 
-        @rule(folder=FOLDERS, name=NAMES, content=CONTENTS)
-        def write(self, folder: str, name: str, content: bytes) -> None:
-            if above(folder + name) in self.model.directories:
-                (files / folder / name).write_bytes(content)
-                self.model.write(folder + name, content)
+    def unlink(self, path: str) -> None:
+        (self.files / path).unlink()
 
-        @rule(folder=FOLDERS, name=NAMES, content=CONTENTS)
-        def append(self, folder: str, name: str, content: bytes) -> None:
-            if above(path := folder + name) in self.model.directories:
-                with (files / path).open("ab") as file:
-                    file.write(content)
-                self.model.write(path, (self.model.files[path].content if path in self.model.files else b"") + content)
+    def rename(self, old: str, new: str) -> None:
+        os.rename(self.files / old, self.files / new)
 
-        @rule(data=st.data(), content=CONTENTS, place=st.integers(0, 30))
-        @precondition(lambda self: self.model.files)
-        def edit(self, data: st.DataObject, content: bytes, place: int) -> None:
-            path = self.choose(data)
-            descriptor = os.open(files / path, os.O_RDWR)
-            os.pwrite(descriptor, content, place)
-            os.close(descriptor)
-            before = self.model.files[path].content.ljust(place, b"\0")
-            self.model.write(path, before[:place] + content + before[place + len(content):])
+    def open(self, path: str) -> int:
+        return os.open(self.files / path, os.O_RDONLY)
 
-        @rule(data=st.data())
-        @precondition(lambda self: self.model.files)
-        def remove(self, data: st.DataObject) -> None:
-            path = self.choose(data)
-            (files / path).unlink()
-            self.model.remove(path)
+    def read_and_close(self, descriptor: int) -> bytes:
+        content = os.pread(descriptor, 1000, 0)
+        os.close(descriptor)
+        return content
 
-        @rule(data=st.data(), folder=FOLDERS, name=NAMES, reading=st.booleans())
-        @precondition(lambda self: self.model.files)
-        def rename(self, data: st.DataObject, folder: str, name: str, reading: bool) -> None:
-            """Also over a file that somebody reads."""
-            old, new = self.choose(data), folder + name
-            if above(new) not in self.model.directories:
-                return
-            held = os.open(files / new, os.O_RDONLY) if reading and new in self.model.files else None
-            expected = self.model.files[new].content if held is not None else b""
-            if stays_local(new):
-                mount.sync()                # what was never sent leaves nothing on the server
-            os.replace(files / old, files / new)
-            if held is not None:
-                assert os.pread(held, 1000, 0) == expected
-                os.close(held)
-            self.model.rename(old, new)
+    def mkdir(self, path: str) -> None:
+        (self.files / path).mkdir()
 
-        # ---- directories
+    def rmdir(self, path: str) -> None:
+        (self.files / path).rmdir()
 
-        @rule(path=DIRECTORIES)
-        def make_directory(self, path: str) -> None:
-            if path not in self.model.directories and above(path) in self.model.directories:
-                (files / path).mkdir()
-                self.model.make_directory(path)
+    def walk(self) -> list[str]:
+        return [str(Path(root).relative_to(self.files) / name) for root, directories, names in os.walk(self.files)
+                for name in (*directories, *names)]
 
-        @rule(path=DIRECTORIES)
-        def remove_directory(self, path: str) -> None:
-            if path not in self.model.directories:
-                return
-            if self.model.is_empty(path):
-                (files / path).rmdir()
-                self.model.remove_directory(path)
-            else:
-                with pytest.raises(OSError, match="not empty"):
-                    (files / path).rmdir()
+    def look(self, path: str) -> tuple[int, bytes]:
+        return (self.files / path).stat().st_size, (self.files / path).read_bytes()
 
-        @rule(old=DIRECTORIES, new=DIRECTORIES)
-        def rename_directory(self, old: str, new: str) -> None:
-            known = self.model.directories
-            if old not in known or above(new) not in known or is_below(new, old) or old == new:
-                return
-            if new in known and not self.model.is_empty(new):
-                with pytest.raises(OSError, match="not empty"):
-                    os.rename(files / old, files / new)
-                return
-            os.rename(files / old, files / new)
-            self.model.rename(old, new)
+    def sync(self) -> None:
+        self.mount.sync()
 
-        # ---- others
+    def remount(self) -> None:
+        self.mount.remount(*OPTIONS)
 
-        @rule(folder=FOLDERS, name=st.sampled_from(["a.txt", "b.txt", "c.csv"]), content=CONTENTS)
-        def others_make(self, folder: str, name: str, content: bytes) -> None:
-            mount.sync()
-            path = folder + name
-            if path not in self.model.files and path not in {there for there, _ in self.model.on_server()}:
-                made = mount.emulator.generate(path.replace("/", "\uff0f"), content)
-                wait_until(lambda: refreshed(mount, path) == made["id"], "it shows")
-                self.model.generate(path, content)
+    def kill(self) -> None:
+        self.mount.kill()
+        self.mount.mount(*OPTIONS)
 
-        @rule(data=st.data())
-        @precondition(lambda self: any(file.generated for file in self.model.files.values()))
-        def others_remove(self, data: st.DataObject) -> None:
-            mount.sync()
-            path = data.draw(st.sampled_from(sorted(path for path, file in self.model.files.items() if file.generated and file.held is None)
-                                             or [""]))
-            if path:
-                mount.emulator.vanish(os.getxattr(files / path, "user.anthropic.file_id").decode())
-                wait_until(lambda: refreshed(mount, path) is None, "it is gone")
-                self.model.vanish(path)
+    def others_make(self, path: str, content: bytes) -> None:
+        made = self.mount.emulator.generate(path.replace("/", "\uff0f"), content)
+        wait_until(lambda: refreshed(self.mount, path) == made["id"], "it shows")
 
-        @rule()
-        def sync(self) -> None:
-            """What is under way comes to rest: then the server has exactly what it should."""
-            mount.sync()
-            expected = sorted((path, hashlib.sha256(content).hexdigest()) for path, content in self.model.on_server())
-            wait_until(lambda: on_server(mount) == expected, f"{on_server(mount)} becomes {expected}")
+    def others_remove(self, path: str) -> None:
+        self.mount.emulator.vanish(os.getxattr(self.files / path, "user.anthropic.file_id").decode())
+        wait_until(lambda: refreshed(self.mount, path) is None, "it is gone")
 
-        @rule()
-        def remount(self) -> None:
-            mount.remount(*OPTIONS)
-
-        @rule()
-        def kill(self) -> None:
-            """What was acknowledged is there: each step's close has returned."""
-            mount.kill()
-            mount.mount(*OPTIONS)
-
-        @invariant()
-        def the_same(self) -> None:
-            found = [Path(root).relative_to(files) / name for root, directories, names in os.walk(files) for name in (*directories, *names)]
-            assert sorted(map(str, found)) == sorted([*self.model.files, *(path for path in self.model.directories if path)])
-            for path, file in self.model.files.items():
-                assert (files / path).stat().st_size == len(file.content), path
-                assert (files / path).read_bytes() == file.content, path
-
-        def teardown(self) -> None:
-            self.sync()
-
-    return Both
+    def server_becomes(self, expected: list[tuple[str, str]]) -> None:
+        wait_until(lambda: on_server(self.mount) == expected, f"{on_server(self.mount)} becomes {expected}")
 
 
 def refreshed(mount: Mount, name: str) -> str | None:
@@ -208,6 +112,4 @@ def mounted(mount: Mount) -> Mount:
 
 @pytest.mark.timeout(3600)
 def test_the_mount_behaves_as_a_dictionary_and_so_does_the_server(mounted: Mount) -> None:
-    run_state_machine_as_test(machine(mounted), settings=settings(
-        max_examples=EXAMPLES, stateful_step_count=25, deadline=None, print_blob=True,
-        suppress_health_check=list(HealthCheck)))
+    behaves_as_the_model(Mounted(mounted), examples=EXAMPLES, steps=25)
