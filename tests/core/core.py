@@ -36,7 +36,7 @@ class Asked(Operations):
     """The gate, for a kernel that isn't libfuse."""
 
     def __init__(self, parts: Parts, config: Config) -> None:
-        super().__init__(parts.filesystem, parts.tree, parts.files, parts.attributes, config, lambda: None)
+        super().__init__(parts.filesystem, parts.paths, parts.files, parts.attributes, config, lambda: None)
         self.kernel = Kernel(self)
         self.calls = 0
 
@@ -122,7 +122,7 @@ class Core:
 
     def end(self) -> dict[str, Any]:
         """As Mount._end; returns what is left."""
-        self.parts.uploader.end_unlinked(0.0)
+        self.parts.hidden.settle(0.0)
         left = self.drain()
         self.parts.stopping.set()
         self.pacer.stop()
