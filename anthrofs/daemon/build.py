@@ -143,6 +143,8 @@ class Parts:
     attributes: Attributes
     files: OpenFiles
     filesystem: FileSystem
+    renames: Renames
+    links: Links
     drain: Drain
     requests: Requests
 
@@ -179,15 +181,13 @@ def build(config: Config, world: World) -> Parts:
 
     contents = Contents(local.db, local.staging, local.cache, local.handles, reader,
                         EditCopies(local.staging, local.cache, reader), clock, config)
-    attributes = Attributes(local.db, uploader, local.handles, str(config.state_dir.absolute()))
     paths, pages = Paths(config, local.db), PageCache()
-    readahead = Readahead(clock, local.db.nodes.following, _early(reader))
-    files = OpenFiles(config, clock, local.db, paths, local.staging, local.handles, pages, contents, readahead,
-                      reader, uploader, local.surprises, lessons.left)
-    renames = Renames(clock, local.db, paths, local.handles, pages, contents)
-    links = Links(config, clock, local.db, paths, local.staging, local.handles, contents)
-    filesystem = FileSystem(config, clock, local.db, paths, local.handles, pages, contents, uploader, refresher,
-                            local.surprises, renames, links)
+    attributes = Attributes(config, local.db, paths, local.handles, uploader)
+    files = OpenFiles(config, local.db, paths, local.handles, contents, pages, local.surprises,
+                      Readahead(clock, local.db.nodes.following, _early(reader)), uploader, lessons.left)
+    renames = Renames(clock, local.db, paths, local.handles, pages, contents, uploader)
+    links = Links(config, clock, local.db, paths, local.staging, local.handles, contents, renames, uploader)
+    filesystem = FileSystem(config, clock, local.db, paths, local.handles, refresher, local.surprises, renames)
     left = Left(local.db, local.handles, attributes, uploader, world.pacer.waiting)
     report = Report(config, local.db, local.cache, local.keeping, reader, refresher, local.presence, way, left, world.service.requests)
     last_closes = LastCloses(local.db, local.staging, local.handles, contents, uploader)
@@ -197,7 +197,7 @@ def build(config: Config, world: World) -> Parts:
     folders = FolderList(local.db, paths, local.handles, attributes)
     requests = Requests(config.drain_s, clock, decisions, holdings, uploader, refresher, report, folders, drain, way.hurry)
     return Parts(world, local, stopping, way, prober, expirer, refresher, sweeper, reader, uploader, sending.hidden, paths,
-                 attributes, files, filesystem, drain, requests)
+                 attributes, files, filesystem, renames, links, drain, requests)
 
 
 def send_with(config: Config, world: World, local: Local, way: Way, remote: Callable[[Priority], RemoteFiles],

@@ -57,7 +57,8 @@ class Mount:
                                config.timeouts.answer_s, self._pacer.sent)
         chance = random.Random()            # noqa: S311 - jitter, not a secret
         self._parts = parts = build(config, World(clock, chance, Disk(), self._http, self._pacer, self._notify))
-        self._operations = Operations(parts.filesystem, parts.paths, parts.files, parts.attributes, config, self._started)
+        self._operations = Operations(parts.filesystem, parts.renames, parts.links, parts.files, parts.attributes, config,
+                                      self._started)
         with usable(config.state_dir):
             self._control = Control(config.state_dir, parts.requests.table)
 

@@ -1,40 +1,49 @@
-"""Extended attributes: what is known of a file that stat has no field for.
+"""Extended attributes: what is known of a file that stat has no field for, and what a user sets.
 
 Trusts  the rows. An attribute that a file doesn't have is absent, never empty.
-Never   waits, and takes no lock but the database's.
+Never   waits for the network.
 """
 
 from datetime import UTC, datetime
 
-from anthrofs.errors import NoAttribute
+from anthrofs.config import Config
+from anthrofs.errors import Exists, NoAttribute, NotPermitted, NotSupported
+from anthrofs.fs.paths import Paths
 from anthrofs.model import ROOT, Attempt, Node
-from anthrofs.tree import xattrs
+from anthrofs.tree import intents, xattrs
 from anthrofs.tree.database import Database
 from anthrofs.tree.open_table import OpenTable
+from anthrofs.tree.transaction import Tx
 from anthrofs.tree.upload_queue import FAILED
 from anthrofs.upload.uploader import Uploader
 
 
 class Attributes:
-    """Of one mount."""
+    """The attributes of one mount's files."""
 
-    def __init__(self, db: Database, uploader: Uploader, handles: OpenTable, control: str) -> None:
+    def __init__(self, config: Config, db: Database, paths: Paths, handles: OpenTable, uploader: Uploader) -> None:
+        self._config = config           # given
         self._db = db                   # given
-        self._uploader = uploader       # given
+        self._paths = paths             # given
         self._handles = handles         # given
-        self._control = control         # constant
+        self._uploader = uploader       # given
 
-    def value(self, node: Node, name: str) -> str:
-        """Raises NoAttribute."""
+    def value(self, path: str, name: str) -> str:
+        """Raises NoAttribute, NotFound."""
+        node = self._paths.node(path)
         if node.node_id == ROOT and name == xattrs.CONTROL:
-            return self._control
-        value = self.all(node).get(name)
+            return str(self._config.state_dir.absolute())
+        value = self._all(node).get(name)
         if value is None:
             raise NoAttribute(f"no attribute {name}")
         return value
 
-    def all(self, node: Node) -> dict[str, str]:
-        """By name; a directory has only what was set."""
+    def names(self, path: str) -> list[str]:
+        """Raises NotFound."""
+        return sorted(self._all(self._paths.node(path)))
+
+    def _all(self, node: Node) -> dict[str, str]:
+        """Returns the values by name; a directory has only what was set."""
         with self._db.reading() as tx:
             own, attempt = tx.xattrs.all(node.node_id), tx.uploads.of(node.node_id)
         if node.directory:
@@ -53,8 +62,53 @@ class Attributes:
                 found[name] = str(value)
         return found
 
+    def set(self, path: str, name: str, text: str | None, *, create: bool = False, replace: bool = False) -> None:
+        """Sets an attribute, or, with None, removes it. What the service doesn't know is kept on this machine; what is
+        only told stays as it is.
+
+        Raises NotSupported for a name of ours that doesn't exist, Exists and NoAttribute as setxattr(2) has them,
+        DiskFull, and what `_set_for_upload` does.
+        """
+        with self._db.transaction(durable=True) as tx:
+            node = self._paths.own(self._paths.node(path))
+            if name in xattrs.FACTS:
+                return
+            ours = name in xattrs.SETTINGS
+            if name.startswith("user.anthropic.") and not ours:
+                raise NotSupported(f"{name}: only {' and '.join(xattrs.SETTINGS)} can be set")
+            has = xattrs.value(node, name) is not None if ours else tx.xattrs.has(node.node_id, name)
+            if create and has:
+                raise Exists(f"{path} has {name}")
+            if replace and not has:
+                raise NoAttribute(f"{path} has no {name}")
+            if ours:
+                self._set_for_upload(tx, path, node, name, text)
+            else:
+                tx.xattrs.set(node.node_id, name, text)
+        self._uploader.wake()
+
+    def _set_for_upload(self, tx: Tx, path: str, node: Node, name: str, text: str | None) -> None:
+        """Sets what the next upload asks for. An own upload that the server has is sent again.
+
+        Raises NotPermitted for a folder and for a file that can't be sent again, BadName for a value that the service
+        would refuse.
+        """
+        value = xattrs.parse(name, text)
+        if node.directory:
+            raise NotPermitted(f"{path}: {name} belongs to a file")
+        matters = xattrs.matters(node, name, value)
+        if node.only_there:
+            if not matters:
+                return
+            raise NotPermitted(f"{path}: {name} belongs to an upload, and this file can't be sent again without its "
+                               "being an upload then. Copy it to another name, and set it there")
+        tx.nodes.set_setting(node.node_id, xattrs.SETTINGS[name], value)
+        if node.stage is None and node.wanted is not None and matters:
+            wanted = intents.saved_as(tx, node, self._config.layout)
+            intents.want(tx, tx.nodes.node(node.node_id), wanted, anew=True)
+
     def state(self, node: Node, attempt: Attempt | None) -> str:
-        """remote, remote named here, local, waiting, uploading N%, or failed: reason."""
+        """Says one of: remote, remote named here, local, waiting, uploading N%, failed: reason."""
         content = self._handles.content_of(node.node_id)
         dirty = content is not None and content.dirty       # one flag; a moment later it may be another
         if not node.unsent and not dirty:
@@ -67,15 +121,17 @@ class Attributes:
         if sent is None or attempt is None:
             return "waiting"
         if sent.awaits_answer:
-            return f"sent, waiting for the answer since {datetime.fromtimestamp(sent.over_ns / 1e9):%H:%M:%S}"       # noqa: DTZ006 - as the user's clock
+            over = datetime.fromtimestamp(sent.over_ns / 1e9)       # noqa: DTZ006 - as the user's clock
+            return f"sent, waiting for the answer since {over:%H:%M:%S}"
         return f"uploading {100 * sent.acknowledged // max(1, sent.size_bytes)}%"
 
     @staticmethod
     def damage(node: Node) -> str:
-        """In words, with what can be done about it."""
+        """Says how much of it the server lacks, and what can be done about it."""
         assert node.remote is not None, "it was listed"
         again = "" if node.local else "; `anthrofs retry` sends it again"
-        return (f"the server lists {node.listed_bytes} bytes of it, and {node.remote.size_bytes} were sent ({node.remote.file_id}). "
+        return (f"the server lists {node.listed_bytes} bytes of it, and {node.remote.size_bytes} were sent "
+                f"({node.remote.file_id}). "
                 + (f"The whole copy is kept here{again}" if node.kept else "No copy of it is kept here"))
 
     @staticmethod

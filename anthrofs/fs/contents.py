@@ -1,4 +1,4 @@
-"""What handles do with a node's one content: read it, change it, promise it.
+"""The one content of an open node: handles read it, change it, promise it.
 
 Owns    the stages that are open, and the moment at which content is promised: sealed, synced, and written down.
 Trusts  the database for what is promised; a stage that the uploader has removed meanwhile is a kept copy by then.
@@ -15,8 +15,9 @@ from anthrofs.clock import Clock
 from anthrofs.config import Config
 from anthrofs.download.reader import Reader
 from anthrofs.download.whole_files import EditCopies
-from anthrofs.errors import FsError, NotReadable, NotSupported, TooLarge
+from anthrofs.errors import Exists, FsError, NotReadable, NotSupported, TooLarge
 from anthrofs.fs.kernel_cache import Version
+from anthrofs.fs.paths import Place
 from anthrofs.model import FileId, Node, StageId
 from anthrofs.store.block_cache import BlockCache
 from anthrofs.store.staging import Staging
@@ -42,11 +43,23 @@ class Contents:
         self._config = config       # given
         self._promises = Promises(db, staging, config)       # constant
 
-    def begin(self, content: Content, stage: OpenStage) -> None:
-        """A file that was just created: empty, and nothing promised of it."""
-        with content.lock:
-            content.stage, content.sealed = stage, False
-            self._changed_locked(content)
+    def create(self, place: Place, mode: int, process: int) -> Handle:
+        """Returns a handle on a new, empty file, of which nothing is promised. Raises Exists, DiskFull."""
+        stage = self._staging.create()
+        try:
+            with self._db.transaction() as tx:
+                if self._db.nodes.has(place.parent, place.name):
+                    raise Exists(f"{place.name} exists")
+                node_id = tx.nodes.create(place.parent, place.name, mode, self._clock.time_ns(), place.wanted)
+                handle = self._handles.open(node_id, reads=True, writes=True, process=process)
+        except BaseException:
+            stage.close()
+            self._staging.remove(stage.number)
+            raise
+        with handle.content.lock:
+            handle.content.stage, handle.content.sealed = stage, False
+            self._changed_locked(handle.content)
+        return handle
 
     def read(self, content: Content, size: int, offset: int, interrupted: Callable[[], bool]) -> bytes:
         """Local content if there is any, else the server's. Raises what Reader.read does, and NotReadable."""
@@ -57,7 +70,8 @@ class Contents:
             file, length, exact = content.remote, content.length, content.exact
         return b"" if file is None else self._reader.read(file, length, offset, size, interrupted, exact=exact)
 
-    def write(self, handle: Handle, data: bytes, offset: int, interrupted: Callable[[], bool], *, mapped: bool, appends: bool) -> int:
+    def write(self, handle: Handle, data: bytes, offset: int, interrupted: Callable[[], bool], *, mapped: bool,
+              appends: bool) -> int:
         """The first one into a file that is only on the server fetches it. Returns how much was written: where API or
         disk take no more, less than all. What isn't taken, the content lacks from now on. Raises TooLarge, DiskFull,
         NotReadable, and what Reader.read does.
@@ -83,7 +97,8 @@ class Contents:
                 self._changed_locked(content)
                 content.taken_locked(handle, offset, offset + done)
                 if offset + done < end:
-                    content.refused_locked(handle, Gap.of(offset + done, end, errno.EFBIG if done == len(piece) else errno.ENOSPC))
+                    full = errno.EFBIG if done == len(piece) else errno.ENOSPC
+                    content.refused_locked(handle, Gap.of(offset + done, end, full))
         except Exception as exc:
             code = exc.code if isinstance(exc, FsError) else exc.errno if isinstance(exc, OSError) else None
             with content.lock:
@@ -94,18 +109,21 @@ class Contents:
             raise
         return done
 
-    def truncate(self, content: Content, size_bytes: int, handle: Handle | None, interrupted: Callable[[], bool]) -> None:
-        """Cut, or grown by a hole; cut to nothing it needs nothing of the old content. Raises as write does; without a
-        handle it never waits for the network: NotSupported.
+    def truncate(self, content: Content, size_bytes: int, handle: Handle | None,
+                 interrupted: Callable[[], bool]) -> None:
+        """Cuts it, or lets it grow by a hole; cut to nothing it needs nothing of the old content. Raises as write does;
+        without a handle it never waits for the network: NotSupported.
         """
         if size_bytes:
             self._room(size_bytes - 1)
             if handle is not None:
                 self._fetch(content, interrupted)
         with content.lock:
-            if size_bytes == 0 and (content.stage is None or content.sealed):
-                if content.stage is not None and content.gap is not None and self._promises.lacks(content.node_id, content.stage.number):
-                    self._staging.empty(content.stage.number)       # never to be sent, and now given up: the new one may need its room
+            stage = content.stage
+            if size_bytes == 0 and (stage is None or content.sealed):
+                if stage is not None and content.gap and self._promises.lacks(content.node_id, stage.number):
+                    # Never to be sent, and now given up: the new one may need its room.
+                    self._staging.empty(stage.number)
                 self._replace_locked(content, self._staging.create())
             else:
                 self._writable_locked(content).truncate(size_bytes)
@@ -113,12 +131,6 @@ class Contents:
                 handle.answers.wrote()
             content.cut_locked(size_bytes)
             self._changed_locked(content)
-
-    def set_mtime(self, content: Content, mtime_ns: int) -> None:
-        """The user set it: it holds for what was written until now."""
-        with content.lock:
-            if content.shown is not None:
-                content.shown = (content.shown[0], mtime_ns)
 
     def promise(self, content: Content, *, seal: bool) -> StageId | None:
         """Make the content durable and write down that the name shows it; `seal` also hands it to the uploader.
@@ -163,6 +175,13 @@ class Contents:
         if stage is not None and gap is not None:
             self._promises.note(content.node_id, stage.number, gap)
 
+    def leave(self, handle: Handle) -> bool:
+        """The handle is gone. Returns whether it was the last of its node, which the caller then has to `finish`."""
+        last, file = self._handles.close(handle), handle.content.remote
+        if last and file is not None and not self._handles.is_read(file.file_id):
+            self._reader.leave(file.file_id)
+        return last
+
     def finish(self, content: Content) -> bool:
         """The last handle was released: promise what is left, or end an unlinked node. True: there is work for the
         uploader.
@@ -186,8 +205,8 @@ class Contents:
         return promised or ended
 
     def _forget_deleted(self, file_id: FileId) -> None:
-        """Its bytes were kept for those who had it open. The uploader looks at the handles after its commit, we at the
-        row after ours are gone: one of the two sees that nobody needs them.
+        """Drops the bytes that were kept for those who had it open. The uploader looks at the handles after its commit,
+        we at the row after ours are gone: one of the two sees that nobody needs them.
         """
         with self._db.reading() as tx:
             deleted = tx.deletions.is_deleted(file_id)
@@ -226,15 +245,15 @@ class Contents:
 
     @staticmethod
     def version(content: Content) -> Version | None:
-        """What never changes of it while nobody writes; None: it may."""
+        """Returns what its pages hold, for as long as nobody writes; None: they may change."""
         with content.lock:
             if content.stage is not None or content.remote is None or not content.exact:
                 return None
             return content.remote.file_id, content.length
 
     def attach(self, content: Content, node: Node) -> bool:
-        """Before a handle is given out: hold on to the content as it is now. True: it is local. `node`: as it is, or a
-        view of it.
+        """Holds on to the content as it is now, before a handle is given out. Returns whether it is local. `node`: as
+        it is, or a view of it.
         """
         with content.lock:
             if node.is_view:
@@ -258,16 +277,19 @@ class Contents:
             return self._replace_locked(content, self._copies.of_kept(file.file_id, content.length))
         if not file.downloadable:
             raise NotReadable("the service doesn't give this file's content out, so it can only be replaced as a whole")
-        raise NotSupported("a file that is only on the server can't be cut by its path: it has to be fetched first, and that would "
-                           "stop the whole directory. Open it, and cut it by its descriptor (truncate(1) does)")
+        raise NotSupported("a file that is only on the server can't be cut by its path: it has to be fetched first, "
+                           "and that would stop the whole directory. Open it, and cut it by its descriptor "
+                           "(truncate(1) does)")
 
     def _fetch(self, content: Content, interrupted: Callable[[], bool]) -> None:
-        """Before an edit in place: all of the server's content into a stage. Without the lock, for it waits for the
-        network.
+        """Fetches all of the server's content into a stage, before an edit in place. Without the lock, for it waits
+        for the network.
         """
         with content.lock:
             current, file, length, exact = self._current_locked(content), content.remote, content.length, content.exact
-        if current is not None or file is None or not length or not file.downloadable or self._cache.has_kept(file.file_id):
+        if current is not None or file is None or not length or not file.downloadable:
+            return
+        if self._cache.has_kept(file.file_id):
             return
         stage = self._copies.fetch(file, length, interrupted, exact=exact)
         with content.lock:

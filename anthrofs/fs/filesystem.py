@@ -1,4 +1,4 @@
-"""The tree's verbs: looking, removing, renaming, setting. POSIX-shaped; no FUSE, no HTTP, no threads.
+"""The tree's verbs: looking, making and removing directories, setting. POSIX-shaped; no FUSE, no HTTP, no threads.
 
 Owns    the order of steps in each verb: what is durable before what is answered.
 Trusts  the kernel for permissions (default_permissions) and for path lookups along directories.
@@ -8,51 +8,32 @@ Never   waits for the network: that would freeze the directory.
 import stat
 from collections.abc import Callable
 
-from anthrofs import local_names, names
+from anthrofs import names
 from anthrofs.clock import Clock
 from anthrofs.config import Config
-from anthrofs.errors import (
-    Exists,
-    NoAttribute,
-    NotADirectory,
-    NotEmpty,
-    NotFound,
-    NotPermitted,
-    NotSupported,
-    Revalidate,
-)
-from anthrofs.fs.contents import Contents
-from anthrofs.fs.kernel_cache import PageCache, Surprises
-from anthrofs.fs.links import Links
+from anthrofs.errors import Exists, NotADirectory, NotEmpty, NotFound, NotPermitted, Revalidate
+from anthrofs.fs.kernel_cache import Surprises
 from anthrofs.fs.paths import Paths
 from anthrofs.fs.renames import Renames
-from anthrofs.model import ROOT, Attr, Caller, FileId, Node, NodeId, is_view
+from anthrofs.model import ROOT, Attr, Node, NodeId, is_view
 from anthrofs.sync.refresher import Refresher
-from anthrofs.tree import intents, xattrs
 from anthrofs.tree.database import Database
 from anthrofs.tree.open_table import OpenTable
-from anthrofs.tree.transaction import Tx
-from anthrofs.upload.uploader import Uploader
 
 
 class FileSystem:
     """One mount's files."""
 
-    def __init__(self, config: Config, clock: Clock, db: Database, paths: Paths,
-                 handles: OpenTable, pages: PageCache, contents: Contents, uploader: Uploader, refresher: Refresher,
-                 surprises: Surprises, renames: Renames, links: Links) -> None:
+    def __init__(self, config: Config, clock: Clock, db: Database, paths: Paths, handles: OpenTable,
+                 refresher: Refresher, surprises: Surprises, renames: Renames) -> None:
         self._config = config           # given
         self._clock = clock             # given
         self._db = db                   # given
         self._paths = paths             # given
         self._handles = handles         # given
-        self._pages = pages             # given
-        self._contents = contents       # given
-        self._uploader = uploader       # given
         self._refresher = refresher     # given
         self._surprises = surprises     # given
-        self._renames = renames         # given
-        self._links = links             # given
+        self._renames = renames         # given: its replacements end with whatever comes between their two steps
 
     # ---- looking
 
@@ -72,7 +53,7 @@ class FileSystem:
             raise Revalidate(f"{node.name} is of another kind now")
 
     def attr_of(self, number: int) -> Attr:
-        """By handle. Raises NotFound."""
+        """Returns the attributes of an open file. Raises NotFound."""
         content = self._handles.get(number).content
         if is_view(content.node_id):
             return Attr(content.node_id, stat.S_IFREG | 0o444 & ~self._config.umask, content.length,
@@ -112,36 +93,6 @@ class FileSystem:
 
     # ---- the tree
 
-    def unlink(self, path: str) -> None:
-        """The name is gone when this returns; the server is told in the background, or after the last release. By its
-        id, a file goes with its name; what the name has that is newer stays.
-        """
-        with self._db.transaction(durable=True) as tx:
-            node = self._paths.file(path)
-            by_id = node.is_view
-            if by_id:
-                node = tx.nodes.holder(FileId(node.name))
-            newer_stays = by_id and intents.unlink_id(tx, node)
-            if not newer_stays and self._handles.content_of(node.node_id) is None:
-                intents.unlink(tx, node, self._clock.time_ns())
-            elif not newer_stays and not node.is_hidden:
-                tx.nodes.hide(node.node_id, f"#{node.node_id}", self._clock.time_ns(), by_libfuse=False)
-        self._pages.forget(path)
-        self._renames.forget_replacement(path)
-        self._uploader.wake()
-
-    def rename(self, old: str, new: str, caller: Caller) -> None:
-        """Both names change in one transaction; the server is told in the background. See Renames.rename."""
-        try:
-            self._renames.rename(old, new, local_names.maker_of(caller.program(), reads=True))
-        finally:
-            self._uploader.wake()
-
-    def link(self, old: str, new: str, caller: Caller) -> None:
-        """A helper file's content under a free name, as some programs publish. See Links.link."""
-        self._renames.forget_replacement(new)
-        self._uploader.promised(self._links.link(old, new, caller))
-
     def make_directory(self, path: str, mode: int) -> None:
         """The server doesn't know of it until a file is in it. Raises Exists, NotPermitted, BadName, NameTooLong."""
         if self._config.layout == "flat":
@@ -161,7 +112,7 @@ class FileSystem:
             tx.nodes.remove(node.node_id, self._clock.time_ns())
 
     def set_mode(self, path: str, mode: int) -> None:
-        """Kept on this machine."""
+        """Sets the permission bits, which are kept on this machine."""
         node = self._paths.own(self._paths.node(path))
         with self._db.transaction() as tx:
             tx.nodes.set_mode(node.node_id, stat.S_IMODE(mode))
@@ -173,58 +124,14 @@ class FileSystem:
             raise NotPermitted("all files of a mount have its owner: see the mount options uid and gid")
 
     def set_mtime(self, path: str, mtime_ns: int | None) -> None:
-        """None: now. Kept on this machine, with the node."""
+        """Sets the time of change; None: now. It is kept on this machine, with the node."""
         node = self._paths.own(self._paths.node(path))
         mtime_ns = self._clock.time_ns() if mtime_ns is None else mtime_ns
         with self._db.transaction() as tx:
             tx.nodes.set_mtime(node.node_id, mtime_ns)
         content = self._handles.content_of(node.node_id)
         if content is not None:
-            self._contents.set_mtime(content, mtime_ns)
-
-    def set_attribute(self, path: str, name: str, text: str | None, *, create: bool = False, replace: bool = False) -> None:
-        """None removes it. What the service doesn't know is kept on this machine; what is only told stays as it is.
-
-        Raises NotSupported for a name of ours that doesn't exist, Exists and NoAttribute as setxattr(2) has them,
-        DiskFull, and what `_set_for_upload` does.
-        """
-        with self._db.transaction(durable=True) as tx:
-            node = self._paths.own(self._paths.node(path))
-            if name in xattrs.FACTS:
-                return
-            ours = name in xattrs.SETTINGS
-            if name.startswith("user.anthropic.") and not ours:
-                raise NotSupported(f"{name}: only {' and '.join(xattrs.SETTINGS)} can be set")
-            has = xattrs.value(node, name) is not None if ours else tx.xattrs.has(node.node_id, name)
-            if create and has:
-                raise Exists(f"{path} has {name}")
-            if replace and not has:
-                raise NoAttribute(f"{path} has no {name}")
-            if ours:
-                self._set_for_upload(tx, path, node, name, text)
-            else:
-                tx.xattrs.set(node.node_id, name, text)
-        self._uploader.wake()
-
-    def _set_for_upload(self, tx: Tx, path: str, node: Node, name: str, text: str | None) -> None:
-        """What the server has already is sent again, if it is an own upload.
-
-        Raises NotPermitted for a folder and for a file that can't be sent again, BadName for a value that the service
-        would refuse.
-        """
-        value = xattrs.parse(name, text)
-        if node.directory:
-            raise NotPermitted(f"{path}: {name} belongs to a file")
-        matters = xattrs.matters(node, name, value)
-        if node.only_there:
-            if not matters:
-                return
-            raise NotPermitted(f"{path}: {name} belongs to an upload, and this file can't be sent again without its being an upload then. "
-                               "Copy it to another name, and set it there")
-        tx.nodes.set_setting(node.node_id, xattrs.SETTINGS[name], value)
-        if node.stage is None and node.wanted is not None and matters:
-            wanted = intents.saved_as(tx, node, self._config.layout)
-            intents.want(tx, tx.nodes.node(node.node_id), wanted, anew=True)
+            content.set_mtime(mtime_ns)
 
     def _attr(self, node: Node) -> Attr:
         if node.directory:

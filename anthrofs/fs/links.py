@@ -16,17 +16,19 @@ from anthrofs.config import Config
 from anthrofs.errors import Exists, NotPermitted
 from anthrofs.fs.contents import Contents
 from anthrofs.fs.paths import Paths
+from anthrofs.fs.renames import Renames
 from anthrofs.model import Caller, Node, NodeId
 from anthrofs.store.staging import Staging
 from anthrofs.tree.database import Database
 from anthrofs.tree.open_table import OpenTable
+from anthrofs.upload.uploader import Uploader
 
 
 class Links:
     """The links of one mount."""
 
-    def __init__(self, config: Config, clock: Clock, db: Database, paths: Paths, staging: Staging,
-                 handles: OpenTable, contents: Contents) -> None:
+    def __init__(self, config: Config, clock: Clock, db: Database, paths: Paths, staging: Staging, handles: OpenTable,
+                 contents: Contents, renames: Renames, uploader: Uploader) -> None:
         self._config = config           # given
         self._clock = clock             # given
         self._db = db                   # given
@@ -34,11 +36,17 @@ class Links:
         self._staging = staging         # given
         self._handles = handles         # given
         self._contents = contents       # given
+        self._renames = renames         # given: see FileSystem
+        self._uploader = uploader       # given
 
-    def link(self, old: str, new: str, caller: Caller) -> NodeId:
+    def link(self, old: str, new: str, caller: Caller) -> None:
         """The new name is there, and its content is to be sent, when this returns. Raises Exists, NotFound, BadName,
         NameTooLong, DiskFull, and NotPermitted for all that isn't a helper file at rest.
         """
+        self._renames.forget_replacement(new)
+        self._uploader.promised(self._linked(old, new, caller))
+
+    def _linked(self, old: str, new: str, caller: Caller) -> NodeId:
         place = self._paths.place(new, local_names.maker_of(caller.program(), reads=True))
         if self._paths.exists(place):
             raise Exists(f"{new} exists")
@@ -70,14 +78,15 @@ class Links:
         """
         node = self._paths.file(path)
         if not node.local or node.is_hidden or node.is_view:
-            raise NotPermitted(f"{path}: the API has no links. What stays on this machine can be published under another name so, nothing else")
+            raise NotPermitted(f"{path}: the API has no links. What stays on this machine can be published under "
+                               "another name so, nothing else")
         content = self._handles.content_of(node.node_id)
         if content is not None:
             # The last close is answered before the file is released here, so the table of handles can't tell.
             if caller.writes_to(caller.process, node.node_id):
                 raise NotPermitted(f"{path} is being written")
             dirty, size_bytes = content.written()
-            if size_bytes == 0:     # its last close waits for the release, see OpenFiles.flush, which may be promising it
+            if size_bytes == 0:     # its last close waits for the release, see OpenFiles.flush: that may be doing it
                 self._contents.promise(content, seal=True)
             elif dirty:
                 raise NotPermitted(f"{path} is being written")

@@ -15,16 +15,13 @@ from dataclasses import replace
 from typing import Final
 
 from anthrofs import local_names
-from anthrofs.clock import Clock
 from anthrofs.config import Config
 from anthrofs.download.readahead import Readahead
-from anthrofs.download.reader import Reader
 from anthrofs.errors import BadHandle, Exists, FsError, Incomplete, NotFound, NotReadable, Revalidate
 from anthrofs.fs.contents import Contents
 from anthrofs.fs.kernel_cache import PageCache, Surprises
 from anthrofs.fs.paths import Paths, Place
 from anthrofs.model import Caller, Node, Opened
-from anthrofs.store.staging import Staging
 from anthrofs.tree.database import Database
 from anthrofs.tree.kept_copies import why_closed
 from anthrofs.tree.open_table import Content, Handle, OpenTable
@@ -40,21 +37,18 @@ NOBODY: Final = Caller(0, 0, program=str, interrupted=lambda: False, writes_to=l
 class OpenFiles:
     """One mount's handles, from create or open to release."""
 
-    def __init__(self, config: Config, clock: Clock, db: Database, paths: Paths, staging: Staging, handles: OpenTable,
-                 pages: PageCache, contents: Contents, readahead: Readahead, reader: Reader, uploader: Uploader, surprises: Surprises,
+    def __init__(self, config: Config, db: Database, paths: Paths, handles: OpenTable, contents: Contents,
+                 pages: PageCache, surprises: Surprises, readahead: Readahead, uploader: Uploader,
                  left: Callable[[Content], None]) -> None:
         self._config = config           # given
-        self._clock = clock             # given
         self._db = db                   # given
         self._paths = paths             # given
-        self._staging = staging         # given
         self._handles = handles         # given
-        self._pages = pages             # given
         self._contents = contents       # given
-        self._readahead = readahead     # given
-        self._reader = reader           # given
-        self._uploader = uploader       # given
+        self._pages = pages             # given
         self._surprises = surprises     # given
+        self._readahead = readahead     # given
+        self._uploader = uploader       # given
         self._left = left               # given: told of the last release of what others have changed meanwhile
 
         self._refused = itertools.count(1)      # opens of what can't be read; each number is taken once
@@ -68,18 +62,10 @@ class OpenFiles:
         place = self._paths.place(path, local_names.maker_of(caller.program(), reads=reads))
         if self._is_companion(place, flags, caller):
             place = replace(place, wanted=None)
-        stage = self._staging.create()
         try:
-            with self._db.transaction() as tx:
-                if self._paths.exists(place):
-                    raise (Exists if flags & os.O_EXCL else Revalidate)(f"{path} exists")
-                node_id = tx.nodes.create(place.parent, place.name, stat.S_IMODE(mode), self._clock.time_ns(), place.wanted)
-                handle = self._handles.open(node_id, reads=True, writes=True, process=caller.process)
-        except BaseException:
-            stage.close()
-            self._staging.remove(stage.number)
-            raise
-        self._contents.begin(handle.content, stage)
+            handle = self._contents.create(place, stat.S_IMODE(mode), caller.process)
+        except Exists as exc:
+            raise (Exists if flags & os.O_EXCL else Revalidate)(f"{path} exists") from exc
         self._pages.opened(handle.number, path, None, writes=True)
         return handle.number
 
@@ -132,12 +118,12 @@ class OpenFiles:
             node = self._paths.file(path)
             return self._paths.own(node) if writes else node
         except NotFound as exc:
-            if by_kernel:               # it remembers for a while what others have removed: asked again, it creates if it was to
+            if by_kernel:       # it remembers what others have removed: asked again, it creates if it was to
                 raise Revalidate(f"{path} has gone") from exc
             raise
 
     def _count_refused(self, path: str, node: Node) -> None:
-        """In the log, at the first, the tenth, the hundredth: a thumbnailer tries every file of a folder."""
+        """Tells the log of the first, the tenth, the hundredth: a thumbnailer tries every file of a folder."""
         count = next(self._refused)
         if str(count).strip("0") == "1":
             said = "" if count == 1 else f", the {count}th of such opens"
@@ -155,9 +141,11 @@ class OpenFiles:
                     self._readahead.step(self._db.nodes.node(handle.content.node_id))
         return self._contents.read(handle.content, size, offset, interrupted)
 
-    def write(self, number: int, data: bytes, offset: int, interrupted: Callable[[], bool], *, mapped: bool, appends: bool) -> int:
-        """How much of it was written. `mapped`: it comes from a map of the file, and the handle is any of those that
-        write. `appends`: wherever the file ends by then. Raises TooLarge, DiskFull, NotReadable, and what read does.
+    def write(self, number: int, data: bytes, offset: int, interrupted: Callable[[], bool], *, mapped: bool,
+              appends: bool) -> int:
+        """Returns how much of it was written. `mapped`: it comes from a map of the file, and the handle is any of those
+        that write. `appends`: wherever the file ends by then. Raises TooLarge, DiskFull, NotReadable, and what read
+        does.
         """
         handle = self._handles.get(number)
         if not handle.writes:
@@ -165,7 +153,7 @@ class OpenFiles:
         return self._contents.write(handle, data, offset, interrupted, mapped=mapped, appends=appends)
 
     def truncate(self, path: str, size_bytes: int, number: int | None, interrupted: Callable[[], bool]) -> None:
-        """By handle or by path; a file that nobody has open is promised at once. Raises as write does."""
+        """Cuts a file, by handle or by path; one that nobody has open is promised at once. Raises as write does."""
         if number is not None:
             handle = self._handles.get(number)
             self._contents.truncate(handle.content, size_bytes, handle, interrupted)
@@ -230,9 +218,7 @@ class OpenFiles:
         handle = self._handles.get(number)
         content = handle.content
         self._pages.released(handle.number, self._contents.version(content))
-        last = self._handles.close(handle)
-        if last and content.remote is not None and not self._handles.is_read(content.remote.file_id):
-            self._reader.leave(content.remote.file_id)
+        last = self._contents.leave(handle)
         try:
             if content.dirty:
                 self._uploader.promising(content.node_id)
@@ -249,5 +235,6 @@ class OpenFiles:
             log.warning("release: %s", exc)
         except (FsError, OSError) as exc:
             # The reason is in the words; a traceback would say nothing more.
-            log.error("the content of node %d could not be made durable: %s. It stays in the mount until it is",  # noqa: TRY400
-                      content.node_id, exc)
+            log.error(  # noqa: TRY400
+                "the content of node %d could not be made durable: %s. It stays in the mount until it is",
+                content.node_id, exc)

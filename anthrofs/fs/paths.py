@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from anthrofs import local_names, names
 from anthrofs.config import Config
-from anthrofs.errors import IsADirectory, NotADirectory, NotFound, NotPermitted
+from anthrofs.errors import IsADirectory, NotADirectory, NotPermitted
 from anthrofs.model import BY_ID, HIDDEN, ROOT, FileId, Node, NodeId
 from anthrofs.tree.database import Database
 from anthrofs.tree.transaction import Tx
@@ -32,8 +32,8 @@ class Paths:
         self._db = db               # given
 
     def node(self, path: str) -> Node:
-        """Of .by-id/<file id> a view: what the server has under that id, whatever its node holds. Raises NotFound,
-        NotADirectory.
+        """Returns a path's node; of .by-id/<file id> a view: what the server has under that id, whatever its node
+        holds. Raises NotFound, NotADirectory.
         """
         *above, name = path.split("/")
         if names.is_hidden(name):               # libfuse's name for it, wherever it was
@@ -80,8 +80,8 @@ class Paths:
         return node
 
     def place(self, path: str, maker: str = "") -> Place:
-        """For a new entry; see local_names.maker_of. Raises NotFound, NotADirectory, NotPermitted, BadName,
-        NameTooLong.
+        """Returns the place of an entry that is to be; see local_names.maker_of. Raises NotFound, NotADirectory,
+        NotPermitted, BadName, NameTooLong.
         """
         above, _, name = path.rpartition("/")
         if names.is_trash(name) or names.is_hidden(name) or names.BY_ID in (name, path.lstrip("/").partition("/")[0]):
@@ -91,27 +91,26 @@ class Paths:
     def wanted(self, path: str, maker: str = "") -> str | None:
         """The server name that a path stands for; None: it stays on this machine. Raises BadName, NameTooLong."""
         path = path.lstrip("/")
-        asked = names.server_name_of(path, self._config.layout)     # of a local one too: its length and its bytes have to be right
+        # Of a local one too: its length and its bytes have to be right.
+        asked = names.server_name_of(path, self._config.layout)
         return None if local_names.stays_local(path, self._config.local_patterns, maker) else asked
 
     def _view(self, below: list[str]) -> Node:
         if not below:
             # Writable, for what is in it can be removed; `place` and `own` refuse everything else.
-            return Node(BY_ID, ROOT, names.BY_ID, directory=True, mode=0o755, mtime_ns=0, size_bytes=0, wanted=None, local=False,
-                        mime_type=None, expires_s=None, stage=None, sealed=False, resend=False, confirmed=False, remote=None, kept=False)
+            return Node(BY_ID, ROOT, names.BY_ID, directory=True, mode=0o755, mtime_ns=0, size_bytes=0, wanted=None,
+                        local=False, mime_type=None, expires_s=None, stage=None, sealed=False, resend=False,
+                        confirmed=False, remote=None, kept=False)
         if len(below) > 1:
             raise NotADirectory(f"{names.BY_ID}/{below[0]} is a file")
         node = self._db.nodes.holder(FileId(below[0]))
         assert node.remote is not None
         number = int.from_bytes(hashlib.sha256(below[0].encode()).digest()[:7])
-        return replace(node, node_id=NodeId(BY_ID + 1 + number), parent=BY_ID, name=below[0], mode=0o444, mtime_ns=node.remote.created_ns,
-                       size_bytes=node.remote.size_bytes if node.stage is not None else node.size_bytes, wanted=None, local=False,
-                       stage=None, sealed=False, resend=False)
+        size_bytes = node.remote.size_bytes if node.stage is not None else node.size_bytes
+        return replace(node, node_id=NodeId(BY_ID + 1 + number), parent=BY_ID, name=below[0], mode=0o444,
+                       mtime_ns=node.remote.created_ns, size_bytes=size_bytes, wanted=None, local=False, stage=None,
+                       sealed=False, resend=False)
 
     def exists(self, place: Place) -> bool:
         """There is such an entry."""
-        try:
-            self._db.nodes.entry(place.parent, place.name)
-        except NotFound:
-            return False
-        return True
+        return self._db.nodes.has(place.parent, place.name)

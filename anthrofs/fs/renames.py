@@ -1,5 +1,5 @@
-"""Renames: of files, of whole directories, and libfuse's own. One transaction each; the server is told in the
-background.
+"""Renames, of files, of whole directories, and libfuse's own; and unlinks. One transaction each; the server is told in
+the background.
 
 Owns    which node libfuse has just hidden where. It hides a file that is open: when it is unlinked, and before another
         one is renamed over it. Only what comes next tells which: no lookup comes between the two steps of a
@@ -11,38 +11,72 @@ Never   waits for the network or reads content: what has to be sent again is onl
 import contextlib
 import threading
 
-from anthrofs import names
+from anthrofs import local_names, names
 from anthrofs.clock import Clock
 from anthrofs.errors import Busy, IsADirectory, NotADirectory, NotEmpty, NotFound
 from anthrofs.fs.contents import Contents
 from anthrofs.fs.kernel_cache import PageCache
 from anthrofs.fs.paths import Paths, Place
-from anthrofs.model import FileId, Node, NodeId
+from anthrofs.model import Caller, FileId, Node, NodeId
 from anthrofs.tree import intents
 from anthrofs.tree.database import Database
 from anthrofs.tree.open_table import OpenTable
 from anthrofs.tree.transaction import Tx
+from anthrofs.upload.uploader import Uploader
 
 
 class Renames:
-    """Of one mount."""
+    """The renames and unlinks of one mount."""
 
-    def __init__(self, clock: Clock, db: Database, paths: Paths, handles: OpenTable,
-                 pages: PageCache, contents: Contents) -> None:
+    def __init__(self, clock: Clock, db: Database, paths: Paths, handles: OpenTable, pages: PageCache,
+                 contents: Contents, uploader: Uploader) -> None:
         self._clock = clock             # given
         self._db = db                   # given
         self._paths = paths             # given
         self._handles = handles         # given
         self._pages = pages             # given
         self._contents = contents       # given
+        self._uploader = uploader       # given
 
         self._lock = threading.Lock()               # guards the following; a leaf
-        self._hidden: dict[str, tuple[NodeId, str]] = {}    # path → node that libfuse has just hidden there, and as what
+        self._hidden: dict[str, tuple[NodeId, str]] = {}    # path → node that libfuse has just hidden, and as what
 
-    def rename(self, old: str, new: str, maker: str) -> None:
-        """What had the new name is unlinked. `maker`: who renames, see local_names.maker_of. Raises NotFound, BadName,
-        NameTooLong, NotPermitted, NotEmpty, IsADirectory, NotADirectory, DiskFull: then nothing was changed.
+    def rename(self, old: str, new: str, caller: Caller) -> None:
+        """Both names change in one transaction, and what had the new one is unlinked; the server is told in the
+        background. Raises NotFound, BadName, NameTooLong, NotPermitted, NotEmpty, IsADirectory, NotADirectory,
+        DiskFull: then nothing was changed.
         """
+        try:
+            self._replace(old, new, local_names.maker_of(caller.program(), reads=True))
+        finally:
+            self._uploader.wake()
+
+    def unlink(self, path: str) -> None:
+        """The name is gone when this returns; the server is told in the background, or after the last release. By its
+        id, a file goes with its name; what the name has that is newer stays.
+        """
+        with self._db.transaction(durable=True) as tx:
+            node = self._paths.file(path)
+            by_id = node.is_view
+            if by_id:
+                node = tx.nodes.holder(FileId(node.name))
+            newer_stays = by_id and intents.unlink_id(tx, node)
+            if not newer_stays and self._handles.content_of(node.node_id) is None:
+                intents.unlink(tx, node, self._clock.time_ns())
+            elif not newer_stays and not node.is_hidden:
+                tx.nodes.hide(node.node_id, f"#{node.node_id}", self._clock.time_ns(), by_libfuse=False)
+        self._pages.forget(path)
+        self.forget_replacement(path)
+        self._uploader.wake()
+
+    def forget_replacement(self, path: str) -> None:
+        """Something else comes for that path: its hiding was an unlink."""
+        if self._hidden:                    # without the lock: nearly always empty
+            with self._lock:
+                self._hidden.pop(path, None)
+
+    def _replace(self, old: str, new: str, maker: str) -> None:
+        """Renames. `maker`: who does, see local_names.maker_of."""
         if names.is_made_by_libfuse(new.rpartition("/")[2]):
             self._hide(old, new)
             return
@@ -57,15 +91,9 @@ class Renames:
             self._promise(old)
         self._rename(old, place, new, maker, hidden_name)
 
-    def forget_replacement(self, path: str) -> None:
-        """Something else comes for that path: its hiding was an unlink."""
-        if self._hidden:                    # without the lock: nearly always empty
-            with self._lock:
-                self._hidden.pop(path, None)
-
     def _promise(self, path: str) -> None:
-        """What replaces a file while it is still being written: else a crash before its close would leave neither.
-        Raises DiskFull.
+        """Syncs what replaces a file while it is still being written: else a crash before its close would leave
+        neither. Raises DiskFull.
         """
         content = self._handles.content_of(self._paths.node(path).node_id)
         if content is not None:
@@ -111,8 +139,8 @@ class Renames:
             self._pages.forget(old, new)
 
     def _make_room(self, tx: Tx, place: Place, node: Node, hidden_name: str) -> None:
-        """What has the name goes: the same as an unlink or rmdir. `hidden_name`: by which libfuse will ask for it, if
-        it is open; or "".
+        """Takes the name from whatever has it: the same as an unlink or rmdir. `hidden_name`: by which libfuse will ask
+        for it, if it is open; or "".
         """
         try:
             there = self._db.nodes.entry(place.parent, place.name)

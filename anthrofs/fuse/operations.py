@@ -20,8 +20,9 @@ from anthrofs.config import Config
 from anthrofs.errors import Closed, FsError, NotReadable, NotTheFile, Revalidate, SetupError, StagingFull, StateLost
 from anthrofs.fs.attributes import Attributes
 from anthrofs.fs.filesystem import FileSystem
+from anthrofs.fs.links import Links
 from anthrofs.fs.open_files import OpenFiles
-from anthrofs.fs.paths import Paths
+from anthrofs.fs.renames import Renames
 from anthrofs.fuse import callers
 from anthrofs.fuse.binding import Binding, fuse
 from anthrofs.model import Attr, Caller, NodeId
@@ -46,10 +47,11 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
     ioctl = None                # the base class's throws outside of the gate
     bmap = None
 
-    def __init__(self, filesystem: FileSystem, paths: Paths, files: OpenFiles, attributes: Attributes, config: Config,
-                 started: Callable[[], None]) -> None:
+    def __init__(self, filesystem: FileSystem, renames: Renames, links: Links, files: OpenFiles, attributes: Attributes,
+                 config: Config, started: Callable[[], None]) -> None:
         self._fs = filesystem           # given
-        self._paths = paths             # given
+        self._renames = renames         # given
+        self._links = links             # given
         self._files = files             # given
         self._attributes = attributes   # given
         self._started = started         # given: told once, when the kernel has the mount
@@ -104,10 +106,10 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
         return self._fs.statfs()
 
     def unlink(self, path: str) -> None:
-        self._fs.unlink(path)
+        self._renames.unlink(path)
 
     def rename(self, old: str, new: str) -> None:
-        self._fs.rename(old, new, self._caller())
+        self._renames.rename(old, new, self._caller())
 
     def chmod(self, path: str, mode: int) -> None:
         self._fs.set_mode(path, mode)
@@ -130,7 +132,7 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
 
     def link(self, target: str, source: str) -> None:
         """`ln source target`."""
-        self._fs.link(source, target, self._caller())
+        self._links.link(source, target, self._caller())
 
     def symlink(self, _target: str, _source: str) -> None:
         raise fuse.FuseOSError(errno.EPERM)
@@ -145,21 +147,21 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
         """Before every write the kernel asks for security.capability: answered in constant time, before any lock."""
         if not name.startswith("user."):
             raise fuse.FuseOSError(errno.EOPNOTSUPP if name.startswith(("security.", "system.")) else errno.ENODATA)
-        return os.fsencode(self._attributes.value(self._paths.node(path), name))
+        return os.fsencode(self._attributes.value(path, name))
 
     def listxattr(self, path: str) -> list[str]:
-        return sorted(self._attributes.all(self._paths.node(path)))
+        return self._attributes.names(path)
 
     def setxattr(self, path: str, name: str, value: bytes, options: int, _position: int = 0) -> None:
         if not name.startswith("user."):
             raise fuse.FuseOSError(errno.EOPNOTSUPP)
-        self._fs.set_attribute(path, name, os.fsdecode(value), create=bool(options & os.XATTR_CREATE),
-                               replace=bool(options & os.XATTR_REPLACE))
+        self._attributes.set(path, name, os.fsdecode(value), create=bool(options & os.XATTR_CREATE),
+                             replace=bool(options & os.XATTR_REPLACE))
 
     def removexattr(self, path: str, name: str) -> None:
         if not name.startswith("user."):
             raise fuse.FuseOSError(errno.EOPNOTSUPP)
-        self._fs.set_attribute(path, name, None, replace=True)
+        self._attributes.set(path, name, None, replace=True)
 
     # ---- by handle
 

@@ -1,4 +1,4 @@
-"""What a rename or an unlink asks of the server. Only rows change: neither takes disk or network.
+"""Intents: what a rename or an unlink asks of the server. Only rows change: neither takes disk or network.
 
 A rename: an own upload is sent again under its new name, from its kept copy, and then the old id goes. What others made
 is only named here: it can't be sent without making it undownloadable for everybody. A name that stays local keeps its

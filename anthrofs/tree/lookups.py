@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from anthrofs.errors import NotFound
 from anthrofs.model import FileId, Node, NodeId
 from anthrofs.tree.lookup_cache import Batches
 from anthrofs.tree.nodes import COLUMNS, node_of
@@ -34,6 +35,14 @@ class Lookups:
     def entry(self, parent: NodeId, name: str) -> Node:
         """The node of that name in a directory. Raises NotFound."""
         return node_of(self._batches.row(parent, name), name)
+
+    def has(self, parent: NodeId, name: str) -> bool:
+        """There is such an entry."""
+        try:
+            self.entry(parent, name)
+        except NotFound:
+            return False
+        return True
 
     def node(self, node_id: NodeId) -> Node:
         """See Nodes.node."""

@@ -62,7 +62,7 @@ class Content:
         self.gone = False                           # the service no longer has it
 
     def reads(self, file_id: FileId) -> bool:
-        """Its handles have the server's content of that id. No lock is taken."""
+        """Whether its handles have the server's content of that id. No lock is taken."""
         return self.remote is not None and self.remote.file_id == file_id
 
     def lost(self) -> FileId | None:
@@ -80,6 +80,12 @@ class Content:
         """Returns the stage of local content, and its size."""
         with self.lock:
             return None if self.stage is None else (self.stage.number, self.stage.size_bytes())
+
+    def set_mtime(self, mtime_ns: int) -> None:
+        """The user set it: it holds for what was written until now."""
+        with self.lock:
+            if self.shown is not None:
+                self.shown = (self.shown[0], mtime_ns)
 
     def shown_bytes_locked(self) -> int:
         """Returns the size of local content; 0 if there is none."""

@@ -36,7 +36,7 @@ class Asked(Operations):
     """The gate, for a kernel that isn't libfuse."""
 
     def __init__(self, parts: Parts, config: Config) -> None:
-        super().__init__(parts.filesystem, parts.paths, parts.files, parts.attributes, config, lambda: None)
+        super().__init__(parts.filesystem, parts.renames, parts.links, parts.files, parts.attributes, config, lambda: None)
         self.kernel = Kernel(self)
         self.calls = 0
 
