@@ -33,7 +33,7 @@ them.
 A write: kernel → fuse/operations → fs/contents: the node's stage, copied first if it is sealed. close → fs/open_files → fs/contents:
 seal, fdatasync, one transaction (tree/promises: the name shows this, this must be sent) → upload/uploader is woken; in
 wait mode the close waits (upload/close_waits). A thread takes the attempt from upload/schedule → upload/delivery:
-`sending` committed → multipart streamed from the stage → id, and the size that was sent → upload/arrivals: hard link as
+`sending` committed → multipart streamed from the stage → id, and the size that was sent → tree/arrivals: hard link as
 kept copy → one transaction (the node has the id, the old id is to be deleted) → the waiting close returns → stage
 removed.
 

@@ -61,15 +61,15 @@ from anthrofs.sync.merge import Merge
 from anthrofs.sync.news import News
 from anthrofs.sync.refresher import Refresher
 from anthrofs.sync.sweeper import Sweeper
+from anthrofs.tree.arrivals import Arrivals
 from anthrofs.tree.database import Database
+from anthrofs.tree.hidden_nodes import HiddenNodes
 from anthrofs.tree.kept_copies import Keeping
 from anthrofs.tree.mirror import Mirror
 from anthrofs.tree.open_table import OpenTable
-from anthrofs.upload.arrivals import Arrivals
 from anthrofs.upload.close_waits import CloseWaits
 from anthrofs.upload.deletion import Deletion
 from anthrofs.upload.delivery import Delivery
-from anthrofs.upload.hidden_nodes import HiddenNodes
 from anthrofs.upload.inquiries import Inquiries
 from anthrofs.upload.permission import Permission
 from anthrofs.upload.progress import Progress
@@ -210,9 +210,9 @@ def send_with(config: Config, world: World, local: Local, way: Way, remote: Call
     waits = CloseWaits(local.db, clock, schedule, progress, way, config.close_timeout_s)
     copies = Copies(local.staging, local.cache, rest, clock)
     restaging = Restaging(local.db, local.mirror, local.staging, copies)
-    arrivals = Arrivals(local.db, local.mirror, local.staging, local.cache, local.keeping, waits, restaging)
+    arrivals = Arrivals(local.db, local.mirror, local.staging, local.cache, local.keeping, waits.wake)
     delivery = Delivery(local.db, local.mirror, local.staging, uploads, Inquiries(rest, clock, chance), arrivals,
-                        progress, clock, chance)
+                        restaging, progress, clock, chance)
     deletion = Deletion(local.db, local.mirror, local.cache, local.handles, rest, clock, chance, ask)
     uploader = Uploader(clock, local.presence, schedule, waits, progress, permission, hidden, delivery, restaging,
                         deletion)

@@ -29,7 +29,7 @@ from anthrofs.remote.http import HttpFiles, connect, login_of
 from anthrofs.remote.pace import Pacer
 from anthrofs.store.disk import Disk
 from anthrofs.store.state_dir import StateDir, usable
-from anthrofs.upload.hidden_nodes import SETTLE_S
+from anthrofs.tree.hidden_nodes import SETTLE_S
 
 log = logging.getLogger(__name__)
 

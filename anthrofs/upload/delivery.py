@@ -18,14 +18,15 @@ from anthrofs.remote.gates import OF_THE_WAY
 from anthrofs.remote.retry import backoff_s
 from anthrofs.store.staging import Staging
 from anthrofs.tree import lost
+from anthrofs.tree.arrivals import Arrivals, queue_newer
 from anthrofs.tree.database import Database
 from anthrofs.tree.mirror import Mirror
 from anthrofs.tree.upload_queue import FAILED, QUEUED, SENDING, UNKNOWN, Step, since_ns
 from anthrofs.upload import mime
-from anthrofs.upload.arrivals import Arrivals, queue_newer
 from anthrofs.upload.inquiries import INQUIRE_S, SHARED, Inquiries, pause_s, times_s
 from anthrofs.upload.plans import SendPlan
 from anthrofs.upload.progress import Progress
+from anthrofs.upload.restaging import Restaging
 
 log = logging.getLogger(__name__)
 
@@ -37,13 +38,15 @@ class Delivery:
     """The steps of upload_queue.NEXT, taken with what the network said."""
 
     def __init__(self, db: Database, mirror: Mirror, staging: Staging, uploads: RemoteFiles, inquiries: Inquiries,
-                 arrivals: Arrivals, progress: Progress, clock: Clock, chance: random.Random) -> None:
+                 arrivals: Arrivals, restaging: Restaging, progress: Progress, clock: Clock,
+                 chance: random.Random) -> None:
         self._db = db               # given
         self._mirror = mirror       # given
         self._staging = staging     # given
         self._uploads = uploads     # given
         self._inquiries = inquiries     # given
         self._arrivals = arrivals   # given
+        self._restaging = restaging     # given
         self._progress = progress   # given: told of each try
         self._clock = clock         # given
         self._chance = chance       # given
@@ -99,9 +102,13 @@ class Delivery:
                 return
         plan.cuts = 0
         if file.size_bytes == sending.size_bytes:
-            self._arrivals.take_in(sending, file, Step.STORED)
+            self._arrived(sending, file, Step.STORED)
         else:
             self._stored_wrong(sending, plan, file)
+
+    def _arrived(self, attempt: Attempt, file: RemoteFile, step: Step) -> None:
+        for backup in self._arrivals.take_in(attempt, file, step):
+            self._restaging.detach(backup)
 
     def _stored_wrong(self, attempt: Attempt, plan: SendPlan, file: RemoteFile) -> None:
         """The service itself says that it has another count of bytes than were sent: something on the way cuts. The
@@ -162,7 +169,7 @@ class Delivery:
             found = [file for file in new if lost.fits(attempt, file, lost.learnt(tx))]
             rivals = tx.uploads.twins(attempt) + lost.rivals(tx, attempt, self._clock.time_ns())
         if len(found) == 1 and not rivals:
-            self._arrivals.take_in(attempt, found[0], Step.FOUND)
+            self._arrived(attempt, found[0], Step.FOUND)
             return
         plan.inquiries_s, newer = plan.inquiries_s[1:], self._has_newer(attempt)
         if plan.inquiries_s and not found and not newer:

@@ -14,10 +14,10 @@ from anthrofs.errors import FsError, StateLost, Stopping
 from anthrofs.model import FileId, NodeId, StageId
 from anthrofs.remote.gates import OF_THE_WAY
 from anthrofs.store.state_guard import Presence
+from anthrofs.tree.hidden_nodes import HiddenNodes
 from anthrofs.upload.close_waits import CloseWaits
 from anthrofs.upload.deletion import Deletion
 from anthrofs.upload.delivery import Delivery
-from anthrofs.upload.hidden_nodes import HiddenNodes
 from anthrofs.upload.permission import Permission
 from anthrofs.upload.progress import Progress, Sent
 from anthrofs.upload.restaging import Restaging

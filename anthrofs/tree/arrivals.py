@@ -6,6 +6,7 @@ Never   removes a stage before the commit that says that the server has it, nor 
 """
 
 import logging
+from collections.abc import Callable
 
 from anthrofs.errors import NotFound
 from anthrofs.model import Attempt, FileId, Node, NodeId, RemoteFile
@@ -17,8 +18,6 @@ from anthrofs.tree.kept_copies import Keeping
 from anthrofs.tree.mirror import Mirror
 from anthrofs.tree.transaction import Tx
 from anthrofs.tree.upload_queue import Step
-from anthrofs.upload.close_waits import CloseWaits
-from anthrofs.upload.restaging import Restaging
 
 log = logging.getLogger(__name__)
 
@@ -27,19 +26,19 @@ class Arrivals:
     """The arrivals of one mount's uploads."""
 
     def __init__(self, db: Database, mirror: Mirror, staging: Staging, cache: BlockCache, keeping: Keeping,
-                 waits: CloseWaits, restaging: Restaging) -> None:
+                 arrived: Callable[[], None]) -> None:
         self._db = db                   # given
         self._mirror = mirror           # given
         self._staging = staging         # given
         self._cache = cache             # given
         self._keeping = keeping         # given
-        self._waits = waits             # given: told at once
-        self._restaging = restaging     # given
+        self._arrived = arrived         # given: told at once, when it is committed
 
         self._looked = False            # for backups that an earlier mount has left; guarded by the database's lock
 
-    def take_in(self, attempt: Attempt, file: RemoteFile, step: Step) -> None:
+    def take_in(self, attempt: Attempt, file: RemoteFile, step: Step) -> list[Node]:
         """The server has the attempt's stage as this file: STORED, it has just said so; FOUND, a listing shows it.
+        Returns the backups that have to live on here only, for that name is another file's on the server now.
 
         The copy first (a second name of the stage), then one transaction, then the stage goes.
         """
@@ -55,7 +54,7 @@ class Arrivals:
                 going = self._keeping.stored(tx, file.file_id, lasts=lasts)
             namesakes = self._mirror.namesakes(tx, file.name, left=not self._looked)
             self._looked = True
-        self._waits.wake()
+        self._arrived()
         if left:
             log.warning("%r was removed or renamed here before it was known what became of it. The server has such a "
                         "file (%s), stored by us or perhaps by somebody else: it is left there, and shows at the next "
@@ -67,8 +66,7 @@ class Arrivals:
             elif file.file_id not in going:
                 self._cache.verify(file.file_id)
         self._keeping.remove(going)
-        for node in namesakes:
-            self._restaging.detach(node)
+        return namesakes
 
     def _note(self, tx: Tx, attempt: Attempt, file: RemoteFile, *, found: bool, copied: bool) -> bool:
         """Writes down that the server has it. Returns True when nothing here wants the file and nothing proves that it
