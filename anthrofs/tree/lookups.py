@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from anthrofs.errors import NotFound
-from anthrofs.model import FileId, Node, NodeId
+from anthrofs.model import Attempt, FileId, Node, NodeId
 from anthrofs.tree.lookup_cache import Batches
 from anthrofs.tree.nodes import COLUMNS, node_of
 from anthrofs.tree.rows import Rows
@@ -48,6 +48,16 @@ class Lookups:
         """See Nodes.node."""
         with self._db.reading() as tx:
             return tx.nodes.node(node_id)
+
+    def attempt(self, node_id: NodeId) -> Attempt | None:
+        """See Uploads.of."""
+        with self._db.reading() as tx:
+            return tx.uploads.of(node_id)
+
+    def with_attempt(self, node_id: NodeId) -> tuple[Node, Attempt | None]:
+        """Returns a node and its attempt. Raises NotFound."""
+        with self._db.reading() as tx:
+            return tx.nodes.node(node_id), tx.uploads.of(node_id)
 
     def holder(self, file_id: FileId) -> Node:
         """See Nodes.holder."""

@@ -8,7 +8,7 @@ Never   decides what is to be uploaded: that is derived, a node with unsent cont
 
 import enum
 import errno
-from collections.abc import Collection, Container, Iterable, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from anthrofs import names
@@ -61,6 +61,7 @@ SLACK_NS: Final = 10**9
 BIG_BYTES: Final = 8388608
 # Rows that a look for work reads at once: a queue of thousands must not be read whole for each of its files.
 AT_ONCE: Final = 200
+PASSED_OVER: Final = 50         # of what is held off; what is behind those is nearly always held off, too
 
 _COLUMNS: Final = "SELECT node_id, stage, state, size_bytes, name, mime_type, expires_s, sent_ns, tries, code, reason FROM attempt "
 
@@ -110,14 +111,41 @@ class Uploads:
             if found := _attempt(row):
                 yield found
 
+    def sendable(self, most_big: int, most_small: int, *, not_now: Collection[NodeId], waited: Collection[NodeId],
+                 held: Mapping[NodeId, bool]) -> tuple[list[Attempt], list[Attempt], list[NodeId]]:
+        """Returns so many big files and so many small ones that could take a step now, and whom it has passed over as held
+        off. Of each, what is `waited` for comes first, then the oldest content; nothing that is `not_now`.
+
+        `held`: these are held off while they are empty and nobody waits for them; True: with content as well, if the
+        server has nothing of them yet.
+        """
+        new, passed = self._new_among(node_id for node_id, anyway in held.items() if anyway), list[NodeId]()
+
+        def first(count: int, *, big: bool) -> list[Attempt]:
+            asked = self.candidates(big=big, among=waited) if waited else ()
+            found = [attempt for attempt in asked if attempt.node_id not in not_now][:count]
+            for attempt in self.candidates(big=big):
+                if len(found) >= count or len(passed) > PASSED_OVER:
+                    break
+                if attempt.node_id in not_now or attempt.node_id in waited:
+                    continue
+                empty = not attempt.size_bytes
+                if attempt.state == QUEUED and attempt.node_id in (held if empty else new):
+                    passed.append(attempt.node_id)
+                else:
+                    found.append(attempt)
+            return found
+
+        return first(most_big, big=True), first(most_small, big=False), passed
+
     def smallest(self, not_now: Container[NodeId], count: int) -> list[Attempt]:
         """The smallest that are to be sent; of equal ones the oldest first."""
         rows = self._rows.all(_COLUMNS + f"WHERE state = ? AND NOT EXISTS (SELECT 1 FROM node WHERE node.node_id = attempt.node_id AND {OUT_OF_TREE}) "
                               "ORDER BY size_bytes, stage LIMIT ?", QUEUED, AT_ONCE)
         return [found for row in rows if row[0] not in not_now and (found := _attempt(row))][:count]
 
-    def new_among(self, node_ids: Iterable[NodeId]) -> set[NodeId]:
-        """Those of which the server has nothing yet, and nothing was tried."""
+    def _new_among(self, node_ids: Iterable[NodeId]) -> set[NodeId]:
+        """Returns those of which the server has nothing yet, and nothing was tried."""
         return {node_id for node_id in node_ids if self._rows.one(
             "SELECT 1 FROM node JOIN attempt USING (node_id) WHERE node_id = ? AND file_id IS NULL AND state = ? AND tries = 0",
             node_id, QUEUED)}

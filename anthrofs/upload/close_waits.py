@@ -109,8 +109,7 @@ class CloseWaits:
         it.
         """
         try:
-            with self._db.reading() as tx:
-                node, attempt = tx.nodes.node(node_id), tx.uploads.of(node_id)
+            node, attempt = self._db.nodes.with_attempt(node_id)
         except NotFound:
             return True, False              # unlinked
         if node.stage != stage or node.is_hidden or node.wanted is None:

@@ -53,7 +53,7 @@ class Delivery:
 
     def run(self, attempt: Attempt, plan: SendPlan) -> None:
         """Takes the attempt one step further. It was taken for this thread."""
-        now = self._attempt(attempt.node_id)
+        now = self._db.nodes.attempt(attempt.node_id)
         if now is None:
             return                     # done or unlinked since it was read
         if now.state == SENDING:            # a thread failed at it, for instance because the disk was full
@@ -128,7 +128,7 @@ class Delivery:
             self._step(attempt, Step.WRONG, wrong=file)
 
     def _superseded(self, attempt: Attempt) -> bool:
-        now = self._attempt(attempt.node_id)
+        now = self._db.nodes.attempt(attempt.node_id)
         return now is None or now.stage != attempt.stage
 
     def _not_sent(self, attempt: Attempt, plan: SendPlan, exc: RemoteError) -> None:
@@ -256,10 +256,6 @@ class Delivery:
         asked_s = None if exc is None else exc.retry_after_s
         wait_s = backoff_s(attempt.tries, self._chance) if asked_s is None else asked_s
         plan.not_before_s = self._clock.now_s() + wait_s
-
-    def _attempt(self, node_id: NodeId) -> Attempt | None:
-        with self._db.reading() as tx:
-            return tx.uploads.of(node_id)
 
     def _node(self, node_id: NodeId) -> Node | None:
         try:

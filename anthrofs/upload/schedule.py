@@ -149,8 +149,8 @@ class Schedule:
         """The thread has done what it could; the plan says when to go on. Returns whether an attempt is at its end."""
         done, now_s = False, self._clock.now_s()
         if isinstance(item, Send):
-            with contextlib.suppress(FsError), self._db.reading() as tx:    # it is given back, whatever the disk does
-                done = tx.uploads.of(item.attempt.node_id) is None
+            with contextlib.suppress(FsError):      # it is given back, whatever the disk does
+                done = self._db.nodes.attempt(item.attempt.node_id) is None
         with self._lock:
             if isinstance(item, Send):
                 self._sends.give_back(item.attempt.node_id, now_s, done=done)
@@ -172,7 +172,7 @@ class Schedule:
                 self._deletes.recall(now_s)
                 waited = set(self._waited)
                 scene = Scene(self._sends.not_now(), self._sends.bigs(),
-                              waited if self._overtaken < OVERTAKEN else (), self._holdoffs.held(now_s))
+                              waited if self._overtaken < OVERTAKEN else (), *self._holdoffs.held(now_s))
                 moments_s = [*self._sends.moments_s(), *self._deletes.moments_s()]
             sends, held_s = sendable(tx, scene)
             if upload_s is not None:    # lost answers are asked about in listings; of the rest one goes as a probe
@@ -204,8 +204,10 @@ class Schedule:
         """Returns renamed files that nothing brings to their new names yet. One that is being written is sent at its
         close: its old content need not be sent before.
         """
-        return tx.nodes.renamed({*scene.not_now, *self._handles.unpromised()}, THREADS,
-                                below_bytes=BIG_BYTES if scene.bigs >= BIG_THREADS else None)
+        below_bytes = BIG_BYTES if scene.bigs >= BIG_THREADS else None
+        if not tx.nodes.renamed(scene.not_now, 1, below_bytes=below_bytes):
+            return []                   # as nearly always: who is writing what needn't be known
+        return tx.nodes.renamed({*scene.not_now, *self._handles.unpromised()}, THREADS, below_bytes=below_bytes)
 
     def _due(self, tx: Tx, now_s: float, at_most: int, *, briefly: bool) -> tuple[list[Due], float | None]:
         """Returns ids that may be deleted; and if none was found in a part of the queue, when all may be read again."""

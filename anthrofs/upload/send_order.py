@@ -4,8 +4,6 @@ Big files and small ones are two queues, so that neither keeps the other waiting
 and the first that is free when none of them is under way. In each, what a close waits for goes first, then what was
 promised first; but now and then the schedule names nothing that is waited for, else a stream of saves would starve the
 others.
-
-Never   holds anything off while somebody waits for it.
 """
 
 from collections.abc import Collection, Mapping
@@ -14,11 +12,9 @@ from typing import Final
 
 from anthrofs.model import Attempt, NodeId
 from anthrofs.tree.transaction import Tx
-from anthrofs.upload.holdoffs import Held
 
 THREADS: Final = 10             # a small file costs a round trip, not bandwidth: rclone needs that many for 50 of them
 BIG_THREADS: Final = 3          # of them, for big files: more at a time don't make a line faster
-PASSED_OVER: Final = 50         # of what is held off; what is behind those is nearly always held off, too
 SAME: Final = 3                 # probes in a row with the same file while uploads are refused, if there are others
 AT_MOST: Final = 20             # files that take turns at that
 
@@ -30,33 +26,19 @@ class Scene:
     not_now: Collection[NodeId]     # threads work on them, or they wait for their next try
     bigs: int                       # big files that threads work on
     waited: Collection[NodeId]      # closes wait for them
-    held: Held
+    held_s: Mapping[NodeId, float]  # held off until then
+    holds_new: bool                 # with content as well, if they are new
 
 
 def sendable(tx: Tx, scene: Scene) -> tuple[list[Attempt], list[float]]:
     """Returns the attempts that could take a step now, best first: not all, but as many as all threads may take in this
     moment, and one; and the ends of the hold-offs that were passed over.
     """
-    new, held_s = tx.uploads.new_among(scene.held.few), list[float]()
-
-    def first(count: int, *, big: bool) -> list[Attempt]:
-        asked = tx.uploads.candidates(big=big, among=scene.waited) if scene.waited else ()
-        found = [attempt for attempt in asked if attempt.node_id not in scene.not_now][:count]
-        for attempt in tx.uploads.candidates(big=big):
-            if len(found) >= count or len(held_s) > PASSED_OVER:
-                break
-            if attempt.node_id in scene.not_now or attempt.node_id in scene.waited:
-                continue
-            until_s = scene.held.until_s(attempt, new)
-            if until_s is None:
-                found.append(attempt)
-            else:
-                held_s.append(until_s)
-        return found
-
-    big, small = first(BIG_THREADS - scene.bigs, big=True), first(THREADS + 1, big=False)
+    big, small, passed = tx.uploads.sendable(
+        BIG_THREADS - scene.bigs, THREADS + 1, not_now=scene.not_now, waited=scene.waited,
+        held=dict.fromkeys(scene.held_s, scene.holds_new))
     at_once = 0 if scene.bigs else 1
-    return [*big[:at_once], *small, *big[at_once:]], held_s
+    return [*big[:at_once], *small, *big[at_once:]], [scene.held_s[node_id] for node_id in passed]
 
 
 def probe(tx: Tx, not_now: Collection[NodeId], refused: Mapping[NodeId, int]) -> list[Attempt]:

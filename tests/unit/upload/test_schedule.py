@@ -1,21 +1,23 @@
-"""The order of sending: neither big files nor small ones keep the others waiting, and an empty file is waited for a moment."""
+"""What is next: neither big files nor small ones keep the others waiting, and an empty file is waited for a moment."""
 
-from collections.abc import Collection, Iterator
+import random
+from collections.abc import Callable, Collection, Iterator
 
 import pytest
 
 from anthrofs.model import ROOT, Attempt, FileId, NodeId, RemoteFile
 from anthrofs.remote.gates import APART_S, Kind
 from anthrofs.tree.database import Database
-from anthrofs.tree.upload_queue import AT_ONCE, Step
+from anthrofs.tree.upload_queue import AT_ONCE, PASSED_OVER, Step
 from anthrofs.upload.delete_order import FEW as FEW_DELETIONS
 from anthrofs.upload.holdoffs import FEW, HOLD_S
 from anthrofs.upload.inquiries import INQUIRE_S
 from anthrofs.upload.permission import ASK_S
 from anthrofs.upload.plans import SendPlan
-from anthrofs.upload.send_order import BIG_THREADS, PASSED_OVER, SAME, THREADS
+from anthrofs.upload.send_order import BIG_THREADS, SAME, THREADS
 from anthrofs.upload.work import Delete, Item, Pause, Prepare, Send
 from tests.unit.upload.queued import BIG, SMALL, Queue, refused
+from tests.unit.upload.working import Threads
 
 # ---- the laws
 
@@ -394,3 +396,33 @@ def test_a_plan_lasts_no_longer_than_what_is_in_it(queue: Queue) -> None:
 
 def plans(queue: Queue) -> dict[NodeId, SendPlan]:
     return queue.schedule._sends.every()
+
+
+# ---- whatever comes in whatever order
+
+@pytest.mark.parametrize("seed", range(12))
+def test_each_piece_of_work_is_one_threads_at_its_time_and_all_of_it_comes(db: Database, seed: int) -> None:
+    chance = random.Random(seed)
+    queue = Queue(db, holds_new=bool(seed % 2))
+    threads = Threads(queue, chance)
+    acts: list[Callable[[], object]] = [
+        threads.save, threads.rename, threads.doom, threads.take, threads.take, threads.take, threads.finish, threads.finish,
+        threads.retry_now, threads.wait_for, queue.schedule.hurry, lambda: queue.clock.advance(chance.choice([0.1, HOLD_S, 60.0]))]
+    for _ in range(200):
+        chance.choice(acts)()
+    assert threads.tried > 10
+    for _ in range(1000):
+        while threads.take():
+            pass
+        threads.finish(well=True)
+        if not threads.busy:
+            pause = queue.schedule.next()
+            assert isinstance(pause, Pause)
+            if pause.seconds is None:
+                break
+            queue.clock.advance(pause.seconds + 0.001)
+    assert not threads.busy
+    with db.reading() as tx:
+        assert (tx.uploads.every(), tx.nodes.renamed((), 100), tx.deletions.every()) == ([], [], [])
+    assert queue.schedule._sends.busy() == set()
+    assert queue.schedule._deletes.every() == {}
