@@ -68,12 +68,15 @@ class Scripted(News):
         self.begun = threading.Semaphore(0)
         self.may_end = threading.Event()
         self.may_end.set()
+        self.released = threading.Semaphore(0)          # of those that may not end, so many may
 
     def take(self, *, whole: bool, accept: bool, progress: Callable[[int], None]) -> int:
         assert whole == accept
         self.accepted.append(accept)
         self.begun.release()
-        assert self.may_end.wait(10)
+        until_s = time.monotonic() + 10
+        while not self.may_end.wait(0.001) and not self.released.acquire(blocking=False):
+            assert time.monotonic() < until_s
         outcome = self.outcomes.pop(0) if self.outcomes else 1
         if isinstance(outcome, Exception):
             raise outcome
@@ -101,14 +104,26 @@ def desk() -> Iterator[Desk]:
     assert desk.refresher.stop(10)
 
 
-def test_whoever_asks_waits_for_a_refresh_that_began_after_that(desk: Desk) -> None:
+def test_whoever_asks_waits_for_a_refresh_that_began_after_that(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     desk.news.may_end.clear()
     desk.refresher.ask()
     assert desk.news.begun.acquire(timeout=10)
+    answers = list[FsError | SetupError | None]()
+    asker = threading.Thread(target=lambda: answers.append(desk.refresher.refresh(60)), daemon=True)
+    asker.start()
+    until_s = time.monotonic() + 10
+    while desk.refresher.due_s() > 0:           # until it has asked
+        assert time.monotonic() < until_s
+        time.sleep(0.001)
     desk.news.outcomes = [FsError("of the one before"), 1]
-    threading.Timer(0.05, desk.news.may_end.set).start()
-    assert desk.refresher.refresh(10) is None
-    assert (desk.refreshed, len(desk.news.accepted)) == (2, 2)
+    desk.news.released.release()
+    assert desk.news.begun.acquire(timeout=10)
+    asker.join(0.05)
+    assert (answers, str(desk.refresher.error())) == ([], "of the one before")
+    caplog.clear()
+    desk.news.may_end.set()
+    asker.join(10)
+    assert (answers, len(desk.news.accepted)) == ([None], 2)
 
 
 def test_whoever_has_waited_long_enough_is_told_that_it_goes_on(desk: Desk) -> None:

@@ -19,11 +19,12 @@ class Owner:
         self.due = float("inf")
         self.asked = threading.Event()
         self.done = threading.Semaphore(0)
-        self.steps = 0
+        self.questions = self.steps = 0
         self._act = act
         self.worker = Worker("worker", clock, self.due_s, self.step)
 
     def due_s(self) -> float:
+        self.questions += 1
         self.asked.set()
         return self.due
 
@@ -82,6 +83,35 @@ def test_a_wake_while_it_asks_when_the_next_step_is_due_is_not_missed() -> None:
     worker.start()
     assert done.wait(10)
     assert worker.stop(10)
+
+
+def test_a_step_that_is_not_due_any_more_when_the_thread_is_woken_is_not_done() -> None:
+    """Nobody looks any longer: that was said while the thread still thought that somebody does."""
+    asked = threading.Semaphore(0)
+    answers = iter([0.0])
+
+    def due_s() -> float:
+        answer = next(answers, float("inf"))
+        if answer == 0.0:
+            worker.wake()
+        else:
+            asked.release()
+        return answer
+
+    steps = threading.Event()
+    worker = Worker("worker", Clock(), due_s, steps.set)
+    worker.start()
+    assert asked.acquire(timeout=10)
+    assert worker.stop(10)
+    assert not steps.is_set()
+
+
+def test_a_wake_is_answered_and_then_the_thread_waits_again(owner: Owner) -> None:
+    owner.worker.start()
+    owner.worker.wake()
+    assert owner.asked.wait(10)
+    time.sleep(0.05)
+    assert owner.questions <= 3
 
 
 def test_the_first_step_may_be_done_before_start_returns(owner: Owner) -> None:
