@@ -22,8 +22,8 @@ from anthrofs.tree.open_table import OpenTable
 log = logging.getLogger(__name__)
 
 LISTED_NS: Final = 31 * 86_400 * 10**9      # after its moment a file can be listed for 30 days
-LOOK_S: Final = 60.0        # the longest sleep while something is to expire: clocks can jump
-AGAIN_S: Final = 1.0        # until the next look at a file that somebody has open
+SLEEP_S: Final = 60.0       # the longest sleep while something is to expire: clocks can jump
+AGAIN_S: Final = 1.0        # until the next try with a file that somebody has open
 
 
 class Expirer:
@@ -44,11 +44,11 @@ class Expirer:
         self._again_s = float("-inf")       # no step before that
 
     def start(self) -> None:
-        """Returns after the first look: what has expired since the last mount is never shown."""
+        """Returns after the first step: what has expired since the last mount is never shown."""
         self._worker.start(at_once=True)
 
     def stop(self, timeout_s: float) -> bool:
-        """Returns False where a look is left unfinished."""
+        """Returns False where a step is left unfinished."""
         return self._worker.stop(timeout_s)
 
     def expects(self, moment_ns: int) -> None:
@@ -70,20 +70,22 @@ class Expirer:
     # ---- the steps; called by the thread, before it begins by whoever starts it, and by tests
 
     def due_s(self) -> float:
-        """Returns the seconds until the next look; infinite while nothing is known to expire."""
+        """Returns the seconds until the next step; infinite while nothing is known to expire."""
         now_s, now_ns = self._clock.now_s(), self._now_ns()
         with self._lock:
             if self._next_ns is None:
                 return float("inf")
-            return min(max(self._again_s - now_s, (self._next_ns - now_ns) / 1e9), LOOK_S)
+            return min(max(self._again_s - now_s, (self._next_ns - now_ns) / 1e9), SLEEP_S)
 
     def step(self) -> None:
-        """Takes away what has expired. What somebody has open, or what has failed, is looked at again after AGAIN_S."""
+        """Takes away what has expired. A file that somebody has open is tried again after AGAIN_S, and so are all after
+        a failure.
+        """
         with self._lock:
             self._next_ns = None        # what is put into the tree from now on says so itself
         again = True
         try:
-            again = self._look()
+            again = self._take_away()
         except FsError as exc:
             if not isinstance(exc, StateLost):      # that was said
                 log.warning("expired files could not be taken away: %s", exc)
@@ -92,7 +94,7 @@ class Expirer:
                 with self._lock:
                     self._next_ns, self._again_s = 0, self._clock.now_s() + AGAIN_S
 
-    def _look(self) -> bool:
+    def _take_away(self) -> bool:
         """Returns whether some of the expired files are open, and wait for their last release."""
         removed = []
         with self._db.transaction() as tx:

@@ -93,7 +93,7 @@ class News:
             mark = watermark_of(tx.get_meta("watermark"))
             if whole or tx.get_meta("unordered") is not None:
                 mark = None
-            if mark is None:        # tried: one that can't be completed must not be tried again at every look
+            if mark is None:        # tried: one that can't be completed must not be tried again every time
                 tx.set_meta("swept_ns", str(self._clock.time_ns()))
             return self._merge.begin(tx), mark
 

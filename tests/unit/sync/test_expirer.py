@@ -14,7 +14,7 @@ from anthrofs.fs.kernel_cache import Surprises
 from anthrofs.model import FileId, NodeId, RemoteFile, ServerClock
 from anthrofs.store.block_cache import BlockCache
 from anthrofs.store.disk import Disk
-from anthrofs.sync.expirer import AGAIN_S, LOOK_S, Expirer
+from anthrofs.sync.expirer import AGAIN_S, SLEEP_S, Expirer
 from anthrofs.sync.merge import Merge
 from anthrofs.tree.database import Database
 from anthrofs.tree.mirror import Mirror
@@ -71,7 +71,7 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     desk = Desk(tmp_path, FakeClock())
-    desk.expirer.step()         # the first look, for which nothing is there yet
+    desk.expirer.step()         # the first one, for which nothing is there yet
     yield desk
     assert desk.expirer.stop(10)
     desk.db.close()
@@ -103,9 +103,9 @@ def test_what_has_expired_is_not_shown_again_by_a_listing(desk: Desk) -> None:
         assert tx.deletions.is_doomed(desk.files.files[0].file_id)
 
 
-def test_it_looks_now_and_then_for_clocks_can_jump(desk: Desk) -> None:
+def test_it_wakes_up_now_and_then_for_clocks_can_jump(desk: Desk) -> None:
     desk.add(86400)
-    assert desk.expirer.due_s() == LOOK_S
+    assert desk.expirer.due_s() == SLEEP_S
 
 
 def test_the_first_of_several_moments_counts(desk: Desk) -> None:
@@ -143,7 +143,7 @@ def test_what_has_expired_since_the_last_mount_is_gone_when_start_returns(desk: 
     assert desk.shown() == set()
 
 
-def test_a_database_that_fails_is_looked_at_again_soon(
+def test_after_a_failure_of_the_database_it_tries_again_soon(
         desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     desk.add(0)
 
