@@ -120,6 +120,7 @@ class Sending:
 
     permission: Permission
     schedule: Schedule
+    progress: Progress
     hidden: HiddenNodes
     uploader: Uploader
 
@@ -188,7 +189,7 @@ def build(config: Config, world: World) -> Parts:
     renames = Renames(clock, local.db, paths, local.handles, pages, contents, uploader)
     links = Links(config, clock, local.db, paths, local.staging, local.handles, contents, renames, uploader)
     filesystem = FileSystem(config, clock, local.db, paths, local.handles, refresher, local.surprises, renames)
-    left = Left(local.db, local.handles, attributes, uploader, world.pacer.waiting)
+    left = Left(local.db, local.handles, attributes, sending.progress, world.pacer.waiting)
     report = Report(config, local.db, local.cache, local.keeping, reader, refresher, local.presence, way, left, world.service.requests)
     last_closes = LastCloses(local.db, local.staging, local.handles, contents, uploader)
     drain = Drain(clock, stopping, last_closes, uploader, way, left, local.presence, world.notify, read_only=config.read_only)
@@ -216,7 +217,7 @@ def send_with(config: Config, world: World, local: Local, way: Way, remote: Call
     deletion = Deletion(local.db, local.mirror, local.cache, local.handles, rest, clock, chance, ask)
     uploader = Uploader(clock, local.presence, schedule, waits, progress, permission, hidden, delivery, restaging,
                         deletion)
-    return Sending(permission, schedule, hidden, uploader)
+    return Sending(permission, schedule, progress, hidden, uploader)
 
 
 def _local(config: Config, world: World, expires: Callable[[int], None]) -> Local:

@@ -12,18 +12,18 @@ from anthrofs.fs.attributes import Attributes
 from anthrofs.tree.database import Database
 from anthrofs.tree.open_table import OpenTable
 from anthrofs.tree.upload_queue import FAILED
-from anthrofs.upload.uploader import Uploader
+from anthrofs.upload.progress import Progress
 
 
 class Left:
     """Looks at the rows, the open files and the uploads under way, in an order that misses nothing."""
 
-    def __init__(self, db: Database, handles: OpenTable, attributes: Attributes, uploader: Uploader,
+    def __init__(self, db: Database, handles: OpenTable, attributes: Attributes, progress: Progress,
                  budget: Callable[[], tuple[int, float]]) -> None:
         self._db = db                       # given
         self._handles = handles             # given
         self._attributes = attributes       # given
-        self._uploader = uploader           # given
+        self._progress = progress           # given
         self._budget = budget               # given: see Pacer.waiting
 
     def now(self, stuck: Iterable[dict[str, Any]] = ()) -> dict[str, Any]:
@@ -50,7 +50,7 @@ class Left:
         for node_id in dict.fromkeys([*written, *synced]):
             with contextlib.suppress(NotFound):
                 opened.append({"name": self._db.nodes.path(self._db.nodes.node(node_id)), "state": "being written"})
-        sent = self._uploader.progress()
+        sent = self._progress.now()
         for node_id in {**attempts, **nodes}:           # oldest attempts first; then what has none yet
             node, attempt = nodes.get(node_id), attempts.get(node_id)
             if (node is not None and node.is_hidden) or (attempt is None and (node is None or node.stage is not None)):

@@ -8,8 +8,7 @@ Never   removes a stage before the commit that says that the server has it, nor 
 import logging
 from collections.abc import Callable
 
-from anthrofs.errors import NotFound
-from anthrofs.model import Attempt, FileId, Node, NodeId, RemoteFile
+from anthrofs.model import Attempt, FileId, Node, RemoteFile
 from anthrofs.store.block_cache import BlockCache
 from anthrofs.store.staging import Staging
 from anthrofs.tree import lost
@@ -73,7 +72,7 @@ class Arrivals:
         is ours, so it isn't touched: others' files can have its name, size, type and time, and one that comes back is
         better than a loss.
         """
-        node = self._node(attempt.node_id)
+        node = self._db.nodes.find(attempt.node_id)
         if node is None or not (node.unsent or node.remote is None):
             if not found:
                 tx.deletions.doom(file)     # unlinked while it was sent; or renamed, and back again
@@ -84,12 +83,6 @@ class Arrivals:
         if node.stage != attempt.stage:
             queue_newer(tx, node)
         return False
-
-    def _node(self, node_id: NodeId) -> Node | None:
-        try:
-            return self._db.nodes.node(node_id)
-        except NotFound:
-            return None
 
 
 def queue_newer(tx: Tx, node: Node) -> None:

@@ -49,6 +49,13 @@ class Lookups:
         with self._db.reading() as tx:
             return tx.nodes.node(node_id)
 
+    def find(self, node_id: NodeId) -> Node | None:
+        """Returns the node, if it has not ended."""
+        try:
+            return self.node(node_id)
+        except NotFound:
+            return None
+
     def attempt(self, node_id: NodeId) -> Attempt | None:
         """See Uploads.of."""
         with self._db.reading() as tx:

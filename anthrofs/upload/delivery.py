@@ -11,8 +11,8 @@ import random
 from typing import Final
 
 from anthrofs.clock import Clock
-from anthrofs.errors import AccountRefused, Gone, NotFound, Refused, RemoteError, Stopping, UploadCut
-from anthrofs.model import Attempt, Node, NodeId, RemoteFile
+from anthrofs.errors import AccountRefused, Gone, Refused, RemoteError, Stopping, UploadCut
+from anthrofs.model import Attempt, Node, RemoteFile
 from anthrofs.remote.api import Body, RemoteFiles
 from anthrofs.remote.gates import OF_THE_WAY
 from anthrofs.remote.retry import backoff_s
@@ -82,7 +82,7 @@ class Delivery:
             earliest_ns, head = self._inquiries.server_now_ns(), self._staging.head(attempt.stage, mime.HEAD_BYTES)
             size_bytes = body.size_bytes()
             with self._db.transaction(durable=True) as tx:
-                now, node = tx.uploads.of(attempt.node_id), self._node(attempt.node_id)
+                now, node = tx.uploads.of(attempt.node_id), self._db.nodes.find(attempt.node_id)
                 if now is None or (now.state, now.stage) != (QUEUED, attempt.stage):
                     return             # unlinked or superseded meanwhile
                 assert node is not None, "its end takes the attempt along"
@@ -194,7 +194,7 @@ class Delivery:
 
     def _has_newer(self, attempt: Attempt) -> bool:
         """Whether a close has handed newer content of the same file over."""
-        node = self._node(attempt.node_id)
+        node = self._db.nodes.find(attempt.node_id)
         return node is not None and node.stage is not None and node.stage != attempt.stage and node.sealed
 
     def _step(self, attempt: Attempt, step: Step, *, code: int | None = None, reason: str | None = None,
@@ -208,7 +208,7 @@ class Delivery:
             state = tx.uploads.step(attempt, step, code=code, reason=reason)
             if attempt.state == UNKNOWN:
                 lost.remember(tx, attempt, self._clock.time_ns())
-            node = self._node(attempt.node_id)
+            node = self._db.nodes.find(attempt.node_id)
             if state in (QUEUED, FAILED) and not self._is_of(node, attempt):
                 tx.uploads.drop(attempt.node_id)
                 if node is None or node.stage != attempt.stage:
@@ -228,7 +228,7 @@ class Delivery:
 
     def _is_wanted(self, attempt: Attempt) -> bool:
         """Whether it is so, and under the name under which it is being sent."""
-        node = self._node(attempt.node_id)
+        node = self._db.nodes.find(attempt.node_id)
         return node is not None and not node.is_hidden and node.wanted == attempt.name and self._is_of(node, attempt)
 
     def _fail(self, attempt: Attempt, exc: Refused) -> None:
@@ -244,7 +244,7 @@ class Delivery:
         log.info("%r is empty, and the service takes no empty files: it stays here until something is in it",
                  attempt.name)
         with self._db.transaction() as tx:
-            node = self._node(attempt.node_id)
+            node = self._db.nodes.find(attempt.node_id)
             if node is not None and self._is_of(node, attempt) and node.wanted == attempt.name:
                 tx.nodes.keep_here(node.node_id)
         self._step(attempt, Step.REFUSED, code=errno.EINVAL)
@@ -256,12 +256,6 @@ class Delivery:
         asked_s = None if exc is None else exc.retry_after_s
         wait_s = backoff_s(attempt.tries, self._chance) if asked_s is None else asked_s
         plan.not_before_s = self._clock.now_s() + wait_s
-
-    def _node(self, node_id: NodeId) -> Node | None:
-        try:
-            return self._db.nodes.node(node_id)
-        except NotFound:
-            return None
 
 
 def _not_before_s(plan: SendPlan) -> float | None:

@@ -8,8 +8,8 @@ Never   leaves a stage that nobody needs, and gives none up that a row names.
 import logging
 
 from anthrofs.download.whole_files import Copies
-from anthrofs.errors import FsError, Gone, NotFound, NotReadable
-from anthrofs.model import Node, NodeId
+from anthrofs.errors import FsError, Gone, NotReadable
+from anthrofs.model import Node
 from anthrofs.store.staging import Staging
 from anthrofs.tree.database import Database
 from anthrofs.tree.mirror import Mirror
@@ -40,7 +40,7 @@ class Restaging:
         wanted = False
         try:
             with self._db.transaction(durable=True) as tx:
-                now = self._node(node.node_id)
+                now = self._db.nodes.find(node.node_id)
                 wanted = (now is not None and now.resend and now.stage is None and now.remote == node.remote
                           and tx.uploads.of(node.node_id) is None)
                 if wanted:
@@ -62,16 +62,10 @@ class Restaging:
                         node.name, exc, node.remote.name)
             return
         with self._db.transaction(durable=True) as tx:
-            now = self._node(node.node_id)
+            now = self._db.nodes.find(node.node_id)
             used = now is not None and (now.stage, now.remote, now.local) == (node.stage, node.remote, True)
             if used:
                 self._mirror.detach(tx, node.node_id, stage)
                 tx.deletions.doom(node.remote)
         if not used and node.stage is None:
             self._staging.remove(stage)
-
-    def _node(self, node_id: NodeId) -> Node | None:
-        try:
-            return self._db.nodes.node(node_id)
-        except NotFound:
-            return None
