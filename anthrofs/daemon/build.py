@@ -34,7 +34,7 @@ from anthrofs.daemon.requests import Requests
 from anthrofs.daemon.user_decisions import Decisions
 from anthrofs.download.readahead import Readahead
 from anthrofs.download.reader import Reader
-from anthrofs.download.whole_files import Copies, EditCopies
+from anthrofs.download.whole_files import EditCopies, SealedCopies
 from anthrofs.errors import FsError
 from anthrofs.fs.attributes import Attributes
 from anthrofs.fs.contents import Contents
@@ -209,7 +209,7 @@ def send_with(config: Config, world: World, local: Local, way: Way, remote: Call
     permission, progress, hidden = Permission(clock, ask), Progress(), HiddenNodes(local.db, local.handles, clock)
     schedule = Schedule(local.db, local.handles, way, permission, clock, holds_new=config.upload == "queue")
     waits = CloseWaits(local.db, clock, schedule, progress, way, config.close_timeout_s)
-    copies = Copies(local.staging, local.cache, rest, clock)
+    copies = SealedCopies(local.staging, local.cache, rest, clock)
     restaging = Restaging(local.db, local.mirror, local.staging, copies)
     arrivals = Arrivals(local.db, local.mirror, local.staging, local.cache, local.keeping, waits.wake)
     delivery = Delivery(local.db, local.mirror, local.staging, uploads, Inquiries(rest, clock, chance), arrivals,

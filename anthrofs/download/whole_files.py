@@ -60,7 +60,7 @@ class EditCopies:
         return stage
 
 
-class Copies:
+class SealedCopies:
     """Stages that are to be sent, or to stay: sealed and durable."""
 
     def __init__(self, staging: Staging, cache: BlockCache, remote: RemoteFiles, clock: Clock) -> None:

@@ -1,4 +1,4 @@
-"""What a close answers for: all that was written through its handle and that no close has answered for yet.
+"""Answers of a close: it answers for all that was written through its handle and that no close has answered for yet.
 
 A close that fails gives back what it was to answer for: the next one does it all again. Several closes of one handle
 may run at once, for each copy of a descriptor has its own.

@@ -7,7 +7,7 @@ Never   leaves a stage that nobody needs, and gives none up that a row names.
 
 import logging
 
-from anthrofs.download.whole_files import Copies
+from anthrofs.download.whole_files import SealedCopies
 from anthrofs.errors import FsError, Gone, NotReadable
 from anthrofs.model import Node
 from anthrofs.store.staging import Staging
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 class Restaging:
     """The restaging of one mount."""
 
-    def __init__(self, db: Database, mirror: Mirror, staging: Staging, copies: Copies) -> None:
+    def __init__(self, db: Database, mirror: Mirror, staging: Staging, copies: SealedCopies) -> None:
         self._db = db               # given
         self._mirror = mirror       # given
         self._staging = staging     # given

@@ -11,7 +11,7 @@ import pytest
 
 from anthrofs.clock import Clock
 from anthrofs.download.reader import Reader
-from anthrofs.download.whole_files import FETCH_BYTES, Copies, EditCopies
+from anthrofs.download.whole_files import FETCH_BYTES, EditCopies, SealedCopies
 from anthrofs.errors import Gone, Interrupted, NotReadable, NotTheFile, Unavailable
 from anthrofs.model import ROOT, Node, NodeId, RemoteFile, StageId
 from anthrofs.store.block_cache import BlockCache
@@ -35,7 +35,7 @@ class State:
         self.service = FakeFiles(clock)
         self.reader = Reader(self.cache, self.service, clock, 5.0, lambda *_: None, lambda *_: None, lambda: True, str)
         self.edited = EditCopies(self.staging, self.cache, self.reader)
-        self.sent = Copies(self.staging, self.cache, self.service, clock)
+        self.sent = SealedCopies(self.staging, self.cache, self.service, clock)
 
     def keep(self, file: RemoteFile, content: bytes) -> None:
         """The file was uploaded from here, and its copy stays."""
