@@ -1,11 +1,13 @@
-"""What the answer to a download has to be, to be the file.
+"""The test of a download's answer: what it has to be, to be the file.
 
-An id's content never changes, so the listing's size_bytes is the length of the file to the byte; only image, audio and video may be
-delivered longer. So an answer is believed by its length, whoever has passed it on. What announces another length, ends earlier, goes on
-beyond the end, or was encoded on the way is not the file: it is asked for again, and never handed on, kept or edited.
+An id's content never changes, so the listing's size_bytes is the length of the file to the byte; only image, audio and
+video may be delivered longer. So an answer is believed by its length, whoever has passed it on. What announces another
+length, ends earlier, goes on beyond the end, or was encoded on the way is not the file: it is asked for again, and
+never handed on, kept or edited.
 
-Trusts  an answer that announces the right length. One that announces none is believed at its end, by what has come: what is small is
-        held back until then, and what doesn't bear the service's request id until more has come than a page has.
+Trusts  an answer that announces the right length. One that announces none is believed at its end, by what has come:
+        what is small is held back until then, and what doesn't bear the service's request id until more has come than a
+        page has.
 Never   does I/O, or asks again: that is for who has the connection.
 """
 
@@ -27,7 +29,7 @@ UNSAID: Final = frozenset({"", "application/octet-stream", "binary/octet-stream"
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What is known of a file before it comes."""
+    """The file that is to come, as far as is known before."""
 
     file: RemoteFile
     length: int             # bytes: the listing's, or what a download has shown
@@ -48,7 +50,7 @@ class Expected:
 
 
 class End(enum.Enum):
-    """What the clean end of an answer means."""
+    """Meanings of an answer's clean end."""
 
     PART = enum.auto()      # all that was asked for has come, and the file goes on
     WHOLE = enum.auto()     # the file has ended
@@ -65,7 +67,8 @@ class Answer:
         self._packed = bool(body.encoding) and body.total != expected.length        # constant
         if body.encoding and not self._packed:
             body.take_as_it_is()        # the label is wrong, or the file is a packed one: these bytes are the file's
-        self.total = None if self._packed else body.total       # constant: bytes that the whole file has; None: not said
+        # Constant: bytes that the whole file has; None: not said.
+        self.total = None if self._packed else body.total
 
         # Of the thread that iterates:
         self.end = body.offset          # in the file, of what has come
@@ -81,7 +84,9 @@ class Answer:
             raise NotTheFile(f"{self.total} bytes were announced instead of {expected.length}")
         if self.total != expected.file.size_bytes and expected.file.may_grow and not self._is_media():
             raise NotTheFile(f"the answer is of type {body.mime_type!r} instead of {expected.file.mime_type!r}")
-        return self._packed or (self.total is None and not body.ranged and (not body.signed or expected.length <= PAGE_BYTES))
+        if self._packed:
+            return True
+        return self.total is None and not body.ranged and (not body.signed or expected.length <= PAGE_BYTES)
 
     def _is_media(self) -> bool:
         said = self._body.mime_type
@@ -94,7 +99,9 @@ class Answer:
 
     @property
     def is_tainted(self) -> bool:
-        """The answer was refused or cut after some of it had been handed on, and that may have been something else than the file's start."""
+        """The answer was refused or cut after some of it had been handed on, and that may have been something else than
+        the file's start.
+        """
         return self.begun and self.total is None
 
     def __iter__(self) -> Iterator[bytes]:
@@ -120,7 +127,9 @@ class Answer:
         return held
 
     def ended(self, last: int | None) -> End:
-        """What the clean end means, if bytes up to `last` were asked for (None: to the end). Raises NotTheFile when it came too early."""
+        """Says what the clean end means, if bytes up to `last` were asked for (None: to the end). Raises NotTheFile
+        when it came too early.
+        """
         expected = self._expected
         if self.total is not None:
             if self.end == self.total:
@@ -134,4 +143,5 @@ class Answer:
         return End.PART
 
     def _refuse_end(self) -> NoReturn:
-        raise NotTheFile(f"{self.end} of {self.total or self._expected.length} bytes came, and the answer ended as if that were all")
+        raise NotTheFile(f"{self.end} of {self.total or self._expected.length} bytes came, and the answer ended as if "
+                         "that were all")

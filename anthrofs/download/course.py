@@ -1,10 +1,12 @@
 """The requests for one part of a file, one after the other, until all of it has come.
 
-What broke off is resumed from its last byte, unless it may have been something else than the file. What can't be the file, or ended as
-if there were no more, is asked for again, a few times in a row; by range then, for the answer to a range tells how long the file is.
+What broke off is resumed from its last byte, unless it may have been something else than the file. What can't be the
+file, or ended as if there were no more, is asked for again, a few times in a row; by range then, for the answer to a
+range tells how long the file is.
 
 Trusts  what bodies.py lets through.
-Never   holds a lock, or hands on a byte of what it refuses at once. What it refuses later, it begins again from the first byte.
+Never   holds a lock, or hands on a byte of what it refuses at once. What it refuses later, it begins again from the
+        first byte.
 """
 
 from collections.abc import Callable, Generator
@@ -21,7 +23,7 @@ PROGRESS_BYTES: Final = 16 * 1024   # less than that of a body that ends early i
 
 
 class Ranges:
-    """What was learnt of a server."""
+    """One thing that was learnt of a server: whether a part can be asked for."""
 
     def __init__(self) -> None:
         self.honoured = True        # False once it answered 200 to a range. Set by any thread
@@ -46,12 +48,12 @@ class Course:
         self._last = last
         self._place = first             # of the next byte
         self._fruitless = 0             # answers in a row that brought next to nothing
-        self._other: int | None = None  # length that was announced of a clip, instead of the one that a download has shown
+        self._other: int | None = None  # length that was announced of a clip, not the one that a download has shown
         self.end: int | None = None     # where the file ends, once that has come
 
     def pieces(self) -> Generator[tuple[Download, int, bytes]]:
-        """Yields (answer, place in the file, bytes), in order; a place before the last one's end: those bytes come once more. Raises NotTheFile
-        and NoAnswer after enough of that, OtherLength, and what RemoteFiles.download does.
+        """Yields (answer, place in the file, bytes), in order; a place before the last one's end: those bytes come once
+        more. Raises NotTheFile and NoAnswer after enough of that, OtherLength, and what RemoteFiles.download does.
         """
         while self._wanted():
             start, answer, opened = self._place, None, False
@@ -79,7 +81,8 @@ class Course:
             except Refused as exc:
                 if exc.status != 416 or start >= self._expected.least:
                     raise
-                self._again(NotTheFile(f"the file is said to end before byte {start} of {self._expected.length}"), None, start)
+                early = NotTheFile(f"the file is said to end before byte {start} of {self._expected.length}")
+                self._again(early, None, start)
 
     def _again(self, exc: NoAnswer | NotTheFile, answer: Answer | None, start: int) -> None:
         """Prepares for the next request, if there is to be one. Raises what is to be said else."""
@@ -103,7 +106,8 @@ class Course:
         expected = self._expected
         if expected.exact and expected.file.may_grow and total not in (None, expected.length):
             if total == self._other:
-                raise OtherLength(f"{expected.file.name} is delivered with {total} bytes now, instead of {expected.length}: open it again", total)
+                raise OtherLength(f"{expected.file.name} is delivered with {total} bytes now, instead of "
+                                  f"{expected.length}: open it again", total)
             self._other = total
 
     def _is_confirmed(self, end: int) -> bool:

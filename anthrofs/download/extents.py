@@ -1,4 +1,5 @@
-"""Which part of an open file is asked for: all of it, or a bounded part after a jump that grows while the jump turns out to be a walk.
+"""Extents: which part of an open file is asked for. All of it, or a bounded part after a jump, which grows while the
+jump turns out to be a walk.
 
 Trusts  the reader's lock, which guards each. Pure: no thread, no network, no disk.
 Never   asks for a byte before the file's first, nor for a part without a byte.
@@ -10,23 +11,25 @@ from anthrofs.download.bodies import WHOLE_BYTES
 from anthrofs.download.running_download import WINDOW_MOST_BYTES
 from anthrofs.store.blocks import BLOCK_BYTES
 
-# The kernel's readahead comes through several threads, so neighbours overtake each other: a request begins a little before
-# the place of the first read that asks for it.
+# The kernel's readahead comes through several threads, so neighbours overtake each other: a request begins a little
+# before the place of the first read that asks for it.
 OVERTAKE_BYTES: Final = 2 * BLOCK_BYTES
 START_BYTES: Final = 2**20              # so near to the start, a first read is taken for a reader of the whole file
-JUMP_BYTES: Final = 2**20               # of the first request after a jump; four times as much if the next one follows it
+JUMP_BYTES: Final = 2**20               # of the first request after a jump; four times as much if the next follows it
 JUMPERS: Final = 8                      # walkers in one file that are told apart
 
 
 class Extents:
-    """What was asked for of one file since somebody opened it."""
+    """The parts that were asked for of one file since somebody opened it."""
 
     def __init__(self) -> None:
         self._whole = False                 # all of it was
         self._sizes: dict[int, int] = {}    # end of each of the last bounded parts → its bytes
 
     def next(self, length: int, offset: int, *, ranges: bool) -> tuple[int, int | None]:
-        """(first, last) byte to ask for, for a reader at `offset`; last None: to the end. `ranges`: the server honours them."""
+        """(first, last) byte to ask for, for a reader at `offset`; last None: to the end. `ranges`: the server honours
+        them.
+        """
         walked = self._sizes.pop(offset, 0)
         if not ranges or (not walked and offset < START_BYTES) or (length <= WHOLE_BYTES and not self._whole):
             self._whole = True

@@ -1,4 +1,5 @@
-"""Directories that are read file by file, in order, as cp -r, tar and grep -r do: the next small files are fetched early.
+"""Directories that are read file by file, in order, as cp -r, tar and grep -r do: the next small files are fetched
+early.
 
 Owns    for each such directory how far the reading has come and what comes next.
 Never   asks for anything after a single file or two, for a file browser's listing, or twice; and never more than a
@@ -16,7 +17,8 @@ from anthrofs.model import Node, NodeId
 SMALL_BYTES: Final = 2**20      # bigger files take longer than their request's latency: early ones would win little
 SURE: Final = 3                 # files in order, until it is taken for a walk
 SKIPPED: Final = 4              # files that may be left out between two (a pattern), or overtaken by their neighbours
-WASTED: Final = 4               # with so many left out more than read, it is a pattern, and what it leaves out isn't fetched
+# With so many left out more than read, it is a pattern, and what it leaves out isn't fetched.
+WASTED: Final = 4
 PAUSE_S: Final = 5.0            # between two files; after a longer one it begins anew
 AHEAD_FILES: Final = 16         # doubled with each file up to that
 AHEAD_BYTES: Final = 3 * 2**20  # less than what the cache holds in memory: they stay, even if the disk is full

@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 
 SILENT_S: Final = 1.0                   # a small file's download that nobody waits for runs to its end, unless it hangs
 POLL_S: Final = 0.1                     # how soon a waiting reader sees that its program got a signal
-AGAIN_S: Final = 5.0                    # after a file that couldn't be had whole: who has it open is told so without another download
-LOOK_S: Final = 0.01                    # after which a waiting reader looks whether its block came without the others of its run
+AGAIN_S: Final = 5.0                    # a file couldn't be had whole: who has it open is told so without a download
+LOOK_S: Final = 0.01                    # after which a waiting reader looks whether its block came ahead of its run
 EARLY_FEEDS: Final = 5                  # at once, of files that nobody has asked for yet
 
 
@@ -35,20 +35,21 @@ class Reader:
     """Blocks on demand; mount.py stops it."""
 
     def __init__(self, cache: BlockCache, remote: RemoteFiles, clock: Clock, stall_s: float,
-                 delivered: Callable[[FileId, int], None], gone: Callable[[FileId, bool], None], spare: Callable[[], bool],
-                 name_of: Callable[[FileId], str]) -> None:
+                 delivered: Callable[[FileId, int], None], gone: Callable[[FileId, bool], None],
+                 spare: Callable[[], bool], name_of: Callable[[FileId], str]) -> None:
         self._cache = cache                 # given
         self._clock = clock                 # given
         self._stall_s = stall_s             # constant: the longest that a reader waits for the next byte of an answer
-        self._gone = gone                   # given: told that the server no longer has an id, and whether it has expired
+        self._gone = gone                   # given: told that the server has no such id any more, and if it has expired
         self._spare = spare                 # given: whether a request now would be in nobody's way
         self._name_of = name_of             # given: what a file is called, for the log
 
         self._lock = threading.Lock()       # guards everything below, and every feed
         self._feeds: dict[FileId, list[Feed]] = {}
         self._extents: dict[FileId, Extents] = {}           # of an open file: what was asked for
-        self._lengths: dict[FileId, int] = {}       # of an open file: that a download has shown to be another than was thought
-        self._refusals: dict[FileId, tuple[FsError, float]] = {}    # of an open file: why it can't be had, and until when that is said
+        self._lengths: dict[FileId, int] = {}       # of an open file, where a download has shown another
+        # Of an open file: why it can't be had, and until when that is said.
+        self._refusals: dict[FileId, tuple[FsError, float]] = {}
         self._ended = 0                     # feeds so far
         self._threads: set[threading.Thread] = set()
         self._transfers = Transfers(cache, remote, clock, self._lock, self._pinned_locked, delivered)
@@ -73,14 +74,17 @@ class Reader:
                 block = self._fetch(expected, span.number, interrupted)
             pieces.append(block[span.start:span.start + span.length])
             if len(block) < span.start + span.length:
-                if span.number * BLOCK_BYTES + len(block) < expected.least:     # the kernel would take it for the end, for everybody
+                if span.number * BLOCK_BYTES + len(block) < expected.least:
+                    # The kernel would take it for the end, for everybody.
                     log.warning("%s (%s) goes on after what came of it: the read fails", file.name, file_id)
                     raise NotTheFile(f"{file.name} goes on after what came of it")
                 break
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def early(self, file: RemoteFile, length: int, *, exact: bool) -> bool:
-        """Somebody will probably ask for this small file soon: fetch it now. False: not now, it would be in somebody's way."""
+        """Somebody will probably ask for this small file soon: fetch it now. False: not now, it would be in somebody's
+        way.
+        """
         file_id = file.file_id
         with self._lock:
             running, ended = [feed for feeds in self._feeds.values() for feed in feeds], self._ended
@@ -109,7 +113,9 @@ class Reader:
                     feed.abandon()
 
     def stop(self, timeout_s: float) -> bool:
-        """Every wait ends with Stopping. False: a thread hangs in a read of the network and was left to the process's end."""
+        """Every wait ends with Stopping. False: a thread hangs in a read of the network and was left to the process's
+        end.
+        """
         with self._lock:
             self._stopping = True
             for feed in [feed for feeds in self._feeds.values() for feed in feeds]:
@@ -148,7 +154,9 @@ class Reader:
                 return want.data
 
     def _ask(self, expected: Expected, number: int, want: Want) -> bytes | None:
-        """The block, if it has come meanwhile; else a feed will settle the want. Raises what was said a moment ago of the file."""
+        """The block, if it has come meanwhile; else a feed will settle the want. Raises what was said a moment ago of
+        the file.
+        """
         file_id = expected.file.file_id
         while True:
             with self._lock:
@@ -166,7 +174,8 @@ class Reader:
                     refusal, until_s = self._refusals.get(file_id, (None, 0.0))
                     if refusal is not None and self._clock.now_s() < until_s:
                         raise refusal.with_traceback(None)       # else it grows by each of them
-                    first, last = self._extents[file_id].next(expected.length, number * BLOCK_BYTES, ranges=self._transfers.ranges)
+                    first, last = self._extents[file_id].next(expected.length, number * BLOCK_BYTES,
+                                                              ranges=self._transfers.ranges)
                     feed = Feed(self._lock, expected, first, last, early=False)
                     feed.demand = (number + 1) * BLOCK_BYTES
                     feed.wants[number] = [want]
@@ -193,7 +202,7 @@ class Reader:
         return False
 
     def _pinned_locked(self) -> set[FileId]:
-        """What is open, and was asked for."""
+        """Returns the files that are open, and were asked for."""
         return self._extents.keys() | self._feeds.keys()
 
     def _run_locked(self, feed: Feed) -> None:
@@ -243,9 +252,9 @@ class Reader:
     def _explained(self, feed: Feed, exc: NotTheFile) -> NotTheFile:
         with self._lock:
             waited_for = bool(feed.wants)
-        words = (f"{self._name_of(feed.file_id)} ({feed.file_id}) can't be read: {exc}. It was asked for again, in vain, so something on the "
-                 "way, a proxy or a gateway, cuts or replaces it. Nothing of that is shown, kept or edited. Read it again later, or by "
-                 "another way (ANTHROPIC_BASE_URL, NO_PROXY)")
+        words = (f"{self._name_of(feed.file_id)} ({feed.file_id}) can't be read: {exc}. It was asked for again, in "
+                 "vain, so something on the way, a proxy or a gateway, cuts or replaces it. Nothing of that is shown, "
+                 "kept or edited. Read it again later, or by another way (ANTHROPIC_BASE_URL, NO_PROXY)")
         if waited_for:
             log.warning(words)
         return NotTheFile(words)

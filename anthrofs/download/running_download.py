@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 WINDOW_BYTES: Final = 2**20             # ahead of the furthest reader; doubled by each read that follows the one before
 WINDOW_MOST_BYTES: Final = 32 * 2**20
 FLEETING_BYTES: Final = 2**18           # the window when the disk keeps nothing
-FLEETING_BLOCKS: Final = 16             # that a feed holds then: the window, a run, and readers that overtake each other
-NEAR_BYTES: Final = 4 * 2**20           # a reader so far ahead of a feed waits for it; a further one gets its own request
+FLEETING_BLOCKS: Final = 16             # that a feed holds then: the window, a run, readers that overtake each other
+NEAR_BYTES: Final = 4 * 2**20           # a reader so far ahead of a feed waits for it; beyond, it gets its own request
 
 
 class Want:
@@ -32,7 +32,7 @@ class Want:
 
 
 class Feed:
-    """What Reader._lock guards of one running request; its thread is in reader.py."""
+    """One running request, guarded by Reader._lock; its thread is in reader.py."""
 
     def __init__(self, lock: threading.Lock, expected: Expected, first: int, last: int | None, *, early: bool) -> None:
         self.expected = expected        # constant
@@ -65,7 +65,7 @@ class Feed:
                 and (not ranges or self.length <= WHOLE_BYTES or ahead <= NEAR_BYTES))
 
     def ask(self, number: int, want: Want) -> None:
-        """It will be settled when the block comes by, or when the feed ends."""
+        """A reader wants that block: the want is settled when it comes by, or when the feed ends."""
         self.wants.setdefault(number, []).append(want)
         if (number + 1) * BLOCK_BYTES > self.demand:
             self.demand = (number + 1) * BLOCK_BYTES
@@ -90,19 +90,21 @@ class Feed:
         self.position += len(block)
 
     def wake(self) -> None:
-        """Who waits for what was brought has it."""
+        """Readers get what was brought for them."""
         for want in self.brought:
             want.settled.set()
         self.brought.clear()
 
     def was_put(self, *, lasting: bool) -> None:
-        """All that came was offered to the cache. What it has no room for stays here until its readers had the time to come."""
+        """All that came was offered to the cache. What it has no room for stays here until its readers had the time to
+        come.
+        """
         self.lasting, self.put_to = lasting, -(-self.position // BLOCK_BYTES)
         for number in list(self.fresh)[:None if lasting else -FLEETING_BLOCKS]:
             del self.fresh[number]
 
     def begin_again(self, position: int) -> None:
-        """What comes next begins there, and nothing of what came before is there any more."""
+        """The next piece begins there, and nothing of what came before is there any more."""
         self.position, self.put_to = position, -(-position // BLOCK_BYTES)
         self.fresh.clear()
 

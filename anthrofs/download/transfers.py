@@ -1,4 +1,4 @@
-"""What runs in a feed's thread: bytes into blocks, blocks to who waits for them and into the cache.
+"""The work of a feed's thread: bytes into blocks, blocks to who waits for them and into the cache.
 
 Owns    nothing but what was learnt of the server: whether it honours ranges.
 Trusts  the reader's lock, which guards the feeds; the reader's threads run this, one a feed.
@@ -20,7 +20,8 @@ from anthrofs.store.block_cache import BlockCache
 from anthrofs.store.blocks import Cutter
 
 IDLE_S: Final = 5.0                     # without a question a feed is closed, if it can be resumed by range
-# Waking a reader costs more than a block's worth of work: when blocks come fast, readers are woken for several together.
+# Waking a reader costs more than a block's worth of work: when blocks come fast, readers are woken for several
+# together.
 RUN_BLOCKS: Final = 4
 RUN_S: Final = 0.005
 
@@ -28,8 +29,8 @@ RUN_S: Final = 0.005
 class Transfers:
     """One reader's."""
 
-    def __init__(self, cache: BlockCache, remote: RemoteFiles, clock: Clock, lock: threading.Lock, pinned: Callable[[], Collection[FileId]],
-                 delivered: Callable[[FileId, int], None]) -> None:
+    def __init__(self, cache: BlockCache, remote: RemoteFiles, clock: Clock, lock: threading.Lock,
+                 pinned: Callable[[], Collection[FileId]], delivered: Callable[[FileId, int], None]) -> None:
         self._cache = cache             # given
         self._remote = remote           # given
         self._clock = clock             # given
@@ -48,8 +49,9 @@ class Transfers:
 
         Raises NotTheFile, and what else RemoteFiles.download and its pieces do.
         """
-        course = Course(self._remote, self._ranges, feed.expected, feed.position, feed.last, wanted=lambda: not feed.abandoned,
-                        opened=lambda body: self._opened(feed, body), refused=lambda: self._refused(feed), pause=lambda seconds: self._pause(feed, seconds))
+        course = Course(self._remote, self._ranges, feed.expected, feed.position, feed.last,
+                        wanted=lambda: not feed.abandoned, opened=lambda body: self._opened(feed, body),
+                        refused=lambda: self._refused(feed), pause=lambda seconds: self._pause(feed, seconds))
         try:
             if not self._pour(feed, course):
                 return None
@@ -59,7 +61,8 @@ class Transfers:
             raise
         except NotTheFile as exc:
             if feed.stalled:
-                raise NoAnswer(f"of {feed.expected.file.name} {feed.position} of {feed.length} bytes came, and then nothing more in time") from exc
+                raise NoAnswer(f"of {feed.expected.file.name} {feed.position} of {feed.length} bytes came, and then "
+                               "nothing more in time") from exc
             raise
         return course.end
 
@@ -109,7 +112,7 @@ class Transfers:
         return True
 
     def _refused(self, feed: Feed) -> None:
-        """What came was perhaps something else: nothing of that is kept."""
+        """Drops all that came: it was perhaps something else than the file."""
         with self._lock:
             feed.begin_again(feed.first)
         self._cache.drop_blocks(feed.file_id)
@@ -119,13 +122,14 @@ class Transfers:
             feed.bring(block)
 
     def _hand_out(self, feed: Feed) -> None:
-        """What was brought since the last time."""
+        """Gives readers and the cache what was brought since the last time."""
         with self._lock:
             feed.wake()
             run = {number: block for number, block in feed.fresh.items() if number >= feed.put_to}
             pinned = self._pinned()
         if run:
-            lasting = self._cache.put(feed.file_id, min(run), list(run.values()), pinned)       # while the readers go on
+            # While the readers go on:
+            lasting = self._cache.put(feed.file_id, min(run), list(run.values()), pinned)
             with self._lock:
                 feed.was_put(lasting=lasting)
 
