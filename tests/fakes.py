@@ -113,6 +113,13 @@ class FakeFiles:
         late_s = 0.0 if after and after_s is None else after_s
         self.failures.extend(Failure(operation, exc, late_s) for exc in exceptions)
 
+    def twin(self, clock: Clock) -> "FakeFiles":
+        """Another service, that has what this one has now, and works."""
+        with self._lock:
+            twin = FakeFiles(clock, max_file_bytes=self.max_file_bytes)
+            twin.files, twin.contents, twin.named = list(self.files), dict(self.contents), self.named
+            return twin
+
     def catch_up(self) -> None:
         """What was to happen by now has happened."""
         with self._lock:

@@ -328,8 +328,7 @@ def walk_at_random(hands: Hands, *, seed: int, steps: int) -> None:
     hands.clear()
     try:
         for number in range(steps):
-            path = chance.choice(FOLDERS) + chance.choice(NAMES)
-            _step(chance, deeds, path)
+            path = step_at_random(chance, deeds)
             if path in deeds.model.files:
                 deeds.compare(path)
             if number % LOOK_EVERY == LOOK_EVERY - 1:
@@ -340,7 +339,9 @@ def walk_at_random(hands: Hands, *, seed: int, steps: int) -> None:
     deeds.sync()
 
 
-def _step(chance: random.Random, deeds: Deeds, path: str) -> None:
+def step_at_random(chance: random.Random, deeds: Deeds, *, ends: bool = True) -> str:
+    """Returns a path that it may have been about. `ends`: also ends of the mount, and kills."""
+    path = chance.choice(FOLDERS) + chance.choice(NAMES)
     content, files = chance.randbytes(chance.randint(1, MOST_BYTES)), sorted(deeds.model.files)
     which = chance.random()
     if which < 0.3 or not files:
@@ -365,9 +366,10 @@ def _step(chance: random.Random, deeds: Deeds, path: str) -> None:
         deeds.hands.sync()
         if (paths := deeds.removable()):
             deeds.others_remove(chance.choice(paths))
-    elif which < 0.995:
+    elif which < 0.995 or not ends:
         deeds.sync()
     elif which < 0.9975:
         deeds.hands.remount()
     else:
         deeds.hands.kill()
+    return path

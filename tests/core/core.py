@@ -67,14 +67,14 @@ class Core:
     """One state and the parts on it; ended, killed and begun again as often as a test likes."""
 
     def __init__(self, base: Path, *, files: FakeFiles | None = None, clock: OneThread | None = None, disk: Disk | None = None,
-                 **options: Any) -> None:
-        """`options`: those of Config that differ from a mount's of --upload queue."""
+                 state: Path | None = None, **options: Any) -> None:
+        """`state`: a directory that another one has left. `options`: those of Config that differ from a mount's of --upload queue."""
         self.base = base                                        # constant
         self.clock = clock or OneThread()                       # given
         self.files = files or FakeFiles(self.clock)             # given: the service
         self.disk = disk or Disk()                              # given
         self.options = {"upload": "queue", "requests_per_minute": MANY, "spare_bytes": 0, **options}
-        self.state_dir = base / "state"
+        self.state_dir = state or base / "state"
         self.log = Log()
         self._allowed: list[str] = []
         self._problems_allowed: list[str] = []

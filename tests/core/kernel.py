@@ -98,6 +98,10 @@ class Kernel:
                     with contextlib.suppress(OSError):      # libfuse tells nobody
                         self._do("unlink", f"/{file.path}")
 
+    def close_all(self) -> None:
+        for number in list(self._files):
+            self.close(number)
+
     def pread(self, number: int, size: int, offset: int) -> bytes:
         found: bytes = self._do("read", None, size, offset, self._files[number].info)
         return found
