@@ -11,10 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from anthrofs.errors import StateLost
 from anthrofs.fuse import mountpoint
-from anthrofs.store.state_guard import Presence
-from anthrofs.tree.database import Database
 from anthrofs.tree.upload_queue import FAILED
 from tests.fakes import FakeClock, FakeFiles
 from tests.mounting import Mount, wait_until
@@ -146,24 +143,6 @@ def test_the_end_of_a_mount_whose_state_is_gone_takes_nothing_from_the_next_one(
     other.sync()
     assert [file["filename"] for file in used.emulator.files()].count("precious.txt") == 1
     other.finish()
-
-
-def test_a_database_that_is_not_in_its_place_takes_no_transaction(tmp_path: Path) -> None:
-    presence = Presence()
-    db = Database(tmp_path / "state.db", presence)
-    presence.check()
-    (tmp_path / "state.db").rename(tmp_path / "away")
-    for durable in (True, False):
-        with pytest.raises(StateLost, match="was moved to"), db.transaction(durable=durable):
-            raise AssertionError("never reached")
-    assert str(tmp_path / "away") in presence.lost()
-    with db.reading() as tx:
-        assert tx.one("SELECT count(*) FROM node")[0] == 2
-    (tmp_path / "away").rename(tmp_path / "state.db")
-    with db.transaction() as tx:
-        tx.set_meta("fine", "again")
-    assert presence.lost() == ""
-    db.close()
 
 
 def test_a_stage_that_is_gone_before_its_first_try_fails_its_file_once(tmp_path: Path) -> None:

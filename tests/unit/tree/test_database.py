@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from anthrofs.errors import DiskFull, FsError, NotFound, SetupError
+from anthrofs.errors import DiskFull, FsError, NotFound, SetupError, StateLost
 from anthrofs.model import StageId
+from anthrofs.store.state_guard import Presence
 from anthrofs.tree.database import Database
 from anthrofs.tree.schema import VERSION
 from tests.mounting import damaged_page
@@ -239,3 +240,21 @@ def test_a_full_disk_is_the_callers_to_know_and_leaves_the_rows_as_they_were(pat
             tx.one("PRAGMA max_page_count = 1000000")
         with db.transaction() as tx:
             tx.set_meta("long", "x" * 100_000)
+
+
+def test_a_database_that_is_not_in_its_place_takes_no_transaction(tmp_path: Path) -> None:
+    presence = Presence()
+    db = Database(tmp_path / "state.db", presence)
+    presence.check()
+    (tmp_path / "state.db").rename(tmp_path / "away")
+    for durable in (True, False):
+        with pytest.raises(StateLost, match="was moved to"), db.transaction(durable=durable):
+            raise AssertionError("never reached")
+    assert str(tmp_path / "away") in presence.lost()
+    with db.reading() as tx:
+        assert tx.one("SELECT count(*) FROM node")[0] == 2
+    (tmp_path / "away").rename(tmp_path / "state.db")
+    with db.transaction() as tx:
+        tx.set_meta("fine", "again")
+    assert presence.lost() == ""
+    db.close()
