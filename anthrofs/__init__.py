@@ -1,61 +1,93 @@
-"""The Anthropic Files API mounted as a directory, so that cp, mv, rsync, vim and a file browser work on remote files. This is the map.
+"""The Anthropic Files API mounted as a directory, so that cp, mv, rsync, vim and a file browser work on remote files.
 
-Five ideas
+This is the map. Five ideas:
 
-    Desired state, not a log.   A node (model.Node) says what the user wants of a name and what the server has. What is to be sent, or
-        deleted, is the difference: saves, renames and removals coalesce by themselves, and after a crash there is nothing to replay.
-    One content a node.         All handles of a node see the same bytes, and others' changes are shown after the last release.
-    Stages are sealed.          Unsent content is a file of its own, a stage. A close seals it: it never changes again, so it can be sent,
-        sent again and read meanwhile; the next write copies it into a new one.
-    Ids never change.           What a file id names is the same bytes for ever: blocks are cached by id, an edit makes a new id, and the
-        old one is deleted after the new one is there.
-    The kernel remembers.       Names and sizes for as long as it was told, pages for as long as an open lets it: whatever changes under it
-        is told, waited for, or read around.
+    Desired state, not a log.   A node says what the user wants of a name and what the server has. What is to be sent,
+        or deleted, is the difference: saves, renames and removals coalesce by themselves, and after a crash there is
+        nothing to replay. tree/node_states.py draws what a node can be.
+    One content a node.         All handles of a node see the same bytes; others' changes show after the last release.
+    Stages are sealed.          Unsent content is a file of its own, a stage. A close seals it: it never changes
+        again, so it can be sent, sent again, and read meanwhile. The next write copies it into a new one.
+    Ids never change.           A file id names the same bytes for ever: blocks are cached by id, an edit makes a new
+        id, and the old one is deleted after the new one is there.
+    The kernel remembers.       Names and sizes for as long as it was told, pages for as long as an open lets it: what
+        changes under it is told, waited for, or read around (fs/kernel_cache.py).
 
-Rooms: each imports only those below it, and a face (__init__.py) tells where to begin. tests/unit/test_layers.py says so.
+Rooms. Each imports only those below it, and its face (__init__.py) says where to begin:
 
     cli         what people type
-    daemon      one mount's life, and the answers that it gives
+    daemon      one mount's life, and the answers that it gives; build.py has all constructors
     fuse        the kernel's border, and the errno gate
     fs          what each file operation means
     upload      from a promise to the server
     sync        the tree in step with the server       download    from the server to a reader
     remote      the Files API as five calls            tree        state.db: nodes, queues, who has what open
     store       bytes on this disk
-    config · names · local_names · model · clock · errors      words that everybody uses
+    config · names · local_names · model · clock · errors          words that everybody uses
     emulator    apart: it imports nothing of the above, an independent witness of the protocol
 
-A read: kernel (its page cache, if the open let it keep that) → fuse/operations → fs/open_files → fs/contents: the stage, if content is
-local; else download/reader → store/block_cache (memory, then disk, checked) → for what is missing the file's one running download, joined
-or started: its thread (download/transfers) takes what course.py asks for and bodies.py believes, hands runs of blocks over, then stores
-them.
+A read: kernel (its page cache, if the open let it keep that) → fuse/operations → fs/open_files → fs/contents: the
+stage, if content is local; else download/reader → store/block_cache (memory, then disk, checked) → for what is
+missing the file's one running download, joined or started. Its thread (download/transfers) takes what course.py asks
+for and bodies.py believes, from remote/, hands runs of blocks over, then stores them.
 
-A write: kernel → fuse/operations → fs/contents: the node's stage, copied first if it is sealed. close → fs/open_files → fs/contents:
-seal, fdatasync, one transaction (tree/promises: the name shows this, this must be sent) → upload/uploader is woken; in
-wait mode the close waits (upload/close_waits). A thread takes the attempt from upload/schedule → upload/delivery:
-`sending` committed → multipart streamed from the stage → id, and the size that was sent → tree/arrivals: hard link as
-kept copy → one transaction (the node has the id, the old id is to be deleted) → the waiting close returns → stage
-removed.
+A write: kernel → fuse/operations → fs/open_files → fs/contents: the node's stage, copied first if it is sealed. A
+close: fs/open_files → fs/contents: seal, fdatasync, one transaction (tree/promises: the name shows this, this must be
+sent) → upload/uploader is woken, and in wait mode the close waits (upload/close_waits). An upload thread takes the
+next item of upload/schedule → upload/delivery: `sending` committed → a multipart body streamed from the stage,
+through remote/ → id, and the size that was sent → hard link as kept copy → one transaction (the node has the id, the
+old id is to be deleted) → the waiting close returns, and the stage is removed.
 
-A rename changes rows only: the node's name, the server name that is wanted for it, and that its content is to be sent again.
-upload/uploader → upload/restaging: a stage with what the server has (a second name of the kept copy) and an attempt; from there on as
+A rename changes rows only (tree/intents): the node's name, the server name that is wanted for it, and that its
+content is to be sent again. upload/restaging makes a stage of what the server has, and an attempt; from there on as
 above. So a rename there and back, a crash, or a newer save need no rule of their own.
 
 On disk, below the state directory:
 
     state.db            tree/
-    staging/<number>    store/staging: open, the node's handles have it; sealed, the uploader. Rows say which are promised
-    cache/              store/block_cache: blocks that came from the server; kept/: whole copies of our own uploads. Both the cache's
+    staging/<number>    store/staging: open, the node's handles have it; sealed, the uploader. Rows say which are
+        promised
+    cache/, kept/       store/block_cache: blocks that came from the server; whole copies of our own uploads
     requests            remote/budget: the moments of the last minute's
     lock, control.sock  store/state_dir, daemon/control
     anthrofs.log        daemon/process
 
-Locks, in the order in which they may be taken; nobody holds one while waiting for the network, for a thread, or for a sync of big data:
+Locks, in the order in which they may be taken. Nobody holds one while waiting for the network, for a thread, or for a
+sync of big data; but Content.promising, which comes before all and keeps two closes of one node apart, is held while
+the first one syncs.
 
     1  open_table.Content.lock      one node's content
-    2  database.Database            tree and outbox
+    2  database.Database            tree and queues
     3  block_cache.BlockCache       what is in memory, what is on disk
     4  reader.Reader                downloads and who waits for them
-    Leaves, under which no other is taken: all others. Content.promising comes before all: it keeps two closes of one node apart while the
-    first one syncs.
+    Leaves, under which no other is taken: all others.
+
+Words, each for one thing:
+
+    attempt         one try to bring a node's content to the server; upload_queue.NEXT is its life
+    backoff         the wait before something is tried again
+    block, run      128 KiB of a file, the unit of the cache; blocks side by side
+    budget, pace    how many requests a minute may have; who goes next within it
+    content         what the handles of an open node share
+    deletion queue  ids that the user doesn't want any more; a deleted one leaves a tombstone for an hour
+    drain           the wait until everything is on the server
+    gate, probe     whether a kind of request may be made now; the one that finds out (remote/way.py)
+    helper file     a program's temporary file, which stays on this machine (a local name)
+    kept copy       a whole own upload on this disk: the service gives uploads back to nobody
+    listing, page   the server's list of files, which comes in pages (the kernel's are in its page cache)
+    lookup          a node found by its directory and name
+    mirror          what the server has, as the tree shows it
+    node            an inode with its one name; its number never changes
+    open table      who has which node open
+    promise         the commit by which a name shows a stage
+    readahead       the early fetch of files in a directory that is read in order
+    refresh, sweep  a listing's newest pages, for what is new; a whole listing, for what is gone
+    resend          the content that the server has is to be sent again, under another name or type
+    scan            how far a listing was read
+    seal            no more writes to a stage; the next one makes a new stage
+    stage           unsent content: a file in staging/
+    upload queue    the attempts
+    view            an entry of .by-id: what an id names, whatever its node holds
+    way             the path to the service, as a whole: the key, the account, the proxies
+    workspace       whose files a state mirrors
 """

@@ -2,7 +2,7 @@
 help.
 
 Trusts  nothing. A message may quote a path, a server's words and a request id; never a key, never a file's content.
-Never   decides what to do about an error: the gate in fuse_ops turns it into an errno, the workers' tables into a step.
+Never   decides what to do about an error: the gate in fuse/operations turns it into an errno, the workers' tables into a step.
 """
 
 import errno
@@ -127,7 +127,7 @@ class StagingFull(DiskFull):
 
 class StateLost(FsError):
     """Somebody has moved or removed the state under the mount: a change would be lost. Said once in the log, by
-    presence.
+    store/state_guard.
     """
 
 

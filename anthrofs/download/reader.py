@@ -14,7 +14,7 @@ from typing import Final
 from anthrofs.clock import Clock
 from anthrofs.download.bodies import WHOLE_BYTES, Expected
 from anthrofs.download.extents import Extents
-from anthrofs.download.running_download import Feed, Want
+from anthrofs.download.running_download import RunningDownload, Want
 from anthrofs.download.transfers import Transfers
 from anthrofs.errors import Expired, FsError, Gone, Interrupted, NotDownloadable, NotTheFile, Refused, Stopping
 from anthrofs.model import FileId, RemoteFile
@@ -45,7 +45,7 @@ class Reader:
         self._name_of = name_of             # given: what a file is called, for the log
 
         self._lock = threading.Lock()       # guards everything below, and every feed
-        self._feeds: dict[FileId, list[Feed]] = {}
+        self._feeds: dict[FileId, list[RunningDownload]] = {}
         self._extents: dict[FileId, Extents] = {}           # of an open file: what was asked for
         self._lengths: dict[FileId, int] = {}       # of an open file, where a download has shown another
         # Of an open file: why it can't be had, and until when that is said.
@@ -96,7 +96,7 @@ class Reader:
             if ended != self._ended or file_id in self._feeds or self._stopping:
                 return False            # it may have come meanwhile
             try:
-                self._run_locked(Feed(self._lock, Expected(file, length, exact), 0, None, early=True))
+                self._run_locked(RunningDownload(self._lock, Expected(file, length, exact), 0, None, early=True))
             except FsError:             # no thread: whoever reads another file isn't told so
                 return False
         return True
@@ -176,7 +176,7 @@ class Reader:
                         raise refusal.with_traceback(None)       # else it grows by each of them
                     first, last = self._extents[file_id].next(expected.length, number * BLOCK_BYTES,
                                                               ranges=self._transfers.ranges)
-                    feed = Feed(self._lock, expected, first, last, early=False)
+                    feed = RunningDownload(self._lock, expected, first, last, early=False)
                     feed.demand = (number + 1) * BLOCK_BYTES
                     feed.wants[number] = [want]
                     self._run_locked(feed)
@@ -205,7 +205,7 @@ class Reader:
         """Returns the files that are open, and were asked for."""
         return self._extents.keys() | self._feeds.keys()
 
-    def _run_locked(self, feed: Feed) -> None:
+    def _run_locked(self, feed: RunningDownload) -> None:
         thread = threading.Thread(target=self._run, args=(feed,), name="download", daemon=True)
         try:
             thread.start()
@@ -216,7 +216,7 @@ class Reader:
 
     # ---- a feed's thread
 
-    def _run(self, feed: Feed) -> None:
+    def _run(self, feed: RunningDownload) -> None:
         error: FsError | None = None
         ended = False
         try:
@@ -249,7 +249,7 @@ class Reader:
                     self._refusals[feed.file_id] = error, float("inf") if lasting else self._clock.now_s() + AGAIN_S
                 feed.end(error, ended=ended)
 
-    def _explained(self, feed: Feed, exc: NotTheFile) -> NotTheFile:
+    def _explained(self, feed: RunningDownload, exc: NotTheFile) -> NotTheFile:
         with self._lock:
             waited_for = bool(feed.wants)
         words = (f"{self._name_of(feed.file_id)} ({feed.file_id}) can't be read: {exc}. It was asked for again, in "

@@ -31,7 +31,7 @@ class Want:
         self.settled = threading.Event()
 
 
-class Feed:
+class RunningDownload:
     """One running request, guarded by Reader._lock; its thread is in reader.py."""
 
     def __init__(self, lock: threading.Lock, expected: Expected, first: int, last: int | None, *, early: bool) -> None:

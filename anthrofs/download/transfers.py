@@ -12,7 +12,7 @@ from typing import Final
 
 from anthrofs.clock import Clock
 from anthrofs.download.course import Course, Ranges
-from anthrofs.download.running_download import Feed
+from anthrofs.download.running_download import RunningDownload
 from anthrofs.errors import NoAnswer, NotTheFile, OtherLength
 from anthrofs.model import FileId
 from anthrofs.remote.api import Download, RemoteFiles
@@ -44,7 +44,7 @@ class Transfers:
         """Whether a part can be asked for, as far as is known."""
         return self._ranges.honoured
 
-    def run(self, feed: Feed) -> int | None:
+    def run(self, feed: RunningDownload) -> int | None:
         """Until the end has come, or nobody wants the rest. Returns where the file ends; None: it goes on.
 
         Raises NotTheFile, and what else RemoteFiles.download and its pieces do.
@@ -66,20 +66,20 @@ class Transfers:
             raise
         return course.end
 
-    def _opened(self, feed: Feed, body: Download) -> None:
+    def _opened(self, feed: RunningDownload, body: Download) -> None:
         with self._lock:
             feed.body, feed.moved_s, feed.flows, feed.stalled = body, self._clock.now_s(), False, False
             if feed.abandoned:
                 body.abort()
 
-    def _pause(self, feed: Feed, seconds: float) -> None:
+    def _pause(self, feed: RunningDownload, seconds: float) -> None:
         """Before it is asked for again."""
         until_s = self._clock.now_s() + seconds
         with self._lock:
             while not feed.abandoned and (left_s := until_s - self._clock.now_s()) > 0:
                 self._clock.wait(feed.asked, left_s)
 
-    def _pour(self, feed: Feed, course: Course) -> bool:
+    def _pour(self, feed: RunningDownload, course: Course) -> bool:
         """Bytes into blocks. False: nobody wants the rest, or the mount ends."""
         cutter = Cutter()
         handed_s, waiting = self._clock.now_s(), 0
@@ -111,17 +111,17 @@ class Transfers:
             self._hand_out(feed)
         return True
 
-    def _refused(self, feed: Feed) -> None:
+    def _refused(self, feed: RunningDownload) -> None:
         """Drops all that came: it was perhaps something else than the file."""
         with self._lock:
             feed.begin_again(feed.first)
         self._cache.drop_blocks(feed.file_id)
 
-    def _bring(self, feed: Feed, block: bytes) -> None:
+    def _bring(self, feed: RunningDownload, block: bytes) -> None:
         with self._lock:
             feed.bring(block)
 
-    def _hand_out(self, feed: Feed) -> None:
+    def _hand_out(self, feed: RunningDownload) -> None:
         """Gives readers and the cache what was brought since the last time."""
         with self._lock:
             feed.wake()
@@ -133,7 +133,7 @@ class Transfers:
             with self._lock:
                 feed.was_put(lasting=lasting)
 
-    def _wanted(self, feed: Feed, body: Download) -> bool:
+    def _wanted(self, feed: RunningDownload, body: Download) -> bool:
         """Whether to read on. While nobody is near it is held back, and others have its slot. False: close it."""
         with self._lock:
             wanted = feed.wanted(ranges=self.ranges)

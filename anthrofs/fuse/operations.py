@@ -6,7 +6,8 @@ Trusts  nothing that the file system raises: only FuseOSError leaves, for an OSE
 Never   has an attribute named like an operation that it doesn't serve: fusepy registers whatever it finds (lock, init,
         …).
 
-With flag_nopath, operations that have a handle get no path; the others hold libfuse's path locks, so they never wait.
+With flag_nopath, operations that have a handle get no path. The others hold libfuse's path locks, so they wait for
+nothing but, briefly, what they answer with: opendir 1 s at most for a refresh, open 0.1 s for the kernel's attributes.
 """
 
 import errno

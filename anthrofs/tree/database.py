@@ -73,7 +73,7 @@ class Database:
                 self.writing = False
             superfluous = list(self._tx.superfluous)
             self._tx.superfluous.clear()
-        for stage in superfluous:       # a crash before this leaves files that the next start removes
+        for stage in superfluous:       # a crash before this leaves files, which `check` names
             self._discard(stage)
 
     def close(self) -> None:

@@ -1,7 +1,8 @@
 """The deletion queue: ids that the user doesn't want any more, in the order in which they wait, and tombstones of those that are deleted.
 
 Owns    the table doomed (see schema.py).
-Never   lets an id go before what replaces it is on the server, see _FREE.
+Never   lets an id go while something is still to be sent under its name and the server has nothing of that there, see
+        _FREE. (The id that a save replaces is queued only after the new one was stored, in the same transaction.)
 """
 
 from typing import Final

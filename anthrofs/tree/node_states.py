@@ -20,7 +20,7 @@
 2. Files whose name stays on this machine. A rename to such a name leads here, and one to another name away (want).
 
        LOCAL ──── stored (renamed while it was sent) ────▶ BACKUP
-       LOCAL ◀─── detach, vanished, end_id ─────────────── BACKUP
+       LOCAL ◀─── detach, vanished, unlink_id ──────────── BACKUP
 
 3. Out of the tree. Hidden, a row keeps its other columns, so that it can come back as what it was.
 

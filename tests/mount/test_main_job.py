@@ -68,6 +68,18 @@ def test_overwriting_replaces_the_file_on_the_server(mount: Mount) -> None:
     assert mount.emulator.content(stored["id"]) == b"two"
 
 
+def test_the_old_file_is_deleted_after_the_new_one_was_stored_and_not_before(mount: Mount) -> None:
+    """Manual, promises: 'the old id is deleted afterwards, never before'"""
+    files = mount.mount()
+    (files / "note.txt").write_text("one")
+    mount.sync()
+    mount.emulator.fault("upload", {"kind": "delay", "seconds": 0.5})
+    with asks(mount, upload=1, delete=1):
+        (files / "note.txt").write_text("two")
+    [upload], [deletion] = mount.emulator.requests("upload"), mount.emulator.requests("delete")
+    assert upload["started"] < upload["finished"] <= deletion["started"]
+
+
 def test_the_inode_number_outlives_saves_and_remounts(mount: Mount) -> None:
     files = mount.mount()
     (files / "note.txt").write_text("one")

@@ -1,10 +1,12 @@
 """The manual: every page is short, comes with the package, is shown as it stands, and names only what exists."""
 
+import errno
 import inspect
 import io
 import re
 import sys
 import tomllib
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -135,6 +137,16 @@ def test_every_command_and_every_option_of_a_mount_has_its_line() -> None:
 def test_every_exit_code_has_its_line() -> None:
     codes = [value for name, value in inspect.getmembers(errors) if name.startswith("EXIT_")]
     assert re.findall(r"^\| (\d) \|", manual.page("errors"), re.MULTILINE) == ["0", *map(str, sorted(codes))]
+
+
+def test_every_errno_of_a_refusal_has_its_line() -> None:
+    def kinds(of: type[errors.RemoteError]) -> Iterator[type[errors.RemoteError]]:
+        yield of
+        for kind in of.__subclasses__():
+            yield from kinds(kind)
+
+    named = set(re.findall(r"^\| (E[A-Z]+) \|", manual.page("errors"), re.MULTILINE))
+    assert {errno.errorcode[kind.code] for kind in kinds(errors.RemoteError)} <= named
 
 
 def test_every_place_that_is_named_for_a_change_exists() -> None:

@@ -16,7 +16,7 @@ from anthrofs.config import Credentials, Service, Timeouts
 from anthrofs.download.bodies import PAGE_BYTES, Expected
 from anthrofs.download.course import RESUMES, TRIES, Course, Ranges
 from anthrofs.download.reader import Reader
-from anthrofs.download.running_download import Feed
+from anthrofs.download.running_download import RunningDownload
 from anthrofs.errors import BodyCut, FsError, Gone, NotTheFile, Refused
 from anthrofs.model import FileId, RemoteFile
 from anthrofs.remote.http import HttpFiles, connect
@@ -202,7 +202,7 @@ def test_the_first_byte_has_more_patience_than_the_next(flows: bool, silent_s: f
     aborts: list[bool] = []
     body = Body(b"", 0, None, ranged=False, signed=True)
     body.abort = lambda: aborts.append(True)        # type: ignore[method-assign]
-    feed = Feed(threading.Lock(), Expected(file_of(CONTENT), len(CONTENT), exact=True), 0, None, early=False)
+    feed = RunningDownload(threading.Lock(), Expected(file_of(CONTENT), len(CONTENT), exact=True), 0, None, early=False)
     feed.body, feed.flows, feed.moved_s = body, flows, 100.0
     for _ in range(2):
         feed.hurry(100.0 + silent_s, 20.0)
