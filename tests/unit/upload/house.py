@@ -7,7 +7,7 @@ from anthrofs.config import Config, Credentials, Service
 from anthrofs.daemon.build import Local, World, send_with
 from anthrofs.daemon.notify import Notify
 from anthrofs.fs.kernel_cache import Surprises
-from anthrofs.model import ROOT, FileId, NodeId
+from anthrofs.model import ROOT, Attempt, FileId, NodeId
 from anthrofs.remote.pace import Pacer
 from anthrofs.remote.way import Way
 from anthrofs.store.block_cache import BlockCache
@@ -28,6 +28,7 @@ class House:
 
     def __init__(self, root: Path, clock: FakeClock, files: FakeFiles) -> None:
         self.root, self.clock, self.files = root, clock, files
+        self.asked = 0              # times that a listing was asked for
         disk, presence, surprises, self.handles = Disk(), Presence(), Surprises(clock, 10), OpenTable()
         self.staging = Staging(root / "staging", disk, 0)
         self.db = Database(root / "state.db", presence, clock, self.staging.remove)
@@ -40,9 +41,12 @@ class House:
         config = Config(root, root, Service("", Credentials("", "")), upload="queue")
         world = World(clock, random.Random(1), disk, files, Pacer(60, clock), Notify(None))
         local = Local(presence, self.staging, self.db, self.mirror, self.cache, keeping, self.handles, surprises)
-        sending = send_with(config, world, local, Way(clock), lambda _: files, lambda: None)
+        sending = send_with(config, world, local, Way(clock), lambda _: files, self._ask)
         self.schedule, self.uploader = sending.schedule, sending.uploader
         self.uploader.allow()
+
+    def _ask(self) -> None:
+        self.asked += 1
 
     def close(self) -> None:
         self.uploader.stop(1)
@@ -94,6 +98,9 @@ class House:
             for file in files:
                 tx.deletions.doom(file)
         return [file.file_id for file in files]
+
+    def attempt(self, node_id: NodeId) -> Attempt | None:
+        return self.db.nodes.attempt(node_id)
 
     def owed(self) -> int:
         with self.db.reading() as tx:

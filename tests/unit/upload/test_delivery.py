@@ -1,0 +1,159 @@
+"""An attempt comes to its end exactly once, whatever the network says in between."""
+
+import errno
+
+import pytest
+
+from anthrofs.errors import InTheWay, NoAnswer, QuotaExceeded, Refused, RemoteError, Unavailable
+from anthrofs.model import FileId, NodeId
+from anthrofs.tree.upload_queue import FAILED, QUEUED, UNKNOWN
+from anthrofs.upload.delivery import RESENDS
+from anthrofs.upload.inquiries import INQUIRE_S
+from tests.fakes import FakeFiles
+from tests.unit.upload.house import House
+
+
+def send(house: House, name: str, content: bytes = b"content") -> NodeId:
+    """A try, whatever becomes of it."""
+    node_id = house.save(name, content)
+    house.uploader.hurry()
+    assert house.work()
+    return node_id
+
+
+def state(house: House, node_id: NodeId) -> str | None:
+    attempt = house.attempt(node_id)
+    return None if attempt is None else attempt.state
+
+
+def stored(house: House) -> list[str]:
+    return sorted(file.name for file in house.files.files)
+
+
+def work_off(house: House) -> None:
+    for _ in range(20):
+        while house.work():
+            pass
+        house.clock.advance(30)
+
+
+def test_what_is_stored_leaves_no_attempt_and_no_stage_and_a_copy_that_can_be_read(house: House) -> None:
+    node_id = send(house, "a")
+    node = house.index.node(node_id)
+    assert (state(house, node_id), node.stage, stored(house)) == (None, None, ["a"])
+    assert node.remote is not None
+    assert house.cache.kept_path(node.remote.file_id).read_bytes() == b"content"
+    assert list((house.root / "staging").iterdir()) == []
+
+
+@pytest.mark.parametrize("at", range(len(INQUIRE_S)))
+def test_a_lost_answer_is_inquired_about_and_what_turned_up_is_not_sent_again(house: House, at: int) -> None:
+    house.save("first")
+    house.uploader.hurry()
+    assert house.work()                                     # the service's clock is known
+    house.files.fail("upload", NoAnswer("cut"), after=True, after_s=INQUIRE_S[at] - 0.5)
+    node_id = send(house, "a")
+    assert state(house, node_id) == UNKNOWN
+    work_off(house)
+    assert (state(house, node_id), stored(house)) == (None, ["a", "first"])
+    assert [operation for operation, name in house.files.asked if name == "a"] == ["upload"]
+
+
+def test_what_did_not_turn_up_is_sent_again(house: House) -> None:
+    house.files.fail("upload", NoAnswer("cut"))
+    node_id = send(house, "a")
+    assert state(house, node_id) == UNKNOWN
+    work_off(house)
+    assert (state(house, node_id), stored(house)) == (None, ["a"])
+    assert [operation for operation, name in house.files.asked if name == "a"] == ["upload", "upload"]
+
+
+def test_newer_content_waits_for_one_inquiry_only(house: House) -> None:
+    house.files.fail("upload", NoAnswer("cut"))
+    node_id = send(house, "a", b"old")
+    house.clock.advance(INQUIRE_S[0])
+    assert house.work()                                     # nothing has turned up yet
+    assert (state(house, node_id), house.work()) == (UNKNOWN, False)
+    house.save("a", b"newer")
+    house.uploader.hurry()
+    assert [house.work(), house.work()] == [True, True]     # it is asked at once, and then sent
+    [file] = house.files.files
+    assert (state(house, node_id), file.size_bytes) == (None, len(b"newer"))
+
+
+def test_two_of_one_name_that_may_be_stored_are_never_taken_for_one(house: House) -> None:
+    """The listing shows one file that either can be: both are sent again, and none is lost."""
+    house.save("first")
+    house.uploader.hurry()
+    assert house.work()
+    house.files.fail("upload", NoAnswer("cut"), after=True)
+    send(house, "a")
+    house.rename("a", "b")
+    house.files.fail("upload", NoAnswer("cut"))
+    send(house, "a")
+    work_off(house)
+    assert {"a", "b", "first"} <= set(stored(house))
+    assert {house.index.node(node_id).unsent for node_id in house.nodes().values()} == {False}
+
+
+@pytest.mark.parametrize("exc", [
+    Unavailable("503", from_service=True, status=503, maybe_stored=False), QuotaExceeded("full", from_service=True, status=403, maybe_stored=False),
+    InTheWay("429", status=429, maybe_stored=False)])
+def test_what_is_surely_not_stored_is_tried_again_later(house: House, exc: RemoteError) -> None:
+    house.files.fail("upload", exc)
+    node_id = send(house, "a")
+    assert (state(house, node_id), stored(house)) == (QUEUED, [])
+    work_off(house)
+    assert (state(house, node_id), stored(house)) == (None, ["a"])
+
+
+def test_what_is_refused_is_kept_until_somebody_asks_for_it_again(house: House) -> None:
+    house.files.fail("upload", Refused("that name", from_service=True, status=400, maybe_stored=False))
+    node_id = send(house, "a")
+    attempt = house.attempt(node_id)
+    assert attempt is not None
+    assert (attempt.state, attempt.reason) == (FAILED, "that name")
+    assert house.staging.path(attempt.stage).read_bytes() == b"content"
+    work_off(house)
+    assert (state(house, node_id), stored(house)) == (FAILED, [])
+
+
+def test_an_empty_file_that_the_service_refuses_stays_here(house: House) -> None:
+    house.files.fail("upload", Refused("empty", from_service=True, status=400, maybe_stored=False))
+    node_id = send(house, "a", b"")
+    node = house.index.node(node_id)
+    assert (state(house, node_id), node.is_withheld) == (None, True)
+
+
+def test_what_arrives_cut_again_and_again_is_refused_and_the_cut_ones_go(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    generate = FakeFiles.generate
+    monkeypatch.setattr(FakeFiles, "generate", lambda self, name, content, *rest, **named: generate(self, name, content[:-1], *rest, **named))
+    node_id = send(house, "a")
+    assert state(house, node_id) == QUEUED
+    work_off(house)
+    attempt = house.attempt(node_id)
+    assert attempt is not None
+    assert (attempt.state, attempt.code) == (FAILED, errno.EIO)
+    assert len([operation for operation, name in house.files.asked if operation == "upload"]) == RESENDS + 1
+    assert house.files.files == []
+
+
+def test_what_was_unlinked_while_it_was_sent_is_deleted_again(house: House) -> None:
+    node_id = house.save("a")
+    house.uploader.hurry()
+    item = house.schedule.next()
+    upload = house.files.upload
+
+    def uploads(*arguments: object, **named: object) -> object:
+        answer = upload(*arguments, **named)    # type: ignore[arg-type]
+        house.remove("a")
+        return answer
+
+    house.files.upload = uploads                # type: ignore[method-assign, assignment]
+    house.uploader._do(item)                    # type: ignore[arg-type]
+    assert (state(house, node_id), house.index.find(node_id)) == (None, None)
+    [file] = house.files.files
+    with house.db.reading() as tx:
+        assert tx.deletions.is_doomed(FileId(file.file_id))
+    work_off(house)
+    assert house.files.files == []
