@@ -78,7 +78,7 @@ from anthrofs.upload.schedule import Schedule
 from anthrofs.upload.uploader import Uploader
 
 
-class Service(RemoteFiles, Protocol):
+class FilesApi(RemoteFiles, Protocol):
     """The Files API as the parts are built on it: HttpFiles, or a test's."""
 
     def requests(self) -> int:
@@ -95,7 +95,7 @@ class World:
     clock: Clock
     chance: random.Random
     disk: Disk
-    service: Service
+    service: FilesApi
     pacer: Pacer
     notify: Notify
 

@@ -41,7 +41,7 @@ CREATE TRIGGER doomed_total_update AFTER UPDATE OF deleted_ns ON doomed BEGIN
 END;
 """
 QUEUES: Final = """
-CREATE INDEX attempt_small ON attempt (stage) WHERE size_bytes < 8388608 AND state != 'failed';     -- outbox.BIG_BYTES, FAILED: two
+CREATE INDEX attempt_small ON attempt (stage) WHERE size_bytes < 8388608 AND state != 'failed';     -- upload_queue.BIG_BYTES, FAILED: two
 CREATE INDEX attempt_big ON attempt (stage) WHERE size_bytes >= 8388608 AND state != 'failed';      -- queues, in order
 CREATE INDEX doomed_waiting ON doomed (server_name, created_ns) WHERE deleted_ns IS NULL;
 CREATE INDEX doomed_owed ON doomed (doomed_ns) WHERE deleted_ns IS NULL;

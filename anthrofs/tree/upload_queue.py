@@ -57,7 +57,8 @@ IN_FLIGHT: Final = (SENDING, UNKNOWN)
 # Clocks' bounds are rounded, and a created_at may be cut to seconds. So much earlier than the bound still counts as "after".
 SLACK_NS: Final = 10**9
 
-# Of those two queues the outbox has: a big file may take minutes, a small one a moment. schema.py has the same number.
+# From this size on a file is in the queue of big ones: it may take minutes, a small one a moment. schema.py has the same
+# number.
 BIG_BYTES: Final = 8388608
 # Rows that a look for work reads at once: a queue of thousands must not be read whole for each of its files.
 AT_ONCE: Final = 200

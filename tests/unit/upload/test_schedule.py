@@ -35,7 +35,7 @@ def test_what_a_close_waits_for_goes_first(queue: Queue) -> None:
     assert queue.names() == ["c", "d", "a", "b"]
 
 
-def test_big_files_have_half_of_the_threads_and_small_ones_the_rest(queue: Queue) -> None:
+def test_big_files_have_a_few_of_the_threads_and_small_ones_the_rest(queue: Queue) -> None:
     for number in range(10):
         queue.add(f"big {number}", BIG)
     assert [name for _ in range(THREADS) if (name := queue.take())] == [f"big {number}" for number in range(BIG_THREADS)]
@@ -55,7 +55,7 @@ def test_a_big_file_gets_a_thread_however_many_small_ones_wait(queue: Queue) -> 
     assert queue.take() == "big 1"
 
 
-def test_renamed_big_files_are_prepared_by_half_of_the_threads_too_and_hide_no_small_ones(queue: Queue) -> None:
+def test_renamed_big_files_are_prepared_by_a_few_of_the_threads_too_and_hide_no_small_ones(queue: Queue) -> None:
     bigs = [rename(queue, f"{number}", BIG) for number in range(THREADS + 5)]
     small = rename(queue, "small", SMALL)
     queue.add("big", BIG)
