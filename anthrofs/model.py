@@ -35,8 +35,8 @@ class RemoteFile:
 
     @property
     def may_grow(self) -> bool:
-        """What is delivered may be longer than size_bytes: the service adds provenance data to images, audio and video at download.
-        Of all else size_bytes is the length, to the byte.
+        """The content that is delivered may be longer than size_bytes: the service adds provenance data to images,
+        audio and video at download. Of all else size_bytes is the length, to the byte.
         """
         return is_media(self.mime_type)
 
@@ -65,7 +65,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """Whose files a listing shows. Ids are None where the server sends none."""
+    """A workspace, whose files a listing shows. Ids are None where the server sends none."""
 
     organization_id: str | None
     workspace_id: str | None
@@ -81,7 +81,9 @@ class ServerClock:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One row of the tree: what the user wants of a name, and what the server has for it. Its states: tree/node_states.py."""
+    """One row of the tree: what the user wants of a name, and what the server has for it. Its states:
+    tree/node_states.py.
+    """
 
     node_id: NodeId
     parent: NodeId                      # its directory, or HIDDEN; 0 for the two roots themselves
@@ -90,18 +92,22 @@ class Node:
     mode: int                           # permission bits only
     mtime_ns: int
     size_bytes: int                     # of the promised content: the stage's if there is one, else the server's
-    wanted: str | None                  # server name that the user asked for; None: only display named it, or it is local
+    wanted: str | None                  # server name that the user asked for; None: only display named it, or it is
+                                        # local
     local: bool                         # a program's helper file: it stays on this machine
     mime_type: str | None               # what the user set; None: guessed when it is sent
     expires_s: int | None               # seconds after its upload at which the service shall delete it; None: never
     stage: StageId | None               # promised content that the server doesn't have; None: it has all of it
     sealed: bool                        # a close handed the stage over; else only fsync promised it
     resend: bool                        # the content that the server has is to be sent again, as wanted
-    confirmed: bool                     # a download has shown size_bytes to be what is delivered; see RemoteFile.may_grow
+    confirmed: bool                     # a download has shown size_bytes to be what is delivered; see
+                                        # RemoteFile.may_grow
     remote: RemoteFile | None           # what the server has under this node's id
     kept: bool                          # the cache holds a full copy that must not be dropped
-    ours: bool = False                  # what the server has was uploaded from here; if it isn't kept, its copy was given up
-    listed_bytes: int | None = None     # what a listing says of the server's size, where that isn't what the upload's answer said
+    ours: bool = False                  # what the server has was uploaded from here; if it isn't kept, its copy was
+                                        # given up
+    listed_bytes: int | None = None     # what a listing says of the server's size, where that isn't what the upload's
+                                        # answer said
     hidden_from: str | None = None      # while it is hidden, and may come back: its name before
 
     @property
@@ -162,7 +168,8 @@ class Node:
 
     @property
     def damaged(self) -> bool:
-        """An own upload that the server doesn't have whole, by its listing; what was sent is, if a copy is kept here."""
+        """An own upload that the server doesn't have whole, by its listing; what was sent is, if a copy is kept here.
+        """
         return self.listed_bytes is not None and self.ours and not self.unsent
 
     @property
@@ -190,18 +197,19 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who made a kernel request, and what can be asked about them while it is served."""
+    """The maker of a kernel request, and what can be asked about them while it is served."""
 
     process: int                        # thread group id; 0: unknown (another pid namespace)
     parent: int                         # of that one; 0: unknown
     program: Callable[[], str]          # its name, as the kernel has it (15 bytes); empty: unknown
     interrupted: Callable[[], bool]     # a signal came that ends the program: so should the request
-    writes_to: Callable[[int, NodeId], bool]    # whether a process has a node open for writing; False: or nobody can say
+    writes_to: Callable[[int, NodeId], bool]    # whether a process has a node open for writing; False: or nobody can
+                                                # say
 
 
 @dataclass(frozen=True, slots=True)
 class Attr:
-    """What stat shows."""
+    """The attributes that stat shows."""
 
     node_id: NodeId
     mode: int               # type and permission bits

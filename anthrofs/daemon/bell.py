@@ -1,6 +1,7 @@
 """A bell: the one who rings it needn't know who hears it, nor be built after them.
 
-What the running program calls back, against the direction in which its parts are built, goes through one; build.py has them all.
+What the running program calls back, against the direction in which its parts are built, goes through one; build.py has
+them all.
 """
 
 from collections.abc import Callable

@@ -159,7 +159,8 @@ def build(config: Config, world: World) -> Parts:
 
     def remote(priority: Priority) -> RemoteFiles:
         # Retry is outside pace so that every try, not only the first, counts.
-        return Retrying(Guarded(Paced(Taught(world.service, way), world.pacer, priority), way), clock, stopping, world.chance)
+        return Retrying(Guarded(Paced(Taught(world.service, way), world.pacer, priority), way), clock, stopping,
+                        world.chance)
 
     decided, recognized, strange, refreshed = Bell[[]](), Bell[[]](), Bell[[]](), Bell[[]]()
     expirer = Expirer(local.db, local.mirror, local.cache, local.handles, clock, world.service.clock)
@@ -192,13 +193,15 @@ def build(config: Config, world: World) -> Parts:
     left = Left(local.db, local.handles, attributes, sending.progress, world.pacer.waiting)
     report = Report(config, local.db, local.cache, local.keeping, reader, refresher, local.presence, way, left, world.service.requests)
     last_closes = LastCloses(local.db, local.staging, local.handles, contents, uploader)
-    drain = Drain(clock, stopping, last_closes, uploader, way, left, local.presence, world.notify, read_only=config.read_only)
+    drain = Drain(clock, stopping, last_closes, uploader, way, left, local.presence, world.notify,
+                  read_only=config.read_only)
     decisions = Decisions(local.db, local.mirror, paths, local.handles, pages, local.surprises, uploader)
     holdings = Holdings(local.db, paths, local.cache, local.keeping, local.handles, reader, clock)
     folders = FolderList(local.db, paths, local.handles, attributes)
-    requests = Requests(config.drain_s, clock, decisions, holdings, uploader, refresher, report, folders, drain, way.hurry)
-    return Parts(world, local, stopping, way, prober, expirer, refresher, sweeper, reader, uploader, sending.hidden, paths,
-                 attributes, files, filesystem, renames, links, drain, requests)
+    requests = Requests(config.drain_s, clock, decisions, holdings, uploader, refresher, report, folders, drain,
+                        way.hurry)
+    return Parts(world, local, stopping, way, prober, expirer, refresher, sweeper, reader, uploader, sending.hidden,
+                 paths, attributes, files, filesystem, renames, links, drain, requests)
 
 
 def send_with(config: Config, world: World, local: Local, way: Way, remote: Callable[[Priority], RemoteFiles],

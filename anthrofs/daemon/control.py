@@ -1,7 +1,7 @@
 """The way in for the command line: a socket in the state directory, one JSON object a line.
 
-A request is {"op": name, …}; the answer is one line or several, the last of which has "end": true. "wait" has no such line: its
-connection stays open until the process has ended, or the asker closes it.
+A request is {"op": name, …}; the answer is one line or several, the last of which has "end": true. "wait" has no such
+line: its connection stays open until the process has ended, or the asker closes it.
 
 Owns    <state>/control.sock and one thread a connection.
 Trusts  the directory's mode (0700) for who may ask.
@@ -51,7 +51,7 @@ class Control:
         self._thread.start()
 
     def stop(self) -> None:
-        """Those who are connected see the end when the process ends: that is how umount waits for it."""
+        """Ends the socket. Whoever is connected sees the end when the process ends: that is how umount waits for it."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)     # wakes accept
         self._socket.close()

@@ -1,6 +1,7 @@
 """Waiting until everything is on the server: for `anthrofs sync`, and before a mount ends.
 
-Never   waits for what can't come: a way that is closed, a state that is gone, a deletion that was refused, a name whose upload was.
+Never   waits for what can't come: a way that is closed, a state that is gone, a deletion that was refused, a name whose
+        upload was.
 """
 
 import threading
@@ -36,11 +37,14 @@ class Drain:
         self._read_only = read_only     # constant
 
     def run(self, bound: Callable[[], float]) -> Iterator[dict[str, Any]]:
-        """Yields what is left, again and again, until nothing is or the bound (seconds; it may shrink) has passed; at least once."""
+        """Yields what is left, again and again, until nothing is or the bound (seconds; it may shrink) has passed; at
+        least once.
+        """
         began_s = self._clock.now_s()
         while True:
             self._uploader.hurry()
-            finishing = bool(self._uploader.progress())         # before the rows: what it still does to them must show there
+            finishing = bool(self._uploader.progress())         # before the rows: what it still does to them must show
+                                                                # there
             left = self._left.now(self._last_closes.finish())
             yield left
             waited_s = self._clock.now_s() - began_s
@@ -48,10 +52,12 @@ class Drain:
             refused = self._uploader.refused_deletions()
             deletions = any(entry["file_id"] not in refused for entry in left["deletions"])
             hoped = finishing or left["waiting"] or deletions or (left["open"] and waited_s < RELEASE_S)
-            closed = not ((left["waiting"] and not self._way.closed(Kind.UPLOAD)) or (deletions and not self._way.closed(Kind.DELETE)))
+            closed = not ((left["waiting"] and not self._way.closed(Kind.UPLOAD))
+                          or (deletions and not self._way.closed(Kind.DELETE)))
             bound_s = min(bound(), CLOSED_S) if closed else bound()
             if self._read_only or waited_s >= bound_s or not hoped or self._presence.lost():
                 return
             if waited_s > 1:
-                self._notify.status(f"draining: {len(left['waiting'])} files and {len(left['deletions'])} deletions left")
+                self._notify.status(f"draining: {len(left['waiting'])} files and {len(left['deletions'])} deletions "
+                                    "left")
             self._clock.sleep(self._stopping, 0.1 if waited_s < 2 else 0.5)     # a long queue costs a look, too

@@ -35,7 +35,9 @@ class FolderList:
         return found
 
     def entries(self, path: str) -> Iterator[list[dict[str, Any]]]:
-        """Yields state, id, size and name of what is in a folder, by name and some at a time; of a file, its own. Raises NotFound, NotADirectory."""
+        """Yields state, id, size and name of what is in a folder, by name and some at a time; of a file, its own.
+        Raises NotFound, NotADirectory.
+        """
         node = self._paths.node(path)
         if not node.directory:
             yield [self._entry(node)]

@@ -20,7 +20,9 @@ GREET_S: Final = 3.0        # the longest that a mount with a saved index waits 
 
 
 def greet(config: Config, db: Database, refresher: Refresher, progress: Callable[[int], None]) -> None:
-    """Start the refresher. A workspace that isn't known yet has to be listed; a known one may be away. Raises SetupError."""
+    """Start the refresher. A workspace that isn't known yet has to be listed; a known one may be away. Raises
+    SetupError.
+    """
     with db.reading() as tx:
         found = workspace.match(tx, config.service, None)
         listed = tx.get_meta("listed_ns") is not None
@@ -35,13 +37,13 @@ def greet(config: Config, db: Database, refresher: Refresher, progress: Callable
     try:
         refresher.first(progress)
     except AccountRefused as exc:
-        raise SetupError(f"The service refused the credentials: {exc}. Set ANTHROPIC_API_KEY (or ANTHROPIC_AUTH_TOKEN) to a valid one, "
-                         "or log in again with `ant auth login`, and mount again.", EXIT_AUTH) from exc
+        raise SetupError(f"The service refused the credentials: {exc}. Set ANTHROPIC_API_KEY (or ANTHROPIC_AUTH_TOKEN) "
+                         "to a valid one, or log in again with `ant auth login`, and mount again.", EXIT_AUTH) from exc
     except Offline as exc:
         why = ("this workspace was never listed here, so there is no saved index to show" if not listed else
                "the key or the address is not the one of last time, so only the service can tell whose files these are")
-        raise SetupError(f"The service can't be reached ({exc}), and {why}. Check the network and ANTHROPIC_BASE_URL, then "
-                         "mount again.", EXIT_FAILED) from exc
+        raise SetupError(f"The service can't be reached ({exc}), and {why}. Check the network and ANTHROPIC_BASE_URL, "
+                         "then mount again.", EXIT_FAILED) from exc
     except FsError as exc:
         raise SetupError(f"The first listing failed: {exc}. Nothing was mounted.", EXIT_FAILED) from exc
     refresher.start()
@@ -57,4 +59,5 @@ def see_session(service: Service, db: Database, http: HttpFiles) -> None:
         log.info("whether there is a session %s can't be told: %s", service.scope_id, exc)
         return
     if not there:
-        raise SetupError(f"There is no agent session {service.scope_id} in this workspace: correct --scope. Nothing was mounted.", EXIT_USAGE)
+        raise SetupError(f"There is no agent session {service.scope_id} in this workspace: correct --scope. Nothing "
+                         "was mounted.", EXIT_USAGE)

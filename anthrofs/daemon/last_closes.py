@@ -18,7 +18,8 @@ from anthrofs.upload.uploader import Uploader
 class LastCloses:
     """Tries them again, before a mount ends."""
 
-    def __init__(self, db: Database, staging: Staging, handles: OpenTable, contents: Contents, uploader: Uploader) -> None:
+    def __init__(self, db: Database, staging: Staging, handles: OpenTable, contents: Contents,
+                 uploader: Uploader) -> None:
         self._db = db                   # given
         self._staging = staging         # given
         self._handles = handles         # given
@@ -26,7 +27,8 @@ class LastCloses:
         self._uploader = uploader       # given
 
     def finish(self) -> Iterator[dict[str, Any]]:
-        """Promises what can be promised now, and yields what still can't, with the reason and the place of its bytes."""
+        """Promises what can be promised now, and yields what still can't, with the reason and the place of its bytes.
+        """
         for content in self._handles.closed():
             try:
                 if self._contents.finish(content):

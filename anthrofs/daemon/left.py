@@ -1,4 +1,4 @@
-"""What the server doesn't have yet, by what can be done about it.
+"""The changes that the server doesn't have yet, by what can be done about them.
 
 Never   changes anything.
 """
@@ -28,25 +28,31 @@ class Left:
 
     def now(self, stuck: Iterable[dict[str, Any]] = ()) -> dict[str, Any]:
         """Returns it by what can be done about it: waiting, failed (and stuck on this machine), deletions,
-        open; how many deletions are owed, and since when; and how long the minute's budget of requests keeps those that wait for it.
+        open; how many deletions are owed, and since when; and how long the minute's budget of requests keeps those that
+        wait for it.
 
-        Deletions that wait for a failed upload's sake (new before old is gone) are not listed: that one is. But they are owed.
+        Deletions that wait for a failed upload's sake (new before old is gone) are not listed: that one is. But they
+        are owed.
         """
         waiting, failed = [], list(stuck)
         written = self._handles.unpromised()        # before the rows: what is promised in this moment must show there
-        with self._db.reading() as tx:      # all of it at one moment: an upload's end is what makes the old id deletable
+        with self._db.reading() as tx:      # all of it at one moment: an upload's end is what makes the old id
+                                            # deletable
             nodes = {node.node_id: node for node in tx.nodes.unsent()}
             deletable = set(tx.deletions.deletable())
             # What the server is told at the last close: removed names, and content that is still being written.
-            opened = [{"name": node.remote.name, "state": "removed"} for node in tx.nodes.hidden() if node.remote is not None]
+            opened = [{"name": node.remote.name, "state": "removed"} for node in tx.nodes.hidden()
+                      if node.remote is not None]
             attempts = {attempt.node_id: attempt for attempt in tx.uploads.every()}
             damaged = [{"path": tx.nodes.path(node), "bytes": node.size_bytes, "reason": self._attributes.damage(node)}
                        for node in tx.nodes.damaged()]
-            deletions = [{"file_id": file_id, "name": name, "reason": reason} for file_id, name, reason in tx.deletions.every()
+            deletions = [{"file_id": file_id, "name": name, "reason": reason}
+                         for file_id, name, reason in tx.deletions.every()
                          if file_id in deletable]
             debts, since_ns = tx.deletions.count(), tx.deletions.since_ns()
         # So is what an fsync has promised, until its close hands it over.
-        synced = [node_id for node_id, node in nodes.items() if node.stage is not None and not (node.sealed or node.local or node.is_hidden)]
+        synced = [node_id for node_id, node in nodes.items() if node.stage is not None
+                  and not (node.sealed or node.local or node.is_hidden)]
         for node_id in dict.fromkeys([*written, *synced]):
             with contextlib.suppress(NotFound):
                 opened.append({"name": self._db.nodes.path(self._db.nodes.node(node_id)), "state": "being written"})

@@ -1,7 +1,8 @@
 """One mount's life: starts the parts in order, serves, drains, stops them in reverse order.
 
 Owns    the state's lock, the connections to the service, the control socket; build.py makes the parts.
-Trusts  nobody to stop in time: every step of the end has a bound, and what is left is named and goes on after the next mount.
+Trusts  nobody to stop in time: every step of the end has a bound, and what is left is named and goes on after the next
+        mount.
 """
 
 import contextlib
@@ -53,17 +54,19 @@ class Mount:
         clock = Clock()
         self._client = connect(config.service, config.timeouts)
         self._pacer = Pacer(config.requests_per_minute, clock, Moments(config.state_dir / "requests"))
-        self._http = HttpFiles(self._client, clock, config.timeouts.first_s, config.service.scope_id, login_of(config.service, self._client, clock),
+        self._http = HttpFiles(self._client, clock, config.timeouts.first_s, config.service.scope_id,
+                               login_of(config.service, self._client, clock),
                                config.timeouts.answer_s, self._pacer.sent)
         chance = random.Random()            # noqa: S311 - jitter, not a secret
         self._parts = parts = build(config, World(clock, chance, Disk(), self._http, self._pacer, self._notify))
-        self._operations = Operations(parts.filesystem, parts.renames, parts.links, parts.files, parts.attributes, config,
-                                      self._started)
+        self._operations = Operations(parts.filesystem, parts.renames, parts.links, parts.files, parts.attributes,
+                                      config, self._started)
         with usable(config.state_dir):
             self._control = Control(config.state_dir, parts.requests.table)
 
         self._drain_s = config.drain_s      # the signal's thread shortens it; read when the end begins
-        self._serving, self._mounted = threading.Event(), threading.Event()     # the first look at the service is over; the kernel has the mount
+        # the first look at the service is over; the kernel has the mount
+        self._serving, self._mounted = threading.Event(), threading.Event()
         self._device: str | None = None     # the kernel's number of it; set before _mounted
         self._ended = threading.Event()     # FUSE() has returned
         self._ending = threading.Lock()     # taken once, and never given back, by whoever ends the mount
@@ -86,8 +89,8 @@ class Mount:
         except SetupError:
             if not self._mounted.is_set():
                 raise
-            # A worker that is just taking a request while the kernel ends the connection is told ECONNABORTED instead of ENODEV
-            # (fuse_dev_do_read), which libfuse takes for an error: an unmount is one all the same.
+            # A worker that is just taking a request while the kernel ends the connection is told ECONNABORTED instead
+            # of ENODEV (fuse_dev_do_read), which libfuse takes for an error: an unmount is one all the same.
             if mountpoint.is_mounted(self._config.mountpoint):
                 log.warning("libfuse ended with an error; what is queued is sent all the same")
         finally:
@@ -140,7 +143,8 @@ class Mount:
 
     def _unmount(self) -> None:
         self._mounted.wait(DETACH_S)        # it is just being mounted
-        if (place := mountpoint.place_of(self._device)) is not None:        # else it was detached before: another mount may be there by now
+        # else it was detached before: another mount may be there by now
+        if (place := mountpoint.place_of(self._device)) is not None:
             try:
                 mountpoint.unmount(place)
             except SetupError as exc:
@@ -159,7 +163,8 @@ class Mount:
         self._ending.acquire()
         parts = self._parts
         with contextlib.suppress(FsError):          # our own disk: the drain will say so
-            self._parts.hidden.settle(SETTLE_S if in_use else 0.0)     # no second step of a replacement can come any more
+            # no second step of a replacement can come any more
+            self._parts.hidden.settle(SETTLE_S if in_use else 0.0)
         self._notify.stopping("draining", self._drain_s + 4 * STEP_S)
         if self._parts.requests.was_drained():
             self._drain_s = min(self._drain_s, 1.0)
@@ -179,8 +184,9 @@ class Mount:
             log.warning("not on the server yet, %s: %s", lost or "kept for the next mount", ", ".join(names))
         written = [entry["name"] for entry in left["open"] if entry["state"] == "being written"] if in_use else []
         if written:
-            log.warning("still being written by programs that have it open, so nothing behind its last fsync is promised (the next mount finds "
-                        "what there is in %s): %s", self._config.state_dir / "staging", ", ".join(written))
+            log.warning("still being written by programs that have it open, so nothing behind its last fsync is "
+                        "promised (the next mount finds what there is in %s): %s", self._config.state_dir / "staging",
+                        ", ".join(written))
         log.info("ended")
         return EXIT_LEFT if names or written else 0
 

@@ -1,7 +1,8 @@
-"""What a start makes of what the last end left, clean or not. Nothing is open yet.
+"""A start puts in order what the last end left, clean or not. Nothing is open yet.
 
-Trusts  the database: rows say which stages are promised. A promised one is sent; what was being written when the program was
-        killed was promised to nobody, so its name shows what it showed before, and its bytes stay in staging for check to report.
+Trusts  the database: rows say which stages are promised. A promised one is sent; what was being written when the
+        program was killed was promised to nobody, so its name shows what it showed before, and its bytes stay in
+        staging for check to report.
 Never   removes bytes that nobody asked to remove.
 """
 
@@ -33,7 +34,8 @@ def recover(db: Database, mirror: Mirror, staging: Staging, paths: Paths) -> Non
             else:
                 intents.unlink(tx, node)
         for name in tx.nodes.forget_unpromised():
-            log.warning("%r was being written when anthrofs was ended: nothing of it was promised, so it isn't shown", name)
+            log.warning("%r was being written when anthrofs was ended: nothing of it was promised, so it isn't shown",
+                        name)
         for node in tx.nodes.unsent():
             if node.stage is not None:
                 _queue(tx, staging, node, node.stage)
@@ -47,20 +49,22 @@ def recover(db: Database, mirror: Mirror, staging: Staging, paths: Paths) -> Non
 
 
 def forget_cut(db: Database, mirror: Mirror, cache: BlockCache) -> None:
-    """What the version before had kept of downloads that ended early, as if it were the file, goes."""
+    """Forgets what the version before had kept of downloads that ended early as if it were the file."""
     with db.reading() as tx:
         doubted = mirror.doubted(tx)
     for file_id in doubted:
         cache.drop_blocks(file_id)
     if doubted:
-        log.warning("of %d files an earlier version had taken a part for the whole: they have the size of the listing again", len(doubted))
+        log.warning("of %d files an earlier version had taken a part for the whole: they have the size of the listing "
+                    "again", len(doubted))
         with db.transaction() as tx:
             mirror.forget_doubted(tx)
 
 
 def _unhide(tx: Tx, paths: Paths, node: Node) -> None:
     """As if the user had renamed it: what it was called may be another file's name by now, here and on the server."""
-    log.warning("%r was being replaced or removed when anthrofs was ended: it is kept", tx.nodes.unhide(node.node_id, "recovered"))
+    log.warning("%r was being replaced or removed when anthrofs was ended: it is kept",
+                tx.nodes.unhide(node.node_id, "recovered"))
     if node.local:
         return
     shown = tx.nodes.node(node.node_id)
@@ -79,7 +83,9 @@ def _queue(tx: Tx, staging: Staging, node: Node, stage: StageId) -> None:
 
 
 def _recopy(tx: Tx, staging: Staging, node: Node) -> None:
-    """What was fetched to be sent again under another name is fetched anew, if it isn't as long as the file: sent, it would replace that."""
+    """Has content that was fetched to be sent again under another name fetched anew, if it isn't as long as the file:
+    sent, it would replace that.
+    """
     attempt = tx.uploads.of(node.node_id)
     if attempt is None or node.kept or node.remote is None or node.remote.may_grow:
         return
@@ -91,11 +97,12 @@ def _recopy(tx: Tx, staging: Staging, node: Node) -> None:
 
 
 def _size_bytes(staging: Staging, node: Node, stage: StageId) -> int:
-    """Of what is in staging now: more may have been written after the last fsync."""
+    """The size of what is in staging now: more may have been written after the last fsync."""
     path = staging.path(stage)
     if path.is_symlink() or (path.exists() and not path.is_file()):     # opening a pipe would wait for ever
-        raise SetupError(f"{path} should be the unsent content of {node.name!r}, but is no plain file: somebody else put it there. "
-                         "Move it away, put the content back if you have it, and mount again.", EXIT_FAILED)
+        raise SetupError(f"{path} should be the unsent content of {node.name!r}, but is no plain file: somebody else "
+                         "put it there. Move it away, put the content back if you have it, and mount again.",
+                         EXIT_FAILED)
     try:
         return path.stat().st_size
     except OSError:

@@ -23,8 +23,8 @@ from anthrofs.tree.kept_copies import Keeping
 class Report:
     """Collects it from the parts."""
 
-    def __init__(self, config: Config, db: Database, cache: BlockCache, keeping: Keeping, reader: Reader, refresher: Refresher,
-                 presence: Presence, way: Way, left: Left, requests: Callable[[], int]) -> None:
+    def __init__(self, config: Config, db: Database, cache: BlockCache, keeping: Keeping, reader: Reader,
+                 refresher: Refresher, presence: Presence, way: Way, left: Left, requests: Callable[[], int]) -> None:
         self._config = config               # given
         self._db = db                       # given
         self._cache = cache                 # given
@@ -54,13 +54,15 @@ class Report:
             "mountpoint": str(config.mountpoint), "pid": os.getpid(), "state_dir": str(config.state_dir),
             "service": config.service.base_url, "api": config.service.shape, "upload": config.upload,
             "read_only": config.read_only, "requests": self._requests(),
-            "files": files, "unreadable_entries": skipped, "bytes_on_server": used_bytes, "local_names": local, **self._left.now(),
-            "cached_bytes": cached_bytes, "kept_copies": copies, "kept_bytes": copy_bytes, "uploads_without_copy": self._keeping.without(),
-            "disk_low": self._keeping.low(),
-            "downloads": [{"name": shown.get(file_id), "file_id": file_id, "bytes": done, "of": length} for file_id, done, length in running],
+            "files": files, "unreadable_entries": skipped, "bytes_on_server": used_bytes, "local_names": local,
+            **self._left.now(), "cached_bytes": cached_bytes, "kept_copies": copies, "kept_bytes": copy_bytes,
+            "uploads_without_copy": self._keeping.without(), "disk_low": self._keeping.low(),
+            "downloads": [{"name": shown.get(file_id), "file_id": file_id, "bytes": done, "of": length}
+                          for file_id, done, length in running],
             "state_error": self._presence.lost() or None,
             "online": self._way.closed() is None and not isinstance(error, Offline),
-            "closed": [{"for": notice.gate, "reason": notice.reason, "since": notice.since_ns / 1e9, "next_try_s": notice.next_s}
+            "closed": [{"for": notice.gate, "reason": notice.reason, "since": notice.since_ns / 1e9,
+                        "next_try_s": notice.next_s}
                        for notice in self._way.notices()],
             "refreshed_s_ago": self._refresher.age_s(), "refresh_error": None if error is None else str(error),
         }

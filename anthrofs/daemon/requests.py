@@ -13,7 +13,8 @@ from anthrofs.errors import Closed
 from anthrofs.sync.refresher import Refresher
 from anthrofs.upload.uploader import Uploader
 
-CLOSED_TRIES: Final = 2     # a probe that is under way when a person asks may have begun before what it is about has passed
+CLOSED_TRIES: Final = 2     # a probe that is under way when a person asks may have begun before what it is about has
+                            # passed
 DRAINED_S: Final = 30.0     # an unmount that follows its drain that soon doesn't drain as long again
 
 
@@ -21,7 +22,8 @@ class Requests:
     """Answers each with one JSON object or more."""
 
     def __init__(self, drain_s: float, clock: Clock, decisions: Decisions, holdings: Holdings, uploader: Uploader,
-                 refresher: Refresher, report: Report, folders: FolderList, drain: Drain, hurry: Callable[[], None]) -> None:
+                 refresher: Refresher, report: Report, folders: FolderList, drain: Drain,
+                 hurry: Callable[[], None]) -> None:
         self._drain_s = drain_s         # constant: the longest that a drain waits, unless it is asked otherwise
         self._clock = clock             # given
         self._decisions = decisions     # given
@@ -34,8 +36,9 @@ class Requests:
         self._hurry = hurry             # given: finds out at once whether the service can be asked again
 
         self._drained_s = float("-inf")     # when an unmount's drain had ended
-        self.table = {"status": self._on_status, "drain": self._on_drain, "retry": self._on_retry, "discard": self._on_discard,
-                      "push": self._on_push, "free": self._on_free, "fetch": self._on_fetch, "paths": self._on_paths, "ls": self._on_ls,
+        self.table = {"status": self._on_status, "drain": self._on_drain, "retry": self._on_retry,
+                      "discard": self._on_discard, "push": self._on_push, "free": self._on_free,
+                      "fetch": self._on_fetch, "paths": self._on_paths, "ls": self._on_ls,
                       "refresh": self._on_refresh, "hurry": self._on_hurry}
 
     def was_drained(self) -> bool:

@@ -1,4 +1,5 @@
-"""What only a person can decide about a file that the server doesn't have as it is here: send it again, give it up, send it at all.
+"""A person's decisions about a file that the server doesn't have as it is here: send it again, give it up, send it at
+all.
 
 Never   loses anything but what it was told to give up, and never decides by itself.
 """
@@ -17,7 +18,7 @@ from anthrofs.upload.uploader import Uploader
 
 
 class Decisions:
-    """Of one mount; paths are from its root."""
+    """The decisions about one mount's files; paths are from its root."""
 
     def __init__(self, db: Database, mirror: Mirror, paths: Paths, handles: OpenTable,
                  pages: PageCache, surprises: Surprises, uploader: Uploader) -> None:
@@ -30,13 +31,14 @@ class Decisions:
         self._uploader = uploader       # given
 
     def retry(self, path: str, *, as_is: bool = False) -> tuple[list[str], list[str]]:
-        """Send again what was refused of a file, or of all in a directory, and the kept copy of what the server doesn't have whole.
-        Returns their paths, and those of what isn't sent because a write was refused, so that something is lacking; `as_is`: that is
-        sent, too. Raises NotFound.
+        """Send again what was refused of a file, or of all in a directory, and the kept copy of what the server doesn't
+        have whole. Returns their paths, and those of what isn't sent because a write was refused, so that something is
+        lacking; `as_is`: that is sent, too. Raises NotFound.
         """
         chosen = {node.node_id: shown for node, shown in self._files(path)}
         with self._db.transaction(durable=True) as tx:
-            failed = [attempt for attempt in tx.uploads.every() if attempt.state == FAILED and attempt.node_id in chosen]
+            failed = [attempt for attempt in tx.uploads.every() if attempt.state == FAILED
+                      and attempt.node_id in chosen]
             damaged = [node for node in tx.nodes.damaged() if node.node_id in chosen and node.kept and not node.local]
             for node in damaged:
                 if node.wanted is None and node.remote is not None:     # listed anew, since it was sent
@@ -51,14 +53,17 @@ class Decisions:
                 if attempt.node_id not in lacking:
                     tx.uploads.step(attempt, Step.RETRY)
         self._uploader.retry_now()
-        sent = [attempt.node_id for attempt in failed if attempt.node_id not in lacking] + [node.node_id for node in damaged]
-        return [chosen[node_id] for node_id in sent], [chosen[attempt.node_id] for attempt in failed if attempt.node_id in lacking]
+        sent = [attempt.node_id for attempt in failed
+                if attempt.node_id not in lacking] + [node.node_id for node in damaged]
+        return [chosen[node_id] for node_id in sent], [chosen[attempt.node_id] for attempt in failed
+                                                       if attempt.node_id in lacking]
 
     def discard(self, path: str) -> str:
         """Give up what a name shows and the server doesn't have. Returns what the name is now.
 
-        It shows the server's file again: its own, or the one that was replaced and still waits there, unless that is being deleted in
-        this moment. Raises NotFound, NotPermitted when there is nothing to give up, Busy while it is open or being sent.
+        It shows the server's file again: its own, or the one that was replaced and still waits there, unless that is
+        being deleted in this moment. Raises NotFound, NotPermitted when there is nothing to give up, Busy while it is
+        open or being sent.
         """
         with self._db.transaction(durable=True) as tx:
             node = self._paths.file(path)
@@ -80,15 +85,19 @@ class Decisions:
         self._pages.forget(f"/{path}")
         self._uploader.wake()
         if file is None:
-            return "gone: the server never had it" + (", and what had its name there was removed before" if removed else "")
+            return "gone: the server never had it" + (", and what had its name there was removed before" if removed
+                                                      else "")
         shown = self._db.nodes.path(self._db.nodes.node(node.node_id))
-        return (f"the server's file {file.file_id} again" + ("" if file.name == node.wanted else f", which is called {file.name} there")
+        return (f"the server's file {file.file_id} again" + ("" if file.name == node.wanted else ", which is called "
+                                                             f"{file.name} there")
                 + ("" if shown == path else f", shown as {shown}, for somebody has uploaded a newer one"))
 
     def push(self, path: str) -> list[str]:
-        """Send files that are only named here, so that the server has them under their names; it can't give them out again then.
+        """Send files that are only named here, so that the server has them under their names; it can't give them out
+        again then.
 
-        Returns their paths. Raises NotFound; for a single file also NotReadable, and NotPermitted if the server has none of it.
+        Returns their paths. Raises NotFound; for a single file also NotReadable, and NotPermitted if the server has
+        none of it.
         """
         pushed: list[str] = []
         with self._db.transaction(durable=True) as tx:
@@ -96,7 +105,8 @@ class Decisions:
             if alone and files[0][0].local:
                 raise NotPermitted(f"{path} stays on this machine, as it is called: rename it, and it is sent")
             if alone and files[0][0].remote is None:
-                raise NotPermitted(f"{path} isn't on the server yet: it is sent by itself, or, where it was refused, by `anthrofs retry`")
+                raise NotPermitted(f"{path} isn't on the server yet: it is sent by itself, or, where it was refused, "
+                                   "by `anthrofs retry`")
             for node, shown in files:
                 if node.stored is None or node.wanted is None or not intents.differs(node, node.wanted):
                     continue

@@ -180,7 +180,8 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
 
     def write(self, _path: None, data: bytes, offset: int, fi: Any) -> int:
         mapped = bool(fi.writepage)
-        return self._files.write(fi.fh, data, offset, self._interrupted, mapped=mapped, appends=bool(fi.flags & os.O_APPEND)
+        return self._files.write(fi.fh, data, offset, self._interrupted, mapped=mapped,
+                                 appends=bool(fi.flags & os.O_APPEND)
                                  and not mapped)
 
     def truncate(self, path: str | None, length: int, fi: Any = None) -> None:
@@ -212,8 +213,8 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
 
     @staticmethod
     def _interrupted() -> bool:
-        """The request that this thread answers should end. The kernel interrupts one at any signal: most are none of our
-        business.
+        """The request that this thread answers should end. The kernel interrupts one at any signal: most are none of
+        our business.
         """
         if not fuse._libfuse.fuse_interrupted():            # noqa: SLF001 - the binding has no name of its own for it
             return False

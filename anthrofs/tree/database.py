@@ -26,7 +26,8 @@ log = logging.getLogger(__name__)
 
 
 class Database:
-    """One connection behind one lock: a reader on a shared connection would else see another thread's uncommitted rows."""
+    """One connection behind one lock: a reader on a shared connection would else see another thread's uncommitted rows.
+    """
 
     def __init__(self, path: Path, presence: Presence | None = None, clock: Clock | None = None,
                  discard: Callable[[StageId], None] = lambda _: None) -> None:
@@ -56,7 +57,8 @@ class Database:
         self._presence.check()
         with self._lock, _told():
             assert not self.writing, "one transaction at a time"
-            # Outside of a transaction this takes effect at once. NORMAL doesn't sync; a later FULL commit syncs all before.
+            # Outside of a transaction this takes effect at once. NORMAL doesn't sync; a later FULL commit syncs all
+            # before.
             self._connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             self._connection.execute("BEGIN IMMEDIATE")
             self.writing = True

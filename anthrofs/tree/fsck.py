@@ -17,7 +17,7 @@ from anthrofs.tree.upload_queue import DONE, FAILED, NEXT
 
 
 def problems(state_dir: Path) -> list[str]:
-    """What is wrong; empty when all is well. Raises SetupError when the database can't be read."""
+    """All that is wrong; empty when all is well. Raises SetupError when the database can't be read."""
     db = Database(state_dir / "state.db")
     try:
         staging = Staging(state_dir / "staging", Disk(), 0)
@@ -32,34 +32,40 @@ def _rows(db: Database) -> list[str]:
     states = {state for state, _ in NEXT} - {DONE}
     with db.reading() as tx:
         found += [f"the database is damaged: {words}" for (words,) in tx.all("PRAGMA integrity_check") if words != "ok"]
-        for (file_id,) in tx.all("SELECT file_id FROM node WHERE file_id IN (SELECT file_id FROM doomed WHERE deleted_ns IS NULL)"):
+        for (file_id,) in tx.all("SELECT file_id FROM node WHERE file_id IN (SELECT file_id FROM doomed WHERE "
+                                 "deleted_ns IS NULL)"):
             found.append(f"{file_id} is shown and doomed at once")
         for name, parent in tx.all("SELECT name, parent FROM node WHERE parent NOT IN (0, 1) AND parent NOT IN "
                                    "(SELECT node_id FROM node WHERE directory)"):
             found.append(f"{name!r} is in a directory that doesn't exist ({parent})")
         for row in tx.each(COLUMNS + "ORDER BY node_id"):
             if len(states_of(node := node_of(row, ""))) != 1:
-                found.append(f"{node.name!r} (row {node.node_id}) is no file or folder in any state that there is, with these columns set: "
-                             f"{', '.join(set_columns(node)) or 'none'}")
+                found.append(f"{node.name!r} (row {node.node_id}) is no file or folder in any state that there is, "
+                             f"with these columns set: {', '.join(set_columns(node)) or 'none'}")
         for (name,) in tx.all("SELECT name FROM node WHERE lacks_code IS NOT NULL AND stage IS NULL"):
             found.append(f"{name!r} lacks something of a content that isn't there")
-        for (name,) in tx.all("SELECT node.name FROM node JOIN attempt USING (node_id, stage) WHERE lacks_code IS NOT NULL AND state != ?", FAILED):
+        for (name,) in tx.all("SELECT node.name FROM node JOIN attempt USING (node_id, stage) WHERE lacks_code IS NOT "
+                              "NULL AND state != ?", FAILED):
             found.append(f"{name!r} lacks what a write refused, and is to be sent at once")
-        for (name,) in tx.all("WITH RECURSIVE shown(node_id) AS (VALUES (1), (2) UNION SELECT node.node_id FROM node JOIN shown "
-                              "ON node.parent = shown.node_id) SELECT name FROM node WHERE node_id NOT IN (SELECT node_id FROM shown)"):
+        for (name,) in tx.all("WITH RECURSIVE shown(node_id) AS (VALUES (1), (2) UNION SELECT node.node_id FROM node "
+                              "JOIN shown ON node.parent = shown.node_id) SELECT name FROM node WHERE node_id NOT IN "
+                              "(SELECT node_id FROM shown)"):
             found.append(f"{name!r} can't be reached from the root")
-        for name, size, server in tx.all("SELECT name, size_bytes, server_size FROM node WHERE size_bytes < 0 OR server_size < 0"):
+        for name, size, server in tx.all("SELECT name, size_bytes, server_size FROM node WHERE size_bytes < 0 OR "
+                                         "server_size < 0"):
             found.append(f"{name!r} has a size below 0 ({size}, {server})")
-        for (name,) in tx.all("SELECT name FROM node WHERE file_id IS NOT NULL AND (server_name IS NULL OR created_ns IS NULL)"):
+        for (name,) in tx.all("SELECT name FROM node WHERE file_id IS NOT NULL AND (server_name IS NULL OR created_ns "
+                              "IS NULL)"):
             found.append(f"{name!r} has an id but not what the server said of it")
-        counted = tx.one("SELECT count(*), coalesce(sum(iif(file_id IS NULL, 0, size_bytes)), 0), coalesce(sum(local), 0) FROM node "
-                         f"WHERE {IN_TREE} AND NOT directory")
+        counted = tx.one("SELECT count(*), coalesce(sum(iif(file_id IS NULL, 0, size_bytes)), 0), coalesce(sum(local), "
+                         f"0) FROM node WHERE {IN_TREE} AND NOT directory")
         if (noted := tx.one("SELECT files, used_bytes, local FROM total")) != counted:
             found.append(f"files, bytes and local names are noted as {noted}, but there are {counted}")
         count = tx.one("SELECT count(*) FROM doomed WHERE deleted_ns IS NULL")[0]
         if (noted := tx.deletions.count()) != count:
             found.append(f"{noted} ids are noted as to be deleted, but there are {count}")
-        found += [f"an attempt is {attempt.state}, which is no state" for attempt in tx.uploads.every() if attempt.state not in states]
+        found += [f"an attempt is {attempt.state}, which is no state" for attempt in tx.uploads.every()
+                  if attempt.state not in states]
     return found
 
 
@@ -68,17 +74,20 @@ def _stages(db: Database, staging: Staging) -> list[str]:
     with db.reading() as tx:
         unsent = [node for node in tx.nodes.unsent() if node.stage is not None]
         nodes = [node for node in unsent if not node.is_hidden]      # a start ends those
-        given_up = {node.node_id for node in nodes if tx.nodes.gap(node.node_id) is not None}     # while they were written anew
+        # while they were written anew
+        given_up = {node.node_id for node in nodes if tx.nodes.gap(node.node_id) is not None}
         attempts = tx.uploads.every()
     found = [f"{node.name!r} is promised, but its content ({node.stage}) is not in staging" for node in nodes
              if node.stage not in on_disk]
-    found += [f"{node.name!r} has {staging.path(node.stage).stat().st_size} bytes in staging, {node.size_bytes} were promised"
+    found += [f"{node.name!r} has {staging.path(node.stage).stat().st_size} bytes in staging, {node.size_bytes} were "
+              "promised"
               for node in nodes if node.stage in on_disk and node.stage is not None
               and node.node_id not in given_up and staging.path(node.stage).stat().st_size < node.size_bytes]
     found += [f"{node.name!r} is promised to the server, but nothing brings it there" for node in nodes
               if node.sendable is not None and node.node_id not in {attempt.node_id for attempt in attempts}]
     owned = {node.stage for node in unsent} | {attempt.stage for attempt in attempts}
-    found += [f"{staging.path(number)} belongs to nothing: it was being written when anthrofs was ended. Look at it, then remove it"
+    found += [f"{staging.path(number)} belongs to nothing: it was being written when anthrofs was ended. Look at it, "
+              "then remove it"
               for number in sorted(on_disk - owned)]
     return found
 
@@ -86,13 +95,15 @@ def _stages(db: Database, staging: Staging) -> list[str]:
 def _copies(db: Database, cache: BlockCache) -> list[str]:
     with db.reading() as tx:
         kept = [FileId(row[0]) for row in tx.all("SELECT file_id FROM kept WHERE here = 1")]
-        lost = [row[0] for row in tx.all("SELECT node.name FROM node JOIN kept USING (file_id) WHERE node.resend AND NOT node.downloadable "
-                                         "AND kept.here != 1")]
+        lost = [row[0] for row in tx.all("SELECT node.name FROM node JOIN kept USING (file_id) WHERE node.resend AND "
+                                         "NOT node.downloadable AND kept.here != 1")]
     return [*(f"the kept copy of {file_id} is missing" for file_id in kept if not cache.has_kept(file_id)),
             *(f"{name!r} is to be sent again, but its copy was given up" for name in lost)]
 
 
 def _foreign(state_dir: Path) -> list[str]:
     """All that we put there are plain files."""
-    return [f"{entry.path} is no plain file, so not anthrofs's. It is left alone; move it away" for name in ("staging", "cache", "kept")
-            if (state_dir / name).is_dir() for entry in os.scandir(state_dir / name) if not entry.is_file(follow_symlinks=False)]
+    return [f"{entry.path} is no plain file, so not anthrofs's. It is left alone; move it away"
+            for name in ("staging", "cache", "kept")
+            if (state_dir / name).is_dir() for entry in os.scandir(state_dir / name)
+            if not entry.is_file(follow_symlinks=False)]

@@ -1,4 +1,5 @@
-"""What a content lacks: a write was refused, and nothing has filled its place since. Such a content is no file, so it is never sent.
+"""Gaps in a content: a write was refused, and nothing has filled its place since. Such a content is no file, so it is
+never sent.
 
 Never   does I/O: arithmetic on a few ranges.
 """
@@ -7,13 +8,16 @@ import os
 from dataclasses import dataclass, replace
 from typing import Final
 
-# Ranges that are told apart. What would make one more counts as not filled: then a file that is whole may have to be written anew.
+# Ranges that are told apart. What would make one more counts as not filled: then a file that is whole may have to be
+# written anew.
 MOST: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """All places of which a write was refused. Writes of a map come in any order, so one that is taken may split a range."""
+    """All places of which a write was refused. Writes of a map come in any order, so one that is taken may split a
+    range.
+    """
 
     ranges: tuple[tuple[int, int], ...]         # [start, end) each, in order, apart from each other; at least one
     code: int                                   # errno that the first refused write was told
@@ -36,7 +40,8 @@ class Gap:
     def filled(self, start: int, end: int) -> "Gap | None":
         """After a write that was taken: the program tried again, or went on. None: nothing is lacking any more."""
         left = tuple(piece for first, last in self.ranges
-                     for piece in (((first, last),) if end <= first or start >= last else ((first, min(last, start)), (max(first, end), last)))
+                     for piece in (((first, last),) if end <= first or start >= last
+                                   else ((first, min(last, start)), (max(first, end), last)))
                      if piece[0] < piece[1])
         if len(left) > MOST:
             return self
@@ -49,8 +54,9 @@ class Gap:
 
     def words(self) -> str:
         """Why it isn't sent."""
-        return (f"a write at byte {self.start} was refused ({os.strerror(self.code)}), so this is not the whole file and isn't sent. Write it "
-                "anew, give it up (`anthrofs discard`), or send it as it is (`anthrofs retry --as-is`)")
+        return (f"a write at byte {self.start} was refused ({os.strerror(self.code)}), so this is not the whole file "
+                "and isn't sent. Write it anew, give it up (`anthrofs discard`), or send it as it is (`anthrofs retry "
+                "--as-is`)")
 
 
 def widened(gap: Gap | None, more: Gap | None) -> Gap | None:

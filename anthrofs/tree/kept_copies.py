@@ -1,9 +1,12 @@
-"""Which of our own uploads are still readable here. The service gives an upload back to nobody, so a copy that goes is gone for good.
+"""Copies of our own uploads, which keep those readable here. The service gives an upload back to nobody, so a copy that
+goes is gone for good.
 
-Owns    of the table kept who has a copy (`here`); when a copy is given up, and that copies don't take the last of the disk.
+Owns    of the table kept who has a copy (`here`); when a copy is given up, and that copies don't take the last of the
+        disk.
 Trusts  the rows, and of what is open the handles: a node that somebody has open on its copy keeps it.
-Never   gives up what is to be sent again: a rename, a refused upload, a backup that lives on its copy. Never without being told to
-        (--keep-uploads, `anthrofs free`); when the disk runs low, what is kept stays, and only what is sent from then on isn't.
+Never   gives up what is to be sent again: a rename, a refused upload, a backup that lives on its copy. Never without
+        being told to (--keep-uploads, `anthrofs free`); when the disk runs low, what is kept stays, and only what is
+        sent from then on isn't.
 """
 
 import logging
@@ -23,19 +26,21 @@ from anthrofs.tree.transaction import Tx
 log = logging.getLogger(__name__)
 
 GOING: Final = 2            # of kept.here, see schema
-# A copy that only makes a file readable. The others are content that is still to be sent: again, after a refusal, or to a new name;
-# or that the server doesn't have whole; or that a backup will live on; or that a name may get back. An empty one takes nothing.
-# (The + keeps SQLite from the index that has sizes: the oldest would have to be sorted out of all.)
-_SPARE: Final = ("kept.here = 1 AND +kept.bytes > 0 AND NOT EXISTS (SELECT 1 FROM doomed WHERE doomed.file_id = kept.file_id) AND NOT EXISTS "
-                 "(SELECT 1 FROM attempt WHERE attempt.node_id = node.node_id) AND (node.node_id IS NULL OR NOT "
-                 f"(node.resend OR node.stage IS NOT NULL OR node.listed_bytes IS NOT NULL OR node.local OR {OUT_OF_TREE}))")
+# A copy that only makes a file readable. The others are content that is still to be sent: again, after a refusal, or to
+# a new name; or that the server doesn't have whole; or that a backup will live on; or that a name may get back. An
+# empty one takes nothing. (The + keeps SQLite from the index that has sizes: the oldest would have to be sorted out of
+# all.)
+_SPARE: Final = ("kept.here = 1 AND +kept.bytes > 0 AND NOT EXISTS (SELECT 1 FROM doomed WHERE doomed.file_id = "
+                 "kept.file_id) AND NOT EXISTS (SELECT 1 FROM attempt WHERE attempt.node_id = node.node_id) AND "
+                 "(node.node_id IS NULL OR NOT (node.resend OR node.stage IS NOT NULL OR node.listed_bytes IS NOT "
+                 f"NULL OR node.local OR {OUT_OF_TREE}))")
 
 
 class Keeping:
     """The keeper of one mount's copies."""
 
-    def __init__(self, db: Database, cache: BlockCache, handles: OpenTable, disk: Disk, root: Path, most_bytes: int | None,
-                 spare_bytes: int) -> None:
+    def __init__(self, db: Database, cache: BlockCache, handles: OpenTable, disk: Disk, root: Path,
+                 most_bytes: int | None, spare_bytes: int) -> None:
         self._db = db                       # given
         self._cache = cache                 # given
         self._handles = handles             # given
@@ -57,21 +62,21 @@ class Keeping:
     # ---- what was stored
 
     def adopt(self, name: str | None, file_id: FileId, stage: Path) -> bool | None:
-        """A second name for the sealed content that the server has just taken. False: it can't stay, for the disk runs low. None: there is
-        none, and the stage must stay in its place.
+        """A second name for the sealed content that the server has just taken. False: it can't stay, for the disk runs
+        low. None: there is none, and the stage must stay in its place.
         """
         try:
             self._cache.adopt(file_id, stage)
         except OSError as exc:
-            log.warning("%r is on the server, but no readable copy of it could be kept (%s), and the service doesn't give uploads "
-                        "back: %s has its content", name, exc, stage)
+            log.warning("%r is on the server, but no readable copy of it could be kept (%s), and the service doesn't "
+                        "give uploads back: %s has its content", name, exc, stage)
             return None
         # A second name of a copy that is kept, as that of a renamed file, takes no room.
         return not self._runs_low() or self._cache.is_shared(file_id)
 
     def stored(self, tx: Tx, file_id: FileId, *, lasts: bool) -> list[FileId]:
-        """Mirror has noted an upload with its copy. Returns the copies that go, perhaps this one, for the caller to `remove` after the
-        commit. `lasts`: as `adopt` has said.
+        """Mirror has noted an upload with its copy. Returns the copies that go, perhaps this one, for the caller to
+        `remove` after the commit. `lasts`: as `adopt` has said.
         """
         going = self._give_way(tx)
         if not lasts and file_id not in going and self._is_spare(tx, file_id):
@@ -88,15 +93,15 @@ class Keeping:
         with self._lock:
             changed, self._low = self._low != (lacking > 0), lacking > 0
         if changed and lacking > 0:
-            log.warning("the disk of %s runs low: what is sent from now on is not kept here, so nobody can read it any more. What is kept "
-                        "stays; `anthrofs free` gives up copies that aren't needed", self._root)
+            log.warning("the disk of %s runs low: what is sent from now on is not kept here, so nobody can read it any "
+                        "more. What is kept stays; `anthrofs free` gives up copies that aren't needed", self._root)
         elif changed:
             log.info("the disk of %s has room again: what is sent is kept", self._root)
         return lacking > 0
 
     def remove(self, going: Iterable[FileId]) -> int:
-        """The files of copies that a commit has given up. Returns how many bytes of the disk that was. Raises DiskFull and the like: the
-        next start goes on with it.
+        """The files of copies that a commit has given up. Returns how many bytes of the disk that was. Raises DiskFull
+        and the like: the next start goes on with it.
         """
         freed, done = 0, list(going)
         for file_id in done:
@@ -110,7 +115,8 @@ class Keeping:
     # ---- what a person gives up
 
     def give_up(self, tx: Tx, node: Node) -> bool:
-        """The node's copy goes when the caller calls `remove` after the commit. False: it is needed, or there is none."""
+        """The node's copy goes when the caller calls `remove` after the commit. False: it is needed, or there is none.
+        """
         if node.remote is None or not node.kept or not self._is_spare(tx, node.remote.file_id):
             return False
         self._mark(tx, [node.remote.file_id])
@@ -129,16 +135,20 @@ class Keeping:
     # ---- in the caller's transaction
 
     def _give_way(self, tx: Tx) -> list[FileId]:
-        """Oldest first, until the rest is within the bound. What waits for its deletion isn't counted: it goes by itself."""
+        """Oldest first, until the rest is within the bound. What waits for its deletion isn't counted: it goes by
+        itself.
+        """
         if self._most_bytes is None:
             return []
-        kept, doomed = tx.one("SELECT (SELECT coalesce(sum(bytes), 0) FROM kept WHERE here = 1), (SELECT coalesce(sum(bytes), 0) "
-                              "FROM doomed CROSS JOIN kept USING (file_id) WHERE here = 1)")      # CROSS: from the few doomed
+        kept, doomed = tx.one("SELECT (SELECT coalesce(sum(bytes), 0) FROM kept WHERE here = 1), (SELECT "
+                              "coalesce(sum(bytes), 0) "
+                              # CROSS: from the few doomed
+                              "FROM doomed CROSS JOIN kept USING (file_id) WHERE here = 1)")
         lacking, going = kept - doomed - self._most_bytes, list[FileId]()
         if lacking <= 0:
             return []
-        for file_id, size_bytes, node_id in tx.each(f"SELECT kept.file_id, kept.bytes, node.node_id FROM kept LEFT JOIN node USING (file_id) "
-                                                    f"WHERE {_SPARE} ORDER BY kept.rowid"):
+        for file_id, size_bytes, node_id in tx.each("SELECT kept.file_id, kept.bytes, node.node_id FROM kept LEFT "
+                                                    f"JOIN node USING (file_id) WHERE {_SPARE} ORDER BY kept.rowid"):
             if lacking <= 0:
                 break
             if not self._handles.leans_on(node_id, file_id):
@@ -146,11 +156,13 @@ class Keeping:
                 lacking -= size_bytes
         self._mark(tx, going)
         if going:
-            log.info("%d copies of uploads are given up, the oldest: --keep-uploads allows %d bytes", len(going), self._most_bytes)
+            log.info("%d copies of uploads are given up, the oldest: --keep-uploads allows %d bytes", len(going),
+                     self._most_bytes)
         return going
 
     def _is_spare(self, tx: Tx, file_id: FileId) -> bool:
-        row: Any = tx.one(f"SELECT node.node_id FROM kept LEFT JOIN node USING (file_id) WHERE kept.file_id = ? AND {_SPARE}", file_id)
+        row: Any = tx.one("SELECT node.node_id FROM kept LEFT JOIN node USING (file_id) WHERE kept.file_id = ? AND "
+                          f"{_SPARE}", file_id)
         return row is not None and not self._handles.leans_on(row[0], file_id)
 
     @staticmethod

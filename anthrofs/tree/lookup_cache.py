@@ -18,7 +18,7 @@ Row = Any               # of nodes.COLUMNS
 
 
 class Reading(Protocol):
-    """What lookups need of the database."""
+    """The database, as far as lookups need it."""
 
     version: int
     writing: bool
@@ -42,11 +42,11 @@ class Batches:
     def __init__(self, db: Reading, read: Callable[[Rows, NodeId, str, int], list[tuple[str, Row]]]) -> None:
         self._db = db               # given
         self._read = read           # given: (name, row) of up to so many entries from a name on, by name
-        self._batches: dict[NodeId, Batch] = {}     # by directory, the oldest first. Changed under the database's lock; read
-                                                    # without, for a batch is never changed
+        self._batches: dict[NodeId, Batch] = {}     # by directory, the oldest first. Changed under the database's lock;
+                                                    # read without, for a batch is never changed
 
     def row(self, parent: NodeId, name: str) -> Row:
-        """None: there is no such entry."""
+        """The entry's row; None: there is no such entry."""
         batch = self._batches.get(parent)
         if batch is not None and (row := batch.rows.get(name)) is not None and batch.version == self._db.version:
             batch.served += 1

@@ -17,7 +17,7 @@ from anthrofs.tree.transaction import Tx
 
 
 class Reading(Protocol):
-    """What lookups need of the database."""
+    """The database, as far as lookups need it."""
 
     version: int
     writing: bool
@@ -101,4 +101,5 @@ def _entries_from(rows: Rows, parent: NodeId, name: str, limit: int) -> list[tup
     """See Batches."""
     if limit == 1:      # a lookup, twice as fast
         return [(name, row) for row in rows.all(COLUMNS + "WHERE parent = ? AND name = ?", parent, name)]
-    return [(row[2], row) for row in rows.all(COLUMNS + "WHERE parent = ? AND name >= ? ORDER BY name LIMIT ?", parent, name, limit)]
+    return [(row[2], row) for row in rows.all(COLUMNS + "WHERE parent = ? AND name >= ? ORDER BY name LIMIT ?", parent,
+                                              name, limit)]

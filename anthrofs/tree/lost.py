@@ -1,9 +1,9 @@
-"""Uploads whose answers were lost: whether a listed file can be one, and what was given up without knowing. A slow service, or a proxy
-that had the whole body, can still store that, minutes later.
+"""Uploads whose answers were lost: whether a listed file can be one, and what was given up without knowing. A slow
+service, or a proxy that had the whole body, can still store that, minutes later.
 
 Owns    the table lost, and the fact uploads_downloadable in the table meta.
-Trusts  nothing that turns up later to be ours: name, size, type and time of somebody else's file can be the same. So it is left, said,
-        and never takes a name from what was saved since.
+Trusts  nothing that turns up later to be ours: name, size, type and time of somebody else's file can be the same. So it
+        is left, said, and never takes a name from what was saved since.
 Never   keeps a try longer than a service can take.
 """
 
@@ -17,16 +17,18 @@ LATE_NS: Final = 900 * 10**9        # after it was given up: official clients wa
 
 
 def remember(tx: Tx, attempt: Attempt, now_ns: int) -> None:
-    """It is sent again, or newer content is, or nothing."""
+    """Remembers a try that was given up: its content is sent again, or newer content is, or nothing."""
     tx.run("DELETE FROM lost WHERE until_ns < ?", now_ns)
-    tx.run("INSERT INTO lost (stage, name, mime_type, size_bytes, sent_ns, until_ns) VALUES (?, ?, ?, ?, ?, ?)", attempt.stage, attempt.name,
-           attempt.mime_type, attempt.size_bytes, attempt.sent_ns, now_ns + LATE_NS)
+    tx.run("INSERT INTO lost (stage, name, mime_type, size_bytes, sent_ns, until_ns) VALUES (?, ?, ?, ?, ?, ?)",
+           attempt.stage, attempt.name, attempt.mime_type, attempt.size_bytes, attempt.sent_ns, now_ns + LATE_NS)
 
 
 def rivals(tx: Tx, attempt: Attempt, now_ns: int) -> int:
-    """How many given up tries of other content one listed file could be as well. (Of the same content it doesn't matter which.)"""
-    return int(tx.one("SELECT count(*) FROM lost WHERE name = ? AND size_bytes = ? AND stage != ? AND until_ns >= ?", attempt.name,
-                      attempt.size_bytes, attempt.stage, now_ns)[0])
+    """How many given up tries of other content one listed file could be as well. (Of the same content it doesn't matter
+    which.)
+    """
+    return int(tx.one("SELECT count(*) FROM lost WHERE name = ? AND size_bytes = ? AND stage != ? AND until_ns >= ?",
+                      attempt.name, attempt.size_bytes, attempt.stage, now_ns)[0])
 
 
 def every(tx: Tx, now_ns: int) -> list[Attempt]:
@@ -42,8 +44,11 @@ def is_late(tries: list[Attempt], file: RemoteFile) -> bool:
 
 
 def fits(attempt: Attempt, file: RemoteFile, downloadable: bool | None) -> bool:
-    """Whether a listed file can be what this attempt has stored. `downloadable`: what this server says of uploads (see `learn`)."""
-    return (file.size_bytes == attempt.size_bytes and downloadable in (None, file.downloadable) and is_namesake(attempt, file))
+    """Whether a listed file can be what this attempt has stored. `downloadable`: what this server says of uploads (see
+    `learn`).
+    """
+    return (file.size_bytes == attempt.size_bytes and downloadable in (None, file.downloadable)
+            and is_namesake(attempt, file))
 
 
 def is_namesake(attempt: Attempt, file: RemoteFile) -> bool:
@@ -52,13 +57,15 @@ def is_namesake(attempt: Attempt, file: RemoteFile) -> bool:
 
 
 def learn(tx: Tx, file: RemoteFile) -> None:
-    """The service's answer to an upload: the real one says that nothing that was uploaded can be downloaded, others say that all can be."""
+    """The service's answer to an upload: the real one says that nothing that was uploaded can be downloaded, others say
+    that all can be.
+    """
     said = "1" if file.downloadable else "0"
     if tx.get_meta("uploads_downloadable") != said:
         tx.set_meta("uploads_downloadable", said)
 
 
 def learnt(tx: Tx) -> bool | None:
-    """What was said last of our uploads; None: nothing yet, so either may be."""
+    """The last word on whether our uploads can be downloaded; None: nothing yet, so either may be."""
     said = tx.get_meta("uploads_downloadable")
     return None if said is None else said == "1"

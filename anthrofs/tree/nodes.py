@@ -1,6 +1,7 @@
 """The tree of nodes, as the user sees and changes it.
 
-Owns    the table node, but for what the server has: the columns from file_id on, and where display puts files, are mirror's.
+Owns    the table node, but for what the server has: the columns from file_id on, and where display puts files, are
+        mirror's.
 Trusts  no name: whoever asks has made sure that it is one.
 Never   sends anything, and sets a wanted server name only for a user's create or rename.
 """
@@ -15,8 +16,8 @@ from anthrofs.tree.gaps import Gap
 from anthrofs.tree.rows import Rows
 
 COLUMNS: Final = (
-    "SELECT node_id, parent, name, directory, mode, mtime_ns, size_bytes, wanted, local, mime_type, expires_s, stage, sealed, resend, "
-    "confirmed, file_id, server_name, server_mime, server_size, created_ns, downloadable, expires_ns, "
+    "SELECT node_id, parent, name, directory, mode, mtime_ns, size_bytes, wanted, local, mime_type, expires_s, stage, "
+    "sealed, resend, confirmed, file_id, server_name, server_mime, server_size, created_ns, downloadable, expires_ns, "
     "coalesce(kept.here = 1, 0) AS is_kept, kept.file_id IS NOT NULL AS is_ours, listed_bytes, hidden_from "
     "FROM node LEFT JOIN kept USING (file_id) ")
 # Rows that have a name in the tree, and those that Node.is_hidden means.
@@ -46,7 +47,8 @@ class Nodes:
         parts = [node.name]
         parent: int = node.parent
         if node.is_hidden:
-            parts[0], parent = self._rows.one("SELECT hidden_from, hidden_parent FROM node WHERE node_id = ?", node.node_id)
+            parts[0], parent = self._rows.one("SELECT hidden_from, hidden_parent FROM node WHERE node_id = ?",
+                                              node.node_id)
         while parent not in (0, ROOT):
             row = self._rows.one("SELECT name, parent FROM node WHERE node_id = ?", parent)
             if row is None:
@@ -56,10 +58,11 @@ class Nodes:
         return "/".join(reversed(parts))
 
     def each_entry(self, parent: NodeId, show: Callable[[str, NodeId, bool], None]) -> None:
-        """`show` is told (name, node, directory) of everything in a directory, by name, as it is at one moment; it mustn't wait. No
-        list: that of 100,000 files takes 35 MB.
+        """`show` is told (name, node, directory) of everything in a directory, by name, as it is at one moment; it
+        mustn't wait. No list: that of 100,000 files takes 35 MB.
         """
-        for name, number, directory in self._rows.each("SELECT name, node_id, directory FROM node WHERE parent = ? ORDER BY name", parent):
+        for name, number, directory in self._rows.each("SELECT name, node_id, directory FROM node WHERE parent = ? "
+                                                       "ORDER BY name", parent):
             show(name, NodeId(number), bool(directory))
 
     def below(self, directory: NodeId) -> list[tuple[Node, str]]:
@@ -82,7 +85,8 @@ class Nodes:
 
     def following(self, parent: NodeId, name: str, limit: int) -> list[Node]:
         """Up to so many entries that `entries` shows after a name."""
-        return [node_of(row, "") for row in self._rows.all(COLUMNS + "WHERE parent = ? AND name > ? ORDER BY name LIMIT ?", parent, name, limit)]
+        return [node_of(row, "") for row in self._rows.all(COLUMNS + "WHERE parent = ? AND name > ? ORDER BY name "
+                                                           "LIMIT ?", parent, name, limit)]
 
     def paths_of(self, file_ids: Collection[FileId]) -> dict[FileId, str]:
         """The paths of those that are in the tree."""
@@ -105,40 +109,44 @@ class Nodes:
         return [node for row in rows if (node := node_of(row, "")).damaged]
 
     def renamed(self, busy: Collection[NodeId], limit: int, *, below_bytes: int | None = None) -> list[Node]:
-        """Some of the nodes that are to be sent again as the user wants them, and nothing brings them there yet. `below_bytes`: only
-        smaller ones, which others must not hide.
+        """Some of the nodes that are to be sent again as the user wants them, and nothing brings them there yet.
+        `below_bytes`: only smaller ones, which others must not hide.
         """
-        rows = self._rows.all(COLUMNS + f"WHERE resend AND stage IS NULL AND {IN_TREE} AND size_bytes < coalesce(?, 9e18) AND NOT EXISTS "
-                              "(SELECT 1 FROM attempt WHERE attempt.node_id = node.node_id) ORDER BY node_id LIMIT ?",
+        rows = self._rows.all(COLUMNS + f"WHERE resend AND stage IS NULL AND {IN_TREE} AND size_bytes < coalesce(?, "
+                              "9e18) AND NOT EXISTS (SELECT 1 FROM attempt WHERE attempt.node_id = node.node_id) ORDER "
+                              "BY node_id LIMIT ?",
                               below_bytes, limit + len(busy))
         return [node for row in rows if (node := node_of(row, "")).node_id not in busy]
 
     # ---- the user's changes
 
     def create(self, parent: NodeId, name: str, mode: int, now_ns: int, wanted: str | None) -> NodeId:
-        """A new file that nothing is promised of yet: a crash before its first promise takes it away again. `wanted` None: it
-        stays on this machine.
+        """A new file that nothing is promised of yet: a crash before its first promise takes it away again. `wanted`
+        None: it stays on this machine.
         """
         _touch(self._rows, parent, now_ns)
-        return NodeId(self._rows.insert("INSERT INTO node (parent, name, mode, mtime_ns, size_bytes, wanted, local) VALUES (?, ?, ?, ?, 0, ?, ?)",
+        return NodeId(self._rows.insert("INSERT INTO node (parent, name, mode, mtime_ns, size_bytes, wanted, local) "
+                                        "VALUES (?, ?, ?, ?, 0, ?, ?)",
                                         parent, name, mode, now_ns, wanted, wanted is None))
 
     def copy(self, node_id: NodeId, parent: NodeId, name: str, now_ns: int, wanted: str | None) -> NodeId:
         """A new file as `create` makes it, with the mode and the settings of another."""
         made = self.create(parent, name, 0, now_ns, wanted)
-        self._rows.run("UPDATE node SET (mode, mime_type, expires_s, expires_set) = (SELECT mode, mime_type, expires_s, expires_set FROM node "
-                       "WHERE node_id = ?) WHERE node_id = ?", node_id, made)
+        self._rows.run("UPDATE node SET (mode, mime_type, expires_s, expires_set) = (SELECT mode, mime_type, "
+                       "expires_s, expires_set FROM node WHERE node_id = ?) WHERE node_id = ?", node_id, made)
         return made
 
     def make_directory(self, parent: NodeId, name: str, mode: int, now_ns: int) -> NodeId:
         """The server doesn't know of it until a file is in it."""
         _touch(self._rows, parent, now_ns)
-        return NodeId(self._rows.insert("INSERT INTO node (parent, name, directory, made, mode, mtime_ns, size_bytes) VALUES (?, ?, 1, 1, ?, ?, 0)",
+        return NodeId(self._rows.insert("INSERT INTO node (parent, name, directory, made, mode, mtime_ns, size_bytes) "
+                                        "VALUES (?, ?, 1, 1, ?, ?, 0)",
                                         parent, name, mode, now_ns))
 
     def gap(self, node_id: NodeId) -> Gap | None:
-        """What its stage lacks."""
-        row = self._rows.one("SELECT lacks_from, lacks_to, lacks_code FROM node WHERE node_id = ? AND lacks_code IS NOT NULL", node_id)
+        """The gap in the node's stage."""
+        row = self._rows.one("SELECT lacks_from, lacks_to, lacks_code FROM node WHERE node_id = ? AND lacks_code IS "
+                             "NOT NULL", node_id)
         return None if row is None else Gap.of(*row)
 
     def set_gap(self, node_id: NodeId, stage: StageId, gap: Gap | None) -> None:
@@ -148,7 +156,8 @@ class Nodes:
 
     def promise(self, node_id: NodeId, stage: StageId, size_bytes: int, mtime_ns: int, wanted: str | None, *,
                 sealed: bool, expires_s: int | None = None, gap: Gap | None = None) -> None:
-        """From this commit on the name shows that content, whatever happens. `expires_s`: unless the user has set one."""
+        """From this commit on the name shows that content, whatever happens. `expires_s`: unless the user has set one.
+        """
         self._rows.run("UPDATE node SET stage = ?, size_bytes = ?, mtime_ns = ?, wanted = ?, "
                        "expires_s = iif(expires_set, expires_s, ?), sealed = ?, resend = 0 WHERE node_id = ?",
                        stage, size_bytes, mtime_ns, wanted, expires_s, sealed, node_id)
@@ -163,7 +172,7 @@ class Nodes:
         self._rows.run("UPDATE node SET mtime_ns = ? WHERE node_id = ?", mtime_ns, node_id)
 
     def set_setting(self, node_id: NodeId, column: str, value: str | int | None) -> None:
-        """For the next upload; column: mime_type or expires_s. None: the default."""
+        """Sets what the next upload says; column: mime_type or expires_s. None: the default."""
         self._rows.run(f"UPDATE node SET {column} = ? WHERE node_id = ?", value, node_id)
         if column == "expires_s":
             self._rows.run("UPDATE node SET expires_set = ? WHERE node_id = ?", value is not None, node_id)
@@ -172,13 +181,15 @@ class Nodes:
         """The user gave it another place."""
         _touch(self._rows, NodeId(self._rows.one("SELECT parent FROM node WHERE node_id = ?", node_id)[0]), now_ns)
         _touch(self._rows, parent, now_ns)
-        self._rows.run("UPDATE node SET parent = ?, name = ?, hidden_from = NULL, hidden_parent = NULL, made = directory WHERE node_id = ?",
+        self._rows.run("UPDATE node SET parent = ?, name = ?, hidden_from = NULL, hidden_parent = NULL, made = "
+                       "directory WHERE node_id = ?",
                parent, name, node_id)
 
     def want(self, node: Node, wanted: str | None) -> None:
         """The server name that the user's name for it stands for; None: that name stays on this machine."""
         self._rows.run("UPDATE node SET wanted = ? WHERE node_id = ?", wanted, node.node_id)
-        if node.local != (wanted is None):      # seldom; and even if it stays as it is, setting it makes the totals be counted
+        if node.local != (wanted is None):      # seldom; and even if it stays as it is, setting it makes the totals be
+                                                # counted
             self._rows.run("UPDATE node SET local = ? WHERE node_id = ?", wanted is None, node.node_id)
 
     def keep_here(self, node_id: NodeId) -> None:
@@ -190,19 +201,21 @@ class Nodes:
         self._rows.run("UPDATE node SET resend = ? WHERE node_id = ?", resend, node_id)
 
     def hide(self, node_id: NodeId, hidden_name: str, now_ns: int, *, by_libfuse: bool) -> None:
-        """The name is free; the node lives on for those who have it open. libfuse's hiding may be half of a replacement, so where it
-        was is remembered until `settle`.
+        """The name is free; the node lives on for those who have it open. libfuse's hiding may be half of a
+        replacement, so where it was is remembered until `settle`.
         """
         _touch(self._rows, NodeId(self._rows.one("SELECT parent FROM node WHERE node_id = ?", node_id)[0]), now_ns)
-        self._rows.run("UPDATE node SET hidden_from = iif(?, name, NULL), hidden_parent = iif(?, parent, NULL), parent = ?, name = ? WHERE node_id = ?",
+        self._rows.run("UPDATE node SET hidden_from = iif(?, name, NULL), hidden_parent = iif(?, parent, NULL), parent "
+                       "= ?, name = ? WHERE node_id = ?",
                        by_libfuse, by_libfuse, HIDDEN, hidden_name, node_id)
 
     def settle(self, node_id: NodeId) -> None:
-        """Its hiding was an unlink."""
+        """The node's hiding was an unlink."""
         self._rows.run("UPDATE node SET hidden_from = NULL, hidden_parent = NULL WHERE node_id = ?", node_id)
 
     def unhide(self, node_id: NodeId, suffix: str = "") -> str:
-        """It wasn't an unlink after all: back to its name, or to one beside it if that is taken. Returns it.
+        """The node's hiding wasn't an unlink after all: it goes back to its name, or to one beside it if that is taken.
+        Returns it.
 
         Raises NotFound when it has ended meanwhile, or its hiding was an unlink.
         """
@@ -216,7 +229,8 @@ class Nodes:
         name = id_name_of(was, suffix) if suffix else was
         if self._rows.one("SELECT 1 FROM node WHERE parent = ? AND name = ?", parent, name) is not None:
             name = free_name(self._rows, parent, name, f"{suffix or 'kept'}-{node_id}")
-        self._rows.run("UPDATE node SET parent = ?, name = ?, hidden_from = NULL, hidden_parent = NULL WHERE node_id = ?", parent, name, node_id)
+        self._rows.run("UPDATE node SET parent = ?, name = ?, hidden_from = NULL, hidden_parent = NULL WHERE node_id = "
+                       "?", parent, name, node_id)
         return name
 
     def hidden(self) -> list[Node]:
@@ -224,7 +238,7 @@ class Nodes:
         return [node_of(row, "") for row in self._rows.all(COLUMNS + f"WHERE {OUT_OF_TREE}")]
 
     def remove(self, node_id: NodeId, now_ns: int | None = None) -> None:
-        """Its end. `now_ns`: the user takes it out of its directory now."""
+        """The node's end. `now_ns`: the user takes it out of its directory now."""
         if now_ns is not None:
             _touch(self._rows, NodeId(self._rows.one("SELECT parent FROM node WHERE node_id = ?", node_id)[0]), now_ns)
         self._rows.run("DELETE FROM node WHERE node_id = ?", node_id)
@@ -244,8 +258,8 @@ class Nodes:
 
 
 def free_name(rows: Rows, parent: NodeId, name: str, mark: str) -> str:
-    """The id name of a duplicate; a file that really has that name makes it count on. (Adding the id once more would end
-    nowhere: a name of full length, cut for its id, stays the same.)
+    """The id name of a duplicate; a file that really has that name makes it count on. (Adding the id once more would
+    end nowhere: a name of full length, cut for its id, stays the same.)
     """
     entry, number = id_name_of(name, mark), 2
     while rows.one("SELECT 1 FROM node WHERE parent = ? AND name = ?", parent, entry) is not None:
@@ -257,16 +271,19 @@ def node_of(row: Any, name: str) -> Node:
     """A row of COLUMNS. Raises NotFound for none, naming what was looked for."""
     if row is None:
         raise NotFound(f"no such file: {name}")
-    (node_id, parent, entry, directory, mode, mtime_ns, size_bytes, wanted, local, user_mime, expires_s, stage, sealed, resend, confirmed,
-     file_id, server_name, mime_type, server_size, created_ns, downloadable, expires_ns, kept, ours, listed_bytes, hidden_from) = row
+    (node_id, parent, entry, directory, mode, mtime_ns, size_bytes, wanted, local, user_mime, expires_s, stage, sealed,
+     resend, confirmed, file_id, server_name, mime_type, server_size, created_ns, downloadable, expires_ns, kept, ours,
+     listed_bytes, hidden_from) = row
     remote = None if file_id is None else RemoteFile(
         FileId(file_id), server_name, mime_type, server_size, created_ns, bool(downloadable), expires_ns)
-    return Node(NodeId(node_id), NodeId(parent), entry, bool(directory), mode, mtime_ns, size_bytes, wanted, bool(local), user_mime,
-                expires_s, None if stage is None else StageId(stage), bool(sealed), bool(resend), bool(confirmed), remote, bool(kept), bool(ours),
-                listed_bytes, hidden_from)
+    return Node(NodeId(node_id), NodeId(parent), entry, bool(directory), mode, mtime_ns, size_bytes, wanted,
+                bool(local), user_mime, expires_s, None if stage is None else StageId(stage), bool(sealed),
+                bool(resend), bool(confirmed), remote, bool(kept), bool(ours), listed_bytes, hidden_from)
 
 
 def _touch(rows: Rows, directory: NodeId, now_ns: int) -> None:
-    """The user changes what is in it: from now on it stays when it is empty. Raises NotFound, if it went with others' last file."""
+    """The user changes what is in it: from now on it stays when it is empty. Raises NotFound, if it went with others'
+    last file.
+    """
     if not rows.run("UPDATE node SET mtime_ns = max(mtime_ns, ?), made = 1 WHERE node_id = ?", now_ns, directory):
         raise NotFound("the directory has gone")

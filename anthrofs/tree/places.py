@@ -17,7 +17,9 @@ _DIRECTORY: Final = 0o755
 
 
 class Surprises(Protocol):
-    """Who has to know which entries others have changed, before the commit, and which nodes are about to be opened again."""
+    """Somebody who has to know which entries others have changed, before the commit, and which nodes are about to be
+    opened again.
+    """
 
     def note(self, entry: tuple[NodeId, str], *, directory: bool = False) -> None: ...
     def expects(self, node_id: NodeId) -> bool: ...
@@ -31,7 +33,8 @@ class Places:
         self._layout = layout               # constant
         self._waits = waits                 # given: told which node in use others' files wait for
 
-    def place(self, tx: Tx, file: RemoteFile, busy: Collection[NodeId], *, late: bool = False) -> tuple[NodeId, str] | None:
+    def place(self, tx: Tx, file: RemoteFile, busy: Collection[NodeId], *,
+              late: bool = False) -> tuple[NodeId, str] | None:
         """Returns (directory, entry) for a file; what stands in the way goes to its id name. None: that is in use."""
         above, parent = list[str](), ROOT
         if self._layout == "flat":
@@ -63,7 +66,8 @@ class Places:
             self._waits(node.node_id)
             return False
         assert node.remote is not None
-        tx.run("UPDATE node SET name = ? WHERE node_id = ?", free_name(tx, node.parent, node.name, node.remote.file_id), node.node_id)
+        tx.run("UPDATE node SET name = ? WHERE node_id = ?", free_name(tx, node.parent, node.name, node.remote.file_id),
+               node.node_id)
         self._surprises.note((node.parent, node.name))
         return True
 
@@ -79,7 +83,8 @@ def _entry(tx: Tx, parent: NodeId, name: str) -> Node | None:
 
 
 def is_changed(node: Node) -> bool:
-    """Says whether the user has given a node its name, or content that isn't sent: others' files never take its name."""
+    """Says whether the user has given a node its name, or content that isn't sent: others' files never take its name.
+    """
     return node.stored is None or node.named_here
 
 
@@ -89,5 +94,6 @@ def is_newer(node: Node, file: RemoteFile) -> bool:
 
 
 def _insert_directory(tx: Tx, parent: NodeId, name: str, mtime_ns: int) -> NodeId:
-    return NodeId(tx.insert("INSERT INTO node (parent, name, directory, mode, mtime_ns, size_bytes) VALUES (?, ?, 1, ?, ?, 0)",
+    return NodeId(tx.insert("INSERT INTO node (parent, name, directory, mode, mtime_ns, size_bytes) VALUES (?, ?, 1, "
+                            "?, ?, 0)",
                             parent, name, _DIRECTORY, mtime_ns))

@@ -1,4 +1,4 @@
-"""What a name shows from now on, and whether it is to be sent: one transaction.
+"""A promise: what a name shows from now on, and whether it is to be sent, in one transaction.
 
 Owns    the rows of that moment, of the tables node and attempt.
 Trusts  its caller to have sealed what is to be sent.
@@ -24,7 +24,8 @@ class Promises:
         self._staging = staging     # given
         self._config = config       # given
 
-    def write_down(self, node_id: NodeId, number: StageId, descriptor: int, shown: tuple[int, int], gap: Gap | None, *, seal: bool) -> None:
+    def write_down(self, node_id: NodeId, number: StageId, descriptor: int, shown: tuple[int, int], gap: Gap | None, *,
+                   seal: bool) -> None:
         """Commits that the name shows a stage. What is unlinked isn't sent; but it may have been hidden by a
         replacement that fails.
         """
@@ -33,7 +34,8 @@ class Promises:
         with self._db.transaction(durable=True) as tx:
             node = tx.nodes.node(node_id)
             wanted = node.wanted if node.is_hidden else intents.saved_as(tx, node, self._config.layout)
-            tx.nodes.promise(node_id, number, size_bytes, mtime_ns, wanted, expires_s=self._config.expires_in_s, sealed=seal, gap=gap)
+            tx.nodes.promise(node_id, number, size_bytes, mtime_ns, wanted, expires_s=self._config.expires_in_s,
+                             sealed=seal, gap=gap)
             tx.unneeded(node.stage)
             attempt = tx.uploads.of(node_id)
             if attempt is not None and attempt.state not in IN_FLIGHT and attempt.stage != number:

@@ -18,7 +18,8 @@ class Rows:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection       # given
 
-        self.superfluous = dict[StageId, None]()        # in order; guarded by the database's lock, and emptied by its commit or rollback
+        self.superfluous = dict[StageId, None]()        # in order; guarded by the database's lock, and emptied by its
+                                                        # commit or rollback
 
     def all(self, statement: str, *values: Any) -> list[Any]:
         """Every row."""

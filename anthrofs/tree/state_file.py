@@ -35,7 +35,8 @@ def opened(path: Path) -> sqlite3.Connection:
     try:
         # SQLite takes the changes of a missing or empty database for another one's, and deletes them.
         if not _bytes(path) and _bytes(changes := path.with_name(f"{path.name}-wal")):
-            raise SetupError(f"{path} is missing or empty, but {changes} has changes to it. {_way_out(path)}", EXIT_FAILED)
+            raise SetupError(f"{path} is missing or empty, but {changes} has changes to it. {_way_out(path)}",
+                             EXIT_FAILED)
         connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
         # One mount at a time has it, so SQLite needs no shared memory: that would take room, also for reading.
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -60,12 +61,14 @@ def opened(path: Path) -> sqlite3.Connection:
         if connection is not None:
             connection.close()
         if isinstance(exc, OSError) or kind(exc) in (FULL, *DISK):
-            raise SetupError(f"The state's database {path} can't be used: {exc}. Nothing was changed. Look at its disk (df) and its "
-                             "owner, then mount again, or choose another with --state-dir.", EXIT_FAILED) from exc
+            raise SetupError(f"The state's database {path} can't be used: {exc}. Nothing was changed. Look at its disk "
+                             "(df) and its owner, then mount again, or choose another with --state-dir.",
+                             EXIT_FAILED) from exc
         raise SetupError(f"The state's database {path} can't be used: {exc}. {_way_out(path)}", EXIT_FAILED) from exc
     connection.close()
-    raise SetupError(f"The state in {path.parent} was written by another version of anthrofs (schema {version}, this one knows "
-                     f"{VERSION}), or by another program. Use that version, or another --state-dir.{_way_back(path)}", EXIT_FAILED)
+    raise SetupError(f"The state in {path.parent} was written by another version of anthrofs (schema {version}, this "
+                     f"one knows {VERSION}), or by another program. Use that version, or another "
+                     f"--state-dir.{_way_back(path)}", EXIT_FAILED)
 
 
 def copy_of(path: Path, version: int) -> Path:
@@ -74,8 +77,9 @@ def copy_of(path: Path, version: int) -> Path:
 
 
 def _keep_copy(connection: sqlite3.Connection, copy: Path) -> None:
-    """Makes the copy durable before anything is changed; whole, or not there. An older copy of the same version is replaced: somebody has
-    gone back to it since, and gone on from there. Raises sqlite3.Error and OSError: then nothing was changed.
+    """Makes the copy durable before anything is changed; whole, or not there. An older copy of the same version is
+    replaced: somebody has gone back to it since, and gone on from there. Raises sqlite3.Error and OSError: then nothing
+    was changed.
     """
     part = copy.with_name(f"{copy.name}.part")
     try:
@@ -105,8 +109,9 @@ def _way_back(path: Path) -> str:
     copy = copy_of(path, VERSION)
     if not copy.exists():
         return ""
-    return (f" {copy} is the index as it was before that version took it over. To go back to it, move {path} and {path.name}-wal away "
-            f"together and copy it to {path}: what was saved, renamed or removed since then isn't in it.")
+    return (f" {copy} is the index as it was before that version took it over. To go back to it, move {path} and "
+            f"{path.name}-wal away together and copy it to {path}: what was saved, renamed or removed since then isn't "
+            "in it.")
 
 
 def _bytes(path: Path) -> int:
@@ -114,5 +119,6 @@ def _bytes(path: Path) -> int:
 
 
 def _way_out(path: Path) -> str:
-    return (f"Nothing was changed. To go on with an empty index, move {path} and {path.name}-wal away together, or use another "
-            f"--state-dir; content that was not sent yet is in {path.parent / 'staging'}, as plain files: copy it out.")
+    return (f"Nothing was changed. To go on with an empty index, move {path} and {path.name}-wal away together, or use "
+            f"another --state-dir; content that was not sent yet is in {path.parent / 'staging'}, as plain files: copy "
+            "it out.")

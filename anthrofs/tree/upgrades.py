@@ -8,18 +8,21 @@ from typing import Final
 
 from anthrofs.tree.schema import KEEP_OWED, KEEP_TOTAL, QUEUES, TOTAL, TOTAL_OWED
 
-DOUBTED: Final = "doubted "      # begins facts in meta: the rest is an id whose blocks the cache is to forget, see STEPS
-# In 3 a download that ended early could become the file, with its size. Only image, audio and video may be longer than listed, and nothing
-# shorter; a kept copy is our own upload, and right.
-_CUT: Final = """file_id IS NOT NULL AND stage IS NULL AND size_bytes != server_size AND file_id NOT IN (SELECT file_id FROM kept) AND
-    (size_bytes < server_size OR NOT (server_mime LIKE 'image/%' OR server_mime LIKE 'audio/%' OR server_mime LIKE 'video/%'))"""
+DOUBTED: Final = "doubted "      # begins facts in meta: the rest is an id whose blocks the cache is to forget, see
+                                 # STEPS
+# In 3 a download that ended early could become the file, with its size. Only image, audio and video may be longer than
+# listed, and nothing shorter; a kept copy is our own upload, and right.
+_CUT: Final = """file_id IS NOT NULL AND stage IS NULL AND size_bytes != server_size
+    AND file_id NOT IN (SELECT file_id FROM kept) AND (size_bytes < server_size
+    OR NOT (server_mime LIKE 'image/%' OR server_mime LIKE 'audio/%' OR server_mime LIKE 'video/%'))"""
 
-# What a form would spell otherwise, as names.py sends it since: a percent sign before these is the wide one. (Behind a quote it would be
-# another name's; such a name is left.)
-_SPELLED: Final = reduce(lambda text, end: f"replace({text}, '%{end}', '\uff05{end}')", ("22", "0D", "0d", "0A", "0a"), "wanted")
+# What a form would spell otherwise, as names.py sends it since: a percent sign before these is the wide one. (Behind a
+# quote it would be another name's; such a name is left.)
+_SPELLED: Final = reduce(lambda text, end: f"replace({text}, '%{end}', '\uff05{end}')", ("22", "0D", "0d", "0A", "0a"),
+                         "wanted")
 
-# From each earlier version to the next. In 1 files were in one directory, and never renamed; 2 counted them at each look; 3 believed
-# what it was told of lengths, modes and refusals.
+# From each earlier version to the next. In 1 files were in one directory, and never renamed; 2 counted them at each
+# look; 3 believed what it was told of lengths, modes and refusals.
 STEPS: Final = {
     1: """
 ALTER TABLE node ADD COLUMN made INTEGER NOT NULL DEFAULT 0;
@@ -32,9 +35,12 @@ UPDATE node SET made = 1 WHERE directory;
 UPDATE node SET local = 1 WHERE wanted IS NULL AND file_id IS NULL AND NOT directory;
 UPDATE node SET hidden_parent = 1 WHERE parent = 2;
 ALTER TABLE attempt RENAME TO old_attempt;
-CREATE TABLE attempt (node_id INTEGER PRIMARY KEY, stage INTEGER NOT NULL, state TEXT NOT NULL, size_bytes INTEGER NOT NULL,
-    name TEXT, mime_type TEXT, expires_s INTEGER, sent_ns INTEGER, tries INTEGER NOT NULL DEFAULT 0, code INTEGER, reason TEXT);
-INSERT INTO attempt SELECT node_id, stage, state, size_bytes, name, mime_type, NULL, sent_ns, tries, code, reason FROM old_attempt;
+CREATE TABLE attempt (node_id INTEGER PRIMARY KEY, stage INTEGER NOT NULL, state TEXT NOT NULL,
+    size_bytes INTEGER NOT NULL,
+    name TEXT, mime_type TEXT, expires_s INTEGER, sent_ns INTEGER, tries INTEGER NOT NULL DEFAULT 0, code INTEGER,
+    reason TEXT);
+INSERT INTO attempt SELECT node_id, stage, state, size_bytes, name, mime_type, NULL, sent_ns, tries, code, reason
+    FROM old_attempt;
 DROP TABLE old_attempt;
 ALTER TABLE doomed ADD COLUMN server_mime TEXT;
 ALTER TABLE doomed ADD COLUMN server_size INTEGER;
@@ -54,17 +60,19 @@ UPDATE node SET hidden_from = NULL, hidden_parent = NULL WHERE parent = 2 AND
     node_id NOT IN (SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'last_hide');
 DELETE FROM meta WHERE name = 'last_hide';
 {TOTAL}
-INSERT INTO total SELECT count(*), coalesce(sum(iif(file_id IS NULL, 0, size_bytes)), 0), coalesce(sum(local), 0) FROM node
+INSERT INTO total SELECT count(*), coalesce(sum(iif(file_id IS NULL, 0, size_bytes)), 0), coalesce(sum(local), 0)
+    FROM node
     WHERE parent != 2 AND NOT directory;
 {KEEP_TOTAL}
-CREATE TABLE attribute (node_id INTEGER NOT NULL, name TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (node_id, name)) WITHOUT ROWID;
+CREATE TABLE attribute (node_id INTEGER NOT NULL, name TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (node_id, name))
+    WITHOUT ROWID;
 CREATE TRIGGER node_removed AFTER DELETE ON node BEGIN DELETE FROM attribute WHERE node_id = old.node_id; END;
 CREATE INDEX node_expires ON node (expires_ns) WHERE expires_ns IS NOT NULL;
 ALTER TABLE node ADD COLUMN expires_set INTEGER NOT NULL DEFAULT 0;
 UPDATE node SET expires_set = 1 WHERE expires_s IS NOT NULL;
 """,
-    # An unreadable file had mode 0200, and tools gave that to the one that replaced it. Other modes without the owner's read bit get
-    # this bit alone: what their user closed to others stays closed to them.
+    # An unreadable file had mode 0200, and tools gave that to the one that replaced it. Other modes without the owner's
+    # read bit get this bit alone: what their user closed to others stays closed to them.
     3: f"""
 DROP INDEX attempt_small;
 DROP INDEX attempt_big;
@@ -75,13 +83,15 @@ UPDATE doomed SET doomed_ns = CAST(strftime('%s', 'now') AS INTEGER) * 100000000
 UPDATE total SET owed = (SELECT count(*) FROM doomed WHERE deleted_ns IS NULL);
 {QUEUES}{KEEP_OWED}
 UPDATE node SET mode = iif(mode = 128, 420, mode | 256) WHERE NOT directory AND NOT mode & 256;
-UPDATE node SET wanted = {_SPELLED} WHERE instr(wanted, '%') AND NOT instr(wanted, '\u201b%') AND wanted IS NOT server_name;
+UPDATE node SET wanted = {_SPELLED} WHERE instr(wanted, '%') AND NOT instr(wanted, '\u201b%')
+    AND wanted IS NOT server_name;
 UPDATE attempt SET state = 'queued', code = NULL, reason = NULL WHERE state = 'failed' AND
     (code IN (13, 122) OR reason LIKE '%(HTTP 400, %' OR reason LIKE '%not the service''s own answer%');
 ALTER TABLE node ADD COLUMN lacks_from INTEGER;
 ALTER TABLE node ADD COLUMN lacks_to INTEGER;
 ALTER TABLE node ADD COLUMN lacks_code INTEGER;
-CREATE TABLE lost (stage INTEGER NOT NULL, name TEXT NOT NULL, mime_type TEXT NOT NULL, size_bytes INTEGER NOT NULL, sent_ns INTEGER,
+CREATE TABLE lost (stage INTEGER NOT NULL, name TEXT NOT NULL, mime_type TEXT NOT NULL, size_bytes INTEGER NOT NULL,
+    sent_ns INTEGER,
     until_ns INTEGER NOT NULL);
 ALTER TABLE doomed ADD COLUMN doubt INTEGER;
 ALTER TABLE doomed ADD COLUMN seen INTEGER NOT NULL DEFAULT 0;

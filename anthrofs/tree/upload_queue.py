@@ -2,8 +2,8 @@
 
 Owns    the table attempt (see schema.py).
 Trusts  nothing it wrote before a crash more than that: SENDING after a start means "may have been stored".
-Never   decides what is to be uploaded: that is derived, a node with unsent content, or with resend, and a wanted name. Name, type and
-        expiry are the node's at the moment of sending.
+Never   decides what is to be uploaded: that is derived, a node with unsent content, or with resend, and a wanted name.
+        Name, type and expiry are the node's at the moment of sending.
 """
 
 import enum
@@ -26,7 +26,7 @@ DONE: Final = "done"            # the server has it; its row is removed
 
 
 class Step(enum.Enum):
-    """What can happen to an attempt."""
+    """The things that can happen to an attempt."""
 
     SEND = enum.auto()
     STORED = enum.auto()
@@ -54,7 +54,8 @@ NEXT: Final = {
 }
 IN_FLIGHT: Final = (SENDING, UNKNOWN)
 
-# Clocks' bounds are rounded, and a created_at may be cut to seconds. So much earlier than the bound still counts as "after".
+# Clocks' bounds are rounded, and a created_at may be cut to seconds. So much earlier than the bound still counts as
+# "after".
 SLACK_NS: Final = 10**9
 
 # From this size on a file is in the queue of big ones: it may take minutes, a small one a moment. schema.py has the same
@@ -64,7 +65,8 @@ BIG_BYTES: Final = 8388608
 AT_ONCE: Final = 200
 PASSED_OVER: Final = 50         # of what is held off; what is behind those is nearly always held off, too
 
-_COLUMNS: Final = "SELECT node_id, stage, state, size_bytes, name, mime_type, expires_s, sent_ns, tries, code, reason FROM attempt "
+_COLUMNS: Final = ("SELECT node_id, stage, state, size_bytes, name, mime_type, expires_s, sent_ns, tries, code, reason "
+                   "FROM attempt ")
 
 
 class Uploads:
@@ -74,16 +76,20 @@ class Uploads:
         self._rows = rows           # given
 
     def attempt(self, node_id: NodeId, stage: StageId, size_bytes: int) -> None:
-        """Queues a stage to be sent, as the node says when its turn comes. Nobody needs the stage of an attempt that it replaces.
+        """Queues a stage to be sent, as the node says when its turn comes. Nobody needs the stage of an attempt that it
+        replaces.
 
         One of a stage that lacks something has failed at once, whoever asks for it.
-        An attempt in flight stays as it is: what became of it has to be known first. Its end brings the newer stage's turn.
+        An attempt in flight stays as it is: what became of it has to be known first. Its end brings the newer stage's
+        turn.
         """
         old = self.of(node_id)
         if old is not None and old.state in IN_FLIGHT:
             return
-        self._rows.run("INSERT OR REPLACE INTO attempt (node_id, stage, state, size_bytes) VALUES (?, ?, ?, ?)", node_id, stage, QUEUED, size_bytes)
-        lacks = self._rows.one("SELECT lacks_from, lacks_to, lacks_code FROM node WHERE node_id = ? AND stage = ? AND lacks_code IS NOT NULL", node_id, stage)
+        self._rows.run("INSERT OR REPLACE INTO attempt (node_id, stage, state, size_bytes) VALUES (?, ?, ?, ?)",
+                       node_id, stage, QUEUED, size_bytes)
+        lacks = self._rows.one("SELECT lacks_from, lacks_to, lacks_code FROM node WHERE node_id = ? AND stage = ? AND "
+                               "lacks_code IS NOT NULL", node_id, stage)
         new = self.of(node_id)
         if lacks is not None and new is not None:
             self.step(new, Step.REFUSED, code=lacks[2], reason=Gap.of(*lacks).words())
@@ -99,7 +105,8 @@ class Uploads:
         return [found for row in self._rows.all(_COLUMNS + "ORDER BY rowid") if (found := _attempt(row))]
 
     def candidates(self, *, big: bool, among: Collection[NodeId] | None = None) -> Iterator[Attempt]:
-        """What could take a step now, of big files or of small ones, oldest content first: stages are numbered as they are made.
+        """The attempts that could take a step now, of big files or of small ones, oldest content first: stages are
+        numbered as they are made.
 
         One that is SENDING and not worked on was left by a thread that failed. An unlinked node's waits for its end.
         """
@@ -141,21 +148,23 @@ class Uploads:
 
     def smallest(self, not_now: Container[NodeId], count: int) -> list[Attempt]:
         """The smallest that are to be sent; of equal ones the oldest first."""
-        rows = self._rows.all(_COLUMNS + f"WHERE state = ? AND NOT EXISTS (SELECT 1 FROM node WHERE node.node_id = attempt.node_id AND {OUT_OF_TREE}) "
-                              "ORDER BY size_bytes, stage LIMIT ?", QUEUED, AT_ONCE)
+        rows = self._rows.all(_COLUMNS + "WHERE state = ? AND NOT EXISTS (SELECT 1 FROM node WHERE node.node_id = "
+                              f"attempt.node_id AND {OUT_OF_TREE}) ORDER BY size_bytes, stage LIMIT ?", QUEUED, AT_ONCE)
         return [found for row in rows if row[0] not in not_now and (found := _attempt(row))][:count]
 
     def _new_among(self, node_ids: Iterable[NodeId]) -> set[NodeId]:
         """Returns those of which the server has nothing yet, and nothing was tried."""
         return {node_id for node_id in node_ids if self._rows.one(
-            "SELECT 1 FROM node JOIN attempt USING (node_id) WHERE node_id = ? AND file_id IS NULL AND state = ? AND tries = 0",
+            "SELECT 1 FROM node JOIN attempt USING (node_id) WHERE node_id = ? AND file_id IS NULL AND state = ? AND "
+            "tries = 0",
             node_id, QUEUED)}
 
     def send(self, attempt: Attempt, name: str, mime_type: str, size_bytes: int, expires_s: int | None,
              sent_ns: int | None) -> Attempt:
         """The step SEND, with what is sent."""
         self.step(attempt, Step.SEND)
-        self._rows.run("UPDATE attempt SET name = ?, mime_type = ?, size_bytes = ?, expires_s = ?, sent_ns = ?, tries = tries + 1 WHERE node_id = ?",
+        self._rows.run("UPDATE attempt SET name = ?, mime_type = ?, size_bytes = ?, expires_s = ?, sent_ns = ?, tries "
+                       "= tries + 1 WHERE node_id = ?",
                        name, mime_type, size_bytes, expires_s, sent_ns, attempt.node_id)
         sending = self.of(attempt.node_id)
         assert sending is not None
@@ -171,44 +180,49 @@ class Uploads:
         if state == DONE:
             changed = self._rows.run(f"DELETE FROM attempt {where}", *same)
         else:
-            changed = self._rows.run(f"UPDATE attempt SET state = ?, code = ?, reason = ? {where}", state, code, reason, *same)
+            changed = self._rows.run(f"UPDATE attempt SET state = ?, code = ?, reason = ? {where}", state, code, reason,
+                                     *same)
         if not changed:
-            raise FsError(f"bug: an attempt that was {attempt.state} is so no more, and can't take the step {step.name}")
+            raise FsError(f"bug: an attempt that was {attempt.state} is so no more, and can't take the step "
+                          f"{step.name}")
         return state
 
     def drop(self, node_id: NodeId) -> None:
-        """Its node was unlinked and nothing is in flight, or it was superseded and has ended."""
+        """The attempt's node was unlinked and nothing is in flight, or it was superseded and has ended."""
         self._rows.run("DELETE FROM attempt WHERE node_id = ?", node_id)
 
     def in_flight(self) -> list[Attempt]:
-        """Those of which it has to be known first what became of them."""
-        return [found for row in self._rows.all(_COLUMNS + "WHERE state IN (?, ?)", *IN_FLIGHT) if (found := _attempt(row))]
+        """The attempts of which it has to be known first what became of them."""
+        return [found for row in self._rows.all(_COLUMNS + "WHERE state IN (?, ?)", *IN_FLIGHT)
+                if (found := _attempt(row))]
 
     def twins(self, attempt: Attempt) -> int:
         """How many other attempts in flight one listed file could fit as well."""
-        return int(self._rows.one("SELECT count(*) FROM attempt WHERE state IN (?, ?) AND name = ? AND size_bytes = ? AND node_id != ?",
+        return int(self._rows.one("SELECT count(*) FROM attempt WHERE state IN (?, ?) AND name = ? AND size_bytes = ? "
+                                  "AND node_id != ?",
                                   *IN_FLIGHT, attempt.name, attempt.size_bytes, attempt.node_id)[0])
 
     def recover(self) -> None:
         """After a start: a request that was under way may have been stored; a refused key may be another one now."""
         self._rows.run("UPDATE attempt SET state = ? WHERE state = ?", UNKNOWN, SENDING)
-        self._rows.run("UPDATE attempt SET state = ?, code = NULL, reason = NULL WHERE state = ? AND code = ? AND NOT EXISTS "
-                       "(SELECT 1 FROM node WHERE node.node_id = attempt.node_id AND lacks_code IS NOT NULL)", QUEUED, FAILED, errno.EACCES)
+        self._rows.run("UPDATE attempt SET state = ?, code = NULL, reason = NULL WHERE state = ? AND code = ? AND NOT "
+                       "EXISTS (SELECT 1 FROM node WHERE node.node_id = attempt.node_id AND lacks_code IS NOT NULL)",
+                       QUEUED, FAILED, errno.EACCES)
 
     def is_empty(self) -> bool:
         """Nothing is to be sent, or refused."""
         return self._rows.one("SELECT 1 FROM attempt LIMIT 1") is None
 
     def forget_all(self) -> None:
-        """For another workspace."""
+        """Another workspace begins with an empty queue."""
         self._rows.run("DELETE FROM attempt")
         self._rows.run("DELETE FROM lost")
         self._rows.set_meta("uploads_downloadable", None)
 
 
 def concerns(attempt: Attempt, file: RemoteFile) -> bool:
-    """Where a listed file belongs, or the folder that it is in, depends on what becomes of this attempt: it may be what that has stored,
-    or be newer than that, and then the name is its.
+    """Where a listed file belongs, or the folder that it is in, depends on what becomes of this attempt: it may be what
+    that has stored, or be newer than that, and then the name is its.
     """
     assert attempt.name is not None, "it was sent"
     return (file.name == attempt.name or file.name.startswith(attempt.name + names.SLASH)) and is_later(attempt, file)
@@ -226,12 +240,14 @@ def since_ns(attempt: Attempt) -> int | None:
 
 
 def is_big(attempt: Attempt) -> bool:
-    """Which of the two queues it is in."""
+    """Whether the attempt is in the queue of big files."""
     return attempt.size_bytes >= BIG_BYTES
 
 
 def _pages(rows: Rows, statement: str, key: str, *values: Any) -> Iterator[Any]:
-    """Its rows in the order of a key, which is their second column and above 0; read as far as they are asked for."""
+    """A statement's rows in the order of a key, which is their second column and above 0; read as far as they are asked
+    for.
+    """
     after = 0
     while found := rows.all(f"{statement} AND {key} > ? ORDER BY {key} LIMIT {AT_ONCE}", *values, after):
         yield from found
@@ -242,4 +258,5 @@ def _attempt(row: Any) -> Attempt | None:
     if row is None:
         return None
     node_id, stage, state, size_bytes, name, mime_type, expires_s, sent_ns, tries, code, reason = row
-    return Attempt(NodeId(node_id), StageId(stage), state, size_bytes, name, mime_type, expires_s, sent_ns, tries, code, reason)
+    return Attempt(NodeId(node_id), StageId(stage), state, size_bytes, name, mime_type, expires_s, sent_ns, tries, code,
+                   reason)
