@@ -191,7 +191,8 @@ def build(config: Config, world: World) -> Parts:
     links = Links(config, clock, local.db, paths, local.staging, local.handles, contents, renames, uploader)
     filesystem = FileSystem(config, clock, local.db, paths, local.handles, refresher, local.surprises, renames)
     left = Left(local.db, local.handles, attributes, sending.progress, world.pacer.waiting)
-    report = Report(config, local.db, local.cache, local.keeping, reader, refresher, local.presence, way, left, world.service.requests)
+    report = Report(config, local.db, local.cache, local.keeping, reader, refresher, local.presence, way, left,
+                    world.service.requests)
     last_closes = LastCloses(local.db, local.staging, local.handles, contents, uploader)
     drain = Drain(clock, stopping, last_closes, uploader, way, left, local.presence, world.notify,
                   read_only=config.read_only)

@@ -121,8 +121,8 @@ class Uploads:
 
     def sendable(self, most_big: int, most_small: int, *, not_now: Collection[NodeId], waited: Collection[NodeId],
                  held: Mapping[NodeId, bool]) -> tuple[list[Attempt], list[Attempt], list[NodeId]]:
-        """Returns so many big files and so many small ones that could take a step now, and whom it has passed over as held
-        off. Of each, what is `waited` for comes first, then the oldest content; nothing that is `not_now`.
+        """Returns so many big files and so many small ones that could take a step now, and whom it has passed over as
+        held off. Of each, what is `waited` for comes first, then the oldest content; nothing that is `not_now`.
 
         `held`: these are held off while they are empty and nobody waits for them; True: with content as well, if the
         server has nothing of them yet.

@@ -1,4 +1,4 @@
-"""What type a file is sent as: a file stored as octet-stream can't be used as a document later.
+"""The type that a file is sent as: a file stored as octet-stream can't be used as a document later.
 
 Pure: a name and the first bytes in, a type out.
 Trusts  the extension first, as browsers and the SDKs do; the content only where the extension says nothing.
