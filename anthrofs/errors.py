@@ -2,7 +2,8 @@
 help.
 
 Trusts  nothing. A message may quote a path, a server's words and a request id; never a key, never a file's content.
-Never   decides what to do about an error: the gate in fuse/operations turns it into an errno, the workers' tables into a step.
+Never   decides what to do about an error: the gate in fuse/operations turns it into an errno, the workers' tables into
+        a step.
 """
 
 import errno
