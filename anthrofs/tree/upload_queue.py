@@ -58,8 +58,8 @@ IN_FLIGHT: Final = (SENDING, UNKNOWN)
 # "after".
 SLACK_NS: Final = 10**9
 
-# From this size on a file is in the queue of big ones: it may take minutes, a small one a moment. schema.py has the same
-# number.
+# From this size on a file is in the queue of big ones: it may take minutes, a small one a moment. schema.py has the
+# same number.
 BIG_BYTES: Final = 8388608
 # Rows that a look for work reads at once: a queue of thousands must not be read whole for each of its files.
 AT_ONCE: Final = 200
