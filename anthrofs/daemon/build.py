@@ -31,7 +31,7 @@ from anthrofs.daemon.notify import Notify
 from anthrofs.daemon.recovery import forget_cut, recover
 from anthrofs.daemon.report import Report
 from anthrofs.daemon.requests import Requests
-from anthrofs.daemon.user_decisions import Decisions
+from anthrofs.daemon.user_decisions import UserDecisions
 from anthrofs.download.readahead import Readahead
 from anthrofs.download.reader import Reader
 from anthrofs.download.whole_files import EditCopies, SealedCopies
@@ -54,7 +54,7 @@ from anthrofs.remote.way import Way
 from anthrofs.store.block_cache import BlockCache
 from anthrofs.store.disk import Disk
 from anthrofs.store.staging import Staging
-from anthrofs.store.state_guard import Presence
+from anthrofs.store.state_guard import StateGuard
 from anthrofs.sync.expirer import Expirer
 from anthrofs.sync.lessons import Lessons
 from anthrofs.sync.merge import Merge
@@ -64,7 +64,7 @@ from anthrofs.sync.sweeper import Sweeper
 from anthrofs.tree.arrivals import Arrivals
 from anthrofs.tree.database import Database
 from anthrofs.tree.hidden_nodes import HiddenNodes
-from anthrofs.tree.kept_copies import Keeping
+from anthrofs.tree.kept_copies import KeptCopies
 from anthrofs.tree.mirror import Mirror
 from anthrofs.tree.open_table import OpenTable
 from anthrofs.upload.close_waits import CloseWaits
@@ -104,12 +104,12 @@ class World:
 class Local:
     """The parts that know this machine only, and who has what open."""
 
-    presence: Presence
+    guard: StateGuard
     staging: Staging
     db: Database
     mirror: Mirror
     cache: BlockCache
-    keeping: Keeping
+    kept_copies: KeptCopies
     handles: OpenTable
     surprises: Surprises
 
@@ -191,13 +191,13 @@ def build(config: Config, world: World) -> Parts:
     links = Links(config, clock, local.db, paths, local.staging, local.handles, contents, renames, uploader)
     filesystem = FileSystem(config, clock, local.db, paths, local.handles, refresher, local.surprises, renames)
     left = Left(local.db, local.handles, attributes, sending.progress, world.pacer.waiting)
-    report = Report(config, local.db, local.cache, local.keeping, reader, refresher, local.presence, way, left,
+    report = Report(config, local.db, local.cache, local.kept_copies, reader, refresher, local.guard, way, left,
                     world.service.requests)
     last_closes = LastCloses(local.db, local.staging, local.handles, contents, uploader)
-    drain = Drain(clock, stopping, last_closes, uploader, way, left, local.presence, world.notify,
+    drain = Drain(clock, stopping, last_closes, uploader, way, left, local.guard, world.notify,
                   read_only=config.read_only)
-    decisions = Decisions(local.db, local.mirror, paths, local.handles, pages, local.surprises, uploader)
-    holdings = Holdings(local.db, paths, local.cache, local.keeping, local.handles, reader, clock)
+    decisions = UserDecisions(local.db, local.mirror, paths, local.handles, pages, local.surprises, uploader)
+    holdings = Holdings(local.db, paths, local.cache, local.kept_copies, local.handles, reader, clock)
     folders = FolderList(local.db, paths, local.handles, attributes)
     requests = Requests(config.drain_s, clock, decisions, holdings, uploader, refresher, report, folders, drain,
                         way.hurry)
@@ -215,24 +215,24 @@ def send_with(config: Config, world: World, local: Local, way: Way, remote: Call
     waits = CloseWaits(local.db, clock, schedule, progress, way, config.close_timeout_s)
     copies = SealedCopies(local.staging, local.cache, rest, clock)
     restaging = Restaging(local.db, local.mirror, local.staging, copies)
-    arrivals = Arrivals(local.db, local.mirror, local.staging, local.cache, local.keeping, waits.wake)
+    arrivals = Arrivals(local.db, local.mirror, local.staging, local.cache, local.kept_copies, waits.wake)
     delivery = Delivery(local.db, local.mirror, local.staging, uploads, Inquiries(rest, clock, chance), arrivals,
                         restaging, progress, clock, chance)
     deletion = Deletion(local.db, local.mirror, local.cache, local.handles, rest, clock, chance, ask)
-    uploader = Uploader(clock, local.presence, schedule, waits, progress, permission, hidden, delivery, restaging,
+    uploader = Uploader(clock, local.guard, schedule, waits, progress, permission, hidden, delivery, restaging,
                         deletion)
     return Sending(permission, schedule, progress, hidden, uploader)
 
 
 def _local(config: Config, world: World, expires: Callable[[int], None]) -> Local:
-    presence, handles = Presence(), OpenTable()
-    staging = Staging(config.state_dir / "staging", world.disk, config.spare_bytes, config.staging_bytes, presence)
-    db = Database(config.state_dir / "state.db", presence, world.clock, staging.remove)
+    guard, handles = StateGuard(), OpenTable()
+    staging = Staging(config.state_dir / "staging", world.disk, config.spare_bytes, config.staging_bytes, guard)
+    db = Database(config.state_dir / "state.db", guard, world.clock, staging.remove)
     surprises = Surprises(world.clock, config.refresh_s)
     mirror = Mirror(surprises, config.layout, expires, handles.owe)
     cache = BlockCache(config.state_dir, world.disk, config.cache_bytes, config.spare_bytes)
-    keeping = Keeping(db, cache, handles, world.disk, config.state_dir, config.keep_bytes, config.spare_bytes)
-    return Local(presence, staging, db, mirror, cache, keeping, handles, surprises)
+    kept_copies = KeptCopies(db, cache, handles, world.disk, config.state_dir, config.keep_bytes, config.spare_bytes)
+    return Local(guard, staging, db, mirror, cache, kept_copies, handles, surprises)
 
 
 def _name_of(db: Database) -> Callable[[FileId], str]:
@@ -253,7 +253,7 @@ def begin(parts: Parts) -> None:
     local.cache.start()
     forget_cut(local.db, local.mirror, local.cache)
     recover(local.db, local.mirror, local.staging, parts.paths)
-    local.keeping.start()
+    local.kept_copies.start()
 
 
 def stop(parts: Parts, timeout_s: float) -> bool:

@@ -14,7 +14,7 @@ from anthrofs.daemon.left import Left
 from anthrofs.daemon.notify import Notify
 from anthrofs.remote.gates import Kind
 from anthrofs.remote.way import Way
-from anthrofs.store.state_guard import Presence
+from anthrofs.store.state_guard import StateGuard
 from anthrofs.upload.uploader import Uploader
 
 CLOSED_S: Final = 5.0       # while the way to the service is closed, waiting longer is no use
@@ -25,14 +25,14 @@ class Drain:
     """Hurries what is queued, and looks until nothing is left."""
 
     def __init__(self, clock: Clock, stopping: threading.Event, last_closes: LastCloses, uploader: Uploader, way: Way,
-                 left: Left, presence: Presence, notify: Notify, *, read_only: bool) -> None:
+                 left: Left, guard: StateGuard, notify: Notify, *, read_only: bool) -> None:
         self._clock = clock             # given
         self._stopping = stopping       # given: set once, when the mount has ended
         self._last_closes = last_closes # given
         self._uploader = uploader       # given
         self._way = way                 # given
         self._left = left               # given
-        self._presence = presence       # given
+        self._guard = guard       # given
         self._notify = notify           # given
         self._read_only = read_only     # constant
 
@@ -55,7 +55,7 @@ class Drain:
             closed = not ((left["waiting"] and not self._way.closed(Kind.UPLOAD))
                           or (deletions and not self._way.closed(Kind.DELETE)))
             bound_s = min(bound(), CLOSED_S) if closed else bound()
-            if self._read_only or waited_s >= bound_s or not hoped or self._presence.lost():
+            if self._read_only or waited_s >= bound_s or not hoped or self._guard.lost():
                 return
             if waited_s > 1:
                 self._notify.status(f"draining: {len(left['waiting'])} files and {len(left['deletions'])} deletions "

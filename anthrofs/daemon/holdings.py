@@ -16,7 +16,7 @@ from anthrofs.fs.paths import Paths
 from anthrofs.model import FileId, Node, NodeId
 from anthrofs.store.block_cache import BlockCache
 from anthrofs.tree.database import Database
-from anthrofs.tree.kept_copies import Keeping, why_closed
+from anthrofs.tree.kept_copies import KeptCopies, why_closed
 from anthrofs.tree.open_table import OpenTable
 
 PIECE_BYTES: Final = 2**20          # read at once
@@ -27,12 +27,12 @@ LOOK_S: Final = 0.02                # between looks whether its last blocks are 
 class Holdings:
     """The files' holdings of one mount; paths are from its root."""
 
-    def __init__(self, db: Database, paths: Paths, cache: BlockCache, keeping: Keeping, handles: OpenTable,
+    def __init__(self, db: Database, paths: Paths, cache: BlockCache, kept_copies: KeptCopies, handles: OpenTable,
                  reader: Reader, clock: Clock) -> None:
         self._db = db               # given
         self._paths = paths         # given
         self._cache = cache         # given
-        self._keeping = keeping     # given
+        self._kept_copies = kept_copies     # given
         self._handles = handles     # given
         self._reader = reader       # given
         self._clock = clock         # given
@@ -68,9 +68,9 @@ class Holdings:
                                    "machine")
             if self._handles.content_of(node.node_id) is not None or self._handles.reads_from(file.file_id):
                 raise Busy(f"{path} is open: close it first")
-            if node.kept and not self._keeping.give_up(tx, node):
+            if node.kept and not self._kept_copies.give_up(tx, node):
                 raise NotPermitted(f"{path}: its copy is still needed")
-        return self._keeping.remove([file.file_id]), node.kept and not file.downloadable
+        return self._kept_copies.remove([file.file_id]), node.kept and not file.downloadable
 
     def fetch(self, path: str) -> Iterator[dict[str, Any]]:
         """Brings here what isn't: of a file, or of all in a directory. Tells how far it has come; at last the bytes,

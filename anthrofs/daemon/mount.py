@@ -171,7 +171,7 @@ class Mount:
         *_, left = parts.drain.run(lambda: self._drain_s)
         parts.stopping.set()
         self._pacer.stop()
-        lost = parts.local.presence.lost()
+        lost = parts.local.guard.lost()
         stopped = stop(parts, STEP_S)
         self._control.stop()
         if stopped and not in_use:

@@ -13,25 +13,25 @@ from anthrofs.download.reader import Reader
 from anthrofs.errors import Offline
 from anthrofs.remote.way import Way
 from anthrofs.store.block_cache import BlockCache
-from anthrofs.store.state_guard import Presence
+from anthrofs.store.state_guard import StateGuard
 from anthrofs.sync.merge import unreadable
 from anthrofs.sync.refresher import Refresher
 from anthrofs.tree.database import Database
-from anthrofs.tree.kept_copies import Keeping
+from anthrofs.tree.kept_copies import KeptCopies
 
 
 class Report:
     """Collects it from the parts."""
 
-    def __init__(self, config: Config, db: Database, cache: BlockCache, keeping: Keeping, reader: Reader,
-                 refresher: Refresher, presence: Presence, way: Way, left: Left, requests: Callable[[], int]) -> None:
+    def __init__(self, config: Config, db: Database, cache: BlockCache, kept_copies: KeptCopies, reader: Reader,
+                 refresher: Refresher, guard: StateGuard, way: Way, left: Left, requests: Callable[[], int]) -> None:
         self._config = config               # given
         self._db = db                       # given
         self._cache = cache                 # given
-        self._keeping = keeping             # given
+        self._kept_copies = kept_copies             # given
         self._reader = reader               # given
         self._refresher = refresher         # given
-        self._presence = presence           # given
+        self._guard = guard           # given
         self._way = way                     # given
         self._left = left                   # given
         self._requests = requests           # given: how many were sent
@@ -56,10 +56,10 @@ class Report:
             "read_only": config.read_only, "requests": self._requests(),
             "files": files, "unreadable_entries": skipped, "bytes_on_server": used_bytes, "local_names": local,
             **self._left.now(), "cached_bytes": cached_bytes, "kept_copies": copies, "kept_bytes": copy_bytes,
-            "uploads_without_copy": self._keeping.without(), "disk_low": self._keeping.low(),
+            "uploads_without_copy": self._kept_copies.without(), "disk_low": self._kept_copies.low(),
             "downloads": [{"name": shown.get(file_id), "file_id": file_id, "bytes": done, "of": length}
                           for file_id, done, length in running],
-            "state_error": self._presence.lost() or None,
+            "state_error": self._guard.lost() or None,
             "online": self._way.closed() is None and not isinstance(error, Offline),
             "closed": [{"for": notice.gate, "reason": notice.reason, "since": notice.since_ns / 1e9,
                         "next_try_s": notice.next_s}

@@ -8,7 +8,7 @@ from anthrofs.daemon.drain import Drain
 from anthrofs.daemon.folder_list import FolderList
 from anthrofs.daemon.holdings import Holdings
 from anthrofs.daemon.report import Report
-from anthrofs.daemon.user_decisions import Decisions
+from anthrofs.daemon.user_decisions import UserDecisions
 from anthrofs.errors import Closed
 from anthrofs.sync.refresher import Refresher
 from anthrofs.upload.uploader import Uploader
@@ -21,7 +21,7 @@ DRAINED_S: Final = 30.0     # an unmount that follows its drain that soon doesn'
 class Requests:
     """Answers each with one JSON object or more."""
 
-    def __init__(self, drain_s: float, clock: Clock, decisions: Decisions, holdings: Holdings, uploader: Uploader,
+    def __init__(self, drain_s: float, clock: Clock, decisions: UserDecisions, holdings: Holdings, uploader: Uploader,
                  refresher: Refresher, report: Report, folders: FolderList, drain: Drain,
                  hurry: Callable[[], None]) -> None:
         self._drain_s = drain_s         # constant: the longest that a drain waits, unless it is asked otherwise

@@ -17,7 +17,7 @@ from anthrofs.tree.upload_queue import FAILED, IN_FLIGHT, Step
 from anthrofs.upload.uploader import Uploader
 
 
-class Decisions:
+class UserDecisions:
     """The decisions about one mount's files; paths are from its root."""
 
     def __init__(self, db: Database, mirror: Mirror, paths: Paths, handles: OpenTable,

@@ -2,7 +2,7 @@
 
 Owns    <state>/cache/<hash of id> and .map: blocks that came from the server, as many as fit; sparse, evicted by file
         <state>/kept/<hash of id> and .map:  whole copies of our own uploads, the only readable ones: never evicted, and
-                                       given up only when keeping or whoever knows that the upload has gone says so
+                                       given up only when tree or whoever knows that the upload has gone says so
 Trusts  nothing in cache/: a block whose checksum (seeded with id and place) differs is a miss, so power loss or a
         flipped bit costs a download. A kept block that differs is reported as missing, never returned.
 Never   waits for the network, knows a path name, or fails a read: a full disk turns writing to it off, with one log

@@ -20,7 +20,7 @@ from typing import Final
 from anthrofs.errors import DiskFull, StagingFull
 from anthrofs.model import StageId
 from anthrofs.store.disk import FICLONE, Disk
-from anthrofs.store.state_guard import Presence
+from anthrofs.store.state_guard import StateGuard
 
 log = logging.getLogger(__name__)
 
@@ -71,9 +71,9 @@ class Staging:
     """Makes, copies and removes stages, keeps some of the disk free, and unsent content within its bound."""
 
     def __init__(self, root: Path, disk: Disk, spare_bytes: int, most_bytes: int = 0,
-                 presence: Presence | None = None) -> None:
+                 guard: StateGuard | None = None) -> None:
         self._disk = disk                       # given
-        self._presence = presence or Presence()         # given
+        self._guard = guard or StateGuard()         # given
         self._root = root                       # constant
         self._spare_bytes = spare_bytes         # constant
         self._most_bytes = most_bytes           # constant; 0: no bound but the disk's
@@ -89,7 +89,7 @@ class Staging:
         """Never uses a number again that is on the disk or promised."""
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._disk.sync_dir("state:dir", self._root.parent)
-        self._presence.watch(self._root)
+        self._guard.watch(self._root)
         with self._lock:
             self._numbers = itertools.count(max((*self.numbers(), *promised), default=0) + 1)
 
@@ -128,7 +128,7 @@ class Staging:
         """A new, sealed one that is a second name for a kept copy, or another sealed one: nobody writes to either.
         Raises OSError, StateLost.
         """
-        self._presence.check()
+        self._guard.check()
         with self._lock:
             number = StageId(next(self._numbers))
         self._disk.link(f"{label}:link", source, self.path(number))
@@ -145,7 +145,7 @@ class Staging:
         """So many bytes are about to be written. Raises DiskFull while the last of the disk is still free, StagingFull,
         StateLost.
         """
-        self._presence.check()
+        self._guard.check()
         self._keep_below_bound(size_bytes)
         with self._lock:
             self._unchecked_bytes += size_bytes
@@ -202,7 +202,7 @@ class Staging:
 
     def publish(self, label: str, descriptor: int) -> None:
         """A stage's bytes and its name survive power loss once this returns. Raises StateLost."""
-        self._presence.check()
+        self._guard.check()
         self._disk.sync(f"{label}:data", descriptor)
         self._disk.sync_dir(f"{label}:dir", self._root)
 

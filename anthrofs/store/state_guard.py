@@ -19,7 +19,7 @@ from anthrofs.errors import StateLost
 log = logging.getLogger(__name__)
 
 
-class Presence:
+class StateGuard:
     """The files of one state."""
 
     def __init__(self) -> None:

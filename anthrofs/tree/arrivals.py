@@ -13,7 +13,7 @@ from anthrofs.store.block_cache import BlockCache
 from anthrofs.store.staging import Staging
 from anthrofs.tree import lost
 from anthrofs.tree.database import Database
-from anthrofs.tree.kept_copies import Keeping
+from anthrofs.tree.kept_copies import KeptCopies
 from anthrofs.tree.mirror import Mirror
 from anthrofs.tree.transaction import Tx
 from anthrofs.tree.upload_queue import Step
@@ -24,13 +24,13 @@ log = logging.getLogger(__name__)
 class Arrivals:
     """The arrivals of one mount's uploads."""
 
-    def __init__(self, db: Database, mirror: Mirror, staging: Staging, cache: BlockCache, keeping: Keeping,
+    def __init__(self, db: Database, mirror: Mirror, staging: Staging, cache: BlockCache, kept_copies: KeptCopies,
                  arrived: Callable[[], None]) -> None:
         self._db = db                   # given
         self._mirror = mirror           # given
         self._staging = staging         # given
         self._cache = cache             # given
-        self._keeping = keeping         # given
+        self._kept_copies = kept_copies         # given
         self._arrived = arrived         # given: told at once, when it is committed
 
         self._looked = False            # for backups that an earlier mount has left; guarded by the database's lock
@@ -42,7 +42,7 @@ class Arrivals:
         The copy first (a second name of the stage), then one transaction, then the stage goes.
         """
         path, going = self._staging.path(attempt.stage), list[FileId]()
-        lasts = self._keeping.adopt(attempt.name, file.file_id, path)
+        lasts = self._kept_copies.adopt(attempt.name, file.file_id, path)
         copied = lasts is not None
         with self._db.transaction(durable=True) as tx:
             tx.uploads.step(attempt, step)
@@ -50,7 +50,7 @@ class Arrivals:
                 lost.learn(tx, file)
             left = self._note(tx, attempt, file, found=step is Step.FOUND, copied=copied)
             if lasts is not None:
-                going = self._keeping.stored(tx, file.file_id, lasts=lasts)
+                going = self._kept_copies.stored(tx, file.file_id, lasts=lasts)
             namesakes = self._mirror.namesakes(tx, file.name, left=not self._looked)
             self._looked = True
         self._arrived()
@@ -64,7 +64,7 @@ class Arrivals:
                 self._cache.drop(file.file_id)      # it would be taken for what is in that file
             elif file.file_id not in going:
                 self._cache.verify(file.file_id)
-        self._keeping.remove(going)
+        self._kept_copies.remove(going)
         return namesakes
 
     def _note(self, tx: Tx, attempt: Attempt, file: RemoteFile, *, found: bool, copied: bool) -> bool:

@@ -17,7 +17,7 @@ from pathlib import Path
 from anthrofs.clock import Clock
 from anthrofs.errors import DiskFull, FsError
 from anthrofs.model import StageId
-from anthrofs.store.state_guard import Presence
+from anthrofs.store.state_guard import StateGuard
 from anthrofs.tree.lookups import Lookups
 from anthrofs.tree.state_file import DISK, FULL, kind, opened
 from anthrofs.tree.transaction import Tx
@@ -29,16 +29,16 @@ class Database:
     """One connection behind one lock: a reader on a shared connection would else see another thread's uncommitted rows.
     """
 
-    def __init__(self, path: Path, presence: Presence | None = None, clock: Clock | None = None,
+    def __init__(self, path: Path, guard: StateGuard | None = None, clock: Clock | None = None,
                  discard: Callable[[StageId], None] = lambda _: None) -> None:
         """`discard` removes a stage's file. Raises SetupError when the file is of another version or damaged."""
-        self._presence = presence or Presence()         # given
+        self._guard = guard or StateGuard()         # given
         self._discard = discard                         # given
         self._lock = threading.RLock()          # guards everything below; reentrant: a read inside a transaction
         self.writing = False                    # in a transaction: written under the lock, and read by whoever holds it
         self.version = 0                        # moves before anything changes; read without the lock
         self._connection = opened(path)
-        self._presence.watch(*(each for each in (path, path.with_name(f"{path.name}-wal")) if each.exists()))
+        self._guard.watch(*(each for each in (path, path.with_name(f"{path.name}-wal")) if each.exists()))
         self._tx = Tx(self._connection, clock or Clock())
         self.nodes = Lookups(self)                      # constant: the tree as it is now
 
@@ -54,7 +54,7 @@ class Database:
 
         Stages that nobody needs any more are removed after the commit.
         """
-        self._presence.check()
+        self._guard.check()
         with self._lock, _told():
             assert not self.writing, "one transaction at a time"
             # Outside of a transaction this takes effect at once. NORMAL doesn't sync; a later FULL commit syncs all
@@ -82,7 +82,7 @@ class Database:
         """No more calls after this."""
         with self._lock:
             self._connection.close()
-        self._presence.close()
+        self._guard.close()
 
 
 @contextmanager

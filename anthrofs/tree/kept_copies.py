@@ -36,7 +36,7 @@ _SPARE: Final = ("kept.here = 1 AND +kept.bytes > 0 AND NOT EXISTS (SELECT 1 FRO
                  f"NULL OR node.local OR {OUT_OF_TREE}))")
 
 
-class Keeping:
+class KeptCopies:
     """The keeper of one mount's copies."""
 
     def __init__(self, db: Database, cache: BlockCache, handles: OpenTable, disk: Disk, root: Path,

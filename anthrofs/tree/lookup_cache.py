@@ -36,7 +36,7 @@ class Batch:
         self.served = 1             # of rows, about: threads may lose a count
 
 
-class Batches:
+class LookupCache:
     """A batch a directory; each one as far as the walk goes on is twice as long as the one before."""
 
     def __init__(self, db: Reading, read: Callable[[Rows, NodeId, str, int], list[tuple[str, Row]]]) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from anthrofs.errors import NotFound
 from anthrofs.model import Attempt, FileId, Node, NodeId
-from anthrofs.tree.lookup_cache import Batches
+from anthrofs.tree.lookup_cache import LookupCache
 from anthrofs.tree.nodes import COLUMNS, node_of
 from anthrofs.tree.rows import Rows
 from anthrofs.tree.transaction import Tx
@@ -30,7 +30,7 @@ class Lookups:
 
     def __init__(self, db: Reading) -> None:
         self._db = db                                   # given
-        self._batches = Batches(db, _entries_from)      # constant
+        self._batches = LookupCache(db, _entries_from)      # constant
 
     def entry(self, parent: NodeId, name: str) -> Node:
         """The node of that name in a directory. Raises NotFound."""
@@ -98,7 +98,7 @@ class Lookups:
 
 
 def _entries_from(rows: Rows, parent: NodeId, name: str, limit: int) -> list[tuple[str, Any]]:
-    """See Batches."""
+    """See LookupCache."""
     if limit == 1:      # a lookup, twice as fast
         return [(name, row) for row in rows.all(COLUMNS + "WHERE parent = ? AND name = ?", parent, name)]
     return [(row[2], row) for row in rows.all(COLUMNS + "WHERE parent = ? AND name >= ? ORDER BY name LIMIT ?", parent,

@@ -13,7 +13,7 @@ from anthrofs.clock import Clock
 from anthrofs.errors import FsError, StateLost, Stopping
 from anthrofs.model import FileId, NodeId, StageId
 from anthrofs.remote.gates import OF_THE_WAY
-from anthrofs.store.state_guard import Presence
+from anthrofs.store.state_guard import StateGuard
 from anthrofs.tree.hidden_nodes import HiddenNodes
 from anthrofs.upload.close_waits import CloseWaits
 from anthrofs.upload.deletion import Deletion
@@ -35,11 +35,11 @@ LATER_S: Final = 300.0          # the longest, for what can't be had from the se
 class Uploader:
     """The uploader of one mount: what others see of this room."""
 
-    def __init__(self, clock: Clock, presence: Presence, schedule: Schedule, waits: CloseWaits, progress: Progress,
+    def __init__(self, clock: Clock, guard: StateGuard, schedule: Schedule, waits: CloseWaits, progress: Progress,
                  permission: Permission, hidden: HiddenNodes, delivery: Delivery, restaging: Restaging,
                  deletion: Deletion) -> None:
         self._clock = clock             # given
-        self._presence = presence       # given
+        self._guard = guard       # given
         self._schedule = schedule       # given
         self._waits = waits             # given
         self._progress = progress       # given
@@ -146,7 +146,7 @@ class Uploader:
                     self._clock.wait(self._changed, wait_s)
 
     def _next(self) -> Item | Pause:
-        self._presence.check()                      # what was done couldn't be written down
+        self._guard.check()                      # what was done couldn't be written down
         settle_s = self._hidden.settle()
         item = self._schedule.next()
         if isinstance(item, Pause) and settle_s is not None:

@@ -13,7 +13,7 @@ import pytest
 
 from anthrofs.errors import DiskFull, FsError, NotFound, SetupError, StateLost
 from anthrofs.model import StageId
-from anthrofs.store.state_guard import Presence
+from anthrofs.store.state_guard import StateGuard
 from anthrofs.tree.database import Database
 from anthrofs.tree.schema import VERSION
 from tests.mounting import damaged_page
@@ -243,18 +243,18 @@ def test_a_full_disk_is_the_callers_to_know_and_leaves_the_rows_as_they_were(pat
 
 
 def test_a_database_that_is_not_in_its_place_takes_no_transaction(tmp_path: Path) -> None:
-    presence = Presence()
-    db = Database(tmp_path / "state.db", presence)
-    presence.check()
+    guard = StateGuard()
+    db = Database(tmp_path / "state.db", guard)
+    guard.check()
     (tmp_path / "state.db").rename(tmp_path / "away")
     for durable in (True, False):
         with pytest.raises(StateLost, match="was moved to"), db.transaction(durable=durable):
             raise AssertionError("never reached")
-    assert str(tmp_path / "away") in presence.lost()
+    assert str(tmp_path / "away") in guard.lost()
     with db.reading() as tx:
         assert tx.one("SELECT count(*) FROM node")[0] == 2
     (tmp_path / "away").rename(tmp_path / "state.db")
     with db.transaction() as tx:
         tx.set_meta("fine", "again")
-    assert presence.lost() == ""
+    assert guard.lost() == ""
     db.close()

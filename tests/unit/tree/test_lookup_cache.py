@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from anthrofs.errors import NotFound
 from anthrofs.model import ROOT, NodeId
 from anthrofs.tree.database import Database
-from anthrofs.tree.lookup_cache import MOST, PLACES, Batches
+from anthrofs.tree.lookup_cache import MOST, PLACES, LookupCache
 from anthrofs.tree.lookups import Lookups
 from anthrofs.tree.rows import Rows
 
 
 class Reads:
-    """What `Batches` is given: the names of all directories, and how many rows it has asked for."""
+    """What `LookupCache` is given: the names of all directories, and how many rows it has asked for."""
 
     def __init__(self, names: list[str]) -> None:
         self.names = sorted(names)
@@ -40,7 +40,7 @@ def names(count: int) -> list[str]:
 
 def test_a_walk_reads_few_times_and_never_much_at_once(db: Database) -> None:
     reads = Reads(names(10_000))
-    batches = Batches(db, reads)
+    batches = LookupCache(db, reads)
     for name in reads.names:
         assert batches.row(ROOT, name) == (ROOT, name)
     assert len(reads.asked) < 10_000 / MOST + 10
@@ -49,7 +49,7 @@ def test_a_walk_reads_few_times_and_never_much_at_once(db: Database) -> None:
 
 def test_who_jumps_about_reads_hardly_more_than_what_was_asked_for(db: Database) -> None:
     reads = Reads(names(1000))
-    batches = Batches(db, reads)
+    batches = LookupCache(db, reads)
     for number in range(1000):
         batches.row(ROOT, reads.names[number * 7919 % 1000])
     assert sum(reads.asked) < 2000
@@ -57,7 +57,7 @@ def test_who_jumps_about_reads_hardly_more_than_what_was_asked_for(db: Database)
 
 def test_walks_in_some_directories_at_once_dont_disturb_each_other(db: Database) -> None:
     reads = Reads(names(2000))
-    batches = Batches(db, reads)
+    batches = LookupCache(db, reads)
     for name in reads.names:
         for number in range(PLACES):
             assert batches.row(NodeId(10 + number), name) == (10 + number, name)
@@ -66,7 +66,7 @@ def test_walks_in_some_directories_at_once_dont_disturb_each_other(db: Database)
 
 def test_what_is_held_is_bounded(db: Database) -> None:
     reads = Reads(names(300))
-    batches = Batches(db, reads)
+    batches = LookupCache(db, reads)
     for number in range(100):
         for name in reads.names:
             batches.row(NodeId(10 + number), name)

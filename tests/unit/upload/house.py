@@ -13,10 +13,10 @@ from anthrofs.remote.way import Way
 from anthrofs.store.block_cache import BlockCache
 from anthrofs.store.disk import Disk
 from anthrofs.store.staging import Staging
-from anthrofs.store.state_guard import Presence
+from anthrofs.store.state_guard import StateGuard
 from anthrofs.tree import intents
 from anthrofs.tree.database import Database
-from anthrofs.tree.kept_copies import Keeping
+from anthrofs.tree.kept_copies import KeptCopies
 from anthrofs.tree.mirror import Mirror
 from anthrofs.tree.open_table import OpenTable
 from anthrofs.upload.work import Pause
@@ -29,18 +29,18 @@ class House:
     def __init__(self, root: Path, clock: FakeClock, files: FakeFiles) -> None:
         self.root, self.clock, self.files = root, clock, files
         self.asked = 0              # times that a listing was asked for
-        disk, presence, surprises, self.handles = Disk(), Presence(), Surprises(clock, 10), OpenTable()
+        disk, guard, surprises, self.handles = Disk(), StateGuard(), Surprises(clock, 10), OpenTable()
         self.staging = Staging(root / "staging", disk, 0)
-        self.db = Database(root / "state.db", presence, clock, self.staging.remove)
+        self.db = Database(root / "state.db", guard, clock, self.staging.remove)
         self.index = self.db.nodes
         self.mirror = Mirror(surprises, "tree")
         self.staging.start(set())
         self.cache = BlockCache(root, disk)
         self.cache.start()
-        keeping = Keeping(self.db, self.cache, self.handles, disk, root, None, 0)
+        kept_copies = KeptCopies(self.db, self.cache, self.handles, disk, root, None, 0)
         config = Config(root, root, Service("", Credentials("", "")), upload="queue")
         world = World(clock, random.Random(1), disk, files, Pacer(60, clock), Notify(None))
-        local = Local(presence, self.staging, self.db, self.mirror, self.cache, keeping, self.handles, surprises)
+        local = Local(guard, self.staging, self.db, self.mirror, self.cache, kept_copies, self.handles, surprises)
         sending = send_with(config, world, local, Way(clock), lambda _: files, self._ask)
         self.schedule, self.uploader = sending.schedule, sending.uploader
         self.uploader.allow()
