@@ -116,8 +116,10 @@ class Schedule:
 
     def refused_deletions(self) -> set[FileId]:
         """Returns the ids whose deletion failed since the last `retry_now`, and isn't tried again yet."""
+        now_s = self._clock.now_s()
         with self._lock:
-            return {file_id for file_id, plan in self._deletes.waiting().items() if plan.refused}
+            return {file_id for file_id, plan in self._deletes.waiting().items()
+                    if plan.refused and plan.not_before_s > now_s}
 
     # ---- for the uploader's threads
 

@@ -151,7 +151,7 @@ def test_inquiries_that_the_account_has_no_listings_left_for_are_few(mount: Moun
     wait_until(lambda: stored_names(mount)["b.txt"] == 1, "others go on")
     assert Counter(request["operation"] for request in mount.emulator.requests()) == {"upload": 2, "list": 1}
     mount.emulator.clear_faults()
-    (files / "a.txt").write_text("newer")       # doesn't wait for the next inquiry's time
+    (files / "a.txt").write_text("newer")       # goes when the next inquiry, at its time, has told
     mount.sync()
     assert stored_names(mount) == {"first.txt": 1, "a.txt": 1, "b.txt": 1}
 

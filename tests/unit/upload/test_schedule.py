@@ -183,6 +183,7 @@ def test_an_id_that_was_refused_is_tried_again_when_it_is_time_or_somebody_asks(
     refuse(60)
     assert (queue.pause(), queue.schedule.refused_deletions()) == (60, {FileId("file_1")})
     queue.clock.advance(60)
+    assert queue.schedule.refused_deletions() == set()      # it is about to be tried again
     refuse(120)
     assert queue.pause() == 120
     queue.schedule.retry_now()
