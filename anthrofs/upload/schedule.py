@@ -179,7 +179,9 @@ class Schedule:
             sends, held_s = sendable(tx, scene)
             if upload_s is not None:    # lost answers are asked about in listings; of the rest one goes as a probe
                 sends = [attempt for attempt in sends if attempt.state != QUEUED] or self._probe(tx, sends, upload_s)
-            renamed = self._renamed(tx, scene) if upload_s is None else []
+            # While uploads are refused one becomes an attempt if nothing else could go as the probe.
+            renamed = (self._renamed(tx, scene) if upload_s is None
+                       else self._renamed(tx, scene)[:1] if not upload_s and not sends else [])
             due, rests_s, share = list[Due](), None, 0.0
             if not delete_s:
                 at_most = THREADS if delete_s is None else 1
