@@ -34,9 +34,8 @@ def log_to(state_dir: Path, *, foreground: bool) -> None:
     """A bounded log file, made at the first line; in the foreground to standard error, too. Raises SetupError."""
     path = log_path(state_dir)
     logging.raiseExceptions = False     # a line that a full disk doesn't take is not worth a traceback
-    handlers: list[logging.Handler] = [logging.handlers.RotatingFileHandler(path, maxBytes=2**20, backupCount=2,
-                                                                            delay=True, encoding="utf-8",
-                                                                            errors="backslashreplace")]
+    handlers: list[logging.Handler] = [logging.handlers.RotatingFileHandler(
+        path, maxBytes=2**20, backupCount=2, delay=True, encoding="utf-8", errors="backslashreplace")]
     if foreground:
         handlers.append(logging.StreamHandler())
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", handlers=handlers,

@@ -94,8 +94,8 @@ def _shape_of(body: Mapping[str, Any], entries: Sequence[Any]) -> str:
     kind = entry.get("object") if isinstance(entry, dict) else None
     fields = [name for name in ("id", "filename", "size_bytes") if not isinstance(entry, dict) or name not in entry]
     lacks = f", the first one has no {' and no '.join(fields)}" if fields else ""
-    return f"none of its {len(entries)} entries can be read{lacks}" + (", like OpenAI's" if kind in ("file", "model")
-                                                                       else "")
+    like = ", like OpenAI's" if kind in ("file", "model") else ""
+    return f"none of its {len(entries)} entries can be read{lacks}{like}"
 
 
 def _following(body: Mapping[str, Any]) -> Cursor | None:

@@ -169,8 +169,8 @@ class Login:
         except SetupError as exc:
             raise AuthFailed(str(exc), maybe_stored=False) from exc
         first = self._first
-        if (found.base_url, found.organization_id, found.workspace_id) != (first.base_url, first.organization_id,
-                                                                           first.workspace_id):
+        if ((found.base_url, found.organization_id, found.workspace_id)
+                != (first.base_url, first.organization_id, first.workspace_id)):
             raise AuthFailed(f"the {first.said} is of another service, organization or workspace than when this was "
                              "mounted: nothing is sent there. Log in to the former one, or unmount and mount again",
                              maybe_stored=False)

@@ -26,8 +26,8 @@ _FREE: Final = (
     f"AND node.wanted IN ({_SAVED_AS}, doomed.saved_as) AND node.server_name IS NOT node.wanted) OR EXISTS (SELECT 1 "
     "FROM doomed AS newer WHERE newer.server_name = doomed.server_name AND newer.saved_as IS doomed.saved_as AND "
     "newer.deleted_ns IS NULL AND newer.doubt IS NULL AND newer.wrong IS NULL AND (newer.created_ns, newer.rowid) > "
-    "(doomed.created_ns, doomed.rowid)), NOT EXISTS (SELECT 1 FROM attempt WHERE attempt.stage = doomed.wrong AND "
-    f"attempt.state != '{FAILED}'))")
+    "(doomed.created_ns, doomed.rowid)), NOT EXISTS (SELECT 1 FROM attempt WHERE attempt.stage = doomed.wrong "
+    f"AND attempt.state != '{FAILED}'))")
 # Of an id in the order in which they are to be deleted: doomed_ns, and the number of its row, for those of one moment.
 Place = tuple[int, int]
 FIRST: Final[Place] = (-1, 0)
@@ -129,8 +129,8 @@ class Deletions:
 
     def is_name_doomed(self, server_name: str) -> bool:
         """Something of that name is still to be deleted."""
-        return self._rows.one("SELECT 1 FROM doomed WHERE (server_name IN (?, ?) OR saved_as = ?) AND deleted_ns IS "
-                              "NULL",
+        return self._rows.one("SELECT 1 FROM doomed WHERE (server_name IN (?, ?) OR saved_as = ?) "
+                              "AND deleted_ns IS NULL",
                               *_spellings(server_name), server_name) is not None
 
     def is_deleted(self, file_id: FileId) -> bool:
@@ -162,8 +162,8 @@ class Deletions:
 
     def deletable(self) -> list[FileId]:
         """All that may be deleted now, see _FREE, and those that wait for a listing to decide."""
-        return [FileId(row[0]) for row in self._rows.all("SELECT file_id FROM doomed WHERE deleted_ns IS NULL AND "
-                                                         f"{_FREE} ORDER BY doomed_ns, rowid")]
+        return [FileId(row[0]) for row in self._rows.all("SELECT file_id FROM doomed WHERE deleted_ns IS NULL "
+                                                         f"AND {_FREE} ORDER BY doomed_ns, rowid")]
 
     def after(self, place: Place, limit: int) -> list[tuple[Place, FileId, bool, bool]]:
         """Some of the ids that are to be deleted, those that have waited longest first: where each is in that order,

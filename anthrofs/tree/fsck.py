@@ -32,11 +32,11 @@ def _rows(db: Database) -> list[str]:
     states = {state for state, _ in NEXT} - {DONE}
     with db.reading() as tx:
         found += [f"the database is damaged: {words}" for (words,) in tx.all("PRAGMA integrity_check") if words != "ok"]
-        for (file_id,) in tx.all("SELECT file_id FROM node WHERE file_id IN (SELECT file_id FROM doomed WHERE "
-                                 "deleted_ns IS NULL)"):
+        for (file_id,) in tx.all("SELECT file_id FROM node WHERE file_id IN (SELECT file_id FROM doomed "
+                                 "WHERE deleted_ns IS NULL)"):
             found.append(f"{file_id} is shown and doomed at once")
-        for name, parent in tx.all("SELECT name, parent FROM node WHERE parent NOT IN (0, 1) AND parent NOT IN "
-                                   "(SELECT node_id FROM node WHERE directory)"):
+        for name, parent in tx.all("SELECT name, parent FROM node WHERE parent NOT IN (0, 1) "
+                                   "AND parent NOT IN (SELECT node_id FROM node WHERE directory)"):
             found.append(f"{name!r} is in a directory that doesn't exist ({parent})")
         for row in tx.each(COLUMNS + "ORDER BY node_id"):
             if len(states_of(node := node_of(row, ""))) != 1:
@@ -44,15 +44,15 @@ def _rows(db: Database) -> list[str]:
                              f"with these columns set: {', '.join(set_columns(node)) or 'none'}")
         for (name,) in tx.all("SELECT name FROM node WHERE lacks_code IS NOT NULL AND stage IS NULL"):
             found.append(f"{name!r} lacks something of a content that isn't there")
-        for (name,) in tx.all("SELECT node.name FROM node JOIN attempt USING (node_id, stage) WHERE lacks_code IS NOT "
-                              "NULL AND state != ?", FAILED):
+        for (name,) in tx.all("SELECT node.name FROM node JOIN attempt USING (node_id, stage) "
+                              "WHERE lacks_code IS NOT NULL AND state != ?", FAILED):
             found.append(f"{name!r} lacks what a write refused, and is to be sent at once")
         for (name,) in tx.all("WITH RECURSIVE shown(node_id) AS (VALUES (1), (2) UNION SELECT node.node_id FROM node "
-                              "JOIN shown ON node.parent = shown.node_id) SELECT name FROM node WHERE node_id NOT IN "
-                              "(SELECT node_id FROM shown)"):
+                              "JOIN shown ON node.parent = shown.node_id) SELECT name FROM node "
+                              "WHERE node_id NOT IN (SELECT node_id FROM shown)"):
             found.append(f"{name!r} can't be reached from the root")
-        for name, size, server in tx.all("SELECT name, size_bytes, server_size FROM node WHERE size_bytes < 0 OR "
-                                         "server_size < 0"):
+        for name, size, server in tx.all("SELECT name, size_bytes, server_size FROM node WHERE size_bytes < 0 "
+                                         "OR server_size < 0"):
             found.append(f"{name!r} has a size below 0 ({size}, {server})")
         for (name,) in tx.all("SELECT name FROM node WHERE file_id IS NOT NULL AND (server_name IS NULL OR created_ns "
                               "IS NULL)"):
@@ -95,8 +95,8 @@ def _stages(db: Database, staging: Staging) -> list[str]:
 def _copies(db: Database, cache: BlockCache) -> list[str]:
     with db.reading() as tx:
         kept = [FileId(row[0]) for row in tx.all("SELECT file_id FROM kept WHERE here = 1")]
-        lost = [row[0] for row in tx.all("SELECT node.name FROM node JOIN kept USING (file_id) WHERE node.resend AND "
-                                         "NOT node.downloadable AND kept.here != 1")]
+        lost = [row[0] for row in tx.all("SELECT node.name FROM node JOIN kept USING (file_id) WHERE node.resend "
+                                         "AND NOT node.downloadable AND kept.here != 1")]
     return [*(f"the kept copy of {file_id} is missing" for file_id in kept if not cache.has_kept(file_id)),
             *(f"{name!r} is to be sent again, but its copy was given up" for name in lost)]
 

@@ -31,8 +31,8 @@ GOING: Final = 2            # of kept.here, see schema
 # empty one takes nothing. (The + keeps SQLite from the index that has sizes: the oldest would have to be sorted out of
 # all.)
 _SPARE: Final = ("kept.here = 1 AND +kept.bytes > 0 AND NOT EXISTS (SELECT 1 FROM doomed WHERE doomed.file_id = "
-                 "kept.file_id) AND NOT EXISTS (SELECT 1 FROM attempt WHERE attempt.node_id = node.node_id) AND "
-                 "(node.node_id IS NULL OR NOT (node.resend OR node.stage IS NOT NULL OR node.listed_bytes IS NOT "
+                 "kept.file_id) AND NOT EXISTS (SELECT 1 FROM attempt WHERE attempt.node_id = node.node_id) "
+                 "AND (node.node_id IS NULL OR NOT (node.resend OR node.stage IS NOT NULL OR node.listed_bytes IS NOT "
                  f"NULL OR node.local OR {OUT_OF_TREE}))")
 
 
@@ -140,8 +140,8 @@ class KeptCopies:
         """
         if self._most_bytes is None:
             return []
-        kept, doomed = tx.one("SELECT (SELECT coalesce(sum(bytes), 0) FROM kept WHERE here = 1), (SELECT "
-                              "coalesce(sum(bytes), 0) "
+        kept, doomed = tx.one("SELECT (SELECT coalesce(sum(bytes), 0) FROM kept WHERE here = 1), "
+                              "(SELECT coalesce(sum(bytes), 0) "
                               # CROSS: from the few doomed
                               "FROM doomed CROSS JOIN kept USING (file_id) WHERE here = 1)")
         lacking, going = kept - doomed - self._most_bytes, list[FileId]()
@@ -161,8 +161,8 @@ class KeptCopies:
         return going
 
     def _is_spare(self, tx: Tx, file_id: FileId) -> bool:
-        row: Any = tx.one("SELECT node.node_id FROM kept LEFT JOIN node USING (file_id) WHERE kept.file_id = ? AND "
-                          f"{_SPARE}", file_id)
+        row: Any = tx.one("SELECT node.node_id FROM kept LEFT JOIN node USING (file_id) WHERE kept.file_id = ? "
+                          f"AND {_SPARE}", file_id)
         return row is not None and not self._handles.leans_on(row[0], file_id)
 
     @staticmethod

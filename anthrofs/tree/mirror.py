@@ -72,8 +72,8 @@ class Mirror:
         if place is None:
             return Shown.HELD
         tx.insert("INSERT INTO node (parent, name, mode, mtime_ns, size_bytes, seen, file_id, server_name, "
-                  "server_mime, server_size, created_ns, downloadable, expires_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, "
-                  "?, ?, ?, ?)", *place, _FILE, file.created_ns, file.size_bytes,
+                  "server_mime, server_size, created_ns, downloadable, expires_ns) "
+                  "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", *place, _FILE, file.created_ns, file.size_bytes,
                   listing, file.file_id, file.name, file.mime_type, file.size_bytes, file.created_ns, file.downloadable,
                   file.expires_ns)
         tx.run("UPDATE node SET mtime_ns = ?1 WHERE node_id = ?2 AND mtime_ns < ?1", file.created_ns, place[0])
@@ -112,8 +112,8 @@ class Mirror:
         """
         last: int = ROOT
         while True:
-            rows = tx.all(COLUMNS + f"WHERE {_MISSING} AND created_ns > ? AND created_ns < ? AND "
-                          "node_id > ? ORDER BY node_id LIMIT ?", listing, above_ns, below_ns, last, _AT_ONCE)
+            rows = tx.all(COLUMNS + f"WHERE {_MISSING} AND created_ns > ? AND created_ns < ? "
+                          "AND node_id > ? ORDER BY node_id LIMIT ?", listing, above_ns, below_ns, last, _AT_ONCE)
             for node in (node_of(row, "") for row in rows):
                 if node.node_id not in busy and not self._surprises.expects(node.node_id):
                     self._vanish(tx, node)
@@ -176,8 +176,8 @@ class Mirror:
         """A directory that is there only for others' files goes with the last of them, and then perhaps the one around
         it.
         """
-        while (row := tx.one("SELECT parent, name FROM node WHERE node_id = ? AND directory AND NOT made AND NOT "
-                             "EXISTS (SELECT 1 FROM node AS entry WHERE entry.parent = node.node_id)",
+        while (row := tx.one("SELECT parent, name FROM node WHERE node_id = ? AND directory AND NOT made "
+                             "AND NOT EXISTS (SELECT 1 FROM node AS entry WHERE entry.parent = node.node_id)",
                              directory)) is not None:
             self._surprises.note((NodeId(row[0]), row[1]), directory=True)
             tx.run("DELETE FROM node WHERE node_id = ?", directory)
@@ -196,8 +196,8 @@ class Mirror:
             file = replace(file, expires_ns=file.created_ns + attempt.expires_s * 10**9)
         if file.expires_ns is not None:
             self._expects(file.expires_ns)
-        tx.run("INSERT INTO kept (file_id, here, bytes) VALUES (?, ?, ?) ON CONFLICT (file_id) DO UPDATE SET here = "
-               "excluded.here",
+        tx.run("INSERT INTO kept (file_id, here, bytes) VALUES (?, ?, ?) ON CONFLICT (file_id) DO UPDATE "
+               "SET here = excluded.here",
                file.file_id, copied, attempt.size_bytes)
         # a listing was faster
         tx.run("DELETE FROM node WHERE file_id = ? AND node_id != ?", file.file_id, attempt.node_id)
@@ -207,8 +207,8 @@ class Mirror:
         tx.run("UPDATE node SET stage = NULL, sealed = 0, lacks_code = NULL WHERE node_id = ? AND stage = ?",
                attempt.node_id, attempt.stage)
         # IS and IS NOT compare NULLs, too.
-        tx.run("UPDATE node SET size_bytes = ?, confirmed = 1, resend = ? AND wanted IS NOT NULL AND (wanted != ? OR "
-               "coalesce(mime_type, ?) != ? OR expires_s IS NOT ?) WHERE node_id = ? AND stage IS NULL",
+        tx.run("UPDATE node SET size_bytes = ?, confirmed = 1, resend = ? AND wanted IS NOT NULL AND (wanted != ? "
+               "OR coalesce(mime_type, ?) != ? OR expires_s IS NOT ?) WHERE node_id = ? AND stage IS NULL",
                attempt.size_bytes, copied, attempt.name, attempt.mime_type,
                attempt.mime_type, attempt.expires_s, attempt.node_id)
 
@@ -224,8 +224,8 @@ class Mirror:
         found = backups if backups and tx.one(taken, server_name) else []
         if not left:
             return found
-        newer = ("SELECT 1 FROM kept CROSS JOIN node USING (file_id) WHERE server_name = ? AND created_ns > ? AND NOT "
-                 f"local AND {IN_TREE}")
+        newer = ("SELECT 1 FROM kept CROSS JOIN node USING (file_id) WHERE server_name = ? AND created_ns > ? "
+                 f"AND NOT local AND {IN_TREE}")
         others = [node_of(row, "") for row in tx.all(COLUMNS + f"WHERE local AND server_name != ? AND {IN_TREE}",
                                                      server_name)]
         return found + [node for node in others if node.remote
@@ -256,8 +256,8 @@ class Mirror:
             tx.run("UPDATE node SET name = ? WHERE node_id = ?", node.name, newer[0].node_id)
             self._surprises.note((node.parent, newer[0].name))
         set_remote(tx, node.node_id, file)
-        tx.run("UPDATE node SET stage = NULL, sealed = 0, lacks_code = NULL, resend = 0, confirmed = 0, size_bytes = "
-               "?, mtime_ns = ? WHERE node_id = ?",
+        tx.run("UPDATE node SET stage = NULL, sealed = 0, lacks_code = NULL, resend = 0, confirmed = 0, "
+               "size_bytes = ?, mtime_ns = ? WHERE node_id = ?",
                file.size_bytes, file.created_ns, node.node_id)
 
     def set_length(self, tx: Tx, file_id: FileId, size_bytes: int) -> tuple[NodeId, str] | None:
@@ -274,8 +274,8 @@ class Mirror:
 
     def doubted(self, tx: Tx) -> list[FileId]:
         """Files of which the cache of the version before has what is perhaps not theirs; see upgrades.py."""
-        return [FileId(name.removeprefix(DOUBTED)) for (name,) in tx.all("SELECT name FROM meta WHERE substr(name, 1, "
-                                                                         "?) = ?", len(DOUBTED), DOUBTED)]
+        rows = tx.all("SELECT name FROM meta WHERE substr(name, 1, ?) = ?", len(DOUBTED), DOUBTED)
+        return [FileId(name.removeprefix(DOUBTED)) for (name,) in rows]
 
     def forget_doubted(self, tx: Tx) -> None:
         """The cache has let go of it."""

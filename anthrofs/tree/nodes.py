@@ -112,9 +112,9 @@ class Nodes:
         """Some of the nodes that are to be sent again as the user wants them, and nothing brings them there yet.
         `below_bytes`: only smaller ones, which others must not hide.
         """
-        rows = self._rows.all(COLUMNS + f"WHERE resend AND stage IS NULL AND {IN_TREE} AND size_bytes < coalesce(?, "
-                              "9e18) AND NOT EXISTS (SELECT 1 FROM attempt WHERE attempt.node_id = node.node_id) ORDER "
-                              "BY node_id LIMIT ?",
+        rows = self._rows.all(COLUMNS + f"WHERE resend AND stage IS NULL AND {IN_TREE} "
+                              "AND size_bytes < coalesce(?, 9e18) AND NOT EXISTS (SELECT 1 FROM attempt "
+                              "WHERE attempt.node_id = node.node_id) ORDER BY node_id LIMIT ?",
                               below_bytes, limit + len(busy))
         return [node for row in rows if (node := node_of(row, "")).node_id not in busy]
 
@@ -145,8 +145,8 @@ class Nodes:
 
     def gap(self, node_id: NodeId) -> Gap | None:
         """The gap in the node's stage."""
-        row = self._rows.one("SELECT lacks_from, lacks_to, lacks_code FROM node WHERE node_id = ? AND lacks_code IS "
-                             "NOT NULL", node_id)
+        row = self._rows.one("SELECT lacks_from, lacks_to, lacks_code FROM node WHERE node_id = ? "
+                             "AND lacks_code IS NOT NULL", node_id)
         return None if row is None else Gap.of(*row)
 
     def set_gap(self, node_id: NodeId, stage: StageId, gap: Gap | None) -> None:
@@ -181,8 +181,8 @@ class Nodes:
         """The user gave it another place."""
         _touch(self._rows, NodeId(self._rows.one("SELECT parent FROM node WHERE node_id = ?", node_id)[0]), now_ns)
         _touch(self._rows, parent, now_ns)
-        self._rows.run("UPDATE node SET parent = ?, name = ?, hidden_from = NULL, hidden_parent = NULL, made = "
-                       "directory WHERE node_id = ?",
+        self._rows.run("UPDATE node SET parent = ?, name = ?, hidden_from = NULL, hidden_parent = NULL, "
+                       "made = directory WHERE node_id = ?",
                parent, name, node_id)
 
     def want(self, node: Node, wanted: str | None) -> None:
@@ -205,8 +205,8 @@ class Nodes:
         replacement, so where it was is remembered until `settle`.
         """
         _touch(self._rows, NodeId(self._rows.one("SELECT parent FROM node WHERE node_id = ?", node_id)[0]), now_ns)
-        self._rows.run("UPDATE node SET hidden_from = iif(?, name, NULL), hidden_parent = iif(?, parent, NULL), parent "
-                       "= ?, name = ? WHERE node_id = ?",
+        self._rows.run("UPDATE node SET hidden_from = iif(?, name, NULL), hidden_parent = iif(?, parent, NULL), "
+                       "parent = ?, name = ? WHERE node_id = ?",
                        by_libfuse, by_libfuse, HIDDEN, hidden_name, node_id)
 
     def settle(self, node_id: NodeId) -> None:
@@ -229,8 +229,8 @@ class Nodes:
         name = id_name_of(was, suffix) if suffix else was
         if self._rows.one("SELECT 1 FROM node WHERE parent = ? AND name = ?", parent, name) is not None:
             name = free_name(self._rows, parent, name, f"{suffix or 'kept'}-{node_id}")
-        self._rows.run("UPDATE node SET parent = ?, name = ?, hidden_from = NULL, hidden_parent = NULL WHERE node_id = "
-                       "?", parent, name, node_id)
+        self._rows.run("UPDATE node SET parent = ?, name = ?, hidden_from = NULL, hidden_parent = NULL "
+                       "WHERE node_id = ?", parent, name, node_id)
         return name
 
     def hidden(self) -> list[Node]:

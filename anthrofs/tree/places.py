@@ -94,6 +94,6 @@ def is_newer(node: Node, file: RemoteFile) -> bool:
 
 
 def _insert_directory(tx: Tx, parent: NodeId, name: str, mtime_ns: int) -> NodeId:
-    return NodeId(tx.insert("INSERT INTO node (parent, name, directory, mode, mtime_ns, size_bytes) VALUES (?, ?, 1, "
-                            "?, ?, 0)",
+    return NodeId(tx.insert("INSERT INTO node (parent, name, directory, mode, mtime_ns, size_bytes) "
+                            "VALUES (?, ?, 1, ?, ?, 0)",
                             parent, name, _DIRECTORY, mtime_ns))

@@ -88,8 +88,8 @@ class Uploads:
             return
         self._rows.run("INSERT OR REPLACE INTO attempt (node_id, stage, state, size_bytes) VALUES (?, ?, ?, ?)",
                        node_id, stage, QUEUED, size_bytes)
-        lacks = self._rows.one("SELECT lacks_from, lacks_to, lacks_code FROM node WHERE node_id = ? AND stage = ? AND "
-                               "lacks_code IS NOT NULL", node_id, stage)
+        lacks = self._rows.one("SELECT lacks_from, lacks_to, lacks_code FROM node WHERE node_id = ? AND stage = ? "
+                               "AND lacks_code IS NOT NULL", node_id, stage)
         new = self.of(node_id)
         if lacks is not None and new is not None:
             self.step(new, Step.REFUSED, code=lacks[2], reason=Gap.of(*lacks).words())
@@ -113,8 +113,8 @@ class Uploads:
         only = "" if among is None else f"node_id IN ({', '.join('?' * len(among))}) AND "
         # Not bound, so that SQLite sees which index it is.
         which = f"size_bytes {'>=' if big else '<'} {BIG_BYTES} AND state != '{FAILED}'"
-        for row in _pages(self._rows, _COLUMNS + f"WHERE {only}{which} AND NOT EXISTS (SELECT 1 FROM node WHERE "
-                          f"node.node_id = attempt.node_id AND {OUT_OF_TREE} AND attempt.state = ?)", "stage",
+        for row in _pages(self._rows, _COLUMNS + f"WHERE {only}{which} AND NOT EXISTS (SELECT 1 FROM node "
+                          f"WHERE node.node_id = attempt.node_id AND {OUT_OF_TREE} AND attempt.state = ?)", "stage",
                           *(among or ()), QUEUED):
             if found := _attempt(row):
                 yield found
@@ -155,8 +155,8 @@ class Uploads:
     def _new_among(self, node_ids: Iterable[NodeId]) -> set[NodeId]:
         """Returns those of which the server has nothing yet, and nothing was tried."""
         return {node_id for node_id in node_ids if self._rows.one(
-            "SELECT 1 FROM node JOIN attempt USING (node_id) WHERE node_id = ? AND file_id IS NULL AND state = ? AND "
-            "tries = 0",
+            "SELECT 1 FROM node JOIN attempt USING (node_id) WHERE node_id = ? AND file_id IS NULL AND state = ? "
+            "AND tries = 0",
             node_id, QUEUED)}
 
     def send(self, attempt: Attempt, name: str, mime_type: str, size_bytes: int, expires_s: int | None,
