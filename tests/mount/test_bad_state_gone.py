@@ -12,10 +12,7 @@ from pathlib import Path
 import pytest
 
 from anthrofs.fuse import mountpoint
-from anthrofs.tree.upload_queue import FAILED
-from tests.fakes import FakeClock, FakeFiles
 from tests.mounting import Mount, wait_until
-from tests.unit.upload.house import House
 
 SAYS = "Nothing can be changed or sent until it is back"
 # What each change that was refused says of itself, and the end.
@@ -143,18 +140,3 @@ def test_the_end_of_a_mount_whose_state_is_gone_takes_nothing_from_the_next_one(
     other.sync()
     assert [file["filename"] for file in used.emulator.files()].count("precious.txt") == 1
     other.finish()
-
-
-def test_a_stage_that_is_gone_before_its_first_try_fails_its_file_once(tmp_path: Path) -> None:
-    clock = FakeClock()
-    house = House(tmp_path, clock, FakeFiles(clock))
-    node_id = house.save("a.txt")
-    for stage in (tmp_path / "staging").iterdir():
-        stage.unlink()
-    clock.advance(60)
-    assert [house.work(), house.work()] == [True, False]
-    with house.db.reading() as tx:
-        attempt = tx.uploads.of(node_id)
-    assert attempt is not None
-    assert (attempt.state, attempt.code) == (FAILED, errno.EIO)
-    house.close()

@@ -7,18 +7,13 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from anthrofs.errors import NoAnswer
 from anthrofs.fuse import mountpoint
-from anthrofs.model import RemoteFile, ServerClock
 from anthrofs.upload.inquiries import INQUIRE_S
-from tests.fakes import SECOND_NS, FakeClock, FakeFiles
 from tests.mounting import Mount, asks, state_of, stored_names, wait_until
-from tests.unit.upload.house import House
 
 
 def contents(mount: Mount) -> list[tuple[str, bytes]]:
@@ -198,39 +193,6 @@ def test_a_proxy_that_hangs_up_and_passes_the_body_on_later_stores_it_once(mount
     asked = Counter(request["operation"] for request in mount.emulator.requests())
     assert (asked["upload"], asked["list"] <= len(INQUIRE_S) + 1) == (1, True)        # and perhaps one, whether the way is open again
     assert stored_names(mount)["a.txt"] == 1
-
-
-# ---- one inquiry for all, on fakes
-
-class ToTheSecond(FakeFiles):
-    """Its times are cut, and its clock is known to be ours."""
-
-    def generate(self, name: str, content: bytes, mime_type: str = "text/plain", *, downloadable: bool = True) -> RemoteFile:
-        file = super().generate(name, content, mime_type, downloadable=downloadable)
-        self.files[0] = replace(file, created_ns=file.created_ns // SECOND_NS * SECOND_NS)
-        return self.files[0]
-
-    def clock(self) -> ServerClock | None:
-        return ServerClock(0, SECOND_NS)
-
-
-def test_what_was_stored_in_a_second_that_began_before_the_try_is_found_behind_many_newer_ones(tmp_path: Path) -> None:
-    clock = FakeClock()
-    files = ToTheSecond(clock)
-    house = House(tmp_path, clock, files)
-    clock.advance(10.9)
-    node_id = house.save("a.txt")
-    clock.advance(1.0)
-    files.fail("upload", NoAnswer("cut"), after=True)
-    assert house.work()
-    clock.advance(0.2)
-    for number in range(300):
-        files.generate(f"{number}.txt", b"somebody else's")
-    clock.advance(INQUIRE_S[-1])
-    assert house.work()
-    with house.db.reading() as tx:
-        assert tx.uploads.of(node_id) is None
-    house.close()
 
 
 # ---- kills in between

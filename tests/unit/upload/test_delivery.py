@@ -1,15 +1,17 @@
 """An attempt comes to its end exactly once, whatever the network says in between."""
 
 import errno
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from anthrofs.errors import InTheWay, NoAnswer, QuotaExceeded, Refused, RemoteError, Unavailable
-from anthrofs.model import FileId, NodeId
+from anthrofs.model import FileId, NodeId, RemoteFile, ServerClock
 from anthrofs.tree.upload_queue import FAILED, QUEUED, UNKNOWN
 from anthrofs.upload.delivery import RESENDS
 from anthrofs.upload.inquiries import INQUIRE_S
-from tests.fakes import FakeFiles
+from tests.fakes import SECOND_NS, FakeClock, FakeFiles
 from tests.unit.upload.house import House
 
 
@@ -157,3 +159,51 @@ def test_what_was_unlinked_while_it_was_sent_is_deleted_again(house: House) -> N
         assert tx.deletions.is_doomed(FileId(file.file_id))
     work_off(house)
     assert house.files.files == []
+
+
+# ---- what is there after all, and what is gone
+
+class ToTheSecond(FakeFiles):
+    """Its times are cut, and its clock is known to be ours."""
+
+    def generate(self, name: str, content: bytes, mime_type: str = "text/plain", *, downloadable: bool = True) -> RemoteFile:
+        file = super().generate(name, content, mime_type, downloadable=downloadable)
+        self.files[0] = replace(file, created_ns=file.created_ns // SECOND_NS * SECOND_NS)
+        return self.files[0]
+
+    def clock(self) -> ServerClock | None:
+        return ServerClock(0, SECOND_NS)
+
+
+def test_what_was_stored_in_a_second_that_began_before_the_try_is_found_behind_many_newer_ones(tmp_path: Path) -> None:
+    clock = FakeClock()
+    files = ToTheSecond(clock)
+    house = House(tmp_path, clock, files)
+    clock.advance(10.9)
+    node_id = house.save("a.txt")
+    clock.advance(1.0)
+    files.fail("upload", NoAnswer("cut"), after=True)
+    assert house.work()
+    clock.advance(0.2)
+    for number in range(300):
+        files.generate(f"{number}.txt", b"somebody else's")
+    clock.advance(INQUIRE_S[-1])
+    assert house.work()
+    with house.db.reading() as tx:
+        assert tx.uploads.of(node_id) is None
+    house.close()
+
+
+def test_a_stage_that_is_gone_before_its_first_try_fails_its_file_once(tmp_path: Path) -> None:
+    clock = FakeClock()
+    house = House(tmp_path, clock, FakeFiles(clock))
+    node_id = house.save("a.txt")
+    for stage in (tmp_path / "staging").iterdir():
+        stage.unlink()
+    clock.advance(60)
+    assert [house.work(), house.work()] == [True, False]
+    with house.db.reading() as tx:
+        attempt = tx.uploads.of(node_id)
+    assert attempt is not None
+    assert (attempt.state, attempt.code) == (FAILED, errno.EIO)
+    house.close()
