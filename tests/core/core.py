@@ -96,7 +96,7 @@ class Core:
         world = World(self.clock, random.Random(1), self.disk, self.files, self.pacer, Notify(None))
         with self.clock.employing():
             self.parts = parts = build(self.config, world)
-        self.clock.begin(parts.stopping, lambda: (len(self.files.asked), parts.local.db.version))
+        self.clock.begin(parts.stopping, lambda: (len(self.files.asked), parts.local.db.version), self.pacer._turn)
         begin(parts)
         parts.prober.start()
         greet(self.config, parts.local.db, parts.refresher, lambda _: None)

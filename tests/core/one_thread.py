@@ -52,6 +52,7 @@ class OneThread(FakeClock):
         self._home = threading.get_ident()              # constant
         self._progress: Callable[[], object] = object   # told by whoever employs
         self._stopping = threading.Event()              # the same
+        self._pace = threading.Condition()              # the same
         self._workers: list[Worker] = []
         self._at_work: list[Worker] = []                # innermost last: one works while the one before waits
         self._away = 0                                  # real threads that wait; changed under the GIL only
@@ -77,9 +78,11 @@ class OneThread(FakeClock):
                 self._workers.append(Worker(run, owner._way._changed if hasattr(owner, "_way") and not hasattr(owner, "_changed")
                                             else owner._changed))
 
-    def begin(self, stopping: threading.Event, progress: Callable[[], object]) -> None:
-        """`stopping` is what nobody sets while a mount lives; `progress` differs whenever anything was done."""
-        self._stopping, self._progress = stopping, progress
+    def begin(self, stopping: threading.Event, progress: Callable[[], object], pace: threading.Condition) -> None:
+        """`stopping` is what nobody sets while a mount lives; `progress` differs whenever anything was done; at `pace` all queue up, so
+        who waits there lets nobody else work: one with less right of way would wait for it, and it for that one.
+        """
+        self._stopping, self._progress, self._pace = stopping, progress, pace
 
     def dismiss(self) -> None:
         """Nobody works any more."""
@@ -126,7 +129,7 @@ class OneThread(FakeClock):
             raise Idle(timeout_s)
         else:
             until_s = self.now_s() + (float("inf") if timeout_s is None else timeout_s)
-            if not self.turn():
+            if condition is self._pace or not self.turn():
                 self._pass_until(until_s)
                 assert self.now_s() < float("inf"), "nobody will ever wake this one"
             if any(thread.name in SHORT_LIVED for thread in threading.enumerate()):
