@@ -32,7 +32,7 @@ class Drain:
         self._uploader = uploader       # given
         self._way = way                 # given
         self._left = left               # given
-        self._guard = guard       # given
+        self._guard = guard             # given
         self._notify = notify           # given
         self._read_only = read_only     # constant
 

@@ -32,7 +32,7 @@ class Holdings:
         self._db = db               # given
         self._paths = paths         # given
         self._cache = cache         # given
-        self._kept_copies = kept_copies     # given
+        self._kept_copies = kept_copies # given
         self._handles = handles     # given
         self._reader = reader       # given
         self._clock = clock         # given

@@ -28,10 +28,10 @@ class Report:
         self._config = config               # given
         self._db = db                       # given
         self._cache = cache                 # given
-        self._kept_copies = kept_copies             # given
+        self._kept_copies = kept_copies     # given
         self._reader = reader               # given
         self._refresher = refresher         # given
-        self._guard = guard           # given
+        self._guard = guard                 # given
         self._way = way                     # given
         self._left = left                   # given
         self._requests = requests           # given: how many were sent

@@ -30,7 +30,7 @@ class Arrivals:
         self._mirror = mirror           # given
         self._staging = staging         # given
         self._cache = cache             # given
-        self._kept_copies = kept_copies         # given
+        self._kept_copies = kept_copies # given
         self._arrived = arrived         # given: told at once, when it is committed
 
         self._looked = False            # for backups that an earlier mount has left; guarded by the database's lock

@@ -39,7 +39,7 @@ class Uploader:
                  permission: Permission, hidden: HiddenNodes, delivery: Delivery, restaging: Restaging,
                  deletion: Deletion) -> None:
         self._clock = clock             # given
-        self._guard = guard       # given
+        self._guard = guard             # given
         self._schedule = schedule       # given
         self._waits = waits             # given
         self._progress = progress       # given
