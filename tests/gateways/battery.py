@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from anthrofs.fuse import mountpoint
-from tests.mounting import Mount
+from tests.mounting import Mount, wait_until
 
 OK: Final = "ok"
 MB: Final = 1_000_000
@@ -120,12 +120,11 @@ class Battery:
         self.stored = Counter({key: count for key, count in self.stored.items() if key[0] != name})
 
     def _sees(self) -> None:
-        """What somebody else makes shows with the next listing."""
+        """What somebody else makes shows with the next listing; a cache on the way has to be a second old to be seen."""
         content = bytes_of("other.txt", 100)
         self._mount.emulator.generate("other.txt", content, "text/plain")
         self._keeps("other.txt", content)
-        self._mount.refresh()
-        assert "other.txt" in os.listdir(self._files)
+        wait_until(lambda: self._mount.refresh() and "other.txt" in os.listdir(self._files), "it shows")
         self._reads("other.txt", 100)
 
     def _status(self) -> None:
