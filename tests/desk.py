@@ -36,8 +36,9 @@ class Desk:
         wait_until(lambda: self.mount.emulator.files() == [], "the server is empty")
 
     def prepare(self, script: str) -> None:
-        """What was there before."""
+        """What was there before. Its last closes have come, so all of it is on the server: a sync waits a second for them, no longer."""
         self.run(script)
+        wait_until(lambda: self.mount.status()["open"] == [], "all is closed")
         self.mount.sync()
 
     def run(self, script: str) -> str:
