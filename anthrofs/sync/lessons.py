@@ -7,23 +7,17 @@ Never   fails a reader, who has the bytes, or knows of the loss, without it.
 import contextlib
 import logging
 from collections.abc import Callable, Iterator
-from typing import Protocol
 
 from anthrofs.errors import FsError, StateLost
-from anthrofs.model import BY_ID, FileId, NodeId
+from anthrofs.model import BY_ID, FileId
 from anthrofs.sync.expirer import Expirer
 from anthrofs.sync.merge import Merge
 from anthrofs.tree.database import Database
 from anthrofs.tree.mirror import Mirror
 from anthrofs.tree.open_table import Content
+from anthrofs.tree.places import Surprises
 
 log = logging.getLogger(__name__)
-
-
-class Surprises(Protocol):
-    """The part that has to know which entries have changed, so that the kernel believes no old size."""
-
-    def note(self, entry: tuple[NodeId, str]) -> None: ...
 
 
 class Lessons:

@@ -10,17 +10,15 @@ from typing import Any, Protocol
 
 from anthrofs.errors import NotFound
 from anthrofs.model import Attempt, FileId, Node, NodeId
+from anthrofs.tree import lookup_cache
 from anthrofs.tree.lookup_cache import LookupCache
 from anthrofs.tree.nodes import COLUMNS, node_of
 from anthrofs.tree.rows import Rows
 from anthrofs.tree.transaction import Tx
 
 
-class Reading(Protocol):
+class Reading(lookup_cache.Reading, Protocol):
     """The database, as far as lookups need it."""
-
-    version: int
-    writing: bool
 
     def reading(self) -> AbstractContextManager[Tx]: ...
 

@@ -14,6 +14,7 @@ from anthrofs.sync.news import News
 from anthrofs.sync.refresher import HASTE_S, LOOK_WAIT_S, Refresher
 from anthrofs.sync.scan import SWEEP_S_PER_PAGE
 from tests.fakes import FakeClock
+from tests.mounting import wait_until
 from tests.unit.sync.parts import HOUR_S, State, asked
 
 
@@ -46,10 +47,7 @@ def test_a_listing_out_of_order_makes_every_refresh_a_full_one_but_no_storm(stat
     state.refresher.look()
     # Its clock moves when it waits, so two minutes pass at once, until nobody has looked for so long.
     state.refresher.start()
-    until_s = time.monotonic() + 30
-    while state.refresher.age_s() is None or state.refresher.fresh():
-        assert time.monotonic() < until_s
-        time.sleep(0.01)
+    wait_until(lambda: state.refresher.age_s() is not None and not state.refresher.fresh(), "nobody has looked for so long")
     assert state.refresher.stop(10)
     assert 4 * 6 <= asked(state, "list") <= 4 * (120 / (3 * SWEEP_S_PER_PAGE) + 2)
     files.insert(0, files.pop())

@@ -1,6 +1,5 @@
 """What is gone from a workspace of several pages is found, a page at a time."""
 
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from anthrofs.model import Cursor, Page
 from anthrofs.sync import sweeper
 from anthrofs.sync.scan import SWEEP_S_PER_PAGE
 from tests.fakes import FakeFiles
+from tests.mounting import wait_until
 from tests.unit.sync.parts import HOUR_S, JumpingClock, State, asked
 
 # ---- the pace
@@ -55,10 +55,7 @@ def test_the_thread_sweeps_when_it_is_woken_and_ends_when_it_is_told_to(state: S
     state.sweeper.start()
     state.looked_at = True
     state.sweeper.wake()            # its clock moves when it waits, so all of it happens at once
-    until_s = time.monotonic() + 30
-    while state.shown() != state.on_server():
-        assert time.monotonic() < until_s
-        time.sleep(0.01)
+    wait_until(lambda: state.shown() == state.on_server(), "the tree shows what the server has")
     assert state.sweeper.stop(10)
 
 
