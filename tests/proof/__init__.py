@@ -1,0 +1,1 @@
+"""The one table of long runs, so that they add up."""
