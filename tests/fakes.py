@@ -267,6 +267,9 @@ class FakeCarrier:
     def unacknowledged(self) -> int | None:
         return self.left
 
+    def shut_down(self) -> None:
+        self.left = None
+
 
 def body_of(folder: Path, content: bytes) -> Body:
     """A sealed stage with this content, on its way out."""

@@ -60,6 +60,10 @@ class Carrier(Protocol):
         """
         ...
 
+    def shut_down(self) -> None:
+        """From any thread: whoever reads from it gets its end at once."""
+        ...
+
 
 class Body(io.FileIO):
     """A sealed stage on its way out: says how far it is, and can be ended before its last byte."""

@@ -5,16 +5,15 @@ Never   asks for anything.
 """
 
 import re
-import socket
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
 import httpx
 
 from anthrofs.errors import BadAnswer, BodyCut, NoAnswer, NotTheFile
+from anthrofs.remote.api import Carrier
 
 # RFC 9110, 14.4
 RANGE: Final = re.compile(r"bytes\s+(?P<first>\d{1,18})-(?P<last>\d{1,18})/(?P<total>\d{1,18}|\*)", re.ASCII)
@@ -58,14 +57,11 @@ class HttpDownload:
         self._response.close()
 
     def abort(self) -> None:
-        """See Download. Shutting the socket down wakes a read of it; closing it would not."""
-        stream = self._response.extensions.get("network_stream")
-        raw = None if stream is None else stream.get_extra_info("socket")
-        with self._lock, suppress(OSError):
-            if isinstance(raw, socket.socket) and not self._over:
-                # Not the TLS socket's own shutdown: that ends the decryption, and who reads would get the records as
-                # they are.
-                socket.socket.shutdown(raw, socket.SHUT_RDWR)
+        """See Download."""
+        carrier = _carrier_of(self._response)
+        with self._lock:
+            if carrier is not None and not self._over:
+                carrier.shut_down()
 
     def take_as_it_is(self) -> None:
         """See Download."""
@@ -96,3 +92,9 @@ class HttpDownload:
         except httpx.DecodingError as exc:
             raise NotTheFile(
                 f"the answer is said to be encoded ({self.encoding}), which wasn't asked for, and isn't") from exc
+
+
+def _carrier_of(response: httpx.Response) -> Carrier | None:
+    """The connection as wire.py makes it; None: the answer came without one."""
+    carrier: Carrier | None = response.extensions.get("network_stream")
+    return carrier

@@ -41,9 +41,10 @@ CACHED_LIMITS: Final = 50           # ways to ask for nearly the same number of 
 ERROR_BYTES: Final = 64 * 1024          # of an error's body that is read: a proxy may send a page of any size
 
 
-def connect(service: Service, timeouts: Timeouts, environ: Mapping[str, str] = os.environ) -> httpx.Client:
-    """A pool for this service, by the way that the environment says. Raises SetupError for an environment that can't be
-    used.
+def connect(service: Service, timeouts: Timeouts, environ: Mapping[str, str] = os.environ,
+            transport: httpx.BaseTransport | None = None) -> httpx.Client:
+    """A pool for this service, by the way that the environment says, or over another transport. Raises SetupError for
+    an environment that can't be used.
     """
     headers = {"anthropic-version": "2023-06-01", "user-agent": "anthrofs/0.1", "accept-encoding": "identity"}
     if isinstance(service.credentials, Credentials):        # a profile's token comes with each request
@@ -59,7 +60,7 @@ def connect(service: Service, timeouts: Timeouts, environ: Mapping[str, str] = o
         params={"beta": "true"} if service.shape == "beta" else None,
         timeout=httpx.Timeout(connect=timeouts.connect_s, read=timeouts.read_s, write=timeouts.write_s,
                               pool=timeouts.pool_s),
-        transport=Transport(environ, service.base_url, direct=service.direct), trust_env=False,
+        transport=transport or Transport(environ, service.base_url, direct=service.direct), trust_env=False,
     )
 
 

@@ -22,6 +22,7 @@ from typing import Any, Final, TypeVar
 import httpcore
 
 from anthrofs.clock import Clock
+from anthrofs.remote.api import Carrier
 
 T = TypeVar("T")
 
@@ -40,7 +41,7 @@ OPEN: Final = frozenset({1, 8})     # ESTABLISHED, CLOSE_WAIT: in others the que
 
 # Told of the connection that the calling thread's request goes over; httpx offers no other way to get at it before the
 # answer.
-CARRIES: ContextVar[Callable[["Line"], None] | None] = ContextVar("CARRIES", default=None)
+CARRIES: ContextVar[Callable[[Carrier], None] | None] = ContextVar("CARRIES", default=None)
 
 
 class Line(httpcore.NetworkStream):
@@ -89,6 +90,14 @@ class Line(httpcore.NetworkStream):
             if not self._closed and self._info()[0] in OPEN:
                 return int(struct.unpack("i", fcntl.ioctl(self._socket().fileno(), SIOCOUTQ, bytes(4)))[0])
         return None
+
+    def shut_down(self) -> None:
+        """From any thread: whoever reads from it gets its end at once. Closing it would wake nobody."""
+        with self._lock, suppress(OSError, ValueError):
+            if not self._closed:
+                # Not the TLS socket's own shutdown: that ends the decryption, and who reads would get the records as
+                # they are.
+                socket.socket.shutdown(self._socket(), socket.SHUT_RDWR)
 
     def _while_alive(self, timeout: float | None, over: type[Exception], step: Callable[[float], T]) -> T:
         """The step, given a little time again and again, until it succeeds, the time is over, or the other side is

@@ -1,4 +1,6 @@
-"""What every RemoteFiles promises: the fake one, HTTP in both shapes, and HTTP behind pace and retry."""
+"""What every RemoteFiles promises: the fake one, HTTP in each shape, HTTP behind pace and retry, and HTTP on the simulated wire, whose
+service so keeps to what the emulator does.
+"""
 
 import logging
 import random
@@ -7,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -21,9 +23,12 @@ from anthrofs.remote.pace import Paced, Pacer, Priority
 from anthrofs.remote.retry import Retrying
 from tests.emulator.process import EmulatorProcess
 from tests.fakes import EPOCH_NS, FakeClock, FakeFiles, body_of
+from tests.simulation import service as simulated
+from tests.simulation.faults import Faults
+from tests.simulation.wire import Wire
 
 WRONG_KEY: Final = "sk-ant-wrong-key-0123456789"
-IMPLEMENTATIONS: Final = ("fake", "beta", "ga", "wrapped")
+IMPLEMENTATIONS: Final = ("fake", "beta", "ga", "agents", "wrapped", "simulated beta", "simulated ga", "simulated agents")
 
 # All that an upload may be called: none of the nine characters, no control.
 NAMES: Final = (
@@ -57,6 +62,10 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     if request.param == "fake":
         yield _fake_bench(tmp_path)
         return
+    if request.param.startswith("simulated"):
+        with ExitStack() as stack:
+            yield _simulated_bench(stack, request.param.removeprefix("simulated "), tmp_path)
+        return
     emulator: EmulatorProcess = request.getfixturevalue("emulator")
     with ExitStack() as stack:
         yield _http_bench(stack, emulator, str(request.param), tmp_path)
@@ -73,7 +82,7 @@ def _fake_bench(folder: Path) -> Bench:
 
 
 def _http_bench(stack: ExitStack, emulator: EmulatorProcess, kind: str, folder: Path) -> Bench:
-    service = Service(emulator.url, Credentials("x-api-key", emulator.key), shape="ga" if kind == "ga" else "beta")
+    service = Service(emulator.url, Credentials("x-api-key", emulator.key), shape="beta" if kind == "wrapped" else kind)
 
     def remote(service: Service) -> RemoteFiles:
         files = HttpFiles(stack.enter_context(connect(service, Timeouts())), Clock())
@@ -84,6 +93,21 @@ def _http_bench(stack: ExitStack, emulator: EmulatorProcess, kind: str, folder: 
     return Bench(remote(service), lambda name, content: FileId(emulator.generate(name, content, "text/plain")["id"]),
                  lambda limit: emulator.switch(max_file_bytes=limit), lambda: emulator.switch(ranges=False),
                  lambda: remote(replace(service, credentials=Credentials("x-api-key", WRONG_KEY))), folder)
+
+
+def _simulated_bench(stack: ExitStack, shape: str, folder: Path) -> Bench:
+    clock, chance = FakeClock(), random.Random(4)
+    service = simulated.Service(clock.time_ns)
+    wire = Wire(service, Faults(), "bench", clock.advance, clock.now_s, chance)
+
+    def remote(key: str) -> RemoteFiles:
+        configured = Service("http://simulated.test", Credentials("x-api-key", key), shape=shape)
+        return HttpFiles(stack.enter_context(connect(configured, Timeouts(), transport=wire)), clock)
+
+    def rule(**changes: Any) -> None:
+        service.rules = replace(service.rules, **changes)
+    return Bench(remote(simulated.KEY), lambda name, content: FileId(service.generate(name, content)),
+                 lambda limit: rule(max_file_bytes=limit), lambda: rule(ranges=False), lambda: remote(WRONG_KEY), folder)
 
 
 # ---- uploads

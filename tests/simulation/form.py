@@ -1,0 +1,72 @@
+"""The form of an upload, read as a whole.
+
+Trusts  nothing: what isn't such a form is BadForm.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+BOUNDARY: Final = re.compile(r'^multipart/form-data\s*;(?:.*;)?\s*boundary=(?:"([^"]{1,200})"|([^\s;"]{1,200}))', re.IGNORECASE)
+PARAMETER: Final = re.compile(r';\s*(name|filename)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))', re.IGNORECASE)
+SPELLED: Final = {"%22": '"', "%0d": "\r", "%0a": "\n"}
+
+
+class BadForm(Exception):
+    """The words say why."""
+
+
+@dataclass(slots=True)
+class Form:
+    """Its parts."""
+
+    content: bytes | None = None        # None: it has no part `file`
+    name: str | None = None             # None: the part says none
+    mime_type: str | None = None
+    fields: dict[str, str] = field(default_factory=dict)
+
+
+def form_of(content_type: str, body: bytes, *, decoded: bool = True) -> Form:
+    """Raises BadForm. `decoded`: %22 in a name is a quote, as browsers and httpx mean it."""
+    found = BOUNDARY.match(content_type)
+    if found is None:
+        raise BadForm("Content-Type must be multipart/form-data with a boundary")
+    delimiter = b"--" + (found[1] or found[2]).encode("latin-1")
+    if not body.startswith(delimiter):
+        raise BadForm("the body doesn't begin with its boundary")
+    form, place, delimiter = Form(), len(delimiter), b"\r\n" + delimiter
+    while not body.startswith(b"--", place):
+        if not body.startswith(b"\r\n", place):
+            raise BadForm("a boundary is followed by something")
+        head_end = body.find(b"\r\n\r\n", place)
+        end = body.find(delimiter, head_end + 4)
+        if head_end < 0 or end < 0:
+            raise BadForm("the body ends too early")
+        _take(form, body[place + 2:head_end], body[head_end + 4:end], decoded=decoded)
+        place = end + len(delimiter)
+    return form
+
+
+def _take(form: Form, head: bytes, content: bytes, *, decoded: bool) -> None:
+    headers = {}
+    for line in head.split(b"\r\n"):
+        name, colon, value = line.partition(b":")
+        try:
+            headers[name.decode("ascii").strip().lower()] = value.decode().strip()
+        except UnicodeDecodeError:
+            raise BadForm("a header isn't UTF-8") from None
+        if not colon:
+            raise BadForm("a header without a colon")
+    found = {name.lower(): re.sub(r"\\([\\\"])", r"\1", quoted) or plain
+             for name, quoted, plain in PARAMETER.findall(headers.get("content-disposition", ""))}
+    part = found.get("name")
+    if part is None:
+        raise BadForm("a part has no name")
+    if part != "file":
+        form.fields[part] = content.decode(errors="replace")
+        return
+    if form.content is not None:
+        raise BadForm("two parts are called file")
+    form.content, form.mime_type, form.name = content, headers.get("content-type"), found.get("filename")
+    if decoded and form.name is not None:
+        form.name = re.sub("%(?:22|0[DdAa])", lambda spelled: SPELLED[spelled[0].lower()], form.name)
