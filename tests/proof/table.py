@@ -88,7 +88,9 @@ def printed(found: Iterable[Row]) -> str:
 
 def written(figure: float) -> str:
     """`1,234,567`, and `0.042` where it isn't whole."""
-    return f"{figure:,}" if isinstance(figure, int) or figure.is_integer() else f"{figure:,.3g}" if figure < 100 else f"{figure:,.0f}"
+    if float(figure).is_integer() or figure >= 100:
+        return f"{figure:,.0f}"
+    return f"{figure:.3g}"
 
 
 def spent(seconds: float) -> str:
