@@ -26,6 +26,7 @@ from tests.simulation.spoilt import instead_of, spoilt
 
 ARRIVES_S: Final = 20.0         # so long after a kill what was under way may still come to the service
 STEP_S: Final = 0.001
+MORE_PIECES: Final = 12         # of a request's body that may go out although it was answered already
 FOREVER_S: Final = 3600.0       # for whoever has no limit
 SURE: Final = Fault("any", "late")      # nothing happens
 
@@ -143,7 +144,7 @@ class _Trip:
         assert isinstance(self._request.stream, httpx.SyncByteStream)
         early = self._wire.service.turned_away(self._asked)
         cut_after = self._cut_after()
-        patience = self._wire.chance.randrange(6) if early is not None else -1     # pieces that are sent nevertheless
+        patience = self._wire.chance.randrange(MORE_PIECES) if early is not None else -1     # pieces that are sent nevertheless
         pieces, sent_bytes = list[bytes](), 0
         for number, piece in enumerate(self._pieces(self._request.stream)):
             if number == patience:
