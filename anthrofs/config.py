@@ -137,7 +137,7 @@ class Config:
 
     uid: int = field(default_factory=os.getuid)
     gid: int = field(default_factory=os.getgid)
-    umask: int = 0o022
+    umask: int = 0                      # taken from every mode that is shown
     allow_other: bool = False
 
 

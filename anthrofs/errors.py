@@ -60,6 +60,10 @@ class NameTooLong(FsError):
     code = errno.ENAMETOOLONG
 
 
+class EntryTooLong(NameTooLong):
+    """Asked for by a name that no directory can have: over 255 bytes."""
+
+
 class NoAttribute(FsError):
     """No such extended attribute on this file (now)."""
 

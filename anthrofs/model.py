@@ -109,6 +109,7 @@ class Node:
     listed_bytes: int | None = None     # what a listing says of the server's size, where that isn't what the upload's
                                         # answer said
     hidden_from: str | None = None      # while it is hidden, and may come back: its name before
+    ctime_ns: int = 0                   # when anything of it was changed last
 
     @property
     def is_view(self) -> bool:
@@ -215,6 +216,7 @@ class Attr:
     mode: int               # type and permission bits
     size_bytes: int
     mtime_ns: int
+    ctime_ns: int
     links: int
 
 

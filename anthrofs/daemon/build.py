@@ -184,7 +184,7 @@ def build(config: Config, world: World) -> Parts:
     contents = Contents(local.db, local.staging, local.cache, local.handles, reader,
                         EditCopies(local.staging, local.cache, reader), clock, config)
     paths, pages = Paths(config, local.db), PageCache()
-    attributes = Attributes(config, local.db, paths, local.handles, uploader)
+    attributes = Attributes(config, clock, local.db, paths, local.handles, uploader)
     files = OpenFiles(config, local.db, paths, local.handles, contents, pages, local.surprises,
                       Readahead(clock, local.db.nodes.following, _early(reader)), uploader, lessons.left)
     renames = Renames(clock, local.db, paths, local.handles, pages, contents, uploader)

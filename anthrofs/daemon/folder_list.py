@@ -51,7 +51,8 @@ class FolderList:
         if node.directory:
             return {"name": node.name, "state": "folder", "id": None, "size": None}
         content = self._handles.content_of(node.node_id)
-        size_bytes, _ = (None if content is None else content.shown) or (node.size_bytes, 0)
+        shown = None if content is None else content.shown
+        size_bytes = node.size_bytes if shown is None else shown.size_bytes
         with self._db.reading() as tx:
             attempt = tx.uploads.of(node.node_id) if node.unsent else None
         return {"name": node.name, "state": self._attributes.state(node, attempt), "size": size_bytes,

@@ -6,6 +6,7 @@ Never   waits for the network.
 
 from datetime import UTC, datetime
 
+from anthrofs.clock import Clock
 from anthrofs.config import Config
 from anthrofs.errors import Exists, NoAttribute, NotPermitted, NotSupported
 from anthrofs.fs.paths import Paths
@@ -21,8 +22,10 @@ from anthrofs.upload.uploader import Uploader
 class Attributes:
     """The attributes of one mount's files."""
 
-    def __init__(self, config: Config, db: Database, paths: Paths, handles: OpenTable, uploader: Uploader) -> None:
+    def __init__(self, config: Config, clock: Clock, db: Database, paths: Paths, handles: OpenTable,
+                 uploader: Uploader) -> None:
         self._config = config           # given
+        self._clock = clock             # given
         self._db = db                   # given
         self._paths = paths             # given
         self._handles = handles         # given
@@ -85,6 +88,7 @@ class Attributes:
                 self._set_for_upload(tx, path, node, name, text)
             else:
                 tx.xattrs.set(node.node_id, name, text)
+            tx.nodes.changed(node.node_id, self._clock.time_ns())
         self._uploader.wake()
 
     def _set_for_upload(self, tx: Tx, path: str, node: Node, name: str, text: str | None) -> None:

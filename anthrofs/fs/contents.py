@@ -24,7 +24,7 @@ from anthrofs.store.staging import Staging
 from anthrofs.tree import intents
 from anthrofs.tree.database import Database
 from anthrofs.tree.gaps import Gap
-from anthrofs.tree.open_table import Content, Handle, OpenStage, OpenTable
+from anthrofs.tree.open_table import Content, Handle, OpenStage, OpenTable, Shown
 from anthrofs.tree.promises import Promises
 
 
@@ -147,7 +147,7 @@ class Contents:
                 # Our own: a write that comes after this makes a new stage and closes the sealed one's.
                 descriptor = os.dup(stage.descriptor)
             try:
-                self._promises.write_down(content.node_id, stage.number, descriptor, shown, gap, seal=seal)
+                self._promises.write_down(content, stage.number, descriptor, shown.size_bytes, gap, seal=seal)
             except BaseException:
                 with content.lock:
                     content.dirty = True
@@ -308,4 +308,5 @@ class Contents:
     def _changed_locked(self, content: Content) -> None:
         assert content.stage is not None
         content.dirty, content.fetched = True, False
-        content.shown = (content.stage.size_bytes(), self._clock.time_ns())
+        now_ns = self._clock.time_ns()
+        content.shown = Shown(content.stage.size_bytes(), now_ns, now_ns)

@@ -56,8 +56,9 @@ class FileSystem:
         """Returns the attributes of an open file. Raises NotFound."""
         content = self._handles.get(number).content
         if is_view(content.node_id):
-            return Attr(content.node_id, stat.S_IFREG | 0o444 & ~self._config.umask, content.length,
-                        content.remote.created_ns if content.remote is not None else 0, 1)
+            created_ns = content.remote.created_ns if content.remote is not None else 0
+            return Attr(content.node_id, stat.S_IFREG | 0o444 & ~self._config.umask, content.length, created_ns,
+                        created_ns, 1)
         return self._attr(self._db.nodes.node(content.node_id))
 
     def open_directory(self, path: str) -> NodeId:
@@ -115,31 +116,45 @@ class FileSystem:
         """Sets the permission bits, which are kept on this machine."""
         node = self._paths.own(self._paths.node(path))
         with self._db.transaction() as tx:
-            tx.nodes.set_mode(node.node_id, stat.S_IMODE(mode))
+            tx.nodes.set_mode(node.node_id, stat.S_IMODE(mode), self._clock.time_ns())
 
     def set_owner(self, path: str, uid: int, gid: int) -> None:
         """The mount's own owner is accepted, so that `cp -p` goes through. Raises NotPermitted for others."""
-        self._paths.node(path)
+        node = self._paths.node(path)
         if uid not in (-1, self._config.uid) or gid not in (-1, self._config.gid):
             raise NotPermitted("all files of a mount have its owner: see the mount options uid and gid")
+        if not node.is_view:
+            self._changed(node)
 
     def set_mtime(self, path: str, mtime_ns: int | None) -> None:
         """Sets the time of change; None: now. It is kept on this machine, with the node."""
         node = self._paths.own(self._paths.node(path))
-        mtime_ns = self._clock.time_ns() if mtime_ns is None else mtime_ns
-        with self._db.transaction() as tx:
-            tx.nodes.set_mtime(node.node_id, mtime_ns)
+        now_ns = self._clock.time_ns()
+        mtime_ns = now_ns if mtime_ns is None else mtime_ns
+        # The content first: a promise of it that is committed after the row takes its time from there.
         content = self._handles.content_of(node.node_id)
         if content is not None:
-            content.set_mtime(mtime_ns)
+            content.set_mtime(mtime_ns, now_ns)
+        with self._db.transaction() as tx:
+            tx.nodes.set_mtime(node.node_id, mtime_ns, now_ns)
+
+    def set_atime(self, path: str) -> None:
+        """Sets the time of access alone, which isn't kept: that it was set changes the file all the same."""
+        self._changed(self._paths.own(self._paths.node(path)))
+
+    def _changed(self, node: Node) -> None:
+        with self._db.transaction() as tx:
+            tx.nodes.changed(node.node_id, self._clock.time_ns())
 
     def _attr(self, node: Node) -> Attr:
         if node.directory:
             # One link, as btrfs has it: how many directories are in it isn't counted.
-            return Attr(node.node_id, stat.S_IFDIR | node.mode & ~self._config.umask, 4096, node.mtime_ns, 1)
+            return Attr(node.node_id, stat.S_IFDIR | node.mode & ~self._config.umask, 4096, node.mtime_ns,
+                        node.ctime_ns, 1)
         content = self._handles.content_of(node.node_id)
         shown = content.shown if content is not None else None
-        size_bytes, mtime_ns = shown or (node.size_bytes, node.mtime_ns)
+        size_bytes, mtime_ns, ctime_ns = shown or (node.size_bytes, node.mtime_ns, node.ctime_ns)
         # Also of what can't be read: without the read bit the kernel would give its owner no attribute, and tools give
         # a file's mode to the one that replaces it.
-        return Attr(node.node_id, stat.S_IFREG | node.mode & ~self._config.umask, size_bytes, mtime_ns, 1)
+        return Attr(node.node_id, stat.S_IFREG | node.mode & ~self._config.umask, size_bytes, mtime_ns,
+                    max(ctime_ns, node.ctime_ns), 1)

@@ -64,7 +64,7 @@ class Links:
                 node_id = tx.nodes.copy(source.node_id, place.parent, place.name, self._clock.time_ns(), place.wanted)
                 tx.xattrs.copy(source.node_id, node_id)
                 tx.nodes.promise(node_id, stage, source.size_bytes, source.mtime_ns, place.wanted,
-                                 sealed=True, expires_s=self._config.expires_in_s)
+                                 sealed=True, ctime_ns=self._clock.time_ns(), expires_s=self._config.expires_in_s)
                 if place.wanted is not None:
                     tx.uploads.attempt(node_id, stage, source.size_bytes)
         except BaseException:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from anthrofs import local_names, names
 from anthrofs.config import Config
-from anthrofs.errors import IsADirectory, NotADirectory, NotPermitted
+from anthrofs.errors import EntryTooLong, IsADirectory, NotADirectory, NotFound, NotPermitted
 from anthrofs.model import BY_ID, HIDDEN, ROOT, FileId, Node, NodeId
 from anthrofs.tree.database import Database
 from anthrofs.tree.transaction import Tx
@@ -33,7 +33,7 @@ class Paths:
 
     def node(self, path: str) -> Node:
         """Returns a path's node; of .by-id/<file id> a view: what the server has under that id, whatever its node
-        holds. Raises NotFound, NotADirectory.
+        holds. Raises NotFound, NotADirectory, NameTooLong.
         """
         *above, name = path.split("/")
         if names.is_hidden(name):               # libfuse's name for it, wherever it was
@@ -45,7 +45,12 @@ class Paths:
         for part in parts:
             if node is not None and not node.directory:
                 raise NotADirectory(f"{path}: {node.name} is a file")
-            node = self._db.nodes.entry(ROOT if node is None else node.node_id, part)
+            try:
+                node = self._db.nodes.entry(ROOT if node is None else node.node_id, part)
+            except NotFound as exc:
+                if len(part.encode(errors="surrogatepass")) > names.MAX_ENTRY_BYTES:
+                    raise EntryTooLong(f"{path}: a part has more than {names.MAX_ENTRY_BYTES} bytes") from exc
+                raise
         return self._db.nodes.node(ROOT) if node is None else node
 
     @staticmethod
@@ -108,8 +113,8 @@ class Paths:
         number = int.from_bytes(hashlib.sha256(below[0].encode()).digest()[:7])
         size_bytes = node.remote.size_bytes if node.stage is not None else node.size_bytes
         return replace(node, node_id=NodeId(BY_ID + 1 + number), parent=BY_ID, name=below[0], mode=0o444,
-                       mtime_ns=node.remote.created_ns, size_bytes=size_bytes, wanted=None, local=False, stage=None,
-                       sealed=False, resend=False)
+                       mtime_ns=node.remote.created_ns, ctime_ns=node.remote.created_ns, size_bytes=size_bytes,
+                       wanted=None, local=False, stage=None, sealed=False, resend=False)
 
     def exists(self, place: Place) -> bool:
         """There is such an entry."""

@@ -18,7 +18,17 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from anthrofs.config import Config
-from anthrofs.errors import Closed, FsError, NotReadable, NotTheFile, Revalidate, SetupError, StagingFull, StateLost
+from anthrofs.errors import (
+    Closed,
+    EntryTooLong,
+    FsError,
+    NotReadable,
+    NotTheFile,
+    Revalidate,
+    SetupError,
+    StagingFull,
+    StateLost,
+)
 from anthrofs.fs.attributes import Attributes
 from anthrofs.fs.filesystem import FileSystem
 from anthrofs.fs.links import Links
@@ -122,7 +132,9 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
         # Both marks come in the nanoseconds of second 0, so they are more than 10^9 here.
         if times is None or times[1] == UTIME_NOW:
             self._fs.set_mtime(path, None)
-        elif times[1] != UTIME_OMIT:
+        elif times[1] == UTIME_OMIT:
+            self._fs.set_atime(path)
+        else:
             self._fs.set_mtime(path, min(max(times[1], -LAST_NS - 1), LAST_NS))
 
     def mkdir(self, path: str, mode: int) -> None:
@@ -147,7 +159,8 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
     def getxattr(self, path: str, name: str, _position: int = 0) -> bytes:
         """Before every write the kernel asks for security.capability: answered in constant time, before any lock."""
         if not name.startswith("user."):
-            raise fuse.FuseOSError(errno.EOPNOTSUPP if name.startswith(("security.", "system.")) else errno.ENODATA)
+            # As a disk says it: EOPNOTSUPP is final, so it is what the kernel gets for security and access lists
+            raise fuse.FuseOSError(errno.ENODATA if name.startswith("trusted.") else errno.EOPNOTSUPP)
         return os.fsencode(self._attributes.value(path, name))
 
     def listxattr(self, path: str) -> list[str]:
@@ -156,6 +169,8 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
     def setxattr(self, path: str, name: str, value: bytes, options: int, _position: int = 0) -> None:
         if not name.startswith("user."):
             raise fuse.FuseOSError(errno.EOPNOTSUPP)
+        if name == "user.":
+            raise fuse.FuseOSError(errno.EINVAL)
         self._attributes.set(path, name, os.fsdecode(value), create=bool(options & os.XATTR_CREATE),
                              replace=bool(options & os.XATTR_REPLACE))
 
@@ -225,7 +240,7 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
         return {"st_ino": attr.node_id, "st_mode": attr.mode, "st_nlink": attr.links, "st_uid": self._uid,
                 "st_gid": self._gid, "st_size": attr.size_bytes,
                 "st_blocks": -(-attr.size_bytes // 512),        # 0 would make tar -S archive zeros
-                "st_blksize": BLKSIZE, "st_atime": attr.mtime_ns, "st_mtime": attr.mtime_ns, "st_ctime": attr.mtime_ns}
+                "st_blksize": BLKSIZE, "st_atime": attr.mtime_ns, "st_mtime": attr.mtime_ns, "st_ctime": attr.ctime_ns}
 
 
 # What our own disk and process limits say to a caller.
@@ -236,7 +251,7 @@ BROKEN: Final = frozenset({errno.EIO, errno.EROFS})
 QUIET: Final = frozenset({errno.ENOENT, errno.EEXIST, errno.ENODATA, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY,
                           errno.EINTR, errno.EPERM, errno.EROFS, errno.EOPNOTSUPP})
 # What whoever raises it has said, once, or nobody has to know.
-SAID: Final = (Revalidate, NotReadable, NotTheFile, StagingFull, StateLost, Closed)
+SAID: Final = (Revalidate, NotReadable, NotTheFile, StagingFull, StateLost, Closed, EntryTooLong)
 
 
 def serve(operations: Operations, config: Config) -> None:

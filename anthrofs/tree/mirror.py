@@ -76,7 +76,8 @@ class Mirror:
                   "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", *place, _FILE, file.created_ns, file.size_bytes,
                   listing, file.file_id, file.name, file.mime_type, file.size_bytes, file.created_ns, file.downloadable,
                   file.expires_ns)
-        tx.run("UPDATE node SET mtime_ns = ?1 WHERE node_id = ?2 AND mtime_ns < ?1", file.created_ns, place[0])
+        tx.run("UPDATE node SET mtime_ns = ?1, ctime_ns = max(ctime_ns, ?1) WHERE node_id = ?2 AND mtime_ns < ?1",
+               file.created_ns, place[0])
         return Shown.NEW
 
     def place_again(self, tx: Tx) -> None:

@@ -18,8 +18,8 @@ from anthrofs.tree.rows import Rows
 COLUMNS: Final = (
     "SELECT node_id, parent, name, directory, mode, mtime_ns, size_bytes, wanted, local, mime_type, expires_s, stage, "
     "sealed, resend, confirmed, file_id, server_name, server_mime, server_size, created_ns, downloadable, expires_ns, "
-    "coalesce(kept.here = 1, 0) AS is_kept, kept.file_id IS NOT NULL AS is_ours, listed_bytes, hidden_from "
-    "FROM node LEFT JOIN kept USING (file_id) ")
+    "coalesce(kept.here = 1, 0) AS is_kept, kept.file_id IS NOT NULL AS is_ours, listed_bytes, hidden_from, "
+    "coalesce(ctime_ns, mtime_ns) AS changed_ns FROM node LEFT JOIN kept USING (file_id) ")
 # Rows that have a name in the tree, and those that Node.is_hidden means.
 IN_TREE: Final = f"node.parent != {HIDDEN}"
 OUT_OF_TREE: Final = f"node.parent = {HIDDEN}"
@@ -155,21 +155,27 @@ class Nodes:
                        *((gap.start, gap.end, gap.code) if gap is not None else (None, None, None)), node_id, stage)
 
     def promise(self, node_id: NodeId, stage: StageId, size_bytes: int, mtime_ns: int, wanted: str | None, *,
-                sealed: bool, expires_s: int | None = None, gap: Gap | None = None) -> None:
-        """From this commit on the name shows that content, whatever happens. `expires_s`: unless the user has set one.
+                sealed: bool, ctime_ns: int = 0, expires_s: int | None = None, gap: Gap | None = None) -> None:
+        """From this commit on the name shows that content, whatever happens. `ctime_ns`: unless the node was changed
+        later. `expires_s`: unless the user has set one.
         """
         self._rows.run("UPDATE node SET stage = ?, size_bytes = ?, mtime_ns = ?, wanted = ?, "
+                       "ctime_ns = nullif(max(coalesce(ctime_ns, 0), ?), 0), "
                        "expires_s = iif(expires_set, expires_s, ?), sealed = ?, resend = 0 WHERE node_id = ?",
-                       stage, size_bytes, mtime_ns, wanted, expires_s, sealed, node_id)
+                       stage, size_bytes, mtime_ns, wanted, ctime_ns, expires_s, sealed, node_id)
         self.set_gap(node_id, stage, gap)
 
-    def set_mode(self, node_id: NodeId, mode: int) -> None:
+    def set_mode(self, node_id: NodeId, mode: int, now_ns: int) -> None:
         """Kept on this machine: the API has no modes."""
-        self._rows.run("UPDATE node SET mode = ? WHERE node_id = ?", mode, node_id)
+        self._rows.run("UPDATE node SET mode = ?, ctime_ns = ? WHERE node_id = ?", mode, now_ns, node_id)
 
-    def set_mtime(self, node_id: NodeId, mtime_ns: int) -> None:
+    def set_mtime(self, node_id: NodeId, mtime_ns: int, now_ns: int) -> None:
         """Kept on this machine, with the node."""
-        self._rows.run("UPDATE node SET mtime_ns = ? WHERE node_id = ?", mtime_ns, node_id)
+        self._rows.run("UPDATE node SET mtime_ns = ?, ctime_ns = ? WHERE node_id = ?", mtime_ns, now_ns, node_id)
+
+    def changed(self, node_id: NodeId, now_ns: int) -> None:
+        """Something of it that has no column was changed: an attribute, an owner."""
+        self._rows.run("UPDATE node SET ctime_ns = ? WHERE node_id = ?", now_ns, node_id)
 
     def set_setting(self, node_id: NodeId, column: str, value: str | int | None) -> None:
         """Sets what the next upload says; column: mime_type or expires_s. None: the default."""
@@ -182,8 +188,7 @@ class Nodes:
         _touch(self._rows, NodeId(self._rows.one("SELECT parent FROM node WHERE node_id = ?", node_id)[0]), now_ns)
         _touch(self._rows, parent, now_ns)
         self._rows.run("UPDATE node SET parent = ?, name = ?, hidden_from = NULL, hidden_parent = NULL, "
-                       "made = directory WHERE node_id = ?",
-               parent, name, node_id)
+                       "ctime_ns = ?, made = directory WHERE node_id = ?", parent, name, now_ns, node_id)
 
     def want(self, node: Node, wanted: str | None) -> None:
         """The server name that the user's name for it stands for; None: that name stays on this machine."""
@@ -206,8 +211,8 @@ class Nodes:
         """
         _touch(self._rows, NodeId(self._rows.one("SELECT parent FROM node WHERE node_id = ?", node_id)[0]), now_ns)
         self._rows.run("UPDATE node SET hidden_from = iif(?, name, NULL), hidden_parent = iif(?, parent, NULL), "
-                       "parent = ?, name = ? WHERE node_id = ?",
-                       by_libfuse, by_libfuse, HIDDEN, hidden_name, node_id)
+                       "parent = ?, name = ?, ctime_ns = ? WHERE node_id = ?",
+                       by_libfuse, by_libfuse, HIDDEN, hidden_name, now_ns, node_id)
 
     def settle(self, node_id: NodeId) -> None:
         """The node's hiding was an unlink."""
@@ -273,17 +278,17 @@ def node_of(row: Any, name: str) -> Node:
         raise NotFound(f"no such file: {name}")
     (node_id, parent, entry, directory, mode, mtime_ns, size_bytes, wanted, local, user_mime, expires_s, stage, sealed,
      resend, confirmed, file_id, server_name, mime_type, server_size, created_ns, downloadable, expires_ns, kept, ours,
-     listed_bytes, hidden_from) = row
+     listed_bytes, hidden_from, ctime_ns) = row
     remote = None if file_id is None else RemoteFile(
         FileId(file_id), server_name, mime_type, server_size, created_ns, bool(downloadable), expires_ns)
     return Node(NodeId(node_id), NodeId(parent), entry, bool(directory), mode, mtime_ns, size_bytes, wanted,
                 bool(local), user_mime, expires_s, None if stage is None else StageId(stage), bool(sealed),
-                bool(resend), bool(confirmed), remote, bool(kept), bool(ours), listed_bytes, hidden_from)
+                bool(resend), bool(confirmed), remote, bool(kept), bool(ours), listed_bytes, hidden_from, ctime_ns)
 
 
 def _touch(rows: Rows, directory: NodeId, now_ns: int) -> None:
     """The user changes what is in it: from now on it stays when it is empty. Raises NotFound, if it went with others'
     last file.
     """
-    if not rows.run("UPDATE node SET mtime_ns = max(mtime_ns, ?), made = 1 WHERE node_id = ?", now_ns, directory):
+    if not rows.run("UPDATE node SET mtime_ns = ?1, ctime_ns = ?1, made = 1 WHERE node_id = ?2", now_ns, directory):
         raise NotFound("the directory has gone")

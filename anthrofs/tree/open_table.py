@@ -8,7 +8,7 @@ import contextlib
 import itertools
 import threading
 from collections.abc import Iterator
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from anthrofs.errors import BadHandle
 from anthrofs.model import FileId, NodeId, RemoteFile, StageId
@@ -28,6 +28,14 @@ class OpenStage(Protocol):
     def truncate(self, size_bytes: int) -> None: ...
     def size_bytes(self) -> int: ...
     def close(self) -> None: ...
+
+
+class Shown(NamedTuple):
+    """The attributes of local content, as stat tells them."""
+
+    size_bytes: int
+    mtime_ns: int
+    ctime_ns: int           # of its last change; a change of the node's mode or name may be later
 
 
 class Content:
@@ -52,7 +60,7 @@ class Content:
         # Read without the lock, too, for a writer may hold that for a while: each is replaced as a whole, and a moment
         # later it may be another.
         self.dirty = False                          # something is not promised yet
-        self.shown: tuple[int, int] | None = None   # (size, mtime ns) of local content
+        self.shown: Shown | None = None             # of local content
         # Set once, before the first handle that needs them is given out:
         self.remote: RemoteFile | None = None       # the server's content that the first reader met
         self.length = 0                             # of that, as far as is known
@@ -81,15 +89,15 @@ class Content:
         with self.lock:
             return None if self.stage is None else (self.stage.number, self.stage.size_bytes())
 
-    def set_mtime(self, mtime_ns: int) -> None:
+    def set_mtime(self, mtime_ns: int, now_ns: int) -> None:
         """The user set it: it holds for what was written until now."""
         with self.lock:
             if self.shown is not None:
-                self.shown = (self.shown[0], mtime_ns)
+                self.shown = Shown(self.shown.size_bytes, mtime_ns, now_ns)
 
     def shown_bytes_locked(self) -> int:
         """Returns the size of local content; 0 if there is none."""
-        return 0 if self.shown is None else self.shown[0]
+        return 0 if self.shown is None else self.shown.size_bytes
 
     def refused_locked(self, handle: "Handle", gap: Gap) -> None:
         """A write through that handle was refused. While nothing was changed, it is only that handle's next one that

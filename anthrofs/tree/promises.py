@@ -13,6 +13,7 @@ from anthrofs.store.staging import Staging
 from anthrofs.tree import intents
 from anthrofs.tree.database import Database
 from anthrofs.tree.gaps import Gap
+from anthrofs.tree.open_table import Content
 from anthrofs.tree.upload_queue import IN_FLIGHT
 
 
@@ -24,18 +25,21 @@ class Promises:
         self._staging = staging     # given
         self._config = config       # given
 
-    def write_down(self, node_id: NodeId, number: StageId, descriptor: int, shown: tuple[int, int], gap: Gap | None, *,
+    def write_down(self, content: Content, number: StageId, descriptor: int, size_bytes: int, gap: Gap | None, *,
                    seal: bool) -> None:
         """Commits that the name shows a stage. What is unlinked isn't sent; but it may have been hidden by a
         replacement that fails.
         """
-        size_bytes, mtime_ns = shown
+        node_id = content.node_id
         self._staging.publish("stage", descriptor)
         with self._db.transaction(durable=True) as tx:
             node = tx.nodes.node(node_id)
+            # As they are now: the sync takes its time, and a time that the user sets meanwhile is in the row already.
+            shown = content.shown
+            assert shown is not None, "it has a stage"
             wanted = node.wanted if node.is_hidden else intents.saved_as(tx, node, self._config.layout)
-            tx.nodes.promise(node_id, number, size_bytes, mtime_ns, wanted, expires_s=self._config.expires_in_s,
-                             sealed=seal, gap=gap)
+            tx.nodes.promise(node_id, number, size_bytes, shown.mtime_ns, wanted, ctime_ns=shown.ctime_ns,
+                             expires_s=self._config.expires_in_s, sealed=seal, gap=gap)
             tx.unneeded(node.stage)
             attempt = tx.uploads.of(node_id)
             if attempt is not None and attempt.state not in IN_FLIGHT and attempt.stage != number:

@@ -7,7 +7,7 @@ Never   changes a version that was ever used: a new one has a new number, and a 
 
 from typing import Final
 
-VERSION: Final = 4
+VERSION: Final = 5
 
 TOTAL: Final = """
 CREATE TABLE total (                     -- one row: sums over node, which take long when they are wanted at each look.
@@ -71,6 +71,9 @@ CREATE TABLE node (                      -- the tree: what the user wants of a n
                                                     -- goes with the last
     mode        INTEGER NOT NULL,        -- permission bits
     mtime_ns    INTEGER NOT NULL,        -- what the user set or did, else created_ns
+    ctime_ns    INTEGER,                 -- our clock, when the user last changed anything of it: content, mode, times,
+                                         -- attributes, name; of a directory what is in it, too. NULL: nothing yet, so
+                                         -- it is mtime_ns
     size_bytes  INTEGER NOT NULL,        -- of stage if there is one, else of the server's content as delivered
     wanted      TEXT,                    -- server name that a user's create or rename asked for; NULL: only display
                                          -- named it, or it is local. Never sends anything by itself

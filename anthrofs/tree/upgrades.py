@@ -22,7 +22,7 @@ _SPELLED: Final = reduce(lambda text, end: f"replace({text}, '%{end}', '\uff05{e
                          "wanted")
 
 # From each earlier version to the next. In 1 files were in one directory, and never renamed; 2 counted them at each
-# look; 3 believed what it was told of lengths, modes and refusals.
+# look; 3 believed what it was told of lengths, modes and refusals; 4 had one time for all changes.
 STEPS: Final = {
     1: """
 ALTER TABLE node ADD COLUMN made INTEGER NOT NULL DEFAULT 0;
@@ -107,4 +107,5 @@ CREATE INDEX node_listed_bytes ON node (listed_bytes) WHERE listed_bytes IS NOT 
 INSERT INTO meta SELECT '{DOUBTED}' || file_id, '' FROM node WHERE {_CUT};
 UPDATE node SET size_bytes = server_size, confirmed = 0 WHERE {_CUT};
 """,
+    4: "ALTER TABLE node ADD COLUMN ctime_ns INTEGER;",
 }

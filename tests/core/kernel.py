@@ -213,6 +213,9 @@ class Kernel:
     def chmod(self, path: str, mode: int) -> None:
         self._do("chmod", f"/{path}", mode)
 
+    def utimens(self, path: str, mtime_ns: int) -> None:
+        self._do("utimens", f"/{path}", (mtime_ns, mtime_ns))
+
     def getxattr(self, path: str, name: str) -> str:
         found: bytes = self._do("getxattr", f"/{path}", name)
         return found.decode()

@@ -2,10 +2,13 @@
 
 import errno
 import os
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tests.core.core import Core
+from tests.core.moments import LabelledDisk
 
 OTHERS = b"what a tool has made"
 
@@ -318,3 +321,43 @@ def test_an_attribute_that_cannot_be_set_changes_nothing(core: Core, name: str, 
         core.user.setxattr("a.txt", name, value)
     assert caught.value.errno == code
     assert core.user.listxattr("a.txt") == before
+
+
+# ---- times
+
+def test_a_time_that_is_set_while_a_close_syncs_holds(place: Path) -> None:
+    """An empty file is promised at its last release, which comes after the close: rsync and cp set its time meanwhile."""
+    def step(label: str) -> None:
+        if label == "stage:data" and not set_at:
+            set_at.append(label)
+            one.user.utimens("a.txt", 7)
+
+    set_at: list[str] = []
+    one = Core(place, disk=LabelledDisk(step))
+    one.user.write("a.txt", b"")
+    assert (set_at, one.user.stat("a.txt")["st_mtime"]) == (["stage:data"], 7)
+    one.remount()
+    assert one.user.stat("a.txt")["st_mtime"] == 7
+    one.finish()
+
+
+def test_ctime_is_when_anything_was_changed_and_survives_a_save_and_a_remount(core: Core) -> None:
+    def changed(*steps: Callable[[], None]) -> bool:
+        before = core.user.stat("a.txt")["st_ctime"]
+        core.clock.pass_s(1)
+        for step in steps:
+            step()
+        return core.user.stat("a.txt")["st_ctime"] > before
+
+    core.others_make("theirs.txt", OTHERS)
+    theirs = core.user.stat("theirs.txt")
+    assert theirs["st_ctime"] == theirs["st_mtime"]
+    core.user.write("a.txt", b"content")
+    assert changed(lambda: core.user.chmod("a.txt", 0o600))
+    assert changed(lambda: core.user.setxattr("a.txt", "user.colour", "green"))
+    assert changed(lambda: core.user.utimens("a.txt", 7))
+    assert changed(lambda: core.user.write("a.txt", b"newer"))
+    assert changed(lambda: core.user.rename("a.txt", "b.txt"), lambda: core.user.rename("b.txt", "a.txt"))
+    assert core.user.read("a.txt") == b"newer"
+    assert not changed(core.sync, core.refresh, core.remount)
+    assert core.user.stat("a.txt")["st_ctime"] > core.user.stat("a.txt")["st_mtime"] > 7

@@ -1,17 +1,21 @@
-"""A state that the version before wrote is taken over on a real mount, with all that is in it.
+"""States that earlier versions wrote are taken over on a real mount, with all that is in them.
 
 states/version_3.tar.xz is a whole state directory as a mount of schema version 3 left it at a kill -9, with its write-ahead log, and the
 service that it belonged to. In it: uploads with kept copies, a renamed one whose upload was under way, new content of another (its upload
 too), one that waits, one whose fsync was promised and one that was promised to nobody, a removed one, one that was removed while it was open,
 a helper file, a folder, attributes, an expiry, and seven that were refused for seven reasons. short.csv has 400,000 bytes, of which a download
 that ended early had made 200,000; picture.png was delivered 700 bytes longer than listed; mode.txt has the mode (0200) of an unreadable file.
+
+states/version_4.tar.xz is one of schema version 4: in it an upload with an unsent edit, a renamed one, a file that others made, one that waits,
+one whose fsync was promised, one that was removed while it was open, a helper file, a folder; times, modes and an attribute that were set.
 """
 
 import os
 import sqlite3
+import stat
 import tarfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -22,21 +26,35 @@ from anthrofs.tree.database import Database
 from tests.emulator.process import EmulatorProcess
 from tests.mounting import Mount, stored
 
-STATE: Final = Path(__file__).parents[1] / "states" / "version_3.tar.xz"
+STATES: Final = Path(__file__).parents[1] / "states"
 
 
 @pytest.fixture
 def old(tmp_path: Path) -> Iterator[Mount]:
-    """That state, not mounted yet, and its service."""
-    with tarfile.open(STATE) as archive:
+    """The state of version 3, not mounted yet, and its service."""
+    with _taken_from(STATES / "version_3.tar.xz", tmp_path) as one:
+        one.expects("'never.txt' was being written", "not on the server yet, kept for the next mount", "of 1 files an earlier version had taken")
+        one.leaves("belongs to nothing: it was being written when")
+        yield one
+
+
+@pytest.fixture
+def before(tmp_path: Path) -> Iterator[Mount]:
+    """That of version 4."""
+    with _taken_from(STATES / "version_4.tar.xz", tmp_path) as one:
+        one.expects("'open .recovered..txt' was being replaced or removed")
+        yield one
+
+
+@contextmanager
+def _taken_from(state: Path, tmp_path: Path) -> Iterator[Mount]:
+    with tarfile.open(state) as archive:
         if hasattr(tarfile, "data_filter"):     # not in each Python 3.11; later ones warn without
             archive.extraction_filter = tarfile.data_filter
         archive.extractall(tmp_path)
     with EmulatorProcess(tmp_path / "server") as emulator:
         emulator.switch()
         one = Mount(tmp_path, emulator)
-        one.expects("'never.txt' was being written", "not on the server yet, kept for the next mount", "of 1 files an earlier version had taken")
-        one.leaves("belongs to nothing: it was being written when")
         try:
             yield one
         finally:
@@ -149,3 +167,21 @@ def test_without_room_for_the_copy_nothing_is_changed(old: Mount, monkeypatch: p
     assert raw.execute("PRAGMA user_version").fetchone() == (3,)
     raw.close()
     assert {path.name for path in old.state_dir.iterdir() if path.is_file()} <= {*before, "state.db-wal", "state.db-shm"}
+
+
+def test_what_version_4_knew_is_kept_and_a_change_has_a_time_of_its_own_from_now_on(before: Mount) -> None:
+    path = before.mount()
+    assert (before.state_dir / "state.db.4").exists()
+    before.sync()
+    assert stored(before) == {"theirs.txt": b"theirs\n", "sent.txt": b"sent\nand more\n", "waiting.txt": b"waiting\n", "renamed to.txt": b"renamed\n",
+                              "reports／may.csv": b"1\n", "synced.txt": b"synced, not closed\n", "open (recovered).txt": b"x"}
+    assert (path / "note.txt~").read_text() == "a backup\n"
+    assert os.getxattr(path / "sent.txt", "user.colour") == b"green"
+    for name, mtime_ns, mode in (("sent.txt", 8_000_000_000, 0o640), ("waiting.txt", 9_000_000_000, 0o644)):
+        shown = (path / name).stat()
+        assert (shown.st_mtime_ns, shown.st_ctime_ns, stat.S_IMODE(shown.st_mode)) == (mtime_ns, mtime_ns, mode)
+    (path / "theirs.txt").chmod(0o644)
+    shown = (path / "theirs.txt").stat()
+    assert shown.st_ctime_ns > shown.st_mtime_ns
+    before.remount()
+    assert (path / "theirs.txt").stat() == shown

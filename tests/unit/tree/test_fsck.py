@@ -48,8 +48,9 @@ def test_rows_that_an_upgrade_takes_over_are_in_a_state(tmp_path: Path, version:
     assert [line for line in problems(tmp_path) if "any state" in line] == []
 
 
-def test_rows_of_the_version_before_are_in_a_state(tmp_path: Path) -> None:
-    with tarfile.open(TESTS / "states" / "version_3.tar.xz") as archive:
+@pytest.mark.parametrize("version", [3, 4])
+def test_rows_of_a_whole_state_are_in_a_state(tmp_path: Path, version: int) -> None:
+    with tarfile.open(TESTS / "states" / f"version_{version}.tar.xz") as archive:
         if hasattr(tarfile, "data_filter"):     # not in each Python 3.11; later ones warn without
             archive.extraction_filter = tarfile.data_filter
         archive.extractall(tmp_path)

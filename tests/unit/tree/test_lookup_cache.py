@@ -80,7 +80,7 @@ def test_a_change_shows_at_once_in_the_middle_of_a_walk(db: Database, lookups: L
     for name in names(50):
         lookups.entry(ROOT, name)
     with db.transaction() as tx:
-        tx.nodes.set_mtime(nodes["000055"], 7)
+        tx.nodes.set_mtime(nodes["000055"], 7, 7)
         tx.nodes.move(nodes["000056"], ROOT, "new", 2)
         tx.nodes.remove(nodes["000057"])
         assert lookups.entry(ROOT, "000055").mtime_ns == 7       # its own changes, before the commit
@@ -96,7 +96,7 @@ def test_what_was_read_in_a_transaction_that_fails_is_not_kept(db: Database, loo
 
     def fail() -> None:
         with db.transaction() as tx:
-            tx.nodes.set_mtime(nodes[3], 99)
+            tx.nodes.set_mtime(nodes[3], 99, 99)
             for name in names(10):
                 lookups.entry(ROOT, name)
             raise ZeroDivisionError

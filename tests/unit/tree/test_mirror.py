@@ -171,8 +171,8 @@ def test_a_known_file_keeps_name_mode_time_and_number(db: Database, lookups: Loo
     with db.transaction() as tx:
         mirror.show(tx, remote(1), 1, NOBODY)
         node = lookups.entry(ROOT, "a.txt")
-        tx.nodes.set_mode(node.node_id, 0o755)
-        tx.nodes.set_mtime(node.node_id, 12)
+        tx.nodes.set_mode(node.node_id, 0o755, 13)
+        tx.nodes.set_mtime(node.node_id, 12, 13)
         assert mirror.show(tx, remote(1), 2, NOBODY) is Shown.KNOWN
         stored(tx, mirror, node.node_id, remote(5, size_bytes=9, downloadable=False))
 

@@ -4,7 +4,7 @@ import pytest
 
 from anthrofs.errors import BadHandle, DiskFull
 from anthrofs.model import FileId, NodeId, RemoteFile, StageId
-from anthrofs.tree.open_table import Content, Handle, OpenTable
+from anthrofs.tree.open_table import Content, Handle, OpenTable, Shown
 
 NODE, OTHER = NodeId(7), NodeId(8)
 FILE = RemoteFile(FileId("file_1"), "a.txt", "text/plain", 3, 0, downloadable=True)
@@ -50,7 +50,7 @@ def write(handle: Handle, data: bytes, *, mapped: bool = False) -> None:
     with content.lock:
         content.stage = content.stage or Stage()
         content.stage.write(data, content.stage.size_bytes())
-        content.shown, content.dirty = (content.stage.size_bytes(), 1), True
+        content.shown, content.dirty = Shown(content.stage.size_bytes(), 1, 1), True
         if mapped:
             content.maps.wrote()
         else:
@@ -168,11 +168,11 @@ def test_a_content_tells_what_was_written() -> None:
 
 def test_a_time_that_a_user_sets_holds_for_local_content_only() -> None:
     content = Content(NODE)
-    content.set_mtime(9)
+    content.set_mtime(9, 2)
     assert content.shown is None
-    content.shown = (3, 1)
-    content.set_mtime(9)
-    assert content.shown == (3, 9)
+    content.shown = Shown(3, 1, 1)
+    content.set_mtime(9, 2)
+    assert content.shown == Shown(3, 9, 2)
 
 
 # ---- a handle's closes

@@ -1,0 +1,61 @@
+"""Rows: who may do what, and names that mean something."""
+
+from typing import Final
+
+from tests.posix.row import Row, rows
+
+STRANGERS: Final = rows("somebody else",
+    ("reads what all may read", "create f x | as stranger text f; as stranger names .; as stranger mode f", "x f 644"),
+    ("doesn't read what nobody else may read", "create f x; chmod f 600 | as stranger text f; as stranger open a f", "EACCES EACCES"),
+    ("reads what only others may read", "create f x; chmod f 604 | as stranger text f", "x"),
+    ("doesn't read what all but others may read", "create f x; chmod f 640 | as stranger text f", "EACCES"),
+    ("doesn't write", "create f x | as stranger open a f WRONLY; as stranger truncate f 0; text f", "EACCES EACCES x"),
+    ("writes what all may write", "create f x; chmod f 666 | as stranger open a f WRONLY; pwrite a y 0; text f", "0 1 y"),
+    ("doesn't change a mode", "create f; chmod f 666 | as stranger chmod f 777; mode f", "EPERM 666"),
+    ("doesn't set times", "create f; chmod f 666 | as stranger utimens f 5 5", "EPERM"),
+    ("sets times to now where he may write", "create f; chmod f 666 | as stranger utimens f now now", "0"),
+    ("doesn't set times to now where he mayn't", "create f | as stranger utimens f now now", "EACCES"),
+    ("doesn't take a file", "create f | as stranger chown f 12346 -1", "EPERM"),
+    ("makes nothing", "mkdir d | as stranger create d/f; as stranger mkdir d/e", "EACCES EACCES"),
+    ("removes nothing", "mkdir d; create d/f; mkdir d/e | as stranger unlink d/f; as stranger rmdir d/e; as stranger rename d/f d/g", "EACCES EACCES EACCES"),
+    ("makes and removes where all may write", "mkdir d 777; chmod d 777; create d/f | as stranger create d/g; as stranger unlink d/f; names d", "0 0 g"),
+    ("removes nothing of others where the sticky bit is set", "mkdir d; chmod d 1777; create d/f | as stranger unlink d/f; as stranger rename d/f d/g; names d",
+     "EPERM EPERM f"),
+    ("doesn't enter what nobody else may enter", "mkdir d; create d/f x; chmod d 700 | as stranger text d/f; as stranger names d; as stranger stat d/f",
+     "EACCES EACCES EACCES"),
+    ("enters what he mayn't list", "mkdir d; create d/f x; chmod d 711 | as stranger names d; as stranger text d/f", "EACCES x"),
+    ("isn't the owner of what he makes", "mkdir d; chmod d 777; as stranger create d/f | as stranger chmod d/f 600; as owner chmod d/f 600", "0 EPERM", "EPERM 0",
+     "owners"),
+    ("sets no attribute", "create f | as stranger setxattr f user.a 1; as stranger getxattr f user.a", "EACCES ENODATA"),
+    ("asks what he may", "create f; chmod f 604 | as stranger access f r; as stranger access f w; as stranger access f", "0 EACCES 0"),
+    ("has his lock", "create f; as stranger open a f; open b f | flock a EX; flock b EX", "0 EAGAIN"),
+    ("goes on with what was open", "create f x; as stranger open a f; chmod f 600 | read a 9", "x"),
+)
+ROOT: Final = rows("root",
+    ("reads and writes what nobody may", "create f x; chmod f 000 | as root text f; as root create f y; as root text f", "x 0 y"),
+    ("runs nothing that nobody may run", "create f | as root access f x; as root access f rw", "EACCES 0"),
+    ("makes and removes where nobody may", "mkdir d; create d/f; chmod d 000 | as root create d/g; as root unlink d/f; as root names d", "0 0 g"),
+    ("changes modes", "create f | as root chmod f 600; mode f", "0 600"),
+    ("sets times", "create f | as root utimens f 5 7000000000; mtime f", "0 7000000000"),
+    ("gives files away", "create f | as root chown f 4321 -1; as root chown f -1 4321", "0 0", "EPERM EPERM", "owners"),
+    ("gives them to whom they belong", "create f | as root chown f own own", "0"),
+    ("removes what the sticky bit keeps for others", "mkdir d; chmod d 1777; create d/f | as root unlink d/f", "0"),
+)
+NAMES: Final = rows("names",
+    ("of a wastebasket", "| mkdir .Trash; mkdir .Trash-1000; create .Trash-1; create .Trashcan; names .", "0 0 0 0 .Trash,.Trash-1,.Trash-1000,.Trashcan",
+     "EPERM EPERM EPERM 0 .Trashcan", "wastebaskets"),
+    ("of the directory of ids", "| create .by-id; mkdir .by-ids; exists .by-id", "0 0 yes", "EPERM 0 no", "names of its own"),
+    ("of what is open and unlinked", "| create .fuse_hidden; mkdir .fuse_hidden1", "0 0", "EPERM EPERM", "names of its own"),
+    ("that aren't UTF-8", "| create a\udcffb; mkdir a\udcffc; stat a\udcffd", "0 0 ENOENT", "EINVAL EINVAL EINVAL", "encodings"),
+    ("with all kinds of characters", "| create a:b; create 'a*b?'; create '<a>'; create 'a\"b'; create a\\\\b; create 'a b'; names .",
+     '0 0 0 0 0 0 <a>,a b,a"b,a*b?,a:b,a\\b'),
+    ("with controls", "| create a\x01b x; text a\x01b; create 'a\nb' y; text 'a\nb'", "0 x 0 y"),
+    ("with a full-width slash", "| create a／b x; text a／b; names .", "0 x a／b"),
+    ("that differ by case", "create a x; create A y | text a; text A; names .", "x y A,a"),
+    ("that look alike", "create \u00e9 x; create e\u0301 y | text \u00e9; text e\u0301", "x y"),
+    ("that begin with a hyphen or a blank", "| create -a; create ' a'; create 'a '; create 'a.'; names .", "0 0 0 0  a,-a,a ,a."),
+    ("of 63 characters of four bytes", "| create \U0001f600*63; exists \U0001f600*63; create \U0001f600*64", "0 yes ENAMETOOLONG"),
+    ("of helper files", "create .f.swp x; create f~ y | text .f.swp; text f~; names .", "x y .f.swp,f~"),
+)
+
+ROWS: Final[tuple[Row, ...]] = (*STRANGERS, *ROOT, *NAMES)
