@@ -8,7 +8,6 @@ import calendar
 import email.utils
 import json
 import re
-import zlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -31,7 +30,8 @@ from anthrofs.errors import (
     Unavailable,
 )
 from anthrofs.model import Cursor, FileId, Page, RemoteFile
-from anthrofs.remote.words import words_of
+from anthrofs.remote.unpacking import unpacked
+from anthrofs.remote.words import WILD, words_of
 
 WORDS_LIMIT: Final = 300        # of a server's message that we repeat; a proxy may send a page
 LATER: Final = frozenset({408, 409, 429})       # the 4xx that may succeed when asked again
@@ -42,7 +42,6 @@ NOT_FOUND: Final = "not_found_error"    # the only type of a 404 for which an id
 NOT_STORED_5XX: Final = frozenset({503, 529})   # with the service's own JSON: turned away before anything was kept
 LONGEST_ADVICE_S: Final = 24 * 3600.0           # of a server's wait that we believe; a wrong clock must not stop us for
                                                 # years
-_EITHER: Final = zlib.MAX_WBITS | 32            # zlib's own header or gzip's
 INTEGER_LIMIT: Final = 2**63                    # what the state's database can hold
 
 
@@ -137,11 +136,11 @@ def error_of(status: int, headers: Mapping[str, str], body: bytes, now_s: float)
     advice = {"true": True, "false": False}.get(headers.get("x-should-retry", "").lower())
     answer = _json(body)
     error = answer.get("error") if answer is not None else None
-    request_id = _tame(headers.get("request-id") or (answer or {}).get("request_id") or "none")
+    request_id = _tame(headers.get("request-id") or (answer or {}).get("request_id")) or "none"
     if (answer is None or answer.get("type") != "error" or not isinstance(error, dict)
             or not isinstance(error.get("type"), str)):
         return _foreign(status, answer, words_of(body), advice, request_id, after_s)
-    message = _tame(error.get("message") or error.get("type") or "no message")
+    message = _tame(error.get("message")) or _tame(error["type"]) or "no message"
     details = error.get("details")
     code = details.get("error_code") if isinstance(details, dict) else None
     kind = _class_of(status, message, code if isinstance(code, str) else "", advice)
@@ -209,20 +208,23 @@ def _json(body: bytes) -> Mapping[str, Any] | None:
 
 
 def decoded(body: bytes, encoding: str, limit_bytes: int) -> bytes:
-    """An error's body as it was before it was compressed, cut at a limit; as it came if it wasn't, or isn't what it
-    says.
-    """
-    if encoding.strip().lower() not in ("gzip", "x-gzip", "deflate"):
-        return body
+    """A body as it was before it was packed, cut at a limit; as it came if it wasn't, or isn't what it says."""
+    found = bytearray()
     try:
-        return zlib.decompressobj(_EITHER).decompress(body, limit_bytes)
-    except zlib.error:
-        return body
+        for piece in unpacked([body], encoding):
+            found += piece
+            if len(found) >= limit_bytes:
+                break
+    except ValueError:
+        return bytes(found) or body
+    return bytes(memoryview(found)[:limit_bytes])
 
 
 def _tame(text: object) -> str:
-    """One line without control characters: it goes into logs, a terminal and xattrs."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+", " ", str(text))[:WORDS_LIMIT].strip()
+    """One line without control characters: it goes into logs, a terminal and xattrs. Empty for what is no text: JSON
+    as deep as its reader takes it is too deep to be shown.
+    """
+    return "" if not isinstance(text, str) else WILD.sub(" ", str(text)[:4 * WORDS_LIMIT])[:WORDS_LIMIT].strip()
 
 
 def retry_after_s(headers: Mapping[str, str], now_s: float) -> float | None:

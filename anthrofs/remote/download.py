@@ -14,7 +14,9 @@ import httpx
 
 from anthrofs.errors import BadAnswer, BodyCut, NoAnswer, NotTheFile
 from anthrofs.remote.api import Carrier
+from anthrofs.remote.unpacking import unpacked
 
+WORDS_LIMIT: Final = 500        # of what a library says of a connection: it may quote what came
 # RFC 9110, 14.4
 RANGE: Final = re.compile(r"bytes\s+(?P<first>\d{1,18})-(?P<last>\d{1,18})/(?P<total>\d{1,18}|\*)", re.ASCII)
 
@@ -31,7 +33,7 @@ class HttpDownload:
         self.encoding = "" if encoding == "identity" else encoding      # constant
         self.signed = "request-id" in response.headers      # constant
         size = response.headers.get("content-length", "")
-        length = int(size) if size.isascii() and size.isdecimal() else None
+        length = int(size) if size.isascii() and size.isdecimal() and len(size) < 19 else None
         said = RANGE.fullmatch(response.headers.get("content-range", "")) if self.ranged else None
         self.total = length             # constant
         if self.ranged:
@@ -39,10 +41,10 @@ class HttpDownload:
             as_said = said is not None and (not self.encoding or length == int(said["last"]) + 1 - first)
             self.total = int(said["total"]) if said and as_said and said["total"] != "*" else None
 
-        self._decoded = bool(self.encoding)     # its thread only, before the first piece
+        self._packed = bool(self.encoding)      # its thread only, before the first piece
 
         self._lock = threading.Lock()           # guards the following; a leaf
-        self._over = self._decoded              # the connection may be another request's by now
+        self._over = False                      # the connection may be another request's by now
         if self.ranged and (said is None or int(said["first"]) != first):
             response.close()
             raise BadAnswer("the server answered another range than it was asked for")
@@ -65,9 +67,7 @@ class HttpDownload:
 
     def take_as_it_is(self) -> None:
         """See Download."""
-        self._decoded = False
-        with self._lock:
-            self._over = False
+        self._packed = False
 
     def park(self) -> None:
         """See Download. The socket's buffers fill, and the server waits."""
@@ -80,18 +80,15 @@ class HttpDownload:
         an abort that comes a moment later would then cut another request.
         """
         try:
-            if self._decoded:
-                yield from self._response.iter_bytes()
-                return
             assert isinstance(self._response.stream, httpx.SyncByteStream)
-            yield from self._response.stream
+            yield from unpacked(self._response.stream, self.encoding if self._packed else "")
         except httpx.TimeoutException as exc:
             raise NoAnswer("nothing more of the download came in time") from exc
         except httpx.TransportError as exc:
-            raise BodyCut(f"the download was cut: {str(exc) or type(exc).__name__}") from exc
-        except httpx.DecodingError as exc:
-            raise NotTheFile(
-                f"the answer is said to be encoded ({self.encoding}), which wasn't asked for, and isn't") from exc
+            raise BodyCut(f"the download was cut: {(str(exc) or type(exc).__name__)[:WORDS_LIMIT]}") from exc
+        except ValueError as exc:
+            raise NotTheFile(f"the answer is said to be encoded ({self.encoding}), which wasn't asked for: "
+                             f"{exc}") from exc
 
 
 def _carrier_of(response: httpx.Response) -> Carrier | None:

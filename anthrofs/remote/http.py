@@ -9,8 +9,8 @@ Never   retries, waits for a budget, or logs a header: the key is in one.
 import json
 import os
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -18,10 +18,21 @@ import httpx
 
 from anthrofs.clock import Clock
 from anthrofs.config import Credentials, Profile, Service, Timeouts
-from anthrofs.errors import BadAnswer, Gone, InTheWay, NoAnswer, Offline, RemoteError, Unavailable
+from anthrofs.errors import (
+    EXIT_USAGE,
+    BadAnswer,
+    Gone,
+    InTheWay,
+    NoAnswer,
+    Offline,
+    RemoteError,
+    SetupError,
+    Unavailable,
+)
 from anthrofs.model import Cursor, FileId, Page, RemoteFile, ServerClock, Workspace
 from anthrofs.remote import answers, wire
 from anthrofs.remote.api import Body
+from anthrofs.remote.bounds import ANSWER_BYTES, ERROR_BYTES, begin_of
 from anthrofs.remote.dates import Dates
 from anthrofs.remote.download import HttpDownload
 from anthrofs.remote.identity import Identity
@@ -34,11 +45,11 @@ BETAS: Final = {"beta": "files-api-2025-04-14", "agents": "managed-agents-2026-0
 ACCEPTED: Final = frozenset({200, 201, 206})
 NO_CONTENT: Final = 204
 DELETED: Final = frozenset({200, 202, NO_CONTENT})
+WORDS_LIMIT: Final = 500        # of what a library says of a connection
 TOKEN_S: Final = 30.0                   # for a new token, as the SDKs wait
 UNCACHED: Final = {"cache-control": "no-cache, no-store", "pragma": "no-cache"}
 CACHED_TRIES: Final = 3             # for a listing that doesn't come out of a cache on the way
 CACHED_LIMITS: Final = 50           # ways to ask for nearly the same number of files
-ERROR_BYTES: Final = 64 * 1024          # of an error's body that is read: a proxy may send a page of any size
 
 
 def connect(service: Service, timeouts: Timeouts, environ: Mapping[str, str] = os.environ,
@@ -54,8 +65,13 @@ def connect(service: Service, timeouts: Timeouts, environ: Mapping[str, str] = o
         headers["anthropic-beta"] = BETAS[service.shape]
     if service.workspace_id:
         headers["anthropic-workspace-id"] = service.workspace_id
+    try:
+        base_url = httpx.URL(service.base_url)
+    except (httpx.InvalidURL, ValueError):          # a host's name in letters that no name has
+        raise SetupError("The base URL has a host that can't be asked for: correct ANTHROPIC_BASE_URL.",
+                         EXIT_USAGE) from None
     return httpx.Client(
-        base_url=service.base_url,
+        base_url=base_url,
         headers=headers,
         params={"beta": "true"} if service.shape == "beta" else None,
         timeout=httpx.Timeout(connect=timeouts.connect_s, read=timeouts.read_s, write=timeouts.write_s,
@@ -73,11 +89,13 @@ def login_of(service: Service, client: httpx.Client, clock: Clock) -> Login | No
     def ask(url: str, body: Mapping[str, str], betas: str) -> tuple[int, bytes]:
         headers = {"content-type": "application/json", "anthropic-beta": betas, "user-agent": "anthrofs/0.1",
                    "accept-encoding": "identity"}
-        request = httpx.Request("POST", url, headers=headers, content=json.dumps(body).encode(),
-                                extensions={"timeout": timeout})
+        request = httpx.Request("POST", _url(url, "the address of a new token"), headers=headers,
+                                content=json.dumps(body).encode(), extensions={"timeout": timeout})
         try:
-            with closing(client.send(request, stream=True)) as response:
-                return response.status_code, _some_of(response)
+            with wire.bounded_head():
+                response = client.send(request, stream=True)
+            with closing(response):
+                return response.status_code, _some_of(response, clock)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as exc:
             raise Offline(f"no connection to {request.url.host}: {_words(exc)}", maybe_stored=False) from exc
         except httpx.TransportError as exc:
@@ -193,17 +211,21 @@ class HttpFiles:
             stack.callback(response.close)
             return self._json_of(response)
 
-    @staticmethod
-    def _json_of(response: httpx.Response) -> object:
+    def _json_of(self, response: httpx.Response) -> object:
         """The JSON of a success."""
         try:
-            body = response.read()
-            return json.loads(body) if body or response.request.method != "DELETE" else {}
+            raw = begin_of(response.iter_raw(), self._clock, ANSWER_BYTES)
         except httpx.TransportError as exc:
             raise NoAnswer(f"the answer was cut: {_words(exc)}") from exc
-        except (ValueError, RecursionError, httpx.DecodingError) as exc:
+        body = answers.decoded(raw, response.headers.get("content-encoding", ""), ANSWER_BYTES)
+        if max(len(raw), len(body)) >= ANSWER_BYTES:
+            raise BadAnswer(f"the answer is longer than any: more than {ANSWER_BYTES} bytes",
+                            status=response.status_code)
+        try:
+            return json.loads(body) if body or response.request.method != "DELETE" else {}
+        except (ValueError, RecursionError) as exc:
             page = "html" in response.headers.get("content-type", "").lower()       # of a network that wants a login
-            said = words_of(without_secrets(response.content, response.request.headers)) if response.is_closed else ""
+            said = words_of(without_secrets(body[:ERROR_BYTES], response.request.headers))
             raise (InTheWay if page else BadAnswer)(f"{said + ': ' if said else ''}the answer is not JSON (a proxy?)",
                                                     status=response.status_code) from exc
 
@@ -217,7 +239,7 @@ class HttpFiles:
             request, token = self._request(method, path, hop, kwargs)
             elsewhere = hop is not None and not hop.trusted
             response = self._answer(request, elsewhere=elsewhere)
-            with ExitStack() as stack:
+            with ExitStack() as stack, _discreet(request):
                 stack.callback(response.close)
                 if not elsewhere:
                     self._identity.answered(response.headers, token, well=response.status_code in ACCEPTED)
@@ -243,11 +265,12 @@ class HttpFiles:
         if hop is None:
             request = self._client.build_request(method, path, **kwargs)
         else:
-            request = self._client.build_request(method, hop.url, **{**kwargs, "params": None})
-            request.url = httpx.URL(hop.url)        # with its own query, and none of ours
+            url = _url(hop.url, "the address that the request was redirected to")
+            request = self._client.build_request(method, url, **{**kwargs, "params": None})
+            request.url = url                       # with its own query, and none of ours
             if not hop.trusted:
                 headers = {name: value for name, value in request.headers.items() if name in NEUTRAL}
-                return httpx.Request(method, hop.url, headers=headers, extensions=request.extensions), None
+                return httpx.Request(method, url, headers=headers, extensions=request.extensions), None
         return request, self._identity.sign(request.headers, changing=method != "GET", look=lambda: self.list(1))
 
     def _answer(self, request: httpx.Request, *, elsewhere: bool) -> httpx.Response:
@@ -257,22 +280,26 @@ class HttpFiles:
             self._sent()
         sent_ns = self._clock.time_ns()
         try:
-            response = self._client.send(request, stream=True)
+            with wire.bounded_head():
+                response = self._client.send(request, stream=True)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.UnsupportedProtocol) as exc:
             kind = NoAnswer if elsewhere else Offline
             raise kind(f"no connection to {request.url.host}: {_words(exc)}", maybe_stored=False) from exc
         except httpx.PoolTimeout as exc:
             raise NoAnswer("all connections are busy", maybe_stored=False) from exc
-        except httpx.TransportError as exc:
+        except (httpx.TransportError, httpx.InvalidURL, ValueError) as exc:     # httpx reads a redirect's target, too
             raise NoAnswer(f"no answer from {request.url.host}: {_words(exc)}") from exc
         if not elsewhere:
             self._dates.answered(response.headers, sent_ns)
         return response
 
     def _error(self, response: httpx.Response) -> RemoteError:
-        body = answers.decoded(_some_of(response), response.headers.get("content-encoding", ""), ERROR_BYTES)
+        body = answers.decoded(_some_of(response, self._clock), response.headers.get("content-encoding", ""),
+                               ERROR_BYTES)
         body = without_secrets(body, response.request.headers)
-        return answers.error_of(response.status_code, response.headers, body, self._clock.time_ns() / 1e9)
+        error = answers.error_of(response.status_code, response.headers, body, self._clock.time_ns() / 1e9)
+        _tell_nothing(error, response.request)      # its request id is of a header
+        return error
 
 
 def _path(file_id: FileId) -> str:
@@ -288,18 +315,36 @@ def _file(body: object) -> RemoteFile:
     return file
 
 
-def _some_of(response: httpx.Response) -> bytes:
-    """The body of an answer that is read for its words only."""
-    body = b""
+@contextmanager
+def _discreet(request: httpx.Request) -> Iterator[None]:
+    """No header of an answer gives the request's secrets to the words of an error."""
     try:
-        for piece in response.iter_raw():
-            body += piece
-            if len(body) > ERROR_BYTES:
-                break
-    except httpx.TransportError:
+        yield
+    except RemoteError as exc:
+        _tell_nothing(exc, request)
+        raise
+
+
+def _tell_nothing(exc: RemoteError, request: httpx.Request) -> None:
+    said = without_secrets(str(exc).encode(errors="replace"), request.headers)
+    exc.args = (said.decode(errors="replace"),)
+
+
+def _url(text: str, what: str) -> httpx.URL:
+    """Raises InTheWay for what urlsplit takes for one, and httpx doesn't."""
+    try:
+        return httpx.URL(text)
+    except (httpx.InvalidURL, ValueError):
+        raise InTheWay(f"{what} can't be asked", maybe_stored=False) from None
+
+
+def _some_of(response: httpx.Response, clock: Clock) -> bytes:
+    """The body of an answer that is read for its words only."""
+    try:
+        return begin_of(response.iter_raw(), clock, ERROR_BYTES)
+    except (httpx.TransportError, NoAnswer):
         return b""              # half of an envelope proves nothing: taken for a proxy's
-    return body
 
 
 def _words(exc: Exception) -> str:
-    return str(exc) or type(exc).__name__
+    return (str(exc) or type(exc).__name__)[:WORDS_LIMIT]       # it may quote what came

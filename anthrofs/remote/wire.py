@@ -14,8 +14,8 @@ import select
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, Final, TypeVar
 
@@ -37,11 +37,24 @@ SIOCOUTQ: Final = 0x5411        # bytes in the send queue that the other side ha
 # last_ack_recv, in ms.
 INFO_BYTES: Final = 60
 LAST_ACK: Final = 56
+HEAD_S: Final = 60.0            # from the first byte of an answer to the end of its headers: they must not trickle
 OPEN: Final = frozenset({1, 8})     # ESTABLISHED, CLOSE_WAIT: in others the queue may be gone
 
 # Told of the connection that the calling thread's request goes over; httpx offers no other way to get at it before the
 # answer.
 CARRIES: ContextVar[Callable[[Carrier], None] | None] = ContextVar("CARRIES", default=None)
+# When the answer that the calling thread waits for has begun to come, in one entry; None: its headers are there.
+_HEAD: ContextVar[list[float] | None] = ContextVar("_HEAD", default=None)
+
+
+@contextmanager
+def bounded_head() -> Iterator[None]:
+    """The block ends with an answer's headers, and so with httpcore.ReadTimeout if they trickle."""
+    token = _HEAD.set([])
+    try:
+        yield
+    finally:
+        _HEAD.reset(token)
 
 
 class Line(httpcore.NetworkStream):
@@ -57,7 +70,12 @@ class Line(httpcore.NetworkStream):
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """See NetworkStream. Also ends when the other side is dead."""
-        return self._while_alive(timeout, httpcore.ReadTimeout, lambda wait_s: self._inner.read(max_bytes, wait_s))
+        data = self._while_alive(timeout, httpcore.ReadTimeout, lambda wait_s: self._inner.read(max_bytes, wait_s))
+        if (began := _HEAD.get()) is not None:
+            began[:] = began or [self._clock.now_s()]
+            if self._clock.now_s() - began[0] > HEAD_S:
+                raise httpcore.ReadTimeout("the headers came too slowly to be waited for")
+        return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """See NetworkStream. Also ends when the other side is dead."""

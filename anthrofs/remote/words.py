@@ -17,6 +17,8 @@ SPOKEN: Final = ("message", "detail", "error_description", "title", "error", "re
 TITLE: Final = re.compile(rb"<title[^>]{0,200}>(.{1,2000}?)</title|<h1[^>]{0,200}>(.{1,2000}?)</h1",
                           re.IGNORECASE | re.DOTALL)
 TAGS: Final = re.compile(r"<[^>]{0,500}>")
+# Controls, ends of lines, halves of surrogate pairs, and what turns the direction of a text on a terminal.
+WILD: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
 SHORTEST_SECRET: Final = 6      # shorter values of headers are words like "true"
 OPEN: Final = frozenset({"accept", "accept-encoding", "anthropic-beta", "anthropic-version", "anthropic-workspace-id",
                          "connection", "content-length",
@@ -53,7 +55,7 @@ def without_secrets(body: bytes, headers: Mapping[str, str]) -> bytes:
 
 def tame(text: str) -> str:
     """One line, bounded."""
-    return " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+", " ", text).split())[:LIMIT].strip()
+    return " ".join(WILD.sub(" ", text).split())[:LIMIT].strip()
 
 
 def _spoken(answer: Any, depth: int = 3) -> str:
