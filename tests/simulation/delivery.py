@@ -7,7 +7,7 @@ from typing import Final
 from tests.simulation.rules import MEDIA, Answer, Refusal, Rules
 from tests.simulation.shapes import Stored
 
-PROVENANCE: Final = b"made by a simulated tool; "
+PROVENANCE: Final = b"emulated provenance data\n"      # as the emulator has it: bodies can be compared
 RANGE: Final = re.compile(r"bytes=\s*([0-9]*)-([0-9]*)\s*")
 
 

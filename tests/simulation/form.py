@@ -16,6 +16,10 @@ class BadForm(Exception):
     """The words say why."""
 
 
+class TooLarge(Exception):
+    """The file in it is, which is seen before anything that comes later."""
+
+
 @dataclass(slots=True)
 class Form:
     """Its parts."""
@@ -26,8 +30,8 @@ class Form:
     fields: dict[str, str] = field(default_factory=dict)
 
 
-def form_of(content_type: str, body: bytes, *, decoded: bool = True) -> Form:
-    """Raises BadForm. `decoded`: %22 in a name is a quote, as browsers and httpx mean it."""
+def form_of(content_type: str, body: bytes, limit_bytes: int, *, decoded: bool = True) -> Form:
+    """Raises BadForm, TooLarge. `decoded`: %22 in a name is a quote, as browsers and httpx mean it."""
     found = BOUNDARY.match(content_type)
     if found is None:
         raise BadForm("Content-Type must be multipart/form-data with a boundary")
@@ -40,14 +44,19 @@ def form_of(content_type: str, body: bytes, *, decoded: bool = True) -> Form:
             raise BadForm("a boundary is followed by something")
         head_end = body.find(b"\r\n\r\n", place)
         end = body.find(delimiter, head_end + 4)
-        if head_end < 0 or end < 0:
+        if head_end < 0:
             raise BadForm("the body ends too early")
-        _take(form, body[place + 2:head_end], body[head_end + 4:end], decoded=decoded)
+        content = body[head_end + 4:] if end < 0 else body[head_end + 4:end]
+        if end < 0:
+            content = content[:len(content) - next(count for count in range(len(delimiter), -1, -1) if content.endswith(delimiter[:count]))]
+        _take(form, body[place + 2:head_end], content, limit_bytes, decoded=decoded)
+        if end < 0:
+            raise BadForm("the body ends too early")
         place = end + len(delimiter)
     return form
 
 
-def _take(form: Form, head: bytes, content: bytes, *, decoded: bool) -> None:
+def _take(form: Form, head: bytes, content: bytes, limit_bytes: int, *, decoded: bool) -> None:
     headers = {}
     for line in head.split(b"\r\n"):
         name, colon, value = line.partition(b":")
@@ -67,6 +76,8 @@ def _take(form: Form, head: bytes, content: bytes, *, decoded: bool) -> None:
         return
     if form.content is not None:
         raise BadForm("two parts are called file")
+    if len(content) > limit_bytes:
+        raise TooLarge
     form.content, form.mime_type, form.name = content, headers.get("content-type"), found.get("filename")
     if decoded and form.name is not None:
         form.name = re.sub("%(?:22|0[DdAa])", lambda spelled: SPELLED[spelled[0].lower()], form.name)

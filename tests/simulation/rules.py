@@ -89,6 +89,7 @@ class Answer:
     headers: Headers
     body: bytes
     signed: bool = True         # by the service, which puts its ids in the headers; a proxy doesn't
+    judged: bool = True         # the key was looked at, and its workspace is known
 
     def length(self) -> int | None:
         """The length that it says; None: it says none."""

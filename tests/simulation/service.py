@@ -22,7 +22,7 @@ from urllib.parse import parse_qsl
 
 from tests.simulation.asked import PLAIN, Asked, Logged, Twist, operation_of
 from tests.simulation.delivery import delivery
-from tests.simulation.form import BadForm, Form, form_of
+from tests.simulation.form import BadForm, Form, TooLarge, form_of
 from tests.simulation.listing import Listing
 from tests.simulation.rules import (
     BAD_IN_NAMES,
@@ -124,18 +124,20 @@ class Service:
             if int(asked.header("content-length") or 0) > self.rules.max_file_bytes + FORM_BYTES:
                 raise self._too_large()
         except Refusal as refusal:
-            return self.sealed(self._refused(refusal), asked)
+            return self.sealed(self._refused(refusal, judged=False), asked)
         return None
 
     def answer(self, asked: Asked, twist: Twist = PLAIN) -> Answer:
         """Does it."""
         self.settle()
         operation, subject = operation_of(asked.method, asked.target)
+        judged = False
         try:
             self._judge(asked)
+            judged = True
             answer = self._done(operation, subject, asked, twist)
         except Refusal as refusal:
-            answer = self._refused(refusal)
+            answer = self._refused(refusal, judged=judged)
         return self.sealed(answer, asked, twist.view_us)
 
     def sealed(self, answer: Answer, asked: Asked, made_us: int | None = None) -> Answer:
@@ -145,7 +147,7 @@ class Service:
         if answer.signed:
             headers.append(("request-id", f"req_{self._asked:020}"))
             if self.rules.identity_headers:
-                headers += [("anthropic-organization-id", self.organization_id), ("anthropic-workspace-id", self._named(asked))]
+                headers += [("anthropic-organization-id", self.organization_id), ("anthropic-workspace-id", self._named(asked) if answer.judged else self.workspace_id)]
             if self.rules.ratelimit_headers:
                 headers += [("anthropic-ratelimit-requests-limit", "500"), ("anthropic-ratelimit-requests-remaining", "499")]
         dropped = {name.strip().lower() for name in self.rules.dropped_headers.split(",")}
@@ -158,8 +160,10 @@ class Service:
         wanted = asked.header("anthropic-workspace-id")
         return wanted if wanted and self.rules.named_workspace == "as_asked" else self.workspace_id
 
-    def _refused(self, refusal: Refusal) -> Answer:
-        return refusal.answer(f"req_{self._asked + 1:020}", details=self.rules.error_details)
+    def _refused(self, refusal: Refusal, *, judged: bool) -> Answer:
+        answer = refusal.answer(f"req_{self._asked + 1:020}", details=self.rules.error_details)
+        answer.judged = judged
+        return answer
 
     def _judge(self, asked: Asked) -> None:
         scheme, _, token = (asked.header("authorization") or "").partition(" ")
@@ -223,7 +227,8 @@ class Service:
         form = self._form(asked)
         sent = form.content
         assert sent is not None
-        mime_type, name = _type_of(form, required=asked.shape() == BETA), _name_of(form)
+        mime_type = _type_of(form, required=asked.shape() == BETA)
+        name = _name_of(form, mime_type)
         if rules.stored_names != "as_sent":
             name = unicodedata.normalize("NFC" if rules.stored_names == "nfc" else "NFD", name)
         expires = form.fields.get("expires_in_seconds")
@@ -241,13 +246,13 @@ class Service:
 
     def _form(self, asked: Asked) -> Form:
         try:
-            form = form_of(asked.header("content-type") or "", asked.body, decoded=self.rules.decoded_names)
+            form = form_of(asked.header("content-type") or "", asked.body, self.rules.max_file_bytes, decoded=self.rules.decoded_names)
+        except TooLarge:
+            raise self._too_large() from None
         except BadForm as bad:
             raise Refusal(400, str(bad)) from None
         if form.content is None:
             raise Refusal(400, "file: Field required")
-        if len(form.content) > self.rules.max_file_bytes:
-            raise self._too_large()
         return form
 
     def _too_large(self) -> Refusal:
@@ -292,7 +297,7 @@ class Service:
         return file.deleted_us is None and (file.expires_us is None or file.expires_us + KEPT_EXPIRED_S * 10**6 > self.now_us())
 
     def _is_session(self, session_id: str) -> bool:
-        return session_id in self.sessions or any(file.scope_id == session_id for file in self.files())
+        return session_id in self.sessions or bool(self.listing.view(self.now_us(), self.rules, session_id).ascending)
 
     def _store(self, name: str, content: bytes, mime_type: str, by: str, *, downloadable: bool, scope_id: str | None = None,
                created_us: int | None = None, lifetime_s: int | None = None) -> Stored:
@@ -319,12 +324,11 @@ class Service:
         return f"file_011C{''.join(digits)}"
 
 
-def _name_of(form: Form) -> str:
+def _name_of(form: Form, mime_type: str) -> str:
     """Raises Refusal."""
     name = "" if form.name is None else form.name.rpartition("/")[2]
     if not name:
-        essence = (form.mime_type or "").partition(";")[0].strip().lower()
-        return "unnamed" + (TYPES.guess_extension(essence) or "")
+        return "unnamed" + (TYPES.guess_extension(mime_type.partition(";")[0].strip().lower()) or "")
     if len(name) > NAME_CHARACTERS or BAD_IN_NAMES.search(name):
         raise Refusal(400, "filename: too long, or with a character that isn't allowed")
     return name

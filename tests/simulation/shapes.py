@@ -124,8 +124,9 @@ def list_json(files: Sequence[Stored], shape: str, rules: Rules, *, more: bool, 
     """`more`: in the direction of the question; `beyond`: older ones follow the page, or may."""
     if rules.foreign_lists != "no":
         data = [{"id": file.file_id, "object": "file", "bytes": file.size_bytes, "created_at": file.created_us // 10**6,
-                 "filename": file.name, "purpose": "user_data"} for file in files]
-        return {"data": data} | ({"object": "list", "has_more": False} if rules.foreign_lists == "openai" else {})
+                 "filename": file.name, "purpose": "user_data", "status": "processed"} for file in files]
+        ends = {"first_id": files[0].file_id if files else None, "last_id": files[-1].file_id if files else None}
+        return {"data": data} | ({"object": "list", "has_more": False, **ends} if rules.foreign_lists == "openai" else {})
     body: dict[str, Any] = {"data": [file_json(file, shape, rules) for file in files]}
     for entry in body["data"][:rules.unreadable_entries]:
         del entry["size_bytes"]
