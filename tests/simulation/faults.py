@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from tests.simulation.rules import ACCOUNT
+from tests.simulation.rules import ACCOUNT, PAGES
 
 OPERATIONS: Final = ("upload", "list", "download", "metadata", "delete", "session")
 
@@ -19,6 +19,7 @@ ACTIONS: Final = {
     "cut_early": "the connection ends when the service has `after_bytes` of the request, or, of an upload, not all of it",
     "cut": "the request is whole, and the connection ends; nothing was done",
     "dead": "the other side is there no more: it acknowledges nothing, and after half a minute the connection is given up",
+    "held": "nothing of an upload is taken for `seconds` after `after_bytes`",
     # at the service
     "lost": "it is done, and the connection ends",
     "later": "it is done after `seconds`; the connection ends at once, or a proxy answers with a page of `status`",
@@ -30,7 +31,8 @@ ACTIONS: Final = {
     "silent": "no answer ever comes",
     "status": "the service's own JSON, with `status`, `code` and advice",
     "account": "the service says `account` of the key or the account",
-    "page": "a proxy's page with `status`, and advice",
+    "page": "a proxy's or gateway's own words in its `form`, with `status` and advice",
+    "redirect": "`status` and an address, `location`, in which {target} stands for the path that was asked for",
     "nonsense": "200, and JSON of something else",
     "json_cut": "200, and the JSON ends in the middle",
     "wrong_size": "an upload's answer says `after_bytes` for its size",
@@ -60,6 +62,8 @@ class Fault:
     status: int = 0
     code: str = ""          # error_code of a status
     account: str = ""       # one of rules.ACCOUNT
+    form: str = "html"      # of a page: one of rules.PAGES
+    location: str = ""      # of a redirect
     stored: bool = False
     honest: bool = True
     retry_after: str = ""           # headers, as they are sent
@@ -71,7 +75,9 @@ class Fault:
             raise ValueError(f"no such fault: {self}")
         if self.action == "account" and self.account not in ACCOUNT:
             raise ValueError(f"nobody says that of an account: {self}")
-        if self.action in ("status", "page") and not 200 <= self.status <= 599:
+        if self.form not in PAGES or (self.action == "redirect" and not self.location):
+            raise ValueError(f"no answer: {self}")
+        if self.action in ("status", "page", "redirect") and not 200 <= self.status <= 599:
             raise ValueError(f"no status: {self}")
         if self.action == "slow" and self.bytes_per_s <= 0:
             raise ValueError(f"no pace: {self}")

@@ -1,14 +1,18 @@
-"""The form of an upload, read as a whole.
+"""The form of an upload, read as a whole, and what its file is called then.
 
 Trusts  nothing: what isn't such a form is BadForm.
 """
 
+import mimetypes
 import re
 from dataclasses import dataclass, field
 from typing import Final
 
+from tests.simulation.rules import BAD_IN_NAMES, NAME_CHARACTERS, TYPE_CHARACTERS, Refusal
+
 BOUNDARY: Final = re.compile(r'^multipart/form-data\s*;(?:.*;)?\s*boundary=(?:"([^"]{1,200})"|([^\s;"]{1,200}))', re.IGNORECASE)
 PARAMETER: Final = re.compile(r';\s*(name|filename)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))', re.IGNORECASE)
+TYPES: Final = mimetypes.MimeTypes()       # the built-in ones
 SPELLED: Final = {"%22": '"', "%0d": "\r", "%0a": "\n"}
 
 
@@ -81,3 +85,24 @@ def _take(form: Form, head: bytes, content: bytes, limit_bytes: int, *, decoded:
     form.content, form.mime_type, form.name = content, headers.get("content-type"), found.get("filename")
     if decoded and form.name is not None:
         form.name = re.sub("%(?:22|0[DdAa])", lambda spelled: SPELLED[spelled[0].lower()], form.name)
+
+
+def name_of(form: Form, mime_type: str) -> str:
+    """Raises Refusal."""
+    name = "" if form.name is None else form.name.rpartition("/")[2]
+    if not name:
+        return "unnamed" + (TYPES.guess_extension(mime_type.partition(";")[0].strip().lower()) or "")
+    if len(name) > NAME_CHARACTERS or BAD_IN_NAMES.search(name):
+        raise Refusal(400, "filename: too long, or with a character that isn't allowed")
+    return name
+
+
+def type_of(form: Form, *, required: bool) -> str:
+    """Raises Refusal."""
+    if not form.mime_type:
+        if required:
+            raise Refusal(400, "file: the part has no Content-Type")
+        return TYPES.guess_type(form.name or "")[0] or "application/octet-stream"
+    if len(form.mime_type) > TYPE_CHARACTERS:
+        raise Refusal(400, "mime_type: too long")
+    return form.mime_type

@@ -36,6 +36,16 @@ ACCOUNT: Final[dict[str, tuple[int, str, str]]] = {
     "quota": (400, "invalid_request_error", "storage_quota_exceeded"),
     "quota_once": (403, "permission_error", "storage_quota_exceeded"),
 }
+# Forms in which gateways speak for themselves.
+PAGES: Final = {
+    "html": ("text/html", "<html><head><title>{status}</title></head><body><h1>{status} from a proxy</h1></body></html>\n"),
+    "openai": ("application/json", '{"error": {"message": "{status}", "type": "auth_error", "param": null, "code": "{status}"}}'),
+    "message": ("application/json", '{"message": "{status}"}'),
+    "detail": ("application/json", '{"detail": "{status}"}'),
+    "problem": ("application/problem+json", '{"type": "about:blank", "title": "no", "status": {status}}'),
+    "text": ("text/plain", "upstream connect error or disconnect/reset before headers: {status}"),
+    "empty": ("text/plain", ""),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +135,8 @@ def json_answer(body: object, status: int = 200) -> Answer:
     return Answer(status, [("content-type", "application/json"), ("content-length", str(len(text)))], text)
 
 
-def page_answer(status: int, size_bytes: int = 0) -> Answer:
-    """A proxy's page."""
-    text = f"<html><head><title>{status}</title></head><body><h1>{status} from a proxy</h1></body></html>\n".ljust(size_bytes).encode()
-    return Answer(status, [("content-type", "text/html"), ("content-length", str(len(text)))], text, signed=False)
+def page_answer(status: int, form: str = "html") -> Answer:
+    """A proxy's page, or a gateway's own words."""
+    kind, text = PAGES[form]
+    body = text.replace("{status}", str(status)).encode()
+    return Answer(status, [("content-type", kind), ("content-length", str(len(body)))], body, signed=False)

@@ -9,7 +9,6 @@ Never   waits, or looks at a clock by itself.
 """
 
 import heapq
-import mimetypes
 import random
 import unicodedata
 from collections import deque
@@ -22,27 +21,15 @@ from urllib.parse import parse_qsl
 
 from tests.simulation.asked import PLAIN, Asked, Logged, Twist, operation_of
 from tests.simulation.delivery import delivery
-from tests.simulation.form import BadForm, Form, TooLarge, form_of
+from tests.simulation.form import BadForm, Form, TooLarge, form_of, name_of, type_of
 from tests.simulation.listing import Listing
-from tests.simulation.rules import (
-    BAD_IN_NAMES,
-    EXPIRY_S,
-    KEPT_EXPIRED_S,
-    NAME_CHARACTERS,
-    TYPE_CHARACTERS,
-    VERSIONS,
-    Answer,
-    Refusal,
-    Rules,
-    json_answer,
-)
+from tests.simulation.rules import EXPIRY_S, KEPT_EXPIRED_S, VERSIONS, Answer, Refusal, Rules, json_answer
 from tests.simulation.shapes import BETA, Stored, file_json, list_json, question_of, shape_of
 
 KEY: Final = "sk-ant-simulated"
 FORM_BYTES: Final = 1 << 17     # that a form has beside the file, at most
 LOGGED: Final = 100_000         # requests that are remembered
 BASE58: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-TYPES: Final = mimetypes.MimeTypes()      # the built-in ones
 
 
 class Service:
@@ -140,6 +127,18 @@ class Service:
             answer = self._refused(refusal, judged=judged)
         return self.sealed(answer, asked, twist.view_us)
 
+    def answer_elsewhere(self, asked: Asked) -> Answer:
+        """As another host does, that has the contents and gives them to whoever knows where. No key must come here."""
+        assert not {"x-api-key", "authorization", "anthropic-workspace-id"}.intersection(name for name, _ in asked.headers), "the key went to another host"
+        self.settle()
+        operation, subject = operation_of(asked.method, asked.target)
+        try:
+            answer = self._download(subject, asked) if operation == "download" else self._done("other", "", asked, PLAIN)
+        except Refusal as refusal:
+            answer = self._refused(refusal, judged=True)
+        answer.signed = False
+        return self.sealed(answer, asked)
+
     def sealed(self, answer: Answer, asked: Asked, made_us: int | None = None) -> Answer:
         """With what each answer has in its headers. `made_us`: when it was made; None: now."""
         self._asked += 1
@@ -227,8 +226,8 @@ class Service:
         form = self._form(asked)
         sent = form.content
         assert sent is not None
-        mime_type = _type_of(form, required=asked.shape() == BETA)
-        name = _name_of(form, mime_type)
+        mime_type = type_of(form, required=asked.shape() == BETA)
+        name = name_of(form, mime_type)
         if rules.stored_names != "as_sent":
             name = unicodedata.normalize("NFC" if rules.stored_names == "nfc" else "NFD", name)
         expires = form.fields.get("expires_in_seconds")
@@ -322,27 +321,6 @@ class Service:
             number, digit = divmod(number, 58)
             digits.append(BASE58[digit])
         return f"file_011C{''.join(digits)}"
-
-
-def _name_of(form: Form, mime_type: str) -> str:
-    """Raises Refusal."""
-    name = "" if form.name is None else form.name.rpartition("/")[2]
-    if not name:
-        return "unnamed" + (TYPES.guess_extension(mime_type.partition(";")[0].strip().lower()) or "")
-    if len(name) > NAME_CHARACTERS or BAD_IN_NAMES.search(name):
-        raise Refusal(400, "filename: too long, or with a character that isn't allowed")
-    return name
-
-
-def _type_of(form: Form, *, required: bool) -> str:
-    """Raises Refusal."""
-    if not form.mime_type:
-        if required:
-            raise Refusal(400, "file: the part has no Content-Type")
-        return TYPES.guess_type(form.name or "")[0] or "application/octet-stream"
-    if len(form.mime_type) > TYPE_CHARACTERS:
-        raise Refusal(400, "mime_type: too long")
-    return form.mime_type
 
 
 @lru_cache(maxsize=1000)

@@ -9,8 +9,8 @@ from tests.simulation.faults import Fault
 from tests.simulation.rules import ACCOUNT, Answer, Refusal, json_answer, page_answer
 
 
-def instead_of(fault: Fault, request_id: str) -> Answer:
-    """The answer that a fault has in the place of the right one."""
+def instead_of(fault: Fault, target: str, request_id: str) -> Answer:
+    """The answer that a fault has in the place of the right one. `target`: the path that was asked for."""
     match fault.action:
         case "account":
             status, kind, code = ACCOUNT[fault.account]
@@ -19,8 +19,10 @@ def instead_of(fault: Fault, request_id: str) -> Answer:
             answer = Refusal(fault.status, "so it shall be", code=fault.code).answer(request_id)
         case "nonsense":
             answer = json_answer({"answer": 42})
+        case "redirect":
+            answer = Answer(fault.status, [("location", fault.location.replace("{target}", target))], b"", signed=False)
         case _:
-            answer = page_answer(fault.status or 502)
+            answer = page_answer(fault.status or 502, fault.form)
     answer.headers += fault.advice()
     return answer
 

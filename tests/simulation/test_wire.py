@@ -34,6 +34,7 @@ from anthrofs.remote import wire as line
 from anthrofs.remote.api import Download
 from tests.simulation.faults import Fault, Faults
 from tests.simulation.rig import Rig
+from tests.simulation.rules import PAGES
 
 
 @pytest.fixture
@@ -136,6 +137,16 @@ def test_a_slow_upload_is_acknowledged_as_it_goes(rig: Rig) -> None:
     assert took_s == pytest.approx(4, abs=0.5)
     assert seen == sorted(seen)
     assert {0, 65536, 131072, 4 * 65536} <= set(seen)
+
+
+def test_an_upload_of_which_nothing_is_taken_for_a_while_goes_on(tmp_path: Path) -> None:
+    with Rig(tmp_path, timeouts=Timeouts(answer_s=60)) as rig:
+        rig.fault("upload", "held", seconds=50, after_bytes=70_000)
+        assert rig.took_s(lambda: rig.upload(content=bytes(200_000))) == pytest.approx(50, abs=0.5)
+        rig.fault("upload", "held", seconds=70, after_bytes=70_000)
+        with pytest.raises(NoAnswer):
+            rig.upload(content=bytes(200_000))
+        assert len(rig.stored()) == 1
 
 
 def test_a_line_that_takes_nothing_for_longer_than_the_patience_ends_the_upload(tmp_path: Path) -> None:
@@ -267,6 +278,11 @@ def test_an_answer_may_say_another_size_than_what_is_stored(rig: Rig) -> None:
     ({"action": "account", "account": "creator_left"}, AccountStopped, False),
     ({"action": "account", "account": "quota"}, QuotaExceeded, False),
     ({"action": "account", "account": "quota_once"}, QuotaExceeded, False),
+    *(({"action": "page", "status": 502, "form": form}, InTheWay, True) for form in PAGES),
+    ({"action": "page", "status": 401, "form": "openai"}, InTheWay, False),
+    ({"action": "page", "status": 404, "form": "detail"}, Refused, False),
+    ({"action": "redirect", "status": 302, "location": "https://login.example.com/"}, InTheWay, True),
+    ({"action": "redirect", "status": 307, "location": "http://elsewhere.test{target}"}, InTheWay, False),
     ({"action": "nonsense"}, BadAnswer, True),
     ({"action": "json_cut"}, BadAnswer, True),
 ], ids=str)
@@ -281,6 +297,22 @@ def test_an_answer_in_the_place_of_the_right_one(rig: Rig, numbers: dict[str, An
     assert caught.value.maybe_stored == maybe_stored
     assert rig.stored() == [b"text"] * (stored or numbers["action"] == "json_cut")
     assert caught.value.retry_after_s == (7.0 if "7" in str(numbers.get("retry_after", numbers.get("retry_after_ms", ""))) else None)
+
+
+def test_a_request_goes_where_it_is_sent_on_to_and_is_done_once(rig: Rig) -> None:
+    rig.fault("upload", "redirect", status=307, location="/v1/files?beta=true&again=1")
+    file = rig.upload()
+    assert [entry.file_id for entry in rig.service.files()] == [file.file_id]
+    assert [entry.status for entry in rig.service.requests] == [307, 200]
+
+
+def test_content_that_lies_elsewhere_comes_from_there_without_the_key(rig: Rig) -> None:
+    file_id = rig.generate(CONTENT)
+    rig.fault("download", "redirect", status=302, location="http://elsewhere.test{target}")
+    assert rig.content(file_id) == CONTENT
+    rig.fault("download", "redirect", status=302, location="http://elsewhere.test/v1/files")
+    with pytest.raises(Unavailable):
+        rig.content(file_id)
 
 
 @pytest.mark.parametrize("stored", [False, True])

@@ -25,6 +25,7 @@ from tests.simulation.service import Service
 from tests.simulation.spoilt import instead_of, spoilt
 
 ARRIVES_S: Final = 20.0         # so long after a kill what was under way may still come to the service
+ELSEWHERE: Final = "elsewhere.test"     # another host, which has the contents; a redirect may lead there
 STEP_S: Final = 0.001
 MORE_PIECES: Final = 12         # of a request's body that may go out although it was answered already
 FOREVER_S: Final = 3600.0       # for whoever has no limit
@@ -142,7 +143,7 @@ class _Trip:
         if carries is not None:
             carries(line)
         assert isinstance(self._request.stream, httpx.SyncByteStream)
-        early = self._wire.service.turned_away(self._asked)
+        early = None if self._request.url.host == ELSEWHERE else self._wire.service.turned_away(self._asked)
         cut_after = self._cut_after()
         patience = self._wire.chance.randrange(MORE_PIECES) if early is not None else -1     # pieces that are sent nevertheless
         pieces, sent_bytes = list[bytes](), 0
@@ -157,7 +158,7 @@ class _Trip:
                 self._wire.hop()
                 raise httpx.WriteError("connection reset")
             line.left = len(piece)
-            self._write(len(piece))
+            self._write(len(piece), sent_bytes)
             line.left = 0
             pieces.append(piece)
             sent_bytes += len(piece)
@@ -178,11 +179,12 @@ class _Trip:
         length = int(self._asked.header("content-length") or 0)
         return min(self._fault.after_bytes, length - 1) if self._fault.after_bytes else self._wire.chance.randrange(max(1, length))
 
-    def _write(self, size_bytes: int) -> None:
-        if self._fault.action != "slow":
-            self._wire.hop()
-            return
-        limit_s, needed_s = self._limits.get("write"), size_bytes / self._fault.bytes_per_s
+    def _write(self, size_bytes: int, sent_bytes: int) -> None:
+        limit_s, needed_s = self._limits.get("write"), 0.0
+        if self._fault.action == "slow":
+            needed_s = size_bytes / self._fault.bytes_per_s
+        elif self._fault.action == "held" and sent_bytes <= self._fault.after_bytes < sent_bytes + size_bytes:
+            needed_s = self._fault.seconds
         if limit_s is not None and needed_s > limit_s:
             self._wire.hop(limit_s)
             raise httpx.WriteTimeout("timed out")
@@ -207,7 +209,7 @@ class _Trip:
                 service.later(fault.seconds, self._effect)
                 if not fault.status:
                     raise httpx.ReadError("connection reset")
-                return service.sealed(instead_of(fault, "later"), self._asked)
+                return service.sealed(instead_of(fault, self._asked.target, "later"), self._asked)
             case "queued":
                 answers = list[Answer]()
                 service.later(fault.seconds, lambda: answers.append(self._effect()))
@@ -226,15 +228,17 @@ class _Trip:
                     self._effect()
                 self._await(FOREVER_S * 24)
                 raise httpx.ReadError("connection reset")
-            case "status" | "account" | "page" | "nonsense":
+            case "status" | "account" | "page" | "redirect" | "nonsense":
                 if fault.stored:
                     self._effect()
-                return service.sealed(instead_of(fault, f"req_{number:020}"), self._asked)
+                return service.sealed(instead_of(fault, self._asked.target, f"req_{number:020}"), self._asked)
             case _:
                 return self._effect()
 
     def _effect(self) -> Answer:
         service, fault = self._wire.service, self._fault
+        if self._request.url.host == ELSEWHERE:
+            return service.answer_elsewhere(self._asked)
         if fault.action == "cached" and self._operation == "list":
             answer = service.answer(self._asked, Twist(view_us=service.now_us() - round(fault.seconds * 10**6)))
             answer.headers.append(("age", str(round(fault.seconds))))
