@@ -6,6 +6,7 @@ Never   takes a key as an argument: arguments are seen by everybody on the machi
 """
 
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -30,13 +31,24 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 LAZY_S: Final = 3.0         # after a lazy unmount: for a process that nobody keeps
 END_S: Final = 400.0        # after an unmount: above the daemon's own bound
 
+LONGEST_S: Final = 10**9    # of any wait: threads take no longer one
+
+
+def a_number(value: float) -> float:
+    """No comparison finds NaN too small or too large."""
+    if math.isnan(value):
+        raise typer.BadParameter("it is no number")
+    return value
+
+
 Directory = Annotated[Path, typer.Argument(help="The mount point.", show_default=False)]
 # The mount says better why one can't be read than a look at its mode does.
 File = Annotated[Path, typer.Argument(help="A file in a mount.", show_default=False, readable=False)]
 Files = Annotated[list[Path], typer.Argument(help="Files in a mount, or directories with all in them.",
                                              show_default=False, readable=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON value on standard output.")]
-Seconds = Annotated[float, typer.Option("--timeout", min=0, help="Seconds to wait at most.")]
+Seconds = Annotated[float, typer.Option("--timeout", min=0, max=LONGEST_S, callback=a_number,
+                                        help="Seconds to wait at most.")]
 
 
 def main() -> None:
@@ -71,10 +83,10 @@ def mount(
     profile: Annotated[str, typer.Option(help="Name of the state to use; one mount at a time has it.")] = "",
     state_dir: Annotated[Path | None, typer.Option(help="Where state, queue and cache are kept, instead of the "
                                                    "profile's.")] = None,
-    refresh_s: Annotated[float, typer.Option("--refresh", min=0.1,
+    refresh_s: Annotated[float, typer.Option("--refresh", min=0.1, max=LONGEST_S, callback=a_number,
                                              help="Seconds after which a look asks for news.")] = 10.0,
     poll: Annotated[bool, typer.Option("--poll", help="Ask for news also while nobody looks.")] = False,
-    close_timeout_s: Annotated[float, typer.Option("--close-timeout", min=1,
+    close_timeout_s: Annotated[float, typer.Option("--close-timeout", min=1, max=LONGEST_S, callback=a_number,
                                                    help="Seconds without progress until close gives up.")] = 300.0,
     cache_size: Annotated[str,
                           typer.Option(help="Disk space for what can be fetched again: 10G, 500M; 0: none.")] = "10G",
@@ -82,8 +94,8 @@ def mount(
                                               "newest, up to 20G.")] = "all",
     staging_size: Annotated[str, typer.Option(help="Disk space for what isn't sent yet: 20G; a write beyond it fails. "
                                               "0: what the disk has.")] = "0",
-    requests_per_minute: Annotated[int, typer.Option(min=1, help="At most, in any 61 seconds; an organization has "
-                                                     "about 500.")] = 450,
+    requests_per_minute: Annotated[int, typer.Option(min=1, max=10**6, help="At most, in any 61 seconds; an "
+                                                     "organization has about 500.")] = 450,
     options: Annotated[list[str] | None, typer.Option("-o", help="ro, allow_other, uid=N, gid=N, umask=OCTAL; "
                                                       "comma-separated.")] = None,
 ) -> None:

@@ -138,5 +138,10 @@ def state_dir_of(environ: Mapping[str, str], profile: str) -> Path:
     if not profile or profile in (".", "..") or "/" in profile or "\0" in profile:
         raise SetupError(f"--profile takes a plain name, not {profile!r}.", EXIT_USAGE)
     base = environ.get("XDG_STATE_HOME", "")
-    root = Path(base) if base.startswith("/") else Path.home() / ".local" / "state"     # XDG: relative ones don't count
+    try:
+        # XDG: relative ones don't count
+        root = Path(base) if base.startswith("/") else Path.home() / ".local" / "state"
+    except RuntimeError as exc:
+        raise SetupError("There is no home directory to keep the state in: set HOME or XDG_STATE_HOME, or use "
+                         "--state-dir.", EXIT_USAGE) from exc
     return root / "anthrofs" / profile

@@ -15,6 +15,9 @@ HARMLESS: Final = frozenset({"rw", "nosuid", "nodev", "noatime", "relatime", "no
 
 SIZE: Final = re.compile(r"(?P<number>\d{1,12}(\.\d{1,3})?) ?(?P<unit>[kmgt])?b?", re.ASCII | re.IGNORECASE)
 
+LARGEST_BYTES: Final = 2**62        # no disk has more, and no database takes much more
+LARGEST_ID: Final = 2**32 - 2       # of a user or a group; the next one means: none
+
 DURATION: Final = re.compile(r"(?P<number>\d{1,9}) ?(?P<unit>[dhms])?", re.ASCII | re.IGNORECASE)
 
 
@@ -26,11 +29,11 @@ def with_options(config: Config, given: Sequence[str]) -> Config:
         if name in HARMLESS:
             continue
         if name == "uid":
-            config = replace(config, uid=_number(option, value, 10))
+            config = replace(config, uid=_number(option, value, 10, LARGEST_ID))
         elif name == "gid":
-            config = replace(config, gid=_number(option, value, 10))
+            config = replace(config, gid=_number(option, value, 10, LARGEST_ID))
         elif name == "umask":
-            config = replace(config, umask=_number(option, value, 8) & 0o777)
+            config = replace(config, umask=_number(option, value, 8, 0o7777) & 0o777)
         elif name in ("ro", "allow_other") and not value:
             config = replace(config, read_only=True) if name == "ro" else replace(config, allow_other=True)
         else:
@@ -45,7 +48,8 @@ def byte_count(option: str, text: str) -> int:
     match = SIZE.fullmatch(text.strip())
     if match is None:
         raise SetupError(f"{option} {text}: needs a size, like 10G, 500M or 0.", EXIT_USAGE)
-    return int(float(match["number"]) * 1000 ** " kmgt".index((match["unit"] or " ").lower()))
+    found = float(match["number"]) * 1000 ** " kmgt".index((match["unit"] or " ").lower())
+    return int(min(found, LARGEST_BYTES))
 
 
 def most_kept(text: str) -> int | None:
@@ -81,12 +85,12 @@ def seconds(option: str, text: str) -> int:
     return int(match["number"]) * {"d": 86400, "h": 3600, "m": 60, "s": 1}[(match["unit"] or "s").lower()]
 
 
-def _number(option: str, value: str, base: int) -> int:
+def _number(option: str, value: str, base: int, most: int) -> int:
     try:
         number = int(value, base)
     except ValueError:
         number = -1
-    if number < 0:
+    if not 0 <= number <= most:
         raise SetupError(f"-o {option}: needs {'an octal number, like umask=027' if base == 8 else 'a number'}.",
                          EXIT_USAGE)
     return number

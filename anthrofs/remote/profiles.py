@@ -41,7 +41,7 @@ def profile_of(environ: Mapping[str, str]) -> Profile | None:
         return load(environ, name)
     try:
         return load(environ, name) if (folder / "configs" / f"{name}.json").is_file() else None
-    except SetupError:
+    except (SetupError, OSError):
         return None         # nobody has asked for it
 
 
@@ -65,19 +65,20 @@ def load(environ: Mapping[str, str], name: str) -> Profile:
 
     def given(part: Mapping[str, Any], key: str, variable: str) -> str | None:
         value = part.get(key) or environ.get(variable)
-        return str(value) if value else None
+        return value if isinstance(value, str) and value else None
 
     organization_id = given(config, "organization_id", "ANTHROPIC_ORGANIZATION_ID")
     workspace_id = given(config, "workspace_id", "ANTHROPIC_WORKSPACE_ID")
     url = _token_url(given(config, "base_url", "ANTHROPIC_BASE_URL") or DEFAULT_BASE_URL, f"base_url of {path}")
-    own = str(config["base_url"]) if config.get("base_url") else None
-    credentials = (Path(str(auth["credentials_path"])).expanduser() if auth.get("credentials_path")
+    own = given(config, "base_url", "")
+    credentials = (_path_in(auth["credentials_path"], path) if auth.get("credentials_path")
                    else _folder(environ) / "credentials" / f"{name}.json")
     if auth.get("type") == "user_oauth":
-        return Profile(name, url, path, credentials, own, organization_id, workspace_id, auth.get("client_id") or None)
+        return Profile(name, url, path, credentials, own, organization_id, workspace_id, given(auth, "client_id", ""))
     if auth.get("type") != "oidc_federation":
-        raise SetupError(f"The profile {path} is of a kind that anthrofs doesn't know ({auth.get('type')!a}).",
-                         EXIT_USAGE)
+        kind = auth.get("type")
+        said = f" ({kind[:40]!a})" if isinstance(kind, str) else ""
+        raise SetupError(f"The profile {path} is of a kind that anthrofs doesn't know{said}.", EXIT_USAGE)
     rule_id = given(auth, "federation_rule_id", "ANTHROPIC_FEDERATION_RULE_ID")
     source = auth.get("identity_token") or {"source": "file", "path": environ.get("ANTHROPIC_IDENTITY_TOKEN_FILE")}
     if not (rule_id and organization_id and isinstance(source, dict) and source.get("source") == "file"
@@ -86,7 +87,7 @@ def load(environ: Mapping[str, str], name: str) -> Profile:
                          "identity_token with a file.",
                          EXIT_USAGE)
     account = given(auth, "service_account_id", "ANTHROPIC_SERVICE_ACCOUNT_ID")
-    federation = Federation(rule_id, organization_id, account, workspace_id, Path(str(source["path"])))
+    federation = Federation(rule_id, organization_id, account, workspace_id, _path_in(source["path"], path))
     # Its tokens are a workspace's already; the request names none.
     return Profile(name, url, path, credentials, own, organization_id, None, None, federation)
 
@@ -152,7 +153,23 @@ def _json_of(path: Path, what: str, *, forbidden: int, mend: str) -> dict[str, A
 
 def _folder(environ: Mapping[str, str]) -> Path:
     given = environ.get("ANTHROPIC_CONFIG_DIR")
-    return Path(given) if given else Path.home() / ".config" / "anthropic"
+    try:
+        return Path(given) if given else Path.home() / ".config" / "anthropic"
+    except RuntimeError:            # nobody by this number, and no HOME: then there is nothing there
+        return Path("/nonexistent")
+
+
+def _path_in(text: object, profile: Path) -> Path:
+    """A path that a profile names. Raises SetupError."""
+    try:
+        if not isinstance(text, str) or "\0" in text:
+            raise ValueError
+        found = Path(text).expanduser()
+        os.fsencode(found)
+    except (ValueError, RuntimeError):      # of nobody's home
+        raise SetupError(f"The profile {profile} names a path that is none: log in again with `ant auth login`.",
+                         EXIT_USAGE) from None
+    return found
 
 
 def _pointed(folder: Path) -> str | None:

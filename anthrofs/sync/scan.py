@@ -23,6 +23,9 @@ PAGE_FILES: Final = 1000        # the API's limit
 SWEEP_S_PER_PAGE: Final = 6.0   # a full listing's pages cost at most a tenth of the minute's 100 list requests
 STALE_PAGES: Final = 3          # in a row, that bring nothing new to a listing: it repeats itself
 RESTARTS: Final = 3             # of a listing whose cursor was lost
+_KINDS: Final = {               # of a scan's facts, as they are written down
+    **dict.fromkeys(("number", "began_ns", "pages", "files", "skipped", "last_ns", "stale_pages"), (int,)),
+    "ordered": (bool,), "first_ns": (int, type(None)), "last_id": (str, type(None))}
 REPEATS: Final = "the listing repeats itself: what it shows is taken, what it lacks is not"
 RESTARTED: Final = "the files that the listing was to go on from were deleted meanwhile, again and again"
 
@@ -76,13 +79,19 @@ class Scan:
 
 
 def scan_of(text: str | None) -> Scan | None:
-    """Reads what as_text has written. None: there is nothing, or it is of another version of anthrofs."""
+    """Reads what as_text has written. None: there is nothing, or it is damaged, or of another version of anthrofs."""
     try:
         facts = json.loads(text or "null")
         cursor = facts.pop("following")
-        return Scan(**facts, following=None if cursor is None else Cursor(**cursor))
-    except (ValueError, TypeError, KeyError, AttributeError):
+        scan = Scan(**facts, following=None if cursor is None else Cursor(**cursor))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
+    right = all(_is_one(getattr(scan, name), kinds) for name, kinds in _KINDS.items())
+    return scan if right and (cursor is None or all(isinstance(each, str) for each in cursor.values())) else None
+
+
+def _is_one(value: object, kinds: tuple[type, ...]) -> bool:
+    return type(value) in kinds and not (isinstance(value, int) and not -2**63 <= value < 2**63)
 
 
 def times_of(files: Iterable[RemoteFile]) -> list[int]:

@@ -171,8 +171,8 @@ def files_of(said: Sequence[Answer]) -> tuple[HttpFiles, httpx.Client]:
         fields = [(name.encode(), value.encode(errors="replace")) for name, value in answer.headers.items()]
         return httpx.Response(answer.status, headers=fields, stream=Cut(body))
 
-    client = connect(Service(URL, Credentials("x-api-key", CANARY), headers=(("x-team", CANARY),)), Timeouts(), {})
-    client._transport = httpx.MockTransport(handle)
+    service = Service(URL, Credentials("x-api-key", CANARY), headers=(("x-team", CANARY),))
+    client = connect(service, Timeouts(), {}, httpx.MockTransport(handle))
     return HttpFiles(client, FakeClock()), client
 
 
