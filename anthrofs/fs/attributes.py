@@ -107,7 +107,7 @@ class Attributes:
             raise NotPermitted(f"{path}: {name} belongs to an upload, and this file can't be sent again without its "
                                "being an upload then. Copy it to another name, and set it there")
         tx.nodes.set_setting(node.node_id, xattrs.SETTINGS[name], value)
-        if node.stage is None and node.wanted is not None and matters:
+        if node.stage is None and node.wanted is not None and matters and not node.is_hidden:
             wanted = intents.saved_as(tx, node, self._config.layout)
             intents.want(tx, tx.nodes.node(node.node_id), wanted, anew=True)
 

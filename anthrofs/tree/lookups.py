@@ -70,7 +70,7 @@ class Lookups:
             return tx.nodes.holder(file_id)
 
     def path(self, node: Node) -> str:
-        """See Nodes.path."""
+        """See Nodes.path. Raises NotFound."""
         with self._db.reading() as tx:
             return tx.nodes.path(node)
 

@@ -43,12 +43,16 @@ class Nodes:
         return node_of(self._rows.one(COLUMNS + f"WHERE file_id = ? AND {IN_TREE}", file_id), file_id)
 
     def path(self, node: Node) -> str:
-        """From the mount's root, without a leading slash. Of a hidden node, what it was."""
+        """From the mount's root, without a leading slash. Of a hidden node, what it was; raises NotFound once its
+        hiding is known to be an unlink.
+        """
         parts = [node.name]
         parent: int = node.parent
         if node.is_hidden:
             parts[0], parent = self._rows.one("SELECT hidden_from, hidden_parent FROM node WHERE node_id = ?",
                                               node.node_id)
+            if parts[0] is None:
+                raise NotFound(f"node {node.node_id} was removed")
         while parent not in (0, ROOT):
             row = self._rows.one("SELECT name, parent FROM node WHERE node_id = ?", parent)
             if row is None:
@@ -90,7 +94,7 @@ class Nodes:
 
     def paths_of(self, file_ids: Collection[FileId]) -> dict[FileId, str]:
         """The paths of those that are in the tree."""
-        rows = [self._rows.one(COLUMNS + "WHERE file_id = ?", each) for each in file_ids]
+        rows = [self._rows.one(COLUMNS + f"WHERE file_id = ? AND {IN_TREE}", each) for each in file_ids]
         nodes = [node_of(row, "") for row in rows if row is not None]
         return {node.remote.file_id: self.path(node) for node in nodes if node.remote is not None}
 

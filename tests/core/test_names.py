@@ -323,6 +323,22 @@ def test_an_attribute_that_cannot_be_set_changes_nothing(core: Core, name: str, 
     assert core.user.listxattr("a.txt") == before
 
 
+@pytest.mark.parametrize("sent", [False, True])
+def test_what_is_removed_while_it_is_written_keeps_nobody_from_a_sync_or_a_status(core: Core, sent: bool) -> None:
+    """libfuse unlinks what it doesn't know to be open, when the release of an earlier open is late."""
+    core.user.write("a.txt", b"content" * sent)
+    if sent:
+        core.sync()
+    number = core.user.open("a.txt", os.O_WRONLY)
+    core.user.pwrite(number, b"newer", 0)
+    core.user._do("unlink", "/a.txt")
+    left = core.drain()
+    assert (left["waiting"], left["failed"], left["open"]) == ([], [], [{"name": "a.txt", "state": "removed"}] * sent)
+    core.user.close(number)
+    core.sync()
+    assert core.on_server() == []
+
+
 # ---- times
 
 def test_a_time_that_is_set_while_a_close_syncs_holds(place: Path) -> None:
