@@ -11,7 +11,7 @@ LIBC: Final = ctypes.CDLL(None, use_errno=True)
 KINDS: Final = {"file": stat.S_IFREG, "fifo": stat.S_IFIFO, "socket": stat.S_IFSOCK, "char": stat.S_IFCHR, "block": stat.S_IFBLK}
 RENAME: Final = {"": 0, "NOREPLACE": 1, "EXCHANGE": 2, "WHITEOUT": 4, "NOREPLACE|EXCHANGE": 3, "unknown": 1 << 20}
 AT_FDCWD: Final = -100
-AT_EMPTY_PATH: Final = 0x1000
+AT_SYMLINK_FOLLOW: Final = 0x400
 AT_EACCESS: Final = 0x200
 NOW, OMIT = (1 << 30) - 1, (1 << 30) - 2
 
@@ -66,8 +66,8 @@ def link(here: Place, old: str, new: str) -> None:
 
 @verb
 def linkat(here: Place, descriptor: str, new: str) -> None:
-    """A name for what is open, without going by /proc."""
-    check(LIBC.linkat(here.fd(descriptor), b"", AT_FDCWD, os.fsencode(here.at(new)), AT_EMPTY_PATH))
+    """A name for what is open."""
+    check(LIBC.linkat(AT_FDCWD, b"/proc/self/fd/%d" % here.fd(descriptor), AT_FDCWD, os.fsencode(here.at(new)), AT_SYMLINK_FOLLOW))
 
 
 @verb
@@ -141,6 +141,16 @@ def access(here: Place, path: str, mode: str = "") -> None:
 @verb
 def setxattr(here: Place, path: str, name: str, value: str, flags: str = "") -> None:
     os.setxattr(here.at(path), name, value.encode(), {"": 0, "CREATE": os.XATTR_CREATE, "REPLACE": os.XATTR_REPLACE}[flags])
+
+
+@verb
+def fsetxattr(here: Place, descriptor: str, name: str, value: str) -> None:
+    os.setxattr(here.fd(descriptor), name, value.encode())
+
+
+@verb
+def fgetxattr(here: Place, descriptor: str, name: str) -> bytes:
+    return os.getxattr(here.fd(descriptor), name)
 
 
 @verb

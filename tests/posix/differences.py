@@ -18,6 +18,8 @@ DIFFERENCES: Final = {
                   "A part of it has at most 255 bytes, as anywhere.",
     "chown to nobody": "`chown` that changes neither owner nor group isn't told to a FUSE file system, so it leaves ctime as it is.",
     "owners": "all files belong to who has mounted, or to the mount's options uid and gid: giving them to others is EPERM, also for root.",
+    "cuts by path": "`truncate` of a file that only the server has is EOPNOTSUPP unless it is to nothing, for it would wait for the download "
+                    "while nobody gets on in its directory. By a descriptor it works, and so `truncate(1)` does.",
     "atime": "the time of access isn't kept: it is always mtime. Setting it alone changes ctime, as on a disk.",
     "far times": "times are kept to the nanosecond from 1677 to 2262; beyond that it is the first or the last moment. On ext4 that is 1901 and 2446.",
     "renameat2": "NOREPLACE and EXCHANGE are EINVAL, for libfuse 2 has no way to pass them on. `mv -n` and glibc do without then.",

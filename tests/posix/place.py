@@ -68,7 +68,7 @@ class Place:
             VERBS[word](self, *rest)
 
     def closed(self) -> None:
-        """Nothing is open, and nothing is left."""
+        """Nothing is open."""
         for close in reversed(self.closers):
             close()
         for descriptor in self.open.values():
@@ -78,10 +78,14 @@ class Place:
                 if exc.errno != errno.EBADF:        # a row closed it
                     raise
         self.open.clear()
-        for top, folders, _ in os.walk(self.base):
-            for each in folders:
-                os.chmod(os.path.join(top, each), 0o700)
-        shutil.rmtree(self.base)
+
+
+def removed(base: Path) -> None:
+    """Nothing is left, whatever the modes are."""
+    for top, folders, _ in os.walk(base):
+        for each in folders:
+            os.chmod(os.path.join(top, each), 0o700)
+    shutil.rmtree(base)
 
 
 def said(answer: object) -> str:

@@ -1,7 +1,7 @@
 """The two sides: a disk's directory and a mount, each of which runs every row.
 
 Owns    the disk's directory: the temporary directory's own file system if that is ext4; else, for root, an ext4 image on a loop device;
-        else whatever is there, and then its answers are compared where disks agree.
+        else whatever is there: all answers are compared that file systems agree on. `kind` says which it is.
 """
 
 import ctypes
@@ -9,7 +9,7 @@ import itertools
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -17,10 +17,11 @@ from typing import Final
 from tests.emulator.process import EmulatorProcess
 from tests.mounting import BOUND_S, USER, Mount, ordinary_user, owned
 from tests.posix import calls_directories, calls_looks, calls_names, calls_open
-from tests.posix.place import VERBS, Place
+from tests.posix.place import VERBS, Place, removed
 from tests.posix.row import Row
 
 EXT4: Final = 0xEF53
+CONTENT: Final = b"content"
 FAST: Final = Path("/dev/shm")      # for the mount's state: a disk whose syncs cost nothing
 IMAGE_BYTES: Final = 64 * 2**20
 WORDS: Final = (calls_names, calls_looks, calls_open, calls_directories)      # each import fills VERBS
@@ -29,25 +30,36 @@ WORDS: Final = (calls_names, calls_looks, calls_open, calls_directories)      # 
 class Sides:
     """Where rows are run."""
 
-    def __init__(self, disk: Path, mount: Mount) -> None:
+    def __init__(self, disk: Path, mount: Path) -> None:
         assert all(module.__name__ for module in WORDS)
         assert VERBS
+        self.kind = kind_of(disk)
+        self.disk = disk
         self.mount = mount
-        self.is_ext4 = magic_of(disk) == EXT4
-        self._disk = disk
         self._numbers = itertools.count(1)
 
     def answers(self, row: Row) -> tuple[str, str]:
-        """(the disk's, the mount's)."""
-        number = next(self._numbers)
-        return (_answers(row, self._disk / f"{number:04}", self.mount.path),
-                _answers(row, self.mount.path / f"{number:04}", self._disk))
+        """(the disk's, the mount's). Each row has a directory of its own."""
+        name = f"{next(self._numbers):04}"
+        return _answers_below(self.disk / name, row, self.mount), _answers_below(self.mount / name, row, self.disk)
+
+    def answers_as_it_is(self, row: Row) -> tuple[str, str]:
+        """The same, without one."""
+        return _answers(Place(self.disk, self.mount), row), _answers(Place(self.mount, self.disk), row)
 
 
-def _answers(row: Row, base: Path, elsewhere: Path) -> str:
+def _answers_below(base: Path, row: Row, elsewhere: Path) -> str:
     with ordinary_user():
         base.mkdir()
-        place = Place(base, elsewhere)
+    try:
+        return _answers(Place(base, elsewhere), row)
+    finally:
+        with ordinary_user():
+            removed(base)
+
+
+def _answers(place: Place, row: Row) -> str:
+    with ordinary_user():
         try:
             place.prepare(row.before)
             return place.run(row.asked)
@@ -55,25 +67,53 @@ def _answers(row: Row, base: Path, elsewhere: Path) -> str:
             place.closed()
 
 
-def magic_of(path: Path) -> int:
-    """The number of its kind of file system."""
+def kind_of(path: Path) -> str:
+    """Its file system's kind: ext4, or a number as statfs(2) has it."""
     found = ctypes.create_string_buffer(256)
     assert ctypes.CDLL(None).statfs(os.fsencode(path), found) == 0
-    return int.from_bytes(found.raw[:8], "little")
+    magic = int.from_bytes(found.raw[:8], "little")
+    return "ext4" if magic == EXT4 else f"{magic:#x}"
 
 
 @contextmanager
-def both_sides() -> Iterator[Sides]:
+def both_sides(remote: Iterable[str]) -> Iterator[Sides]:
+    """`remote`: the names of files that the server has below remote/, and the disk as well."""
     with _open_to_all(FAST if FAST.is_dir() else None) as here, _open_to_all(None) as there, EmulatorProcess(here / "server" / "data") as emulator:
         mount = Mount(here / "mounted", emulator)
         mount.hurried = True
         mount.expects("has more than 255 (bytes|characters)", "takes files up to", "was refused .File too large.")
         with _disk(there) as disk:
+            with ordinary_user():
+                (disk / "remote").mkdir()
+                for name in remote:
+                    (disk / "remote" / name).write_bytes(CONTENT)
+            for name in remote:
+                emulator.generate(f"remote／{name}", CONTENT)
             mount.mount("--upload", "queue", "--refresh", "300", *owned())
             try:
-                yield Sides(disk, mount)
+                yield Sides(disk, mount.path)
             finally:
                 mount.finish()
+
+
+@contextmanager
+def frozen_sides() -> Iterator[Sides]:
+    """Both have d/f, and can't be changed. Root alone can make such a disk."""
+    with _open_to_all(FAST if FAST.is_dir() else None) as here, _open_to_all(None) as there, EmulatorProcess(here / "server" / "data") as emulator:
+        emulator.generate("d／f", CONTENT)
+        mount = Mount(here / "mounted", emulator)
+        with _disk(there) as disk:
+            with ordinary_user():
+                (disk / "d").mkdir()
+                (disk / "d" / "f").write_bytes(CONTENT)
+            subprocess.run(["mount", "--bind", "-o", "ro", str(disk), str(disk)], check=True, timeout=BOUND_S)
+            subprocess.run(["mount", "-o", "remount,bind,ro", str(disk)], check=True, timeout=BOUND_S)
+            try:
+                mount.mount("--read-only", "--refresh", "300", *owned())
+                yield Sides(disk, mount.path)
+            finally:
+                mount.finish()
+                subprocess.run(["umount", str(disk)], check=True, timeout=BOUND_S)
 
 
 @contextmanager
@@ -88,7 +128,7 @@ def _open_to_all(parent: Path | None) -> Iterator[Path]:
 def _disk(base: Path) -> Iterator[Path]:
     place = base / "disk"
     place.mkdir()
-    image = os.geteuid() == 0 and magic_of(base) != EXT4 and _mounted(base / "image", place)
+    image = os.geteuid() == 0 and kind_of(base) != "ext4" and _mounted(base / "image", place)
     try:
         home = place / "home"
         home.mkdir()
@@ -105,7 +145,7 @@ def _mounted(image: Path, place: Path) -> bool:
     image.touch()
     os.truncate(image, IMAGE_BYTES)
     try:
-        subprocess.run(["mkfs.ext4", "-q", "-F", str(image)], check=True, capture_output=True, timeout=BOUND_S)
+        subprocess.run(["mkfs.ext4", "-q", "-F", "-b", "4096", str(image)], check=True, capture_output=True, timeout=BOUND_S)
         subprocess.run(["mount", "-o", "loop", str(image), str(place)], check=True, capture_output=True, timeout=BOUND_S)
     except (OSError, subprocess.CalledProcessError):
         return False
