@@ -158,7 +158,9 @@ class Contents:
                 raise
             finally:
                 os.close(descriptor)
-        if content.gap != gap:              # a write was refused meanwhile
+        with content.lock:
+            refused = content.gap != gap    # a write, meanwhile
+        if refused:
             self._note_gap(content)
         return stage.number
 
