@@ -64,7 +64,7 @@ def test_no_61_seconds_see_more_requests_than_allowed_whatever_asks_is_refused_o
             pacer.answered(None)
         moments += moments_s(pacer, clock, 1, chance.choice(list(Priority)))
 
-    assert most_within(moments, WINDOW_S) <= per_minute
+    assert most_within(moments, 61.0) <= per_minute
     # And it isn't slower than it has to be: the window is full whenever somebody waits, but for what is kept and what a 429 costs.
     assert most_within(moments, WINDOW_S) >= per_minute // 2
 
@@ -172,6 +172,16 @@ def test_who_waits_is_told_how_long(pacer: Pacer, clock: FakeClock) -> None:
 @pytest.mark.parametrize("priority", list(Priority))
 def test_the_smallest_budget_serves_every_priority(clock: FakeClock, per_minute: int, priority: Priority) -> None:
     assert len(moments_s(Pacer(per_minute, clock), clock, 3, priority)) == 3
+
+
+def test_more_requests_of_one_call_count_in_the_next_mount_too(clock: FakeClock, tmp_path: Path) -> None:
+    clock.advance(1000)                         # since the boot
+    pacer = Pacer(PER_MINUTE, clock, Moments(tmp_path / "requests"))
+    with pacer.slot(Priority.READ):
+        for _ in range(3):
+            clock.advance(1)
+            pacer.sent()
+    assert Moments(tmp_path / "requests").start(PER_MINUTE, clock.now_s()) == [1000.0, 1002.0, 1003.0]
 
 
 def test_more_requests_of_one_call_count_too(pacer: Pacer, clock: FakeClock) -> None:

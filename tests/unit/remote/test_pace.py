@@ -88,6 +88,18 @@ def test_no_more_than_the_slots_are_taken_at_once(pacer: Pacer) -> None:
     assert turns == [Priority.READ]
 
 
+def test_whoever_waits_for_a_slot_is_told_when_one_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And doesn't have to look."""
+    clock, told = FakeClock(), list[bool]()
+    monkeypatch.setattr(clock, "wait", lambda condition, _: told.append(condition.wait(5)))
+    pacer = Pacer(1000, clock)
+    for _ in range(SLOTS):
+        pacer.take(Priority.READ)
+    with waiting(pacer, (Priority.READ, False)) as turns:
+        pacer.give_back(download=False)
+    assert (turns, all(told)) == ([Priority.READ], True)
+
+
 def test_downloads_leave_two_slots_for_saves(pacer: Pacer) -> None:
     for _ in range(DOWNLOAD_SLOTS):
         pacer.take(Priority.READ, download=True)

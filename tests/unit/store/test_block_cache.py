@@ -149,6 +149,19 @@ def test_eviction_keeps_the_cache_within_its_limit_and_takes_the_least_used(tmp_
     assert maps == {path.name for path in (tmp_path / "cache").iterdir() if len(path.name) == 32}
 
 
+def test_what_is_open_never_gives_way(tmp_path: Path) -> None:
+    """Else a file that is bigger than the cache would evict its own beginning, and whoever reads two files the other one."""
+    cache = cache_at(tmp_path, limit_bytes=3 * BLOCK_BYTES)
+    for number in range(3):
+        put(cache, A, number, block(number))
+    assert not cache.put(B, 0, [block(7)], pinned={A})
+    assert cache_at(tmp_path, 3 * BLOCK_BYTES).is_whole(A, 3 * BLOCK_BYTES)
+    assert not cache.put(A, 3, [block(3)])
+    assert cache_at(tmp_path, 3 * BLOCK_BYTES).is_whole(A, 3 * BLOCK_BYTES)
+    assert cache.put(B, 0, [block(7)])
+    assert not cache_at(tmp_path, 3 * BLOCK_BYTES).has(A, 0)
+
+
 def test_a_start_counts_what_an_earlier_mount_left(tmp_path: Path) -> None:
     for number in range(10):
         put(cache_at(tmp_path), FileId(f"file_{number}"), 0, block(number))
@@ -247,6 +260,22 @@ def test_a_dropped_file_leaves_nothing(tmp_path: Path) -> None:
     assert cache.get(A, 0) is None
     assert cache.totals() == (0, 0, 0)
     assert [path.name for path in (*(tmp_path / "cache").iterdir(), *(tmp_path / "kept").iterdir())] == ["CACHEDIR.TAG"]
+
+
+def test_a_block_that_the_disk_did_not_take_is_not_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its map never promises what its content hasn't: else each look finds it, and each read misses."""
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    cache = cache_at(tmp_path)
+    for number in range(3):
+        put(cache, B, number, block(number))        # gives way when the cache is turned off
+    put(cache, A, 0, block(1))
+    monkeypatch.setattr(os, "pwritev", full)
+    put(cache, A, 1, block(2))
+    after = cache_at(tmp_path)
+    assert [after.has(A, number) for number in (0, 1)] == [True, False]
+    assert after.get(A, 1) is None
 
 
 @pytest.mark.parametrize("trouble", ["full", "short"])

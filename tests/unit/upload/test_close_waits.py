@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from anthrofs.errors import Stopping, TimedOut
+from anthrofs.errors import Interrupted, Stopping, TimedOut
 from anthrofs.model import NodeId, StageId
 from anthrofs.remote.way import Way
 from anthrofs.tree.database import Database
@@ -69,3 +69,21 @@ def test_a_resend_of_what_was_acknowledged_before_is_no_progress(db: Database, t
     assert tries == 6
     assert progress.of(node_id, StageId(1))[0] == 1000
     assert progress.of(node_id, StageId(2))[0] == 0           # newer content begins anew
+
+
+def test_a_wake_while_a_close_looks_at_the_rows_is_not_missed(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it read is old by then: it reads again at once."""
+    queue, progress, waited = Queue(db), Progress(), list[object]()
+    node_id = queue.add("a")
+    waits = CloseWaits(queue.db, queue.clock, queue.schedule, progress, Way(queue.clock), timeout_s=10)
+    moved = progress.of
+
+    def of(*asked: object) -> object:
+        waits.wake()
+        return moved(*asked)                # type: ignore[arg-type]
+
+    monkeypatch.setattr(progress, "of", of)
+    monkeypatch.setattr(queue.clock, "wait", lambda *_: waited.append("waited"))
+    with pytest.raises(Interrupted):
+        waits.wait(node_id, StageId(1), lambda: True)
+    assert waited == []

@@ -11,7 +11,7 @@ from anthrofs.tree.hidden_nodes import SETTLE_S
 from anthrofs.tree.upload_queue import QUEUED
 from anthrofs.upload.restaging import Restaging
 from anthrofs.upload.uploader import AGAIN_S, LATER_S
-from anthrofs.upload.work import Pause
+from anthrofs.upload.work import Item, Pause
 from tests.unit.upload.house import House
 
 
@@ -119,3 +119,40 @@ def test_a_bug_is_said_and_ends_no_thread(house: House, monkeypatch: pytest.Monk
         threading.Event().wait(0.01)
     assert house.attempt(node_id) is None
     assert "bug in the uploader" in caplog.text
+
+
+def test_a_wake_while_a_thread_looks_for_work_is_not_missed(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it found is old by then: it looks again instead of waiting until something else happens."""
+    did: list[str] = []
+
+    def look() -> Pause:
+        did.append("looked")
+        if len(did) == 1:
+            house.uploader.wake()
+        else:
+            house.uploader._stopping = True
+        return Pause(None)
+
+    monkeypatch.setattr(house.uploader, "_next", look)
+    monkeypatch.setattr(house.clock, "wait", lambda *_: did.append("waited"))
+    house.uploader._run()
+    assert did == ["looked", "looked"]
+
+
+def test_whoever_gets_work_calls_the_next_thread_before_it_begins(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten files that are saved at once go at once."""
+    did: list[str] = []
+    monkeypatch.setattr(house.uploader._changed, "notify", lambda *_: did.append("called"))
+    monkeypatch.setattr(house.uploader._delivery, "run", lambda *_: did.append("sent"))
+    ready(house, "a")
+    next_item = house.uploader._next
+
+    def once() -> Item | Pause:
+        item = Pause(None) if "sent" in did else next_item()
+        house.uploader._stopping = isinstance(item, Pause)
+        return item
+
+    monkeypatch.setattr(house.uploader, "_next", once)
+    did.clear()
+    house.uploader._run()
+    assert did[:2] == ["called", "sent"]
