@@ -1,0 +1,93 @@
+"""Plants each bug and says which level of the tests finds it, and how fast: see scripts/mutants."""
+
+import argparse
+import os
+import queue
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import Final
+
+from tests.mutants.levels import LEVELS, NAMED, Level
+from tests.mutants.patches import Mutant, every
+from tests.mutants.workshop import Verdict, Workshop
+from tests.proof import table
+
+HANDFUL: Final = 16         # of --short: about a minute on two cores
+
+
+def main() -> int:
+    """Returns the exit code: 1 when a bug was found by nothing."""
+    asked = _asked()
+    mutants = _chosen(asked.names)
+    if asked.short:
+        mutants = _handful(mutants, datetime.now(UTC).date().toordinal())
+    levels: Sequence[Level] = [NAMED] if asked.short or asked.named else LEVELS
+    began_s, verdicts = time.monotonic(), []
+    width = max(len(mutant.name) for mutant in mutants)
+    print(f"{'mutant':{width}} | room     | found by                          | seconds")
+    for verdict in _verdicts(mutants, levels, asked.jobs):
+        verdicts.append(verdict)
+        found = f"{verdict.level}: {verdict.test}" if verdict.level else "NOTHING"
+        print(f"{verdict.mutant.name:{width}} | {verdict.mutant.room:8} | {found} | {verdict.seconds:.1f}", flush=True)
+    by_level = Counter(verdict.level for verdict in verdicts)
+    missed = [verdict.mutant.name for verdict in verdicts if not verdict.level]
+    words = ", ".join(f"{level.name} {by_level[level.name]}" for level in levels if by_level[level.name])
+    seconds = time.monotonic() - began_s
+    print(f"{len(verdicts)} planted bugs, {len(verdicts) - len(missed)} found ({words}), in {seconds:.0f} s")
+    if missed:
+        print("found by nothing: " + " ".join(missed))
+    if levels is LEVELS and not asked.names:
+        table.append("mutants", "scripts/mutants", seconds, {"last_planted": len(verdicts), "last_found": len(verdicts) - len(missed),
+                                                             "last_without_a_mount": sum(by_level[name] for name in ("unit", "core", "simulation"))})
+    return 1 if missed else 0
+
+
+def _asked() -> argparse.Namespace:
+    parser = argparse.ArgumentParser("scripts/mutants")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="which of tests/mutants/*.patch; all without one")
+    parser.add_argument("--short", action="store_true", help=f"the day's {HANDFUL}, each by the tests that its head names")
+    parser.add_argument("--named", action="store_true", help="by the tests that the heads name, instead of level by level")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="so many at once")
+    return parser.parse_args()
+
+
+def _chosen(names: Sequence[str]) -> list[Mutant]:
+    known = every()
+    unknown = set(names) - {mutant.name for mutant in known}
+    if unknown:
+        sys.exit(f"mutants: there is no {', no '.join(sorted(unknown))} in tests/mutants")
+    return [mutant for mutant in known if not names or mutant.name in names]
+
+
+def _handful(mutants: list[Mutant], day: int) -> list[Mutant]:
+    """Others each day, and all rooms have their turn: every so-many-th of those that need no mount."""
+    quick = [mutant for mutant in mutants if not mutant.needs_mount]
+    step = max(1, len(quick) // HANDFUL)
+    return quick[day % step::step][:HANDFUL]
+
+
+def _verdicts(mutants: Sequence[Mutant], levels: Sequence[Level], jobs: int) -> Iterator[Verdict]:
+    """In the order of the mutants, while the next ones are tried."""
+    with ExitStack() as stack:
+        idle: queue.SimpleQueue[Workshop] = queue.SimpleQueue()
+        for _ in range(min(jobs, len(mutants))):
+            idle.put(stack.enter_context(Workshop.opened()))
+
+        def verdict(mutant: Mutant) -> Verdict:
+            workshop = idle.get()
+            try:
+                return workshop.try_out(mutant, levels)
+            finally:
+                idle.put(workshop)
+
+        with ThreadPoolExecutor(jobs) as pool:
+            yield from pool.map(verdict, mutants)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
