@@ -4,10 +4,12 @@ import contextlib
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
+
+import httpx
 
 from anthrofs.clock import Clock
 from anthrofs.config import Credentials, Service, Timeouts
@@ -23,6 +25,14 @@ def http_files(url: str, timeouts: Timeouts | None = None, shape: str = "beta") 
     timeouts = timeouts or Timeouts()
     with connect(Service(url, Credentials("x-api-key", KEY), shape=shape), timeouts) as client:
         yield HttpFiles(client, Clock(), timeouts.first_s, answer_s=timeouts.answer_s)
+
+
+@contextlib.contextmanager
+def unconnected(answers: Callable[[httpx.Request], httpx.Response], credentials: Credentials | None = None) -> Iterator[HttpFiles]:
+    """The same without a connection: a test answers."""
+    service = Service("https://api.example", credentials or Credentials("x-api-key", KEY))
+    with connect(service, Timeouts(), {}, httpx.MockTransport(answers)) as client:
+        yield HttpFiles(client, Clock())
 
 
 @contextlib.contextmanager

@@ -3,15 +3,18 @@
 import random
 import ssl
 from pathlib import Path
+from types import SimpleNamespace
 
+import httpx
 import pytest
 
 from anthrofs.config import Timeouts
-from anthrofs.errors import NoAnswer, Refused
+from anthrofs.errors import BadAnswer, NoAnswer, Refused
 from anthrofs.model import FileId
+from anthrofs.remote.download import HttpDownload
 from anthrofs.remote.http import HttpFiles
 from tests.emulator.process import EmulatorProcess
-from tests.unit.remote.serving import http_files, recorder
+from tests.unit.remote.serving import http_files, recorder, unconnected
 from tests.unit.remote.troubles import ANSWERS
 
 
@@ -74,3 +77,33 @@ def test_a_download_over_tls_that_is_ended_from_outside_gives_no_byte_that_is_no
         with pytest.raises(NoAnswer):
             came += pieces
     assert set(b"".join(came)) == {0}           # and not a TLS record as it is on the wire
+
+
+# ---- ranges
+
+@pytest.mark.parametrize(("status", "range_said", "offset", "total"), [
+    (206, "bytes 5-9/20", 5, 20), (206, "bytes 5-9/*", 5, None), (200, "", 0, 7), (200, "bytes 5-9/20", 0, 7)])
+def test_an_answer_without_206_begins_at_the_files_beginning_whatever_was_asked_for(status: int, range_said: str, offset: int, total: int | None) -> None:
+    headers = {"content-range": range_said} if range_said else {}
+    with unconnected(lambda _: httpx.Response(status, headers=headers, content=b"content")) as service, service.download(FileId("f"), 5, 9) as body:
+        assert (body.offset, body.total, body.ranged) == (offset, total, status == 206)
+
+
+@pytest.mark.parametrize("range_said", ["bytes 0-4/20", "bytes 6-9/20", "", "bytes */20", "5-9/20"])
+def test_another_range_than_was_asked_for_is_no_answer(range_said: str) -> None:
+    with (unconnected(lambda _: httpx.Response(206, headers={"content-range": range_said}, content=b"content")) as service,
+          pytest.raises(BadAnswer, match="another range")):
+        service.download(FileId("f"), 5, 9)
+
+
+def test_a_download_that_is_over_cuts_no_other_request() -> None:
+    """The connection may be another's by then."""
+    cut: list[str] = []
+    carrier = SimpleNamespace(shut_down=lambda: cut.append("cut"))
+    body = HttpDownload(httpx.Response(200, content=b"content", extensions={"network_stream": carrier}), 0)
+    body.abort()
+    assert cut == ["cut"]
+    with body:
+        pass
+    body.abort()
+    assert cut == ["cut"]

@@ -1,6 +1,7 @@
 """What HttpFiles makes of trouble: each kind becomes one class, and says whether an upload may have been stored."""
 
 import itertools
+import json
 import os
 import subprocess
 import sys
@@ -8,17 +9,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import httpx
 import pytest
 
 from anthrofs.clock import Clock
-from anthrofs.config import Timeouts
+from anthrofs.config import Credentials, Timeouts
 from anthrofs.errors import BadAnswer, Gone, NoAnswer, Offline, RemoteError, Unavailable, UploadCut
 from anthrofs.model import Cursor, FileId
 from anthrofs.remote.api import Body
 from anthrofs.remote.http import HttpFiles
 from tests.emulator.process import ROOT, EmulatorProcess
 from tests.fakes import body_of
-from tests.unit.remote.serving import KEY, PROXY_VARIABLES, http_files, nobody_listening, recorder
+from tests.unit.remote.serving import KEY, PROXY_VARIABLES, http_files, nobody_listening, recorder, unconnected
 from tests.unit.remote.troubles import ANSWERS
 
 Call = Callable[[], object]
@@ -297,3 +299,57 @@ def test_a_base_url_may_have_a_path_of_its_own() -> None:
         files.list(5)
 
     assert said.targets == ["/gateway/anthropic/v1/files?beta=true&limit=5"]
+
+
+# ---- the key
+
+CANARY: Final = "sk-ant-canary-0123456789"
+KEYS: Final = [Credentials("x-api-key", CANARY), Credentials("Authorization", f"Bearer {CANARY}")]
+
+
+def unread(status: int, body: str | object, kind: str = "application/json") -> httpx.Response:
+    """As it comes over a connection."""
+    content = body if isinstance(body, str) else json.dumps(body)
+    return httpx.Response(status, headers={"content-type": kind}, stream=httpx.ByteStream(content.encode()))
+
+
+PAGE: Final = f"<html><title>no route for {CANARY}</title><body>x-api-key: {CANARY}</body></html>"
+ENVELOPE: Final = {"type": "error", "error": {"type": "invalid_request_error", "message": f"what is {CANARY}?"}, "request_id": "req_1"}
+
+
+@pytest.mark.parametrize("credentials", KEYS, ids=lambda credentials: credentials.header)
+@pytest.mark.parametrize("answer", [
+    lambda: unread(502, PAGE, "text/html"), lambda: unread(400, ENVELOPE), lambda: unread(404, f"nobody knows {CANARY}", "text/plain"),
+    lambda: unread(200, PAGE, "text/html"), lambda: unread(401, {"error": {"message": f"{CANARY} has expired"}}),
+], ids=["page", "envelope", "text", "page with success", "gateway"])
+@pytest.mark.parametrize("call", [
+    lambda service: service.list(10), lambda service: service.stat(FileId("f")), lambda service: service.delete(FileId("f"))], ids=["list", "metadata", "delete"])
+def test_a_key_that_an_answer_repeats_is_in_no_error(credentials: Credentials, answer: Callable[[], httpx.Response],
+                                                    call: Callable[[HttpFiles], object]) -> None:
+    """An error's words go to the log, to status and to attributes."""
+    asked: list[httpx.Request] = []
+
+    def answers(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return answer()
+
+    with unconnected(answers, credentials) as service, pytest.raises(RemoteError) as caught:
+        call(service)
+    assert CANARY in "".join(asked[0].headers.values())
+    assert CANARY not in f"{caught.value!r} {vars(caught.value)}"
+
+
+@pytest.mark.parametrize("credentials", KEYS, ids=lambda credentials: credentials.header)
+@pytest.mark.parametrize(("target", "told"), [
+    ("https://api.example/elsewhere", True), ("https://bucket.example/x?signed=1", False), ("https://api.example:8443/x", False)])
+def test_a_key_goes_with_a_redirect_to_its_own_host_only(credentials: Credentials, target: str, told: bool) -> None:
+    asked: list[httpx.Request] = []
+
+    def answers(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(302, headers={"location": target}) if len(asked) == 1 else httpx.Response(200, content=b"content")
+
+    with unconnected(answers, credentials) as service, service.download(FileId("f")) as body:
+        assert list(body) == [b"content"]
+    assert str(asked[1].url) == target
+    assert (CANARY in f"{asked[1].headers.raw}") == told

@@ -8,9 +8,10 @@ import pytest
 
 from anthrofs.clock import Clock
 from anthrofs.config import Credentials, Service, Timeouts
-from anthrofs.errors import BadAnswer
-from anthrofs.model import Cursor, FileId, Page, RemoteFile, Workspace
+from anthrofs.errors import BadAnswer, Gone, InTheWay, NotDownloadable, Refused
+from anthrofs.model import ROOT, Cursor, FileId, Page, RemoteFile, StageId, Workspace
 from anthrofs.remote.http import HttpFiles, connect
+from anthrofs.sync.merge import DOUBTS, NEVER_NS
 from anthrofs.sync.scan import STALE_PAGES
 from tests.emulator.process import EmulatorProcess
 from tests.fakes import FakeClock, FakeFiles
@@ -134,3 +135,44 @@ def test_an_empty_page_is_no_end_while_more_follow(state: State) -> None:
     assert state.refresh(whole=True) == 7
     assert state.sweep() > 0
     assert state.shown() == state.on_server()
+
+
+@pytest.mark.parametrize(("answer", "goes"), [
+    (Gone("unknown", from_service=True, status=404), True),
+    (Gone("no such route", status=404), False), (Refused("no such route", status=404), False), (Refused("no such route", from_service=True, status=404), False),
+    (NotDownloadable("a file", from_service=True, status=400), False)], ids=repr)
+def test_a_file_that_a_listing_lacks_goes_only_by_the_services_own_word(state: State, answer: Refused, goes: bool) -> None:
+    """A gateway that has lost a route says 404 to all of them."""
+    with state.db.transaction() as tx:
+        scan = state.merge.begin(tx)                # it shows nothing
+    state.files.refusals = {"metadata": answer}
+    assert state.merge.ask(scan, state.files, NEVER_NS) == DOUBTS
+    assert len(state.shown()) == 35 - DOUBTS * goes
+
+
+def test_a_page_in_the_place_of_an_answer_takes_no_file_away(state: State) -> None:
+    with state.db.transaction() as tx:
+        scan = state.merge.begin(tx)
+    state.files.refusals = {"metadata": InTheWay("HTTP 404 that is not the service's own answer", status=404)}
+    with pytest.raises(InTheWay):
+        state.merge.ask(scan, state.files, NEVER_NS)
+    assert len(state.shown()) == 35
+
+
+def test_what_an_upload_under_way_may_have_stored_is_not_shown_beside_it(state: State) -> None:
+    """Until its answer has come: else the file is there twice, and what answered is taken for another's."""
+    with state.db.transaction() as tx:
+        node_id = tx.nodes.create(ROOT, "a.txt", 0o644, 0, "a.txt")
+        tx.nodes.promise(node_id, StageId(1), 5, 0, "a.txt", sealed=True)
+        tx.uploads.attempt(node_id, StageId(1), 5)
+        attempt = tx.uploads.of(node_id)
+        assert attempt is not None
+        tx.uploads.send(attempt, "a.txt", "text/plain", 5, None, state.clock.time_ns())
+    file_id = state.files.generate("a.txt", b"first").file_id
+    other = state.files.generate("b.txt", b"first").file_id
+    state.refresh()
+    assert (file_id in state.shown(), other in state.shown()) == (False, True)
+    with state.db.transaction() as tx:
+        tx.uploads.drop(node_id)
+    state.refresh()
+    assert file_id in state.shown()
