@@ -27,6 +27,8 @@ from anthrofs.tree.fsck import problems
 from tests.core.kernel import Kernel
 from tests.core.one_thread import OneThread
 from tests.fakes import FakeFiles
+from tests.simulation.disk import ForgetfulDisk
+from tests.simulation.durable import Mode
 
 MANY: Final = 10**6         # requests a minute: no test here is about the budget, unless it says so
 PATIENCE: Final = 5         # minutes of the fake clock after which what went wrong once must be right
@@ -96,6 +98,8 @@ class Core:
         world = World(self.clock, random.Random(1), self.disk, self.files, self.pacer, Notify(None))
         with self.clock.employing():
             self.parts = parts = build(self.config, world)
+        if isinstance(self.disk, ForgetfulDisk):
+            self.disk.watch(parts.local.db)
         self.clock.begin(parts.stopping, lambda: (len(self.files.asked), parts.local.db.version), self.pacer._turn)
         begin(parts)
         parts.prober.start()
@@ -144,15 +148,20 @@ class Core:
         self.end()
         self.begin(**options)
 
-    def crash(self, **options: Any) -> None:
-        """kill -9, and the next mount on what the disk has."""
-        self.kill()
+    def crash(self, mode: Mode = "none", **options: Any) -> None:
+        """kill -9, or the end of power (see ForgetfulDisk), and the next mount on what the disk has."""
+        self.kill(mode)
         self.begin(**options)
 
-    def kill(self) -> None:
+    def kill(self, mode: Mode = "none") -> None:
         """Nothing that the parts do from now on reaches the state that the next ones get."""
         self._crashes += 1
-        before, self.state_dir = self.state_dir, copied(self.state_dir, self.base / f"state after crash {self._crashes}")
+        before, self.state_dir = self.state_dir, self.base / f"state after crash {self._crashes}"
+        if isinstance(self.disk, ForgetfulDisk):
+            self.disk = self.disk.killed(self.state_dir, mode)
+        else:
+            assert mode == "none", "this disk forgets nothing"
+            copied(before, self.state_dir)
         stop(self.parts, 1)
         self._close()
         shutil.rmtree(before)
@@ -166,6 +175,8 @@ class Core:
         self._calls = self.calls
         self._asked.calls = 0
         self.clock.dismiss()
+        if isinstance(self.disk, ForgetfulDisk):
+            self.disk.unwatch()
         self.parts.local.db.close()
 
     # ---- the server

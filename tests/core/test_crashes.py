@@ -53,7 +53,7 @@ def test_the_scenarios_have_every_label(place: Path) -> None:
         do(recorder, deeds, record=False)
         labels |= set(recorder.labels)
     assert labels_in_the_package() - {"kept:new", "fetch:data", "fetch:dir"} <= labels
-    assert {f"{label}+" for label in labels if not label.endswith("+") and label != "commit"} <= labels
+    assert {f"{label}+" for label in labels if not label.endswith("+")} <= labels
 
 
 def labels_in_the_package() -> set[str]:
@@ -104,7 +104,7 @@ def assert_nothing_is_lost(recorder: Recorder, moment: Moment) -> None:
         assert core.user.files() == shown
         core.finish()
     except BaseException as exc:
-        exc.add_note(f"killed at {moment.label}, moment {recorder.moments.index(moment)} of {len(recorder.moments)}")
+        exc.add_note(f"ended at {moment.label} ({moment.mode} lost), moment {recorder.moments.index(moment)} of {len(recorder.moments)}")
         raise
 
 

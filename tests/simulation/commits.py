@@ -37,14 +37,16 @@ class Steps(Protocol):
 class Commits:
     """The log of one open database."""
 
-    def __init__(self, database: Path) -> None:
-        """All that was committed before is durable."""
+    def __init__(self, database: Path, before: "Commits | None" = None) -> None:
+        """`before`: whose log this one's is, as a kill has left it. Without one, all that was committed is durable."""
         self._database = database                       # constant
         self._log = os.open(f"{database}-wal", os.O_RDONLY | os.O_CLOEXEC)      # constant
         self._salt = b""                                # of the log since it was begun anew
         self._frame_bytes = 0
         self._ends = [HEAD_BYTES]                       # of commits: the last durable one, and all behind it
-        self.note(durable=True)
+        if before is not None:
+            self._salt, self._frame_bytes, self._ends = before._salt, before._frame_bytes, list(before._ends)
+        self.note(durable=before is None)
 
     def __del__(self) -> None:
         os.close(self._log)

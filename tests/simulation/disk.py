@@ -40,12 +40,20 @@ class Fault:
 class ForgetfulDisk(Disk):
     """One machine's disk, for one mount's state."""
 
-    def __init__(self, root: Path, chance: random.Random, turn: Callable[[str], None] = lambda _: None) -> None:
-        """All that is below `root` now is durable. `turn` is told a label before each step, and the label with a + after it."""
+    def __init__(self, root: Path, chance: random.Random, turn: Callable[[str], None] = lambda _: None,
+                 before: "ForgetfulDisk | None" = None) -> None:
+        """All that is below `root` now is durable; but with `before`, the disk that a kill has left (`root` is its last image) or that an end
+        has left (`root` is its own), only what was durable there. `turn` is told a label before each step, and the label with a +
+        after it.
+        """
         self._root = root               # constant
         self._chance = chance           # given
         self._turn = turn               # given
-        self._durable = Durable(root)
+        if before is None:
+            self._durable = Durable(root)
+        else:
+            self._durable = before._durable if before._root == root else Durable(root, before._durable)
+        self._before = before._commits if before is not None else None      # of the database, when it is opened
         self._commits: Commits | None = None        # of the database that is open
         self._watched: Database | None = None
         self._faults: list[Fault] = []
@@ -56,8 +64,8 @@ class ForgetfulDisk(Disk):
     # ---- what befalls it
 
     def watch(self, database: Database) -> None:
-        """Its commits are steps, too. All of them so far are durable: SQLite makes a new database with synchronous = FULL."""
-        self._commits = Commits(self._root / "state.db")
+        """Its commits are steps, too, from now on. SQLite makes a new database with synchronous = FULL."""
+        self._commits, self._before = Commits(self._root / "state.db", self._before), None
         connection = Watched(database._connection, self._commits, self)
         database._connection = database._tx._connection = connection    # type: ignore[assignment]      # all that is asked of it
         self._watched = database
@@ -90,6 +98,12 @@ class ForgetfulDisk(Disk):
         for name in sorted(DATABASE):           # nobody has it open
             if (self._root / name).exists():
                 (target / name).write_bytes((self._root / name).read_bytes())
+
+    def killed(self, target: Path, mode: Mode) -> "ForgetfulDisk":
+        """Returns the disk of the next mount, on what this one has left in `target`; this one is dead."""
+        self.power_loss(target, mode)
+        self.dead = True
+        return ForgetfulDisk(target, self._chance, self._turn, self if mode == "none" else None)
 
     # ---- Disk
 

@@ -52,20 +52,41 @@ class Inode:
 class Durable:
     """The durable part of everything below a root, but for the database."""
 
-    def __init__(self, root: Path) -> None:
-        """All that is there now is durable."""
+    def __init__(self, root: Path, before: "Durable | None" = None) -> None:
+        """`before`: whose image the root is, as a kill has left it: what wasn't durable there isn't here. Without one, all that is there
+        now is durable.
+        """
         self._root = root                               # constant
         self._inodes: dict[int, Inode] = {}
         self._entries: dict[str, Entries] = {}          # by directory, relative to the root ("" is the root): for sure
         self._ghosts: dict[str, list[tuple[str, int]]] = {}     # made since, and gone again
         self._renames: dict[str, list[tuple[str, str, int]]] = {}       # since: old name, new name, file
         self._many = 64                                 # inodes, before it is looked which of them are over
+        self._image = dict[int, int]()                  # numbers in the last image, by those here
         if root.is_dir():
             for directory in self._directories():
                 self._entries[directory] = self._look(directory)
-                for inode in map(self._inodes.get, self._entries[directory].values()):
-                    if inode is not None:
-                        inode.synced = inode.content()
+        for inode in self._inodes.values():
+            inode.synced = inode.content()
+        if before is not None:
+            self._inherit(before)
+
+    def _inherit(self, before: "Durable") -> None:
+        def number_of(number: int) -> int:
+            """Files that only a power loss could bring back have numbers below all others."""
+            if number in before._image or number in (ABSENT, DIRECTORY):
+                return before._image.get(number, number)
+            same = number if number < DIRECTORY else DIRECTORY - number
+            self._inodes[same] = before._inodes[number]
+            return same
+
+        for old, new in before._image.items():
+            self._inodes[new].synced, self._inodes[new].stuck = before._inodes[old].synced, before._inodes[old].stuck
+        self._entries = {directory: {name: number_of(number) for name, number in entries.items()}
+                         for directory, entries in before._entries.items()}
+        self._ghosts = {directory: [(name, number_of(number)) for name, number in ghosts] for directory, ghosts in before._ghosts.items()}
+        self._renames = {directory: [(old, new, number_of(number)) for old, new, number in renames]
+                         for directory, renames in before._renames.items()}
 
     # ---- steps
 
@@ -110,6 +131,7 @@ class Durable:
         """Makes the directory as it would be found now."""
         found = dict[int, Path]()
         target.mkdir(mode=0o700)
+        self._image = {}
         self._fill("", target, mode, chance, found)
 
     def _fill(self, directory: str, target: Path, mode: Mode, chance: random.Random, found: dict[int, Path]) -> None:
@@ -126,7 +148,7 @@ class Durable:
                 content = inode.synced if mode == "all" else inode.content()
                 if mode == "random" and content != inode.synced:
                     content = torn(chance, inode.synced, content)
-                _write(path, content, len(found))
+                self._image[number] = _write(path, content, len(found))
 
     def _left(self, directory: str, mode: Mode, chance: random.Random) -> Entries:
         sure = self._entries.get(directory, {})
@@ -216,11 +238,12 @@ def _without(stuck: bytes, content: bytes, synced: bytes) -> bytes:
     return bytes(pages)
 
 
-def _write(path: Path, content: bytes, age: int) -> None:
-    """With a time that doesn't depend on when this runs."""
+def _write(path: Path, content: bytes, age: int) -> int:
+    """With a time that doesn't depend on when this runs. Returns its number."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         os.write(descriptor, content)
         os.utime(descriptor, ns=(age, age))
+        return os.fstat(descriptor).st_ino
     finally:
         os.close(descriptor)

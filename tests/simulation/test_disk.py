@@ -312,6 +312,40 @@ def test_a_database_that_nobody_has_open_is_as_it_is(root: Path) -> None:
     assert value(After(root, disk).image("all")) == "1"
 
 
+# ---- after a kill
+
+def test_what_was_not_durable_when_a_kill_came_is_not_durable_after_it(root: Path) -> None:
+    put(root / "staging" / "a", b"old")
+    put(root / "staging" / "gone", b"gone")
+    database, disk = Database(root / "state.db"), disk_on(root)
+    disk.watch(database)
+    note(database, 1, durable=True)
+    note(database, 2, durable=False)
+    put(root / "staging" / "a", b"new")
+    put(root / "staging" / "b", b"unknown", disk)
+    disk.unlink("label", root / "staging" / "gone")
+    for _ in range(3):                                  # kills, one after the other
+        image = After(root, disk).image("none")
+        next_disk = ForgetfulDisk(image, random.Random(1), before=disk)
+        database.close()
+        root, disk, database = image, next_disk, Database(image / "state.db")
+        disk.watch(database)
+        assert contents(root / "staging") == {"a": b"new", "b": b"unknown"}
+        after = After(root, disk)
+        lost = after.image("all")
+        assert contents(lost / "staging") == {"a": b"old", "gone": b"gone"}
+        assert value(lost) == "1"
+        assert {value(after.image("random")) for _ in range(SEEDS)} == {"1", "2"}
+    with (root / "staging" / "a").open("rb") as file:
+        disk.sync("data", file.fileno())
+    disk.sync_dir("dir", root / "staging")
+    note(database, 3, durable=True)
+    disk.unwatch()
+    database.close()
+    again = ForgetfulDisk(root, random.Random(1), before=disk)
+    assert contents(After(root, again).image("all") / "staging") == {"a": b"new", "b": b"unknown"}
+
+
 # ---- what befalls it
 
 def test_each_step_is_told_before_and_after_it(root: Path, database: Database) -> None:
