@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 def recover(db: Database, mirror: Mirror, staging: Staging, paths: Paths) -> None:
     """Bring the rows back to what can be served."""
+    _publish_open(db, staging)
     with db.transaction(durable=True) as tx:
         tx.uploads.recover()
         tx.deletions.recover()
@@ -46,6 +47,17 @@ def recover(db: Database, mirror: Mirror, staging: Staging, paths: Paths) -> Non
     staging.start({number for number in promised if number is not None})
     for number in staging.adopted() - {number for number in promised if number is not None}:
         staging.remove(number)
+
+
+def _publish_open(db: Database, staging: Staging) -> None:
+    """Syncs what was written after an fsync: it is about to be handed over with the rest, and to become the kept copy.
+    """
+    with db.reading() as tx:
+        unsealed = [(node, node.stage) for node in tx.nodes.unsent() if node.stage is not None and not node.sealed]
+    for node, number in unsealed:
+        _size_bytes(staging, node, number)      # a plain file, if it is there
+        with contextlib.suppress(FileNotFoundError), contextlib.closing(staging.open(number)) as stage:
+            staging.publish("stage", stage.descriptor)
 
 
 def forget_cut(db: Database, mirror: Mirror, cache: BlockCache) -> None:

@@ -139,18 +139,20 @@ class Contents:
         """
         with content.promising:
             with content.lock:
-                stage, shown = content.stage, content.shown
-                if not content.dirty or stage is None or shown is None:
+                if not content.dirty or content.stage is None or content.shown is None:
                     return None
+                self._rewrite_locked(content)
+                stage, shown = content.stage, content.shown
                 content.dirty, gap = not seal, content.gap
                 content.sealed = content.sealed or seal
                 # Our own: a write that comes after this makes a new stage and closes the sealed one's.
                 descriptor = os.dup(stage.descriptor)
             try:
                 self._promises.write_down(content, stage.number, descriptor, shown.size_bytes, gap, seal=seal)
-            except BaseException:
+            except BaseException as exc:
                 with content.lock:
                     content.dirty = True
+                    content.suspect = content.suspect or (isinstance(exc, OSError) and content.stage is stage)
                     replaced = content.stage is not stage
                     content.sealed = content.sealed and replaced        # nobody has it: its handles go on writing to it
                 if replaced and not self._promises.holds(content.node_id, stage.number):
@@ -301,10 +303,23 @@ class Contents:
         stage.close()                       # another thread was quicker
         self._staging.remove(stage.number)
 
+    def _rewrite_locked(self, content: Content) -> None:
+        """After a sync that failed, a copy goes on in the stage's place: the kernel takes what it could not write for
+        clean, so that the next sync would say that all is well. What it still has in memory is right.
+        """
+        if not content.suspect or content.stage is None:
+            return
+        failed = content.stage
+        made = self._staging.copy_of(Path(f"/proc/self/fd/{failed.descriptor}"), share=False)
+        self._replace_locked(content, made)
+        content.fetched = False
+        if not self._promises.holds(content.node_id, failed.number):
+            self._staging.remove(failed.number)
+
     def _replace_locked(self, content: Content, stage: OpenStage) -> OpenStage:
         if content.stage is not None:
             content.stage.close()
-        content.stage, content.sealed, content.fetched = stage, False, True
+        content.stage, content.sealed, content.fetched, content.suspect = stage, False, True, False
         return stage
 
     def _changed_locked(self, content: Content) -> None:

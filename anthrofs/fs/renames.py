@@ -8,7 +8,6 @@ Never   waits for the network or reads content: what has to be sent again is onl
         file that replaces another one while it is being written.
 """
 
-import contextlib
 import threading
 
 from anthrofs import local_names, names
@@ -20,6 +19,7 @@ from anthrofs.fs.paths import Paths, Place
 from anthrofs.model import Caller, FileId, Node, NodeId
 from anthrofs.tree import intents
 from anthrofs.tree.database import Database
+from anthrofs.tree.hidden_nodes import HiddenNodes
 from anthrofs.tree.open_table import OpenTable
 from anthrofs.tree.transaction import Tx
 from anthrofs.upload.uploader import Uploader
@@ -29,13 +29,14 @@ class Renames:
     """The renames and unlinks of one mount."""
 
     def __init__(self, clock: Clock, db: Database, paths: Paths, handles: OpenTable, pages: PageCache,
-                 contents: Contents, uploader: Uploader) -> None:
+                 contents: Contents, hidden_nodes: HiddenNodes, uploader: Uploader) -> None:
         self._clock = clock             # given
         self._db = db                   # given
         self._paths = paths             # given
         self._handles = handles         # given
         self._pages = pages             # given
         self._contents = contents       # given
+        self._hidden_nodes = hidden_nodes       # given
         self._uploader = uploader       # given
 
         self._lock = threading.Lock()               # guards the following; a leaf
@@ -55,6 +56,8 @@ class Renames:
         """The name is gone when this returns; the server is told in the background, or after the last release. By its
         id, a file goes with its name; what the name has that is newer stays.
         """
+        if names.is_made_by_libfuse(path.rpartition("/")[2]) and self._replaced_nothing(path):
+            return
         with self._db.transaction(durable=True) as tx:
             node = self._paths.file(path)
             by_id = node.is_view
@@ -83,13 +86,19 @@ class Renames:
         with self._lock:
             replaced, hidden_name = self._hidden.pop(new, (None, ""))
         if replaced is not None:
-            # Until one transaction takes its name away and gives it to the other: syncing that one's content may take
-            # long, and fail.
-            self._unhide(replaced)
+            self._hidden_nodes.give_back(replaced)      # syncing the other's content may take long, and fail
         place = self._paths.place(new, maker)
         if self._paths.exists(place):
             self._promise(old)
         self._rename(old, place, new, maker, hidden_name)
+
+    def _replaced_nothing(self, path: str) -> bool:
+        """libfuse unlinks what it has hidden, also when the replacement has failed that it was hidden for."""
+        node = self._paths.file(path)
+        if not self._hidden_nodes.is_owed(node.node_id):
+            return False
+        self._hidden_nodes.give_back(node.node_id)
+        return True
 
     def _promise(self, path: str) -> None:
         """Syncs what replaces a file while it is still being written: else a crash before its close would leave
@@ -112,13 +121,6 @@ class Renames:
         self._pages.forget(old, new)
         with self._lock:
             self._hidden[old] = (node.node_id, name)
-
-    def _unhide(self, node_id: NodeId) -> None:
-        with contextlib.suppress(NotFound), self._db.transaction(durable=True) as tx:
-            tx.nodes.unhide(node_id)
-            node = tx.nodes.node(node_id)
-            if (stage := node.sendable) is not None and tx.uploads.of(node_id) is None:
-                tx.uploads.attempt(node_id, stage, node.size_bytes)      # closed while it was hidden
 
     def _rename(self, old: str, place: Place, new: str, maker: str, hidden_name: str) -> None:
         with self._db.transaction(durable=True) as tx:

@@ -107,15 +107,15 @@ class Staging:
         """A sealed one, for reading."""
         return Stage(number, self.path(number), create=False)
 
-    def copy_of(self, source: Path) -> Stage:
-        """A new one with the same content: sharing its blocks where the disk can, else copied. Raises DiskFull."""
+    def copy_of(self, source: Path, *, share: bool = True) -> Stage:
+        """A new one with the same content: sharing its blocks where the disk can and `share` allows it, else copied.
+        Raises DiskFull.
+        """
         self.reserve(source.stat().st_size)
         stage = self.create()
         try:
             with source.open("rb") as original:
-                try:
-                    fcntl.ioctl(stage.descriptor, FICLONE, original.fileno())
-                except OSError:
+                if not share or not _shares(stage.descriptor, original.fileno()):
                     with os.fdopen(os.dup(stage.descriptor), "wb") as target:
                         shutil.copyfileobj(original, target, 2**20)
         except BaseException:
@@ -212,8 +212,14 @@ class Staging:
             os.truncate(self.path(number), 0)
 
     def remove(self, number: StageId) -> None:
-        """Nobody promised it, or the server has it."""
-        self._disk.unlink("staging:remove", self.path(number))
+        """Nobody promised it, or the server has it. That it can't be removed is no reason to fail: what made it
+        superfluous is done.
+        """
+        try:
+            self._disk.unlink("staging:remove", self.path(number))
+        except OSError as exc:
+            log.warning("%s can't be removed (%s), and nobody needs it: the space stays taken until it is deleted by "
+                        "hand", self.path(number), exc.strerror)
 
     def adopted(self) -> set[StageId]:
         """The stages for which the cache has a second name: the server has them, and only their removal was cut."""
@@ -225,3 +231,12 @@ class Staging:
             return {StageId(int(entry.name)) for entry in os.scandir(self._root)
                     if _NUMBER.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)}
         return set()
+
+
+def _shares(descriptor: int, source: int) -> bool:
+    """Gives an empty file the blocks of another one. False: this disk can't."""
+    try:
+        fcntl.ioctl(descriptor, FICLONE, source)
+    except OSError:
+        return False
+    return True

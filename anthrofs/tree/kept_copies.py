@@ -25,6 +25,7 @@ from anthrofs.tree.transaction import Tx
 
 log = logging.getLogger(__name__)
 
+ROOM_BYTES: Final = 2**20   # a name's worth of room, and some
 GOING: Final = 2            # of kept.here, see schema
 # A copy that only makes a file readable. The others are content that is still to be sent: again, after a refusal, or to
 # a new name; or that the server doesn't have whole; or that a backup will live on; or that a name may get back. An
@@ -66,7 +67,11 @@ class KeptCopies:
         low. None: there is none, and the stage must stay in its place.
         """
         try:
-            self._cache.adopt(file_id, stage)
+            try:
+                self._cache.adopt(file_id, stage)
+            except OSError:
+                self._cache.give_way(ROOM_BYTES)        # a full disk may have room for a name then
+                self._cache.adopt(file_id, stage)
         except OSError as exc:
             log.warning("%r is on the server, but no readable copy of it could be kept (%s), and the service doesn't "
                         "give uploads back: %s has its content", name, exc, stage)

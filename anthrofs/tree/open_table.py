@@ -54,6 +54,7 @@ class Content:
         self.stage: OpenStage | None = None         # local content; None: what the server has
         self.sealed = False                         # the stage is promised: a write makes a new one first
         self.fetched = False                        # the stage is a copy for an edit, and nothing was changed yet
+        self.suspect = False                        # a sync of the stage has failed, so no later one is believed
         self.gap: Gap | None = None                 # what the stage lacks: while there is something, it is never sent
         self.early: dict[int, Gap | None] = {}      # by handle: what was refused before anything was changed
         self.maps = MapWrites()                     # pages written from maps

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from anthrofs.store.disk import Disk
 from tests.core.core import Core
 from tests.core.one_thread import OneThread
 from tests.fakes import FakeFiles
@@ -38,6 +39,33 @@ class Moment:
     now_s: float
     before: Model           # what was acknowledged
     after: Model            # what was being done; the same if nothing was
+
+
+class LabelledDisk(Disk):
+    """Tells of each step, before and after it."""
+
+    def __init__(self, told: Callable[[str], None]) -> None:
+        self._told = told           # given
+
+    def sync(self, label: str, descriptor: int) -> None:
+        self._step(label, lambda: Disk.sync(self, label, descriptor))
+
+    def sync_dir(self, label: str, path: Path) -> None:
+        self._step(label, lambda: Disk.sync_dir(self, label, path))
+
+    def link(self, label: str, source: Path, target: Path) -> None:
+        self._step(label, lambda: Disk.link(self, label, source, target))
+
+    def rename(self, label: str, source: Path, target: Path) -> None:
+        self._step(label, lambda: Disk.rename(self, label, source, target))
+
+    def unlink(self, label: str, path: Path) -> None:
+        self._step(label, lambda: Disk.unlink(self, label, path))
+
+    def _step(self, label: str, step: Callable[[], None]) -> None:
+        self._told(label)
+        step()
+        self._told(f"{label}+")
 
 
 class ToldFiles(FakeFiles):
