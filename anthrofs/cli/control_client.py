@@ -6,14 +6,16 @@ Never   prints: no answer, and a refusal, is a SetupError with the words.
 import json
 import os
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from anthrofs.daemon.control import address
 from anthrofs.errors import SetupError
 
 ENDED: Final = "The mount ended before it had answered."
+STRANGE: Final = "The mount's answer can't be understood: it may be of another version."
+LINE_BYTES: Final = 2**28       # of an answer: a queue of a million files has less
 
 
 def ask(state_dir: Path, op: str, *, patience_s: float = 30.0, **values: Any) -> Iterator[dict[str, Any]]:
@@ -35,9 +37,9 @@ def ask(state_dir: Path, op: str, *, patience_s: float = 30.0, **values: Any) ->
                 raise SetupError(f"No mount answers for the state in {state_dir}: {exc.strerror}.") from exc
             with connection.makefile("rb") as lines:
                 for line in _said(connection, json.dumps({"op": op, **values}).encode() + b"\n", lines, patience_s):
-                    answer = json.loads(line)
+                    answer = _answer_of(line)
                     if "error" in answer:
-                        raise SetupError(answer["error"])
+                        raise SetupError(str(answer["error"]))
                     if answer.get("end"):
                         return
                     yield answer
@@ -46,10 +48,28 @@ def ask(state_dir: Path, op: str, *, patience_s: float = 30.0, **values: Any) ->
         os.close(directory)
 
 
-def _said(connection: socket.socket, request: bytes, lines: Iterable[bytes], patience_s: float) -> Iterator[bytes]:
+class Answer(dict[str, Any]):
+    """A mount's answer. Raises SetupError for what another version's lacks."""
+
+    def __missing__(self, key: str) -> Any:
+        raise SetupError(f"{STRANGE} It lacks {key}.")
+
+
+def _answer_of(line: bytes) -> Answer:
+    try:
+        found = json.loads(line, object_hook=Answer)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, Answer):
+        raise SetupError(STRANGE)
+    return found
+
+
+def _said(connection: socket.socket, request: bytes, lines: BinaryIO, patience_s: float) -> Iterator[bytes]:
     try:
         connection.sendall(request)
-        yield from lines
+        while line := lines.readline(LINE_BYTES):
+            yield line
     except TimeoutError as exc:
         raise SetupError(f"The mount has not answered for {patience_s:.0f} s.") from exc
     except OSError as exc:

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 NAME: Final = "control.sock"
 LINE_BYTES: Final = 2**20       # of a request
+REQUEST_S: Final = 30.0         # from a connection to its request: one that says nothing isn't kept
 
 Handler = Callable[[Mapping[str, Any]], Iterator[dict[str, Any]]]
 
@@ -75,7 +76,10 @@ class Control:
     def _answer(self, connection: socket.socket) -> None:
         # Who asked may be gone before the answer is: that is no error of ours.
         with contextlib.suppress(OSError), connection, connection.makefile("rwb") as lines:
-            request = json.loads(lines.readline(LINE_BYTES))
+            connection.settimeout(REQUEST_S)
+            line = lines.readline(LINE_BYTES)
+            connection.settimeout(None)
+            request = _request_of(line)
             waits = request.get("op") == "wait"
             for answer in [{"waiting": True}] if waits else self._run(request):
                 lines.write(json.dumps(answer).encode() + b"\n")
@@ -87,7 +91,7 @@ class Control:
         handler = self._handlers.get(str(request.get("op")))
         try:
             if handler is None:
-                raise FsError(f"unknown request {request.get('op')!r}")
+                raise FsError("that is no request that this version knows")
             yield from handler(request)
             yield {"end": True}
         except FsError as exc:
@@ -97,6 +101,15 @@ class Control:
         except Exception as exc:
             log.exception("bug in the control socket")
             yield {"end": True, "error": f"bug: {exc}"}
+
+
+def _request_of(line: bytes) -> Mapping[str, Any]:
+    """Returns an empty one for what isn't one."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def address(directory: int) -> str:

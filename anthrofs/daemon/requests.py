@@ -9,12 +9,13 @@ from anthrofs.daemon.folder_list import FolderList
 from anthrofs.daemon.holdings import Holdings
 from anthrofs.daemon.report import Report
 from anthrofs.daemon.user_decisions import UserDecisions
-from anthrofs.errors import Closed
+from anthrofs.errors import Closed, FsError, NotFound
 from anthrofs.sync.refresher import Refresher
 from anthrofs.upload.uploader import Uploader
 
 CLOSED_TRIES: Final = 2     # a probe that is under way when a person asks may have begun before what it is about has
                             # passed
+LONGEST_S: Final = 10.0**9  # of any wait: threads take no longer one
 DRAINED_S: Final = 30.0     # an unmount that follows its drain that soon doesn't drain as long again
 
 
@@ -51,32 +52,32 @@ class Requests:
     def _on_drain(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """`last`: an unmount follows, which then doesn't wait that long again."""
         self._uploader.retry_now()
-        timeout_s = float(request.get("timeout_s", self._drain_s))
+        timeout_s = _seconds(request, self._drain_s)
         yield from self._drain.run(lambda: timeout_s)
         if request.get("last"):
             self._drained_s = self._clock.now_s()
 
     def _on_retry(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        sent, lacking = self._decisions.retry(str(request["path"]), as_is=bool(request.get("as_is")))
+        sent, lacking = self._decisions.retry(_path(request), as_is=bool(request.get("as_is")))
         yield {"paths": sent, "lacking": lacking}
 
     def _on_discard(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        yield {"now": self._decisions.discard(str(request["path"]))}
+        yield {"now": self._decisions.discard(_path(request))}
 
     def _on_push(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        yield {"paths": self._decisions.push(str(request["path"]))}
+        yield {"paths": self._decisions.push(_path(request))}
 
     def _on_free(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        yield self._holdings.free(str(request["path"]))
+        yield self._holdings.free(_path(request))
 
     def _on_fetch(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        yield from self._holdings.fetch(str(request["path"]))
+        yield from self._holdings.fetch(_path(request))
 
     def _on_paths(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        yield {"paths": self._folders.paths_of(request["file_ids"])}
+        yield {"paths": self._folders.paths_of(_ids(request))}
 
     def _on_ls(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        for some in self._folders.entries(str(request["path"])):
+        for some in self._folders.entries(_path(request)):
             yield {"entries": some}
 
     def _on_hurry(self, _request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -87,9 +88,41 @@ class Requests:
     def _on_refresh(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         for _ in range(CLOSED_TRIES):
             self._hurry()
-            error = self._refresher.refresh(float(request.get("timeout_s", 60)), accept=bool(request.get("accept")))
+            error = self._refresher.refresh(_seconds(request, 60.0), accept=bool(request.get("accept")))
             if not isinstance(error, Closed):
                 break
         if error is not None:
             raise error
         yield {"files": self._report.files()}
+
+
+def _path(request: Mapping[str, Any]) -> str:
+    """Raises NotFound for what no name can be."""
+    path = request.get("path")
+    if not isinstance(path, str):
+        raise FsError("the request names no path")
+    if "\0" in path or not _is_text(path):
+        raise NotFound(f"{path!a}: there is no such file")
+    return path
+
+
+def _ids(request: Mapping[str, Any]) -> list[str]:
+    """Nobody has the others."""
+    found = request.get("file_ids")
+    return [each for each in found if isinstance(each, str) and _is_text(each)] if isinstance(found, list) else []
+
+
+def _seconds(request: Mapping[str, Any], otherwise: float) -> float:
+    found = request.get("timeout_s", otherwise)
+    if isinstance(found, bool) or not isinstance(found, (int, float)) or not found >= 0:        # NaN isn't, either
+        raise FsError("the request names no time")
+    return float(min(found, LONGEST_S))
+
+
+def _is_text(text: str) -> bool:
+    """Not half of a surrogate pair, which JSON can spell."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
