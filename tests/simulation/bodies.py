@@ -11,8 +11,9 @@ from typing import Final, Protocol
 import httpx
 
 PIECES: Final = 5           # of a download, at most, where nothing is said
-PIECE_S: Final = 1.0        # a slow body comes in pieces this far apart
-LOOK_S: Final = 0.25        # so often a reader that waits sees whether somebody has ended its wait
+PIECE_S: Final = 2.0        # a slow body comes in pieces this far apart
+ROUNDED_S: Final = 1e-6     # less is no time: clocks count in steps
+LOOK_S: Final = 1.0        # so often a reader that waits sees whether somebody has ended its wait
 
 
 class Line:
@@ -106,7 +107,7 @@ class Stream(httpx.SyncByteStream):
                 self._way.hop()
         else:
             until_s = self._way.now_s() + seconds
-            while not self._ended and (left_s := until_s - self._way.now_s()) > 0:
+            while not self._ended and (left_s := until_s - self._way.now_s()) > ROUNDED_S:
                 self._way.hop(min(left_s, LOOK_S))
         if self._ended:
             raise httpx.RemoteProtocolError("peer closed connection without sending complete message body")
