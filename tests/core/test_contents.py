@@ -2,7 +2,6 @@
 
 import errno
 import os
-from pathlib import Path
 
 import pytest
 
@@ -15,8 +14,7 @@ WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 
 def staged(core: Core) -> list[bytes]:
     """What is in staging, oldest first."""
-    folder: Path = core.state_dir / "staging"
-    return [path.read_bytes() for path in sorted(folder.iterdir(), key=lambda path: int(path.name))]
+    return [path.read_bytes() for path in sorted((core.state_dir / "staging").iterdir(), key=lambda path: int(path.name))]
 
 
 def full(*_: object) -> int:

@@ -9,10 +9,13 @@ is to find it first.
     @@ -94,7 +94,7 @@
      …
 
+A new one is a head and what `git diff -U2` says of the bug.
+
 Trusts  nothing about line numbers: a patch goes where its lines are, and that must be one place. `patch -p1` and `git apply` read it as well.
 """
 
 import ast
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -62,9 +65,15 @@ class Mutant:
             raise DoesNotApply(f"{self.name}: its lines are in {len(places)} places of {self.path}. Make the patch anew, for the same bug")
         start = places[0]
         mutated = "\n".join((*lines[:start], *self.after, *lines[start + size:])) + "\n"
-        if ast.dump(ast.parse(mutated)) == ast.dump(ast.parse(text)):
+        if ast.dump(ast.parse(mutated)) == _code_of(text):
             raise DoesNotApply(f"{self.name}: it changes no code")
         return mutated
+
+
+@functools.cache
+def _code_of(text: str) -> str:
+    """Several bugs are planted in one module."""
+    return ast.dump(ast.parse(text))
 
 
 def every() -> list[Mutant]:
@@ -99,6 +108,8 @@ def _head(path: Path, lines: list[str]) -> dict[str, list[str]]:
             key, said[word] = word, [line.removeprefix(word).strip()]
         elif line.startswith("  ") and key:
             said[key].append(line.strip())
+        elif line.startswith(("diff --git ", "index ")):
+            key = ""                # as `git diff` writes them
         else:
             raise DoesNotApply(f"{path.name}: {line!r} is neither its head nor its change")
     if tuple(said) != HEAD or not all(map(all, said.values())):

@@ -31,9 +31,13 @@ class Verdict:
     """One mutant's end."""
 
     mutant: Mutant
-    level: str              # "" when nothing found it
-    test: str
+    test: str               # "" when nothing found it
     seconds: float          # from the first level on, up to the test that failed
+
+    @property
+    def level(self) -> str:
+        """Of the test: the folder that it is in."""
+        return self.test.split("/")[1] if self.test else ""
 
 
 class Workshop:
@@ -56,13 +60,11 @@ class Workshop:
         """The levels in their order, until a test of one fails. Raises AssertionError when that one fails without the mutant, too."""
         began_s = time.monotonic()
         with self._planted(mutant):
-            found = next(((level.name, test) for level in levels if (test := self.first_failure(level.tests(mutant))) is not None), None)
+            test = next((test for level in levels if (test := self.first_failure(level(mutant))) is not None), "")
         seconds = time.monotonic() - began_s
-        if found is None:
-            return Verdict(mutant, "", "", seconds)
-        level, test = found
-        assert self.first_failure([test]) is None, f"{test} fails without {mutant.name}, too"
-        return Verdict(mutant, level, test, seconds)
+        if test:
+            assert self.first_failure([test]) is None, f"{test} fails without {mutant.name}, too"
+        return Verdict(mutant, test, seconds)
 
     def first_failure(self, tests: Sequence[str]) -> str | None:
         """The first of the tests that fails, or hangs; None: all pass."""

@@ -54,7 +54,7 @@ def written(folder: Path, text: str) -> Path:
 
 
 def test_a_patch_is_read_and_goes_where_its_lines_are(tmp_path: Path) -> None:
-    mutant = read(written(tmp_path, HEAD + CHANGE))
+    mutant = read(written(tmp_path, HEAD + "diff --git a/x b/x\nindex 1..2 100644\n" + CHANGE))
     assert (mutant.name, mutant.room, mutant.module, mutant.needs_mount) == ("mutant", "store", "anthrofs.store.disk", False)
     assert (mutant.broken, mutant.costs, mutant.found_by) == ("it is.", "much, very much.", ("tests/unit/test_a.py::test_b",))
     assert mutant.apply(SOURCE) == "# first\na = 1\nb = 3\n"
@@ -79,7 +79,7 @@ def test_a_patch_that_changes_only_words_does_not_apply(tmp_path: Path) -> None:
     (HEAD + CHANGE.replace("+++ b/anthrofs/store/disk.py", "+++ b/anthrofs/store/blocks.py"), "more than one place"),
     (CHANGE, "has to say"),
     (HEAD.replace("Costs:    much,\n          very much.\n", "") + CHANGE, "has to say"),
-    ("diff --git a/x b/x\n" + HEAD + CHANGE, "neither its head nor its change"),
+    ("Whatever.\n" + HEAD + CHANGE, "neither its head nor its change"),
 ])
 def test_what_is_no_patch_of_one_place_is_said(tmp_path: Path, text: str, why: str) -> None:
     with pytest.raises(DoesNotApply, match=why):
