@@ -106,9 +106,10 @@ class Stream(httpx.SyncByteStream):
             if self._in_pieces:
                 self._way.hop()
         else:
-            until_s = self._way.now_s() + seconds
+            until_s, look_s = self._way.now_s() + seconds, LOOK_S
             while not self._ended and (left_s := until_s - self._way.now_s()) > ROUNDED_S:
-                self._way.hop(min(left_s, LOOK_S))
+                self._way.hop(min(left_s, look_s))
+                look_s *= 1.25
         if self._ended:
             raise httpx.RemoteProtocolError("peer closed connection without sending complete message body")
         if over:

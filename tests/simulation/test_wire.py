@@ -412,7 +412,7 @@ def test_a_download_that_is_ended_from_outside_ends_at_once(rig: Rig) -> None:
         began_s = rig.clock.now_s()
         with pytest.raises(NoAnswer):
             list(download)
-        assert rig.clock.now_s() - began_s < 2
+        assert rig.clock.now_s() - began_s < 1
 
 
 def test_an_encoding_that_was_not_asked_for_is_undone_or_found_to_be_untrue(rig: Rig) -> None:
