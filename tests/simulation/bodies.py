@@ -13,7 +13,7 @@ import httpx
 PIECES: Final = 5           # of a download, at most, where nothing is said
 PIECE_S: Final = 2.0        # a slow body comes in pieces this far apart
 ROUNDED_S: Final = 1e-6     # less is no time: clocks count in steps
-LOOK_S: Final = 1.0        # so often a reader that waits sees whether somebody has ended its wait
+LOOK_S: Final = 0.25        # then, and the more seldom the longer it waits, a reader sees whether somebody has ended its wait
 
 
 class Line:
