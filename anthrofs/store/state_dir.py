@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from anthrofs.errors import EXIT_BUSY, EXIT_FAILED, EXIT_USAGE, FsError, SetupError
+from anthrofs.store.disk import Disk
 
 OURS: Final = frozenset({"state.db", "lock", "staging", "kept", "cache"})       # one of them: it is, or was, a state
 # made before the state, and not only by us
@@ -24,12 +25,12 @@ HARMLESS: Final = frozenset({"anthrofs.log", "emulator", "lost+found"})
 class StateDir:
     """The lock on a directory, held until close or the process's end."""
 
-    def __init__(self, path: Path, mountpoint: str) -> None:
+    def __init__(self, path: Path, mountpoint: str, disk: Disk | None = None) -> None:
         """Raises SetupError: it is in use (by which process, for which mount point), or can't be used."""
         self.path = path                # constant
         _keep_apart(Path(os.path.realpath(path)), Path(mountpoint))
         with usable(path):
-            _make(path)
+            _make(path, disk or Disk())
             # Neither through a link into somebody's file nor waiting for the other end of a pipe.
             self._descriptor = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
                                        | os.O_CLOEXEC, 0o600)
@@ -85,7 +86,8 @@ def _keep_apart(path: Path, mountpoint: Path) -> None:
                          "Choose another --state-dir, or mount elsewhere.", EXIT_USAGE)
 
 
-def _make(path: Path) -> None:
+def _make(path: Path, disk: Disk) -> None:
+    made = [each for each in path.parents if not each.exists()]
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except FileExistsError as exc:
@@ -98,6 +100,9 @@ def _make(path: Path) -> None:
                          "--state-dir.",
                          EXIT_USAGE)
     path.chmod(0o700)                   # unsent files are in here
+    for each in (path, *made):          # whatever is synced in there, power loss would take all of it along
+        with contextlib.suppress(OSError):      # somebody else's, who has made it
+            disk.sync_dir("state:above", each.parent)
 
 
 def _holder(descriptor: int) -> str | None:

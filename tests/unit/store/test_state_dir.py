@@ -4,6 +4,7 @@ import errno
 import fcntl
 import json
 import os
+import random
 import stat
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from anthrofs.errors import EXIT_BUSY, SetupError
 from anthrofs.store.state_dir import StateDir
+from tests.simulation.disk import ForgetfulDisk
 
 
 def test_a_second_mount_on_a_state_is_refused_and_told_by_whom(tmp_path: Path) -> None:
@@ -24,6 +26,14 @@ def test_a_second_mount_on_a_state_is_refused_and_told_by_whom(tmp_path: Path) -
     first.close()
     StateDir(tmp_path / "state", "/mnt/x").close()
     assert json.loads((tmp_path / "state" / "lock").read_text())["mountpoint"] == "/mnt/x"     # shorter, and nothing of before
+
+
+def test_a_new_state_directory_survives_power_loss_with_those_above_it(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    disk = ForgetfulDisk(tmp_path / "home", random.Random(1))
+    StateDir(tmp_path / "home" / "state" / "anthrofs" / "default", "/mnt", disk).close()
+    disk.power_loss(tmp_path / "found", "all")
+    assert (tmp_path / "found" / "state" / "anthrofs" / "default").is_dir()
 
 
 @pytest.mark.parametrize("said", [b"", b"garbage", b"[]", b'{"pid": "x"}', b"\xff", b'{"pid": 1}'])
