@@ -10,6 +10,7 @@ Never   gives up what is to be sent again: a rename, a refused upload, a backup 
 """
 
 import logging
+import os
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -58,7 +59,14 @@ class KeptCopies:
         with self._db.transaction(durable=True) as tx:
             going = [FileId(row[0]) for row in tx.all("SELECT file_id FROM kept WHERE here = ?", GOING)]
             going += self._give_way(tx)
-        self.remove(going)
+            gone = [FileId(row[0]) for row in tx.all("SELECT file_id FROM kept WHERE here = 0 UNION ALL "
+                                                     "SELECT file_id FROM doomed WHERE deleted_ns IS NOT NULL")]
+        self.remove([*going, *self._left_of(gone)])
+
+    def _left_of(self, gone: list[FileId]) -> list[FileId]:
+        """Returns those that are there nevertheless: their removal was cut, or power loss has undone it."""
+        names = {entry.name for entry in os.scandir(self._root / "kept")} if gone else set()
+        return [file_id for file_id in gone if self._cache.kept_path(file_id).name in names] if names else []
 
     # ---- what was stored
 

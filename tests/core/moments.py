@@ -95,8 +95,8 @@ class Recorder:
         self._recording = False
         self._seen = set[object]()                      # what was kept of the deed that is being done
         clock = OneThread()
-        self.disk = ForgetfulDisk(base / "state", random.Random(1), self._comes)
-        self.core = Core(base, clock=clock, files=ToldFiles(clock, self._comes), disk=self.disk, **options)
+        disk = ForgetfulDisk(base / "state", random.Random(1), self._comes)
+        self.core = Core(base, clock=clock, files=ToldFiles(clock, self._comes), disk=disk, **options)
 
     @contextmanager
     def deed(self) -> Iterator[None]:
@@ -118,7 +118,8 @@ class Recorder:
     def _keep(self, label: str, mode: Mode) -> None:
         """One moment, if it isn't as one before it."""
         core, state = self.core, self.base / f"moment {len(self.moments) + len(self._under_way)}"
-        self.disk.power_loss(state, mode)
+        assert isinstance(core.disk, ForgetfulDisk)
+        core.disk.power_loss(state, mode)
         seen = (fingerprint(state), tuple(core.files.files), core.clock.now_s())
         if seen in self._seen:
             shutil.rmtree(state)
