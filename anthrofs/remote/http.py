@@ -247,7 +247,7 @@ class HttpFiles:
                     stack.pop_all()
                     return response
                 hop = hop_of(method, str(request.url), response.status_code, response.headers.get("location"),
-                             content=path.endswith("/content"), hops=hops)
+                             content=path.endswith("/content"), hops=hops, trusted=not elsewhere)
                 if hop is not None:
                     hops += 1
                     continue

@@ -24,12 +24,13 @@ class Hop:
     """The next request of the same exchange."""
 
     url: str
-    trusted: bool           # the same host: it gets the key
+    trusted: bool           # the same host as at the beginning: it gets the key
 
 
-def hop_of(method: str, url: str, status: int, location: str | None, *, content: bool, hops: int) -> Hop | None:
+def hop_of(method: str, url: str, status: int, location: str | None, *, content: bool, hops: int,
+           trusted: bool = True) -> Hop | None:
     """The request that follows an answer to one for `url`; None: that was no redirect. `content`: a file's, which may
-    lie anywhere.
+    lie anywhere. `trusted`: `url` is the service's own; else whoever is named next isn't trusted either.
 
     Raises InTheWay, which names the target, where the request must not follow.
     """
@@ -54,7 +55,7 @@ def hop_of(method: str, url: str, status: int, location: str | None, *, content:
         raise InTheWay(f"{words}, which would make another request of it: set ANTHROPIC_BASE_URL to where the service "
                        "is", maybe_stored=stored,
                        status=status)
-    return Hop(target, same)
+    return Hop(target, same and trusted)
 
 
 def _joined(url: str, location: str) -> str | None:

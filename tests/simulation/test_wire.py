@@ -315,6 +315,15 @@ def test_content_that_lies_elsewhere_comes_from_there_without_the_key(rig: Rig) 
         rig.content(file_id)
 
 
+def test_another_host_that_sends_on_to_itself_is_not_told_the_key(rig: Rig) -> None:
+    """The service of the simulation fails a request that brings it there."""
+    file_id = rig.generate(CONTENT)
+    rig.fault("download", "redirect", status=302, location="http://elsewhere.test{target}")
+    rig.fault("download", "redirect", status=307, location="{target}")
+    assert rig.content(file_id) == CONTENT
+    assert [entry.status for entry in rig.service.requests] == [302, 307, 200]
+
+
 @pytest.mark.parametrize("stored", [False, True])
 def test_silence_costs_the_patience_and_proves_nothing(tmp_path: Path, stored: bool) -> None:
     with Rig(tmp_path, timeouts=Timeouts(answer_s=100)) as rig:

@@ -48,3 +48,10 @@ def test_only_a_files_bytes_may_lie_elsewhere_and_no_redirect_goes_on_for_ever()
     assert hop_of("GET", HERE, 302, "https://bucket.example/x?sig=1", content=True, hops=0) == Hop("https://bucket.example/x?sig=1", trusted=False)
     with pytest.raises(InTheWay, match="for the 11th time"):
         hop_of("GET", HERE, 302, "/x", content=True, hops=10)
+
+
+@pytest.mark.parametrize("location", ["/y", "https://bucket.example/y", "https://other.example/y", "https://api.example/y"])
+def test_another_host_that_sends_on_gets_no_key_nor_whoever_it_names(location: str) -> None:
+    hop = hop_of("GET", "https://bucket.example/x", 302, location, content=True, hops=1, trusted=False)
+    assert hop is not None
+    assert not hop.trusted
