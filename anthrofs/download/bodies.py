@@ -22,6 +22,7 @@ from anthrofs.remote.api import Download
 from anthrofs.store.blocks import BLOCK_BYTES
 
 WHOLE_BYTES: Final = 8 * 2**20      # a file up to that is fetched whole, and one that was packed on the way is unpacked
+GROWN_BYTES: Final = 64 * 2**20     # beyond twice its size no clip grows by what is put into it on the way
 PAGE_BYTES: Final = 2**20           # more than a page has that a network shows in place of a file
 # Of a body about whose kind nothing is said.
 UNSAID: Final = frozenset({"", "application/octet-stream", "binary/octet-stream", "application/binary"})
@@ -40,13 +41,18 @@ class Expected:
         """Bytes that it surely has."""
         return self.length if self.exact else self.file.size_bytes
 
+    @property
+    def most(self) -> int:
+        """Bytes that it can have: who sends a picture without an end would else be listened to for ever."""
+        return self.length if self.exact else max(self.length, 2 * self.file.size_bytes + GROWN_BYTES)
+
     def has_block(self, number: int, size: int) -> bool:
         """A block of so many bytes is all that the file has there, as far as is known."""
         return size >= min(BLOCK_BYTES, self.least - number * BLOCK_BYTES)
 
     def fits(self, total: int) -> bool:
         """A download may have so many bytes."""
-        return total == self.length if self.exact else total >= self.file.size_bytes
+        return total == self.length if self.exact else self.file.size_bytes <= total <= self.most
 
 
 class End(enum.Enum):
@@ -106,10 +112,11 @@ class Answer:
 
     def __iter__(self) -> Iterator[bytes]:
         """The pieces, to the clean end. Raises NotTheFile for what can't be the file, and what the download raises."""
-        most = self._expected.length if self._expected.exact or self._packed else None
+        length = self._expected.length if self._expected.exact or self._packed else None
+        most = self._expected.most if length is None else length
         for piece in self._body:
             self.end += len(piece)
-            if most is not None and self.end > most:
+            if self.end > most:
                 raise NotTheFile(f"more than {most} bytes came")
             if self._held is None:
                 yield piece
@@ -118,7 +125,7 @@ class Answer:
             if not self._packed and self.end - self._body.offset > PAGE_BYTES:
                 yield from self._let_go()
         if self._held is not None:
-            if self.end != most and (most is not None or self.end < self._expected.least):
+            if self.end != length and (length is not None or self.end < self._expected.least):
                 self._refuse_end()
             yield from self._let_go()
 

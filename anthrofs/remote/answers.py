@@ -42,6 +42,8 @@ NOT_FOUND: Final = "not_found_error"    # the only type of a 404 for which an id
 NOT_STORED_5XX: Final = frozenset({503, 529})   # with the service's own JSON: turned away before anything was kept
 LONGEST_ADVICE_S: Final = 24 * 3600.0           # of a server's wait that we believe; a wrong clock must not stop us for
                                                 # years
+LONGEST_ID: Final = 1024                        # real ones have 29 characters
+LONGEST_TYPE: Final = 255                       # RFC 6838, 4.2: twice 127 and a slash
 INTEGER_LIMIT: Final = 2**63                    # what the state's database can hold
 
 
@@ -50,20 +52,26 @@ def file_of(entry: object) -> RemoteFile | None:
     if not isinstance(entry, dict):
         return None
     file_id, name, size = entry.get("id"), entry.get("filename"), entry.get("size_bytes")
-    if not (isinstance(file_id, str) and file_id and _tidy(file_id) == file_id and isinstance(name, str)):
+    if not (isinstance(file_id, str) and _is_word(file_id, LONGEST_ID) and isinstance(name, str)):
         return None
     if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size < INTEGER_LIMIT:
         return None
     mime_type = entry.get("mime_type")
+    sent = isinstance(mime_type, str) and mime_type.isascii() and _is_word(mime_type.replace(" ", ""), LONGEST_TYPE)
     return RemoteFile(
         file_id=FileId(file_id),
         name=_tidy(name),
-        mime_type=_tidy(mime_type) if isinstance(mime_type, str) and mime_type else "application/octet-stream",
+        mime_type=str(mime_type) if sent else "application/octet-stream",
         size_bytes=size,
         created_ns=ns_of(entry.get("created_at")) or 0,
         downloadable=entry.get("downloadable") is True,
         expires_ns=ns_of(entry.get("expires_at")),
     )
+
+
+def _is_word(text: str, most: int) -> bool:
+    """Text that goes into addresses, headers, scripts and terminals: no end of a line, nothing that one would obey."""
+    return 0 < len(text) <= most and text.isprintable() and " " not in text
 
 
 def page_of(body: object, *, sample: bool = False) -> Page:

@@ -14,6 +14,7 @@ Never   waits, and never fails: where the file can't be used, it goes on without
 import enum
 import math
 import os
+import stat
 import struct
 from collections import Counter, deque
 from contextlib import suppress
@@ -56,8 +57,7 @@ class Moments:
         if self._path is None:
             return found
         with suppress(OSError):
-            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-                                       | os.O_NONBLOCK, 0o600)
+            self._descriptor = _own(self._path)
             content = os.pread(self._descriptor, 2**20, 0)
             if content.startswith(HEAD):
                 whole = (len(content) - len(HEAD)) // SLOT.size * SLOT.size
@@ -83,6 +83,17 @@ class Moments:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def _own(path: Path) -> int:
+    """The file, opened. One that has a second name elsewhere keeps that one, and its bytes. Raises OSError."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    found = os.fstat(descriptor)
+    if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
+        return descriptor
+    os.close(descriptor)
+    path.unlink()
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
 
 class Budget:

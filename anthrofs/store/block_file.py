@@ -17,6 +17,8 @@ from typing import Final, Self
 from anthrofs.store.blocks import BLOCK_BYTES, checksum
 
 _ENTRY: Final = struct.Struct("<II")        # of a map: checksum (0: absent) and length in bytes of one block
+# What lies further behind (128 GiB) isn't kept: a map is in memory, and a listing may say any size.
+MOST_BLOCKS: Final = 2**20
 # A pipe would hang the open, a link would lead somewhere else.
 _FLAGS: Final = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
@@ -25,10 +27,13 @@ class _Descriptor:
     """An open regular file. Closed by reference counting: any thread may still be in a pread of it."""
 
     def __init__(self, path: Path | str, flags: int) -> None:
-        """Raises OSError, also for what isn't a regular file."""
+        """Raises OSError, also for what isn't a regular file, and for one to be written that has a second name
+        elsewhere.
+        """
         self.number = os.open(path, flags | _FLAGS, 0o600)
-        if not stat.S_ISREG(os.fstat(self.number).st_mode):
-            raise OSError(errno.EINVAL, "not a regular file")
+        found = os.fstat(self.number)
+        if not stat.S_ISREG(found.st_mode) or (flags & os.O_ACCMODE != os.O_RDONLY and found.st_nlink > 1):
+            raise OSError(errno.EINVAL, "not a regular file of ours alone")
 
     def __del__(self) -> None:
         if hasattr(self, "number"):         # else the open failed
@@ -90,6 +95,8 @@ class BlockFile:
     def write(self, number: int, blocks: Sequence[bytes]) -> int:
         """Keep a run of blocks; how many bytes it adds to the file. Raises OSError."""
         assert self._sums is not None, "a kept copy is never written to"
+        if number + len(blocks) > MOST_BLOCKS:
+            raise OSError(errno.EFBIG, "too far behind in the file to be kept")
         before = sum(self._entry(number + step)[1] for step in range(len(blocks)))
         entries = b"".join(_ENTRY.pack(checksum(self._seed, number + step, data), len(data))
                            for step, data in enumerate(blocks))
@@ -119,5 +126,5 @@ def sums_of(content: Path) -> bytes:
 
 
 def _whole(descriptor: _Descriptor) -> bytes:
-    """A map: 8 bytes for each block of at most max_file_bytes."""
-    return os.pread(descriptor.number, os.fstat(descriptor.number).st_size, 0)
+    """A map."""
+    return os.pread(descriptor.number, min(os.fstat(descriptor.number).st_size, MOST_BLOCKS * _ENTRY.size), 0)
