@@ -23,7 +23,7 @@ Rooms. Each imports only those below it, and its face (__init__.py) says where t
     sync        the tree in step with the server       download    from the server to a reader
     remote      the Files API as five calls            tree        state.db: nodes, queues, who has what open
     store       bytes on this disk
-    config · names · local_names · model · clock · errors          words that everybody uses
+    config · names · local_names · model · clock · errors · text          words that everybody uses
     emulator    apart: it imports nothing of the above, an independent witness of the protocol
 
 A read: kernel (its page cache, if the open let it keep that) → fuse/operations → fs/open_files → fs/contents: the

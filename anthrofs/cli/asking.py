@@ -15,6 +15,7 @@ from typing import Any, Final
 from anthrofs.cli import control_client
 from anthrofs.errors import EXIT_FAILED, EXIT_LEFT, EXIT_USAGE, SetupError
 from anthrofs.fuse import mountpoint
+from anthrofs.text import printable
 from anthrofs.tree.xattrs import CONTROL, FILE_ID, STATE
 
 ANSWER_S: Final = 700.0     # the longest silence of a mount that is asked for something: longer than a download's first
@@ -81,20 +82,22 @@ def mount_of(directory: Path) -> tuple[Path, Path]:
     path = Path(os.path.realpath(directory))
     for place in (path, *path.parents):
         try:
-            return place, Path(os.fsdecode(os.getxattr(place, CONTROL)))
+            said = os.getxattr(place, CONTROL)
+            if mountpoint.is_mounted(place):        # else anybody can give a directory of theirs that attribute
+                return place, Path(os.fsdecode(said))
         except OSError as exc:
             if exc.errno == errno.ENOTCONN:
                 raise SetupError(f"{place} holds the rest of a mount whose program has ended. Clear it with: "
                                  f"fusermount -u {place}",
                                  EXIT_FAILED) from exc
             if exc.errno == errno.ENOENT:
-                raise SetupError(f"{place} does not exist.", EXIT_USAGE) from exc
-    raise SetupError(f"{directory} is not in a mount of anthrofs.", EXIT_USAGE)
+                raise SetupError(f"{printable(str(place))} does not exist.", EXIT_USAGE) from exc
+    raise SetupError(f"{printable(str(directory))} is not in a mount of anthrofs.", EXIT_USAGE)
 
 
 def wait_for_id(path: Path, timeout_s: float) -> str:
     """The file's id, for which an upload may have to end first. Raises SetupError."""
-    until_s = time.monotonic() + timeout_s
+    until_s, shown = time.monotonic() + timeout_s, printable(str(path))
     while True:
         try:
             state = os.fsdecode(os.getxattr(path, STATE))
@@ -102,12 +105,12 @@ def wait_for_id(path: Path, timeout_s: float) -> str:
                 return os.fsdecode(os.getxattr(path, FILE_ID))
         except OSError as exc:
             if exc.errno in (errno.ENODATA, errno.EOPNOTSUPP):
-                raise SetupError(f"{path} is not a file in a mount of anthrofs.", EXIT_USAGE) from exc
-            raise SetupError(f"{path}: {os.strerror(exc.errno or 0)}.", EXIT_USAGE) from exc
+                raise SetupError(f"{shown} is not a file in a mount of anthrofs.", EXIT_USAGE) from exc
+            raise SetupError(f"{shown}: {os.strerror(exc.errno or 0)}.", EXIT_USAGE) from exc
         if state == "local" or state.startswith("failed"):
-            raise SetupError(f"{path} has no id: {state}.")
+            raise SetupError(f"{shown} has no id: {state}.")
         if time.monotonic() >= until_s:
-            raise SetupError(f"{path} has no id after {timeout_s:.0f} s: {state}.", EXIT_LEFT)
+            raise SetupError(f"{shown} has no id after {timeout_s:.0f} s: {state}.", EXIT_LEFT)
         if state == "waiting":
             with contextlib.suppress(SetupError):       # a mount of an earlier version, or another user's
                 list(control_client.ask(state_dir(path), "hurry"))

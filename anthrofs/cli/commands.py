@@ -18,11 +18,11 @@ from rich.console import Console
 from anthrofs.cli import asking, control_client, launch, manual, output
 from anthrofs.cli.environment import select, service_of, state_dir_of
 from anthrofs.cli.options import byte_count, expiry_s, most_kept, one_of, with_options
-from anthrofs.cli.output import said
 from anthrofs.config import DEFAULT_PROFILE, Config, Credentials, Service
 from anthrofs.errors import EXIT_FAILED, EXIT_USAGE, SetupError
 from anthrofs.fuse import mountpoint
 from anthrofs.store.state_dir import StateDir
+from anthrofs.text import printable
 from anthrofs.tree.fsck import problems
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
@@ -56,7 +56,7 @@ def main() -> None:
     try:
         app()
     except SetupError as exc:
-        said.print(f"anthrofs: {exc}", markup=False)
+        output.complain(str(exc))
         sys.exit(exc.exit_code)
     except BrokenPipeError:
         sys.exit(EXIT_FAILED)       # `anthrofs status | head`
@@ -108,7 +108,7 @@ def mount(
     service = Service("http://demo", Credentials("", "")) if demo else service_of(os.environ)
     service = select(service, shape=api, workspace_id=workspace, scope_id=scope)
     for warning in service.warnings():
-        said.print(f"anthrofs: {warning}", markup=False)
+        output.complain(warning)
     if state_dir is None:
         # Whoever mounts several of them side by side needs no names for that.
         state_dir = state_dir_of(os.environ, profile or scope or workspace or ("demo" if demo else DEFAULT_PROFILE))
@@ -147,7 +147,7 @@ def umount(
             pass
     except SetupError as exc:
         if "not answered" in str(exc):      # else the connection's end is the process's: that is what we wait for
-            said.print(f"{root} is detached; its process ends when the last program has left it.")
+            output.complain(f"{root} is detached; its process ends when the last program has left it.")
     output.say_left(left)
 
 
@@ -169,7 +169,7 @@ def status(directory: Annotated[Path | None, typer.Argument(help="The mount poin
         print("No mounts.")
     else:
         for one in found:
-            print("\n".join(output.status_lines(one)))
+            output.show(*output.status_lines(one))
     if silent:
         raise SetupError("\n".join(silent))
 
@@ -185,7 +185,10 @@ def show_entries(
     root, state_dir = asking.mount_of(path)
     found = [entry for answer in control_client.ask(state_dir, "ls", path=asking.below(root, path))
              for entry in answer["entries"]]
-    print(json.dumps(found) if as_json else "\n".join(output.entry_lines(found)), end="\n" if as_json or found else "")
+    if as_json:
+        print(json.dumps(found))
+    elif found:
+        output.show(*output.entry_lines(found))
 
 
 @app.command("id")
@@ -196,7 +199,10 @@ def show_id(
 ) -> None:
     """The file id of each path, one a line; waits for an upload that is under way."""
     ids = {str(path): asking.wait_for_id(path, timeout) for path in paths}
-    print(json.dumps(ids) if as_json else "\n".join(ids.values()))
+    if as_json:
+        print(json.dumps(ids))
+    else:
+        output.show_to_programs(*ids.values())
 
 
 @app.command("path")
@@ -213,7 +219,7 @@ def show_path(
     if as_json:
         print(json.dumps(found))
     elif found:
-        print("\n".join(found[file_id] for file_id in ids if file_id in found))
+        output.show_to_programs(*(found[file_id] for file_id in ids if file_id in found))
     if missing := [file_id for file_id in ids if file_id not in found]:
         where = f"In no mount{' on ' + str(directory) if directory else ''}"
         raise SetupError("\n".join([f"{where}: {', '.join(missing)}. If it is new: anthrofs refresh DIR.", *silent]))
@@ -235,17 +241,19 @@ def retry(
     # a mount of an earlier version doesn't tell
     lacking = [shown for answer in found for shown in answer.get("lacking", ())]
     lines = [f"{shown} is sent again" for answer in found for shown in answer["paths"]]
-    print("\n".join(lines) or ("Nothing was refused there; what waits is tried now." if not lacking
-                               else "Nothing is sent again."))
+    output.show("\n".join(map(printable, lines))
+                or ("Nothing was refused there; what waits is tried now." if not lacking
+                    else "Nothing is sent again."))
     if lacking:
-        raise SetupError("Not sent, for a write was refused and so it isn't the whole file: " + ", ".join(lacking) +
+        raise SetupError("Not sent, for a write was refused and so it isn't the whole file: "
+                         + ", ".join(map(printable, lacking)) +
                          ". Write it anew, give it up (anthrofs discard), or send it as it is (--as-is).")
 
 
 @app.command()
 def discard(path: File) -> None:
     """Give up what a file has unsent: its name shows what the server has, also one that it had replaced; or it goes."""
-    print(f"{path}: {asking.decide('discard', path)['now']}")
+    output.show(printable(f"{path}: {asking.decide('discard', path)['now']}"))
 
 
 @app.command()
@@ -256,7 +264,7 @@ def push(path: File) -> None:
     """
     found = asking.decide("push", path)["paths"]
     nothing = "Nothing in it is only named here." if path.is_dir() else "The server has it under this name already."
-    print("\n".join(f"{shown} is sent under this name" for shown in found) or nothing)
+    output.show("\n".join(f"{printable(shown)} is sent under this name" for shown in found) or nothing)
 
 
 @app.command()
@@ -267,14 +275,14 @@ def free(paths: Files) -> None:
     What is still to be sent, stays here, or is open is never given up.
     """
     for line in output.freed_lines(asking.each("free", paths)):
-        print(line)
+        output.show(line)
 
 
 @app.command()
 def fetch(paths: Files) -> None:
     """Download files (or all in a directory) that can be downloaded, so that they can be read without the network."""
     for line in output.fetched_lines(asking.each("fetch", paths)):
-        print(line)
+        output.show(line)
 
 
 @app.command()
@@ -300,12 +308,16 @@ def check(
     path = state_dir or state_dir_of(os.environ, profile)
     if not (path / "state.db").exists():
         raise SetupError(f"There is no state in {path}.", EXIT_USAGE)
+    os.umask(0o077)             # what SQLite makes beside its file is as private as that
     lock = StateDir(path, "(a check)")
     try:
         found = problems(path)
     finally:
         lock.close()
-    print(json.dumps(found) if as_json else "\n".join(found) or "All is well.")
+    if as_json:
+        print(json.dumps(found))
+    else:
+        output.show("\n".join(map(printable, found)) or "All is well.")
     if found:
         raise typer.Exit(EXIT_FAILED)
 

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from anthrofs.daemon.control import address
+from anthrofs.daemon.control import address, user_of
 from anthrofs.errors import SetupError
+from anthrofs.text import printable
 
 ENDED: Final = "The mount ended before it had answered."
 STRANGE: Final = "The mount's answer can't be understood: it may be of another version."
@@ -35,11 +36,13 @@ def ask(state_dir: Path, op: str, *, patience_s: float = 30.0, **values: Any) ->
                 connection.connect(address(directory))
             except OSError as exc:
                 raise SetupError(f"No mount answers for the state in {state_dir}: {exc.strerror}.") from exc
+            if os.geteuid() not in (0, user_of(connection)):
+                raise SetupError(f"Another user's program answers for the state in {state_dir}: it isn't asked.")
             with connection.makefile("rb") as lines:
                 for line in _said(connection, json.dumps({"op": op, **values}).encode() + b"\n", lines, patience_s):
                     answer = _answer_of(line)
                     if "error" in answer:
-                        raise SetupError(str(answer["error"]))
+                        raise SetupError(printable(str(answer["error"])))       # names are in it
                     if answer.get("end"):
                         return
                     yield answer

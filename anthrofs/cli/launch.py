@@ -25,16 +25,20 @@ def serve(config: Config, ready_fd: int | None, *, demo: bool) -> None:
 
     from anthrofs.cli.demo import Demo  # noqa: PLC0415
     from anthrofs.daemon.mount import Mount, tell_on  # noqa: PLC0415
-    from anthrofs.daemon.process import log_to  # noqa: PLC0415
+    from anthrofs.daemon.process import forget_secrets, keep_private, log_to  # noqa: PLC0415
 
     tell = tell_on(ready_fd)
     emulator: Demo | None = None
+    keep_private()
     try:
         log_to(config.state_dir, foreground=ready_fd is None)
         if demo:
+            forget_secrets()            # nor does the emulator need any
             emulator = Demo(config.state_dir / "emulator")
             config = replace(config, service=emulator.serving(config.service))
-        code = Mount(config, tell).run()
+        one = Mount(config, tell)
+        forget_secrets()
+        code = one.run()
     except SetupError as exc:
         tell({"error": str(exc), "code": exc.exit_code})
         raise

@@ -4,17 +4,20 @@ Never   decides anything: it prints what control has answered.
 """
 
 import math
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.status import Status
 
 from anthrofs.cli import control_client
 from anthrofs.errors import EXIT_LEFT, SetupError
+from anthrofs.text import printable, printable_lines
 
 LINES_FROM: Final = 1000    # files of a first listing that takes a while
 LINE_S: Final = 1.0         # between two lines about it
@@ -40,6 +43,22 @@ def drained(state_dir: Path, timeout_s: float, *, last: bool = False) -> dict[st
     return left
 
 
+def show(*lines: str) -> None:
+    """Prints lines in which others' words may be."""
+    print(printable_lines("\n".join(lines)))
+
+
+def show_to_programs(*lines: str) -> None:
+    """The same, but as they are where it isn't a terminal that reads: what goes on with a path needs the path."""
+    text = "\n".join(lines)
+    print(printable_lines(text) if sys.stdout.isatty() else text)
+
+
+def complain(text: str) -> None:
+    """Says on standard error why something can't be done."""
+    said.print(f"anthrofs: {printable_lines(text)}", markup=False, emoji=False)
+
+
 class ListingProgress:
     """The progress of a first listing: in place on a terminal; elsewhere a line now and then, and none for a workspace
     that is listed at once.
@@ -59,23 +78,23 @@ class ListingProgress:
 
 def say_left(left: dict[str, Any]) -> None:
     """Raises SetupError, which names it, if anything is."""
-    lines = [f"  {entry['path']}: {entry.get('state') or 'refused: ' + entry['reason']}" for entry in left["waiting"]
-             + left["failed"]]
-    lines += [f"  {entry['file_id']}: to be deleted" for entry in left["deletions"]]
-    if lines:
+    rows = [f"  {entry['path']}: {entry.get('state') or 'refused: ' + entry['reason']}" for entry in left["waiting"]
+            + left["failed"]]
+    rows += [f"  {entry['file_id']}: to be deleted" for entry in left["deletions"]]
+    if rows:
         raise SetupError("Not on the server yet (kept on this machine, and tried again by every mount):\n"
-                         + "\n".join(lines), EXIT_LEFT)
+                         + "\n".join(map(printable, rows)), EXIT_LEFT)
 
 
 def freed_lines(answers: Iterable[tuple[Path, dict[str, Any]]]) -> Iterator[str]:
     """A line for each path: what was given up, and what had to stay."""
     for path, answer in answers:
         closed = answer.get("closed")       # a mount of an earlier version doesn't tell
-        yield (f"{path}: {shown_bytes(answer['freed'])} freed"
+        yield (f"{printable(str(path))}: {shown_bytes(answer['freed'])} freed"
                + (f", and nobody can read {closed} of your uploads any more" if closed else "")
                + ("" if answer["files"] or closed else ", nothing was here that can go"))
         for reason in answer["refused"].values():
-            yield f"  stays: {reason}"
+            yield f"  stays: {printable(reason)}"
 
 
 def fetched_lines(answers: Iterable[tuple[Path, dict[str, Any]]]) -> Iterator[str]:
@@ -84,11 +103,11 @@ def fetched_lines(answers: Iterable[tuple[Path, dict[str, Any]]]) -> Iterator[st
     with said.status("fetching") as status:
         for path, answer in answers:
             if "fetching" in answer:
-                status.update(f"fetching {answer['fetching']}: {shown_bytes(answer['fetched'])}")
+                status.update(escape(printable(f"fetching {answer['fetching']}: {shown_bytes(answer['fetched'])}")))
                 continue
             here = "" if answer["fetched"] or answer["refused"] else ", it was here"
-            yield f"{path}: {shown_bytes(answer['fetched'])} fetched{here}"
-            lacking += answer["refused"].values()
+            yield f"{printable(str(path))}: {shown_bytes(answer['fetched'])} fetched{here}"
+            lacking += map(printable, answer["refused"].values())
     if lacking:
         raise SetupError("Not fetched:\n" + "\n".join(f"  {reason}" for reason in lacking))
 
@@ -105,13 +124,13 @@ def status_lines(one: dict[str, Any]) -> Iterator[str]:
     if keeps := _budget(one):
         yield f"  {keeps}"
     if one["state_error"]:
-        yield f"  NOTHING CAN BE CHANGED OR SENT: {one['state_error']}"
+        yield f"  NOTHING CAN BE CHANGED OR SENT: {printable(one['state_error'])}"
     if one.get("unreadable_entries"):       # a mount of the version before doesn't say
         yield f"  {one['unreadable_entries']} entries of the listing can't be read, and are not shown"
     for closed in one.get("closed", ()):    # nor does it say this
         yield f"  {_closed(closed)}"
     if one["refresh_error"] and one["online"]:
-        yield f"  the last refresh failed: {one['refresh_error']}"
+        yield f"  the last refresh failed: {printable(one['refresh_error'])}"
     if one["cached_bytes"]:
         yield f"  {shown_bytes(one['cached_bytes'])} cached here"
     if one["kept_copies"]:
@@ -124,8 +143,8 @@ def status_lines(one: dict[str, Any]) -> Iterator[str]:
     if one["local_names"]:
         yield f"  {one['local_names']} names that stay on this machine"
     for download in one["downloads"]:
-        yield (f"  downloading {download['name'] or download['file_id']}: {shown_bytes(download['bytes'])} of "
-               f"{shown_bytes(download['of'])}")
+        yield (f"  downloading {printable(download['name'] or download['file_id'])}: "
+               f"{shown_bytes(download['bytes'])} of {shown_bytes(download['of'])}")
     yield from _rows("to be sent", (f"{entry['path']} ({shown_bytes(entry['bytes'])}): {entry['state']}"
                                     for entry in one["waiting"]))
     yield from _rows("REFUSED, kept here", (f"{entry['path']}: {entry['reason']}" for entry in one["failed"]))
@@ -148,11 +167,11 @@ def entry_lines(entries: Iterable[dict[str, Any]]) -> Iterator[str]:
     for entry in entries:
         state, _, reason = entry["state"].partition(": ")
         size = "" if entry["size"] is None else str(entry["size"])
-        rows.append((state, entry["id"] or "-", size, _printable(entry["name"])
+        rows.append((printable(state), printable(entry["id"] or "-"), size, printable(entry["name"])
                      + ("/" if entry["state"] == "folder" else ""), reason))
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
     for state, file_id, size, name, reason in rows:
-        why = f"  ({_printable(reason)})" if reason else ""
+        why = f"  ({printable(reason)})" if reason else ""
         yield f"{state:<{widths[0]}}  {file_id:<{widths[1]}}  {size:>{widths[2]}}  {name}{why}"
 
 
@@ -161,13 +180,8 @@ def _closed(closed: dict[str, Any]) -> str:
     what = {"all": "THE SERVICE CAN'T BE ASKED", "uploads": "NOTHING CAN BE SENT",
             "deletions": "NOTHING CAN BE DELETED"}[closed["for"]]
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(closed["since"]))
-    return (f"{what} since {since}: {_printable(closed['reason'])}. Tried again by itself; at once by `anthrofs retry "
+    return (f"{what} since {since}: {printable(closed['reason'])}. Tried again by itself; at once by `anthrofs retry "
             "--all`")
-
-
-def _printable(text: str) -> str:
-    """On one line, and nothing that a terminal would obey."""
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def _budget(one: dict[str, Any]) -> str:
@@ -177,7 +191,7 @@ def _budget(one: dict[str, Any]) -> str:
 
 
 def _rows(title: str, rows: Iterable[str]) -> Iterator[str]:
-    lines = [f"    {row}" for row in rows]
+    lines = [f"    {printable(row)}" for row in rows]
     if lines:
         yield f"  {title}:"
         yield from lines

@@ -4,7 +4,7 @@ A request is {"op": name, …}; the answer is one line or several, the last of w
 line: its connection stays open until the process has ended, or the asker closes it.
 
 Owns    <state>/control.sock and one thread a connection.
-Trusts  the directory's mode (0700) for who may ask.
+Trusts  the kernel for who asks: this user, and root. (The directory's mode, 0700, says the same.)
 Never   carries keys or contents.
 """
 
@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -71,6 +72,9 @@ class Control:
                     return                  # stopped
                 time.sleep(0.1)
                 continue
+            if user_of(connection) not in (os.geteuid(), 0):
+                connection.close()
+                continue
             threading.Thread(target=self._answer, args=(connection,), name="control-connection", daemon=True).start()
 
     def _answer(self, connection: socket.socket) -> None:
@@ -110,6 +114,13 @@ def _request_of(line: bytes) -> Mapping[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def user_of(connection: socket.socket) -> int:
+    """The user whose process is at the other end."""
+    said = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("iII"))
+    _, user, _ = struct.unpack("iII", said)
+    return int(user)
 
 
 def address(directory: int) -> str:

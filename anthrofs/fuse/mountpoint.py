@@ -109,7 +109,9 @@ def unmount(path: Path, *, lazy: bool = False) -> None:
     command = [_fusermount() or "fusermount", "-u", *(["-z"] if lazy else []), str(path)]
     for wait_s in (*BUSY_WAITS_S, None):
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=UNMOUNT_S, check=False)
+            # Of our environment, which may hold a key, it needs nothing else.
+            done = subprocess.run(command, capture_output=True, text=True, timeout=UNMOUNT_S, check=False,
+                                  env={"PATH": os.environ.get("PATH", os.defpath)})
         except (OSError, subprocess.TimeoutExpired) as exc:
             raise SetupError(f"{path} could not be unmounted: {exc}") from exc
         if done.returncode == 0:

@@ -7,12 +7,14 @@ Never   writes to a sealed stage: a new one is made first.
 """
 
 import contextlib
+import errno
 import fcntl
 import itertools
 import logging
 import os
 import re
 import shutil
+import stat
 import threading
 from pathlib import Path
 from typing import Final
@@ -29,6 +31,15 @@ LEAST_BYTES: Final = 4096               # what a small file takes on most disks
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)     # below 2**63: SQLite's integers end there
 
 
+def _opened(path: Path, flags: int) -> int:
+    """A plain file, and no other that a link leads to; a pipe would wait for its other end. Raises OSError."""
+    descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "no plain file", path)
+    return descriptor
+
+
 class Stage:
     """One open staging file. Reading and writing are positional: kernel threads share the descriptor."""
 
@@ -36,8 +47,7 @@ class Stage:
         self.number = number        # constant
         self.path = path            # constant
         # A sealed one can be read while the disk takes no changes.
-        self.descriptor = os.open(path, (os.O_RDWR | os.O_CREAT | os.O_EXCL if create else os.O_RDONLY) | os.O_CLOEXEC,
-                                  0o600)
+        self.descriptor = _opened(path, os.O_RDWR | os.O_CREAT | os.O_EXCL if create else os.O_RDONLY)
 
     def read(self, size: int, offset: int) -> bytes:
         """Up to size bytes; fewer at the end."""
@@ -137,7 +147,7 @@ class Staging:
 
     def head(self, number: StageId, size: int) -> bytes:
         """The first bytes of a stage; none if it isn't there."""
-        with contextlib.suppress(OSError), self.path(number).open("rb") as content:
+        with contextlib.suppress(OSError), os.fdopen(_opened(self.path(number), os.O_RDONLY), "rb") as content:
             return content.read(size)
         return b""
 
@@ -209,7 +219,11 @@ class Staging:
     def empty(self, number: StageId) -> None:
         """Gives up a stage's bytes, while its row goes on until another content is promised."""
         with contextlib.suppress(FileNotFoundError):
-            os.truncate(self.path(number), 0)
+            descriptor = _opened(self.path(number), os.O_WRONLY)
+            try:
+                os.ftruncate(descriptor, 0)
+            finally:
+                os.close(descriptor)
 
     def remove(self, number: StageId) -> None:
         """Nobody promised it, or the server has it. That it can't be removed is no reason to fail: what made it

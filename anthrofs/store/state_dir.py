@@ -2,7 +2,8 @@
 
 Owns    <state>/lock: locked while a mount runs; it says whose.
 Trusts  the kernel's lock, which ends with its process, over what the file says.
-Never   takes a directory that holds others' files and no state, or overwrites a lock file that it didn't write.
+Never   takes a directory that holds others' files and no state, or is another user's; overwrites a lock file that it
+        didn't write; goes through a link, or writes to a file that has a second name elsewhere.
 """
 
 import contextlib
@@ -10,6 +11,8 @@ import errno
 import fcntl
 import json
 import os
+import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -20,6 +23,8 @@ from anthrofs.store.disk import Disk
 OURS: Final = frozenset({"state.db", "lock", "staging", "kept", "cache"})       # one of them: it is, or was, a state
 # made before the state, and not only by us
 HARMLESS: Final = frozenset({"anthrofs.log", "emulator", "lost+found"})
+DIRECTORIES: Final = frozenset({"staging", "kept", "cache"})
+FILES: Final = re.compile(r"state\.db(-wal|-shm|-journal|\.\d+(\.part)?)?|lock", re.ASCII)
 
 
 class StateDir:
@@ -31,6 +36,7 @@ class StateDir:
         _keep_apart(Path(os.path.realpath(path)), Path(mountpoint))
         with usable(path):
             _make(path, disk or Disk())
+            _look_through(path)
             # Neither through a link into somebody's file nor waiting for the other end of a pipe.
             self._descriptor = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
                                        | os.O_CLOEXEC, 0o600)
@@ -74,7 +80,8 @@ def log_path(path: Path) -> Path:
     """Where a state's log is. Raises SetupError."""
     log = path / "anthrofs.log"
     with usable(path):
-        if log.exists() and not log.is_file():      # opening a pipe would wait for ever
+        # Opening a pipe would wait for ever, and a link would lead into somebody's file.
+        if os.path.lexists(log) and (log.is_symlink() or not log.is_file()):
             raise FileExistsError(errno.EEXIST, "it is no plain file, move it away", log)
     return log
 
@@ -94,6 +101,9 @@ def _make(path: Path, disk: Disk) -> None:
         raise SetupError(f"{path} is a file, or a link to nothing: a state needs a directory. Choose another with "
                          "--state-dir.",
                          EXIT_USAGE) from exc
+    if path.stat().st_uid != os.geteuid():
+        raise SetupError(f"The state directory {path} belongs to another user, who could read what isn't sent yet, and "
+                         "change it. Choose another with --state-dir, or make it yours: chown.", EXIT_FAILED)
     found = {entry.name for entry in path.iterdir()}
     if not found & OURS and found - HARMLESS:
         raise SetupError(f"{path} holds other files and no state of anthrofs. Choose a new or an empty directory with "
@@ -103,6 +113,33 @@ def _make(path: Path, disk: Disk) -> None:
     for each in (path, *made):          # whatever is synced in there, power loss would take all of it along
         with contextlib.suppress(OSError):      # somebody else's, who has made it
             disk.sync_dir("state:above", each.parent)
+
+
+def _look_through(path: Path) -> None:
+    """Our own files' places: what was put there for us to write to, or to read, is refused, and nothing of ours can be
+    read by others. Raises OSError.
+    """
+    with os.scandir(path) as found:
+        entries = list(found)
+    for entry in entries:
+        directory = entry.name in DIRECTORIES
+        if not (directory or FILES.fullmatch(entry.name)):
+            continue
+        now = entry.stat(follow_symlinks=False)
+        if not (stat.S_ISDIR if directory else stat.S_ISREG)(now.st_mode):
+            raise FileExistsError(errno.EEXIST, f"it is no plain {'directory' if directory else 'file'}, move it away",
+                                  entry.path)
+        if now.st_uid != os.geteuid():
+            raise PermissionError(errno.EPERM, "it belongs to another user, move it away", entry.path)
+        if now.st_nlink > 1 and not directory:
+            raise FileExistsError(errno.EEXIST, "it has a second name (a hard link), which would be written to as "
+                                  "well: put a copy in its place", entry.path)
+        if now.st_mode & 0o077:
+            descriptor = os.open(entry.path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                Path(f"/proc/self/fd/{descriptor}").chmod(stat.S_IMODE(now.st_mode) & 0o700)
+            finally:
+                os.close(descriptor)
 
 
 def _holder(descriptor: int) -> str | None:

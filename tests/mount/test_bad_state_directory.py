@@ -54,10 +54,12 @@ def test_a_directory_with_somebodys_files_is_not_made_a_state(mount: Mount, tmp_
 
 
 @pytest.mark.root
-def test_a_state_of_another_user_is_not_taken(mount: Mount, tmp_path: Path) -> None:
+@pytest.mark.parametrize("before", [BELOW_ROOT, ()], ids=["as anybody", "as root"])
+def test_a_state_of_another_user_is_not_taken(mount: Mount, tmp_path: Path, before: tuple[str, ...]) -> None:
     (tmp_path / "theirs").mkdir(mode=0o755)
     os.chown(tmp_path / "theirs", 65534, 65534)
-    refused(mount, tmp_path / "theirs", "Operation not permitted", before=BELOW_ROOT)
+    refused(mount, tmp_path / "theirs", "belongs to another user", before=before)
+    assert not any((tmp_path / "theirs").iterdir())
 
 
 def test_a_state_directory_may_have_any_name_and_be_a_link_to_a_directory(mount: Mount, tmp_path: Path) -> None:

@@ -16,3 +16,10 @@ def test_systemd_has_nothing_to_say_about_the_unit(tmp_path: Path) -> None:
     )
     assert done.stdout == ""
     assert done.returncode == 0
+
+
+def test_the_unit_leaves_no_core_and_takes_the_key_from_a_file() -> None:
+    lines = UNIT.read_text().splitlines()
+    assert "LimitCORE=0" in lines
+    assert "EnvironmentFile=-%h/.config/anthrofs/%i.env" in lines
+    assert not [line for line in lines if line.startswith("Environment=") and "KEY" in line]

@@ -69,6 +69,16 @@ def test_the_base_url_is_the_environments_else_the_services(given_url: str | Non
     assert service_of(environ) == Service(expected, Credentials("x-api-key", KEY), None, "beta")
 
 
+@pytest.mark.parametrize(("url", "open_to_all"), [
+    ("http://gateway.example", True), ("http://10.0.0.7:8080/anthropic", True), ("http://localhost.example", True), ("http://[2001:db8::1]", True),
+    ("https://gateway.example", False), ("http://127.0.0.1:8080", False), ("http://localhost:8080", False), ("http://[::1]:8080", False),
+])
+def test_a_base_url_by_which_everybody_sees_the_key_is_said(url: str, open_to_all: bool) -> None:
+    warnings = service_of({"ANTHROPIC_API_KEY": "sk-ant-secret", "ANTHROPIC_BASE_URL": url}).warnings()
+    assert any("everybody on the way can read your key" in words for words in warnings) == open_to_all
+    assert not any("secret" in words for words in warnings)
+
+
 @pytest.mark.parametrize("bad", [
     "api.anthropic.com", "ftp://host", "file:///etc/passwd", "http://", "https://:443", "http://host:port", "http://host:99999", "http://host:0",
     "http://[::1", "//host", "http:host", "/path", "http://host?key=1", "http://host#part", "http://my host", "http://host/\n.com", "http://h\tost",

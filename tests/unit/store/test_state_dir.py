@@ -100,7 +100,7 @@ def test_a_lock_is_neither_a_link_to_somebodys_file_nor_waited_for(tmp_path: Pat
         (tmp_path / name).mkdir()
     (tmp_path / "linked" / "lock").symlink_to(tmp_path / "thesis")
     os.mkfifo(tmp_path / "pipe" / "lock")
-    with pytest.raises(SetupError, match="linked/lock"):
-        StateDir(tmp_path / "linked", "/mnt")
-    StateDir(tmp_path / "pipe", "/mnt").close()
+    for name in ("linked", "pipe"):
+        with pytest.raises(SetupError, match=f"{name}/lock"):
+            StateDir(tmp_path / name, "/mnt")
     assert (tmp_path / "thesis").read_text() == "mine"
