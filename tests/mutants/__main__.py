@@ -73,13 +73,17 @@ def _verdicts(mutants: Sequence[Mutant], levels: Sequence[Level], jobs: int) -> 
     """In the order of the mutants, while the next ones are tried."""
     with ExitStack() as stack:
         idle: queue.SimpleQueue[Workshop] = queue.SimpleQueue()
-        for _ in range(min(jobs, len(mutants))):
-            idle.put(stack.enter_context(Workshop.opened()))
+        workshops = [stack.enter_context(Workshop.opened()) for _ in range(min(jobs, len(mutants)))]
+        for workshop in workshops:
+            idle.put(workshop)
+        if passing := levels == [named]:        # few tests: all of them at once, before anything is planted
+            failure = workshops[0].first_failure(sorted({test for mutant in mutants for test in mutant.found_by}))
+            assert failure is None, f"{failure} fails without any planted bug"
 
         def verdict(mutant: Mutant) -> Verdict:
             workshop = idle.get()
             try:
-                return workshop.try_out(mutant, levels)
+                return workshop.try_out(mutant, levels, passing=passing)
             finally:
                 idle.put(workshop)
 

@@ -176,3 +176,13 @@ def test_what_an_upload_under_way_may_have_stored_is_not_shown_beside_it(state: 
         tx.uploads.drop(node_id)
     state.refresh()
     assert file_id in state.shown()
+
+
+@pytest.mark.parametrize("skipped", [0, 1])
+def test_a_listing_of_which_an_entry_made_no_sense_proves_no_absence(state: State, skipped: int) -> None:
+    """The entry may be the very file that seems to be lacking."""
+    *others, last = state.files.files
+    state.files.list = lambda *_: Page(tuple(others), None, skipped)
+    state.refresh(whole=True)
+    assert (last.file_id in state.shown()) == bool(skipped)
+    assert state.meta("unreadable") == (str(skipped) if skipped else None)

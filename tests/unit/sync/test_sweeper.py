@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from anthrofs.errors import Offline, Refused
-from anthrofs.model import Cursor, Page
+from anthrofs.model import Cursor, Page, Workspace
 from anthrofs.sync import sweeper
 from anthrofs.sync.scan import SWEEP_S_PER_PAGE
 from tests.fakes import FakeFiles
@@ -194,3 +194,16 @@ def test_a_page_that_was_on_its_way_when_a_complete_listing_came_shows_nothing(
     monkeypatch.setattr(state.files, "list", late)
     state.sweeper.step()
     assert gone not in state.shown()
+
+
+def test_a_page_of_another_workspace_is_not_taken(state: State) -> None:
+    """The key was changed between two refreshes: the next one will say so."""
+    state.clock.advance(HOUR_S)
+    state.files.named = Workspace("organization", "wrkspc_other")
+    strange = state.files.generate("strange.txt", b"!").file_id
+    state.files.vanish(state.files.files[5].file_id)
+    before = state.shown()
+    state.sweeper.step()
+    scan = state.scan()
+    assert scan is not None
+    assert (scan.pages, state.shown(), strange in before) == (0, before, False)

@@ -14,15 +14,17 @@ from hypothesis import strategies as st
 from anthrofs.clock import Clock
 from anthrofs.errors import NotFound
 from anthrofs.fs.kernel_cache import Surprises
-from anthrofs.model import ROOT, FileId, NodeId, RemoteFile, StageId
+from anthrofs.model import ROOT, Attempt, FileId, NodeId, RemoteFile, StageId
 from anthrofs.names import id_name_of
 from anthrofs.sync.merge import EVER_NS, NEVER_NS
+from anthrofs.tree import intents
 from anthrofs.tree.database import Database
 from anthrofs.tree.gaps import Gap
 from anthrofs.tree.lookups import Lookups
 from anthrofs.tree.mirror import ASK_AGAIN, SETTLED_NS, Mirror, Shown
 from anthrofs.tree.transaction import Tx
-from tests.fakes import EPOCH_NS, entries, law
+from anthrofs.tree.upload_queue import SENDING
+from tests.fakes import EPOCH_NS, SECOND_NS, entries, law
 from tests.unit.tree.mirrored import NOBODY, remote, shown, stored
 
 # ---- the index: who has which name
@@ -190,6 +192,30 @@ def test_an_upload_that_a_listing_showed_first_is_one_file(db: Database, lookups
 
     assert shown(lookups) == {"a.txt": "file_1"}
     assert lookups.entry(ROOT, "a.txt").stage is None
+
+
+def test_a_file_that_is_to_expire_does_so_when_it_was_told_to_also_where_the_service_does_not_say(db: Database, lookups: Lookups,
+                                                                                                 mirror: Mirror) -> None:
+    with db.transaction() as tx:
+        node_id = tx.nodes.create(ROOT, "a.txt", 0o644, 1, "a.txt")
+        tx.nodes.promise(node_id, StageId(1), 3, 5, "a.txt", sealed=True, expires_s=3600)
+        file = remote(1)
+        mirror.stored(tx, Attempt(node_id, StageId(1), SENDING, 3, "a.txt", "text/plain", 3600, None, 1, None, None), file, found=False, copied=True)
+        assert mirror.next_expiry(tx, file.created_ns) == file.created_ns + 3600 * SECOND_NS
+        assert mirror.expired(tx, file.created_ns + 3599 * SECOND_NS) == []
+        assert len(mirror.expired(tx, file.created_ns + 3600 * SECOND_NS)) == 1
+
+
+def test_a_file_that_is_renamed_while_it_is_sent_is_sent_again(db: Database, lookups: Lookups, mirror: Mirror) -> None:
+    with db.transaction() as tx:
+        node_id = tx.nodes.create(ROOT, "a.txt", 0o644, EPOCH_NS, "a.txt")
+        tx.nodes.promise(node_id, StageId(1), 3, EPOCH_NS, "a.txt", sealed=True)
+    with db.transaction() as tx:
+        intents.want(tx, tx.nodes.node(node_id), "b.txt")
+    with db.transaction() as tx:
+        stored(tx, mirror, node_id, remote(1))
+    node = lookups.node(node_id)
+    assert (node.stage, node.wanted, node.resend) == (None, "b.txt", True)
 
 
 def test_newer_promised_content_stays_promised_when_the_older_is_stored(db: Database, lookups: Lookups, mirror: Mirror) -> None:
