@@ -40,7 +40,7 @@ class HttpDownload:
             # Of a part that is encoded on the way its own length tells that it isn't what the range says.
             as_said = said is not None and (not self.encoding or length == int(said["last"]) + 1 - first)
             self.total = int(said["total"]) if said and as_said and said["total"] != "*" else None
-
+        self._most = int(said["last"]) + 1 - first if said else None      # constant: bytes of a range; None: it is none
         self._packed = bool(self.encoding)      # its thread only, before the first piece
 
         self._lock = threading.Lock()           # guards the following; a leaf
@@ -81,7 +81,12 @@ class HttpDownload:
         """
         try:
             assert isinstance(self._response.stream, httpx.SyncByteStream)
-            yield from unpacked(self._response.stream, self.encoding if self._packed else "")
+            came = 0
+            for piece in unpacked(self._response.stream, self.encoding if self._packed else ""):
+                came += len(piece)
+                if self._most is not None and came > self._most:
+                    raise NotTheFile(f"the answer brings more than its range has, which is {self._most} bytes")
+                yield piece
         except httpx.TimeoutException as exc:
             raise NoAnswer("nothing more of the download came in time") from exc
         except httpx.TransportError as exc:

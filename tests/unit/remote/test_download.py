@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from anthrofs.config import Timeouts
-from anthrofs.errors import BadAnswer, NoAnswer, Refused
+from anthrofs.errors import BadAnswer, NoAnswer, NotTheFile, Refused
 from anthrofs.model import FileId
 from anthrofs.remote.download import HttpDownload
 from anthrofs.remote.http import HttpFiles
@@ -94,6 +94,17 @@ def test_another_range_than_was_asked_for_is_no_answer(range_said: str) -> None:
     with (unconnected(lambda _: httpx.Response(206, headers={"content-range": range_said}, content=b"content")) as service,
           pytest.raises(BadAnswer, match="another range")):
         service.download(FileId("f"), 5, 9)
+
+
+@pytest.mark.parametrize("total", ["20", "*"])
+def test_more_than_the_range_that_an_answer_says_is_not_the_file(total: str) -> None:
+    """Whatever comes behind it would be taken for the bytes that follow."""
+    headers = {"content-range": f"bytes 5-9/{total}"}
+    with unconnected(lambda _: httpx.Response(206, headers=headers, content=iter([b"con", b"te", b"nt"]))) as service, service.download(FileId("f"), 5, 9) as body:
+        pieces = iter(body)
+        assert [next(pieces), next(pieces)] == [b"con", b"te"]
+        with pytest.raises(NotTheFile, match="than its range has"):
+            next(pieces)
 
 
 def test_a_download_that_is_over_cuts_no_other_request() -> None:
