@@ -20,6 +20,7 @@ from typing import Final
 from anthrofs.errors import EXIT_BUSY, EXIT_FAILED, EXIT_USAGE, FsError, SetupError
 from anthrofs.store.disk import Disk
 
+_SIGNED: Final = re.compile(rb'\{"pid": \d|\0|\Z')       # how a lock file begins that is nobody else's
 OURS: Final = frozenset({"state.db", "lock", "staging", "kept", "cache"})       # one of them: it is, or was, a state
 # made before the state, and not only by us
 HARMLESS: Final = frozenset({"anthrofs.log", "emulator", "lost+found"})
@@ -52,9 +53,11 @@ class StateDir:
         self._sign(mountpoint)
 
     def _sign(self, mountpoint: str) -> None:
-        """Only a help for who finds it locked: a full disk doesn't matter, and what others wrote there stays."""
+        """Only a help for who finds it locked: a full disk doesn't matter, and what others wrote there stays. Ours may
+        be found cut, or in part a hole, once power was lost.
+        """
         with contextlib.suppress(OSError):
-            if _holder(self._descriptor) or not os.pread(self._descriptor, 4096, 0).strip(b"\0"):
+            if _SIGNED.match(os.pread(self._descriptor, 4096, 0)):
                 words = json.dumps({"pid": os.getpid(), "mountpoint": mountpoint}).encode()
                 os.pwrite(self._descriptor, words, 0)       # in place: that needs no room
                 os.ftruncate(self._descriptor, len(words))

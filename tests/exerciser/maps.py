@@ -33,7 +33,9 @@ class Maps(Checked):
         if not data:
             return False
         view[offset:offset + len(data)] = data
+        poked = file.poked or file.made is not None
         file.put(offset, data)
+        file.poked = poked
         if op.flags & SYNC:
             view.flush()
         return True

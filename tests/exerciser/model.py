@@ -25,6 +25,7 @@ class File:
     content: bytearray
     made: str | None = None
     old_sizes: frozenset[int] = frozenset()
+    poked: bool = False             # others made it, and only maps have changed it: the kernel may not have told that yet
     last: deque[Any] = field(default_factory=lambda: deque(maxlen=LAST))
 
     def put(self, offset: int, data: bytes) -> None:
@@ -34,7 +35,7 @@ class File:
 
     def cut(self, size: int) -> None:
         """Cut, or grown by a hole."""
-        self.made = None
+        self.made, self.poked = None, False
         del self.content[size:]
         self.content.extend(bytes(size - len(self.content)))
 

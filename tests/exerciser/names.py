@@ -29,7 +29,7 @@ class Names(Checked):
         try:
             os.truncate(self.path(op.path), op.offset)
         except OSError as exc:
-            if exc.errno == errno.EOPNOTSUPP and file.made:     # it would have to be fetched first
+            if exc.errno == errno.EOPNOTSUPP and (file.made or file.poked):     # it would have to be fetched first
                 return False
             raise
         file.cut(op.offset)

@@ -46,6 +46,15 @@ def test_a_lock_that_says_nothing_useful_still_locks(tmp_path: Path, said: bytes
     first.close()
 
 
+@pytest.mark.parametrize("said", [b"", bytes(60), b'{"pid": 1234567, "mou', b'{"pid": 1234567, "mountpoint": "/mnt' + bytes(30), bytes(64) + b'ong/path"}'])
+def test_a_lock_that_a_loss_of_power_has_torn_is_signed_anew(tmp_path: Path, said: bytes) -> None:
+    (tmp_path / "state.db").touch()
+    (tmp_path / "lock").write_bytes(said)
+
+    StateDir(tmp_path, "/mnt/files").close()
+    assert json.loads((tmp_path / "lock").read_text()) == {"pid": os.getpid(), "mountpoint": "/mnt/files"}
+
+
 def test_a_state_is_private_even_if_its_directory_was_not(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     StateDir(tmp_path, "/mnt").close()
