@@ -21,6 +21,7 @@ from anthrofs.daemon import process
 from anthrofs.daemon.build import World, begin, build, stop
 from anthrofs.daemon.control import Control
 from anthrofs.daemon.greeting import greet, see_session
+from anthrofs.daemon.log_bound import listed
 from anthrofs.daemon.notify import Notify
 from anthrofs.errors import EXIT_FAILED, EXIT_LEFT, FsError, SetupError
 from anthrofs.fuse import mountpoint
@@ -181,12 +182,12 @@ class Mount:
             self._state.close()
         names = [entry["path"] for entry in left["waiting"] + left["failed"]]
         if names:
-            log.warning("not on the server yet, %s: %s", lost or "kept for the next mount", ", ".join(names))
+            log.warning("not on the server yet, %s: %s", lost or "kept for the next mount", listed(names))
         written = [entry["name"] for entry in left["open"] if entry["state"] == "being written"] if in_use else []
         if written:
             log.warning("still being written by programs that have it open, so nothing behind its last fsync is "
                         "promised (the next mount finds what there is in %s): %s", self._config.state_dir / "staging",
-                        ", ".join(written))
+                        listed(written))
         log.info("ended")
         return EXIT_LEFT if names or written else 0
 

@@ -15,11 +15,13 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, Final
 
+from anthrofs.daemon.log_bound import Bound
 from anthrofs.store.state_dir import log_path
 from anthrofs.text import printable, printable_lines
 
 SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 DESCRIPTORS: Final = 65536      # each file that is open for writing costs one, and 1024 is what most sessions have
+LOG_BYTES: Final = 2**20
 M_ARENA_MAX: Final = -8         # malloc.h
 PR_SET_DUMPABLE: Final = 4      # linux/prctl.h
 PRIVATE: Final = 0o077          # umask: all that it makes is for its user only
@@ -92,15 +94,17 @@ class Lines(logging.Formatter):
 
 
 def log_to(state_dir: Path, *, foreground: bool) -> None:
-    """A bounded log file, made at the first line; in the foreground to standard error, too. Raises SetupError."""
+    """A log file of three times LOG_BYTES at most, made at the first line; in the foreground to standard error, too.
+    Raises SetupError.
+    """
     path = log_path(state_dir)
     logging.raiseExceptions = False     # a line that a full disk doesn't take is not worth a traceback
     handlers: list[logging.Handler] = [LogFile(
-        path, maxBytes=2**20, backupCount=2, delay=True, encoding="utf-8", errors="backslashreplace")]
+        path, maxBytes=LOG_BYTES, backupCount=2, delay=True, encoding="utf-8", errors="backslashreplace")]
     if foreground:
         handlers.append(logging.StreamHandler())
     for handler in handlers:
         handler.setFormatter(Lines("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=handlers, force=True)
+    logging.basicConfig(level=logging.INFO, handlers=[Bound(handlers)], force=True)
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)       # a line a request would bury the rest
