@@ -18,7 +18,7 @@ from typing import Final
 
 from anthrofs.clock import Clock
 from anthrofs.errors import Closed, Gone, QuotaExceeded, RemoteError, Stopping
-from anthrofs.remote.gates import APART_S, CLOSED, DOUBTED, OPEN, Gate, Kind, News, lesson
+from anthrofs.remote.gates import APART_S, BUSY, CLOSED, DOUBTED, OPEN, Gate, Kind, News, lesson
 
 log = logging.getLogger(__name__)
 
@@ -174,7 +174,7 @@ class Way:
     def knock(self, kind: Kind) -> None:
         """A program waits for a request of that kind: if the last probe is some time ago, one goes at once."""
         with self._changed:
-            gate = self._shut_locked(kind, CLOSED)
+            gate = self._shut_locked(kind, CLOSED) or self._shut_locked(kind, BUSY)
             if gate is None or not gate.knock(self._clock.now_s()):
                 return
             self._wanted = True
@@ -188,7 +188,7 @@ class Way:
         with self._changed:
             now_s = self._clock.now_s()
             for gate in (self._all, *self._own.values()):
-                if gate.state == CLOSED:
+                if gate.state in (BUSY, CLOSED):
                     gate.due_s = min(gate.due_s, max(now_s, gate.asked_s + APART_S))
             self._wanted = True
             self._changed.notify_all()

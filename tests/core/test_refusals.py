@@ -70,6 +70,26 @@ def test_what_waits_while_the_service_refuses_is_readable_and_is_sent_by_itself_
     assert core.user.files() == expected
 
 
+@pytest.mark.parametrize("status", [500, 503, 529])
+def test_a_service_that_can_not_now_is_asked_by_one_file_and_not_by_each_that_waits(core: Core, status: int) -> None:
+    """Manual, errors: 'one file asks for all of them'."""
+    core.expects("could not be refreshed", "may have been stored by an earlier try")
+    core.files.refusals = {"any": service(Unavailable, status)}
+    contents = {f"{number}.txt": A + str(number).encode() for number in range(60)}
+    for name, content in contents.items():
+        core.user.write(name, content)
+    core.clock.pass_s(60)
+    asked = core.counts().get("upload", 0)
+    core.clock.pass_s(600)
+    assert core.counts().get("upload", 0) - asked <= 600 / 15
+
+    core.files.refusals = {}
+    core.clock.pass_s(60)
+    core.sync()
+    assert dict(core.on_server()) == contents
+    assert len(core.files.files) == len(contents)
+
+
 @pytest.mark.parametrize(("refusal", "code"), LASTING.items(), ids=str)
 def test_a_file_that_is_refused_is_kept_until_somebody_decides(core: Core, refusal: RemoteError, code: int) -> None:
     core.expects("was refused")

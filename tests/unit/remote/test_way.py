@@ -28,7 +28,7 @@ from anthrofs.errors import (
     UploadCut,
 )
 from anthrofs.model import FileId
-from anthrofs.remote.gates import APART_S, CLOSED, DOUBTED, NEXT, OPEN, Kind, News, lesson
+from anthrofs.remote.gates import APART_S, BUSY, BUSY_S, CLOSED, DOUBTED, NEXT, OPEN, Gate, Kind, News, lesson
 from anthrofs.remote.guarded import Guarded, Taught
 from anthrofs.remote.prober import Prober
 from anthrofs.remote.retry import Retrying
@@ -57,7 +57,7 @@ OFFLINE = Offline("no connection", maybe_stored=False)
 # ---- the life cycle
 
 def test_every_state_can_be_reached_and_left_and_only_a_good_answer_opens() -> None:
-    assert {state for state, _ in NEXT} == {OPEN, DOUBTED, CLOSED} == set(NEXT.values())
+    assert {state for state, _ in NEXT} == {OPEN, BUSY, DOUBTED, CLOSED} == set(NEXT.values())
     for (state, news), following in NEXT.items():
         assert (following == OPEN) is (news is News.GOOD), (state, news)
         assert following == CLOSED or state != CLOSED or news is News.GOOD
@@ -83,13 +83,41 @@ def test_every_state_can_be_reached_and_left_and_only_a_good_answer_opens() -> N
     (Kind.UPLOAD, RemoteTooLarge("a proxy's 413", status=413), None, None),
     (Kind.UPLOAD, RateLimited("a limiter's 429", status=429), News.GOOD, None),
     (Kind.UPLOAD, service(RateLimited, 429), News.GOOD, None),
-    (Kind.UPLOAD, service(Unavailable, 503), News.GOOD, None),
+    (Kind.UPLOAD, service(Unavailable, 503), News.GOOD, News.BUSY),
+    (Kind.DELETE, service(Unavailable, 500), News.GOOD, News.BUSY),
+    (Kind.UPLOAD, service(Unavailable, 409), News.GOOD, None),
     (Kind.UPLOAD, service(Refused, 400), News.GOOD, News.GOOD),
     (Kind.UPLOAD, service(RemoteTooLarge, 413), News.GOOD, News.GOOD),
     (Kind.DELETE, service(Gone, 404), News.GOOD, News.GOOD),
 ])
 def test_what_an_answer_says_of_the_way(kind: Kind, exc: RemoteError | None, for_all: News | None, for_own: News | None) -> None:
     assert lesson(kind, exc) == (for_all, for_own)
+
+
+def test_a_busy_gate_lets_one_ask_after_growing_pauses_and_begins_anew_after_each_good_answer() -> None:
+    gate, busy = Gate("uploads", ""), service(Unavailable, 503)
+    now_s = 100.0
+    for _ in range(2):
+        gate.hear(News.BUSY, busy, now_s, 0)
+        for pause_s in (*BUSY_S, BUSY_S[-1]):
+            assert (gate.state, gate.due_s) == (BUSY, now_s + pause_s)
+            now_s += pause_s
+            gate.probe(now_s)
+            for _ in range(10):         # what was under way is answered, too
+                assert not gate.hear(News.BUSY, busy, now_s, 0)
+        assert gate.hear(News.GOOD, None, now_s, 0)
+        assert gate.state == OPEN
+
+
+def test_a_busy_gate_that_hears_worse_is_doubted_from_then_on() -> None:
+    gate = Gate("uploads", "")
+    gate.hear(News.BUSY, service(Unavailable, 503), 100.0, 0)
+    gate.hear(News.BAD, page(), 150.0, 7)
+    assert (gate.state, gate.since_s, gate.since_ns, gate.due_s) == (DOUBTED, 150.0, 7, 150.0 + APART_S)
+    gate.hear(News.BUSY, service(Unavailable, 503), 160.0, 0)
+    assert gate.state == DOUBTED
+    gate.hear(News.BAD, page(), 160.0, 0)
+    assert gate.state == CLOSED
 
 
 class UnhurriedClock(FakeClock):
