@@ -14,10 +14,8 @@ import errno
 import hashlib
 import logging
 import os
-import re
 import threading
 import zlib
-from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
@@ -28,6 +26,7 @@ from anthrofs.model import FileId
 from anthrofs.store.block_file import BlockFile, sums_of
 from anthrofs.store.blocks import spans
 from anthrofs.store.disk import Disk
+from anthrofs.store.stock import Stock, is_ours
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +35,6 @@ log = logging.getLogger(__name__)
 MEMORY_BYTES: Final = 4 * 2**20
 OPEN_FILES: Final = 64                  # whose descriptors and maps are at hand
 UNWRITABLE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO})
-OURS: Final = re.compile("[0-9a-f]{32}", re.ASCII)
 ROOM_CHECK_BYTES: Final = 16 * 2**20    # written, or not written, between two looks at the disk's free space
 _TAG: Final = ("Signature: 8a477f597d28d172789f06886806bc55\n"      # https://bford.info/cachedir/
                "# Blocks of remote files, kept by anthrofs. They can be fetched again: backups may leave them out.\n")
@@ -57,14 +55,13 @@ class BlockCache:
         self._disk = disk                               # given
         self._root = state_dir / "cache"                # constant
         self._kept_root = state_dir / "kept"            # constant
+        self._stock = Stock(self._root)                 # constant
         self._limit_bytes = limit_bytes                 # constant
         self._spare_bytes = spare_bytes                 # constant
 
         self._lock = threading.Lock()                   # guards everything below
         self._memory: cachetools.LRUCache[tuple[FileId, int], bytes] = cachetools.LRUCache(MEMORY_BYTES, getsizeof=len)
         self._open: cachetools.LRUCache[FileId, _Places] = cachetools.LRUCache(OPEN_FILES)
-        self._files: OrderedDict[str, int] = OrderedDict()      # disk bytes by name, least recently used first
-        self._used_bytes = 0                            # == sum of _files
         self._unchecked_bytes = ROOM_CHECK_BYTES        # since the last look at the free space
         self._off = 0                                   # errno that turned writing off; 0: it is on
 
@@ -76,12 +73,7 @@ class BlockCache:
         # there, or no room: no harm
         with contextlib.suppress(OSError), (self._root / "CACHEDIR.TAG").open("x") as tag:
             tag.write(_TAG)
-        with os.scandir(self._root) as entries:
-            found = [(entry.stat(follow_symlinks=False), entry.name) for entry in entries if _is_ours(entry)]
-        with self._lock:
-            self._files = OrderedDict((name, stat.st_blocks * 512)
-                                      for stat, name in sorted(found, key=lambda f: f[0].st_mtime_ns))
-            self._used_bytes = sum(self._files.values())
+        self._stock.start()
 
     # ---- blocks
 
@@ -96,11 +88,11 @@ class BlockCache:
             data = places.copy.read(number)
         if data is None and places.blocks is not None:
             data = places.blocks.read(number)
+            if data is not None:
+                self._stock.note(_name(file_id))
         if data is not None:
             with self._lock:
                 self._memory[file_id, number] = data
-                if (name := _name(file_id)) in self._files:
-                    self._files.move_to_end(name)
         return data
 
     def has(self, file_id: FileId, number: int) -> bool:
@@ -137,8 +129,7 @@ class BlockCache:
         lacking = 2 * self._spare_bytes - self._free_bytes() if look else 0
         if off in (errno.ENOSPC, errno.EDQUOT) and look and lacking <= 0:
             off = self._turn(0)
-        with self._lock:
-            most = min(self._limit_bytes, self._used_bytes - lacking if lacking > 0 else self._limit_bytes)
+        most = min(self._limit_bytes, self._stock.used_bytes - lacking if lacking > 0 else self._limit_bytes)
         if not self._made_room(most, 0 if off else size, {file_id, *pinned}) or off:
             return False
         try:
@@ -147,10 +138,8 @@ class BlockCache:
             if exc.errno in UNWRITABLE:             # else this file only: somebody put a directory in its place
                 self._turn(exc.errno or errno.EIO)
             return False
-        with self._lock:
-            self._files[name] = self._files.get(name, 0) + added
-            self._files.move_to_end(name)
-            self._used_bytes += added
+        if added:
+            self._stock.note(name, added)
         return True
 
     def _write(self, file_id: FileId, name: str, number: int, blocks: Sequence[bytes]) -> int:
@@ -176,10 +165,10 @@ class BlockCache:
     def _turn(self, off: int) -> int:
         """Off, with the errno of the write that failed, or on again (0). Returns what it is now."""
         with self._lock:
-            changed, self._off, half = self._off != off, off, self._used_bytes // 2
+            changed, self._off = self._off != off, off
         if changed and off:
             log.warning("the cache in %s can't be written (%s): reads go on without it", self._root, os.strerror(off))
-            self._made_room(half, 0, ())        # others need the room, too
+            self._made_room(self._stock.used_bytes // 2, 0, ())         # others need the room, too
         elif changed:
             log.info("the cache in %s is written again", self._root)
         return off
@@ -248,10 +237,9 @@ class BlockCache:
         with os.scandir(self._kept_root) as entries:
             for entry in entries:
                 with contextlib.suppress(FileNotFoundError):        # dropped in this moment
-                    if _is_ours(entry):
+                    if is_ours(entry):
                         sizes.append(entry.stat(follow_symlinks=False).st_size)
-        with self._lock:
-            return self._used_bytes, len(sizes), sum(sizes)
+        return self._stock.used_bytes, len(sizes), sum(sizes)
 
     def is_shared(self, file_id: FileId) -> bool:
         """The copy of what was just sent has the same bytes as another copy: that of the name before."""
@@ -261,9 +249,7 @@ class BlockCache:
 
     def give_way(self, lacking_bytes: int) -> None:
         """Others need room on the disk: least recently used files go, as far as there are any."""
-        with self._lock:
-            most_bytes = max(0, self._used_bytes - lacking_bytes)
-        self._made_room(most_bytes, 0, ())
+        self._made_room(max(0, self._stock.used_bytes - lacking_bytes), 0, ())
 
     def drop(self, file_id: FileId) -> int:
         """Nothing of it is needed here any more: the server has deleted it, or the user gives up what is here of it.
@@ -285,7 +271,7 @@ class BlockCache:
             for key in [key for key in self._memory if key[0] == file_id]:
                 del self._memory[key]
             self._forget_locked(name)
-            self._used_bytes -= self._files.pop(name, 0)
+        self._stock.forget(name)
         self._remove(self._root / name)
 
     def _close(self, file_id: FileId) -> None:
@@ -303,24 +289,16 @@ class BlockCache:
         """Least recently used files go, until so many bytes more are within the bound. False: those that may go aren't
         enough.
         """
+        if self._stock.used_bytes + size <= most_bytes:
+            return True
+        # hashes: not for each run of blocks, nearly all of which find room
+        victims = self._stock.oldest(most_bytes - size, set(map(_name, pinned)))
         with self._lock:
-            if self._used_bytes + size <= most_bytes:
-                return True
-        keep = set(map(_name, pinned))          # hashes: not for each run of blocks, nearly all of which find room
-        with self._lock:
-            lacking, victims = self._used_bytes + size - most_bytes, list[str]()
-            for name, used in self._files.items():
-                if lacking <= 0:
-                    break
-                if name not in keep:
-                    victims.append(name)
-                    lacking -= used
             for name in victims:
-                self._used_bytes -= self._files.pop(name)
                 self._forget_locked(name)
         for name in victims:
             self._remove(self._root / name)
-        return lacking <= 0
+        return self._stock.used_bytes + size <= most_bytes
 
     def _remove(self, path: Path) -> None:
         # The map first: content without a map is absent, a map without content must not be.
@@ -332,11 +310,6 @@ class BlockCache:
             except OSError as exc:
                 log.warning("%s can't be removed (%s): the space stays taken until it is deleted by hand", each,
                             exc.strerror)
-
-
-def _is_ours(entry: os.DirEntry[str]) -> bool:
-    """Content of a file; its map, and whatever else lies there, aren't counted and stay."""
-    return OURS.fullmatch(entry.name) is not None and entry.is_file(follow_symlinks=False)
 
 
 def _name(file_id: FileId) -> str:

@@ -16,7 +16,7 @@ from typing import Final
 
 from tests.emulator.process import EmulatorProcess
 from tests.proof import table
-from tests.soak import plot
+from tests.soak import load, plot
 from tests.soak.flat import Verdict, verdict
 from tests.soak.samples import BACK, BOUNDS, MIB, TOMBSTONE_BYTES, Sample
 from tests.soak.work import Soak
@@ -29,6 +29,7 @@ ENDINGS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/soak", description="hours of mixed work on a mount: what grows?")
+    parser.add_argument("what", nargs="?", choices=("work", "load"), default="work", help="mixed work for a while, or big loads, one after the other")
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--seed", type=int, help="where the last run left off, unless said")
     parser.add_argument("--every", type=float, default=5, help="seconds between two samples")
@@ -38,6 +39,8 @@ def main() -> int:
     asked = parser.parse_args()
     for number in ENDINGS:
         signal.signal(number, _leave)
+    if asked.what == "load":
+        return _load(short=asked.short)
     seed = asked.seed if asked.seed is not None else SHORT_SEED if asked.short else table.next_seed("soak")
     seconds = SHORT_S if asked.short else asked.minutes * 60
     command = f"scripts/soak --minutes {asked.minutes:g} --seed {seed}"
@@ -57,6 +60,19 @@ def main() -> int:
     for line in broken:
         print(f"soak: {line}", file=sys.stderr)
     return 1 if broken else 0
+
+
+def _load(*, short: bool) -> int:
+    began_s = time.monotonic()
+    with _directory(None) as base:
+        found = load.run(base, short=short)
+    if not short:
+        table.append("load", "scripts/soak load", time.monotonic() - began_s, {**found.figures, "broken": len(found.broken)})
+    for name, figure in found.figures.items():
+        print(f"  {name.replace('_', ' '):30} {table.written(figure)}")
+    for line in found.broken:
+        print(f"soak: {line}", file=sys.stderr)
+    return 1 if found.broken else 0
 
 
 def judged(rests: list[Sample]) -> dict[str, Verdict]:

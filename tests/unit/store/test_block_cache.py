@@ -205,7 +205,7 @@ def test_a_copy_that_is_dropped_while_copies_are_counted_is_no_error(tmp_path: P
         os.unlink(entry.path)
         return True
 
-    monkeypatch.setattr("anthrofs.store.block_cache._is_ours", dropped)
+    monkeypatch.setattr("anthrofs.store.block_cache.is_ours", dropped)
     assert cache.totals() == (0, 0, 0)
 
 
