@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -71,11 +70,11 @@ class Watched:
     def sample(self) -> Sample:
         """Everything of this moment."""
         state, process = self._mount.state_dir, Path(f"/proc/{self.process.pid}")
+        heap = self.heap()
+        opened = heap["descriptors"]
         status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
         kept = list(sizes(state / "kept"))
-        opened = list(links(process / "fd"))
         cached = sum(path.startswith((f"{state}/cache/", f"{state}/kept/")) for path in opened)
-        heap = self.heap()
         return {
             "at s": time.time(),
             "memory MiB": int(status["VmRSS"].split()[0]) / 1024,
@@ -119,10 +118,3 @@ def sizes(directory: Path) -> Iterable[int]:
     """Of its files, those that go meanwhile left out."""
     with os.scandir(directory) as entries:
         yield from [size(Path(entry.path)) for entry in entries]
-
-
-def links(directory: Path) -> Iterable[str]:
-    """Where its links lead, those that go meanwhile left out."""
-    for name in os.listdir(directory):
-        with suppress(FileNotFoundError):
-            yield os.readlink(directory / name)

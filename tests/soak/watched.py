@@ -1,4 +1,4 @@
-"""`python -m tests.soak.watched SOCKET mount --foreground …`: the command, which tells its Python heap and its tables to whoever asks on that inherited socket.
+"""`python -m tests.soak.watched SOCKET mount --foreground …`: the command, which tells its Python heap, its tables and its descriptors to whoever asks on that inherited socket.
 
 Owns    one thread. For each line that comes on the socket a line of JSON goes back; "types" asks for the commonest types, too.
 Never   outlives its parent: when the socket ends, the mount is told to.
@@ -12,6 +12,8 @@ import socket
 import sys
 import threading
 from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, Final
 
 from anthrofs.cli.commands import main
@@ -32,7 +34,8 @@ def answer(asked: socket.socket) -> None:
 def heap(*, types: bool) -> dict[str, Any]:
     """What is still there after a collection. An allocated block is a small object or a part of one, whatever has it."""
     gc.collect()
-    found: dict[str, Any] = {"blocks": sys.getallocatedblocks(), "threads": sorted(thread.name for thread in threading.enumerate())}
+    # Descriptors from in here, too: a process that has a key shows them to no other.
+    found: dict[str, Any] = {"blocks": sys.getallocatedblocks(), "descriptors": list(descriptors())}
     # Asked of the process itself: from outside, the database is locked.
     for database in (each for each in gc.get_objects() if isinstance(each, Database)):
         with database.reading() as tx:
@@ -42,6 +45,13 @@ def heap(*, types: bool) -> dict[str, Any]:
     if types:
         found["types"] = Counter(type(each).__qualname__ for each in gc.get_objects()).most_common(300)
     return found
+
+
+def descriptors() -> Iterable[str]:
+    """Where each leads."""
+    for name in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):
+            yield os.readlink(f"/proc/self/fd/{name}")
 
 
 if __name__ == "__main__":
