@@ -113,7 +113,7 @@ def test_what_was_not_synced_is_lost_with_the_power_and_what_was_promised_is_not
 
     host.start(forgets=True)
     checks.shown_is_true()
-    assert sorted(os.listdir(host.files / "a")) == ["promised.txt"]
+    assert sorted(os.listdir(host.files / "a")) == ["promised.txt", "x"]
     checks.server_is_true()
     assert host.umount() == found.lost == found.wrong == []
 
