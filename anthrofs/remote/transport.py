@@ -16,10 +16,11 @@ import httpx
 from anthrofs.clock import Clock
 from anthrofs.errors import EXIT_MISSING, EXIT_USAGE, SetupError
 from anthrofs.remote.proxies import proxy_of
-from anthrofs.remote.wire import Lines
+from anthrofs.remote.wire import Lines, closed_if_failed
 
 # No bound here: the pacer's slots are one, and a download that is parked must not keep a save from connecting.
 LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=16, keepalive_expiry=20)
+SOCKS: Final = "socksio"        # that speaks to such a proxy; optional, so that it isn't imported here
 UNTRUSTED: Final = "CERTIFICATE_VERIFY_FAILED"
 
 
@@ -43,11 +44,18 @@ class Transport(httpx.BaseTransport):
         proxy = None
         try:
             proxy = proxy_of(self._environ, str(request.url))
-            return self._pool(proxy).handle_request(request)
+            with closed_if_failed():
+                return self._pool(proxy).handle_request(request)
         except SetupError as exc:               # of a redirect's target: the base URL was tried
             raise httpx.ProxyError(str(exc), request=request) from exc
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as exc:
             raise type(exc)(_words(exc, proxy), request=request) from exc
+        except Exception as exc:
+            if type(exc).__module__.partition(".")[0] != SOCKS:
+                raise
+            # Before anything of the request was sent: httpcore hands on what it doesn't expect there.
+            words = "what answers there doesn't speak SOCKS 5"
+            raise httpx.ProxyError(_words(httpx.ProxyError(words), proxy), request=request) from exc
 
     def close(self) -> None:
         """All connections."""

@@ -38,6 +38,7 @@ SIOCOUTQ: Final = 0x5411        # bytes in the send queue that the other side ha
 INFO_BYTES: Final = 60
 LAST_ACK: Final = 56
 HEAD_S: Final = 60.0            # from the first byte of an answer to the end of its headers: they must not trickle
+UNSAID_S: Final = 30.0          # where nobody says how long to wait: httpcore doesn't while it talks to a SOCKS proxy
 OPEN: Final = frozenset({1, 8})     # ESTABLISHED, CLOSE_WAIT: in others the queue may be gone
 
 # Told of the connection that the calling thread's request goes over; httpx offers no other way to get at it before the
@@ -45,6 +46,26 @@ OPEN: Final = frozenset({1, 8})     # ESTABLISHED, CLOSE_WAIT: in others the que
 CARRIES: ContextVar[Callable[[Carrier], None] | None] = ContextVar("CARRIES", default=None)
 # When the answer that the calling thread waits for has begun to come, in one entry; None: its headers are there.
 _HEAD: ContextVar[list[float] | None] = ContextVar("_HEAD", default=None)
+
+
+_MADE: ContextVar[list["Line"] | None] = ContextVar("_MADE", default=None)
+
+
+@contextmanager
+def closed_if_failed() -> Iterator[None]:
+    """The block makes one request. Connections that were made for it are closed where it fails: httpcore leaves one
+    open whose SOCKS proxy says what it doesn't understand.
+    """
+    made = list[Line]()
+    token = _MADE.set(made)
+    try:
+        yield
+    except BaseException:
+        for line in made:
+            line.close()
+        raise
+    finally:
+        _MADE.reset(token)
 
 
 @contextmanager
@@ -83,7 +104,7 @@ class Line(httpcore.NetworkStream):
         if carries is not None:
             carries(self)
         self._while_alive(timeout, httpcore.WriteTimeout, self._wait_for_room)
-        self._inner.write(buffer, timeout)
+        self._inner.write(buffer, UNSAID_S if timeout is None else timeout)
 
     def close(self) -> None:
         """See NetworkStream."""
@@ -121,7 +142,7 @@ class Line(httpcore.NetworkStream):
         """The step, given a little time again and again, until it succeeds, the time is over, or the other side is
         dead.
         """
-        until_s = float("inf") if timeout is None else self._clock.now_s() + timeout
+        until_s = self._clock.now_s() + (UNSAID_S if timeout is None else timeout)
         unanswered = False
         while True:
             left_s = until_s - self._clock.now_s()
@@ -178,7 +199,10 @@ class Lines(httpcore.NetworkBackend):
             with suppress(OSError):
                 for name, value, level in KEEPALIVE:
                     found.setsockopt(level, name, value)
-        return Line(stream, self._clock)
+        line = Line(stream, self._clock)
+        if (made := _MADE.get()) is not None:
+            made.append(line)
+        return line
 
     def connect_unix_socket(self, path: str, timeout: float | None = None,
                             socket_options: Iterable[Any] | None = None) -> httpcore.NetworkStream:

@@ -33,6 +33,7 @@ THREATS: Final[dict[str, dict[str, list[str]]]] = {
                                           "test_only_a_files_bytes_may_lie_elsewhere_and_no_redirect_goes_on_for_ever"]},
     "A proxy that sees keys": {
         "mount/test_environment.py": ["test_a_proxy_that_isnt_there_or_refuses_is_named_without_its_password"],
+        "security/test_proxy.py": ["test_a_proxy_that_says_nonsense_is_a_sentence", "test_a_proxy_that_takes_a_connection_and_says_nothing_holds_nobody"],
         "security/test_tls.py": ["test_a_proxy_sees_the_hosts_name_and_neither_key_nor_content_of_an_https_service"],
         "unit/cli/test_environment.py": ["test_a_base_url_by_which_everybody_sees_the_key_is_said"]},
     "Whom TLS trusts": {"security/test_tls.py": ["test_a_certificate_that_nobody_vouches_for_gets_no_request",
