@@ -2,6 +2,7 @@
 
 from anthrofs.errors import NotFound
 from anthrofs.model import HIDDEN, ROOT, NodeId
+from anthrofs.tree import intents
 from anthrofs.tree.database import Database
 from anthrofs.tree.hidden_nodes import SETTLE_S, HiddenNodes
 from anthrofs.tree.open_table import OpenTable
@@ -54,4 +55,15 @@ def test_an_open_one_is_settled_and_stays_until_its_last_release(db: Database) -
 def test_nobody_waits_at_the_end_of_a_mount(db: Database) -> None:
     node_id = hide(db, "a")
     assert HiddenNodes(db, OpenTable(), FakeClock()).settle(0.0) is None
+    assert not is_there(db, node_id)
+
+
+def test_what_libfuse_has_hidden_outlives_its_last_release_until_it_is_decided(db: Database) -> None:
+    """The second half of a replacement may still come, and fail: then the name gets it back."""
+    node_id = hide(db, "a")
+    assert not intents.released(db, node_id, None)
+    assert is_there(db, node_id)
+    with db.transaction() as tx:
+        tx.nodes.settle(node_id)
+    assert intents.released(db, node_id, None)
     assert not is_there(db, node_id)

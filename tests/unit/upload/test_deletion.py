@@ -107,3 +107,18 @@ def test_a_deletion_that_cannot_be_written_down_is_no_refused_one_and_is_tried_a
     house.clock.advance(wait_s)
     assert house.work()
     assert house.owed() == 0
+
+
+@pytest.mark.parametrize("read", [False, True])
+def test_the_copy_of_what_is_deleted_stays_for_who_reads_it(house: House, read: bool) -> None:
+    node_id = house.save("a")
+    house.uploader.hurry()
+    assert house.work()
+    file = house.index.node(node_id).remote
+    assert file is not None
+    if read:
+        house.handles.open(node_id, reads=True, writes=False, process=1).content.remote = file
+    house.remove("a")
+    while house.work():
+        pass
+    assert (house.files.files, house.cache.has_kept(file.file_id)) == ([], read)

@@ -8,7 +8,7 @@ import pytest
 
 from anthrofs.errors import InTheWay, NoAnswer, QuotaExceeded, Refused, RemoteError, Unavailable
 from anthrofs.model import FileId, NodeId, RemoteFile, ServerClock
-from anthrofs.tree.upload_queue import FAILED, QUEUED, UNKNOWN
+from anthrofs.tree.upload_queue import FAILED, QUEUED, SENDING, UNKNOWN
 from anthrofs.upload.delivery import RESENDS
 from anthrofs.upload.inquiries import INQUIRE_S
 from tests.fakes import SECOND_NS, FakeClock, FakeFiles
@@ -98,6 +98,47 @@ def test_two_of_one_name_that_may_be_stored_are_never_taken_for_one(house: House
     assert {house.index.node(node_id).unsent for node_id in house.nodes().values()} == {False}
 
 
+def content_of(house: House, name: str) -> bytes:
+    """As the server has it."""
+    node = house.index.node(house.nodes()[name])
+    assert node.remote is not None
+    return house.files.contents[node.remote.file_id]
+
+
+def test_a_file_that_an_older_try_may_have_stored_is_not_taken_for_a_newer_one(house: House) -> None:
+    """Same name, same size: the older try's turns up late, just when the newer one is inquired about."""
+    house.save("first")
+    house.uploader.hurry()
+    assert house.work()
+    house.files.fail("upload", NoAnswer("cut"), after_s=4.0)
+    send(house, "a", b"content")
+    house.clock.advance(INQUIRE_S[0])
+    assert house.work()                                     # nothing has turned up yet
+    house.rename("a", "b")
+    house.clock.advance(2.5)
+    house.files.fail("upload", NoAnswer("cut"))
+    send(house, "a", b"CONTENT")
+    house.clock.advance(INQUIRE_S[0])
+    work_off(house)
+    assert (content_of(house, "a"), content_of(house, "b")) == (b"CONTENT", b"content")
+
+
+def test_of_two_files_that_may_be_it_none_is_taken(house: House) -> None:
+    """One may be somebody else's, and would be deleted by the next save."""
+    house.save("first")
+    house.uploader.hurry()
+    assert house.work()
+    house.files.fail("upload", NoAnswer("cut"), after=True)
+    node_id = send(house, "a.txt")
+    others = house.files.generate("a.txt", b"CONTENT", downloadable=False).file_id
+    work_off(house)
+    node = house.index.node(node_id)
+    assert node.remote is not None
+    assert node.remote.file_id != others
+    assert content_of(house, "a.txt") == b"content"
+    assert stored(house).count("a.txt") == 3                # a duplicate is better than a loss
+
+
 @pytest.mark.parametrize("exc", [
     Unavailable("503", from_service=True, status=503, maybe_stored=False), QuotaExceeded("full", from_service=True, status=403, maybe_stored=False),
     InTheWay("429", status=429, maybe_stored=False)])
@@ -118,6 +159,25 @@ def test_what_is_refused_is_kept_until_somebody_asks_for_it_again(house: House) 
     assert house.staging.path(attempt.stage).read_bytes() == b"content"
     work_off(house)
     assert (state(house, node_id), stored(house)) == (FAILED, [])
+
+
+def test_what_was_stored_and_could_not_be_written_down_is_looked_for_and_not_sent_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our own disk was full in that moment."""
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    house.save("first")
+    house.uploader.hurry()
+    assert house.work()                                     # the service's clock is known
+    node_id = house.save("a")
+    house.uploader.hurry()
+    with monkeypatch.context() as patched:
+        patched.setattr(house.uploader._delivery._arrivals, "take_in", full)
+        with pytest.raises(OSError, match="No space"):
+            house.work()
+    assert state(house, node_id) == SENDING
+    work_off(house)
+    assert (state(house, node_id), stored(house)) == (None, ["a", "first"])
 
 
 def test_an_empty_file_that_the_service_refuses_stays_here(house: House) -> None:
