@@ -45,20 +45,22 @@ class Contents:
 
     def create(self, place: Place, mode: int, process: int) -> Handle:
         """Returns a handle on a new, empty file, of which nothing is promised. Raises Exists, DiskFull."""
-        stage = self._staging.create()
+        stage, handle = self._staging.create(), None
         try:
             with self._db.transaction() as tx:
                 if self._db.nodes.has(place.parent, place.name):
                     raise Exists(f"{place.name} exists")
                 node_id = tx.nodes.create(place.parent, place.name, mode, self._clock.time_ns(), place.wanted)
                 handle = self._handles.open(node_id, reads=True, writes=True, process=process)
+                # Nobody knows the node before the commit, so no lock is needed; whoever opens it then meets the stage.
+                handle.content.stage, handle.content.sealed = stage, False
+                self._changed_locked(handle.content)
         except BaseException:
+            if handle is not None:      # the commit failed, and the next new node has the same number
+                self._handles.undo(handle)
             stage.close()
             self._staging.remove(stage.number)
             raise
-        with handle.content.lock:
-            handle.content.stage, handle.content.sealed = stage, False
-            self._changed_locked(handle.content)
         return handle
 
     def read(self, content: Content, size: int, offset: int, interrupted: Callable[[], bool]) -> bytes:

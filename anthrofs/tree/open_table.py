@@ -210,6 +210,12 @@ class OpenTable:
                 self._counts.pop(handle.content.node_id, None)
             return left == 0
 
+    def undo(self, handle: Handle) -> None:
+        """Forgets the first handle of a node that there isn't after all."""
+        with self._lock:
+            del self._handles[handle.number], self._counts[handle.content.node_id]
+            del self._contents[handle.content.node_id]
+
     def forget(self, content: Content) -> bool:
         """The last release of a content is finished. False: it was opened again meanwhile and goes on, or was changed
         and closed again: then that release is the last one. (Nobody changes what nobody has open, so the flag holds

@@ -1,0 +1,248 @@
+"""Quiet points: what was wrong is well again, time has passed, everything is sent. Then each mount shows its own zone as the
+model does, the server has just that, and all mounts show what the server has.
+
+The server may have more only by the rule for lost answers: a copy of which its sender never heard. Those are counted.
+"""
+
+import itertools
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from anthrofs.local_names import stays_local
+from anthrofs.names import SLASH
+from anthrofs.remote.budget import WINDOW_S
+from tests.simulation.judge import Judge, keeps
+from tests.simulation.mount import Mount, inside
+from tests.simulation.scheduler import SECOND_NS
+from tests.simulation.zone import Shown, brief, shows
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+WELL_S: Final = 400.0               # after which the last look for a lost answer is over
+CALL_S: Final = 4000.0              # of simulated time, for what a person would wait for
+TRIES: Final = 6
+DOUBLED_US: Final = 10**6           # a gateway sends again at once
+
+File = tuple[str, bytes]            # (path, content)
+
+
+class QuietPoint:
+    """One run's; again and again."""
+
+    def __init__(self, world: "World", judge: Judge) -> None:
+        self._world = world             # given
+        self._judge = judge             # given
+        self.twice = self.back = 0      # copies, and removed files, that the server had by the rule
+        self._budget: dict[str, deque[int]] = {}
+        self._judged_ns = -1
+
+    def comes(self) -> None:
+        """Everything is well, is sent, and is compared."""
+        world = self._world
+        world.quiets += 1
+        for mount in world.mounts:
+            mount.faults.clear()
+            mount.heal()
+        for mount in world.mounts:
+            for _ in range(TRIES):
+                if not mount.alive:
+                    world.begin(mount)
+            assert mount.alive, f"{mount.name} can't be mounted, though nothing is wrong any more"
+        for number, mount in enumerate(world.mounts):
+            world.finish(mount)
+            self._judge.let_go(number)
+        for number, zone in enumerate(world.zones):
+            zone.resolve(self._recovered(number, self._walk(number)))
+            for path in zone.give_up():
+                self._remove(number, path)
+        world.scheduler.pass_s(WELL_S if any(mount.ambiguous for mount in world.mounts) else 1.0)
+        self._settle()
+        for number in range(len(world.mounts)):
+            self._zone(number)
+        self._agree()
+        self._requests()
+        for mount in world.mounts:
+            mount.ambiguous.clear()
+
+    def _settle(self) -> None:
+        """Everything is sent, and everybody has seen it."""
+        world = self._world
+        for mount in world.mounts:
+            for entry in self._ask(mount, "status")[-1]["failed"]:
+                self._ask(mount, "retry", path=entry["path"], as_is=True)
+            for _ in range(TRIES):
+                left = self._ask(mount, "drain", timeout_s=300.0)[-1]
+                if not left["waiting"] and not left["deletions"]:
+                    break
+                world.scheduler.pass_s(60)
+            else:
+                raise AssertionError(f"{mount.name} doesn't get rid of {left}")
+        for mount in world.mounts * 2:          # what the last one sends, the first one has to hear of
+            world.scheduler.pass_s(3)
+            self._ask(mount, "refresh", timeout_s=300.0)
+
+    def _zone(self, number: int) -> None:
+        """A mount's own zone is as it should be, here and on the server."""
+        zone, mount = self._world.zones[number], self._world.mounts[number]
+        excused = {self._path(name) for name in mount.ambiguous | self._doubled(mount) if zone.mine(name)}
+        surplus, missing = self._compared(number)
+        shown, expected = self._walk(number), shows(zone.model)
+        if not surplus and not missing and shown == expected:
+            return
+        wrong = [each for each in surplus if each[0] not in excused and not (each[0] == "" and excused)]
+        assert not wrong, f"the server has more than it should: {said(wrong)}; shown is {brief(shown)}"
+        assert not missing, f"the server lacks {said(missing)}; it has {said(surplus)} besides"
+        contents = {content for _, content in expected.items()}
+        self.twice += sum(content in contents for _, content in surplus)
+        self.back += sum(content not in contents for _, content in surplus)
+        self._clean(number, excused, shown)
+        self._settle()
+        surplus, missing = self._compared(number)
+        shown, expected = self._walk(number), shows(zone.model)
+        assert not surplus, f"the server has more than it should: {said(surplus)}"
+        assert not missing, f"the server lacks {said(missing)}"
+        assert shown == expected, f"shown is {brief(shown)}, expected {brief(expected)}"
+
+    def _doubled(self, mount: Mount) -> set[str]:
+        """Names of uploads that a gateway has sent again by itself: two files and one answer, which no client can prevent."""
+        times = dict[tuple[str, bytes], list[int]]()
+        for file in self._world.service.known.values():
+            if file.by == mount.name:
+                times.setdefault((file.name, file.content), []).append(file.recorded_us)
+        return {name for (name, _), each in times.items() if any(later - earlier < DOUBLED_US for earlier, later in itertools.pairwise(sorted(each)))}
+
+    def _clean(self, number: int, doubtful: set[str], shown: Shown) -> None:
+        """Names that two files have got by the rule for lost answers: a person would remove all of them."""
+        zone, mount = self._world.zones[number], self._world.mounts[number]
+        for path in doubtful:
+            if path in zone.model.files:
+                zone.model.remove(path)
+        for path in [path for path, content in shown.items() if content is not None and path not in zone.model.files]:
+            self._remove(number, path)
+        self._settle()
+        for file in self._world.service.files():
+            if (path := self._path(file.name)) in doubtful:
+                assert path not in zone.model.files
+                self._world.service.vanish(file.file_id)
+        for _ in range(3):
+            self._world.scheduler.pass_s(3)
+            self._ask(mount, "refresh", timeout_s=300.0)
+
+    def _compared(self, number: int) -> tuple[list[File], list[File]]:
+        """What the server has of a zone beyond what it should, and what it lacks. What no copy is kept of can't be sent under another
+        name: then names don't count.
+        """
+        zone, mount = self._world.zones[number], self._world.mounts[number]
+        named = keeps(mount)
+        with mount.parts.local.db.reading() as tx:      # of a backup the server has what it had when the name became one
+            backups = {row[0] for row in tx.all("SELECT file_id FROM node WHERE local AND file_id IS NOT NULL")}
+        there = Counter((self._path(file.name) if named else "", file.content) for file in self._world.service.files()
+                        if zone.mine(file.name) and file.file_id not in backups)
+        wanted = Counter((path if named else "", file.content) for path, file in zone.model.files.items() if not stays_local(path))
+        missing = wanted - there                    # a service that takes no empty file gets it when something is in it
+        return list((there - wanted).elements()), [file for file in missing.elements() if file[1]]
+
+    def _agree(self) -> None:
+        """Each mount shows each file of the server once, with the server's content if it can be read."""
+        world = self._world
+        for _ in range(TRIES):
+            files = {file.file_id: file for file in world.service.files()}
+            shown = [self._shown(mount) for mount in world.mounts]
+            if all(set(each) == set(files) for each in shown):
+                break
+            for mount in world.mounts:
+                world.scheduler.pass_s(3)
+                self._ask(mount, "refresh", timeout_s=300.0)
+        for mount, each in zip(world.mounts, shown, strict=True):
+            assert max(each.values(), default=1) == 1, f"{mount.name} shows a file twice: {each.most_common(3)}"
+            assert set(each) == set(files), (f"{mount.name} shows {sorted(set(each) - set(files))} which the server hasn't, and lacks "
+                                             f"{[(name, files[name].name) for name in set(files) - set(each)]}")
+        named = all(map(keeps, world.mounts))
+        for path, content in self._judge.last.items():
+            assert any((not named or self._path(file.name) == path) and file.content == content for file in files.values()), \
+                f"{path} was acknowledged with {content[:60]!r}, nobody has changed it since, and the server hasn't got it"
+        self._judge.nobody_writes()
+
+    @staticmethod
+    def _shown(mount: Mount) -> Counter[str]:
+        with mount.parts.local.db.reading() as tx:
+            return Counter(row[0] for row in tx.all("SELECT file_id FROM node WHERE file_id IS NOT NULL"))
+
+    def _requests(self) -> None:
+        """In any 61 s a mount makes as many requests as it may."""
+        world = self._world
+        for request in world.service.requests:
+            if request.at_ns <= self._judged_ns:
+                continue
+            window = self._budget.setdefault(request.who, deque())
+            while window and window[0] <= request.at_ns - WINDOW_S * SECOND_NS:
+                window.popleft()
+            window.append(request.at_ns)
+            most = world.mounts[int(request.who[1:])].options["requests_per_minute"]
+            assert len(window) <= most, f"{request.who} made {len(window)} requests within {WINDOW_S} s"
+        self._judged_ns = world.service.requests[-1].at_ns if world.service.requests else -1
+
+    # ---- by hand
+
+    def _walk(self, number: int) -> Shown:
+        """All of a mount's own zone, with contents."""
+        mount, zone = self._world.mounts[number], self._world.zones[number]
+
+        def walk() -> Shown:
+            shown, todo = dict[str, bytes | None](), [name for name in mount.user.listdir() if zone.mine(name)]
+            while todo:
+                path = todo.pop()
+                shown[path] = None if mount.user.is_directory(path) else self._content(mount, path)
+                if shown[path] is None:
+                    todo += [f"{path}/{name}" for name in mount.user.listdir(path)]
+            return shown
+        found: Shown = self._call(mount, walk)
+        return found
+
+    def _content(self, mount: Mount, path: str) -> bytes:
+        try:
+            return mount.user.read(path)
+        except PermissionError:
+            assert not keeps(mount) or mount.ambiguous or self._doubled(mount), f"{path} can't be read"
+            return self._world.service.known[mount.user.getxattr(path, "user.anthropic.file_id")].content
+
+    def _recovered(self, number: int, shown: Shown) -> Shown:
+        """Half of a replacement that a kill has cut comes back under another name; a person looks, and removes it."""
+        for path in [path for path in shown if " (recovered" in path]:
+            self._remove(number, path)
+            del shown[path]
+        return shown
+
+    def _remove(self, number: int, path: str) -> None:
+        mount = self._world.mounts[number]
+
+        def remove() -> None:
+            if mount.user.exists(path):
+                mount.user.unlink(path)
+        self._call(mount, remove)
+
+    def _ask(self, mount: Mount, request: str, **arguments: Any) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._call(mount, lambda: list(mount.parts.requests.table[request](arguments)))
+        return found
+
+    def _call(self, mount: Mount, work: Callable[[], Any]) -> Any:
+        """In a task of the mount."""
+        found = list[Any]()
+
+        def do() -> None:
+            with inside(mount.group):
+                found.append(work())
+        self._world.scheduler.spawn(do, "a person", mount.group)
+        self._world.scheduler.run_until(lambda: bool(found), CALL_S)
+        return found[0]
+
+    @staticmethod
+    def _path(name: str) -> str:
+        return name.replace(SLASH, "/").replace("\uff1f", "?")
+
+
+def said(files: list[File]) -> str:
+    """So that a person can read it."""
+    return ", ".join(f"{path} of {len(content)} bytes, {content[:20]!r}" for path, content in files)
