@@ -8,4 +8,6 @@
     sides.py            the disk and the mount
     test_table.py       every row, on both
     test_races.py       callers who come at once, on both
+    scripts.py, compared.py, test_random.py     random scripts, and the first call that is answered otherwise; scripts/posix goes on
+                        with them for as long as one likes
 """

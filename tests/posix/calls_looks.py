@@ -68,6 +68,13 @@ def mtime(here: Place, path: str) -> int:
 
 
 @verb
+def when(here: Place, path: str) -> object:
+    """The mtime that somebody set, which is below the year 1971; else now."""
+    moment_ns = os.lstat(here.at(path)).st_mtime_ns
+    return moment_ns if moment_ns < 10**16 else "now"
+
+
+@verb
 def atime(here: Place, path: str) -> int:
     return os.lstat(here.at(path)).st_atime_ns
 
@@ -116,22 +123,27 @@ def keeps(here: Place, path: str, word: str, *rest: str) -> str:
 @verb
 def times(here: Place, paths: str, word: str, *rest: str) -> str:
     """What a call changes of these paths' times: `times d,d/f chmod d/f 600` says -,c: nothing of d, ctime of d/f. m is mtime. A path
-    that a rename has moved is given with its new name: `f>g`.
+    that a rename has moved is given with its new name: `f>g`. What is another file afterwards is `other`.
     """
     pairs = [each.partition(">") for each in paths.split(",")]
     before = [_times(here.at(old)) for old, _, _ in pairs]
-    _later(here, max(max(each) for each in before))
+    _later(here, max(max(each[1:]) for each in before))
     try:
         VERBS[word](here, *rest)
     finally:
         after = [_times(here.at(new or old)) for old, _, new in pairs]
-    return ",".join("".join(letter for letter, was, now in zip("mc", one, other, strict=True) if was != now) or "-"
-                    for one, other in zip(before, after, strict=True))
+    return ",".join(_changed(*each) for each in zip(before, after, strict=True))
 
 
-def _times(path: str) -> tuple[int, int]:
+def _changed(before: tuple[int, int, int], after: tuple[int, int, int]) -> str:
+    if before[0] != after[0]:
+        return "other"
+    return "".join(letter for letter, was, now in zip("mc", before[1:], after[1:], strict=True) if was != now) or "-"
+
+
+def _times(path: str) -> tuple[int, int, int]:
     shown = os.lstat(path)
-    return shown.st_mtime_ns, shown.st_ctime_ns
+    return shown.st_ino, shown.st_mtime_ns, shown.st_ctime_ns
 
 
 def _later(here: Place, moment_ns: int) -> None:

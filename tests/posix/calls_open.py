@@ -23,28 +23,28 @@ def flags_of(words: str) -> int:
 
 @verb
 def _open(here: Place, name: str, path: str, flags: str = "RDONLY", mode: str = "644") -> None:
-    here.open[name] = os.open(here.at(path), flags_of(flags), int(mode, 8))
+    here.opened(name, os.open(here.at(path), flags_of(flags), int(mode, 8)))
 
 
 @verb
 def openat(here: Place, name: str, directory: str, path: str, flags: str = "RDONLY") -> None:
-    here.open[name] = os.open(path, flags_of(flags), 0o644, dir_fd=here.fd(directory))
+    here.opened(name, os.open(path, flags_of(flags), 0o644, dir_fd=here.fd(directory)))
 
 
 @verb
 def reopen(here: Place, name: str, old: str, flags: str) -> None:
     """What is open once more, by /proc."""
-    here.open[name] = os.open(f"/proc/self/fd/{here.fd(old)}", flags_of(flags))
+    here.opened(name, os.open(f"/proc/self/fd/{here.fd(old)}", flags_of(flags)))
 
 
 @verb
 def close(here: Place, name: str) -> None:
-    os.close(here.fd(name))
+    here.close(name)
 
 
 @verb
 def dup(here: Place, name: str, old: str) -> None:
-    here.open[name] = os.dup(here.fd(old))
+    here.opened(name, os.dup(here.fd(old)))
 
 
 @verb

@@ -36,7 +36,8 @@ class Place:
     def __init__(self, base: Path, elsewhere: Path) -> None:
         self.base = base                        # constant
         self.elsewhere = elsewhere              # constant: a directory on another file system
-        self.open: dict[str, int] = {}          # descriptors
+        self.open: dict[str, int] = {}          # descriptors that have names,
+        self._all: list[int] = []               # and all that are open
         self.maps: dict[str, mmap.mmap] = {}
         self.streams: dict[str, Any] = {}       # calls_directories.Stream
         self.closers: list[Callable[[], object]] = []      # of what isn't a descriptor: maps, directory streams
@@ -48,8 +49,23 @@ class Place:
         return f"{self.elsewhere}/{name[1:]}" if name.startswith("@") else f"{self.base}/{name}"
 
     def fd(self, name: str) -> int:
-        """What a script has opened by a name; a number is itself."""
-        return int(name) if name.lstrip("-").isdigit() else self.open[name]
+        """What a script has opened by a name; a number is itself. Raises OSError, as a call does, for what isn't open."""
+        if name.lstrip("-").isdigit():
+            return int(name)
+        if name not in self.open:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF), name)
+        return self.open[name]
+
+    def opened(self, name: str, descriptor: int) -> None:
+        """Gives a descriptor a name; what had that before stays open until the end."""
+        self._all.append(descriptor)
+        self.open[name] = descriptor
+
+    def close(self, name: str) -> None:
+        """Closes a descriptor. Its number may be anybody's from now on."""
+        os.close(self.fd(name))
+        closed = self.open.pop(name)
+        self._all.remove(closed)
 
     def run(self, calls: Iterable[Call]) -> str:
         """All answers."""
@@ -71,12 +87,9 @@ class Place:
         """Nothing is open."""
         for close in reversed(self.closers):
             close()
-        for descriptor in self.open.values():
-            try:
-                os.close(descriptor)
-            except OSError as exc:
-                if exc.errno != errno.EBADF:        # a row closed it
-                    raise
+        for descriptor in self._all:
+            os.close(descriptor)
+        self._all.clear()
         self.open.clear()
 
 

@@ -9,7 +9,7 @@ import itertools
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -18,10 +18,11 @@ from tests.emulator.process import EmulatorProcess
 from tests.mounting import BOUND_S, USER, Mount, ordinary_user, owned
 from tests.posix import calls_directories, calls_looks, calls_names, calls_open
 from tests.posix.place import VERBS, Place, removed
-from tests.posix.row import Row
+from tests.posix.row import Call, Row
 
 EXT4: Final = 0xEF53
 CONTENT: Final = b"content"
+SETTLE: Final = ("settle",)
 FAST: Final = Path("/dev/shm")      # for the mount's state: a disk whose syncs cost nothing
 IMAGE_BYTES: Final = 64 * 2**20
 WORDS: Final = (calls_names, calls_looks, calls_open, calls_directories)      # each import fills VERBS
@@ -30,41 +31,67 @@ WORDS: Final = (calls_names, calls_looks, calls_open, calls_directories)      # 
 class Sides:
     """Where rows are run."""
 
-    def __init__(self, disk: Path, mount: Path) -> None:
+    def __init__(self, disk: Path, mount: Path, settle: Callable[[], None]) -> None:
         assert all(module.__name__ for module in WORDS)
         assert VERBS
         self.kind = kind_of(disk)
         self.disk = disk
         self.mount = mount
+        self._settle = settle
         self._numbers = itertools.count(1)
 
     def answers(self, row: Row) -> tuple[str, str]:
         """(the disk's, the mount's). Each row has a directory of its own."""
         name = f"{next(self._numbers):04}"
-        return _answers_below(self.disk / name, row, self.mount), _answers_below(self.mount / name, row, self.disk)
+        with _below(self.disk / name, self.mount) as place:
+            disk = _answers(place, row)
+        with _below(self.mount / name, self.disk) as place:
+            return disk, _answers(place, row)
+
+    def answers_each(self, script: Sequence[Call]) -> tuple[list[str], list[str]]:
+        """(the disk's, the mount's), each call's by itself. `settle` is the moment by which the server has everything."""
+        name = f"{next(self._numbers):04}"
+        with _below(self.disk / name, self.mount) as place:
+            disk = [place.answer(call) for call in script if call != SETTLE]
+        mount = list[str]()
+        with _below(self.mount / name, self.disk) as place:
+            for call in script:
+                if call == SETTLE:
+                    with calls_looks.person(os.geteuid()):
+                        self._settle()
+                else:
+                    mount.append(place.answer(call))
+        return disk, mount
 
     def answers_as_it_is(self, row: Row) -> tuple[str, str]:
         """The same, without one."""
-        return _answers(Place(self.disk, self.mount), row), _answers(Place(self.mount, self.disk), row)
+        found = list[str]()
+        for place in (Place(self.disk, self.mount), Place(self.mount, self.disk)):
+            with ordinary_user():
+                try:
+                    found.append(_answers(place, row))
+                finally:
+                    place.closed()
+        return found[0], found[1]
 
 
-def _answers_below(base: Path, row: Row, elsewhere: Path) -> str:
+@contextmanager
+def _below(base: Path, elsewhere: Path) -> Iterator[Place]:
+    """A directory for the block, which an ordinary user runs in it."""
     with ordinary_user():
         base.mkdir()
-    try:
-        return _answers(Place(base, elsewhere), row)
-    finally:
-        with ordinary_user():
+        place = Place(base, elsewhere)
+        try:
+            yield place
+        finally:
+            place.closed()
+            base.chmod(0o755)
             removed(base)
 
 
 def _answers(place: Place, row: Row) -> str:
-    with ordinary_user():
-        try:
-            place.prepare(row.before)
-            return place.run(row.asked)
-        finally:
-            place.closed()
+    place.prepare(row.before)
+    return place.run(row.asked)
 
 
 def kind_of(path: Path) -> str:
@@ -76,7 +103,7 @@ def kind_of(path: Path) -> str:
 
 
 @contextmanager
-def both_sides(remote: Iterable[str]) -> Iterator[Sides]:
+def both_sides(remote: Iterable[str] = (), upload: str = "queue") -> Iterator[Sides]:
     """`remote`: the names of files that the server has below remote/, and the disk as well."""
     with _open_to_all(FAST if FAST.is_dir() else None) as here, _open_to_all(None) as there, EmulatorProcess(here / "server" / "data") as emulator:
         mount = Mount(here / "mounted", emulator)
@@ -89,9 +116,9 @@ def both_sides(remote: Iterable[str]) -> Iterator[Sides]:
                     (disk / "remote" / name).write_bytes(CONTENT)
             for name in remote:
                 emulator.generate(f"remote／{name}", CONTENT)
-            mount.mount("--upload", "queue", "--refresh", "300", *owned())
+            mount.mount("--upload", upload, "--refresh", "300", *owned())
             try:
-                yield Sides(disk, mount.path)
+                yield Sides(disk, mount.path, mount.sync)
             finally:
                 mount.finish()
 
@@ -110,7 +137,7 @@ def frozen_sides() -> Iterator[Sides]:
             subprocess.run(["mount", "-o", "remount,bind,ro", str(disk)], check=True, timeout=BOUND_S)
             try:
                 mount.mount("--read-only", "--refresh", "300", *owned())
-                yield Sides(disk, mount.path)
+                yield Sides(disk, mount.path, mount.sync)
             finally:
                 mount.finish()
                 subprocess.run(["umount", str(disk)], check=True, timeout=BOUND_S)

@@ -12,16 +12,11 @@ from tests.posix.differences import DIFFERENCES, listed
 from tests.posix.row import Row
 from tests.posix.rows_server import FROZEN
 from tests.posix.sides import Sides, frozen_sides
-from tests.posix.table import ROWS
+from tests.posix.table import EXT4_SAYS, ROWS, differs
 
 # What pjdfstest, the suite that file systems are held against, has groups for.
 GROUPS: Final = ("chmod", "chown", "ftruncate", "link", "mkdir", "mkfifo", "mknod", "open", "posix_fallocate", "rename", "rmdir", "symlink", "truncate",
                  "unlink", "utimensat")
-
-# What other disks answer otherwise, for they hold more, or can't do it.
-EXT4_SAYS: Final = frozenset({
-    "utimensat: beyond what is kept, the last moment", "write: where no file reaches", "write: behind 17 TB", "truncate: where no file reaches",
-    "ftruncate: where no file reaches", "fallocate: zeros are written", "open: DIRECT needs whole blocks", "lseek: a hole at the beginning"})
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +27,7 @@ def frozen() -> Iterator[Sides]:
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=row.name, marks=[pytest.mark.root] if row.needs_root else []) for row in ROWS])
 def test_row(sides: Sides, row: Row) -> None:
-    disk, mount = sides.answers(row)
-    assert mount == row.mount, row.script
-    if sides.kind == "ext4" or not (row.name in EXT4_SAYS or row.why == "links" or "EOPNOTSUPP" in disk.split()):
-        assert disk == row.disk, (row.script, sides.kind)
+    assert not differs(sides, row)
 
 
 @pytest.mark.root
