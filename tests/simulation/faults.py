@@ -63,7 +63,7 @@ class Fault:
     code: str = ""          # error_code of a status
     account: str = ""       # one of rules.ACCOUNT
     form: str = "html"      # of a page: one of rules.PAGES
-    location: str = ""      # of a redirect
+    location: str = ""      # of a redirect, or of a page that is one
     stored: bool = False
     honest: bool = True
     retry_after: str = ""           # headers, as they are sent

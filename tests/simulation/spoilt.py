@@ -23,6 +23,8 @@ def instead_of(fault: Fault, target: str, request_id: str) -> Answer:
             answer = Answer(fault.status, [("location", fault.location.replace("{target}", target))], b"", signed=False)
         case _:
             answer = page_answer(fault.status or 502, fault.form)
+            if fault.location:
+                answer.headers.append(("location", fault.location))
     answer.headers += fault.advice()
     return answer
 
@@ -49,8 +51,7 @@ def spoilt(fault: Fault, operation: str, answer: Answer, flow: Flow) -> None:
         case "encoded":
             answer.headers.append(("content-encoding", "gzip"))
             if fault.honest:
-                flow.body = gzip.compress(flow.body, mtime=0)
-                length = len(flow.body) if length is not None else None
+                flow.body, length = gzip.compress(flow.body, mtime=0), None
         case "wrong_size" if operation == "upload" and answer.status == 200:
             flow.body = _resized(flow.body, fault.after_bytes)
             length = len(flow.body)

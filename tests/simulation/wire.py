@@ -45,6 +45,7 @@ class Wire(httpx.BaseTransport):
         self.chance = chance            # given
         self.latency_s = latency_s      # constant: from, to
 
+        self._home = ""         # the service's host: the first one that was asked
         self._dead = False
         self._numbers = count()
         self._whole: dict[int, Callable[[], object]] = {}       # requests of which the service could have all by now
@@ -64,6 +65,10 @@ class Wire(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """See httpx.BaseTransport."""
+        self._home = self._home or request.url.host
+        if request.url.host not in (self._home, ELSEWHERE):
+            self.hop(self.latency_s[0])
+            raise httpx.ConnectError("there is no such host")
         return _Trip(self, request).there_and_back()
 
     def whole(self, effect: Callable[[], object]) -> int:
