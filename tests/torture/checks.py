@@ -76,7 +76,8 @@ class Checks:
             plain = RECOVERED.sub("", BY_ID.sub("", path))
             if plain != path:
                 by_id = BY_ID.search(path)
-                if sum_of(content) not in truth.written[plain] and (by_id is None or by_id[0].strip(" ()") not in self._host.said()):
+                written = truth.written_anywhere() if RECOVERED.search(path) else truth.written[plain]      # its folder may have moved since
+                if sum_of(content) not in written and (by_id is None or by_id[0].strip(" ()") not in self._host.said()):
                     self._found.wrong.append(f"{path} shows what nobody wrote there: {shown(content)}")
                 if RECOVERED.search(path):
                     self._found.recovered += 1
@@ -148,16 +149,22 @@ class Checks:
             for name in names:
                 path = Path(root) / name
                 if not name.startswith(".fuse_hidden"):
-                    found[str(path.relative_to(self._host.files))] = content = self._content(path)
-                    self._found.verified_bytes += len(content)
+                    content = self._content(path)
+                    if content is not None:
+                        found[str(path.relative_to(self._host.files))] = content
+                        self._found.verified_bytes += len(content)
         return found
 
-    def _content(self, path: Path) -> bytes:
-        """Of a file of which the disk had no room to keep a copy the server's: nobody can read that one here."""
+    def _content(self, path: Path) -> State:
+        """Of a file of which the disk had no room to keep a copy the server's: nobody can read that one here. One that a discard has brought
+        back may be gone there, for the answer to its deletion was lost.
+        """
         try:
             return path.read_bytes()
         except PermissionError:
-            return self._host.emulator.content(os.getxattr(path, "user.anthropic.file_id").decode())
+            file_id = os.getxattr(path, "user.anthropic.file_id").decode()
+            there = any(file["id"] == file_id for file in self._host.emulator.files())
+            return self._host.emulator.content(file_id) if there else None
 
     def server_is_true(self) -> None:
         """Everything is sent: the server has what the mount shows, each once; what is there twice by the rule is put away."""
@@ -167,6 +174,7 @@ class Checks:
         stored = {file["id"]: (file["filename"].replace(SLASH, "/"), file["sha256"], file["size_bytes"]) for file in self._host.emulator.files()}
         folders = {actor.folder for actor in self._actors if not isinstance(actor, (Databases, Reader))}
         written: dict[str, set[str]] = {}
+        anywhere = set[str]().union(*(actor.truth.written_anywhere() for actor in self._actors))
         for actor in self._actors:
             for path in actor.truth.paths():
                 written[path] = actor.truth.written[path]
@@ -176,7 +184,7 @@ class Checks:
             if path.partition("/")[0] not in folders:
                 continue
             told = file_id in self._host.said()
-            if told or content in written.get(RECOVERED.sub("", path), set()):      # the log tells also of a try that was cut
+            if told or content in written.get(RECOVERED.sub("", path), anywhere if RECOVERED.search(path) else set()):      # the log tells also of a try that was cut
                 self._found.twice += 1
                 if not told:
                     self._found.unsaid.append(f"{path}, {file_id}")

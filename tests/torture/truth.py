@@ -40,6 +40,10 @@ class Truth:
         """Paths that surely have a file."""
         return [path for path, states in sorted(self._may.items()) if None not in states]
 
+    def written_anywhere(self) -> set[str]:
+        """The sums of all contents, whatever their paths."""
+        return set[str]().union(*self.written.values())
+
     def begins(self, changes: Mapping[str, Iterable[State]], *, of: str | None = None, replaces: str | None = None,
                between: Iterable[State] = ()) -> Callable[..., None]:
         """A program begins that makes the paths one of those. Returns what is to be called at its end with whether it succeeded: until
