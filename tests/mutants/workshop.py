@@ -43,9 +43,9 @@ class Verdict:
 class Workshop:
     """One copy."""
 
-    def __init__(self, base: Path) -> None:
+    def __init__(self, base: Path, source: Path = ROOT) -> None:
         self._root = base / "tree"          # constant
-        shutil.copytree(ROOT, self._root, ignore=shutil.ignore_patterns(*NOT_COPIED))
+        shutil.copytree(source, self._root, ignore=shutil.ignore_patterns(*NOT_COPIED))
         self._environment = {**os.environ, "PYTHONPATH": str(self._root), "TMPDIR": str(base)}     # constant
         self._environment.pop("PYTEST_ADDOPTS", None)
 
@@ -62,17 +62,27 @@ class Workshop:
         """
         began_s = time.monotonic()
         with self._planted(mutant):
-            test = next((test for level in levels if (test := self.first_failure(level(mutant))) is not None), "")
+            find = self.first_failure if passing else self._lasting_failure
+            test = next((test for level in levels if (test := find(level(mutant))) is not None), "")
         seconds = time.monotonic() - began_s
         if test and not passing:
             assert self.first_failure([test]) is None, f"{test} fails without {mutant.name}, too"
         return Verdict(mutant, test, seconds)
 
-    def first_failure(self, tests: Sequence[str]) -> str | None:
+    def _lasting_failure(self, tests: Sequence[str]) -> str | None:
+        """The first that fails each time: not because this machine was busy in that moment."""
+        passing_again = list[str]()
+        while (test := self.first_failure(tests, passing_again)) is not None:
+            if self.first_failure([test]) is not None:
+                return test
+            passing_again.append(test)
+        return None
+
+    def first_failure(self, tests: Sequence[str], but: Sequence[str] = ()) -> str | None:
         """The first of the tests that fails, or hangs; None: all pass."""
         if not tests:
             return None
-        left_out = [argument for test in LEFT_OUT for argument in ("--deselect", test)]
+        left_out = [argument for test in (*LEFT_OUT, *but) for argument in ("--deselect", test)]
         command = [sys.executable, "-m", "pytest", "-x", "-v", "-p", "no:cacheprovider", "-p", "no:xdist", "--timeout", str(HANG_S), *left_out, *tests]
         done = subprocess.run(command, cwd=self._root, env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               timeout=LEVEL_S, check=False)

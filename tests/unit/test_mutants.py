@@ -7,6 +7,7 @@ from typing import Final
 import pytest
 
 from tests.mutants.patches import ROOT, DoesNotApply, Mutant, every, read
+from tests.mutants.workshop import Workshop
 
 ROOMS: Final = {"store", "tree", "upload", "download", "sync", "fs", "fuse", "remote", "daemon"}
 MUTANTS: Final = every()
@@ -84,3 +85,20 @@ def test_a_patch_that_changes_only_words_does_not_apply(tmp_path: Path) -> None:
 def test_what_is_no_patch_of_one_place_is_said(tmp_path: Path, text: str, why: str) -> None:
     with pytest.raises(DoesNotApply, match=why):
         read(written(tmp_path, text))
+
+
+def test_a_bug_is_planted_in_a_copy_and_what_finds_it_is_told(tmp_path: Path) -> None:
+    """And the next one isn't planted on top of it."""
+    tree, tests = tmp_path / "source", "tests/test_disk.py"
+    for path, text in {"anthrofs/__init__.py": "", "anthrofs/store/__init__.py": "", "anthrofs/store/disk.py": SOURCE + "c = 4\n", tests:
+                       "from anthrofs.store import disk\n\ndef test_a() -> None:\n    assert disk.a == 1\n\n"
+                       "def test_b() -> None:\n    assert disk.b == 2\n"}.items():
+        (tree / path).parent.mkdir(parents=True, exist_ok=True)
+        (tree / path).write_text(text)
+    (tmp_path / "work").mkdir()
+    workshop = Workshop(tmp_path / "work", tree)
+    found = read(written(tmp_path, HEAD + CHANGE))
+    unfound = read(written(tmp_path, HEAD + CHANGE.replace(" a = 1\n-b = 2\n+b = 3", " b = 2\n-c = 4\n+c = 5")))
+    verdicts = [workshop.try_out(mutant, [lambda _: [], lambda _: [tests]], passing=True) for mutant in (found, unfound)]
+    assert [verdict.test for verdict in verdicts] == [f"{tests}::test_b", ""]
+    assert (tree / found.path).read_text() == SOURCE + "c = 4\n"
