@@ -65,6 +65,7 @@ class Database:
             self.version += 1
             try:
                 yield self._tx
+                assert durable or not self._tx.superfluous, "power loss would bring the row back, and not the stage"
                 self._connection.execute("COMMIT")
             except BaseException:
                 self._tx.superfluous.clear()
