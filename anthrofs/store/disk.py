@@ -1,4 +1,5 @@
-"""The durable steps on the local disk, each with a label, so that a test can stop the program at any of them.
+"""The steps on the local disk that promises are made of, each with a label, so that a test can stop the program at any
+of them, or let it fail.
 
 Never   hides an error: ENOSPC means the same to a program that writes through us.
 """
@@ -14,6 +15,10 @@ FICLONE: Final = 0x40049409
 
 class Disk:
     """The machine's disk."""
+
+    def write(self, label: str, descriptor: int, data: bytes | memoryview, offset: int) -> int:
+        """As pwrite(2): how much of it was taken. None of it is sure to survive power loss before a sync."""
+        return os.pwrite(descriptor, data, offset)
 
     def sync(self, label: str, descriptor: int) -> None:
         """The data and size of an open file survive power loss once this returns."""

@@ -43,7 +43,8 @@ def _opened(path: Path, flags: int) -> int:
 class Stage:
     """One open staging file. Reading and writing are positional: kernel threads share the descriptor."""
 
-    def __init__(self, number: StageId, path: Path, *, create: bool) -> None:
+    def __init__(self, number: StageId, path: Path, disk: Disk, *, create: bool) -> None:
+        self._disk = disk           # given
         self.number = number        # constant
         self.path = path            # constant
         # A sealed one can be read while the disk takes no changes.
@@ -55,13 +56,13 @@ class Stage:
 
     def write_some(self, data: bytes, offset: int) -> int:
         """As write(2): how much of it the disk took, which is less than all just before it is full."""
-        return os.pwrite(self.descriptor, data, offset)
+        return self._disk.write("stage:write", self.descriptor, data, offset)
 
     def write(self, data: bytes, offset: int) -> None:
         """All of it."""
         view = memoryview(data)
         while view:
-            done = os.pwrite(self.descriptor, view, offset)
+            done = self._disk.write("stage:write", self.descriptor, view, offset)
             view, offset = view[done:], offset + done
 
     def truncate(self, size_bytes: int) -> None:
@@ -111,11 +112,11 @@ class Staging:
             with self._lock:
                 number = StageId(next(self._numbers))
             with contextlib.suppress(FileExistsError):      # somebody else's
-                return Stage(number, self.path(number), create=True)
+                return Stage(number, self.path(number), self._disk, create=True)
 
     def open(self, number: StageId) -> Stage:
         """A sealed one, for reading."""
-        return Stage(number, self.path(number), create=False)
+        return Stage(number, self.path(number), self._disk, create=False)
 
     def copy_of(self, source: Path, *, share: bool = True) -> Stage:
         """A new one with the same content: sharing its blocks where the disk can and `share` allows it, else copied.

@@ -390,6 +390,10 @@ def test_a_full_disk_refuses_what_needs_room(root: Path, database: Database) -> 
         disk.link("label", root / "a", root / "b")
     with pytest.raises(DiskFull):
         note(database, 1, durable=True)
+    with (root / "a").open("rb+") as file:
+        assert disk.write("label", file.fileno(), b"newer", 0) == 3
+        with pytest.raises(OSError, match="No space left"):
+            disk.write("label", file.fileno(), b"er", 3)
     disk.unlink("label", root / "a")
     disk.mend()
     note(database, 2, durable=True)
