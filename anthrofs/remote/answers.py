@@ -45,6 +45,8 @@ LONGEST_ADVICE_S: Final = 24 * 3600.0           # of a server's wait that we bel
 LONGEST_ID: Final = 1024                        # real ones have 29 characters
 LONGEST_TYPE: Final = 255                       # RFC 6838, 4.2: twice 127 and a slash
 INTEGER_LIMIT: Final = 2**63                    # what the state's database can hold
+SIZE_LIMIT: Final = 2**44                       # of a file that is believed: half a million of them add up to less than
+                                                # that
 
 
 def file_of(entry: object) -> RemoteFile | None:
@@ -54,7 +56,7 @@ def file_of(entry: object) -> RemoteFile | None:
     file_id, name, size = entry.get("id"), entry.get("filename"), entry.get("size_bytes")
     if not (isinstance(file_id, str) and _is_word(file_id, LONGEST_ID) and isinstance(name, str)):
         return None
-    if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size < INTEGER_LIMIT:
+    if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size < SIZE_LIMIT:
         return None
     mime_type = entry.get("mime_type")
     sent = isinstance(mime_type, str) and mime_type.isascii() and _is_word(mime_type.replace(" ", ""), LONGEST_TYPE)

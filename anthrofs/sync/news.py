@@ -43,11 +43,12 @@ class Watermark:
 
 
 def watermark_of(text: str | None) -> Watermark | None:
-    """Reads what as_text has written."""
-    if text is None:
+    """Reads what as_text has written. None: there is nothing, or it is damaged."""
+    created_ns, _, file_id = (text or "").partition(" ")
+    try:
+        return Watermark(int(created_ns), file_id)
+    except ValueError:
         return None
-    created_ns, _, file_id = text.partition(" ")
-    return Watermark(int(created_ns), file_id)
 
 
 class News:

@@ -20,6 +20,7 @@ from anthrofs.model import StageId
 from anthrofs.store.state_guard import StateGuard
 from anthrofs.tree.lookups import Lookups
 from anthrofs.tree.state_file import DISK, FULL, kind, opened
+from anthrofs.tree.state_sum import write_sum
 from anthrofs.tree.transaction import Tx
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ class Database:
     def __init__(self, path: Path, guard: StateGuard | None = None, clock: Clock | None = None,
                  discard: Callable[[StageId], None] = lambda _: None) -> None:
         """`discard` removes a stage's file. Raises SetupError when the file is of another version or damaged."""
+        self._path = path                               # constant
         self._guard = guard or StateGuard()         # given
         self._discard = discard                         # given
         self._lock = threading.RLock()          # guards everything below; reentrant: a read inside a transaction
@@ -81,8 +83,11 @@ class Database:
 
     def close(self) -> None:
         """No more calls after this."""
+        lost = self._guard.lost()
         with self._lock:
             self._connection.close()
+        if not lost:
+            write_sum(self._path)
         self._guard.close()
 
 

@@ -53,7 +53,9 @@ class Nodes:
                                               node.node_id)
             if parts[0] is None:
                 raise NotFound(f"node {node.node_id} was removed")
-        while parent not in (0, ROOT):
+        seen = set[int]()           # a damaged tree may go round
+        while parent not in (0, ROOT) and parent not in seen:
+            seen.add(parent)
             row = self._rows.one("SELECT name, parent FROM node WHERE node_id = ?", parent)
             if row is None:
                 break               # a hidden one's directory has gone
@@ -71,10 +73,13 @@ class Nodes:
 
     def below(self, directory: NodeId) -> list[tuple[Node, str]]:
         """(file, path from that directory) of all that is in it, however deep."""
-        found: list[tuple[Node, str]] = []
+        found, seen = list[tuple[Node, str]](), set[int]()      # a damaged tree may go round
         pending = [(directory, "")]
         while pending:
             number, prefix = pending.pop()
+            if number in seen:
+                continue
+            seen.add(number)
             for row in self._rows.all(COLUMNS + "WHERE parent = ?", number):
                 node = node_of(row, "")
                 if node.directory:

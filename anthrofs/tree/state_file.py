@@ -14,6 +14,8 @@ from typing import Final
 
 from anthrofs.errors import EXIT_FAILED, SetupError
 from anthrofs.tree.schema import SCHEMA, VERSION
+from anthrofs.tree.state_sum import forget_sum, is_as_left
+from anthrofs.tree.strange_rows import strange_rows
 from anthrofs.tree.upgrades import STEPS
 
 log = logging.getLogger(__name__)
@@ -37,6 +39,9 @@ def opened(path: Path) -> sqlite3.Connection:
         if not _bytes(path) and _bytes(changes := path.with_name(f"{path.name}-wal")):
             raise SetupError(f"{path} is missing or empty, but {changes} has changes to it. {_way_out(path)}",
                              EXIT_FAILED)
+        as_left = is_as_left(path)
+        if as_left is False:
+            raise sqlite3.DatabaseError("it isn't as the last mount has left it: the disk has changed it")
         connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
         # One mount at a time has it, so SQLite needs no shared memory: that would take room, also for reading.
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -47,10 +52,14 @@ def opened(path: Path) -> sqlite3.Connection:
             return connection
         if version == VERSION or version in STEPS:
             connection.execute(f"SELECT 1 FROM {_TABLES} LIMIT 0")
-            # 40 ms for 100,000 files; else damage shows in the middle of somebody's work.
-            words = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if words != "ok":
-                raise sqlite3.DatabaseError(" ".join(words.split()))
+            if not as_left:
+                # 40 ms for 100,000 files; else damage shows in the middle of somebody's work.
+                words = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+                if words != "ok":
+                    raise sqlite3.DatabaseError(" ".join(words.split()))
+            if version == VERSION and not as_left and (words := strange_rows(connection)) is not None:
+                raise sqlite3.DatabaseError(words)
+            forget_sum(path)
             connection.execute("PRAGMA journal_mode = WAL")
             if version < VERSION:
                 _keep_copy(connection, copy_of(path, version))

@@ -1,0 +1,137 @@
+"""Whatever happens to a state's files: damage is a sentence, a line of `check` or an errno; never a traceback, never a byte that isn't the file's."""
+
+import logging
+import random
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given, note
+from hypothesis import strategies as st
+
+from anthrofs.errors import SetupError
+from anthrofs.model import NodeId
+from anthrofs.store.state_dir import usable
+from anthrofs.tree.database import Database
+from anthrofs.tree.fsck import problems
+from anthrofs.tree.state_sum import is_as_left
+from tests.core.core import Core
+from tests.fuzz.damage import DAMAGES, Damage, Damaged, Template, change_a_row, damage, disturb, used
+from tests.fuzz.fuzzing import judge, target
+
+seeds = st.integers(0, 2**64)
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    return Template(tmp_path_factory.mktemp("ended"), clean=True)
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    return Template(tmp_path_factory.mktemp("killed"), clean=False)
+
+
+def lived_with(one: Damaged, template: Template, *, right: bool = True) -> bool:
+    """A check, a mount, a look at everything, a change of everything. False: it was refused, with a sentence. `right`: what is damaged is
+    known to show, so no byte may be wrong.
+    """
+    try:
+        said = problems(one.state)
+        with usable(one.state):
+            core = one.core()
+    except SetupError as exc:
+        judge(exc, own=True)
+        return False
+    try:
+        wild, other = used(core, template)
+        assert not (right and wild), wild
+        assert not (right and other) or said, other
+        disturb(core)
+        with suppress(AssertionError):
+            core.sync()         # what is damaged may never be sent
+        used(core, template)
+    finally:
+        logging.getLogger("anthrofs").removeHandler(core.log)
+        core.parts.stopping.set()
+        core._close()
+    bugs = [line for line in core.log.lines if "Traceback" in line]
+    assert not bugs, bugs
+    return True
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """Whatever a mount that never came to be has left."""
+    log = logging.getLogger("anthrofs")
+    before = list(log.handlers)
+    yield
+    log.handlers[:] = before
+
+
+def nothing_promised(path: Path) -> bool:
+    """Of a stage nobody keeps a sum: what its disk does to it can't be told."""
+    return path.parent.name == "staging"
+
+
+@target(40)
+@given(seed=seeds, how=st.sampled_from(DAMAGES))
+def test_a_database_that_the_disk_has_changed_is_refused(ended: Template, tmp_path_factory: pytest.TempPathFactory, seed: int, how: Damage) -> None:
+    """Any bit of it, or any page."""
+    one = Damaged(ended, tmp_path_factory.mktemp("d"))
+    if damage(one.state / "state.db", random.Random(seed), how):
+        assert not lived_with(one, ended)
+
+
+@target(6)
+@given(seed=seeds, how=st.sampled_from(DAMAGES), clean=st.booleans())
+def test_whatever_file_the_disk_has_changed_no_byte_is_wrong(ended: Template, killed: Template, tmp_path_factory: pytest.TempPathFactory, seed: int,
+                                                             how: Damage, *, clean: bool) -> None:
+    """Also after a kill, whose last changes are in a log that may be cut: then `check` names what nobody knows any more."""
+    template, chance = ended if clean else killed, random.Random(seed)
+    one = Damaged(template, tmp_path_factory.mktemp("d"))
+    path = chance.choice(sorted(each for each in one.state.rglob("*") if each.is_file()))
+    damage(path, chance, how)
+    lived_with(one, template, right=not nothing_promised(path))
+
+
+@target(6)
+@given(seed=seeds)
+def test_whatever_a_row_has_is_lived_with_or_refused(ended: Template, tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
+    """A hand has put it there, and may have meant it: its bytes are its own to judge."""
+    one = Damaged(ended, tmp_path_factory.mktemp("d"))
+    note(change_a_row(one.state, random.Random(seed)))
+    lived_with(one, ended, right=False)
+
+
+def test_a_sum_vouches_only_for_what_it_has_seen(ended: Template, tmp_path: Path) -> None:
+    """Whoever writes to the database, at once or with its times kept, isn't taken for a disk that rots; a mount takes the sum away first."""
+    one = Damaged(ended, tmp_path)
+    path = one.state / "state.db"
+    assert is_as_left(path)
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("UPDATE node SET mode = 0 WHERE name = 'read.txt'")
+        db.commit()
+    assert is_as_left(path) is None
+    mounted = Database(path)
+    assert not path.with_name("state.db.sum").exists()
+    mounted.close()
+    assert is_as_left(path)
+
+
+@pytest.mark.parametrize(("start", "end"), [("folder", "folder"), ("folder", "folder/below")])
+def test_a_tree_that_goes_round_is_no_endless_walk(tmp_path: Path, start: str, end: str) -> None:
+    core = Core(tmp_path)
+    core.user.mkdir("folder")
+    core.user.mkdir("folder/below")
+    inner, outer = core.user.stat(end)["st_ino"], core.user.stat(start)["st_ino"]
+    with core.parts.local.db.transaction() as tx:
+        tx.run("UPDATE node SET parent = ? WHERE node_id = ?", inner, outer)
+    nodes = core.parts.local.db.nodes
+    assert nodes.path(nodes.node(NodeId(inner)))
+    with core.parts.local.db.reading() as tx:
+        assert tx.nodes.below(NodeId(outer)) == []
+    core.leaves("can't be reached")
+    core.finish()
