@@ -170,8 +170,24 @@ def work(life: Life, mount: Mount) -> None:
                 life.notes(asker.recv(65536))
     finally:
         os.close(descriptor)
-    assert "Traceback" in mount.log()           # a question without what it needs
+    provoke_a_bug(mount)
     life.processes()
+
+
+def provoke_a_bug(mount: Mount) -> None:
+    """Somebody has put a directory in place of what is to be sent: the log has a traceback."""
+    mount.emulator.fault("upload", {"kind": "status", "status": 503})
+    before = set(os.listdir(mount.state_dir / "staging"))
+    (mount.path / "waits.txt").write_text(CONTENT)
+    wait_until(lambda: mount.emulator.requests("upload")[-1]["status"] == 503, "it was tried")
+    [name] = set(os.listdir(mount.state_dir / "staging")) - before
+    stage = mount.state_dir / "staging" / name
+    stage.unlink()
+    stage.mkdir()
+    wait_until(lambda: "Traceback" in mount.log(), "it is tried again")
+    stage.rmdir()
+    stage.write_text(CONTENT)
+    mount.sync()
 
 
 @pytest.mark.timeout(110)
