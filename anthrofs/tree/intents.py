@@ -142,8 +142,8 @@ def released(db: Database, node_id: NodeId, stage: StageId | None) -> bool:
         tx.unneeded(stage)
         with contextlib.suppress(NotFound):         # it has ended already
             unlink(tx, tx.nodes.node(node_id))
-            if (attempt := tx.uploads.of(node_id)) is not None:
-                tx.needed(attempt.stage)
+        if (attempt := tx.uploads.of(node_id)) is not None:
+            tx.needed(attempt.stage)                # the uploader removes what it is at
     return True
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from anthrofs.errors import NotFound
 from anthrofs.fs.kernel_cache import Surprises
-from anthrofs.model import ROOT, FileId, NodeId, RemoteFile
+from anthrofs.model import ROOT, FileId, NodeId, RemoteFile, StageId
 from anthrofs.tree import intents
 from anthrofs.tree.database import Database
 from anthrofs.tree.lookups import Lookups
@@ -106,3 +106,21 @@ def test_another_name_for_what_others_made_changes_one_row(db: Database, lookups
             assert (node.wanted, node.local, node.resend) == (wanted, wanted is None, False)
             assert tx.one("SELECT total_changes()")[0] - before == changes
             assert lookups.totals()[2] == (wanted is None)
+
+
+def test_what_is_being_sent_stays_for_the_uploader_though_its_node_has_ended_before_the_last_release(tmp_path: Path) -> None:
+    """A replacement takes the name just when the last handle of the old file goes: the node ends by the one, its stage is the other's."""
+    discarded: list[StageId] = []
+    db = Database(tmp_path / "state.db", discard=discarded.append)
+    with db.transaction() as tx:
+        node_id = tx.nodes.create(ROOT, "a.txt", 0o644, 1, "a.txt")
+        tx.nodes.promise(node_id, StageId(7), 3, 1, "a.txt", sealed=True)
+        tx.uploads.attempt(node_id, StageId(7), 3)
+        attempt = tx.uploads.of(node_id)
+        assert attempt is not None
+        tx.uploads.send(attempt, "a.txt", "text/plain", 3, None, 1)
+    with db.transaction() as tx:
+        intents.unlink(tx, tx.nodes.node(node_id))
+    assert intents.released(db, node_id, StageId(7))
+    assert discarded == []
+    db.close()
