@@ -196,7 +196,8 @@ def build(config: Config, world: World) -> Parts:
     last_closes = LastCloses(local.db, local.staging, local.handles, contents, uploader)
     drain = Drain(clock, stopping, last_closes, uploader, way, left, local.guard, world.notify,
                   read_only=config.read_only)
-    decisions = UserDecisions(local.db, local.mirror, paths, local.handles, pages, local.surprises, uploader)
+    decisions = UserDecisions(clock, local.db, local.mirror, paths, local.handles, pages, local.surprises,
+                              uploader)
     holdings = Holdings(local.db, paths, local.cache, local.kept_copies, local.handles, reader, clock)
     folders = FolderList(local.db, paths, local.handles, attributes)
     requests = Requests(config.drain_s, clock, decisions, holdings, uploader, refresher, report, folders, drain,

@@ -4,6 +4,7 @@ all.
 Never   loses anything but what it was told to give up, and never decides by itself.
 """
 
+from anthrofs.clock import Clock
 from anthrofs.errors import Busy, NotPermitted, NotReadable
 from anthrofs.fs.kernel_cache import PageCache, Surprises
 from anthrofs.fs.paths import Paths
@@ -20,8 +21,9 @@ from anthrofs.upload.uploader import Uploader
 class UserDecisions:
     """The decisions about one mount's files; paths are from its root."""
 
-    def __init__(self, db: Database, mirror: Mirror, paths: Paths, handles: OpenTable,
+    def __init__(self, clock: Clock, db: Database, mirror: Mirror, paths: Paths, handles: OpenTable,
                  pages: PageCache, surprises: Surprises, uploader: Uploader) -> None:
+        self._clock = clock             # given
         self._db = db                   # given
         self._mirror = mirror           # given
         self._paths = paths             # given
@@ -81,7 +83,7 @@ class UserDecisions:
             file = node.remote or (None if node.wanted is None else tx.deletions.reprieve(node.wanted))
             removed = file is None and node.wanted is not None and tx.deletions.is_name_doomed(node.wanted)
             self._surprises.note((node.parent, node.name))
-            self._mirror.give_back(tx, node, file, self._handles.busy())
+            self._mirror.give_back(tx, node, file, self._handles.busy(), self._clock.time_ns())
         self._pages.forget(f"/{path}")
         self._uploader.wake()
         if file is None:

@@ -238,7 +238,7 @@ class Mirror:
         tx.run("UPDATE node SET stage = ?1, sealed = iif(stage IS ?1, sealed, 1) WHERE node_id = ?2", stage, node_id)
         forget_remote(tx, node_id)
 
-    def give_back(self, tx: Tx, node: Node, file: RemoteFile | None, busy: Collection[NodeId]) -> None:
+    def give_back(self, tx: Tx, node: Node, file: RemoteFile | None, busy: Collection[NodeId], now_ns: int) -> None:
         """The user gives up what is unsent here: the node shows the server's file again, or is gone when there is none.
         What others have uploaded under its name meanwhile is newer, so the name is its, unless that name is only shown
         here. Raises Busy when that is open.
@@ -258,8 +258,8 @@ class Mirror:
             self._surprises.note((node.parent, newer[0].name))
         set_remote(tx, node.node_id, file)
         tx.run("UPDATE node SET stage = NULL, sealed = 0, lacks_code = NULL, resend = 0, confirmed = 0, "
-               "size_bytes = ?, mtime_ns = ? WHERE node_id = ?",
-               file.size_bytes, file.created_ns, node.node_id)
+               "size_bytes = ?, mtime_ns = ?, ctime_ns = ? WHERE node_id = ?",
+               file.size_bytes, file.created_ns, now_ns, node.node_id)
 
     def set_length(self, tx: Tx, file_id: FileId, size_bytes: int) -> tuple[NodeId, str] | None:
         """A download that came to its end has shown the length of a file that may be longer than listed. Returns the

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from anthrofs.errors import Refused
 from tests.core.core import Core
 from tests.core.moments import LabelledDisk
 
@@ -377,3 +378,18 @@ def test_ctime_is_when_anything_was_changed_and_survives_a_save_and_a_remount(co
     assert core.user.read("a.txt") == b"newer"
     assert not changed(core.sync, core.refresh, core.remount)
     assert core.user.stat("a.txt")["st_ctime"] > core.user.stat("a.txt")["st_mtime"] > 7
+
+
+def test_what_is_given_up_changes_now(core: Core) -> None:
+    core.user.write("a.txt", b"content")
+    core.sync()
+    core.clock.pass_s(10)
+    core.expects("was refused|no longer tried|HTTP 400")
+    core.files.refusals = {"upload": Refused("HTTP 400: no", status=400, from_service=True, maybe_stored=False)}
+    core.user.write("a.txt", b"newer")
+    before = core.user.stat("a.txt")
+    core.clock.pass_s(5)
+    core.parts.requests._decisions.discard("a.txt")
+    assert core.user.read("a.txt") == b"content"
+    after = core.user.stat("a.txt")
+    assert after["st_mtime"] < before["st_mtime"] <= before["st_ctime"] < after["st_ctime"]

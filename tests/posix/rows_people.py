@@ -55,6 +55,7 @@ NAMES: Final = rows("names",
     ("that look alike", "create \u00e9 x; create e\u0301 y | text \u00e9; text e\u0301", "x y"),
     ("that begin with a hyphen or a blank", "| create -a; create ' a'; create 'a '; create 'a.'; names .", "0 0 0 0  a,-a,a ,a."),
     ("of 63 characters of four bytes", "| create \U0001f600*63; exists \U0001f600*63; create \U0001f600*64", "0 yes ENAMETOOLONG"),
+    ("in a way of 4100 bytes", "mkdir d; create d/f | stat d/*4100; stat d/*2000; text d/*3000f", "ENAMETOOLONG 0 nothing"),
     ("of helper files", "create .f.swp x; create f~ y | text .f.swp; text f~; names .", "x y .f.swp,f~"),
 )
 

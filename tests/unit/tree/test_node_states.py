@@ -257,7 +257,7 @@ def end_id(walker: Walker, tx: Tx, end: State | None) -> None:
 
 def give_back(walker: Walker, tx: Tx, end: State | None) -> None:
     tx.uploads.drop(walker.node_id)
-    walker.mirror.give_back(tx, walker.look(), None if end is None else walker.file("a.txt"), ())
+    walker.mirror.give_back(tx, walker.look(), None if end is None else walker.file("a.txt"), (), 1)
 
 
 def hide(walker: Walker, tx: Tx, end: State | None) -> None:
