@@ -79,7 +79,8 @@ class Merge:
         proves = scan.ordered and not page.skipped and scan.number > 1 and tx.get_meta("unordered") is None
         if proves and times and _is_named(remote):
             # After the last file of a last page nothing comes. (An empty one may only be behind the end.)
-            self._mirror.sweep(tx, scan.number, times[-1] if page.following else NEVER_NS, times[0], busy)
+            above_ns = times[-1] if page.following else NEVER_NS
+            self._mirror.sweep(tx, scan.number, scan.began_ns, above_ns, times[0], busy)
         return scan, held
 
     def _show(self, tx: Tx, scan: Scan, page: Page, busy: Collection[NodeId],
@@ -127,9 +128,9 @@ class Merge:
             with self._db.transaction() as tx:
                 busy = self._handles.busy()
                 if accept or scan.pages == 1:
-                    self._mirror.sweep(tx, scan.number, NEVER_NS, EVER_NS, busy)
+                    self._mirror.sweep(tx, scan.number, scan.began_ns, NEVER_NS, EVER_NS, busy)
                 elif scan.ordered and scan.first_ns is not None:        # before the first file nothing comes
-                    self._mirror.sweep(tx, scan.number, scan.first_ns, EVER_NS, busy)
+                    self._mirror.sweep(tx, scan.number, scan.began_ns, scan.first_ns, EVER_NS, busy)
             doubts = self.ask(scan, remote, NEVER_NS)
         decided = False
         with self._db.transaction() as tx:

@@ -31,6 +31,9 @@ _AT_ONCE: Final = 500           # rows in memory
 # can lag: it isn't taken for deleted, but asked for, and again after so many listings.)
 SETTLED_NS: Final = 2 * 10**9
 ASK_AGAIN: Final = 6
+# An own upload that young and no longer listed is asked for before it is given up: of a service's several listings one
+# may show it while another doesn't yet. Forgotten here, it would come back as a second file of its name.
+YOUNG_NS: Final = 60 * 10**9
 
 
 class Shown(enum.Enum):
@@ -107,14 +110,16 @@ class Mirror:
         gone = tx.one(f"SELECT count(*) FROM node WHERE {_MISSING}", listing)[0]
         return int(gone), int(tx.one("SELECT count(*) FROM node WHERE file_id IS NOT NULL")[0])
 
-    def sweep(self, tx: Tx, listing: int, above_ns: int, below_ns: int, busy: Collection[NodeId]) -> None:
+    def sweep(self, tx: Tx, listing: int, began_ns: int, above_ns: int, below_ns: int,
+              busy: Collection[NodeId]) -> None:
         """A file that earlier listings have shown, and neither this one nor a later, is gone if its time is between
-        those; those in use wait.
+        those; those in use wait, and young ones of ours are asked for first. `began_ns`: of the listing.
         """
         last: int = ROOT
         while True:
-            rows = tx.all(COLUMNS + f"WHERE {_MISSING} AND created_ns > ? AND created_ns < ? "
-                          "AND node_id > ? ORDER BY node_id LIMIT ?", listing, above_ns, below_ns, last, _AT_ONCE)
+            rows = tx.all(COLUMNS + f"WHERE {_MISSING} AND created_ns > ? AND created_ns < ? AND NOT (is_ours AND "
+                          "created_ns > ?) AND node_id > ? ORDER BY node_id LIMIT ?",
+                          listing, above_ns, below_ns, began_ns - YOUNG_NS, last, _AT_ONCE)
             for node in (node_of(row, "") for row in rows):
                 if node.node_id not in busy and not self._surprises.expects(node.node_id):
                     self._vanish(tx, node)

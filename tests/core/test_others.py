@@ -97,3 +97,24 @@ def _open_one(core: Core, chance: random.Random, opened: dict[int, bytes]) -> No
         opened[number] = core.user.pread(number, 100, 0)
     except OSError:                     # so did its content
         core.user.close(number)
+
+
+def test_an_own_upload_that_one_listing_shows_and_the_next_one_does_not_yet_is_asked_for(core: Core) -> None:
+    """Of a service's several listings. Taken for gone, it would stay on the server beside what is saved over it."""
+    core.user.write("a.txt", b"one")
+    core.user.write("removed.txt", b"one")
+    core.sync()
+    core.clock.pass_s(5)
+    core.refresh()
+    core.files.lag_s = 600.0
+    core.files.vanish(next(file.file_id for file in core.files.files if file.name == "removed.txt"))
+    core.refresh()
+    assert core.user.files() == {"a.txt": b"one"}
+    assert core.counts()["metadata"] == 2
+    core.user.write("a.txt", b"two")
+    core.sync()
+    core.files.lag_s = 0.0
+    core.clock.pass_s(5)
+    core.refresh()
+    assert core.user.files() == {"a.txt": b"two"}
+    assert core.on_server() == [("a.txt", b"two")]

@@ -49,7 +49,7 @@ def main() -> int:
     with _directory(asked.dir) as base, EmulatorProcess(base / "server" / "data") as emulator:
         soak = Soak(base, emulator, seed, every_s=asked.every, rest_s=8 if asked.short else 45)
         soak.run(seconds)
-    broken = [*soak.tally.wrong, *soak.tally.lost, *_not_back(soak)]
+    broken = [*soak.tally.wrong, *soak.tally.lost, *soak.tally.unexplained, *_not_back(soak)]
     verdicts = {} if asked.short else judged(soak.rests)
     broken += [f"{name} isn't flat: {_words(found)}" for name, found in verdicts.items() if not found.flat]
     _print(soak, verdicts)
@@ -92,7 +92,7 @@ def _figures(soak: Soak, broken: int) -> table.Figures:
     last, tally = soak.rests[-1], soak.tally
     return {"operations": tally.operations, "bytes_verified": tally.bytes_verified, "programs": tally.programs, "requests": tally.requests,
             "changes_of_others": soak.others.changes, "faults": soak.others.faults, "rests": tally.rests, "lost": len(tally.lost), "wrong": len(tally.wrong),
-            "twice": tally.twice, "broken": broken, "most_memory_mib": round(max(sample["memory MiB"] for sample in soak.samples), 1),
+            "twice": tally.twice, "unexplained": len(tally.unexplained), "broken": broken, "most_memory_mib": round(max(sample["memory MiB"] for sample in soak.samples), 1),
             "most_descriptors": int(max(sample["descriptors"] for sample in soak.samples)), "last_memory_mib": round(last["memory MiB"], 1)}
 
 

