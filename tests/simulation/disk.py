@@ -49,11 +49,12 @@ class ForgetfulDisk(Disk):
         self._root = root               # constant
         self._chance = chance           # given
         self._turn = turn               # given
+        self._before: Commits | None = None         # of the database, when it is opened
         if before is None:
             self._durable = Durable(root)
         else:
+            self._before = before._commits or before._before
             self._durable = before._durable if before._root == root else Durable(root, before._durable)
-        self._before = before._commits if before is not None else None      # of the database, when it is opened
         self._commits: Commits | None = None        # of the database that is open
         self._watched: Database | None = None
         self._faults: list[Fault] = []

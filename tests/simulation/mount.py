@@ -138,6 +138,7 @@ class Mount:
         self.disk_trouble = self.had_disk_trouble = False
         self.group = Group(name)
         self.lives = itertools.count(1)
+        self.left: ForgetfulDisk | None = None              # by the life before: what wasn't durable then isn't now
         self.disk: ForgetfulDisk
         self.wire: Wire
         self.parts: Parts
@@ -151,7 +152,8 @@ class Mount:
         """In a task of the group. Returns "", or why it can't be mounted now."""
         number = next(self.lives)
         scheduler = self.site.scheduler
-        self.disk = ForgetfulDisk(self.state_dir, random.Random(f"{self.site.seed} {self.name} disk {number}"), self._turn)
+        self.disk = ForgetfulDisk(self.state_dir, random.Random(f"{self.site.seed} {self.name} disk {number}"), self._turn, self.left)
+        self.left = self.disk
         self.wire = Wire(self.site.service, self.faults, self.name, self._pause, self.clock.now_s,
                          random.Random(f"{self.site.seed} {self.name} wire {number}"), LATENCY_S)
         self.config = Config(mountpoint=self.site.base / "files", state_dir=self.state_dir, spare_bytes=0,
@@ -198,6 +200,7 @@ class Mount:
         self.disk.dead = self.wire.dead = True
         after = self.site.base / f"{self.name} {next(self.lives)}"
         self.disk.power_loss(after, mode)
+        self.left = self.disk if mode == "none" else None
         self.site.scheduler.kill(self.group)
         self.group = Group(self.name)
         self._close()
