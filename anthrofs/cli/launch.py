@@ -50,6 +50,9 @@ def serve(config: Config, ready_fd: int | None, *, demo: bool) -> None:
 
 def start_in_background(config: Config, *, demo: bool) -> None:
     """A child becomes the mount, detached; this process waits until it says ready, or why not."""
+    from anthrofs.daemon.process import keep_private  # noqa: PLC0415 - as above
+
+    keep_private()          # it has the key, too, and a first listing may take a while
     ours, theirs = os.pipe()
     with tempfile.TemporaryFile() as words, os.fdopen(ours, "rb") as lines:
         child = _fork(config, lines.fileno(), theirs, words.fileno(), demo=demo)

@@ -231,11 +231,15 @@ def test_the_program_that_libfuse_starts_gets_no_key(watched: Mount) -> None:
     assert holding(done.stdout.encode(), *SECRETS) == []
 
 
-def test_the_demos_server_gets_no_key(watched: Mount) -> None:
+def test_the_demos_server_gets_no_key_and_listens_on_this_machine_only(watched: Mount) -> None:
     watched.ok("mount", "--demo", "--state-dir", watched.state_dir, watched.path)
     try:
         children = [Path(f"/proc/{pid}") for pid in Path(f"/proc/{watched.pid()}/task/{watched.pid()}/children").read_text().split()]
         assert len(children) == 1
+        port = int(watched.status()["service"].rpartition(":")[2].partition("/")[0])
+        listening = {line.split()[1] for line in (children[0] / "net/tcp").read_text().splitlines() if line.split()[1].endswith(f":{port:04X}")
+                     and line.split()[3] == "0A"}
+        assert listening == {f"0100007F:{port:04X}"}            # 127.0.0.1, and nowhere else
         for name in ("environ", "cmdline"):
             assert holding((children[0] / name).read_bytes(), *SECRETS) == []
     finally:
@@ -262,6 +266,16 @@ def test_a_crash_leaves_no_core(watched: Mount, tmp_path: Path) -> None:
     watched.wait_for_end(pid)
     subprocess.run(["fusermount", "-u", "-z", str(watched.path)], check=True, timeout=60)
     assert len(os.listdir(tmp_path / "here")) == cores
+
+
+def test_the_command_that_waits_for_the_mount_leaves_no_core_either(watched: Mount) -> None:
+    watched.emulator.fault("list", {"kind": "delay", "seconds": 2})
+    with subprocess.Popen(["prlimit", "--core=unlimited", "--", *COMMAND, "mount", "--state-dir", watched.state_dir, watched.path],
+                          env=watched.environment) as waiting:
+        wait_until(lambda: watched.emulator.requests("list"), "it lists")
+        limits = Path(f"/proc/{waiting.pid}/limits").read_text()
+        assert waiting.wait(60) == 0
+    assert [line.split()[4:6] for line in limits.splitlines() if line.startswith("Max core")] == [["0", "0"]]
 
 
 POWERLESS: Final = ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"] if os.geteuid() == 0 else []
