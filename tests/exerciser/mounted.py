@@ -74,7 +74,7 @@ class Mounted:
 
     def conditions(self, name: str) -> str:
         said = os.getxattr(self.files / name, "user.anthropic.state").decode()
-        return "uploading" if said.startswith("uploading") else "sent, unanswered" if said.startswith("sent") else said
+        return next((state for state in ("uploading", "sent", "remote, named here") if said.startswith(state)), said)
 
     def clear(self) -> None:
         """No files here, none on the server, no mishap to come."""

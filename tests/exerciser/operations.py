@@ -20,6 +20,8 @@ WEIGHTS: Final = {
 }
 # Those that need a server behind the directory.
 AROUND: Final = {"make": 6, "replace": 2, "replace_read": 1, "free": 3, "slow": 2, "settle": 0.3, "remount": 0.1}
+# The last one is more than is fetched as a whole.
+MADE: Final = (1, 100, 4096, 5000, 70_000, 131_072, 131_073, 131_072, 300_000, 300_000, 600_000, 2**23 + 100_001)
 WRITING: Final = frozenset({"write", "truncate", "punch", "map_write"})
 
 AT_POSITION: Final = -1         # as an offset: where the descriptor stands
@@ -85,7 +87,7 @@ class Chooser:
         if kind in ("read", "write") and chance.random() < 0.2:
             offset = AT_POSITION
         if kind in ("make", "replace", "replace_read"):
-            length = chance.choice((1, 100, 4096, 5000, 70_000, 131_072, 131_073, 300_000))
+            length = chance.choice(MADE)
         return Op(number, kind, handle, other, path, to, offset, length, self._flags(kind))
 
     def _one(self, model: Model, *, writes: bool) -> int:
