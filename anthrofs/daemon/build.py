@@ -187,7 +187,7 @@ def build(config: Config, world: World) -> Parts:
     attributes = Attributes(config, clock, local.db, paths, local.handles, uploader)
     files = OpenFiles(config, local.db, paths, local.handles, contents, pages, local.surprises,
                       Readahead(clock, local.db.nodes.following, _early(reader)), uploader, lessons.left)
-    renames = Renames(clock, local.db, paths, local.handles, pages, contents, sending.hidden, uploader)
+    renames = Renames(clock, local.db, paths, local.handles, pages, local.surprises, contents, sending.hidden, uploader)
     links = Links(config, clock, local.db, paths, local.staging, local.handles, contents, renames, uploader)
     filesystem = FileSystem(config, clock, local.db, paths, local.handles, refresher, local.surprises, renames)
     left = Left(local.db, local.handles, attributes, sending.progress, world.pacer.waiting)

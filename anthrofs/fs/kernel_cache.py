@@ -76,6 +76,12 @@ class Surprises:
             if not directory:
                 self._changed_s.note(entry, now_s)
 
+    def moved(self, old: Entry, new: Entry) -> None:
+        """A file goes from one name to another: what the kernel believes of it goes along."""
+        with self._lock:
+            if old in self._changed_s:
+                self._changed_s[new] = self._changed_s.pop(old)
+
     def told(self, entry: Entry, asked_s: float) -> None:
         """The kernel gets attributes that were looked up after `asked_s`: what had settled by then is no surprise any
         more.

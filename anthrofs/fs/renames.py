@@ -14,7 +14,7 @@ from anthrofs import local_names, names
 from anthrofs.clock import Clock
 from anthrofs.errors import Busy, IsADirectory, NotADirectory, NotEmpty, NotFound
 from anthrofs.fs.contents import Contents
-from anthrofs.fs.kernel_cache import PageCache
+from anthrofs.fs.kernel_cache import PageCache, Surprises
 from anthrofs.fs.paths import Paths, Place
 from anthrofs.model import Caller, FileId, Node, NodeId
 from anthrofs.tree import intents
@@ -29,12 +29,13 @@ class Renames:
     """The renames and unlinks of one mount."""
 
     def __init__(self, clock: Clock, db: Database, paths: Paths, handles: OpenTable, pages: PageCache,
-                 contents: Contents, hidden_nodes: HiddenNodes, uploader: Uploader) -> None:
+                 surprises: Surprises, contents: Contents, hidden_nodes: HiddenNodes, uploader: Uploader) -> None:
         self._clock = clock             # given
         self._db = db                   # given
         self._paths = paths             # given
         self._handles = handles         # given
         self._pages = pages             # given
+        self._surprises = surprises     # given
         self._contents = contents       # given
         self._hidden_nodes = hidden_nodes       # given
         self._uploader = uploader       # given
@@ -135,6 +136,7 @@ class Renames:
                     intents.want(tx, each, wanted)
             else:
                 intents.want(tx, node, place.wanted)
+        self._surprises.moved((node.parent, node.name), (place.parent, place.name))
         if node.directory:
             self._pages.forget_below(old, new)
         else:

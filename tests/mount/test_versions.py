@@ -12,8 +12,10 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from anthrofs.cli import control_client
-from tests.mounting import Mount
+from tests.mounting import Mount, wait_until
 
 WORD = struct.Struct(">Q")
 SECONDS = 8.0
@@ -122,3 +124,25 @@ def test_readers_of_a_file_that_others_replace_see_one_version_each(mount: Mount
 
 if __name__ == "__main__":
     reader(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
+
+
+@pytest.mark.parametrize("new", ["moved.bin", "folder/moved.bin"])
+def test_what_others_have_just_replaced_is_read_whole_under_a_new_name_too(mount: Mount, new: str) -> None:
+    """The kernel takes the size that it was told of the old one along."""
+    made = mount.emulator.generate("data.bin", b"old")
+    files = mount.mount("--refresh", "10")
+    (files / "folder").mkdir()
+    assert (files / "data.bin").read_bytes() == b"old"
+    mount.emulator.vanish(made["id"])
+    content = os.urandom(200_000)
+    made = mount.emulator.generate("data.bin", content)
+    wait_until(lambda: mount.refresh() and os.getxattr(files / "data.bin", "user.anthropic.file_id").decode() == made["id"], "it shows")
+
+    (files / "data.bin").rename(files / new)
+    descriptor = os.open(files / new, os.O_RDONLY)      # a look at its attributes would make the kernel ask again
+    try:
+        found = b"".join(iter(lambda: os.read(descriptor, 100_000), b""))
+    finally:
+        os.close(descriptor)
+    assert len(found) == len(content)
+    assert found == content

@@ -37,6 +37,15 @@ def test_it_ends_by_itself_when_the_kernel_has_surely_forgotten() -> None:
     assert not surprises.recent(ENTRY)
 
 
+def test_a_surprise_goes_along_when_the_file_gets_another_name() -> None:
+    surprises, other = Surprises(FakeClock(), attr_timeout_s=10), (NodeId(77), "other.txt")
+    surprises.note(ENTRY)
+    surprises.moved(ENTRY, other)
+    assert (surprises.recent(ENTRY), surprises.recent(other)) == (False, True)
+    surprises.moved(ENTRY, (ROOT, "third.txt"))
+    assert not surprises.recent((ROOT, "third.txt"))
+
+
 def test_attributes_asked_for_right_after_a_change_are_not_trusted() -> None:
     """An older answer can be on its way, and then the kernel drops the newer one."""
     clock = FakeClock()
