@@ -1,0 +1,48 @@
+"""Who writes to the local disk: by a labelled step of store/disk.py, or for a reason that stands here."""
+
+import ast
+from pathlib import Path
+from typing import Final
+
+PACKAGE: Final = Path(__file__).parents[2] / "anthrofs"
+ELSEWHERE: Final = ("emulator", "cli")          # a service of its own; what people type, which writes nothing of a mount's
+CALLS: Final = {"pwrite", "pwritev", "truncate", "ftruncate", "fsync", "fdatasync", "hardlink_to", "symlink_to", "link", "mkdir", "makedirs",
+                "write_text", "write_bytes", "touch", "rmtree", "copyfile", "copyfileobj", "mkstemp", "backup", "O_CREAT"}
+# What a power cut does to what they write without a label, each by its place.
+WRITERS: Final = {
+    "store/disk.py": {"pwrite", "fsync", "fdatasync", "hardlink_to"},       # the labelled steps themselves
+    # A new stage is an empty file, nothing is promised of it, and a copy for an edit is synced as all that is promised. What is cut is
+    # given up. Directories are synced behind their making, as state:dir.
+    "store/staging.py": {"O_CREAT", "ftruncate", "copyfileobj", "mkdir"},
+    "store/block_file.py": {"O_CREAT", "pwrite", "pwritev"},                # blocks and their sums: what doesn't match is fetched again
+    "store/block_cache.py": {"mkdir"},                                      # as staging's
+    # Synced behind their making, as state:above. The lock says who has it, to whoever finds it locked.
+    "store/state_dir.py": {"O_CREAT", "mkdir", "pwrite", "ftruncate"},
+    "tree/state_file.py": {"backup", "fsync"},                              # a copy before an upgrade: synced, named, and its name synced
+    "tree/state_sum.py": {"write_text", "fsync"},       # only vouches; that it goes is synced before the database is written to
+    "remote/budget.py": {"O_CREAT", "pwrite", "ftruncate"},                 # the last minute's requests: a boot takes as long
+    "remote/login.py": {"mkdir"},                                           # of a user's own configuration
+    "remote/profiles.py": {"mkstemp", "fsync"},                             # tokens: synced, named, and their name synced
+}
+
+
+def test_all_that_is_written_is_a_step_with_a_label_or_may_be_lost() -> None:
+    found = {str(path.relative_to(PACKAGE)): calls for path in sorted(PACKAGE.rglob("*.py"))
+             if path.relative_to(PACKAGE).parts[0] not in ELSEWHERE and (calls := writes(path.read_text()))}
+    assert found == WRITERS
+
+
+def writes(source: str) -> set[str]:
+    """Names of functions that change a disk, of modules and of paths; methods of ours that bear the same are called on what is ours."""
+    nodes = list(ast.walk(ast.parse(source)))
+    ours = {id(node) for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute)
+            and node.value.attr.startswith("_") and node.value.attr not in ("_root", "_kept_root")}
+    ours |= {id(node) for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "stage"}
+    ours |= {id(node) for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Call)
+             and isinstance(node.value.func, ast.Attribute)}
+    return {node.attr for node in nodes if isinstance(node, ast.Attribute) and node.attr in CALLS and id(node) not in ours}
+
+
+def test_a_writer_is_found() -> None:
+    assert writes("import os\nos.pwrite(1, b'', 0)\npath.mkdir()\nself._root.mkdir()") == {"pwrite", "mkdir"}
+    assert writes("self._links.link(a, b)\nself._writable_locked(content).truncate(1)\nstage.truncate(0)\n_place(path).write_text('')") == {"write_text"}
