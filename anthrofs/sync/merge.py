@@ -87,6 +87,7 @@ class Merge:
               now_ns: int) -> tuple[list[RemoteFile], int]:
         """Returns the files that this listing shows for the first time, and how many have to be shown again."""
         held, fresh = 0, list[RemoteFile]()
+        tx.deletions.forget_old(self._clock.time_ns())
         # Then none of the files can be ours: half of a first listing's time.
         idle = tx.uploads.is_empty() and tx.deletions.is_empty()
         attempts = [] if idle else tx.uploads.in_flight()

@@ -81,6 +81,9 @@ class Deletions:
     def deleted(self, file_id: FileId, now_ns: int) -> None:
         """The server has deleted it, or never had it."""
         self._rows.run("UPDATE doomed SET deleted_ns = ?, reason = NULL WHERE file_id = ?", now_ns, file_id)
+
+    def forget_old(self, now_ns: int) -> None:
+        """Takes away tombstones that have stood for long: a listing that still shows such a file is right."""
         self._rows.run("DELETE FROM doomed WHERE deleted_ns < ?", now_ns - TOMBSTONE_NS)
 
     def bury(self, file_id: FileId, now_ns: int, until_ns: int) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from anthrofs.local_names import stays_local
 from anthrofs.names import SLASH
 from anthrofs.remote.budget import WINDOW_S
+from anthrofs.sync.merge import LAG_NS
 from tests.simulation.judge import Judge, keeps
 from tests.simulation.mount import Mount, inside
 from tests.simulation.scheduler import SECOND_NS
@@ -57,7 +58,7 @@ class QuietPoint:
             zone.resolve(self._recovered(number, self._walk(number)))
             for path in zone.give_up():
                 self._remove(number, path)
-        world.scheduler.pass_s(WELL_S if any(mount.ambiguous for mount in world.mounts) else 1.0)
+        world.scheduler.pass_s(max(WELL_S if any(mount.ambiguous for mount in world.mounts) else 1.0, self._denied_s()))
         self._settle()
         for number in range(len(world.mounts)):
             self._zone(number)
@@ -65,6 +66,13 @@ class QuietPoint:
         self._requests()
         for mount in world.mounts:
             mount.ambiguous.clear()
+
+    def _denied_s(self) -> float:
+        """So long a mount doesn't show an id again that was said to be gone, and isn't."""
+        service = self._world.service
+        there = {file.file_id for file in service.files()}
+        denied = any(request.status == 404 and request.subject in there for request in service.requests if request.at_ns > self._judged_ns)
+        return LAG_NS / SECOND_NS + 1 if denied else 0.0
 
     def _settle(self) -> None:
         """Everything is sent, and everybody has seen it."""

@@ -11,7 +11,7 @@ from anthrofs.config import Credentials, Service, Timeouts
 from anthrofs.errors import BadAnswer, Gone, InTheWay, NotDownloadable, Refused
 from anthrofs.model import ROOT, Cursor, FileId, Page, RemoteFile, StageId, Workspace
 from anthrofs.remote.http import HttpFiles, connect
-from anthrofs.sync.merge import DOUBTS, NEVER_NS
+from anthrofs.sync.merge import DOUBTS, LAG_NS, NEVER_NS
 from anthrofs.sync.scan import STALE_PAGES
 from tests.emulator.process import EmulatorProcess
 from tests.fakes import FakeClock, FakeFiles
@@ -78,6 +78,18 @@ def test_what_is_gone_does_not_come_back_by_a_listing_that_lags(state: State) ->
     state.merge.gone(newest)         # a read has said so
     state.refresh()
     assert newest not in state.shown()
+
+
+def test_what_listings_show_for_longer_than_they_lag_is_there_after_all(state: State) -> None:
+    """Somebody on the way has said that it is gone. No deletion of ours has to come by for that."""
+    newest = state.files.files[0].file_id
+    state.merge.gone(newest)
+    state.clock.advance(LAG_NS / 10**9 - 1)
+    state.refresh()
+    assert newest not in state.shown()
+    state.clock.advance(2)
+    state.refresh()
+    assert newest in state.shown()
 
 
 @pytest.mark.parametrize("shape", ["beta", "ga", "agents"])

@@ -55,6 +55,9 @@ def test_a_deleted_id_leaves_a_tombstone_for_a_while(db: Database) -> None:
         assert tx.deletions.deletable() == [second]
 
         tx.deletions.deleted(second, EPOCH_NS + TOMBSTONE_NS + 1)
+        tx.deletions.forget_old(EPOCH_NS + TOMBSTONE_NS)
+        assert tx.deletions.is_doomed(first)
+        tx.deletions.forget_old(EPOCH_NS + TOMBSTONE_NS + 1)
         assert not tx.deletions.is_doomed(first)
         assert tx.deletions.is_doomed(second)
         assert tx.deletions.every() == []
