@@ -230,16 +230,16 @@ class HttpFiles:
                                                     status=response.status_code) from exc
 
     def _send(self, method: str, path: str, *, accepted: frozenset[int] = ACCEPTED, **kwargs: Any) -> httpx.Response:
-        """One exchange, up to the headers of a success; more of them for redirects, and for a token that had ended.
-        Raises RemoteError's classes only. A body that goes out again is another try: the first one's answer said that
-        nothing was stored.
+        """One exchange, up to the headers of a success; more for redirects, and for a token that had ended. Raises
+        RemoteError's classes only. A body goes out again where the first answer said that nothing was stored.
         """
-        hop, hops, renewed = None, 0, False
+        hop, hops, renewed, own = None, 0, False, None
         while True:
             request, token = self._request(method, path, hop, kwargs)
             elsewhere = hop is not None and not hop.trusted
+            own = own if own is not None and elsewhere else request     # the last one with the key
             response = self._answer(request, elsewhere=elsewhere)
-            with ExitStack() as stack, _discreet(request):
+            with ExitStack() as stack, _discreet(own):
                 stack.callback(response.close)
                 if not elsewhere:
                     self._identity.answered(response.headers, token, well=response.status_code in ACCEPTED)

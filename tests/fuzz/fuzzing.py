@@ -26,7 +26,7 @@ CANARY: Final = "canary-7Qx81kW0Vn42"       # in each secret; no message may hav
 EXAMPLES_VARIABLE: Final = "ANTHROFS_FUZZ_TIMES"        # a long run: so many times the examples of the suite
 FOUND_VARIABLE: Final = "ANTHROFS_FUZZ_FOUND"           # and where what failed is kept for the next one
 COUNTS_VARIABLE: Final = "ANTHROFS_FUZZ_COUNTS"         # and where the counts are written to
-TIMES: Final = int(os.environ.get(EXAMPLES_VARIABLE, "0"))
+TIMES: Final = float(os.environ.get(EXAMPLES_VARIABLE, "0"))
 
 LONG: Final = 3000                  # characters of a message: more isn't read by anybody
 # Controls, ends of lines, halves of surrogate pairs, and what turns the direction of a text on a terminal.
@@ -41,9 +41,9 @@ def target(examples: int) -> Callable[[T], T]:
     database: ExampleDatabase | None = DirectoryBasedExampleDatabase(found) if found else None
     # Shrinking would cost a suite minutes; a long run does it.
     phases = list(Phase) if TIMES else [Phase.explicit, Phase.generate, Phase.shrink]
-    chosen = settings(max_examples=examples * max(TIMES, 1), derandomize=not TIMES, database=database, deadline=None,
+    chosen = settings(max_examples=max(2, round(examples * (TIMES or 1))), derandomize=not TIMES, database=database, deadline=None,
                       phases=[phase for phase in phases if phase is not Phase.explain],
-                      suppress_health_check=list(HealthCheck), print_blob=bool(TIMES))
+                      suppress_health_check=list(HealthCheck), print_blob=TIMES > 0)
 
     def decorate(test: Any) -> Any:
         inner, name = test.hypothesis.inner_test, test.__module__.rpartition(".")[2].removeprefix("test_")
