@@ -39,6 +39,8 @@ def opened(path: Path) -> sqlite3.Connection:
         if not _bytes(path) and _bytes(changes := path.with_name(f"{path.name}-wal")):
             raise SetupError(f"{path} is missing or empty, but {changes} has changes to it. {_way_out(path)}",
                              EXIT_FAILED)
+        if path.exists() and not _bytes(path) and _was_used(path.parent):
+            raise SetupError(f"{path} is empty, but this state was used. {_way_out(path)}", EXIT_FAILED)
         as_left = is_as_left(path)
         if as_left is False:
             raise sqlite3.DatabaseError("it isn't as the last mount has left it: the disk has changed it")
@@ -47,6 +49,7 @@ def opened(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version == 0 and not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            forget_sum(path)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
             return connection
@@ -125,6 +128,12 @@ def _way_back(path: Path) -> str:
 
 def _bytes(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
+
+
+def _was_used(state_dir: Path) -> bool:
+    """A mount that has ended there has left a sum; one that was killed perhaps content that nothing else has."""
+    return (state_dir / "state.db.sum").exists() or any(
+        any((state_dir / name).iterdir()) for name in ("staging", "kept") if (state_dir / name).is_dir())
 
 
 def _way_out(path: Path) -> str:

@@ -121,6 +121,19 @@ def test_a_sum_vouches_only_for_what_it_has_seen(ended: Template, tmp_path: Path
     assert is_as_left(path)
 
 
+@pytest.mark.parametrize("template", ["ended", "killed"])
+def test_a_database_that_was_emptied_is_no_new_one(request: pytest.FixtureRequest, tmp_path: Path, template: str) -> None:
+    """With what it knew of unsent content gone, nothing would bring that to the server."""
+    one = Damaged(request.getfixturevalue(template), tmp_path)
+    for path in one.state.glob("state.db*"):
+        if path.suffix == ".db":
+            path.write_bytes(b"")
+        elif path.suffix != ".sum":
+            path.unlink()
+    with pytest.raises(SetupError, match="is empty"):
+        problems(one.state)
+
+
 @pytest.mark.parametrize(("start", "end"), [("folder", "folder"), ("folder", "folder/below")])
 def test_a_tree_that_goes_round_is_no_endless_walk(tmp_path: Path, start: str, end: str) -> None:
     core = Core(tmp_path)

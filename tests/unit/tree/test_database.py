@@ -203,8 +203,12 @@ def test_what_is_not_ours_or_damaged_is_left_as_it_is(path: Path, spoil: Callabl
     assert path.read_bytes() == before
 
 
-def test_an_empty_database_is_a_new_one(path: Path) -> None:
+def test_an_empty_database_is_a_new_one_where_no_mount_has_ended(path: Path) -> None:
+    """A kill while it is made leaves that."""
     os.truncate(path, 0)
+    with pytest.raises(SetupError, match="is empty, but this state was used"):
+        Database(path)
+    path.with_name("state.db.sum").unlink()
     with closing(Database(path)) as db, db.reading() as tx:
         assert tx.one("SELECT count(*) FROM node")[0] == 2          # the two roots
 
