@@ -3,8 +3,10 @@
 Manual, security: 'Whoever gets the directory has the files that are in it', and 'A planted link, pipe or second name'
 """
 
+import contextlib
 import logging
 import os
+import sqlite3
 import stat
 import subprocess
 from collections.abc import Callable
@@ -209,3 +211,32 @@ def test_a_plant_in_the_place_of_a_kept_copys_sums_is_not_written(state: Path, v
     cache.verify(FileId("file_x"))
     assert cache.is_sound(FileId("file_x"), 4000)
     assert is_untouched(victim)
+
+
+def test_a_state_whose_index_was_made_to_name_another_file_is_refused_and_sends_nothing(mount: Mount, tmp_path: Path) -> None:
+    files = mount.mount("--upload", "queue")
+    mount.emulator.fault("upload", {"kind": "status", "status": 503}, times=-1)
+    (files / "mine.txt").write_text("mine")
+    mount.end_now()
+    mount.expects("not on the server yet")
+    (tmp_path / "secret").write_text("private key")
+    with contextlib.closing(sqlite3.connect(mount.state_dir / "state.db")) as db:
+        [(stage,)] = db.execute("SELECT stage FROM node WHERE stage IS NOT NULL").fetchall()
+        for table in ("node", "attempt"):
+            db.execute(f"UPDATE {table} SET stage = '../../secret' WHERE stage = ?", (stage,))
+        db.commit()
+    mount.emulator.clear_faults()
+    done = mount.run("mount", "--state-dir", mount.state_dir, mount.path)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "state.db can't be used" in done.stderr
+    assert mount.emulator.files() == []
+    done = mount.run("check", "--state-dir", mount.state_dir)
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    with contextlib.closing(sqlite3.connect(mount.state_dir / "state.db")) as db:
+        for table in ("node", "attempt"):
+            db.execute(f"UPDATE {table} SET stage = ? WHERE stage = '../../secret'", (stage,))
+        db.commit()
+    mount.mount()
+    mount.sync()
+    assert [mount.emulator.content(file["id"]) for file in mount.emulator.files()] == [b"mine"]

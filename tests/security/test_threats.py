@@ -69,6 +69,8 @@ THREATS: Final[dict[str, dict[str, list[str]]]] = {
         "mount/test_bad_state_directory.py": ["test_strangers_in_a_state_are_left_alone_and_hang_nothing",
                                               "test_a_promised_content_that_somebody_has_replaced_is_neither_opened_nor_sent"],
         "mount/test_bad_state_gone.py": ["test_a_state_that_was_moved_is_said_and_goes_on_when_it_is_back"]},
+    "A state that somebody has changed": {STATE: [
+        "test_a_state_whose_index_was_made_to_name_another_file_is_refused_and_sends_nothing"]},
     "A planted link in place of the mount point": {"security/test_mount_point.py": [
         "test_a_plant_in_place_of_the_mount_point_is_refused_and_what_it_leads_to_is_left_alone",
         "test_a_link_is_resolved_once_and_the_mount_is_where_it_led_to_then"]},
