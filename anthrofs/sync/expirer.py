@@ -1,7 +1,8 @@
 """Takes files out of the tree when the service lets them expire, though it goes on listing them for 30 days.
 
 Owns    one thread, which sleeps until the next file's moment; without such files, for ever.
-Trusts  the rows for what expires when; the server's clock, as answers have shown it, for when that is.
+Trusts  the rows for what expires when; for when that is, the server's clock, as answers have shown it, and ours:
+        whichever is behind.
 Never   asks the server anything, and takes no file from those who have it open: that one goes when they have left.
 """
 
@@ -115,6 +116,9 @@ class Expirer:
         return held
 
     def _now_ns(self) -> int:
-        """Returns this moment by the server's clock, or an earlier one: no file goes too early."""
+        """Returns this moment by the server's clock, or an earlier one: no file goes too early. By ours where that is
+        behind: whatever answers on the way may have any date, and with a file goes the only copy of an upload. What has
+        expired by then says so when it is read.
+        """
         known = self._server_clock()
-        return self._clock.time_ns() + (known.earliest_ns if known is not None else 0)
+        return self._clock.time_ns() + (min(0, known.earliest_ns) if known is not None else 0)

@@ -31,11 +31,12 @@ class Desk:
         self.clock = clock
         self.files = FakeFiles(clock)
         self.handles = OpenTable()
+        self.server = ServerClock(-BEHIND_S * SECOND_NS, 0)
         self.db = Database(path / "state.db")
         self.mirror = Mirror(Surprises(clock, 10), "tree", self._expects)
         self.merge = Merge(self.db, self.mirror, self.handles, clock)
         self.expirer = Expirer(self.db, self.mirror, BlockCache(path, Disk()), self.handles, clock,
-                               lambda: ServerClock(-BEHIND_S * SECOND_NS, 0))
+                               lambda: self.server)
 
     def _expects(self, moment_ns: int) -> None:
         self.expirer.expects(moment_ns)
@@ -94,6 +95,19 @@ def test_a_file_goes_at_its_moment_by_the_servers_clock_and_not_before(desk: Des
     desk.expirer.step()
     assert desk.shown() == {other}
     assert desk.expirer.due_s() == pytest.approx(10)
+
+
+def test_a_date_in_the_future_takes_no_file_away(desk: Desk) -> None:
+    """Whatever answers on the way may have any clock: with the file goes the only readable copy of an upload."""
+    file_id = desk.add(90 * 86_400)
+    year_ns = 365 * 86_400 * SECOND_NS
+    desk.server = ServerClock(year_ns, year_ns)
+    desk.expirer.step()
+    assert desk.shown() == {file_id}
+    assert desk.expirer.due_s() > 0
+    desk.server = ServerClock(-BEHIND_S * SECOND_NS, 0)
+    desk.expirer.step()
+    assert desk.shown() == {file_id}
 
 
 def test_what_has_expired_is_not_shown_again_by_a_listing(desk: Desk) -> None:
