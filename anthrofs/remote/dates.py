@@ -2,7 +2,7 @@
 
 Owns    the bounds of the difference between the server's clock and ours.
 Trusts  a Date header, or else the time of an upload, to be of the moment between a request and its answer; but not one
-        from a cache.
+        from a cache, nor, once the service has told, one of whoever is on the way.
 Never   asks for anything.
 """
 
@@ -26,6 +26,7 @@ class Dates:
         self._lock = threading.Lock()   # guards everything below; a leaf
         self._known: ServerClock | None = None
         self._dated = False             # an answer has had a date
+        self._signed = False            # and bore the service's request id
 
     def clock(self) -> ServerClock | None:
         """The bounds of the server's clock; None as long as no answer has told."""
@@ -36,9 +37,12 @@ class Dates:
         """Takes in the answer to a request that was sent then."""
         date_s = None if answers.age_s(headers) > 0 else answers.date_s(headers.get("date", ""))
         received_ns = self._clock.time_ns()
+        signed = "request-id" in headers
         if date_s is not None:
             with self._lock:
-                self._dated = True
+                if self._signed and not signed:
+                    return
+                self._dated, self._signed = True, signed
                 self._bound_locked(int(date_s * SECOND_NS), sent_ns, received_ns)
 
     def stored(self, file: RemoteFile, sent_ns: int) -> None:

@@ -21,7 +21,9 @@ THREATS: Final[dict[str, dict[str, list[str]]]] = {
     "Ids, types, sizes": {ANSWERS: [
         "test_an_id_that_a_terminal_would_obey_or_no_address_can_hold_is_none", "test_a_type_that_no_header_can_hold_is_none",
         "test_the_end_of_a_file_that_is_said_to_be_enormous_takes_no_memory_for_what_is_before_it"]},
-    "Dates from elsewhere": {"unit/sync/test_expirer.py": ["test_a_date_in_the_future_takes_no_file_away"]},
+    "Dates from elsewhere": {
+        "unit/remote/test_dates.py": ["test_a_date_of_whoever_is_on_the_way_says_nothing_once_the_service_has_told"],
+        "unit/sync/test_expirer.py": ["test_a_date_in_the_future_takes_no_file_away"]},
     "A body without an end, or one that unpacks to more than memory has": {ANSWERS: [
         "test_a_listing_without_an_end_is_cut_off_and_takes_no_more_memory_than_its_bound",
         "test_a_listing_that_unpacks_to_more_than_memory_has_is_refused", "test_a_body_that_drips_for_ever_ends_at_its_bound",
