@@ -20,7 +20,7 @@ from tests.torture.worker import Worker
 
 BINDINGS: Final = ("libfuse2",)
 SHORT_SEED: Final = 1
-SHORT_S: Final = 60.0
+SHORT_S: Final = 45.0
 SIDE_BY_SIDE: Final = 4
 SMALL: Final = 1                # the number of the mount on a small disk
 MINUTE_S: Final = 60.0
@@ -98,7 +98,7 @@ def summary(workers: list[Worker], outage: Outage, seed: int, seconds: float) ->
     figures: dict[str, int | float] = {
         "rounds": sum(worker.rounds for worker in workers), "operations": deeds.total(),
         "kills": sum(count for where, count in ends.items() if where.startswith("kill")),
-        "power_losses": sum(count for where, count in ends.items() if where.startswith("power")),
+        "faults": sum(worker.met for worker in workers), "power_losses": sum(count for where, count in ends.items() if where.startswith("power")),
         "bytes_verified": sum(worker.found.verified_bytes for worker in workers) + sum(
             actor.verified_bytes for worker in workers for actor in worker.actors if isinstance(actor, Reader)),
         "twice": sum(worker.found.twice for worker in workers), "came_back": sum(worker.found.came_back for worker in workers),

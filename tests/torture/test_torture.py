@@ -17,7 +17,7 @@ from tests.torture.outage import Outage
 from tests.torture.truth import Truth
 from tests.torture.worker import Worker
 
-ROUNDS = 3
+ROUNDS = 2
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ class Worker:
         self.ends: Counter[str] = Counter()     # kills and losses of power, by where
         self.faults: Counter[int] = Counter()   # rounds by percent
         self.rounds = 0
+        self.met = 0                            # mishaps of the service
         self.longest_stat_s = 0.0               # while the service was silent
         self.error: BaseException | None = None
         self.actors: list[Actor] = []
@@ -75,8 +76,11 @@ class Worker:
             actor.truth.heading(f"round {self.rounds + 1} on a mount with {' '.join(options)}{', a forgetting disk' if forgets else ''}")
         percent = chance.choice((0, 0, 10, 30, 60))
         self.faults[percent] += 1
-        host.emulator.client.post("/_emulator/faults", json=script(chance, percent))
+        mishaps = script(chance, percent)
+        host.emulator.client.post("/_emulator/faults", json=mishaps)
         where = self._work(host, forgets=forgets, calm=percent == 0 and not waits)
+        self.met += len(mishaps) - len(host.emulator.faults())
+        host.emulator.clear_faults()
         self.rounds += 1
         for actor in self.actors:
             actor.truth.heading(f"round {self.rounds} ended: {where}")
@@ -111,7 +115,6 @@ class Worker:
         lost = host.detach()
         where = where if lost or where.startswith("kill") else "kill at random"
         self.ends[where] += 1
-        host.emulator.clear_faults()
         if self._small:
             host.empty()
         return where
