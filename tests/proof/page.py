@@ -33,10 +33,12 @@ FIGURES: Final = {
     "operations on real mounts": Figure(REAL, ["operations"]),
     "faults on real mounts": Figure(REAL, ["faults"]),
     "kills of real mounts": Figure(REAL, ["kills"]),
+    "power losses of real mounts": Figure(["torture"], ["power_losses"]),
     "bytes verified": Figure(ALL, ["bytes_verified"], "B"),
     "files lost": Figure(ALL, ["lost"]),
     "wrong contents": Figure(ALL, ["wrong"]),
-    "names twice, by the rule for lost answers": Figure(ALL, ["twice"]),
+    "names twice or back, by the rule for lost answers": Figure(ALL, ["twice", "twice_by_rule", "came_back", "back_by_rule"]),
+    "seeds of the simulation that failed, mended since": Figure(["simulation"], ["failed"]),
     "mutants planted": Figure(["mutants"], ["last_planted"]),
     "mutants found": Figure(["mutants"], ["last_found"]),
     "of them without a mount": Figure(["mutants"], ["last_without_a_mount"]),
@@ -49,18 +51,32 @@ FIGURES: Final = {
     "longest queue over a kill": Figure(["load"], ["most_queued"]),
 }
 HOURS: Final = "time on real mounts"
+# At the rate so far.
+NIGHT_S: Final = 10 * 3600
+NIGHTS: Final = {
+    "simulated steps in a night of ten hours": Figure(["simulation"], ["steps"]),
+    "simulated crashes in such a night": Figure(["simulation"], ["crashes"]),
+    "operations on real mounts in such a night": Figure(["torture"], ["operations"]),
+    "kills of real mounts in such a night": Figure(["torture"], ["kills"]),
+}
 
 
 def figures(rows: Sequence[Row]) -> dict[str, str]:
     """What each row of the page has to show."""
-    return {what: _shown(figure, rows) for what, figure in FIGURES.items()} | {
+    nights = {what: written(round(_amount(figure, rows) * NIGHT_S / max(1.0, sum(row.seconds for row in rows if row.part in figure.parts)), -2))
+              for what, figure in NIGHTS.items()}
+    return {what: _shown(figure, rows) for what, figure in FIGURES.items()} | nights | {
         HOURS: spent(sum(row.seconds for row in rows if row.part in REAL))}
 
 
-def _shown(figure: Figure, rows: Iterable[Row]) -> str:
+def _amount(figure: Figure, rows: Iterable[Row]) -> float:
     summed = added_up(Row(row.part, row.command, row.seconds, _named(figure.names, row.figures), None, row.date, row.commit, row.cores, row.python)
                       for row in rows if row.part in figure.parts)
-    amount = sum(summed.values())
+    return sum(summed.values())
+
+
+def _shown(figure: Figure, rows: Iterable[Row]) -> str:
+    amount = _amount(figure, rows)
     if figure.unit == "B":
         return f"{amount / 1e9:.1f} GB"
     return f"{written(amount)} {figure.unit}".rstrip()
