@@ -154,3 +154,14 @@ class Campaign:
 def test_what_the_client_says_is_true(tmp_path: Path, seed: int) -> None:
     with Rig(tmp_path, shape=["beta", "ga", "agents"][seed % 3], timeouts=PATIENCE, seed=seed) as rig:
         Campaign(rig, seed).run()
+
+
+def test_a_seed_is_the_same_run_each_time(tmp_path: Path) -> None:
+    """Nothing on the way draws or waits by itself: the same requests, at the same nanoseconds, with the same ends and files."""
+    told = []
+    for _ in range(2):
+        with Rig(tmp_path, timeouts=PATIENCE, seed=7) as rig:
+            Campaign(rig, 7).run()
+            told.append((rig.clock.time_ns(), list(rig.service.requests), list(rig.service.known.values())))
+    assert told[0] == told[1]
+    assert len(told[0][1]) > CALLS

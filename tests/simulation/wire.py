@@ -2,7 +2,9 @@
 
 Every step of a request is a point at which others may go on: before it comes to the service, between that and its answer,
 between the pieces of both bodies. The whole client runs on it as it is: httpx writes the form and reads the answer, and
-the limits that it was given for its waits end them here, by the simulated clock.
+the limits that it was given for its waits end them here, by the simulated clock. httpx itself takes the time for `elapsed`,
+which nobody asks for, and for cookies, which nobody sets, and draws a form's boundary, which is always as long: no run depends
+on them.
 
 Owns    requests that are whole and haven't come to the service yet: of those that a kill leaves, some come and some don't.
 Trusts  `pause`: the simulated thread goes on when that has returned.
