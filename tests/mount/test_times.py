@@ -16,7 +16,7 @@ from tests.mounting import Mount, asks, shell
 SECOND_NS: Final = 10**9
 # Before 1970, the second in which libfuse's marks lie, sub-second, after 2038, after 2106; what ext4 can hold.
 TIMES_NS: Final = [-SECOND_NS - 500_000_000, -1, 0, 1, 1_073_741_824, 10**18 + 123_456_789, 4_102_444_800 * SECOND_NS + 7, 2**32 * SECOND_NS]
-MODES: Final = [0o600, 0o644, 0o755, 0o640, 0o700, 0o444, 0o400, 0o711]       # what the mount's umask leaves
+MODES: Final = [0o600, 0o664, 0o777, 0o640, 0o700, 0o444, 0o400, 0o666]
 
 
 def mtime(path: Path) -> int:
@@ -101,7 +101,7 @@ def test_a_file_that_was_removed_while_it_is_open_still_takes_all_that_a_disk_le
     assert mount.emulator.files() == []
 
 
-@pytest.mark.parametrize("command", ["rsync -a {0}/ ./", "rsync -a --inplace {0}/ ./", "cp -p {0}/* .", "tar -C {0} --format=posix -cf - . | tar -xf -"],
+@pytest.mark.parametrize("command", ["rsync -a {0}/ ./", "rsync -a --inplace {0}/ ./", "cp -p {0}/* .", "tar -C {0} --format=posix -cf - . | tar -xpf -"],
                          ids=lambda command: " ".join(command.split()[:3]))
 def test_copies_have_the_times_and_modes_of_their_originals(mount: Mount, tmp_path: Path, command: str) -> None:
     files = mount.mount()
