@@ -27,7 +27,7 @@ def main() -> int:
     mutants = _chosen(asked.names)
     if asked.short:
         mutants = _handful(mutants, datetime.now(UTC).date().toordinal())
-    levels: Sequence[Level] = [named] if asked.short or asked.named else LEVELS
+    levels = [named] if asked.short or asked.named else [LEVELS[asked.level]] if asked.level else list(LEVELS.values())
     began_s, verdicts = time.monotonic(), list[Verdict]()
     width = max(len(mutant.name) for mutant in mutants)
     print(f"{'mutant':{width}} | room     | seconds | found by")
@@ -39,7 +39,7 @@ def main() -> int:
           f"in {seconds:.0f} s")
     if found.total() < len(verdicts):
         print("found by nothing:", *(verdict.mutant.name for verdict in verdicts if not verdict.test))
-    if not asked.short and not asked.names:
+    if not asked.short and not asked.level and not asked.names:
         table.append("mutants", f"scripts/mutants{' --named' * asked.named}", seconds, {
             "last_planted": len(verdicts), "last_found": found.total(), "last_without_a_mount": sum(found[level] for level in WITHOUT_A_MOUNT)})
     return int(found.total() < len(verdicts))
@@ -50,6 +50,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("names", nargs="*", metavar="NAME", help="which of tests/mutants/*.patch; all without one")
     parser.add_argument("--short", action="store_true", help=f"the day's {HANDFUL}, each by the tests that its head names")
     parser.add_argument("--named", action="store_true", help="by the tests that the heads name, instead of level by level")
+    parser.add_argument("--level", choices=LEVELS, help="this level alone: how much does it see?")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="so many at once")
     return parser.parse_args()
 
