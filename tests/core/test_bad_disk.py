@@ -195,6 +195,7 @@ def run(base: Path, deeds: list[Deed], number: int, code: int, expected: list[Mo
         allowed = [models[-1], expected[len(models)]]       # done or not: nobody said that it is
     with suppress(OSError):
         core.user.close_all()
+    core.clock.pass_s(1)            # what failed in the background is tried again
     core.sync()
     assert_is_one_of(core, allowed, ended=False)
     core.crash("all")
