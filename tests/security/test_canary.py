@@ -135,10 +135,8 @@ def failed_starts(life: Life, mount: Mount) -> None:
         assert "anthrofs:" in life.mounts()
         mount.emulator.clear_faults()
     assert "anthrofs:" in life.mounts(ANTHROPIC_API_KEY=f"{KEY}wrong")
-    assert "anthrofs:" in life.mounts(ANTHROPIC_API_KEY=f"{KEY} with a space")
     assert "anthrofs:" in life.mounts(ANTHROPIC_CUSTOM_HEADERS=f"no name {HEADER}: {HEADER}")
     assert "anthrofs:" in life.mounts(http_proxy=f"http://user:{PASSWORD}@127.0.0.1:9")
-    assert "anthrofs:" in life.mounts(http_proxy=f"nonsense://{PASSWORD}@127.0.0.1:9")
     assert "anthrofs:" in life.mounts(ANTHROPIC_BASE_URL=f"http://user:{PASSWORD}@127.0.0.1:9/x")
     assert not mountpoint.is_mounted(mount.path)
 
@@ -190,7 +188,7 @@ def provoke_a_bug(mount: Mount) -> None:
     mount.sync()
 
 
-@pytest.mark.timeout(110)
+@pytest.mark.timeout(240)      # some twenty commands, one after the other
 def test_secrets_are_nowhere_and_content_is_only_where_the_page_files_says(watched: Mount, tmp_path: Path) -> None:
     mount, life = watched, Life(watched, tmp_path / "said")
     failed_starts(life, mount)
