@@ -14,9 +14,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from tests.proof import table
-from tests.simulation import runs
-from tests.simulation.runs import Figures, Outcome
+from tests.simulation import lines
+
+FINE: Final = "ANTHROFS_SIMULATION_FINE"        # in the environment, so that it is known before the package is imported
+if os.environ.get(FINE):
+    lines.install()
+
+from tests.proof import table  # noqa: E402 - see above
+from tests.simulation import runs  # noqa: E402
+from tests.simulation.runs import Figures, Outcome  # noqa: E402
 
 PART: Final = "simulation"
 SHORT_SEEDS: Final = range(1, 81)
@@ -27,8 +33,9 @@ SAY_S: Final = 30.0
 def main() -> int:
     """Returns 1 when a seed has failed."""
     given = arguments()
-    if os.environ.get("PYTHONHASHSEED") != "0":
-        os.execve(sys.executable, [sys.executable, "-m", "tests.simulation", *sys.argv[1:]], {**os.environ, "PYTHONHASHSEED": "0"})
+    wanted = {"PYTHONHASHSEED": "0"} | ({FINE: "1"} if given.fine else {})
+    if any(os.environ.get(name) != value for name, value in wanted.items()):
+        os.execve(sys.executable, [sys.executable, "-m", "tests.simulation", *sys.argv[1:]], os.environ | wanted)
     if given.replay:
         return replay(given)
     seeds: Iterator[int] = iter(SHORT_SEEDS) if given.short else itertools.count(given.seed or table.next_seed(PART))
@@ -50,7 +57,7 @@ def main() -> int:
     print(f"seeds {first} to {last}, {seconds:.0f} s, {total.steps / seconds:.0f} steps and {total.seeds / seconds:.2f} seeds a second:")
     print("\n".join(f"  {name.replace('_', ' '):16} {value:12,}" for name, value in asdict(total).items()))
     if not given.short and not given.no_row:
-        table.append(PART, f"scripts/simulate --seed {first}", seconds, asdict(total), last + 1)
+        table.append(PART, f"scripts/simulate --seed {first}{' --fine' * given.fine}", seconds, asdict(total), last + 1)
     for failure in failures[:given.shrink]:
         tell(runs.shrunk(failure, SHRINK_S))
     return 1 if failures else 0
@@ -64,6 +71,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=0.0, help="so long")
     parser.add_argument("--seeds", type=int, default=0, help="so many seeds")
     parser.add_argument("--short", action="store_true", help="the seeds of every run of the tests; no row in the table")
+    parser.add_argument("--fine", action="store_true", help="another thread may go on between any two lines of the package")
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     parser.add_argument("--shrink", type=int, default=1, help="so many of the failures are made short")
     parser.add_argument("--no-row", action="store_true", help="nothing is added to the table of runs")

@@ -130,8 +130,9 @@ class QuietPoint:
         for path in [path for path, content in shown.items() if content is not None and path not in zone.model.files]:
             self._remove(number, path)
         self._settle()
+        backups = self._backups(mount)
         for file in self._world.service.files():
-            if (path := self._path(file.name)) in doubtful:
+            if (path := self._path(file.name)) in doubtful and file.file_id not in backups:
                 assert path not in zone.model.files
                 self._world.service.vanish(file.file_id)
         for _ in range(3):
@@ -144,13 +145,18 @@ class QuietPoint:
         """
         zone, mount = self._world.zones[number], self._world.mounts[number]
         named = keeps(mount)
-        with mount.parts.local.db.reading() as tx:      # of a backup the server has what it had when the name became one
-            backups = {row[0] for row in tx.all("SELECT file_id FROM node WHERE local AND file_id IS NOT NULL")}
+        backups = self._backups(mount)
         there = Counter((self._path(file.name) if named else "", file.content) for file in self._world.service.files()
                         if zone.mine(file.name) and file.file_id not in backups)
         wanted = Counter((path if named else "", file.content) for path, file in zone.model.files.items() if not stays_local(path))
         missing = wanted - there                    # a service that takes no empty file gets it when something is in it
         return list((there - wanted).elements()), [file for file in missing.elements() if file[1]]
+
+    @staticmethod
+    def _backups(mount: Mount) -> set[str]:
+        """Of a backup the server has what it had when the name became one."""
+        with mount.parts.local.db.reading() as tx:
+            return {row[0] for row in tx.all("SELECT file_id FROM node WHERE local AND file_id IS NOT NULL")}
 
     def _agree(self) -> None:
         """Each mount shows each file of the server once, with the server's content if it can be read."""

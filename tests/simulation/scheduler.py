@@ -37,11 +37,12 @@ class Style:
 
     handover: float         # probability, at a point of choice
     stays: float            # probability that the last one goes on, when another's turn is drawn
+    lines: float = 0.0      # probability, before a line of the package; see lines.py
 
     @classmethod
     def drawn(cls, chance: random.Random) -> "Style":
         """Returns one of several, from rare changes to one at each point."""
-        return cls(chance.choice([0.005, 0.03, 0.1, 0.3, 0.8]), chance.choice([0.0, 0.0, 0.5]))
+        return cls(chance.choice([0.005, 0.03, 0.1, 0.3, 0.8]), chance.choice([0.0, 0.0, 0.5]), chance.choice([0.0005, 0.003, 0.02]))
 
 
 class Group:
@@ -164,6 +165,13 @@ class Scheduler:
             raise Killed
         if len(self._ready) and self._chance.random() < self.style.handover:
             self._ready.append(self.current)
+            self._hub.switch()
+
+    def line(self) -> None:
+        """The same, before a line of the package. Whoever is being killed goes on to its end."""
+        task = self.current
+        if task is not self._driver and self._ready and not task.group.dead and self._chance.random() < self.style.lines:
+            self._ready.append(task)
             self._hub.switch()
 
     def block(self, timeout_s: float | None, what: str) -> bool:

@@ -34,7 +34,7 @@ from tests.simulation.zone import Deed, Zone, parents
 FAST: Final = Path("/dev/shm")          # memory: what a disk forgets is simulated
 BUSY_S: Final = 4000.0                  # of simulated time that a call may take: some closes wait for several answers of 600 s
 MEAN_S: Final = 0.02                    # that passes at most between two steps that follow each other
-KEPT: Final = frozenset({"write", "append", "edit", "truncate", "save", "synced"})
+WRITES: Final = frozenset({"write", "append", "edit", "truncate", "save", "synced"})
 BUG: Final = re.compile(r"bug in|database failed|Traceback", re.IGNORECASE)
 DISKS: Final = re.compile(r"[Nn]o space left|Input/output error|no room on the disk|stay free")
 
@@ -218,7 +218,7 @@ class World:
                 zone.done(deed)
                 self.judge.changed(step.mount, deed)
             else:
-                deed.partial = mount.disk_trouble and not how.killed
+                deed.partial = step.do in WRITES and mount.disk_trouble and not how.killed
                 zone.doubt(deed)
         program.begin(step, lambda: ACTS[step.do](mount.user, step), ended)
 
