@@ -28,6 +28,7 @@ class Judge:
         self.known = {b""}              # every content that was ever in the shared zone
         self.last: dict[str, bytes] = {}            # in the shared zone: what nobody has changed since it was acknowledged
         self._writing: Counter[str] = Counter()     # paths of the shared zone that somebody changes now
+        self._overlapped = set[str]()               # of them, those that several did at once
         self.checked_bytes = 0
 
     # ---- while programs work
@@ -115,6 +116,8 @@ class Judge:
         changes = [step.path, step.to] if step.do == "rename" else [step.path] if step.do in ("write", "save", "remove") else []
         for path in changes:
             self.last.pop(path, None)
+            if self._writing[path]:
+                self._overlapped.add(path)
         self._writing.update(changes)
         content = step.content()
         if step.do in ("write", "save"):
@@ -123,7 +126,12 @@ class Judge:
         def ended(how: Ended) -> None:
             world.say(f"{step.do} {step.path}: {'killed' if how.killed else how.error or 'done'}")
             self._writing.subtract(changes)
-            if how.error is None and not how.killed and step.do in ("write", "save") and not self._writing[step.path]:
+            alone = True
+            for path in changes:
+                if not self._writing[path]:
+                    alone = path not in self._overlapped
+                    self._overlapped.discard(path)
+            if how.error is None and not how.killed and step.do in ("write", "save") and not self._writing[step.path] and alone:
                 self.last[step.path] = content
             elif how.found is not None and step.do == "read":
                 self._is_known(step.path, how.found)

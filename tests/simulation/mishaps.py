@@ -50,7 +50,7 @@ ONCE: Final = {
 # Until they are taken away.
 STANDING: Final = {
     "refuse": Fault("any", "refuse", 0), "502": Fault("any", "page", 0, status=502), "503": Fault("any", "status", 0, status=503),
-    "401": Fault("any", "status", 0, status=401), "page": Fault("any", "page", 0, status=200), "429": Fault("any", "status", 0, status=429, retry_after="4"),
+    "401": Fault("any", "status", 0, status=401), "page": Fault("any", "page", 0, status=200), "429": Fault("any", "status", 40, status=429, retry_after="4"),
     "silent": Fault("any", "silent", 0), "hold": Fault("any", "account", 0, account="on_hold"),
     "uploads 403": Fault("upload", "status", 0, status=403), "quota": Fault("upload", "account", 0, account="quota"),
     "cmek": Fault("any", "account", 0, account="cmek_disabled"), "downloads 500": Fault("download", "status", 0, status=500),
