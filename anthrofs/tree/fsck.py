@@ -94,9 +94,8 @@ def _stages(db: Database, staging: Staging) -> list[str]:
 
 def _copies(db: Database, cache: BlockCache) -> list[str]:
     with db.reading() as tx:
-        # Of an id that is deleted the copy goes behind a commit that power loss may take back.
-        kept = [FileId(row[0]) for row in tx.all("SELECT file_id FROM kept WHERE here = 1 "
-                                                 "AND file_id NOT IN (SELECT file_id FROM doomed)")]
+        # Of an id that nothing shows any more the copy goes behind a commit, which power loss may take back.
+        kept = [FileId(row[0]) for row in tx.all("SELECT file_id FROM kept JOIN node USING (file_id) WHERE here = 1")]
         lost = [row[0] for row in tx.all("SELECT node.name FROM node JOIN kept USING (file_id) WHERE node.resend "
                                          "AND NOT node.downloadable AND kept.here != 1")]
     return [*(f"the kept copy of {file_id} is missing" for file_id in kept if not cache.has_kept(file_id)),

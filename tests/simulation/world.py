@@ -223,9 +223,12 @@ class World:
         program.begin(step, lambda: ACTS[step.do](mount.user, step), ended)
 
     def _is_promised(self, step: Step, zone: Zone) -> bool:
-        """Empty content is, at the last release only: a shell's `> file` can't be told from an empty file before."""
+        """Empty content is, at the last release only, which tells nobody of a full disk: a shell's `> file` can't be told from an
+        empty file before.
+        """
         empty = not step.size if step.do in ("write", "synced") else not step.place if step.do == "truncate" else False
-        return not empty or not any(held.path == step.path for held in self.held[self.zones.index(zone)])
+        number = self.zones.index(zone)
+        return not empty or not (self.mounts[number].disk_trouble or any(held.path == step.path for held in self.held[number]))
 
     @staticmethod
     def _can(step: Step, zone: Zone) -> bool:

@@ -76,9 +76,11 @@ class Zone:
             yield path
         self.loose = set()
 
-    @staticmethod
-    def _part(shown: Shown, paths: tuple[str, ...]) -> Shown:
-        return {path: content for path, content in shown.items() if any(path == each or is_below(path, each) for each in paths if each)}
+    def _part(self, shown: Shown, paths: tuple[str, ...]) -> Shown:
+        """What is at those paths and below them; of a loose file, which a renamed directory takes along, that it is there."""
+        loose = {path.rpartition("/")[2] for path in self.loose}
+        return {path: b"" if path.rpartition("/")[2] in loose and content else content for path, content in shown.items()
+                if any(path == each or is_below(path, each) for each in paths if each)}
 
 
 def shows(model: Model) -> Shown:
