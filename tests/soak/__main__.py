@@ -102,7 +102,7 @@ def _print(soak: Soak, verdicts: dict[str, Verdict]) -> None:
             print(f"  {name.replace('_', ' '):20} {table.written(figure)}")
     print(plot.text(_series(soak.samples)))
     for name, found in verdicts.items():
-        print(f"  {name:14} {'flat' if found.flat else 'RISES':6} {_words(found)}")
+        print(f"  {name:14} {found.word:6} {_words(found)}")
     if len(soak.types) == 2:
         first, last = soak.types
         grown = sorted(((count - first.get(name, 0), name) for name, count in last.items()), reverse=True)[:GROWN]
@@ -115,7 +115,7 @@ def _words(found: Verdict) -> str:
 
 
 def picture(soak: Soak, verdicts: dict[str, Verdict]) -> str:
-    notes = [f"{'flat' if verdicts[name].flat else 'RISES'}, {verdicts[name].slope_an_hour:+.3g} an hour" if name in verdicts else "" for name, _ in _series(soak.samples)]
+    notes = [f"{verdicts[name].word}, {verdicts[name].slope_an_hour:+.3g} an hour" if name in verdicts else "" for name, _ in _series(soak.samples)]
     return plot.svg(f"anthrofs, {table.written(soak.tally.operations)} operations, {table.written(soak.tally.requests)} requests, "
                     f"{soak.others.changes} changes of others, {soak.others.faults} faults", _series(soak.samples), notes=notes)
 

@@ -13,6 +13,7 @@ from statistics import median
 from typing import Final
 
 MOST: Final = 400       # samples that are compared, each with each; of more, every second one, or fewer
+ENOUGH: Final = 6       # samples that can tell that a figure is flat
 
 Point = tuple[float, float]     # seconds, figure
 
@@ -31,6 +32,11 @@ class Verdict:
     @property
     def flat(self) -> bool:
         return self.rise <= self.bound
+
+    @property
+    def word(self) -> str:
+        """A rise is one however few samples show it; that there is none takes some."""
+        return "RISES" if not self.flat else "flat" if self.judged >= ENOUGH else "short"
 
 
 def verdict(points: Sequence[Point], bound: float) -> Verdict:

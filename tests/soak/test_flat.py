@@ -35,6 +35,11 @@ def test_a_longer_run_sees_a_smaller_leak() -> None:
     assert not verdict(line(600, 50, 0.004), bound=4).flat
 
 
+def test_few_samples_can_show_a_rise_but_not_that_there_is_none() -> None:
+    assert (verdict(line(4, 50, 0), bound=4).word, verdict(line(4, 50, 1), bound=4).word) == ("short", "RISES")
+    assert verdict(line(60, 50, 0), bound=4).word == "flat"
+
+
 def test_a_verdict_says_what_was_seen() -> None:
     found = verdict(line(60, 50, 0.02), bound=4)
     assert (round(found.slope_an_hour), round(found.rise, 1), found.judged) == (72, 7.8, 40)
