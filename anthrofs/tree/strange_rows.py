@@ -13,12 +13,18 @@ from anthrofs.tree.upload_queue import NEXT
 _STATES: Final = ", ".join(sorted({f"'{state}'" for state, _ in NEXT}))
 # Besides the kinds of their columns.
 _WRONG: Final = {
-    "node": "size_bytes < 0 OR server_size < 0 OR (parent NOT IN (0, 2) AND (name IN ('', '.', '..') OR "
+    "node": "size_bytes < 0 OR server_size < 0 OR stage NOT BETWEEN 1 AND 1 << 60 OR expires_s NOT BETWEEN 0 AND 1 << "
+            "31 OR lacks_code NOT BETWEEN 1 AND 4095 OR (lacks_code IS NOT NULL AND (lacks_from IS NULL OR lacks_to IS "
+            "NULL)) OR (file_id IS NOT NULL AND (server_name IS NULL OR server_mime IS NULL OR server_size IS NULL OR "
+            "created_ns IS NULL OR downloadable IS NULL)) OR (parent NOT IN (0, 2) AND (name IN ('', '.', '..') OR "
             "instr(name, '/') OR instr(name, char(0))))",
-    "attempt": f"size_bytes < 0 OR state NOT IN ({_STATES})",
+    # A kill may leave one without its node.
+    "attempt": f"size_bytes < 0 OR code NOT BETWEEN 1 AND 4095 OR state NOT IN ({_STATES}) OR node_id IN (SELECT "
+               "node_id FROM node WHERE directory)",
     "kept": "bytes < 0",
 }
 _NUMBER: Final = re.compile(r"-?[0-9]{1,19}", re.ASCII)
+_LARGEST: Final = 2**62         # of a fact: what is counted on from there fits, too
 _NUMBERS: Final = frozenset({"listing", "listed_ns", "swept_ns", "unreadable"})     # facts of the table meta
 
 
@@ -47,4 +53,5 @@ def _of_another_kind(column: tuple[Any, ...]) -> str:
 
 
 def _facts(rows: Iterable[tuple[str, str]]) -> bool:
-    return all(name not in _NUMBERS or _NUMBER.fullmatch(value) for name, value in rows)
+    return all(name not in _NUMBERS or (_NUMBER.fullmatch(value) and abs(int(value)) < _LARGEST)
+               for name, value in rows)

@@ -121,6 +121,24 @@ def test_a_sum_vouches_only_for_what_it_has_seen(ended: Template, tmp_path: Path
     assert is_as_left(path)
 
 
+@pytest.mark.parametrize("change", [
+    "UPDATE node SET size_bytes = 'x' WHERE name = 'read.txt'", "UPDATE node SET size_bytes = -1 WHERE name = 'read.txt'", "UPDATE node SET name = 'a/b' WHERE name = 'read.txt'",
+    "UPDATE node SET name = '..' WHERE name = 'read.txt'", "UPDATE node SET expires_ns = 'x' WHERE name = 'read.txt'", "UPDATE node SET lacks_code = 2147483648",
+    "UPDATE attempt SET state = 'x'", "UPDATE attempt SET size_bytes = 0.5", "UPDATE attempt SET node_id = 1 WHERE rowid = (SELECT min(rowid) FROM attempt)",
+    "UPDATE node SET server_mime = NULL WHERE name = 'read.txt'",
+    "UPDATE node SET stage = 9223372036854775807 WHERE name = 'read.txt'", "UPDATE node SET lacks_code = 3", "UPDATE node SET expires_s = 9223372036854775807",
+    "UPDATE doomed SET file_id = x'ff'", "UPDATE kept SET file_id = x'ff' WHERE rowid = (SELECT min(rowid) FROM kept)", "UPDATE attribute SET value = 'text'",
+    "UPDATE meta SET value = '9223372036854775807' WHERE name = 'listing'", "UPDATE meta SET value = 'x' WHERE name = 'listed_ns'"])
+def test_a_row_that_nobody_has_written_is_damage(ended: Template, tmp_path: Path, change: str) -> None:
+    """Each was found by changing rows at random: a traceback in a worker, each time that it came to it."""
+    one = Damaged(ended, tmp_path)
+    with closing(sqlite3.connect(one.state / "state.db")) as db:
+        assert db.execute(change).rowcount
+        db.commit()
+    with pytest.raises(SetupError, match="that anthrofs doesn't write"):
+        problems(one.state)
+
+
 @pytest.mark.parametrize("template", ["ended", "killed"])
 def test_a_database_that_was_emptied_is_no_new_one(request: pytest.FixtureRequest, tmp_path: Path, template: str) -> None:
     """With what it knew of unsent content gone, nothing would bring that to the server."""
