@@ -131,7 +131,7 @@ def test_a_full_disk_under_the_database_is_told_as_such(db: Database) -> None:
 def test_a_stage_that_nobody_needs_is_removed_after_the_commit_and_not_before(tmp_path: Path) -> None:
     removed: list[tuple[StageId, bool]] = []
     state: Database = Database(tmp_path / "state.db", discard=lambda stage: removed.append((stage, state.writing)))
-    with state.transaction() as tx:
+    with state.transaction(durable=True) as tx:
         for stage in (3, None, 1, 3, 2):
             tx.unneeded(None if stage is None else StageId(stage))
         tx.needed(StageId(2))
@@ -148,13 +148,13 @@ def test_a_transaction_that_fails_removes_no_stage_and_the_next_one_remembers_no
     db = Database(tmp_path / "state.db", discard=removed.append)
 
     def fails() -> None:
-        with db.transaction() as tx:
+        with db.transaction(durable=True) as tx:
             tx.unneeded(StageId(1))
             raise NotFound("x")
 
     with pytest.raises(NotFound):
         fails()
-    with db.transaction() as tx:
+    with db.transaction(durable=True) as tx:
         tx.unneeded(StageId(2))
     assert removed == [2]
     db.close()
