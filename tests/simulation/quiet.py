@@ -115,6 +115,10 @@ class QuietPoint:
         self._settle()
         surplus, missing = self._compared(number)
         shown, expected = self._walk(number), shows(zone.model)
+        for path in sorted(shown.keys() - expected.keys(), reverse=True):      # the folder of what came back
+            if shown[path] is None:
+                self._call(mount, lambda path=path: mount.user.rmdir(path))     # type: ignore[misc]    # called at once
+                del shown[path]
         assert not surplus, f"the server has more than it should: {said(surplus)}"
         assert not missing, f"the server lacks {said(missing)}"
         assert shown == expected, f"shown is {brief(shown)}, expected {brief(expected)}"
