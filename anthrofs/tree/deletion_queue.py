@@ -114,6 +114,10 @@ class Deletions:
         return self._rows.run("UPDATE doomed SET doubt = iif(seen >= ?1, NULL, -1) WHERE doubt >= 0 AND doubt < ?1",
                               listing) > 0
 
+    def is_any_doubtful(self) -> bool:
+        """Whether some id waits for a whole listing to tell."""
+        return self._rows.one("SELECT 1 FROM doomed WHERE deleted_ns IS NULL AND doubt >= 0 LIMIT 1") is not None
+
     def is_proved_gone(self, file_id: FileId) -> bool:
         """A listing has decided so."""
         return self._rows.one("SELECT 1 FROM doomed WHERE file_id = ? AND doubt = -1", file_id) is not None

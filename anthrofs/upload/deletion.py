@@ -5,13 +5,14 @@ Trusts  the service's own 404: an id that isn't there is deleted. After anybody 
 Never   forgets an id that the server still has: what is refused stays queued and visible, and its name stays gone.
 """
 
+import contextlib
 import logging
 import random
 from collections.abc import Callable
 from typing import Final
 
 from anthrofs.clock import Clock
-from anthrofs.errors import BadAnswer, Closed, Gone, Offline, RemoteError
+from anthrofs.errors import BadAnswer, Closed, FsError, Gone, Offline, RemoteError
 from anthrofs.model import FileId
 from anthrofs.remote.api import RemoteFiles
 from anthrofs.remote.gates import OF_THE_WAY
@@ -57,6 +58,16 @@ class Deletion:
         finally:
             with self._db.reading() as tx:
                 tx.deletions.ended(file_id)
+
+    def look_again(self) -> None:
+        """Asks for a listing if deletions wait for one: the one that was asked for may have failed, and without
+        anybody looking there is no other.
+        """
+        with contextlib.suppress(FsError):      # our own disk: the uploader's threads say so
+            with self._db.reading() as tx:
+                doubtful = tx.deletions.is_any_doubtful()
+            if doubtful:
+                self._ask_listing()
 
     def _ask(self, file_id: FileId, plan: DeletePlan, *, gone: bool) -> bool:
         """Asks the server to delete it. False: it isn't deleted, as far as one can tell."""

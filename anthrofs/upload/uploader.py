@@ -90,6 +90,7 @@ class Uploader:
 
     def retry_now(self) -> None:
         """Back-offs end: a person asks, or the network is back."""
+        self._deletion.look_again()
         self._schedule.retry_now()
         self.wake()
 
@@ -100,6 +101,7 @@ class Uploader:
 
     def reopened(self) -> None:
         """The way is open again, or a probe may go."""
+        self._deletion.look_again()
         self._permission.ask_soon()
         self.wake()
 

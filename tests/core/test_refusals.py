@@ -7,6 +7,7 @@ import pytest
 from anthrofs.errors import (
     AccountStopped,
     AuthFailed,
+    BadAnswer,
     InTheWay,
     NoAnswer,
     NotDownloadable,
@@ -205,3 +206,16 @@ def test_a_read_that_is_refused_fails_and_changes_nothing(core: Core, refusal: R
     assert core.user.read("a.txt") == A
     core.sync()
     assert core.on_server() == [("a.txt", A)]
+
+
+def test_a_deletion_that_a_listing_has_to_tell_of_is_done_at_a_sync_though_that_listing_failed(core: Core) -> None:
+    core.expects("could not be deleted", "could not be refreshed")
+    core.user.write("a.txt", A)
+    core.sync()
+    core.files.refusals = {"delete": BadAnswer("a login page", status=200), "list": service(Refused, 400)}
+    core.user.unlink("a.txt")
+    core.clock.pass_s(400)          # nobody looks any more
+    core.files.refusals.clear()
+    assert len(core.on_server()) == 1
+    *_, left = core.parts.requests.table["drain"]({"timeout_s": 300.0})
+    assert (left["deletions"], core.on_server()) == ([], [])

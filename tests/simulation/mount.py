@@ -43,26 +43,43 @@ from tests.simulation.wire import Wire
 KEY: Final = "key-of-the-simulation"
 LATENCY_S: Final = (0.02, 0.4)
 STEP_S: Final = 5.0             # for each part to stop, as daemon/mount.py has it
+WRITTEN_S: Final = 5.0          # from an answer to its commit, at most
 FIRST_PROCESS: Final = 1000
 
 
 class ToldFiles(HttpFiles):
-    """Remembers the names of uploads of which nobody heard how they ended."""
+    """Remembers the names of uploads of which nobody heard how they ended, or heard it only a moment ago."""
 
-    def __init__(self, ambiguous: set[str], *arguments: Any) -> None:
+    def __init__(self, uploads: "Uploads", *arguments: Any) -> None:
         super().__init__(*arguments)
-        self._ambiguous = ambiguous         # given
+        self._uploads = uploads         # given
 
     def upload(self, name: str, mime_type: str, body: Body, expires_s: int | None = None) -> RemoteFile:
         try:
-            return super().upload(name, mime_type, body, expires_s)
+            file = super().upload(name, mime_type, body, expires_s)
         except RemoteError as exc:
             if exc.maybe_stored:
-                self._ambiguous.add(name)
+                self._uploads.ambiguous.add(name)
             raise
         except BaseException:               # it is killed
-            self._ambiguous.add(name)
+            self._uploads.ambiguous.add(name)
             raise
+        self._uploads.heard_s[name] = self._uploads.clock.now_s()
+        return file
+
+
+class Uploads:
+    """What is known of a mount's uploads."""
+
+    def __init__(self, clock: SimulatedClock) -> None:
+        self.clock = clock                      # given
+        self.ambiguous = set[str]()             # names on the server of which there may be two files, by the rule for lost answers
+        self.heard_s = dict[str, float]()       # when the last answer to each came
+
+    def killed(self) -> None:
+        """What was answered a moment ago may not have been written down."""
+        self.ambiguous |= {name for name, at_s in self.heard_s.items() if self.clock.now_s() - at_s < WRITTEN_S}
+        self.heard_s.clear()
 
 
 class Calls(Operations):
@@ -134,7 +151,7 @@ class Mount:
         self.state_dir = site.base / name
         self.state_dir.mkdir(mode=0o700)
         self.alive = False
-        self.ambiguous = set[str]()         # names on the server of which there may be two files, by the rule for lost answers
+        self.uploads = Uploads(self.clock)
         self.disk_trouble = self.had_disk_trouble = False
         self.group = Group(name)
         self.lives = itertools.count(1)
@@ -161,7 +178,7 @@ class Mount:
         with mock.patch("anthrofs.remote.http.Transport", return_value=self.wire):
             client = connect(self.config.service, self.config.timeouts, {})
         self.pacer = Pacer(self.config.requests_per_minute, self.clock, Moments(self.state_dir / "requests"))
-        http = ToldFiles(self.ambiguous, client, self.clock, self.config.timeouts.first_s, None, None, self.config.timeouts.answer_s,
+        http = ToldFiles(self.uploads, client, self.clock, self.config.timeouts.first_s, None, None, self.config.timeouts.answer_s,
                          self.pacer.sent)
         try:
             self.parts = parts = build(self.config, World(self.clock, self.chance, self.disk, http, self.pacer, Notify(None)))
@@ -198,6 +215,7 @@ class Mount:
     def kill(self, mode: Mode = "none") -> None:
         """By the driver: kill -9, or loss of power (`mode`: see ForgetfulDisk); nothing of it reaches what the next mount gets."""
         self.disk.dead = self.wire.dead = True
+        self.uploads.killed()
         after = self.site.base / f"{self.name} {next(self.lives)}"
         self.disk.power_loss(after, mode)
         self.left = self.disk if mode == "none" else None

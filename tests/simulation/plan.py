@@ -17,6 +17,7 @@ DIRECTORIES: Final = ["d", "e", "d/f", "e/g"]
 NAMES: Final = ["a.txt", "b.txt", "c.csv", "d ü?.md", "p.png", "a.txt~", ".b.txt.swp"]
 SIZES: Final = [0, 1, 7, 40, 300, 4096, 9000]
 QUIET_EVERY: Final = 100             # steps
+IDLE_S: Final = 20.0               # as long as somebody has looked, listings are asked for: most of what a step costs
 CRASH_EVERY: Final = 60
 
 DISK_STEPS: Final = ["flush", "rename", "adopt", "fetch", "kept", "staging", "evict"]
@@ -64,7 +65,7 @@ class _Drawer:
     def options(self) -> list[dict[str, Any]]:
         chance = self.chance
         return [{"upload": chance.choice(["queue", "queue", "wait"]), "requests_per_minute": chance.choice([450, 10**5, 10**5]),
-                 "refresh_s": chance.choice([1.0, 10.0, 10.0]), "sweep_s": chance.choice([30.0, 300.0]), "poll": chance.random() < 0.1,
+                 "refresh_s": chance.choice([1.0, 10.0, 10.0]), "sweep_s": chance.choice([30.0, 300.0]), "poll": chance.random() < 0.1, "idle_s": IDLE_S,
                  "cache_bytes": chance.choice([0, 20_000, 10**9]),
                  "keep_bytes": chance.choice([*[None] * 7, 0])} for _ in range(self.mounts)]
 

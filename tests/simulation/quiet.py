@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 WELL_S: Final = 400.0               # after which the last look for a lost answer is over
 CALL_S: Final = 4000.0              # of simulated time, for what a person would wait for
 TRIES: Final = 6
+MOST_DOWN: Final = 20              # requests in a minute: probes each 30 s, closes that look each 10 s, and some that were under way
+KNOWN_S: Final = 30.0              # after which a mount knows that its way is closed
 DOUBLED_US: Final = 10**6           # a gateway sends again at once
 
 File = tuple[str, bytes]            # (path, content)
@@ -35,6 +37,7 @@ class QuietPoint:
     def __init__(self, world: "World", judge: Judge) -> None:
         self._world = world             # given
         self._judge = judge             # given
+        self.most_down = 0              # requests of a mount in a minute in which its way was closed
         self.twice = self.back = 0      # copies, and removed files, that the server had by the rule
         self._budget: dict[str, deque[int]] = {}
         self._judged_ns = -1
@@ -45,6 +48,7 @@ class QuietPoint:
         world.quiets += 1
         for mount in world.mounts:
             mount.faults.clear()
+            world.ends(mount.name)
             mount.heal()
         for mount in world.mounts:
             for _ in range(TRIES):
@@ -58,14 +62,14 @@ class QuietPoint:
             zone.resolve(self._recovered(number, self._walk(number)))
             for path in zone.give_up():
                 self._remove(number, path)
-        world.scheduler.pass_s(max(WELL_S if any(mount.ambiguous for mount in world.mounts) else 1.0, self._denied_s()))
+        world.scheduler.pass_s(max(WELL_S if any(mount.uploads.ambiguous for mount in world.mounts) else 1.0, self._denied_s()))
         self._settle()
         for number in range(len(world.mounts)):
             self._zone(number)
         self._agree()
         self._requests()
         for mount in world.mounts:
-            mount.ambiguous.clear()
+            mount.uploads.ambiguous.clear()
 
     def _denied_s(self) -> float:
         """So long a mount doesn't show an id again that was said to be gone, and isn't."""
@@ -94,7 +98,7 @@ class QuietPoint:
     def _zone(self, number: int) -> None:
         """A mount's own zone is as it should be, here and on the server."""
         zone, mount = self._world.zones[number], self._world.mounts[number]
-        excused = {self._path(name) for name in mount.ambiguous | self._doubled(mount) if zone.mine(name)}
+        excused = {self._path(name) for name in mount.uploads.ambiguous | self._doubled(mount) if zone.mine(name)}
         surplus, missing = self._compared(number)
         shown, expected = self._walk(number), shows(zone.model)
         if not surplus and not missing and shown == expected:
@@ -196,8 +200,16 @@ class QuietPoint:
             return Counter(row[0] for row in tx.all("SELECT file_id FROM node WHERE file_id IS NOT NULL"))
 
     def _requests(self) -> None:
-        """In any 61 s a mount makes as many requests as it may."""
+        """In any 61 s a mount makes as many requests as it may; a few, while its way is closed."""
         world = self._world
+        for outage in world.outages:
+            at_ns = [request.at_ns for request in world.service.requests if request.who == outage.who
+                     and outage.from_ns + KNOWN_S * SECOND_NS <= request.at_ns < (outage.until_ns or 0)]
+            for number, first_ns in enumerate(at_ns):
+                within = sum(other_ns < first_ns + 60 * SECOND_NS for other_ns in at_ns[number:])
+                self.most_down = max(self.most_down, within)
+                assert within <= MOST_DOWN, f"{outage.who} made {within} requests in a minute in which its way was closed"
+        world.outages.clear()
         for request in world.service.requests:
             if request.at_ns <= self._judged_ns:
                 continue
@@ -230,7 +242,7 @@ class QuietPoint:
         try:
             return mount.user.read(path)
         except PermissionError:
-            assert not keeps(mount) or mount.ambiguous or self._doubled(mount), f"{path} can't be read"
+            assert not keeps(mount) or mount.uploads.ambiguous or self._doubled(mount), f"{path} can't be read"
             return self._world.service.known[mount.user.getxattr(path, "user.anthropic.file_id")].content
 
     def _recovered(self, number: int, shown: Shown) -> Shown:

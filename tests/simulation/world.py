@@ -10,6 +10,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -35,8 +36,18 @@ FAST: Final = Path("/dev/shm")          # memory: what a disk forgets is simulat
 BUSY_S: Final = 4000.0                  # of simulated time that a call may take: some closes wait for several answers of 600 s
 MEAN_S: Final = 0.02                    # that passes at most between two steps that follow each other
 WRITES: Final = frozenset({"write", "append", "edit", "truncate", "save", "synced"})
+CLOSES: Final = frozenset({"refuse", "502", "401", "page", "hold", "cmek"})      # of mishaps.STANDING: those that close the whole way
 BUG: Final = re.compile(r"bug in|database failed|Traceback", re.IGNORECASE)
 DISKS: Final = re.compile(r"[Nn]o space left|Input/output error|no room on the disk|stay free")
+
+
+@dataclass
+class Outage:
+    """The way of one mount is closed to all requests."""
+
+    who: str
+    from_ns: int
+    until_ns: int | None = None
 
 
 class Log(logging.Handler):
@@ -79,6 +90,7 @@ class World:
         self.judge = Judge(self)
         self.quiet = QuietPoint(self, self.judge)
         self.log = Log(self.say)
+        self.outages: list[Outage] = []
         self.crashes = self.faults = self.steps = self.quiets = 0
         self._table: dict[str, Callable[[Step], None]] = {
             "pass": lambda step: scheduler.pass_s(step.seconds), "fault": self._fault, "outage": self._outage, "well": self._well,
@@ -284,9 +296,18 @@ class World:
     def _outage(self, step: Step) -> None:
         self.faults += 1
         self.mounts[step.mount].faults.add(STANDING[step.to])
+        if step.to in CLOSES:
+            self.outages.append(Outage(self.mounts[step.mount].name, EPOCH_NS + self.scheduler.now_ns))
 
     def _well(self, step: Step) -> None:
         self.mounts[step.mount].faults.clear()
+        self.ends(self.mounts[step.mount].name)
+
+    def ends(self, who: str) -> None:
+        """Nothing is wrong any more on that mount's way."""
+        for outage in self.outages:
+            if outage.who == who and outage.until_ns is None:
+                outage.until_ns = EPOCH_NS + self.scheduler.now_ns
 
     def _disk(self, step: Step) -> None:
         self.faults += 1
