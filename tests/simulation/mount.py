@@ -65,6 +65,8 @@ class ToldFiles(HttpFiles):
             self._uploads.ambiguous.add(name)
             raise
         self._uploads.heard_s[name] = self._uploads.clock.now_s()
+        if self._uploads.unwritten:
+            self._uploads.ambiguous.add(name)
         return file
 
 
@@ -75,6 +77,7 @@ class Uploads:
         self.clock = clock                      # given
         self.ambiguous = set[str]()             # names on the server of which there may be two files, by the rule for lost answers
         self.heard_s = dict[str, float]()       # when the last answer to each came
+        self.unwritten = False                  # the disk may not take what an answer says
 
     def killed(self) -> None:
         """What was answered a moment ago may not have been written down."""
@@ -246,7 +249,7 @@ class Mount:
 
     def hurt(self, label: str, *, full: bool, times: int) -> None:
         """From now on it is full; or so many steps fail."""
-        self.disk_trouble = self.had_disk_trouble = True
+        self.disk_trouble = self.had_disk_trouble = self.uploads.unwritten = True
         if not self.alive:
             return
         if full:
@@ -256,7 +259,7 @@ class Mount:
 
     def heal(self) -> None:
         """It works again."""
-        self.disk_trouble = False
+        self.disk_trouble = self.uploads.unwritten = False
         if self.alive:
             self.disk.mend()
 
