@@ -17,7 +17,7 @@ DIRECTORIES: Final = ["d", "e", "d/f", "e/g"]
 NAMES: Final = ["a.txt", "b.txt", "c.csv", "d ü?.md", "p.png", "a.txt~", ".b.txt.swp"]
 SIZES: Final = [0, 1, 7, 40, 300, 4096, 9000]
 QUIET_EVERY: Final = 100             # steps
-IDLE_S: Final = 20.0               # as long as somebody has looked, listings are asked for: most of what a step costs
+IDLE_S: Final = 5.0               # as long as somebody has looked, listings are asked for: most of what a step costs
 CRASH_EVERY: Final = 60
 
 DISK_STEPS: Final = ["flush", "rename", "adopt", "fetch", "kept", "staging", "evict"]
