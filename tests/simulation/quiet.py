@@ -164,8 +164,9 @@ class QuietPoint:
         there = Counter((self._path(file.name) if named else "", file.content) for file in self._world.service.files()
                         if zone.mine(file.name) and file.file_id not in backups)
         wanted = Counter((path if named else "", file.content) for path, file in zone.model.files.items() if not stays_local(path))
-        missing = wanted - there                    # a service that takes no empty file gets it when something is in it
-        return list((there - wanted).elements()), [file for file in missing.elements() if file[1]]
+        surplus, missing = there - wanted, wanted - there
+        # A service that takes no empty file gets it, and its new name, when something is in it.
+        return [file for file in surplus.elements() if file[1]], [file for file in missing.elements() if file[1]]
 
     @staticmethod
     def _backups(mount: Mount) -> set[str]:

@@ -266,9 +266,15 @@ class World:
         self.judge.wait_for(step.mount, (step.path,))
         if zone.unsure([step.path]) or step.path not in zone.model.files or program.step is not None or not mount.alive:
             return
-        content, held = zone.model.files[step.path].content, self.held[step.mount]
-        program.begin(step, lambda: mount.user.open(step.path),
-                      lambda how: held.append(Held(how.found, step.path, [content])) if how.found else self._told(step, how))
+        content, held, deed = zone.model.files[step.path].content, self.held[step.mount], Deed((step.path,), ())
+        self.busy[step.mount].append(deed)      # nobody changes it while it is being opened
+
+        def ended(how: Ended) -> None:
+            self.busy[step.mount].remove(deed)
+            self._told(step, how)
+            if how.found:
+                held.append(Held(how.found, step.path, [content]))
+        program.begin(step, lambda: mount.user.open(step.path), ended)
 
     def _let_go(self, step: Step) -> None:
         program, held = self.programs[step.mount][step.program], self.held[step.mount]
