@@ -46,7 +46,9 @@ class Judge:
         """A change has happened: who has a file open sees that."""
         files = self._world.zones[number].model.files
         for held in self._world.held[number]:
-            if held.path in deed.paths:
+            if len(deed.paths) > 1 and is_below(held.path, deed.paths[0]):      # its folder was renamed
+                held.path = deed.paths[1] + held.path[len(deed.paths[0]):]
+            elif held.path in deed.paths:
                 held.may += [files[path].content for path in deed.paths if path in files]
                 held.path = deed.paths[-1] if held.path not in files else held.path
 

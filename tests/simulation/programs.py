@@ -107,8 +107,10 @@ REQUESTS: Final[dict[str, Callable[[Mount, Step], Any]]] = {
 def changes_of(step: Step) -> tuple[Change, ...]:
     """What a step makes of the model, one after another."""
     path, to = step.path, step.to
-    if step.do in ("write", "synced"):
+    if step.do == "write":
         return (lambda model: model.write(path, step.content()),)
+    if step.do == "synced":
+        return (lambda model: model.write(path, step.content()[:len(step.content()) // 2]), lambda model: model.write(path, step.content()))
     if step.do == "save":
         return (lambda model: model.write(f"{path}.new", step.content()), lambda model: model.rename(f"{path}.new", path))
     if step.do in ("append", "edit", "truncate"):

@@ -301,6 +301,8 @@ class World:
 
     def _outage(self, step: Step) -> None:
         self.faults += 1
+        if step.to in CLOSES:           # nothing else is met meanwhile, so it is known how much may be asked
+            self._well(step)
         self.mounts[step.mount].faults.add(STANDING[step.to])
         if step.to in CLOSES:
             self.outages.append(Outage(self.mounts[step.mount].name, EPOCH_NS + self.scheduler.now_ns))
