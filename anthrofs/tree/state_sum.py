@@ -30,9 +30,11 @@ def write_sum(path: Path) -> None:
 
 
 def is_as_left(path: Path) -> bool | None:
-    """Whether the database is as the last mount has left it. None: nothing vouches for it, or against. Raises
-    OSError.
+    """Whether the database is as the last mount has left it. None: nothing vouches for it, or against, or somebody has
+    moved it away to begin anew. Raises OSError.
     """
+    if not path.exists():
+        return None
     try:
         known = json.loads(_place(path).read_text())
         bytes_, mtime_ns, crc32 = int(known["bytes"]), int(known["mtime_ns"]), int(known["crc32"])

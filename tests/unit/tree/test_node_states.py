@@ -152,7 +152,7 @@ class Walker:
     def go(self, transition: Transition, start: State | None) -> None:
         """From there, where the node has to be, by the transition's function."""
         assert self.state() is start
-        with self.db.transaction() as tx:
+        with self.db.transaction(durable=True) as tx:
             STEPS[transition.by](self, tx, transition.end)
         assert self.state() is transition.end, (transition.by, self.state())
 

@@ -52,7 +52,7 @@ def attempt_in(tx: Tx, state: str) -> Attempt:
 @pytest.mark.parametrize("step", list(Step))
 @pytest.mark.parametrize("state", [QUEUED, SENDING, UNKNOWN, FAILED])
 def test_a_step_is_in_the_table_or_one_error_that_names_both_sides(db: Database, state: str, step: Step) -> None:
-    with db.transaction() as tx:
+    with db.transaction(durable=True) as tx:
         attempt = attempt_in(tx, state)
         if (state, step) in NEXT:
             assert tx.uploads.step(attempt, step) == NEXT[state, step]
@@ -65,7 +65,7 @@ def test_a_step_is_in_the_table_or_one_error_that_names_both_sides(db: Database,
 
 
 def test_a_refusal_is_remembered_and_forgotten_by_a_retry(db: Database) -> None:
-    with db.transaction() as tx:
+    with db.transaction(durable=True) as tx:
         failed = attempt_in(tx, FAILED)
         assert (failed.code, failed.reason, failed.tries, failed.sent_ns) == (errno.EFBIG, "too large", 1, 5)
 
@@ -78,7 +78,7 @@ def test_a_refusal_is_remembered_and_forgotten_by_a_retry(db: Database) -> None:
 
 @pytest.mark.parametrize("state", [QUEUED, FAILED])
 def test_newer_content_replaces_an_attempt_that_is_not_in_flight(db: Database, state: str) -> None:
-    with db.transaction() as tx:
+    with db.transaction(durable=True) as tx:
         old = attempt_in(tx, state)
         tx.uploads.attempt(old.node_id, StageId(2), 9)
         assert list(tx.superfluous) == [old.stage]
@@ -89,7 +89,7 @@ def test_newer_content_replaces_an_attempt_that_is_not_in_flight(db: Database, s
 
 @pytest.mark.parametrize("state", IN_FLIGHT)
 def test_an_attempt_in_flight_is_never_replaced(db: Database, state: str) -> None:
-    with db.transaction() as tx:
+    with db.transaction(durable=True) as tx:
         flying = attempt_in(tx, state)
         tx.uploads.attempt(flying.node_id, StageId(2), 9)
         assert not tx.superfluous
@@ -97,7 +97,7 @@ def test_an_attempt_in_flight_is_never_replaced(db: Database, state: str) -> Non
 
 
 def test_after_a_start_what_was_being_sent_may_be_stored_and_a_refused_key_is_tried_again(db: Database) -> None:
-    with db.transaction() as tx:
+    with db.transaction(durable=True) as tx:
         for number, state, code in ((1, QUEUED, None), (2, SENDING, None), (3, UNKNOWN, None), (4, FAILED, errno.EACCES),
                                     (5, FAILED, errno.EFBIG)):
             tx.uploads.attempt(NodeId(number), StageId(number), 1)
@@ -108,7 +108,7 @@ def test_after_a_start_what_was_being_sent_may_be_stored_and_a_refused_key_is_tr
 
 
 def test_only_what_can_take_a_step_is_a_candidate(db: Database) -> None:
-    with db.transaction() as tx:
+    with db.transaction(durable=True) as tx:
         for number, state in enumerate((QUEUED, SENDING, UNKNOWN, FAILED, QUEUED), start=1):
             tx.uploads.attempt(NodeId(number), StageId(number), 1)
             tx.run("UPDATE attempt SET state = ? WHERE node_id = ?", state, number)

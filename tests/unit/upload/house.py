@@ -63,7 +63,7 @@ class House:
         stage = self.staging.create()
         stage.write(content, 0)
         stage.close()
-        with self.db.transaction() as tx:
+        with self.db.transaction(durable=True) as tx:
             node_id = self.nodes().get(name) or tx.nodes.create(ROOT, name, 0o644, self.clock.time_ns(), name)
             tx.nodes.promise(node_id, stage.number, len(content), self.clock.time_ns(), name, sealed=True)
             tx.uploads.attempt(node_id, stage.number, len(content))
@@ -71,7 +71,7 @@ class House:
         return node_id
 
     def rename(self, old: str, new: str) -> None:
-        with self.db.transaction() as tx:
+        with self.db.transaction(durable=True) as tx:
             node, there = self.index.entry(ROOT, old), self.nodes().get(new)
             if there is not None:
                 intents.unlink(tx, self.index.node(there), self.clock.time_ns())
@@ -79,7 +79,7 @@ class House:
             intents.want(tx, node, new)
 
     def remove(self, name: str) -> None:
-        with self.db.transaction() as tx:
+        with self.db.transaction(durable=True) as tx:
             intents.unlink(tx, self.index.entry(ROOT, name), self.clock.time_ns())
 
     # ---- what the uploader does
@@ -94,7 +94,7 @@ class House:
 
     def doom(self, *names: str) -> list[FileId]:
         files = [self.files.generate(name, b"x", downloadable=False) for name in names]
-        with self.db.transaction() as tx:
+        with self.db.transaction(durable=True) as tx:
             for file in files:
                 tx.deletions.doom(file)
         return [file.file_id for file in files]

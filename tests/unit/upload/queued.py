@@ -41,7 +41,7 @@ class Queue:
 
     def add(self, name: str, size_bytes: int = SMALL) -> NodeId:
         self._stages += 1
-        with self.db.transaction() as tx:
+        with self.db.transaction(durable=True) as tx:
             node_id = tx.nodes.create(ROOT, name, 0o644, 0, name)
             tx.nodes.promise(node_id, StageId(self._stages), size_bytes, 0, name, sealed=True)
             tx.uploads.attempt(node_id, StageId(self._stages), size_bytes)
@@ -50,7 +50,7 @@ class Queue:
 
     def save(self, node_id: NodeId, size_bytes: int = SMALL) -> None:
         self._stages += 1
-        with self.db.transaction() as tx:
+        with self.db.transaction(durable=True) as tx:
             tx.nodes.promise(node_id, StageId(self._stages), size_bytes, 0, None, sealed=True)
             tx.uploads.attempt(node_id, StageId(self._stages), size_bytes)
 
@@ -86,7 +86,7 @@ class Queue:
     def end(self, name: str) -> None:
         """It is sent."""
         item = self.taken.pop(name)
-        with self.db.transaction() as tx:
+        with self.db.transaction(durable=True) as tx:
             tx.uploads.drop(item.attempt.node_id)
         assert self.schedule.finish(item)
 

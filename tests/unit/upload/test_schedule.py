@@ -76,10 +76,10 @@ def test_renamed_big_files_are_prepared_by_a_few_of_the_threads_too_and_hide_no_
 
 def rename(queue: Queue, name: str, size_bytes: int) -> NodeId:
     """A file that the server has under another name."""
-    with queue.db.transaction() as tx:
+    with queue.db.transaction(durable=True) as tx:
         node_id = tx.nodes.create(ROOT, name, 0o644, 0, name)
         tx.run("UPDATE node SET file_id = node_id, server_name = 'old', size_bytes = ? WHERE node_id = ?", size_bytes, node_id)
-    with queue.db.transaction() as tx:
+    with queue.db.transaction(durable=True) as tx:
         tx.nodes.set_resend(node_id, True)
     return node_id
 
@@ -117,7 +117,7 @@ def test_a_new_file_is_held_off_once_unless_it_is_one_of_a_batch(db: Database) -
 def test_what_the_server_has_or_was_tried_before_is_not_held_off(db: Database) -> None:
     queue = Queue(db, holds_new=True)
     known, tried = queue.add("known"), queue.add("tried")
-    with db.transaction() as tx:
+    with db.transaction(durable=True) as tx:
         tx.run("UPDATE node SET file_id = 'file_1', server_name = 'known' WHERE node_id = ?", known)
         tx.uploads.step(queue.send(tx, tried), Step.TRY_LATER)
     assert queue.names() == ["known", "tried"]
@@ -126,7 +126,7 @@ def test_what_the_server_has_or_was_tried_before_is_not_held_off(db: Database) -
 # ---- three kinds of work
 
 def doom(queue: Queue, *ids: str) -> None:
-    with queue.db.transaction() as tx:
+    with queue.db.transaction(durable=True) as tx:
         for file_id in ids:
             tx.deletions.doom(RemoteFile(FileId(file_id), f"name of {file_id}", "text/plain", 1, 1, downloadable=False))
 
@@ -155,7 +155,7 @@ def test_deletions_have_a_share_that_grows_with_what_is_owed(queue: Queue) -> No
             assert not isinstance(item, Pause)
             taken.append(item)
             if isinstance(item, Send):
-                with queue.db.transaction() as tx:
+                with queue.db.transaction(durable=True) as tx:
                     tx.uploads.drop(item.attempt.node_id)
             queue.schedule.finish(item)                 # a deletion is only tried: it stays
         return sum(isinstance(item, Delete) for item in taken)
@@ -199,7 +199,7 @@ def test_an_id_that_a_listing_has_shown_to_be_gone_waits_for_nothing(queue: Queu
     doom(queue, "file_1")
     queue.postpone(60)
     assert queue.pause() == 60
-    with queue.db.transaction() as tx:
+    with queue.db.transaction(durable=True) as tx:
         tx.run("UPDATE doomed SET doubt = -1")
     item = queue.schedule.next()
     assert isinstance(item, Delete)
@@ -213,7 +213,7 @@ def lose(queue: Queue, node_id: NodeId) -> SendPlan:
     """Its answer is lost, and the first inquiry has told nothing."""
     assert queue.take() is not None
     [item] = queue.taken.values()
-    with queue.db.transaction() as tx:
+    with queue.db.transaction(durable=True) as tx:
         tx.uploads.step(queue.send(tx, node_id), Step.LOST)
     item.plan.lost_s, item.plan.inquiries_s = queue.clock.now_s(), INQUIRE_S[1:]
     queue.clock.advance(INQUIRE_S[0])
@@ -314,7 +314,7 @@ def test_an_empty_file_is_held_off_for_a_second_also_as_one_of_a_batch_or_of_wha
     queue = Queue(db, holds_new=holds_new)
     for number in range(2 * FEW):
         queue.add(f"{number}", EMPTY)
-    with db.transaction() as tx:
+    with db.transaction(durable=True) as tx:
         tx.run("UPDATE node SET file_id = 'file_1', server_name = '0' WHERE name = '0'")
     assert queue.pause() == HOLD_S
     queue.add("with content")

@@ -40,16 +40,16 @@ class Threads:
 
     def rename(self) -> None:
         """A file that the server has under another name."""
-        with self.queue.db.transaction() as tx:
+        with self.queue.db.transaction(durable=True) as tx:
             node_id = tx.nodes.create(ROOT, f"{len(self.nodes)}", 0o644, 0, "wanted")
             tx.run("UPDATE node SET file_id = node_id, server_name = 'old', size_bytes = ? WHERE node_id = ?", self.chance.choice([SMALL, BIG]), node_id)
-        with self.queue.db.transaction() as tx:
+        with self.queue.db.transaction(durable=True) as tx:
             tx.nodes.set_resend(node_id, True)
         self.nodes.append(node_id)
 
     def doom(self) -> None:
         self.doomed += 1
-        with self.queue.db.transaction() as tx:
+        with self.queue.db.transaction(durable=True) as tx:
             tx.deletions.doom(RemoteFile(FileId(f"file_{self.doomed}"), f"old {self.doomed}", "text/plain", 1, 1, downloadable=False))
 
     def take(self) -> bool:
@@ -78,7 +78,7 @@ class Threads:
         key = self.chance.choice(list(self.busy))
         item, self.later_s[key] = self.busy.pop(key), 0.0
         if self.chance.random() < 0.5 if well is None else well:
-            with self.queue.db.transaction() as tx:
+            with self.queue.db.transaction(durable=True) as tx:
                 if isinstance(item, Send):
                     tx.uploads.drop(item.attempt.node_id)
                 elif isinstance(item, Prepare):
