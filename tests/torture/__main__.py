@@ -102,6 +102,7 @@ def summary(workers: list[Worker], outage: Outage, seed: int, seconds: float) ->
         "bytes_verified": sum(worker.found.verified_bytes for worker in workers) + sum(
             actor.verified_bytes for worker in workers for actor in worker.actors if isinstance(actor, Reader)),
         "twice": sum(worker.found.twice for worker in workers), "came_back": sum(worker.found.came_back for worker in workers),
+        "named_here": sum(worker.found.named_here for worker in workers),
         "unsaid": sum(len(worker.found.unsaid) for worker in workers), "recovered": sum(worker.found.recovered for worker in workers),
         "longest_stat_s": round(max(outage.longest_stat_s, *(worker.longest_stat_s for worker in workers)), 4),
         "most_requests_a_minute_down": round(outage.requests * MINUTE_S / outage.seconds),

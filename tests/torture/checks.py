@@ -28,6 +28,7 @@ class Findings:
     verified_bytes: int = 0
     twice: int = 0                      # on the server, by the manual's rule
     came_back: int = 0                  # names that were removed, or have something newer, and show what an answer that was lost had stored
+    named_here: int = 0                 # on the server with the right content, under the name before a rename; the mount says so
     unsaid: list[str] = field(default_factory=list)     # of those two, what the log doesn't tell
     recovered: int = 0                  # files that were removed or replaced a moment before the end, and are kept under another name
     lost: list[str] = field(default_factory=list)
@@ -202,8 +203,9 @@ class Checks:
         except (OSError, KeyError) as exc:
             file_id, found = repr(exc), ("", "")
         said = os.getxattr(shown_as, "user.anthropic.state").decode()
-        here = found[1] == sum_of(state) and "no copy here" in said and "named here" in said        # such a one can't be sent again
-        if found != (path, sum_of(state)) and not here:
+        if found[0] != path and found[1] == sum_of(state) and "named here" in said:
+            self._found.named_here += 1     # what has no copy here, or is a lost answer's, can't be sent again
+        elif found != (path, sum_of(state)):
             self._found.lost.append(f"{path}, {shown(state)}: the server has {found} as {file_id}, the mount says {said!r}{actor.truth.told(path)}")
         self._found.verified_bytes += len(state)
 
