@@ -100,8 +100,8 @@ class Checks:
         may, replaced = truth.may(path), truth.replaced.pop(path, set())
         missed = state is None and any(content in replaced for content in kept)     # half of a replacement: the other half is kept
         if state not in may and not missed:
-            if state is not None and sum_of(state) in truth.written[path] and self._came_back(truth, path, may, others):
-                return
+            if state is not None and sum_of(state) in truth.written_anywhere() and self._came_back(truth, path, may, others):
+                return              # a content may have come to the path with its folder
             if path not in truth.unsure:
                 known = state is None or sum_of(state) in truth.written[path]
                 words = f"{path} shows {shown(state)}, and not {alternatives(may)}{truth.told(path)}"
