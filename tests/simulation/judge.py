@@ -86,6 +86,9 @@ class Judge:
                 mount.user.close(held.number)
 
         def ended(how: Ended) -> None:
+            books = self._world.held[step.mount]
+            if held in books:
+                books.remove(held)
             if how.found is not None and not self._busy_with(mount, held.path):
                 assert how.found in held.may, f"{held.path} was held open, and shows {how.found[:80]!r}, none of {[each[:80] for each in held.may]}"
                 self.checked_bytes += len(how.found)

@@ -34,6 +34,7 @@ class Held:
     number: int
     path: str
     may: list[bytes]
+    closing: bool = False       # a program is about to read it and let it go
 
 
 def write(user: Programs, step: Step) -> None:

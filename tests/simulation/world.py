@@ -277,9 +277,10 @@ class World:
         program.begin(step, lambda: mount.user.open(step.path), ended)
 
     def _let_go(self, step: Step) -> None:
-        program, held = self.programs[step.mount][step.program], self.held[step.mount]
+        program, held = self.programs[step.mount][step.program], [each for each in self.held[step.mount] if not each.closing]
         if held and program.step is None and self.mounts[step.mount].alive:
-            self.judge.read_and_close(step, program, held.pop(0))
+            held[0].closing = True      # still in the books: what is changed before it is read, it may show
+            self.judge.read_and_close(step, program, held[0])
 
     # ---- others
 
