@@ -15,16 +15,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from anthrofs.config import Config, Credentials, Service
-from anthrofs.daemon.build import Parts, World, begin, build, stop
+from anthrofs.daemon.build import World, begin, build, stop
 from anthrofs.daemon.greeting import greet
 from anthrofs.daemon.notify import Notify
-from anthrofs.fuse.operations import Operations
-from anthrofs.model import Caller, FileId
+from anthrofs.model import FileId
 from anthrofs.names import SLASH
 from anthrofs.remote.pace import Pacer
 from anthrofs.store.disk import Disk
 from anthrofs.tree.fsck import problems
-from tests.core.kernel import Kernel
+from tests.core.kernel import Asked
 from tests.core.one_thread import OneThread
 from tests.fakes import FakeFiles
 from tests.simulation.disk import ForgetfulDisk
@@ -34,26 +33,6 @@ MANY: Final = 10**6         # requests a minute: no test here is about the budge
 PATIENCE: Final = 5         # minutes of the fake clock after which what went wrong once must be right
 DRAIN_S: Final = 120.0      # of the fake clock; three lost answers in a row are looked for by then
 LONG_S: Final = 3600.0      # of the fake clock, for anything that ends by itself
-
-
-class Asked(Operations):
-    """The gate, for a kernel that isn't libfuse."""
-
-    def __init__(self, parts: Parts, config: Config) -> None:
-        super().__init__(parts.filesystem, parts.renames, parts.links, parts.files, parts.attributes, config, lambda: None)
-        self.kernel = Kernel(self)
-        self.calls = 0
-
-    def __call__(self, op: str, *arguments: Any) -> Any:
-        self.calls += 1
-        return super().__call__(op, *arguments)
-
-    def _caller(self) -> Caller:
-        return self.kernel.caller()
-
-    @staticmethod
-    def _interrupted() -> bool:
-        return False
 
 
 class Log(logging.Handler):

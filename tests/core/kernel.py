@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Final, TypeVar
 
+from anthrofs.config import Config
+from anthrofs.daemon.build import Parts
 from anthrofs.fuse.operations import Operations
 from anthrofs.model import Caller, NodeId
 
@@ -276,6 +278,26 @@ class Kernel:
         for file in {id(file): file for file in self._files.values()}.values():
             if file.path == old or file.path.startswith(f"{old}/"):
                 file.path = new + file.path[len(old):]
+
+
+class Asked(Operations):
+    """The gate, for a kernel that isn't libfuse."""
+
+    def __init__(self, parts: Parts, config: Config, kernel: Callable[[Operations], Kernel] = Kernel) -> None:
+        super().__init__(parts.filesystem, parts.renames, parts.links, parts.files, parts.attributes, config, lambda: None)
+        self.kernel = kernel(self)
+        self.calls = 0
+
+    def __call__(self, op: str, *arguments: Any) -> Any:
+        self.calls += 1
+        return super().__call__(op, *arguments)
+
+    def _caller(self) -> Caller:
+        return self.kernel.caller()
+
+    @staticmethod
+    def _interrupted() -> bool:
+        return False
 
 
 def _plain(exc: OSError) -> OSError:

@@ -30,7 +30,7 @@ from anthrofs.remote.api import Body
 from anthrofs.remote.budget import Moments
 from anthrofs.remote.http import HttpFiles, connect
 from anthrofs.remote.pace import Pacer
-from tests.core.kernel import Kernel
+from tests.core.kernel import Asked, Kernel
 from tests.simulation.clock import SimulatedClock
 from tests.simulation.disk import ForgetfulDisk
 from tests.simulation.durable import Mode
@@ -83,26 +83,6 @@ class Uploads:
         """What was answered a moment ago may not have been written down."""
         self.ambiguous |= {name for name, at_s in self.heard_s.items() if self.clock.now_s() - at_s < WRITTEN_S}
         self.heard_s.clear()
-
-
-class Calls(Operations):
-    """The gate, for a kernel that isn't libfuse."""
-
-    def __init__(self, parts: Parts, config: Config) -> None:
-        super().__init__(parts.filesystem, parts.renames, parts.links, parts.files, parts.attributes, config, lambda: None)
-        self.kernel = Programs(self)
-        self.calls = 0
-
-    def __call__(self, op: str, *arguments: Any) -> Any:
-        self.calls += 1
-        return super().__call__(op, *arguments)
-
-    def _caller(self) -> Caller:
-        return self.kernel.caller()
-
-    @staticmethod
-    def _interrupted() -> bool:
-        return False
 
 
 class Programs(Kernel):
@@ -163,7 +143,7 @@ class Mount:
         self.wire: Wire
         self.parts: Parts
         self.user: Programs
-        self._calls: Calls
+        self._calls: Asked
         self.calls = 0                                      # operations of lives before
 
     # ---- life
@@ -200,7 +180,8 @@ class Mount:
         if not self.config.read_only:
             parts.uploader.start()
         parts.sweeper.start()
-        self._calls = Calls(parts, self.config)
+        self._calls = Asked(parts, self.config, Programs)
+        assert isinstance(self._calls.kernel, Programs)
         self.user = self._calls.kernel
         self.alive = True
         scheduler.choice()
