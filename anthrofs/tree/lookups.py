@@ -1,4 +1,4 @@
-"""Lookups: the tree as it is now, each answer of one moment, from the local database, always.
+"""Lookups: the tree as it is now, each answer of one moment but for long ones, from the local database, always.
 
 Owns    a few directories' rows, see lookup_cache.py.
 Never   changes anything: that is for transactions, whose tables see the same rows.
@@ -6,15 +6,17 @@ Never   changes anything: that is for transactions, whose tables see the same ro
 
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from anthrofs.errors import NotFound
 from anthrofs.model import Attempt, FileId, Node, NodeId
 from anthrofs.tree import lookup_cache
 from anthrofs.tree.lookup_cache import LookupCache
-from anthrofs.tree.nodes import COLUMNS, node_of
+from anthrofs.tree.nodes import COLUMNS, Entry, node_of
 from anthrofs.tree.rows import Rows
 from anthrofs.tree.transaction import Tx
+
+PIECE: Final = 1000     # entries that are read at once, in a millisecond; then others may have the database
 
 
 class Reading(lookup_cache.Reading, Protocol):
@@ -80,9 +82,19 @@ class Lookups:
             return tx.nodes.paths_of(file_ids)
 
     def each_entry(self, parent: NodeId, show: Callable[[str, NodeId, bool], None]) -> None:
-        """See Nodes.each_entry."""
+        """`show` is told (name, node, directory) of everything in a directory, by name. See entries_after for what that
+        is worth while the directory changes. No list of them all: that of 100,000 files takes 35 MB.
+        """
+        name = ""
+        while found := self.entries_after(parent, name, PIECE):
+            for entry in found:
+                show(entry.name, entry.node_id, entry.directory)
+            name = found[-1].name
+
+    def entries_after(self, parent: NodeId, name: str, limit: int) -> list[Entry]:
+        """See Nodes.entries_after."""
         with self._db.reading() as tx:
-            tx.nodes.each_entry(parent, show)
+            return tx.nodes.entries_after(parent, name, limit)
 
     def following(self, parent: NodeId, name: str, limit: int) -> list[Node]:
         """See Nodes.following."""

@@ -6,8 +6,8 @@ Trusts  no name: whoever asks has made sure that it is one.
 Never   sends anything, and sets a wanted server name only for a user's create or rename.
 """
 
-from collections.abc import Callable, Collection
-from typing import Any, Final
+from collections.abc import Collection
+from typing import Any, Final, NamedTuple
 
 from anthrofs.errors import NotFound
 from anthrofs.model import HIDDEN, ROOT, FileId, Node, NodeId, RemoteFile, StageId
@@ -24,6 +24,19 @@ COLUMNS: Final = (
 IN_TREE: Final = f"node.parent != {HIDDEN}"
 OUT_OF_TREE: Final = f"node.parent = {HIDDEN}"
 _UNSENT: Final = "(stage IS NOT NULL OR resend)"
+
+
+class Entry(NamedTuple):
+    """One entry of a directory, with what its row says of the attributes that stat shows. What is open may show others.
+    """
+
+    name: str
+    node_id: NodeId
+    directory: bool
+    mode: int
+    size_bytes: int
+    mtime_ns: int
+    ctime_ns: int
 
 
 class Nodes:
@@ -63,13 +76,15 @@ class Nodes:
             parent = row[1]
         return "/".join(reversed(parts))
 
-    def each_entry(self, parent: NodeId, show: Callable[[str, NodeId, bool], None]) -> None:
-        """`show` is told (name, node, directory) of everything in a directory, by name, as it is at one moment; it
-        mustn't wait. No list: that of 100,000 files takes 35 MB.
+    def entries_after(self, parent: NodeId, name: str, limit: int) -> list[Entry]:
+        """Up to so many entries behind a name, by name; "" is before all. So a listing of any length is read piece by
+        piece: what is there from its first piece to its last shows exactly once, whatever else comes and goes.
         """
-        for name, number, directory in self._rows.each("SELECT name, node_id, directory FROM node WHERE parent = ? "
-                                                       "ORDER BY name", parent):
-            show(name, NodeId(number), bool(directory))
+        # Without the join of COLUMNS, and no Node of each: a fifth of the time.
+        return [Entry(entry, NodeId(number), bool(directory), mode, size_bytes, mtime_ns, ctime_ns)
+                for entry, number, directory, mode, size_bytes, mtime_ns, ctime_ns in self._rows.each(
+                    "SELECT name, node_id, directory, mode, size_bytes, mtime_ns, coalesce(ctime_ns, mtime_ns) FROM "
+                    "node WHERE parent = ? AND name > ? ORDER BY name LIMIT ?", parent, name, limit)]
 
     def below(self, directory: NodeId) -> list[tuple[Node, str]]:
         """(file, path from that directory) of all that is in it, however deep."""
