@@ -8,6 +8,16 @@ that ended early had made 200,000; picture.png was delivered 700 bytes longer th
 
 states/version_4.tar.xz is one of schema version 4: in it an upload with an unsent edit, a renamed one, a file that others made, one that waits,
 one whose fsync was promised, one that was removed while it was open, a helper file, a folder; times, modes and an attribute that were set.
+
+states/version_5.tar.xz is one of schema version 5, killed after its service had gone, and whose blocks on the disk have crc32 sums. Bigger files
+are those of `varied`: the name's first word in each line, each block of 128 KiB with its number.
+    kept copies     sent.txt (attribute, mode and time set), reports/may.csv, kept.bin (5 MiB and 1,234 bytes: 41 blocks), and of each below
+    unsent          an edit of edited.txt; waiting.txt; waiting.bin (1 MiB and 17); synced.txt, of which only an fsync was promised
+    renamed         renamed.txt to renamed to.txt, leaned.bin (1 MiB and 3) to leaned to.bin; stays.txt to stays.txt~, which stays here
+    removed         removed.txt, which is still to be deleted there; open.txt, which a program had open
+    failed          refused.txt, too large for the service
+    cached          cached.bin (3 MiB and 77) and small.txt whole; of partial.bin (24 MiB and 5) what lies around 10 MiB; of unread.txt nothing
+    helper file     note.txt~
 """
 
 import os
@@ -22,11 +32,13 @@ from typing import Final
 import pytest
 
 from anthrofs.errors import SetupError
+from anthrofs.store.blocks import BLOCK_BYTES
 from anthrofs.tree.database import Database
 from tests.emulator.process import EmulatorProcess
 from tests.mounting import Mount, stored
 
 STATES: Final = Path(__file__).parents[1] / "states"
+WHOLE: Final = {"kept.bin": ("kept", 5 * 2**20 + 1234), "leaned to.bin": ("leaned", 2**20 + 3), "cached.bin": ("cached", 3 * 2**20 + 77)}
 
 
 @pytest.fixture
@@ -44,6 +56,20 @@ def before(tmp_path: Path) -> Iterator[Mount]:
     with _taken_from(STATES / "version_4.tar.xz", tmp_path) as one:
         one.expects("'open .recovered..txt' was being replaced or removed")
         yield one
+
+
+@pytest.fixture
+def latest(tmp_path: Path) -> Iterator[Mount]:
+    """That of version 5."""
+    with _taken_from(STATES / "version_5.tar.xz", tmp_path) as one:
+        one.expects("kept for the next mount: refused.txt", "'open .recovered..txt' was being replaced or removed", "no connection to 127.0.0.1")
+        yield one
+
+
+def varied(word: str, size_bytes: int) -> bytes:
+    """As the bigger files of version 5's state are."""
+    lines = (f"{word} {number:05d}".ljust(15) + "\n" for number in range(-(-size_bytes // BLOCK_BYTES)))
+    return b"".join(line.encode() * (BLOCK_BYTES // 16) for line in lines)[:size_bytes]
 
 
 @contextmanager
@@ -186,3 +212,58 @@ def test_what_version_4_knew_is_kept_and_a_change_has_a_time_of_its_own_from_now
     before.remount()
     again = (path / "theirs.txt").stat()        # on a device with another number, perhaps
     assert (again.st_ino, again.st_mode, again.st_mtime_ns, again.st_ctime_ns) == (shown.st_ino, shown.st_mode, shown.st_mtime_ns, shown.st_ctime_ns)
+
+
+def test_what_version_5_kept_and_cached_is_read_offline_to_the_byte(latest: Mount) -> None:
+    """Its kept copies are the only readable ones, and their sums are crc32."""
+    latest.mount()      # its first one: so that the service, at another port than it was, is known to be the same
+    latest.umount()
+    latest.emulator.stop()
+    path = latest.mount()
+    assert {name: (path / name).read_bytes() for name in WHOLE} == {name: varied(*of) for name, of in WHOLE.items()}
+    assert (path / "sent.txt").read_bytes() == b"sent\n"
+    assert (path / "reports" / "may.csv").read_bytes() == b"1\n"
+    assert (path / "stays.txt~").read_bytes() == b"a backup's original\n"
+    assert (path / "renamed to.txt").read_bytes() == b"renamed\n"
+    assert (path / "small.txt").read_bytes() == b"others' and small\n"
+    with (path / "partial.bin").open("rb", buffering=0) as file:
+        assert os.pread(file.fileno(), 300_000, 10 * 2**20) == varied("partial", 24 * 2**20 + 5)[10 * 2**20:10 * 2**20 + 300_000]
+    latest.emulator.start()
+
+
+def test_what_version_5_had_to_send_is_sent_and_what_it_had_cached_is_not_fetched_again(latest: Mount) -> None:
+    path = latest.mount()
+    latest.sync()
+    found = stored(latest)
+    assert {name: found.get(name) for name in ("edited.txt", "waiting.txt", "synced.txt", "renamed to.txt", "reports／may.csv")} == {
+        "edited.txt": b"before the edit\nand after\n", "waiting.txt": b"waiting\n", "synced.txt": b"synced, not closed\n",
+        "renamed to.txt": b"renamed\n", "reports／may.csv": b"1\n"}
+    assert (found["waiting.bin"], found["leaned to.bin"]) == (varied("waiting", 2**20 + 17), varied("leaned", 2**20 + 3))
+    assert not {"removed.txt", "renamed.txt", "leaned.bin", "refused.txt"} & found.keys()
+    assert len(latest.emulator.files()) == len(found), "nothing is there twice"
+    assert [each["path"] for each in latest.status()["failed"]] == ["refused.txt"]
+    latest.emulator.forget_requests()
+    assert (path / "cached.bin").read_bytes() == varied("cached", 3 * 2**20 + 77)
+    assert latest.emulator.requests("download") == []
+    assert (path / "partial.bin").read_bytes() == varied("partial", 24 * 2**20 + 5)
+
+
+def test_a_block_of_version_5_that_was_damaged_is_said_so_where_it_is_the_only_copy(latest: Mount) -> None:
+    latest.expects("read: File .* is not downloadable", "that was kept on this machine is damaged, so it can't be edited in place")
+    for root, size_bytes in (("kept", 5 * 2**20 + 1234), ("cache", 3 * 2**20 + 77)):
+        [content] = [each for each in (latest.state_dir / root).iterdir() if each.stat().st_size == size_bytes]
+        with content.open("r+b") as file:
+            file.seek(20 * BLOCK_BYTES + 5)
+            file.write(b"!")
+    path = latest.mount()
+    latest.sync()
+    latest.emulator.forget_requests()
+    assert (path / "cached.bin").read_bytes() == varied("cached", 3 * 2**20 + 77)
+    assert len(latest.emulator.requests("download")) == 1
+    with (path / "kept.bin").open("rb", buffering=0) as file:
+        assert os.pread(file.fileno(), BLOCK_BYTES, 0) == varied("kept", BLOCK_BYTES)
+        with pytest.raises(PermissionError):
+            os.pread(file.fileno(), 4096, 20 * BLOCK_BYTES)
+    with pytest.raises(PermissionError), (path / "kept.bin").open("ab") as file:
+        file.write(b"an end")
+    assert "is damaged, so it can't be edited in place" in latest.log()
