@@ -6,6 +6,7 @@
     s3          s3fs's server, a program of its own
     clients     curl, and clients whose connection is kept
     process     what the kernel says of a process: CPU, memory
+    builds      this version and the one of another commit, and their mounts
     stage       what each run needs: servers, the wire, fresh mounts; and the end of all of it
     table       what is measured, compared and printed: no I/O
     __main__    the command

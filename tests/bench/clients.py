@@ -4,12 +4,17 @@ Never   puts a key into an argument list.
 """
 
 import subprocess
+import threading
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import Final
 
 import httpx
+
+BOUND_S: Final = 60.0
 
 
 def curl(url: str, headers: Mapping[str, str], *more: str) -> None:
@@ -45,15 +50,33 @@ def first_byte_s(port: int, path: str, headers: Mapping[str, str], before: str |
         connection.close()
 
 
-def post_one_by_one_s(url: str, headers: Mapping[str, str], paths: Sequence[Path]) -> float:
-    """Seconds that a loop takes which does nothing but upload these files, on one connection that it has already."""
-    with httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=60) as client:
-        client.get("/v1/files", params={"limit": 1}).raise_for_status()
+def post_all_s(url: str, headers: Mapping[str, str], paths: Sequence[Path], at_once: int = 1) -> float:
+    """Seconds that clients take which do nothing but upload these files, so many at once, each on one connection that it has already."""
+    waiting = list(reversed(paths))         # taken from its end by all of them: one list's pop is one step
+    connected = threading.Barrier(at_once + 1)
+
+    def post() -> None:
+        with httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=60) as client:
+            client.get("/v1/files", params={"limit": 1}).raise_for_status()
+            connected.wait()
+            while path := _next(waiting):
+                with path.open("rb") as file:
+                    client.post("/v1/files", files={"file": (path.name, file, "application/octet-stream")}).raise_for_status()
+
+    with ThreadPoolExecutor(at_once) as pool:
+        ends = [pool.submit(post) for _ in range(at_once)]
+        connected.wait(BOUND_S)
         start_s = time.perf_counter()
-        for path in paths:
-            with path.open("rb") as file:
-                client.post("/v1/files", files={"file": (path.name, file, "application/octet-stream")}).raise_for_status()
+        for end in ends:
+            end.result()
         return time.perf_counter() - start_s
+
+
+def _next(waiting: list[Path]) -> Path | None:
+    try:
+        return waiting.pop()
+    except IndexError:
+        return None
 
 
 def list_all_s(url: str, headers: Mapping[str, str], limit: int) -> float:

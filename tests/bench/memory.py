@@ -6,11 +6,11 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
+from tests.bench.builds import Build
 from tests.bench.peers import READS
 from tests.bench.process import peak_mib
 from tests.bench.read_stage import ReadStage
-from tests.bench.stage import in_turn
-from tests.bench.table import Report, Row, compared, verdict
+from tests.bench.table import Report, Row, mib, verdict
 
 READ_BYTES: Final = 2**20
 FLAT: Final = 1.1                   # the second half's peak to the first half's
@@ -18,8 +18,8 @@ Peaks = tuple[float, float]         # MiB, of the two halves
 
 
 def rows(stage: ReadStage, report: Report) -> None:
-    def ours(_: int) -> Peaks:
-        with stage.anthrofs() as mount:
+    def ours(build: Build, _: int) -> Peaks:
+        with stage.anthrofs(build) as mount:
             return _peaks(mount.pid(), mount.path / stage.long)
 
     def rclone(_: int) -> Peaks:
@@ -27,15 +27,11 @@ def rows(stage: ReadStage, report: Report) -> None:
             assert peer is not None
             return _peaks(peer.pid, peer.path / stage.long)
 
-    peaks, *others = in_turn(stage.sizes.long_repetitions, ours, *([rclone] if stage.with_rclone else []))
+    sides, others = stage.beside(stage.sizes.long_repetitions, ours, *([rclone] if stage.with_rclone else []))
     what = f"peak memory, reading {stage.sizes.long_bytes / 1e6:.0f} MB"
-    ours_mib, others_mib = _most(peaks), [_most(side) for side in others]
-    for other_mib in others_mib:
-        report.rows.append(Row(what, f"{ours_mib:.0f} MiB", f"rclone {other_mib:.0f} MiB", *compared(ours_mib / other_mib, most=0.6)))
-    if not others:
-        report.rows.append(Row(what, f"{ours_mib:.0f} MiB"))
-    growth = median(second / first for first, second in peaks)
-    report.rows.append(Row("  second half to first half", _halves(peaks), "".join(f"rclone {_halves(side)}" for side in others),
+    report.figures(what, [_most(side) for side in sides], mib, "rclone", _most(others[0]) if others else (), most=0.6)
+    growth = median(second / first for first, second in sides[0])
+    report.rows.append(Row("  second half to first half", _halves(sides[0]), "".join(f"rclone {_halves(side)}" for side in others),
                            f"{growth:.2f}", verdict(f"<= {FLAT:g}", growth <= FLAT)))
 
 
@@ -52,8 +48,8 @@ def _pass_by(read: Callable[[], object]) -> None:
         pass
 
 
-def _most(peaks: list[Peaks]) -> float:
-    return median(max(pair) for pair in peaks)
+def _most(peaks: list[Peaks]) -> list[float]:
+    return [max(pair) for pair in peaks]
 
 
 def _halves(peaks: list[Peaks]) -> str:

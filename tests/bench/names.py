@@ -1,9 +1,10 @@
 """The benchmark of names: its parts in order, and what the words in its table mean."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from tests.bench import listings, looks
+from tests.bench.builds import Build
 from tests.bench.names_stage import SHORT, NamesSizes, NamesStage
 from tests.bench.table import Report
 
@@ -20,10 +21,10 @@ Memory after ls -l has no target of its own for its
 growth: libfuse has 200 bytes for each name that the kernel knows. requests: all on the wire. Times and memory never fail a run; counts of requests and of bytes do."""
 
 
-def run(report: Report, say: Callable[[str], None], *, short: bool, with_rclone: bool) -> str:
+def run(builds: Sequence[Build], report: Report, say: Callable[[str], None], *, short: bool, with_rclone: bool) -> str:
     """Fills the report; tells which part is under way. Returns the legend."""
     sizes = SHORT if short else NamesSizes()
-    with NamesStage(sizes, with_rclone=with_rclone) as stage:
+    with NamesStage(builds, sizes, with_rclone=with_rclone) as stage:
         for part, rows in (("listings", listings.rows), ("looks", looks.rows)):
             say(part)
             rows(stage, report)

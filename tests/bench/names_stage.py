@@ -5,16 +5,16 @@ Owns    which files anthrofs' server has: those of the last `serve`. rclone's ha
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.bench.builds import Build, BuiltMount
 from tests.bench.peers import READS, RcloneMount, S3fsMount, S3Server
-from tests.bench.stage import ANTHROFS, RCLONE, Stage
+from tests.bench.stage import RCLONE, Stage
 from tests.bench.wire import Wire
-from tests.mounting import Mount
 
 CONTENT: Final = b"012"
 LINKS: Final = 10_000               # names of one file at rclone's server: one file each takes minutes to remove on a disk that discards
@@ -39,10 +39,10 @@ SHORT: Final = NamesSizes(repetitions=1, all=3000, some=1000, few=500, folders=3
 
 
 class NamesStage(Stage):
-    """`with NamesStage(SHORT, with_rclone=True) as stage: ...`"""
+    """`with NamesStage(builds, SHORT, with_rclone=True) as stage: ...`"""
 
-    def __init__(self, sizes: NamesSizes, *, with_rclone: bool) -> None:
-        super().__init__(writable=False, with_rclone=with_rclone)
+    def __init__(self, builds: Sequence[Build], sizes: NamesSizes, *, with_rclone: bool) -> None:
+        super().__init__(builds, writable=False, with_rclone=with_rclone)
         self.sizes = sizes                      # constant
         self._served = ""                       # the set that anthrofs' server has
 
@@ -56,20 +56,9 @@ class NamesStage(Stage):
             self._served = name
 
     @contextmanager
-    def unlooked(self, *options: str) -> Iterator[Mount]:
-        """A place for anthrofs' mount: nothing is mounted yet."""
-        with self._place() as place:
-            mount = Mount(place, self.emulator)
-            mount.environment["ANTHROPIC_BASE_URL"] = self.wire.url(ANTHROFS)
-            try:
-                yield mount
-            finally:
-                mount.finish()
-
-    @contextmanager
-    def fresh(self, *options: str) -> Iterator[Mount]:
+    def fresh(self, build: Build, *options: str, url: str | None = None) -> Iterator[BuiltMount]:
         """Mounted; nobody has looked at it."""
-        with self.unlooked() as mount:
+        with self.unlooked(build, url) as mount:
             mount.mount(*options)
             yield mount
 

@@ -3,15 +3,14 @@
 Trusts  the kernel's high-water mark of a process, and its reset.
 """
 
-import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 
 def cpu_s(pid: int) -> float:
-    """User and system time of all threads of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """User and system time of all threads of a process so far, by the clock that clock_getcpuclockid(3) names: /proc has it in hundredths only."""
+    return time.clock_gettime((~pid << 3) | 2)
 
 
 def peak_mib(pid: int, action: Callable[[], object]) -> float:

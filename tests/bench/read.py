@@ -1,9 +1,10 @@
 """The reading benchmark: its parts in order, and what the words in its table mean."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from tests.bench import memory, scattered, sequential
+from tests.bench.builds import Build
 from tests.bench.read_stage import SHORT, ReadSizes, ReadStage
 from tests.bench.table import Report
 
@@ -18,10 +19,10 @@ included. connections: all, also those for listings in the background. Times and
 requests and of bytes do."""
 
 
-def run(report: Report, say: Callable[[str], None], *, short: bool, with_rclone: bool) -> str:
+def run(builds: Sequence[Build], report: Report, say: Callable[[str], None], *, short: bool, with_rclone: bool) -> str:
     """Fills the report; tells which part is under way. Returns the legend."""
     sizes = SHORT if short else ReadSizes()
-    with ReadStage(sizes, with_rclone=with_rclone) as stage:
+    with ReadStage(builds, sizes, with_rclone=with_rclone) as stage:
         for part, rows in (("whole files", sequential.rows), ("scattered reads", scattered.rows), ("memory", memory.rows)):
             say(part)
             rows(stage, report)

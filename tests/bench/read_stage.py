@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.bench.peers import RcloneMount
-from tests.bench.stage import ANTHROFS, QUIET_S, Stage, look, make_file
+from tests.bench.builds import Build
+from tests.bench.stage import ANTHROFS, QUIET_S, Stage, make_file
 from tests.bench.table import Cost
-from tests.mounting import Mount
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +36,10 @@ SHORT: Final = ReadSizes(repetitions=2, big_bytes=16 * 2**20, long_bytes=40 * 10
 
 
 class ReadStage(Stage):
-    """`with ReadStage(SHORT, with_rclone=True) as stage: ...`"""
+    """`with ReadStage(builds, SHORT, with_rclone=True) as stage: ...`"""
 
-    def __init__(self, sizes: ReadSizes, *, with_rclone: bool) -> None:
-        super().__init__(writable=False, with_rclone=with_rclone)
+    def __init__(self, builds: Sequence[Build], sizes: ReadSizes, *, with_rclone: bool) -> None:
+        super().__init__(builds, writable=False, with_rclone=with_rclone)
         self.sizes = sizes                      # constant
         self.big = [f"big-{number}.bin" for number in range(sizes.repetitions)]         # constant
         self.small = [f"small-{number:02}.bin" for number in range(sizes.small_files)]  # constant
@@ -50,18 +49,12 @@ class ReadStage(Stage):
     def content_path(self, name: str) -> str:
         return f"/v1/files/{self._ids[name]}/content?beta=true"
 
-    def remount(self, mount: Mount, peer: RcloneMount | None) -> None:
-        """Both with the caches that they have."""
-        look(mount.remount())
-        if peer is not None:
-            look(peer.remount())
-
-    def cost(self, door: int, action: Callable[[], object], *names: str) -> Cost:
-        """`names`: the files whose requests count for anthrofs; none: all."""
+    def cost(self, door: int, action: Callable[[], object], *names: str, pid: int | None = None) -> Cost:
+        """`names`: the files whose requests count for anthrofs; none: all. `pid`: of the daemon whose CPU counts."""
         if door != ANTHROFS:
-            return self.measured(door, action)
+            return self.measured(door, action, pid=pid)
         self.emulator.forget_requests()
-        return self.measured(door, action, lambda: self._asked(names))
+        return self.measured(door, action, lambda: self._asked(names), pid=pid)
 
     def _asked(self, names: Sequence[str]) -> int:
         """Requests for content since the last `forget`, once they are finished."""

@@ -5,10 +5,10 @@ Trusts  rclone to have ended an upload when its log says so: what is removed bef
 
 from collections.abc import Sequence
 
-from tests.bench.clients import post_one_by_one_s
+from tests.bench.builds import Build
 from tests.bench.peers import WRITES
-from tests.bench.stage import CURL, RCLONE, in_turn
-from tests.bench.table import Cost, Report, Row, asked, compared, few, median_s, seconds
+from tests.bench.stage import RCLONE
+from tests.bench.table import Cost, Report, Work
 from tests.bench.write_stage import WriteStage, Written, cp, rm
 
 FORM_BYTES = 2048       # the most of a request that isn't its file: headers, the form's own
@@ -23,12 +23,14 @@ def _queued(stage: WriteStage, report: Report) -> None:
     """Sent in the background by both; then removed, when both are at rest."""
     files, count = stage.small, len(stage.small)
 
-    def ours(_: int) -> tuple[Written, Cost]:
-        with stage.fresh("--upload", "queue") as mount:
+    def ours(build: Build, _: int) -> tuple[Written, Cost]:
+        with stage.fresh(build, "--upload", "queue") as mount:
             sent = stage.written(mount, lambda: cp(files, mount.path), upload=count)
-            _claim_sent(stage, report, f"{count} creates, queued", sent)
+            if build is stage.builds[0]:
+                _claim_sent(stage, report, f"{count} creates, queued", sent)
             removed = stage.written(mount, lambda: rm(files, mount.path), delete=count)
-            report.claim(f"rm of {count} files: 1 deletion each", removed.asked == {"delete": count}, removed.asked)
+            if build is stage.builds[0]:
+                report.claim(f"rm of {count} files: 1 deletion each", removed.asked == {"delete": count}, removed.asked)
             return sent, removed.returned
 
     def rclone(_: int) -> tuple[Written, Cost]:
@@ -37,43 +39,34 @@ def _queued(stage: WriteStage, report: Report) -> None:
             sent = stage.written_by_rclone(peer, lambda: cp(files, peer.path), files)
             return sent, stage.measured(RCLONE, lambda: rm(files, peer.path))
 
-    sides = in_turn(stage.sizes.repetitions, ours, *([rclone] if stage.with_rclone else []))
-    sent, *others_sent = [[pair[0] for pair in side] for side in sides]
-    removed, *others_removed = [[pair[1] for pair in side] for side in sides]
-    _against_rclone(report, f"{count} creates, queued: the server has all", sent, others_sent, most=0.4)
-    returned_s, *others_s = [median_s([cost.returned for cost in side]) for side in (sent, *others_sent)]
-    report.rows.append(Row("  cp has returned", f"{seconds(returned_s)}, synced", "".join(f"rclone {seconds(s)}, not" for s in others_s),
-                           "".join(f"{returned_s / s:.2f}" for s in others_s)))
-    _against_rclone(report, f"rm of {count} files has returned", removed, others_removed, most=0.1)
+    sides, others = stage.beside(stage.sizes.repetitions, ours, *([rclone] if stage.with_rclone else []))
+    sent, others_sent = [[pair[0] for pair in side] for side in sides], [pair[0] for side in others for pair in side]
+    removed, others_removed = [[pair[1] for pair in side] for side in sides], [pair[1] for side in others for pair in side]
+    _against_rclone(report, Work(f"{count} creates, queued: the server has all", entries=count), sent, others_sent, most=0.4)
+    report.compare(Work("  cp has returned (anthrofs': synced)", entries=count), [[cost.returned for cost in side] for side in sent],
+                   "rclone", [cost.returned for cost in others_sent])
+    _against_rclone(report, Work(f"rm of {count} files has returned", entries=count), removed, others_removed, most=0.1)
 
 
 def _waited(stage: WriteStage, report: Report) -> None:
     files, count = stage.small, len(stage.small)
-
     what, what_again = f"{count} creates, waiting for each", f"{count} overwrites, waiting for each"
-    replaced: list[Written] = []
 
-    def ours(_: int) -> Cost:
-        with stage.fresh("--upload", "wait") as mount:
+    def ours(build: Build, _: int) -> tuple[Written, Written]:
+        with stage.fresh(build, "--upload", "wait") as mount:
             sent = stage.written(mount, lambda: cp(files, mount.path), upload=count)
-            _claim_sent(stage, report, what, sent)
-            report.claim(f"{what}: the server has all when cp returns", sent.stored == count, sent.stored)
+            if build is stage.builds[0]:
+                _claim_sent(stage, report, what, sent)
+                report.claim(f"{what}: the server has all when cp returns", sent.stored == count, sent.stored)
             again = stage.written(mount, lambda: cp(stage.small_again, mount.path), upload=count, delete=count)
-            report.claim(f"{what_again}: 1 upload and 1 deletion", again.asked == {"upload": count, "delete": count}, again.asked)
-            stage.claim_content(report, what_again, stage.small_again)
-            replaced.append(again)
-            return sent.returned
+            if build is stage.builds[0]:
+                report.claim(f"{what_again}: 1 upload and 1 deletion", again.asked == {"upload": count, "delete": count}, again.asked)
+                stage.claim_content(report, what_again, stage.small_again)
+            return sent, again
 
-    def theirs(_: int) -> Cost:
-        taken_s: list[float] = []
-        cost = stage.measured(CURL, lambda: taken_s.append(post_one_by_one_s(stage.wire.url(CURL), stage.headers, files)))
-        return Cost(taken_s[0], cost.requests, cost.wire)
-
-    sent, posted = in_turn(stage.sizes.repetitions, ours, theirs)
-    report.rows.append(Row(what, seconds(median_s(sent)), f"bare HTTP {seconds(median_s(posted))}",
-                           *compared(median_s(sent) / median_s(posted), most=1.25), *asked(sent)))
-    counts = " + ".join(few(cost.asked.get(operation, 0) for cost in replaced) for operation in ("upload", "delete"))
-    report.rows.append(Row(what_again, seconds(median_s([cost.returned for cost in replaced])), "", "", "", counts, asked(replaced)[1]))
+    sides, [posted] = stage.beside(stage.sizes.repetitions, ours, lambda _: stage.posted(files))
+    report.compare(Work(what, entries=count), [[sent.returned for sent, _ in side] for side in sides], "bare HTTP", posted, most=1.25)
+    report.compare(Work(what_again, entries=count), [[again.returned for _, again in side] for side in sides])
 
 
 def _claim_sent(stage: WriteStage, report: Report, what: str, sent: Written) -> None:
@@ -84,11 +77,7 @@ def _claim_sent(stage: WriteStage, report: Report, what: str, sent: Written) -> 
     stage.claim_content(report, what, files)
 
 
-def _against_rclone(report: Report, what: str, costs: Sequence[Cost], others: Sequence[Sequence[Cost]], *,
-                    most: float) -> None:
-    for side in others:
-        report.rows.append(Row(what, seconds(median_s(costs)), f"rclone {seconds(median_s(side))}",
-                               *compared(median_s(costs) / median_s(side), most=most), *asked(costs)))
-        report.rows.append(Row("  rclone, for information", "", "", "", "", *asked(side)))
-    if not others:
-        report.rows.append(Row(what, seconds(median_s(costs)), "", "", "", *asked(costs)))
+def _against_rclone(report: Report, work: Work, sides: Sequence[Sequence[Cost]], others: Sequence[Cost], *, most: float) -> None:
+    report.compare(work, sides, "rclone", others, most=most)
+    if others:
+        report.information(work, sides[0], "rclone", others)

@@ -6,15 +6,17 @@ Trusts  the wire's count of connections to tell which latency a first byte is to
 import os
 import random
 import time
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Final
 
+from tests.bench.builds import Build
 from tests.bench.clients import first_byte_s
 from tests.bench.peers import READS
 from tests.bench.read_stage import ReadStage, cat
-from tests.bench.stage import ANTHROFS, CURL, RCLONE, in_turn, shell
-from tests.bench.table import Cost, Report, Row, asked, compared, few, median_s, seconds, verdict
+from tests.bench.stage import ANTHROFS, CURL, RCLONE, shell
+from tests.bench.table import Cost, Report, Row, Work, median_s, verdict
 
 PAGE_BYTES: Final = 4096
 MISS_BYTES: Final = 4 * 2**20       # that may be transferred for a miss
@@ -36,8 +38,9 @@ def _first_byte(stage: ReadStage, report: Report, *, kept: bool) -> float:
     """From open to the first byte, beside a bare HTTP client that has, or hasn't, a connection too. Its time is returned."""
     names = stage.big
     what = f"first byte, {'kept' if kept else 'new'} connection"
-    with stage.anthrofs() as mount:
-        def ours(number: int) -> Cost:
+    with stage.each() as mounts:
+        def ours(build: Build, number: int) -> Cost:
+            mount = mounts[build]
             if kept:
                 # Read whole, so its connection is free for the next request.
                 stage.cost(ANTHROFS, lambda: cat(mount.path / stage.small[-1 - number]))
@@ -45,19 +48,18 @@ def _first_byte(stage: ReadStage, report: Report, *, kept: bool) -> float:
                 stage.disconnect()
             path, first = mount.path / names[number], [0.0]
             cost = stage.cost(ANTHROFS, lambda: first.append(_first_read_s(path)), names[number])
-            return Cost(first[-1], cost.requests, cost.wire)
+            return replace(cost, time_s=first[-1])
 
         def theirs(number: int) -> Cost:
             path, before = stage.content_path(names[number]), stage.content_path(stage.small[0]) if kept else None
             taken = [0.0]
             cost = stage.cost(CURL, lambda: taken.append(first_byte_s(stage.wire.port(CURL), path, stage.headers, before)))
-            return Cost(taken[-1], cost.requests, cost.wire)
+            return replace(cost, time_s=taken[-1])
 
-        costs, clients = in_turn(stage.sizes.repetitions, ours, theirs)
-    requests = [cost.requests for cost in costs]
+        sides, [clients] = stage.beside(stage.sizes.repetitions, ours, theirs)
+    requests = [cost.requests for cost in sides[0]]
     report.claim(f"{what}: 1 request", set(requests) == {1}, requests)
-    report.rows.append(Row(what, seconds(median_s(costs)), f"bare HTTP {seconds(median_s(clients))}",
-                           *compared(median_s(costs) / median_s(clients), most=1.3), *asked(costs)))
+    report.compare(Work(what), sides, "bare HTTP", clients, most=1.3)
     return median_s(clients)
 
 
@@ -75,31 +77,34 @@ def _first_read_s(path: Path) -> float:
 
 def _random(stage: ReadStage, report: Report, latency_s: float) -> None:
     names, count, size = stage.big, stage.sizes.random_reads, stage.sizes.big_bytes
-    ours_s: list[float] = []
-    others_s: list[float] = []
-    with stage.anthrofs() as mount, stage.rclone(*READS) as peer:
-        def ours(number: int) -> Cost:
-            return stage.cost(ANTHROFS, lambda: ours_s.extend(_random_reads_s(mount.path / names[number], size, count, number)),
-                              names[number])
+    with stage.each() as mounts, stage.rclone(*READS) as peer:
+        def ours(build: Build, number: int) -> tuple[Cost, list[float]]:
+            times_s: list[float] = []
+            return stage.cost(ANTHROFS, lambda: times_s.extend(_random_reads_s(mounts[build].path / names[number], size, count, number)),
+                              names[number]), times_s
 
-        def rclone(number: int) -> Cost:
+        def rclone(number: int) -> tuple[Cost, list[float]]:
             assert peer is not None
-            return stage.cost(RCLONE, lambda: others_s.extend(_random_reads_s(peer.path / names[number], size, count, number)))
+            times_s: list[float] = []
+            return stage.cost(RCLONE, lambda: times_s.extend(_random_reads_s(peer.path / names[number], size, count, number))), times_s
 
-        costs, *others = in_turn(stage.sizes.repetitions, ours, *([rclone] if peer else []))
-    requests = [cost.requests for cost in costs]
-    miss_bytes = max(cost.wire.bytes_down / max(1, cost.requests) for cost in costs)
+        sides, others = stage.beside(stage.sizes.repetitions, ours, *([rclone] if peer else []))
+    wholes = [[cost for cost, _ in side] for side in sides]
+    requests = [cost.requests for cost in wholes[0]]
+    miss_bytes = max(_miss_bytes(cost) for cost in wholes[0])
     report.claim(f"{count} random reads: {count} requests at most", 0 < max(requests) <= count, requests)
     report.claim("random reads: 4 MiB a miss at most", miss_bytes <= MISS_BYTES, f"{miss_bytes / 2**20:.1f} MiB")
-    report.rows.append(Row(f"{count} random {PAGE_BYTES} B reads, each", seconds(median(ours_s)), f"bare HTTP {seconds(latency_s)}",
-                           *compared(median(ours_s) / latency_s, most=1.3), *asked(costs)))
-    report.rows.append(Row("  all of them", seconds(median_s(costs)), *(f"rclone {seconds(median_s(side))}" for side in others)))
+    each = [[replace(cost, time_s=median(times_s)) for cost, times_s in side] for side in (*sides, *others)]
+    report.compare(Work(f"{count} random {PAGE_BYTES} B reads, each"), each[:len(sides)], "bare HTTP", [Cost(latency_s)], most=1.3)
+    report.compare(Work("  all of them"), wholes, "rclone", [cost for side in others for cost, _ in side])
     report.rows.append(Row("  transferred a miss, at most", f"{miss_bytes / 2**20:.1f} MiB", "", "",
                            verdict("<= 4 MiB", miss_bytes <= MISS_BYTES)))
-    for side in others:
-        miss_bytes = max(cost.wire.bytes_down / max(1, cost.requests) for cost in side)
-        report.rows.append(Row("  rclone, for information", "", f"each {seconds(median(others_s))}, {miss_bytes / 2**20:.1f} MiB",
-                               f"{median(ours_s) / median(others_s):.2f}", "", *asked(side)))
+    for side in each[len(sides):]:
+        report.information(Work(f"  each, {max(map(_miss_bytes, side)) / 2**20:.1f} MiB a miss"), each[0], "rclone", side)
+
+
+def _miss_bytes(cost: Cost) -> float:
+    return cost.wire.bytes_down / max(1, cost.requests)
 
 
 def _random_reads_s(path: Path, size: int, count: int, seed: int) -> list[float]:
@@ -122,21 +127,18 @@ def _random_reads_s(path: Path, size: int, count: int, seed: int) -> list[float]
 
 def _small(stage: ReadStage, report: Report, how: str, script: str, *, most: float) -> None:
     """A fresh mount for each time: a program that reads ahead may have everything after the first."""
-    def ours(_: int) -> Cost:
-        with stage.anthrofs() as mount:
-            return stage.cost(ANTHROFS, lambda: shell(script, mount.path), *stage.small)
+    def ours(build: Build, _: int) -> Cost:
+        with stage.anthrofs(build) as mount:
+            return stage.cost(ANTHROFS, lambda: shell(script, mount.path), *stage.small, pid=mount.pid())
 
     def rclone(_: int) -> Cost:
         with stage.rclone(*READS) as peer:
             assert peer is not None
             return stage.cost(RCLONE, lambda: shell(script, peer.path))
 
-    costs, *others = in_turn(stage.sizes.small_repetitions, ours, *([rclone] if stage.with_rclone else []))
-    what, requests = f"{len(stage.small)} small files, {how}", [cost.requests for cost in costs]
-    report.claim(f"{what}: 1 request each", set(requests) == {len(stage.small)}, requests)
+    sides, others = stage.beside(stage.sizes.small_repetitions, ours, *([rclone] if stage.with_rclone else []))
+    work, requests = Work(f"{len(stage.small)} small files, {how}", entries=len(stage.small)), [cost.requests for cost in sides[0]]
+    report.claim(f"{work.what}: 1 request each", set(requests) == {len(stage.small)}, requests)
+    report.compare(work, sides, "rclone", others[0] if others else (), most=most)
     for side in others:
-        report.rows.append(Row(what, seconds(median_s(costs)), f"rclone {seconds(median_s(side))}",
-                               *compared(median_s(costs) / median_s(side), most=most), *asked(costs)))
-        report.rows.append(Row("  rclone, for information", "", "", "", "", *asked(side)))
-    if not others:
-        report.rows.append(Row(what, seconds(median_s(costs)), "", "", "", few(requests), asked(costs)[1]))
+        report.information(work, sides[0], "rclone", side)

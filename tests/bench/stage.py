@@ -10,28 +10,33 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
+from tests.bench.builds import Build, BuiltMount
 from tests.bench.peers import RcloneMount, RcloneServer
-from tests.bench.table import Cost
-from tests.bench.wire import Wire
+from tests.bench.process import cpu_s
+from tests.bench.table import NOTHING, Cost
+from tests.bench.wire import Counts, Wire
 from tests.emulator.process import EmulatorProcess
-from tests.mounting import Mount
 
 ANTHROFS, CURL, RCLONE = range(3)       # doors of the wire
+DIRECT: Final = -1                      # no door: without the wire, so without its delays and its counts
 PIECE_BYTES: Final = 2**20
 QUIET_S: Final = 0.05                   # a connection is given back a moment after its last byte, and its end takes one
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 class Stage:
-    """`with Stage(writable=False, with_rclone=True) as stage: ...`"""
+    """`with Stage(builds, writable=False, with_rclone=True) as stage: ...`"""
 
-    def __init__(self, *, writable: bool, with_rclone: bool) -> None:
+    def __init__(self, builds: Sequence[Build], *, writable: bool, with_rclone: bool) -> None:
+        self.builds = builds                    # constant: this version, and the one beside it
         self._writable = writable               # constant: whether rclone's server takes files
         self.with_rclone = with_rclone          # constant
         self._ends = ExitStack()
@@ -73,16 +78,28 @@ class Stage:
     # ---- mounts, each on a state of its own: nothing was ever read by it
 
     @contextmanager
-    def anthrofs(self, *options: str) -> Iterator[Mount]:
-        """The listing was looked at; a connection may be open since then, as with rclone."""
+    def unlooked(self, build: Build, url: str | None = None) -> Iterator[BuiltMount]:
+        """A place for a mount of this version: nothing is mounted yet. `url`: None: over the wire."""
         with self._place() as place:
-            mount = Mount(place, self.emulator)
-            mount.environment["ANTHROPIC_BASE_URL"] = self.wire.url(ANTHROFS)
+            mount = BuiltMount(place, self.emulator, build)
+            mount.environment["ANTHROPIC_BASE_URL"] = url or self.wire.url(ANTHROFS)
             try:
-                look(mount.mount(*options))
                 yield mount
             finally:
                 mount.finish()
+
+    @contextmanager
+    def anthrofs(self, build: Build, *options: str, url: str | None = None) -> Iterator[BuiltMount]:
+        """The listing was looked at; a connection may be open since then, as with rclone."""
+        with self.unlooked(build, url) as mount:
+            look(mount.mount(*options))
+            yield mount
+
+    @contextmanager
+    def each(self, *options: str) -> Iterator[dict[Build, BuiltMount]]:
+        """Mounts of all versions at once: whoever isn't asked rests."""
+        with ExitStack() as ends:
+            yield {build: ends.enter_context(self.anthrofs(build, *options)) for build in self.builds}
 
     @contextmanager
     def rclone(self, *options: str) -> Iterator[RcloneMount | None]:
@@ -115,15 +132,28 @@ class Stage:
         self.emulator.abort_connections()
         time.sleep(QUIET_S)
 
-    def measured(self, door: int, action: Callable[[], object], asked: Callable[[], int] | None = None) -> Cost:
-        """`asked` tells how many requests it took; None: all that passed on the wire."""
-        before = self.wire.counts(door)
+    def measured(self, door: int, action: Callable[[], object], asked: Callable[[], int] | None = None, *, pid: int | None = None) -> Cost:
+        """`asked` tells how many requests it took; None: all that passed on the wire. `pid`: of the daemon whose CPU counts."""
+        before, used_s = self.counts(door), 0.0 if pid is None else cpu_s(pid)
         start_s = time.perf_counter()
         action()
         time_s = time.perf_counter() - start_s
+        used_s = 0.0 if pid is None else cpu_s(pid) - used_s
         requests = None if asked is None else asked()
-        wire = self.wire.counts(door) - before
-        return Cost(time_s, wire.requests if requests is None else requests, wire)
+        wire = NOTHING if door == DIRECT else self.counts(door) - before
+        return Cost(time_s, wire.requests if requests is None else requests, wire, used_s)
+
+    def counts(self, door: int) -> Counts:
+        """What went through it so far."""
+        return NOTHING if door == DIRECT else self.wire.counts(door)
+
+    def beside(self, repetitions: int, ours: Callable[[Build, int], T], *others: Callable[[int], U]) -> tuple[list[list[T]], list[list[U]]]:
+        """The results of each version, and those of the others; all of them in turn."""
+        mine: list[list[T]] = [[] for _ in self.builds]
+        theirs: list[list[U]] = [[] for _ in others]
+        in_turn(repetitions, *(partial(_append, side, partial(ours, build)) for side, build in zip(mine, self.builds, strict=True)),
+                *(partial(_append, side, other) for side, other in zip(theirs, others, strict=True)))
+        return mine, theirs
 
 
 def make_file(path: Path, size_bytes: int) -> None:
@@ -140,15 +170,28 @@ def look(path: Path) -> None:
     subprocess.run(["ls", "-l", str(path)], check=True, capture_output=True)
 
 
+def forget(*places: Path) -> None:
+    """Their files are on the disk, and not in memory: what one competitor has read leaves the next one the machine as it was."""
+    for path in (path for place in places for path in ([place] if place.is_file() else place.rglob("*"))):
+        if path.is_file():
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            finally:
+                os.close(descriptor)
+
+
 def shell(script: str, directory: Path) -> None:
     subprocess.run(["bash", "-e", "-o", "pipefail", "-c", script], cwd=directory, stdout=subprocess.DEVNULL, check=True)
 
 
-def in_turn(repetitions: int, *sides: Callable[[int], T]) -> list[list[T]]:
-    """Each side's results of all repetitions; who begins changes, so that a slow moment doesn't always hit the same."""
-    results: list[list[T]] = [[] for _ in sides]
+def in_turn(repetitions: int, *sides: Callable[[int], object]) -> None:
+    """Each of them with the number of each repetition; who begins changes, so that a slow moment doesn't always hit the same."""
     for number in range(repetitions):
         for place in range(len(sides)):
-            side = (number + place) % len(sides)
-            results[side].append(sides[side](number))
-    return results
+            sides[(number + place) % len(sides)](number)
+
+
+def _append(results: list[T], side: Callable[[int], T], number: int) -> None:
+    results.append(side(number))

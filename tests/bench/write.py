@@ -1,9 +1,10 @@
 """The writing benchmark: its parts in order, and what the words in its table mean."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from tests.bench import saves, sending
+from tests.bench.builds import Build
 from tests.bench.table import Report
 from tests.bench.write_stage import SHORT, WriteSizes, WriteStage
 
@@ -20,10 +21,10 @@ connections: all. Times and memory never fail a run, unless memory grows with th
 bytes and of what the server has do."""
 
 
-def run(report: Report, say: Callable[[str], None], *, short: bool, with_rclone: bool) -> str:
+def run(builds: Sequence[Build], report: Report, say: Callable[[str], None], *, short: bool, with_rclone: bool) -> str:
     """Fills the report; tells which part is under way. Returns the legend."""
     sizes = SHORT if short else WriteSizes()
-    with WriteStage(sizes, with_rclone=with_rclone) as stage:
+    with WriteStage(builds, sizes, with_rclone=with_rclone) as stage:
         for part, rows in (("small files", saves.rows), ("the big file", sending.rows)):
             say(part)
             rows(stage, report)

@@ -15,9 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.bench.builds import Build, BuiltMount
+from tests.bench.clients import post_all_s
 from tests.bench.peers import RcloneMount
-from tests.bench.stage import ANTHROFS, RCLONE, Stage, make_file
+from tests.bench.process import cpu_s
+from tests.bench.stage import ANTHROFS, CURL, RCLONE, Stage, make_file
 from tests.bench.table import Cost, Report
+from tests.bench.wire import Wire
 from tests.mounting import Mount
 
 LOOK_S: Final = 0.05
@@ -39,7 +43,7 @@ class WriteSizes:
 SHORT: Final = WriteSizes(repetitions=1, small_files=20, long_bytes=100 * 10**6, long_repetitions=1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Written(Cost):
     """`time_s` until the server had all of it."""
 
@@ -50,14 +54,14 @@ class Written(Cost):
     @property
     def returned(self) -> Cost:
         """The same, by the program's time."""
-        return Cost(self.returned_s, self.requests, self.wire)
+        return Cost(self.returned_s, self.requests, self.wire, self.cpu_s)
 
 
 class WriteStage(Stage):
-    """`with WriteStage(SHORT, with_rclone=True) as stage: ...`"""
+    """`with WriteStage(builds, SHORT, with_rclone=True) as stage: ...`"""
 
-    def __init__(self, sizes: WriteSizes, *, with_rclone: bool) -> None:
-        super().__init__(writable=True, with_rclone=with_rclone)
+    def __init__(self, builds: Sequence[Build], sizes: WriteSizes, *, with_rclone: bool) -> None:
+        super().__init__(builds, writable=True, with_rclone=with_rclone)
         self.sizes = sizes                      # constant
 
         # Constant once entered; the second ones have the names of the first, and other content:
@@ -66,41 +70,52 @@ class WriteStage(Stage):
         self.long = Path()
 
     @contextmanager
-    def fresh(self, *options: str) -> Iterator[Mount]:
+    def fresh(self, build: Build, *options: str, url: str | None = None) -> Iterator[BuiltMount]:
         """anthrofs on a server that has nothing."""
         self.emulator.forget_files()
-        with self.anthrofs(*options) as mount:
+        with self.anthrofs(build, *options, url=url) as mount:
             yield mount
 
-    def written(self, mount: Mount, action: Callable[[], object], **requests: int) -> Written:
+    def written(self, mount: Mount, action: Callable[[], object], *, door: int = ANTHROFS, **requests: int) -> Written:
         """What it costs, when so many of each request bring it to the server."""
         self.emulator.forget_requests()
-        before, began_s, start_s = self.wire.counts(ANTHROFS), time.time(), time.perf_counter()
+        pid = mount.pid()
+        before, used_s, began_s, start_s = self.counts(door), cpu_s(pid), time.time(), time.perf_counter()
         action()
         returned_s = time.perf_counter() - start_s
         stored = len(self.emulator.files())
         ends_s = [self._arrived_s(operation, count) for operation, count in requests.items()]
         mount.sync()            # more requests than there should be have come by then
+        used_s = cpu_s(pid) - used_s
         asked = Counter(request["operation"] for request in self.emulator.requests())
         del asked["list"]
-        return Written(max(ends_s) - began_s, asked.total(), self.wire.counts(ANTHROFS) - before, returned_s, stored, dict(asked))
+        wire = self.counts(door) - before
+        return Written(max(ends_s) - began_s, asked.total(), wire, used_s, returned_s=returned_s, stored=stored, asked=dict(asked))
 
     def _arrived_s(self, operation: str, count: int) -> float:
         """When the server had finished the last of these requests."""
         return max(float(request["finished"])
                    for request in self.emulator.wait_for_requests(count, operation, ARRIVAL_S, look_s=LOOK_S))
 
+    def posted(self, files: Sequence[Path], wire: Wire | None = None, *, at_once: int = 1) -> Cost:
+        """A client that does nothing but upload these files, on as many connections as are said, which it has already."""
+        wire = wire or self.wire
+        before = wire.counts(CURL)
+        taken_s = post_all_s(wire.url(CURL), self.headers, files, at_once)
+        counts = wire.counts(CURL) - before
+        return Cost(taken_s, counts.requests - at_once, counts)         # one made each connection
+
     def written_by_rclone(self, peer: RcloneMount, action: Callable[[], object], sources: Sequence[Path]) -> Written:
         """The same, of a mount that has written nothing before."""
-        before, began_s, start_s = self.wire.counts(RCLONE), time.time(), time.perf_counter()
+        before, began_s, start_s = self.counts(RCLONE), time.time(), time.perf_counter()
         action()
         returned_s = time.perf_counter() - start_s
         stored = len(self._in_origin(sources))
         peer.wait_for_uploads(len(sources))
         there = self._in_origin(sources)
         assert len(there) == len(sources), (there, sources)
-        wire = self.wire.counts(RCLONE) - before
-        return Written(max(path.stat().st_ctime for path in there) - began_s, wire.requests, wire, returned_s, stored, {})
+        wire = self.counts(RCLONE) - before
+        return Written(max(path.stat().st_ctime for path in there) - began_s, wire.requests, wire, returned_s=returned_s, stored=stored, asked={})
 
     def _in_origin(self, sources: Sequence[Path]) -> list[Path]:
         paths = [self.origin / source.name for source in sources]
