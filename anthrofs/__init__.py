@@ -23,7 +23,7 @@ Rooms. Each imports only those below it, and its face (__init__.py) says where t
     sync        the tree in step with the server       download    from the server to a reader
     remote      the Files API as five calls            tree        state.db: nodes, queues, who has what open
     store       bytes on this disk
-    config · names · local_names · model · clock · errors · text          words that everybody uses
+    config · names · attribute_names · local_names · model · clock · errors · text      words that everybody uses
     emulator    apart: it imports nothing of the above, an independent witness of the protocol
 
 A read: kernel (its page cache, if the open let it keep that) → fuse/operations → fs/open_files → fs/contents: the
@@ -49,7 +49,7 @@ On disk, below the state directory:
         promised
     cache/, kept/       store/block_cache: blocks that came from the server; whole copies of our own uploads
     requests            remote/budget: the moments of the last minute's
-    lock, control.sock  store/state_dir, daemon/control
+    lock, control.sock  store/state_dir, daemon/control_address
     anthrofs.log        daemon/process
 
 Locks, in the order in which they may be taken. Nobody holds one while waiting for the network, for a thread, or for a

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from anthrofs.attribute_names import CONTROL, FILE_ID, STATE
 from anthrofs.cli import control_client
 from anthrofs.errors import EXIT_FAILED, EXIT_LEFT, EXIT_USAGE, SetupError
 from anthrofs.fuse import mountpoint
 from anthrofs.text import printable
-from anthrofs.tree.xattrs import CONTROL, FILE_ID, STATE
 
 ANSWER_S: Final = 700.0     # the longest silence of a mount that is asked for something: longer than a download's first
                             # byte may take

@@ -1,107 +1,105 @@
 """The command: `anthrofs mount`, `umount`, `sync`, `status`, `ls`, `id`, `path`, `retry`, `discard`, `push`, `free`,
 `fetch`, `refresh`, `check`, `emulator`, `help`.
 
-Owns    the options, and the exit codes (errors.EXIT_…).
-Never   takes a key as an argument: arguments are seen by everybody on the machine.
+Owns    what each takes, and the exit codes (errors.EXIT_…).
+Never   takes a key as an argument: arguments are seen by everybody on the machine. Imports at its head what only one
+        command needs: `status` and `id` are typed all day, and most of their time is that of imports.
 """
 
 import json
-import math
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
-import typer
-from rich.console import Console
-
-from anthrofs.cli import asking, control_client, launch, manual, output
-from anthrofs.cli.environment import select, service_of, state_dir_of
-from anthrofs.cli.options import byte_count, expiry_s, most_kept, one_of, with_options
-from anthrofs.config import DEFAULT_PROFILE, Config, Credentials, Service
+from anthrofs.cli import asking, control_client, output
+from anthrofs.cli.syntax import argument, command, flag, number, option, outline, typed
 from anthrofs.errors import EXIT_FAILED, EXIT_USAGE, SetupError
 from anthrofs.fuse import mountpoint
-from anthrofs.store.state_dir import StateDir
 from anthrofs.text import printable
-from anthrofs.tree.fsck import problems
-
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
-                  help="The Anthropic Files API mounted as a directory.")
 
 LAZY_S: Final = 3.0         # after a lazy unmount: for a process that nobody keeps
 END_S: Final = 400.0        # after an unmount: above the daemon's own bound
 
 LONGEST_S: Final = 10**9    # of any wait: threads take no longer one
 
-
-def a_number(value: float) -> float:
-    """No comparison finds NaN too small or too large."""
-    if math.isnan(value):
-        raise typer.BadParameter("it is no number")
-    return value
-
-
-Directory = Annotated[Path, typer.Argument(help="The mount point.", show_default=False)]
-# The mount says better why one can't be read than a look at its mode does.
-File = Annotated[Path, typer.Argument(help="A file in a mount.", show_default=False, readable=False)]
-Files = Annotated[list[Path], typer.Argument(help="Files in a mount, or directories with all in them.",
-                                             show_default=False, readable=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON value on standard output.")]
-Seconds = Annotated[float, typer.Option("--timeout", min=0, max=LONGEST_S, callback=a_number,
-                                        help="Seconds to wait at most.")]
+DIRECTORY: Final = argument("directory", "The mount point.", Path)
+FILE: Final = argument("path", "A file in a mount.", Path)
+FILES: Final = argument("paths", "Files in a mount, or directories with all in them.", Path, count="+")
+JSON: Final = flag("--json", "as_json", "One JSON value on standard output.")
+WAIT_S: Final = number(0, LONGEST_S)
+TIMEOUT: Final = option("--timeout", "timeout", "SECONDS", "Seconds to wait at most.", WAIT_S, default=300.0)
 
 
 def main() -> None:
     """Errors that a person can mend are one sentence and an exit code; the rest are bugs, with a traceback."""
     try:
-        app()
+        run(sys.argv[1:])
+        sys.stdout.flush()
     except SetupError as exc:
         output.complain(str(exc))
         sys.exit(exc.exit_code)
-    except BrokenPipeError:
-        sys.exit(EXIT_FAILED)       # `anthrofs status | head`
+    except BrokenPipeError:             # `anthrofs status | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())      # what is left is flushed at the exit
+        sys.exit(EXIT_FAILED)
     except KeyboardInterrupt:
         sys.exit(130)
 
 
-@app.command()
+def run(words: Sequence[str]) -> None:
+    """The command that the words name. Raises SetupError, and SystemExit for an exit code without words."""
+    if not words:
+        outline().print_help()
+        sys.exit(EXIT_USAGE)
+    known, values = typed(words)
+    known.run(**values)
+
+
+@command(
+    "mount", DIRECTORY,
+    flag("-f --foreground", "foreground", "Stay in the foreground; log to standard error."),
+    flag("--demo", "demo", "Mount a local imitation of the service; needs no key."),
+    flag("--read-only", "read_only", "Change nothing, send nothing."),
+    option("--upload", "upload", "WHEN", "When close returns: `wait`, the server has the file; `queue`, it is safe "
+           "here.", default="wait"),
+    option("--api", "api", "SHAPE", "Shape of the API: `beta` or `ga`.", default="beta"),
+    option("--expires-in", "expires_in", "TIME", "When the service shall delete what is uploaded: 7d, 12h (1h to 90d). "
+           "Default: never.", default=""),
+    option("--layout", "layout", "LAYOUT", "`tree`: names with a full-width slash are in directories; `flat`: one "
+           "directory.", default="tree"),
+    option("--workspace", "workspace", "ID", "Its id, of a key or login that spans several.", default=""),
+    option("--scope", "scope", "ID", "An agent session's id: its files, read-only, as it writes them.", default=""),
+    option("--profile", "profile", "NAME", "Name of the state to use; one mount at a time has it.", default=""),
+    option("--state-dir", "state_dir", "DIR", "Where state, queue and cache are kept, instead of the profile's.", Path),
+    option("--refresh", "refresh_s", "SECONDS", "Seconds after which a look asks for news.", number(0.1, LONGEST_S),
+           default=10.0),
+    flag("--poll", "poll", "Ask for news also while nobody looks."),
+    option("--close-timeout", "close_timeout_s", "SECONDS", "Seconds without progress until close gives up.",
+           number(1, LONGEST_S), default=300.0),
+    option("--cache-size", "cache_size", "SIZE", "Disk space for what can be fetched again: 10G, 500M; 0: none.",
+           default="10G"),
+    option("--keep-uploads", "keep_uploads", "SIZE", "Copies of uploads, the only readable ones: `all`, `none`, or the "
+           "newest, up to 20G.", default="all"),
+    option("--staging-size", "staging_size", "SIZE", "Disk space for what isn't sent yet: 20G; a write beyond it "
+           "fails. 0: what the disk has.", default="0"),
+    option("--requests-per-minute", "requests_per_minute", "N", "At most, in any 61 seconds; an organization has about "
+           "500.", number(1, 10**6, whole=True), default=450),
+    option("-o", "options", "OPTIONS", "ro, allow_other, uid=N, gid=N, umask=OCTAL; comma-separated.", repeated=True))
 def mount(
-    directory: Directory,
-    foreground: Annotated[bool, typer.Option("--foreground", "-f",
-                                             help="Stay in the foreground; log to standard error.")] = False,
-    demo: Annotated[bool, typer.Option("--demo", help="Mount a local imitation of the service; needs no key.")] = False,
-    read_only: Annotated[bool, typer.Option("--read-only", help="Change nothing, send nothing.")] = False,
-    upload: Annotated[str, typer.Option(help="When close returns: `wait`, the server has the file; `queue`, it is safe "
-                                        "here.")] = "wait",
-    api: Annotated[str, typer.Option(help="Shape of the API: `beta` or `ga`.")] = "beta",
-    expires_in: Annotated[str, typer.Option(help="When the service shall delete what is uploaded: 7d, 12h (1h to 90d). "
-                                            "Default: never.")] = "",
-    layout: Annotated[str, typer.Option(help="`tree`: names with a full-width slash are in directories; `flat`: one "
-                                        "directory.")] = "tree",
-    workspace: Annotated[str, typer.Option(help="Its id, of a key or login that spans several.")] = "",
-    scope: Annotated[str, typer.Option(help="An agent session's id: its files, read-only, as it writes them.")] = "",
-    profile: Annotated[str, typer.Option(help="Name of the state to use; one mount at a time has it.")] = "",
-    state_dir: Annotated[Path | None, typer.Option(help="Where state, queue and cache are kept, instead of the "
-                                                   "profile's.")] = None,
-    refresh_s: Annotated[float, typer.Option("--refresh", min=0.1, max=LONGEST_S, callback=a_number,
-                                             help="Seconds after which a look asks for news.")] = 10.0,
-    poll: Annotated[bool, typer.Option("--poll", help="Ask for news also while nobody looks.")] = False,
-    close_timeout_s: Annotated[float, typer.Option("--close-timeout", min=1, max=LONGEST_S, callback=a_number,
-                                                   help="Seconds without progress until close gives up.")] = 300.0,
-    cache_size: Annotated[str,
-                          typer.Option(help="Disk space for what can be fetched again: 10G, 500M; 0: none.")] = "10G",
-    keep_uploads: Annotated[str, typer.Option(help="Copies of uploads, the only readable ones: `all`, `none`, or the "
-                                              "newest, up to 20G.")] = "all",
-    staging_size: Annotated[str, typer.Option(help="Disk space for what isn't sent yet: 20G; a write beyond it fails. "
-                                              "0: what the disk has.")] = "0",
-    requests_per_minute: Annotated[int, typer.Option(min=1, max=10**6, help="At most, in any 61 seconds; an "
-                                                     "organization has about 500.")] = 450,
-    options: Annotated[list[str] | None, typer.Option("-o", help="ro, allow_other, uid=N, gid=N, umask=OCTAL; "
-                                                      "comma-separated.")] = None,
+    directory: Path, foreground: bool, demo: bool, read_only: bool, upload: str, api: str, expires_in: str, layout: str,
+    workspace: str, scope: str, profile: str, state_dir: Path | None, refresh_s: float, poll: bool,
+    close_timeout_s: float, cache_size: str, keep_uploads: str, staging_size: str, requests_per_minute: int,
+    options: list[str] | None,
 ) -> None:
     """Mount your workspace on DIRECTORY, and return when it is ready. Who you are, $ANTHROPIC_API_KEY or
     `ant auth login` says.
     """
+    from anthrofs.cli import launch
+    from anthrofs.cli.environment import select, service_of, state_dir_of
+    from anthrofs.cli.options import byte_count, expiry_s, most_kept, one_of, with_options
+    from anthrofs.config import DEFAULT_PROFILE, Config, Credentials, Service
+
     one_of("--upload", upload, "wait", "queue")
     one_of("--layout", layout, "tree", "flat")
     expires_in_s = expiry_s(expires_in)
@@ -127,12 +125,8 @@ def mount(
         launch.start_in_background(config, demo=demo)
 
 
-@app.command()
-def umount(
-    directory: Directory,
-    timeout: Seconds = 300.0,
-    lazy: Annotated[bool, typer.Option("--lazy", help="Detach now, also while files are open.")] = False,
-) -> None:
+@command("umount", DIRECTORY, TIMEOUT, flag("--lazy", "lazy", "Detach now, also while files are open."))
+def umount(directory: Path, timeout: float, lazy: bool) -> None:
     """Send what is queued, then unmount. What is left after the timeout is named, kept, and sent after the next mount.
     """
     root, state_dir = asking.mount_of(directory)
@@ -151,15 +145,14 @@ def umount(
     output.say_left(left)
 
 
-@app.command()
-def sync(directory: Directory, timeout: Seconds = 300.0) -> None:
+@command("sync", DIRECTORY, TIMEOUT)
+def sync(directory: Path, timeout: float) -> None:
     """Wait until everything is on the server, and name what isn't."""
     output.say_left(output.drained(asking.state_dir(directory), timeout))
 
 
-@app.command()
-def status(directory: Annotated[Path | None, typer.Argument(help="The mount point; all, without.")] = None,
-           as_json: AsJson = False) -> None:
+@command("status", argument("directory", "The mount point; all, without.", Path, count="?"), JSON)
+def status(directory: Path | None, as_json: bool) -> None:
     """Show what a mount holds, what is still to be sent, and what was refused."""
     answers, silent = asking.ask_all(directory, "status")
     found = list(answers.values())
@@ -174,11 +167,8 @@ def status(directory: Annotated[Path | None, typer.Argument(help="The mount poin
         raise SetupError("\n".join(silent))
 
 
-@app.command("ls")
-def show_entries(
-    path: Annotated[Path, typer.Argument(help="A folder or a file in a mount.", readable=False)] = Path(),
-    as_json: AsJson = False,
-) -> None:
+@command("ls", argument("path", "A folder or a file in a mount.", Path, count="?", default=Path()), JSON)
+def show_entries(path: Path, as_json: bool) -> None:
     """State, id, size and name of each file in a folder: which are on the server, waiting, refused, or can't be read,
     and why.
     """
@@ -191,12 +181,8 @@ def show_entries(
         output.show(*output.entry_lines(found))
 
 
-@app.command("id")
-def show_id(
-    paths: Annotated[list[Path], typer.Argument(help="Files in a mount.", readable=False)],
-    timeout: Seconds = 300.0,
-    as_json: AsJson = False,
-) -> None:
+@command("id", argument("paths", "Files in a mount.", Path, count="+"), TIMEOUT, JSON)
+def show_id(paths: list[Path], timeout: float, as_json: bool) -> None:
     """The file id of each path, one a line; waits for an upload that is under way."""
     ids = {str(path): asking.wait_for_id(path, timeout) for path in paths}
     if as_json:
@@ -205,12 +191,9 @@ def show_id(
         output.show_to_programs(*ids.values())
 
 
-@app.command("path")
-def show_path(
-    ids: Annotated[list[str], typer.Argument(help="File ids.")],
-    directory: Annotated[Path | None, typer.Option("--in", help="The mount point; all mounts, without.")] = None,
-    as_json: AsJson = False,
-) -> None:
+@command("path", argument("ids", "File ids.", count="+"),
+         option("--in", "directory", "DIR", "The mount point; all mounts, without.", Path), JSON)
+def show_path(ids: list[str], directory: Path | None, as_json: bool) -> None:
     """Where the file of each id is, one path a line."""
     answers, silent = asking.ask_all(directory, "paths", file_ids=ids)
     found: dict[str, str] = {}
@@ -225,18 +208,14 @@ def show_path(
         raise SetupError("\n".join([f"{where}: {', '.join(missing)}. If it is new: anthrofs refresh DIR.", *silent]))
 
 
-@app.command()
-def retry(
-    paths: Annotated[list[Path] | None, typer.Argument(help="Files, or directories with all that was refused in them.",
-                                                       show_default=False)] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Everything that was refused in the mount, of the path or "
-                                             "of this directory.")] = False,
-    as_is: Annotated[bool, typer.Option("--as-is", help="Also what isn't whole, because a write was refused.")] = False,
-) -> None:
+@command("retry", argument("paths", "Files, or directories with all that was refused in them.", Path, count="*"),
+         flag("--all", "everything", "Everything that was refused in the mount, of the path or of this directory."),
+         flag("--as-is", "as_is", "Also what isn't whole, because a write was refused."))
+def retry(paths: list[Path], everything: bool, as_is: bool) -> None:
     """Send again what was refused, and try at once what waits."""
     if not (paths or everything):
         raise SetupError("Which? Name files or directories, or say --all.", EXIT_USAGE)
-    chosen = [asking.mount_of(path)[0] for path in paths or [Path()]] if everything else paths or []
+    chosen = [asking.mount_of(path)[0] for path in paths or [Path()]] if everything else paths
     found = [asking.decide("retry", path, as_is=as_is) for path in chosen]
     # a mount of an earlier version doesn't tell
     lacking = [shown for answer in found for shown in answer.get("lacking", ())]
@@ -250,14 +229,14 @@ def retry(
                          ". Write it anew, give it up (anthrofs discard), or send it as it is (--as-is).")
 
 
-@app.command()
-def discard(path: File) -> None:
+@command("discard", FILE)
+def discard(path: Path) -> None:
     """Give up what a file has unsent: its name shows what the server has, also one that it had replaced; or it goes."""
     output.show(printable(f"{path}: {asking.decide('discard', path)['now']}"))
 
 
-@app.command()
-def push(path: File) -> None:
+@command("push", FILE)
+def push(path: Path) -> None:
     """Send a file (or all in a directory) that is only named here, so that the server has it under this name.
 
     What a tool made becomes an upload by that: the service gives it out to nobody any more.
@@ -267,8 +246,8 @@ def push(path: File) -> None:
     output.show("\n".join(f"{printable(shown)} is sent under this name" for shown in found) or nothing)
 
 
-@app.command()
-def free(paths: Files) -> None:
+@command("free", FILES)
+def free(paths: list[Path]) -> None:
     """Give up what is here of files (or of all in a directory): the copies that make your uploads readable, and what
     was downloaded.
 
@@ -278,34 +257,32 @@ def free(paths: Files) -> None:
         output.show(line)
 
 
-@app.command()
-def fetch(paths: Files) -> None:
+@command("fetch", FILES)
+def fetch(paths: list[Path]) -> None:
     """Download files (or all in a directory) that can be downloaded, so that they can be read without the network."""
     for line in output.fetched_lines(asking.each("fetch", paths)):
         output.show(line)
 
 
-@app.command()
-def refresh(
-    directory: Directory,
-    accept: Annotated[bool,
-                      typer.Option("--accept", help="Believe a listing that lacks most of the known files.")] = False,
-    timeout: Seconds = 60.0,
-) -> None:
+@command("refresh", DIRECTORY, flag("--accept", "accept", "Believe a listing that lacks most of the known files."),
+         option("--timeout", "timeout", "SECONDS", "Seconds to wait at most.", WAIT_S, default=60.0))
+def refresh(directory: Path, accept: bool, timeout: float) -> None:
     """Ask the service for its listing now."""
     answer = next(control_client.ask(asking.state_dir(directory), "refresh", accept=accept, timeout_s=timeout,
                               patience_s=timeout + 10))
     print(f"{answer['files']} files")
 
 
-@app.command()
-def check(
-    profile: Annotated[str, typer.Option(help="Name of the state.")] = DEFAULT_PROFILE,
-    state_dir: Annotated[Path | None, typer.Option(help="The state, by its directory.")] = None,
-    as_json: AsJson = False,
-) -> None:
+@command("check", option("--profile", "profile", "NAME", "Name of the state. Without: `default`."),
+         option("--state-dir", "state_dir", "DIR", "The state, by its directory.", Path), JSON)
+def check(profile: str | None, state_dir: Path | None, as_json: bool) -> None:
     """Look for damage in the state of a workspace that isn't mounted. Mends nothing."""
-    path = state_dir or state_dir_of(os.environ, profile)
+    from anthrofs.cli.environment import state_dir_of
+    from anthrofs.config import DEFAULT_PROFILE
+    from anthrofs.store.state_dir import StateDir
+    from anthrofs.tree.fsck import problems
+
+    path = state_dir or state_dir_of(os.environ, DEFAULT_PROFILE if profile is None else profile)
     if not (path / "state.db").exists():
         raise SetupError(f"There is no state in {path}.", EXIT_USAGE)
     os.umask(0o077)             # what SQLite makes beside its file is as private as that
@@ -319,29 +296,29 @@ def check(
     else:
         output.show("\n".join(map(printable, found)) or "All is well.")
     if found:
-        raise typer.Exit(EXIT_FAILED)
+        sys.exit(EXIT_FAILED)
 
 
-@app.command()
-def emulator(
-    data: Annotated[Path, typer.Option(help="Where its files are kept.")],
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one; it is printed.")] = 0,
-    key: Annotated[list[str] | None, typer.Option(help="An accepted key, for tests. Default: demo-key.")] = None,
-) -> None:
+@command("emulator", option("--data", "data", "DIR", "Where its files are kept.", Path),
+         option("--port", "port", "N", "0: any free one; it is printed.", number(0, 65535, whole=True), default=0),
+         option("--key", "key", "KEY", "An accepted key, for tests. Default: demo-key.", repeated=True))
+def emulator(data: Path | None, port: int, key: list[str] | None) -> None:
     """Run the imitation of the service on this machine's loopback, until interrupted."""
+    if data is None:
+        raise SetupError("Where? Say --data DIR.", EXIT_USAGE)
     try:
-        from anthrofs.emulator.server import run  # noqa: PLC0415 - its packages are an extra
+        from anthrofs.emulator.server import run as serve
     except ModuleNotFoundError as exc:
         raise SetupError(f"The emulator needs {exc.name}: pip install 'anthrofs[demo]'") from exc
-    run("127.0.0.1", port, data, key or ["demo-key"])
+    serve("127.0.0.1", port, data, key or ["demo-key"])
 
 
-@app.command("help")
-def show_help(
-    page: Annotated[str | None, typer.Argument(help="A page; all are listed, without.", show_default=False)] = None,
-) -> None:
+@command("help", argument("page", "A page; all are listed, without.", count="?"))
+def show_help(page: str | None) -> None:
     """Show a page of the manual; without a page, list them."""
+    from anthrofs.cli import manual
+
     if page is None:
         print("\n".join(manual.list_lines()))
     else:
-        manual.show(manual.page(page), Console())
+        manual.show(manual.page(page))

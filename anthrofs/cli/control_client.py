@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from anthrofs.daemon.control import address, user_of
+from anthrofs.daemon.control_address import address, user_of
 from anthrofs.errors import SetupError
 from anthrofs.text import printable
 

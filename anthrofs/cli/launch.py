@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from anthrofs.cli import output
-from anthrofs.cli.output import said
+from anthrofs.cli.terminal import Sign
 from anthrofs.config import Config
 from anthrofs.errors import EXIT_FAILED, SetupError
 
@@ -58,11 +58,11 @@ def start_in_background(config: Config, *, demo: bool) -> None:
         child = _fork(config, lines.fileno(), theirs, words.fileno(), demo=demo)
         os.close(theirs)
         progress = output.ListingProgress()
-        with said.status("mounting") as status:
+        with Sign("mounting") as sign:
             for line in lines:
                 news = json.loads(line)
                 if "progress" in news:
-                    progress.tell(status, news["progress"])
+                    progress.tell(sign, news["progress"])
                 elif "error" in news:
                     os.waitpid(child, 0)
                     raise SetupError(news["error"] + _last_words(words), news["code"])

@@ -4,11 +4,11 @@ Owns    how a page is shown. The pages themselves are anthrofs/manual/*.md; whoe
 Never   changes a page for anything but a terminal: a pipe and a file get its text as it stands.
 """
 
+import sys
 from importlib import resources
 from importlib.resources.abc import Traversable
 
-from rich.console import Console
-
+from anthrofs.cli import terminal
 from anthrofs.errors import EXIT_USAGE, SetupError
 
 SUFFIX = ".md"
@@ -42,14 +42,12 @@ def first_sentence(text: str) -> str:
     return paragraph.partition(". ")[0].removesuffix(".") + "."
 
 
-def show(text: str, console: Console) -> None:
+def show(text: str) -> None:
     """Prints a page: on a terminal laid out for its width, else as it stands."""
-    if console.is_terminal:
-        from rich.markdown import Markdown  # noqa: PLC0415 - no other command needs it, and its import takes a while
-
-        console.print(Markdown(text))
+    if sys.stdout.isatty():
+        terminal.lay_out(text)
     else:
-        console.file.write(text)
+        sys.stdout.write(text)
 
 
 def _directory() -> Traversable:

@@ -10,12 +10,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn
-from rich.status import Status
-
 from anthrofs.cli import control_client
+from anthrofs.cli.terminal import Bar, Sign, on_terminal
 from anthrofs.errors import EXIT_LEFT, SetupError
 from anthrofs.text import printable, printable_lines
 
@@ -23,23 +19,20 @@ LINES_FROM: Final = 1000    # files of a first listing that takes a while
 LINE_S: Final = 1.0         # between two lines about it
 DELETIONS: Final = 20       # that a status names
 
-said: Final = Console(stderr=True, soft_wrap=True, highlight=False)
-
 
 def drained(state_dir: Path, timeout_s: float, *, last: bool = False) -> dict[str, Any]:
     """The rest that is left when everything was sent or the time was over; a bar on a terminal shows how it goes on."""
     left: dict[str, Any] = {"waiting": [], "failed": [], "deletions": []}
     most_bytes = 1
-    with Progress(TextColumn("sending what is queued"), BarColumn(), TextColumn("{task.fields[left]}"), console=said,
-                  transient=True, disable=not said.is_terminal) as progress:
-        task = progress.add_task("", left="")
+    with Bar("sending what is queued") as bar:
         for left in control_client.ask(state_dir, "drain", timeout_s=timeout_s, last=last):
             left_bytes = sum(entry["bytes"] - entry["sent"] for entry in left["waiting"])
             most_bytes = max(most_bytes, left_bytes)
             words = (f"{len(left['waiting'])} files, {shown_bytes(left_bytes)} to send, {len(left['deletions'])} to "
                      "delete")
             words += f", {keeps}" if (keeps := _budget(left)) else ""
-            progress.update(task, total=most_bytes, completed=most_bytes - left_bytes, left=words)
+            if left["waiting"] or left["deletions"]:
+                bar.show(most_bytes - left_bytes, most_bytes, words)
     return left
 
 
@@ -56,7 +49,7 @@ def show_to_programs(*lines: str) -> None:
 
 def complain(text: str) -> None:
     """Says on standard error why something can't be done."""
-    said.print(f"anthrofs: {printable_lines(text)}", markup=False, emoji=False)
+    print(f"anthrofs: {printable_lines(text)}", file=sys.stderr)
 
 
 class ListingProgress:
@@ -67,13 +60,13 @@ class ListingProgress:
     def __init__(self) -> None:
         self._said_s = float("-inf")
 
-    def tell(self, status: Status, files: int) -> None:
+    def tell(self, sign: Sign, files: int) -> None:
         """So many by now."""
         words = f"first listing: {files} files"
-        status.update(words)
-        if not said.is_terminal and files >= LINES_FROM and time.monotonic() - self._said_s >= LINE_S:
+        sign.show(words)
+        if not on_terminal() and files >= LINES_FROM and time.monotonic() - self._said_s >= LINE_S:
             self._said_s = time.monotonic()
-            said.print(words)
+            print(words, file=sys.stderr)
 
 
 def say_left(left: dict[str, Any]) -> None:
@@ -100,10 +93,10 @@ def freed_lines(answers: Iterable[tuple[Path, dict[str, Any]]]) -> Iterator[str]
 def fetched_lines(answers: Iterable[tuple[Path, dict[str, Any]]]) -> Iterator[str]:
     """A line for each path: what came of it. Raises SetupError at the end, for what could not be had."""
     lacking = list[str]()
-    with said.status("fetching") as status:
+    with Sign("fetching") as sign:
         for path, answer in answers:
             if "fetching" in answer:
-                status.update(escape(printable(f"fetching {answer['fetching']}: {shown_bytes(answer['fetched'])}")))
+                sign.show(printable(f"fetching {answer['fetching']}: {shown_bytes(answer['fetched'])}"))
                 continue
             here = "" if answer["fetched"] or answer["refused"] else ", it was here"
             yield f"{printable(str(path))}: {shown_bytes(answer['fetched'])} fetched{here}"

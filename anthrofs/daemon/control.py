@@ -14,18 +14,17 @@ import json
 import logging
 import os
 import socket
-import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from anthrofs.daemon.control_address import NAME, address, user_of
 from anthrofs.errors import FsError
 
 log = logging.getLogger(__name__)
 
-NAME: Final = "control.sock"
 LINE_BYTES: Final = 2**20       # of a request
 REQUEST_S: Final = 30.0         # from a connection to its request: one that says nothing isn't kept
 
@@ -114,15 +113,3 @@ def _request_of(line: bytes) -> Mapping[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def user_of(connection: socket.socket) -> int:
-    """The user whose process is at the other end."""
-    said = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("iII"))
-    _, user, _ = struct.unpack("iII", said)
-    return int(user)
-
-
-def address(directory: int) -> str:
-    """A socket's address has 108 bytes; a state directory's path can be longer, this is not."""
-    return f"/proc/self/fd/{directory}/{NAME}"

@@ -6,6 +6,7 @@ Never   waits for the network.
 
 from datetime import UTC, datetime
 
+from anthrofs import attribute_names
 from anthrofs.clock import Clock
 from anthrofs.config import Config
 from anthrofs.errors import Exists, NoAttribute, NotPermitted, NotSupported
@@ -34,7 +35,7 @@ class Attributes:
     def value(self, path: str, name: str) -> str:
         """Raises NoAttribute, NotFound."""
         node = self._paths.node(path)
-        if node.node_id == ROOT and name == xattrs.CONTROL:
+        if node.node_id == ROOT and name == attribute_names.CONTROL:
             return str(self._config.state_dir.absolute())
         value = self._all(node).get(name)
         if value is None:
@@ -51,10 +52,10 @@ class Attributes:
             own, attempt = tx.xattrs.all(node.node_id), tx.uploads.of(node.node_id)
         if node.directory:
             return own
-        found = {xattrs.STATE: self.state(node, attempt)}
+        found = {attribute_names.STATE: self.state(node, attempt)}
         remote = node.remote
         if remote is not None:
-            found |= {xattrs.FILE_ID: remote.file_id, "user.anthropic.filename": remote.name,
+            found |= {attribute_names.FILE_ID: remote.file_id, "user.anthropic.filename": remote.name,
                       "user.anthropic.created_at": _time(remote.created_ns),
                       "user.anthropic.downloadable": "true" if remote.downloadable else "false"}
             if remote.expires_ns is not None:

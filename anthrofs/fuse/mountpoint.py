@@ -1,13 +1,12 @@
 """Mount points: whether one can be used, which are in use, and taking one away again.
 
-Trusts  /proc/self/mountinfo and fusermount. Never touches a mount of another program.
+Trusts  /proc/self/mountinfo and fusermount.
+Never   touches a mount of another program; imports at its head what only an unmount needs: most commands only look.
 """
 
 import errno
 import os
 import re
-import shutil
-import subprocess
 import time
 from pathlib import Path
 from typing import Final
@@ -106,6 +105,8 @@ def is_others(path: Path) -> bool:
 
 def unmount(path: Path, *, lazy: bool = False) -> None:
     """Raises SetupError: a program has something open there, or the system says no."""
+    import subprocess  # noqa: PLC0415 - see the head
+
     command = [_fusermount() or "fusermount", "-u", *(["-z"] if lazy else []), str(path)]
     for wait_s in (*BUSY_WAITS_S, None):
         try:
@@ -128,4 +129,6 @@ def unmount(path: Path, *, lazy: bool = False) -> None:
 
 
 def _fusermount() -> str | None:
+    import shutil  # noqa: PLC0415 - see the head
+
     return shutil.which("fusermount") or shutil.which("fusermount3")

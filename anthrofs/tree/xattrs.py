@@ -11,18 +11,16 @@ import os
 import re
 from typing import Final
 
+from anthrofs.attribute_names import FILE_ID, STATE
 from anthrofs.errors import BadName, DiskFull
 from anthrofs.model import Node, NodeId
 from anthrofs.tree.rows import Rows
 
-FILE_ID: Final = "user.anthropic.file_id"       # the commands read these two, too
-STATE: Final = "user.anthropic.state"
 # What is only told. Setting one is accepted and changes nothing: rsync -X and cp -a bring them along from elsewhere.
 FACTS: Final = frozenset({FILE_ID, STATE, "user.anthropic.filename", "user.anthropic.created_at",
                           "user.anthropic.downloadable", "user.anthropic.expires_at"})
 MIME_TYPE: Final = "user.mime_type"
 EXPIRES_IN: Final = "user.anthropic.expires_in_seconds"
-CONTROL: Final = "user.anthropic.control"       # of the root, unlisted: the state directory, where the socket is
 # What can be set for the next upload: the column of each in the table node, see schema.
 SETTINGS: Final = {MIME_TYPE: "mime_type", EXPIRES_IN: "expires_s"}
 NODE_BYTES: Final = 64 * 1024       # names and values of one node; Linux lists no more

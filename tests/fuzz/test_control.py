@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from anthrofs.cli import control_client, output
 from anthrofs.daemon import control
-from anthrofs.daemon.control import NAME, Control
+from anthrofs.daemon.control import Control
+from anthrofs.daemon.control_address import NAME, address
 from anthrofs.errors import FsError, SetupError
 from tests.core.core import Core
 from tests.fuzz.fuzzing import bodies, deep, judge, numbers, objects, target, texts, values, written
@@ -81,7 +82,7 @@ def reached(folder: Path) -> socket.socket:
     try:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.settimeout(BOUND_S)
-        connection.connect(control.address(directory))
+        connection.connect(address(directory))
         return connection
     finally:
         os.close(directory)

@@ -4,7 +4,9 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -199,3 +201,36 @@ def test_the_log_and_the_process_list_hold_no_key_and_no_content(mount: Mount) -
     assert mount.emulator.key not in arguments + mount.log()
     assert "very private content" not in arguments + mount.log()
     assert (mount.state_dir.stat().st_mode & 0o777) == 0o700
+
+
+# Modules that a command waits for at each start, without a need, and of those only that are known to be big.
+HEAVY: Final = frozenset({"anyio", "asyncio", "click", "ctypes", "dataclasses", "email", "fuse", "http", "httpcore", "httpx", "importlib.metadata", "importlib.resources", "inspect",
+                          "logging", "mfusepy", "pydantic", "rich", "sqlite3", "ssl", "subprocess", "tempfile", "typer", "xxhash"})
+IMPORTED: Final = """
+import sys
+from anthrofs.cli import commands
+commands.run(sys.argv[1:])
+sys.stdout.flush()
+print("\\n".join(sys.modules), file=sys.stderr)
+"""
+
+
+def imported_by(mount: Mount, *arguments: object) -> set[str]:
+    done = subprocess.run([sys.executable, "-c", IMPORTED, *map(str, arguments)], env=mount.environment, text=True, capture_output=True, timeout=60, check=True)
+    assert done.stdout or arguments[0] == "sync"
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize("command", ["status", "id", "ls", "sync", "path"])
+def test_a_command_that_asks_a_mount_imports_little(mount: Mount, command: str) -> None:
+    file_id = mount.emulator.generate("a.txt", b"a")["id"]
+    files = mount.mount()
+    of = {"id": files / "a.txt", "path": file_id}.get(command, files)
+    plain = set(subprocess.run([sys.executable, "-c", "import sys; print(*sys.modules)"], text=True, capture_output=True, timeout=60, check=True).stdout.split())
+    found = imported_by(mount, command, of) - plain
+    assert found & HEAVY == set()
+    ours = {name for name in found if name.split(".")[0] == "anthrofs"}
+    assert "anthrofs.cli.asking" in ours
+    assert not any(name.startswith(("anthrofs.model", "anthrofs.config", "anthrofs.store", "anthrofs.tree", "anthrofs.remote")) for name in ours)
+    assert {name.split(".")[0] for name in found - ours} <= sys.stdlib_module_names | {"__editable___anthrofs_finder"}
+    assert len(found) < 90

@@ -19,7 +19,8 @@ import httpx
 import pytest
 
 from anthrofs import names
-from anthrofs.tree import xattrs
+from anthrofs.attribute_names import FILE_ID, STATE
+from anthrofs.tree.xattrs import MIME_TYPE
 from tests.emulator.process import EmulatorProcess
 from tests.mounting import Mount, wait_until
 
@@ -64,7 +65,7 @@ def tree(root: Path) -> dict[str, tuple[int, str]]:
     for directory, _, files in os.walk(root):
         for name in files:
             path = Path(directory) / name
-            found[str(path.relative_to(root))] = (path.stat().st_size, os.getxattr(path, xattrs.FILE_ID).decode())
+            found[str(path.relative_to(root))] = (path.stat().st_size, os.getxattr(path, FILE_ID).decode())
     return found
 
 
@@ -262,7 +263,7 @@ def difference(pair: Pair) -> str | None:
             file = listed[file_id]
             if size_bytes != file["size_bytes"]:
                 return f"{path} has {size_bytes} bytes in {mount.path}, {file}"
-            state = os.getxattr(mount.path / path, xattrs.STATE)
+            state = os.getxattr(mount.path / path, STATE)
             if state == b"remote" and not is_named_after(path, file):
                 return f"{path} in {mount.path} is {file}"
             if b"can't be read" not in state and (mount.path / path).read_bytes() != pair.emulator.content(file_id):
@@ -304,11 +305,11 @@ def test_what_is_saved_under_an_id_name_is_called_that_everywhere(pair: Pair) ->
     theirs = pair.emulator.generate("a.txt", b"older")["id"]
     newest = pair.emulator.generate("a.txt", b"newest")["id"]
     (one / "b.txt").write_text("ours")
-    ours = os.getxattr(one / "b.txt", xattrs.FILE_ID).decode()
+    ours = os.getxattr(one / "b.txt", FILE_ID).decode()
     theirs_of_b = pair.emulator.generate("b.txt", b"theirs")["id"]
     pair.settle()
     (one / f"a ({theirs}).txt").write_text("changed")
-    os.setxattr(one / f"b ({ours}).txt", xattrs.MIME_TYPE, b"text/csv")
+    os.setxattr(one / f"b ({ours}).txt", MIME_TYPE, b"text/csv")
     found = alike(pair)
     assert {name: found[name][0] for name in found} == {"a.txt": 6, f"a ({theirs}).txt": 7, "b.txt": 6, f"b ({ours}).txt": 4}
     assert (found["a.txt"][1], found["b.txt"][1]) == (newest, theirs_of_b)
@@ -318,7 +319,7 @@ def test_what_is_saved_under_an_id_name_is_called_that_everywhere(pair: Pair) ->
 def test_what_a_discarded_save_leaves_is_older_than_what_others_have_uploaded_since(pair: Pair) -> None:
     one, _ = pair.mount()
     (one / "a.txt").write_text("ours")
-    ours = os.getxattr(one / "a.txt", xattrs.FILE_ID).decode()
+    ours = os.getxattr(one / "a.txt", FILE_ID).decode()
     pair.one.expects("was refused")
     pair.emulator.fault("upload", {"kind": "status", "status": 400})
     with pytest.raises(OSError, match=r"\[Errno"):

@@ -120,9 +120,9 @@ def test_the_log_counts_the_opens_that_are_refused(mount: Mount) -> None:
 def test_id_prints_it_for_who_isnt_root(reachable: Mount, capsys: pytest.CaptureFixture[str]) -> None:
     made = reachable.emulator.generate("theirs.txt", THEIRS, downloadable=False)
     files = reachable.mount(*owned())
-    commands.app(["id", str(files / "theirs.txt")], standalone_mode=False)      # what it imports is root's alone, perhaps
+    commands.run(["id", str(files / "theirs.txt")])      # what it imports is root's alone, perhaps
     with asks(reachable), ordinary_user():
-        commands.app(["id", str(files / "theirs.txt")], standalone_mode=False)
+        commands.run(["id", str(files / "theirs.txt")])
     assert capsys.readouterr().out == f"{made['id']}\n" * 2
 
 

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import pytest
 
-from anthrofs.daemon.control import address
+from anthrofs.daemon.control_address import address
 from anthrofs.fuse import mountpoint
 from tests.emulator.process import EmulatorProcess
 from tests.mounting import COMMAND, Mount, wait_until

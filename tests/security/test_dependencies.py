@@ -16,15 +16,15 @@ from tests.mounting import ROOT
 from tests.security import audit
 from tests.security.audit import Advisory
 
-DIRECT: Final = {"cachetools", "fusepy", "httpx", "rich", "typer"}
+DIRECT: Final = {"cachetools", "fusepy", "httpx", "rich"}
 DEMO: Final = {"python-multipart", "starlette", "uvicorn"}
 # What those need, of any of their versions. A name that isn't here is new: look at who makes it, what it does when it is
 # imported, and whether it is needed; then add it.
 BELOW: Final = {
     "anyio", "certifi", "h11", "httpcore", "idna", "sniffio", "socksio",                            # of httpx
     "markdown-it-py", "mdurl", "pygments",                                                          # of rich
-    "annotated-doc", "click", "shellingham", "typing-extensions",                                   # of typer
-    "annotated-types", "pydantic", "pydantic-core", "typing-inspection",                            # of typer's newer versions
+    "click",                                                                                        # of uvicorn, for the demo
+    "typing-extensions",                                                                            # of anyio
 }
 
 

@@ -13,10 +13,11 @@ from typing import Final
 
 import pytest
 
+from anthrofs.attribute_names import CONTROL
 from anthrofs.cli import asking, control_client
-from anthrofs.daemon.control import Control, user_of
+from anthrofs.daemon.control import Control
+from anthrofs.daemon.control_address import user_of
 from anthrofs.errors import SetupError
-from anthrofs.tree.xattrs import CONTROL
 from tests.mounting import USER, Mount, shell
 
 AS_ANOTHER: Final = ["setpriv", "--reuid", str(USER), "--regid", str(USER), "--clear-groups", "--"]

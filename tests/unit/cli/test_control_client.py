@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from anthrofs.cli import control_client
-from anthrofs.daemon import control
+from anthrofs.daemon import control_address
 from anthrofs.errors import SetupError
 
 
 def test_a_mount_that_ends_before_it_has_read_the_question_is_said_to_have_ended(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
-        listening.bind(str(tmp_path / control.NAME))
+        listening.bind(str(tmp_path / control_address.NAME))
         listening.listen()
 
         def end() -> None:

@@ -13,10 +13,10 @@ from typing import Final
 
 import pytest
 from rich.console import Console
-from typer.main import get_command
 
 from anthrofs import errors
-from anthrofs.cli import commands, manual
+from anthrofs.cli import commands, manual, terminal
+from anthrofs.cli.syntax import COMMANDS
 from tests.mounting import ROOT
 
 PAGES: Final = sorted(path.stem for path in (ROOT / "anthrofs" / "manual").iterdir())
@@ -29,9 +29,11 @@ MAX_COLUMNS: Final = 140
 def typed(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
     """`anthrofs ARGUMENTS`; its exit code."""
     monkeypatch.setattr(sys, "argv", ["anthrofs", *arguments])
-    with pytest.raises(SystemExit) as caught:
+    try:
         commands.main()
-    return caught.value.code
+    except SystemExit as exc:
+        return exc.code
+    return 0
 
 
 def unmarked(text: str) -> str:
@@ -96,7 +98,7 @@ def test_a_page_is_a_name_not_a_path(name: str) -> None:
 @pytest.mark.parametrize("name", PAGES)
 def test_a_terminal_gets_a_page_laid_out_for_its_width(name: str) -> None:
     shown = Console(file=io.StringIO(), force_terminal=True, color_system=None, width=72)
-    manual.show(manual.page(name), shown)
+    terminal.lay_out(manual.page(name), shown)
     assert isinstance(shown.file, io.StringIO)
     lines = shown.file.getvalue().splitlines()
     assert max(map(len, lines)) <= 72 * 2       # styles aren't columns
@@ -128,10 +130,10 @@ def test_the_readmes_promises_are_those_of_the_page() -> None:
 
 
 def test_every_command_and_every_option_of_a_mount_has_its_line() -> None:
-    known = get_command(commands.app).commands      # type: ignore[attr-defined]    # a click.Group
-    assert [name for name in known if f"- `anthrofs {name}" not in manual.page("commands")] == []
-    options = [max(parameter.opts, key=len) for parameter in known["mount"].params if parameter.param_type_name == "option"]
-    assert [option for option in options if f"`{option}" not in manual.page("mount") and option != "--help"] == []
+    assert [name for name in COMMANDS if f"- `anthrofs {name}" not in manual.page("commands")] == []
+    options = [max(names, key=len) for names, _ in COMMANDS["mount"].parameters if names[0].startswith("-")]
+    assert len(options) > 15
+    assert [option for option in options if f"`{option}" not in manual.page("mount")] == []
 
 
 def test_every_exit_code_has_its_line() -> None:

@@ -1,0 +1,87 @@
+"""The grammar of the command line: each command's function takes what is declared above it, and words are understood as people type them."""
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anthrofs.cli import commands
+from anthrofs.cli.syntax import COMMANDS, Command, outline, parser_of, typed
+from anthrofs.errors import EXIT_USAGE, SetupError
+
+assert commands         # it fills the table
+
+
+@pytest.mark.parametrize("known", COMMANDS.values(), ids=lambda known: known.name)
+def test_a_function_takes_what_is_declared_above_it(known: Command) -> None:
+    declared = [settings.get("dest", names[0]) for names, settings in known.parameters]
+    assert list(inspect.signature(known.run).parameters) == declared
+    assert known.paragraphs[0].endswith(".")
+
+
+@pytest.mark.parametrize("known", COMMANDS.values(), ids=lambda known: known.name)
+def test_help_shows_each_parameter_and_each_paragraph(known: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "72")
+    said = parser_of(known).format_help()
+    assert max(map(len, said.splitlines())) <= 72
+    for names, settings in known.parameters:
+        for shown in names if names[0].startswith("-") else [settings["metavar"]]:
+            assert shown in said
+    for paragraph in known.paragraphs:
+        assert paragraph in " ".join(said.split()).replace("- ", "-")
+
+
+def test_the_outline_names_every_command() -> None:
+    assert [name for name in COMMANDS if f"\n    {name} " not in outline().format_help()] == []
+
+
+@pytest.mark.parametrize(("words", "values"), [
+    ("status", {"directory": None, "as_json": False}),
+    ("status --json d", {"directory": Path("d"), "as_json": True}),
+    ("id a --timeout 3 b", {"paths": [Path("a"), Path("b")], "timeout": 3.0, "as_json": False}),
+    ("id --json -- -a --timeout", {"paths": [Path("-a"), Path("--timeout")], "timeout": 300.0, "as_json": True}),
+    ("id a --timeout=0.5", {"paths": [Path("a")], "timeout": 0.5, "as_json": False}),
+    ("ls -- --json", {"path": Path("--json"), "as_json": False}), ("ls -", {"path": Path("-"), "as_json": False}),
+    ("path --in -d x", {"ids": ["x"], "directory": Path("-d"), "as_json": False}), ("check --profile= ", {"profile": "", "state_dir": None, "as_json": False}),
+    ("ls", {"path": Path(), "as_json": False}),
+    ("retry", {"paths": [], "everything": False, "as_is": False}),
+    ("retry --all a b", {"paths": [Path("a"), Path("b")], "everything": True, "as_is": False}),
+    ("path --in d x y", {"ids": ["x", "y"], "directory": Path("d"), "as_json": False}),
+    ("refresh d --accept", {"directory": Path("d"), "accept": True, "timeout": 60.0}),
+    ("emulator --data d --key a --key b", {"data": Path("d"), "port": 0, "key": ["a", "b"]}),
+    ("help", {"page": None}), ("help names", {"page": "names"}),
+])
+def test_words_are_understood(words: str, values: dict[str, Any]) -> None:
+    name, *rest = words.split()
+    known, found = typed([name, *rest])
+    assert (known.name, found) == (name, values)
+
+
+def test_the_options_of_a_mount_are_understood_wherever_they_stand() -> None:
+    _, found = typed(["mount", "-o", "ro,uid=5", "d", "-f", "--upload", "queue", "-oumask=77", "--requests-per-minute", "7", "--refresh", "0.5"])
+    assert (found["directory"], found["foreground"], found["upload"], found["options"]) == (Path("d"), True, "queue", ["ro,uid=5", "umask=77"])
+    assert (found["requests_per_minute"], found["refresh_s"], found["close_timeout_s"], found["demo"]) == (7, 0.5, 300.0, False)
+
+
+@pytest.mark.parametrize(("words", "says"), [
+    ("nonsense", "nonsense"), ("--nonsense", "nonsense"), ("status --foo", "--foo"), ("status a b", "b"), ("id", "PATHS"), ("mount", "DIRECTORY"), ("discard a b", "b"),
+    ("status --js", "--js"), ("sync d --timeout", "--timeout"), ("sync d --timeout abc", "'abc'"), ("sync d --timeout nan", "'nan'"), ("sync d --timeout -1", "--timeout"),
+    ("sync d --timeout 1e10", "'1e10'"), ("mount d --requests-per-minute 0", "whole number from 1"), ("mount d --requests-per-minute 1.5", "'1.5'"),
+    ("mount d --refresh 0", "from 0.1"), ("emulator --port 65536 --data d", "65535"), ("status --json=1", "--json"),
+])
+def test_what_is_not_understood_is_one_sentence(words: str, says: str) -> None:
+    with pytest.raises(SetupError) as caught:
+        typed(words.split())
+    assert caught.value.exit_code == EXIT_USAGE
+    assert says in str(caught.value)
+    assert "--help" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("words", ["--help", "-h", "status --help", "mount -h"])
+def test_help_is_no_error(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        typed(words.split())
+    assert caught.value.code == 0
+    assert capsys.readouterr().out.startswith("usage: anthrofs")
