@@ -43,7 +43,7 @@ class Report:
     def status(self) -> dict[str, Any]:
         """Returns what `anthrofs status --json` prints of this mount."""
         files, used_bytes, local = self._db.nodes.totals()
-        cached_bytes, copies, copy_bytes = self._cache.totals()
+        copies, copy_bytes = self._kept_copies.totals()
         error = self._refresher.error()
         running = self._reader.running()
         with self._db.reading() as tx:
@@ -55,7 +55,8 @@ class Report:
             "service": config.service.base_url, "api": config.service.shape, "upload": config.upload,
             "read_only": config.read_only, "requests": self._requests(),
             "files": files, "unreadable_entries": skipped, "bytes_on_server": used_bytes, "local_names": local,
-            **self._left.now(), "cached_bytes": cached_bytes, "kept_copies": copies, "kept_bytes": copy_bytes,
+            **self._left.now(), "cached_bytes": self._cache.used_bytes(), "kept_copies": copies,
+            "kept_bytes": copy_bytes,
             "uploads_without_copy": self._kept_copies.without(), "disk_low": self._kept_copies.low(),
             "downloads": [{"name": shown.get(file_id), "file_id": file_id, "bytes": done, "of": length}
                           for file_id, done, length in running],

@@ -26,7 +26,7 @@ from anthrofs.model import FileId
 from anthrofs.store.block_file import BlockFile, sums_of
 from anthrofs.store.blocks import spans
 from anthrofs.store.disk import Disk
-from anthrofs.store.stock import Stock, is_ours
+from anthrofs.store.stock import Stock
 
 log = logging.getLogger(__name__)
 
@@ -231,15 +231,9 @@ class BlockCache:
         return copy is not None and all(len(copy.read(span.number) or b"") == span.length
                                         for span in spans(0, size_bytes))
 
-    def totals(self) -> tuple[int, int, int]:
-        """(bytes of blocks that can be fetched again, kept copies, their bytes) on the disk."""
-        sizes = []
-        with os.scandir(self._kept_root) as entries:
-            for entry in entries:
-                with contextlib.suppress(FileNotFoundError):        # dropped in this moment
-                    if is_ours(entry):
-                        sizes.append(entry.stat(follow_symlinks=False).st_size)
-        return self._stock.used_bytes, len(sizes), sum(sizes)
+    def used_bytes(self) -> int:
+        """How much of the disk the blocks take that can be fetched again."""
+        return self._stock.used_bytes
 
     def is_shared(self, file_id: FileId) -> bool:
         """The copy of what was just sent has the same bytes as another copy: that of the name before."""

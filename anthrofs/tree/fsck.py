@@ -61,6 +61,10 @@ def _rows(db: Database) -> list[str]:
                          f"0) FROM node WHERE {IN_TREE} AND NOT directory")
         if (noted := tx.one("SELECT files, used_bytes, local FROM total")) != counted:
             found.append(f"files, bytes and local names are noted as {noted}, but there are {counted}")
+        copies = tx.one("SELECT coalesce(sum(here = 1), 0), coalesce(sum(iif(here = 1, bytes, 0)), 0), coalesce("
+                        "sum(here != 1), 0) FROM kept")
+        if (noted := tx.one("SELECT copies, copy_bytes, copyless FROM total")) != copies:
+            found.append(f"copies, their bytes and uploads without one are noted as {noted}, but there are {copies}")
         count = tx.one("SELECT count(*) FROM doomed WHERE deleted_ns IS NULL")[0]
         if (noted := tx.deletions.count()) != count:
             found.append(f"{noted} ids are noted as to be deleted, but there are {count}")

@@ -138,7 +138,13 @@ class KeptCopies:
     def without(self) -> int:
         """How many of our own uploads have no copy here."""
         with self._db.reading() as tx:
-            return int(tx.one("SELECT count(*) FROM kept WHERE here != 1")[0])
+            return int(tx.one("SELECT copyless FROM total")[0])
+
+    def totals(self) -> tuple[int, int]:
+        """(copies, their bytes)."""
+        with self._db.reading() as tx:
+            copies, size_bytes = tx.one("SELECT copies, copy_bytes FROM total")
+        return int(copies), int(size_bytes)
 
     def low(self) -> bool:
         """The disk was running low at the last upload."""
@@ -153,7 +159,7 @@ class KeptCopies:
         """
         if self._most_bytes is None:
             return []
-        kept, doomed = tx.one("SELECT (SELECT coalesce(sum(bytes), 0) FROM kept WHERE here = 1), "
+        kept, doomed = tx.one("SELECT (SELECT copy_bytes FROM total), "
                               "(SELECT coalesce(sum(bytes), 0) "
                               # CROSS: from the few doomed
                               "FROM doomed CROSS JOIN kept USING (file_id) WHERE here = 1)")

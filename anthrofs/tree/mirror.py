@@ -14,8 +14,8 @@ from typing import Final
 
 from anthrofs import names
 from anthrofs.errors import Busy
-from anthrofs.model import HIDDEN, ROOT, Attempt, FileId, Node, NodeId, RemoteFile, StageId
-from anthrofs.tree.nodes import COLUMNS, IN_TREE, free_name, node_of
+from anthrofs.model import HIDDEN, Attempt, FileId, Node, NodeId, RemoteFile, StageId
+from anthrofs.tree.nodes import COLUMNS, IN_TREE, free_name, indexed, node_of
 from anthrofs.tree.places import Places, Surprises, is_changed, is_newer
 from anthrofs.tree.transaction import Tx
 from anthrofs.tree.upgrades import DOUBTED
@@ -79,6 +79,7 @@ class Mirror:
                   "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", *place, _FILE, file.created_ns, file.size_bytes,
                   listing, file.file_id, file.name, file.mime_type, file.size_bytes, file.created_ns, file.downloadable,
                   file.expires_ns)
+        tx.run("UPDATE total SET files = files + 1, used_bytes = used_bytes + ?", file.size_bytes)
         tx.run("UPDATE node SET mtime_ns = ?1, ctime_ns = max(ctime_ns, ?1) WHERE node_id = ?2 AND mtime_ns < ?1",
                file.created_ns, place[0])
         return Shown.NEW
@@ -115,26 +116,27 @@ class Mirror:
         """A file that earlier listings have shown, and neither this one nor a later, is gone if its time is between
         those; those in use wait, and young ones of ours are asked for first. `began_ns`: of the listing.
         """
-        last: int = ROOT
+        after = above_ns, 2**63 - 1
         while True:
-            rows = tx.all(COLUMNS + f"WHERE {_MISSING} AND created_ns > ? AND created_ns < ? AND NOT (is_ours AND "
-                          "created_ns > ?) AND node_id > ? ORDER BY node_id LIMIT ?",
-                          listing, above_ns, below_ns, began_ns - YOUNG_NS, last, _AT_ONCE)
+            rows = tx.all(indexed("node_created") + f"WHERE {_MISSING} AND (created_ns, node_id) > (?, ?) AND "
+                          "created_ns < ? AND NOT (is_ours AND created_ns > ?) ORDER BY created_ns, node_id LIMIT ?",
+                          listing, *after, below_ns, began_ns - YOUNG_NS, _AT_ONCE)
             for node in (node_of(row, "") for row in rows):
                 if node.node_id not in busy and not self._surprises.expects(node.node_id):
                     self._vanish(tx, node)
                 else:
                     self._waits(node.node_id)
+                assert node.remote is not None, "it has a time"
+                after = node.remote.created_ns, node.node_id
             if len(rows) < _AT_ONCE:
                 return
-            last = rows[-1][0]
 
     def doubtful(self, tx: Tx, listing: int, began_ns: int, above_ns: int, busy: Collection[NodeId],
                  limit: int) -> list[FileId]:
         """Some of the ids that a listing should have shown above that time and didn't, and that nobody has open."""
-        rows = tx.all(f"SELECT file_id, node_id FROM node WHERE ({_MISSING} OR {_UNLISTED}) AND created_ns > ? AND NOT "
-                      "resend ORDER BY node_id LIMIT ?", listing, began_ns - SETTLED_NS, ASK_AGAIN - listing, above_ns,
-                      limit + len(busy))
+        rows = tx.all(f"SELECT file_id, node_id FROM node INDEXED BY node_created WHERE ({_MISSING} OR {_UNLISTED}) "
+                      "AND created_ns > ? AND NOT resend ORDER BY node_id LIMIT ?", listing, began_ns - SETTLED_NS,
+                      ASK_AGAIN - listing, above_ns, limit + len(busy))
         return [FileId(file_id) for file_id, node_id in rows if node_id not in busy][:limit]
 
     def saw(self, tx: Tx, file_id: FileId, listing: int) -> None:

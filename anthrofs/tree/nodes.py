@@ -20,10 +20,18 @@ COLUMNS: Final = (
     "sealed, resend, confirmed, file_id, server_name, server_mime, server_size, created_ns, downloadable, expires_ns, "
     "coalesce(kept.here = 1, 0) AS is_kept, kept.file_id IS NOT NULL AS is_ours, listed_bytes, hidden_from, "
     "coalesce(ctime_ns, mtime_ns) AS changed_ns FROM node LEFT JOIN kept USING (file_id) ")
+def indexed(index: str) -> str:
+    """COLUMNS of the few rows that an index has. It is named, or the order by number makes SQLite look at each row:
+    0.1 s of a million.
+    """
+    return COLUMNS.replace("FROM node ", f"FROM node INDEXED BY {index} ")
+
+
 # Rows that have a name in the tree, and those that Node.is_hidden means.
 IN_TREE: Final = f"node.parent != {HIDDEN}"
 OUT_OF_TREE: Final = f"node.parent = {HIDDEN}"
-_UNSENT: Final = "(stage IS NOT NULL OR resend)"
+_UNSENT_ROWS: Final = indexed("node_unsent") + "WHERE stage IS NOT NULL OR resend ORDER BY node_id"
+_DAMAGED_ROWS: Final = indexed("node_listed_bytes") + f"WHERE listed_bytes IS NOT NULL AND {IN_TREE} ORDER BY node_id"
 
 
 class Entry(NamedTuple):
@@ -125,12 +133,11 @@ class Nodes:
 
     def unsent(self) -> list[Node]:
         """Nodes whose content the server doesn't have, or not as the user wants it."""
-        return [node_of(row, "") for row in self._rows.all(COLUMNS + f"WHERE {_UNSENT} ORDER BY node_id")]
+        return [node_of(row, "") for row in self._rows.all(_UNSENT_ROWS)]
 
     def damaged(self) -> list[Node]:
         """Own uploads that the server lists with another size than was sent."""
-        rows = self._rows.all(COLUMNS + f"WHERE listed_bytes IS NOT NULL AND {IN_TREE} ORDER BY node_id")
-        return [node for row in rows if (node := node_of(row, "")).damaged]
+        return [node for row in self._rows.all(_DAMAGED_ROWS) if (node := node_of(row, "")).damaged]
 
     def renamed(self, busy: Collection[NodeId], limit: int, *, below_bytes: int | None = None) -> list[Node]:
         """Some of the nodes that are to be sent again as the user wants them, and nothing brings them there yet.

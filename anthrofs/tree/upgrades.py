@@ -6,7 +6,17 @@ Never   changes a step that was ever used: a new version begins with the stateme
 from functools import reduce
 from typing import Final
 
-from anthrofs.tree.schema import KEEP_OWED, KEEP_TOTAL, QUEUES, TOTAL, TOTAL_OWED
+from anthrofs.tree.schema import (
+    BY_TIME,
+    KEEP_INSERTED,
+    KEEP_KEPT,
+    KEEP_OWED,
+    KEEP_TOTAL,
+    QUEUES,
+    TOTAL,
+    TOTAL_KEPT,
+    TOTAL_OWED,
+)
 
 DOUBTED: Final = "doubted "      # begins facts in meta: the rest is an id whose blocks the cache is to forget, see
                                  # STEPS
@@ -16,13 +26,20 @@ _CUT: Final = """file_id IS NOT NULL AND stage IS NULL AND size_bytes != server_
     AND file_id NOT IN (SELECT file_id FROM kept) AND (size_bytes < server_size
     OR NOT (server_mime LIKE 'image/%' OR server_mime LIKE 'audio/%' OR server_mime LIKE 'video/%'))"""
 
+_KEEP_INSERTED: Final = """
+CREATE TRIGGER node_total_insert AFTER INSERT ON node WHEN NOT NEW.directory AND NEW.parent != 2 BEGIN
+    UPDATE total SET files = files + 1, used_bytes = used_bytes + iif(NEW.file_id IS NULL, 0, NEW.size_bytes),
+    local = local + NEW.local;
+END;"""
+
 # What a form would spell otherwise, as names.py sends it since: a percent sign before these is the wide one. (Behind a
 # quote it would be another name's; such a name is left.)
 _SPELLED: Final = reduce(lambda text, end: f"replace({text}, '%{end}', '\uff05{end}')", ("22", "0D", "0d", "0A", "0a"),
                          "wanted")
 
 # From each earlier version to the next. In 1 files were in one directory, and never renamed; 2 counted them at each
-# look; 3 believed what it was told of lengths, modes and refusals; 4 had one time for all changes.
+# look; 3 believed what it was told of lengths, modes and refusals; 4 had one time for all changes; 5 looked through all
+# rows for the few that it wanted.
 STEPS: Final = {
     1: """
 ALTER TABLE node ADD COLUMN made INTEGER NOT NULL DEFAULT 0;
@@ -63,7 +80,7 @@ DELETE FROM meta WHERE name = 'last_hide';
 INSERT INTO total SELECT count(*), coalesce(sum(iif(file_id IS NULL, 0, size_bytes)), 0), coalesce(sum(local), 0)
     FROM node
     WHERE parent != 2 AND NOT directory;
-{KEEP_TOTAL}
+{_KEEP_INSERTED}{KEEP_TOTAL}
 CREATE TABLE attribute (node_id INTEGER NOT NULL, name TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (node_id, name))
     WITHOUT ROWID;
 CREATE TRIGGER node_removed AFTER DELETE ON node BEGIN DELETE FROM attribute WHERE node_id = old.node_id; END;
@@ -108,4 +125,11 @@ INSERT INTO meta SELECT '{DOUBTED}' || file_id, '' FROM node WHERE {_CUT};
 UPDATE node SET size_bytes = server_size, confirmed = 0 WHERE {_CUT};
 """,
     4: "ALTER TABLE node ADD COLUMN ctime_ns INTEGER;",
+    5: f"""
+DROP TRIGGER node_total_insert;
+{KEEP_INSERTED}{TOTAL_KEPT}{BY_TIME}
+UPDATE total SET (copies, copy_bytes, copyless) = (SELECT coalesce(sum(here = 1), 0), coalesce(sum(iif(here = 1, bytes,
+    0)), 0), coalesce(sum(here != 1), 0) FROM kept);
+{KEEP_KEPT}
+""",
 }

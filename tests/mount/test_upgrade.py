@@ -248,6 +248,22 @@ def test_what_version_5_had_to_send_is_sent_and_what_it_had_cached_is_not_fetche
     assert (path / "partial.bin").read_bytes() == varied("partial", 24 * 2**20 + 5)
 
 
+def test_copies_of_version_5_are_counted_and_its_index_is_kept_as_it_was(latest: Mount) -> None:
+    def counted() -> tuple[int, int]:
+        with closing(sqlite3.connect(f"file:{latest.state_dir / 'state.db'}?mode=ro", uri=True)) as raw:
+            found: tuple[int, int] = raw.execute("SELECT count(*), sum(bytes) FROM kept WHERE here = 1").fetchone()
+        return found
+
+    latest.mount()
+    with closing(sqlite3.connect(f"file:{latest.state_dir / 'state.db.5'}?immutable=1", uri=True)) as raw:
+        assert raw.execute("PRAGMA user_version").fetchone() == (5,)
+        assert raw.execute("SELECT count(*) FROM kept WHERE here = 1").fetchone() == (9,)
+    latest.sync()
+    status = latest.status()
+    latest.umount()
+    assert (status["kept_copies"], status["kept_bytes"]) == counted()
+
+
 def test_a_block_of_version_5_that_was_damaged_is_said_so_where_it_is_the_only_copy(latest: Mount) -> None:
     latest.expects("read: File .* is not downloadable", "that was kept on this machine is damaged, so it can't be edited in place")
     for root, size_bytes in (("kept", 5 * 2**20 + 1234), ("cache", 3 * 2**20 + 77)):
