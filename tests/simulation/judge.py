@@ -1,9 +1,11 @@
 """What must be true of all that a program is told, while it works, and of each state that a mount leaves."""
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
+from anthrofs.names import SLASH
 from anthrofs.tree.fsck import problems
 from tests.model import is_below
 from tests.simulation.mount import Mount
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 CALL_S: Final = 4000.0              # of simulated time, that any call may take
 PROVENANCE: Final = b"provenance"       # delivery.py adds it
+DOUBLED_US: Final = 10**6           # a gateway sends again at once
 MOST_BYTES: Final = 100_000         # more than any file here has
 UNREADABLE: Final = 13              # EACCES
 BELONGS: Final = "belongs to nothing"       # what was being written at a kill
@@ -28,6 +31,7 @@ class Judge:
         self._world = world             # given
         self.known = {b""}              # every content that was ever in the shared zone
         self.last: dict[str, bytes] = {}            # in the shared zone: what nobody has changed since it was acknowledged
+        self._vanished = set[bytes]()               # content that others removed, perhaps before its writer was told that it is there
         self._writing: Counter[str] = Counter()     # paths of the shared zone that somebody changes now
         self._overlapped = set[str]()               # of them, those that several did at once
         self.checked_bytes = 0
@@ -68,7 +72,8 @@ class Judge:
             world.busy[step.mount].remove(deed)
             world.say(f"{step.do} {step.path}: {'killed' if how.killed else how.error or 'right'}")
             if how.error is not None:
-                allowed = mount.disk_trouble or (how.error.errno == UNREADABLE and not keeps(mount))
+                allowed = mount.disk_trouble or (how.error.errno == UNREADABLE and (
+                    not keeps(mount) or step.path.replace("/", SLASH) in doubled(world, mount)))
                 assert allowed, f"{step.path} can't be read: {how.error}"
             elif step.do == "read" and not how.killed:
                 assert how.found == expected, f"{step.path} has {how.found[:80]!r}..., and should have {expected[:80]!r}..."
@@ -114,6 +119,7 @@ class Judge:
 
     def vanished(self, content: bytes) -> None:
         """The same."""
+        self._vanished.add(content)
         self.last = {path: each for path, each in self.last.items() if each != content}
 
     def shared(self, step: Step, program: Program) -> None:
@@ -137,7 +143,8 @@ class Judge:
                 if not self._writing[path]:
                     alone = path not in self._overlapped
                     self._overlapped.discard(path)
-            if how.error is None and not how.killed and step.do in ("write", "save") and not self._writing[step.path] and alone:
+            kept = alone and not self._writing[step.path] and content not in self._vanished
+            if how.error is None and not how.killed and step.do in ("write", "save") and kept:
                 self.last[step.path] = content
             elif how.found is not None and step.do == "read":
                 self._is_known(step.path, how.found)
@@ -171,3 +178,12 @@ class Judge:
 def keeps(mount: Mount) -> bool:
     """Whether it has a copy of each of its uploads."""
     return mount.options.get("keep_bytes") != 0 and not mount.had_disk_trouble
+
+
+def doubled(world: "World", mount: Mount) -> set[str]:
+    """Names of uploads that a gateway has sent again by itself: two files and one answer, which no client can prevent."""
+    times = dict[tuple[str, bytes], list[int]]()
+    for file in world.service.known.values():
+        if file.by == mount.name:
+            times.setdefault((file.name, file.content), []).append(file.recorded_us)
+    return {name for (name, _), each in times.items() if any(later - earlier < DOUBLED_US for earlier, later in itertools.pairwise(sorted(each)))}

@@ -79,8 +79,8 @@ class Uploads:
         self.heard_s = dict[str, float]()       # when the last answer to each came
         self.unwritten = False                  # the disk may not take what an answer says
 
-    def killed(self) -> None:
-        """What was answered a moment ago may not have been written down."""
+    def may_be_unwritten(self) -> None:
+        """What was answered a moment ago may not have been written down, and will not be."""
         self.ambiguous |= {name for name, at_s in self.heard_s.items() if self.clock.now_s() - at_s < WRITTEN_S}
         self.heard_s.clear()
 
@@ -200,7 +200,7 @@ class Mount:
     def kill(self, mode: Mode = "none") -> None:
         """By the driver: kill -9, or loss of power (`mode`: see ForgetfulDisk); nothing of it reaches what the next mount gets."""
         self.disk.dead = self.wire.dead = True
-        self.uploads.killed()
+        self.uploads.may_be_unwritten()
         after = self.site.base / f"{self.name} {next(self.lives)}"
         self.disk.power_loss(after, mode)
         self.left = self.disk if mode == "none" else None
@@ -232,6 +232,7 @@ class Mount:
     def hurt(self, label: str, *, full: bool, times: int) -> None:
         """From now on it is full; or so many steps fail."""
         self.disk_trouble = self.had_disk_trouble = self.uploads.unwritten = True
+        self.uploads.may_be_unwritten()
         if not self.alive:
             return
         if full:

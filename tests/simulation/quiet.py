@@ -4,16 +4,16 @@ model does, the server has just that, and all mounts show what the server has.
 The server may have more only by the rule for lost answers: a copy of which its sender never heard. Those are counted.
 """
 
-import itertools
 from collections import Counter, deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from anthrofs.errors import BadAnswer
 from anthrofs.local_names import stays_local
 from anthrofs.names import SLASH
 from anthrofs.remote.budget import WINDOW_S
 from anthrofs.sync.merge import LAG_NS
-from tests.simulation.judge import Judge, keeps
+from tests.simulation.judge import Judge, doubled, keeps
 from tests.simulation.mount import Mount, inside
 from tests.simulation.scheduler import SECOND_NS
 from tests.simulation.zone import Shown, brief, shows
@@ -26,7 +26,6 @@ CALL_S: Final = 4000.0              # of simulated time, for what a person would
 TRIES: Final = 6
 MOST_DOWN: Final = 20              # requests in a minute: probes each 30 s, closes that look each 10 s, and some that were under way
 KNOWN_S: Final = 30.0              # after which a mount knows that its way is closed
-DOUBLED_US: Final = 10**6           # a gateway sends again at once
 
 File = tuple[str, bytes]            # (path, content)
 
@@ -94,12 +93,12 @@ class QuietPoint:
                 raise AssertionError(f"{mount.name} doesn't get rid of {left}")
         for mount in world.mounts * 2:          # what the last one sends, the first one has to hear of
             world.scheduler.pass_s(3)
-            self._ask(mount, "refresh", timeout_s=300.0)
+            self._refresh(mount)
 
     def _zone(self, number: int) -> None:
         """A mount's own zone is as it should be, here and on the server."""
         zone, mount = self._world.zones[number], self._world.mounts[number]
-        excused = {self._path(name) for name in mount.uploads.ambiguous | self._doubled(mount) if zone.mine(name)}
+        excused = {self._path(name) for name in mount.uploads.ambiguous | doubled(self._world, mount) if zone.mine(name)}
         surplus, missing = self._compared(number)
         shown, expected = self._walk(number), shows(zone.model)
         if not surplus and not missing and shown == expected:
@@ -128,14 +127,6 @@ class QuietPoint:
         assert not missing, f"the server lacks {said(missing)}"
         assert shown == expected, f"shown is {brief(shown)}, expected {brief(expected)}"
 
-    def _doubled(self, mount: Mount) -> set[str]:
-        """Names of uploads that a gateway has sent again by itself: two files and one answer, which no client can prevent."""
-        times = dict[tuple[str, bytes], list[int]]()
-        for file in self._world.service.known.values():
-            if file.by == mount.name:
-                times.setdefault((file.name, file.content), []).append(file.recorded_us)
-        return {name for (name, _), each in times.items() if any(later - earlier < DOUBLED_US for earlier, later in itertools.pairwise(sorted(each)))}
-
     def _clean(self, number: int, doubtful: set[str], shown: Shown) -> None:
         """Names that two files have got by the rule for lost answers: a person would remove all of them."""
         zone, mount = self._world.zones[number], self._world.mounts[number]
@@ -153,7 +144,7 @@ class QuietPoint:
                 self._world.service.vanish(file.file_id)
         for _ in range(3):
             self._world.scheduler.pass_s(3)
-            self._ask(mount, "refresh", timeout_s=300.0)
+            self._refresh(mount)
 
     def _compared(self, number: int) -> tuple[list[File], list[File]]:
         """What the server has of a zone beyond what it should, and what it lacks. What no copy is kept of can't be sent under another
@@ -186,7 +177,7 @@ class QuietPoint:
                 break
             for mount in world.mounts:
                 world.scheduler.pass_s(3)
-                self._ask(mount, "refresh", timeout_s=300.0)
+                self._refresh(mount)
         for mount, each in zip(world.mounts, shown, strict=True):
             assert max(each.values(), default=1) == 1, f"{mount.name} shows a file twice: {each.most_common(3)}"
             assert set(each) == set(files), (f"{mount.name} shows {sorted(set(each) - set(files))} which the server hasn't, and lacks "
@@ -194,9 +185,8 @@ class QuietPoint:
         named = all(map(keeps, world.mounts))
         # A lost upload of ours can't be told from another mount's file of the same name, size, type and moment: it is taken for it.
         taken = {self._path(name) for mount in world.mounts for name in mount.uploads.ambiguous}
+        self._judge.last = {path: content for path, content in self._judge.last.items() if path not in taken}
         for path, content in self._judge.last.items():
-            if path in taken:
-                continue
             assert any((not named or self._path(file.name) == path) and file.content == content for file in files.values()), \
                 f"{path} was acknowledged with {content[:60]!r}, nobody has changed it since, and the server hasn't got it"
         self._judge.nobody_writes()
@@ -249,7 +239,7 @@ class QuietPoint:
         try:
             return mount.user.read(path)
         except PermissionError:
-            assert not keeps(mount) or mount.uploads.ambiguous or self._doubled(mount), f"{path} can't be read"
+            assert not keeps(mount) or mount.uploads.ambiguous or doubled(self._world, mount), f"{path} can't be read"
             return self._world.service.known[mount.user.getxattr(path, "user.anthropic.file_id")].content
 
     def _recovered(self, number: int, shown: Shown) -> Shown:
@@ -266,6 +256,15 @@ class QuietPoint:
             if mount.user.exists(path):
                 mount.user.unlink(path)
         self._call(mount, remove)
+
+    def _refresh(self, mount: Mount) -> None:
+        """A person knows that what is gone is really gone."""
+        try:
+            self._ask(mount, "refresh", timeout_s=300.0)
+        except BadAnswer as exc:
+            if "--accept" not in str(exc):
+                raise
+            self._ask(mount, "refresh", timeout_s=300.0, accept=True)
 
     def _ask(self, mount: Mount, request: str, **arguments: Any) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self._call(mount, lambda: list(mount.parts.requests.table[request](arguments)))

@@ -4,6 +4,7 @@ Owns    the run's scheduler, mounts and programs, and a line for everything that
 Trusts  judge.py to say what is wrong.
 """
 
+import errno
 import logging
 import random
 import re
@@ -230,7 +231,9 @@ class World:
                 zone.done(deed)
                 self.judge.changed(step.mount, deed)
             else:
-                deed.partial = step.do in WRITES and mount.disk_trouble and not how.killed
+                # The disk may be well again before the program is told of what it refused.
+                troubled = mount.disk_trouble or (how.error is not None and how.error.errno == errno.ENOSPC)
+                deed.partial = step.do in WRITES and troubled and not how.killed
                 zone.doubt(deed)
         program.begin(step, lambda: ACTS[step.do](mount.user, step), ended)
 
