@@ -260,9 +260,14 @@ class FakeCarrier:
 
     def __init__(self, body: Body) -> None:
         self.left: int | None = body.size_bytes()
-        while body.read(PIECE_BYTES):
-            pass
-        body.carried_by(self)
+        self._handed = 0
+        body.goes(self)
+        body.begin(0)
+        self._handed = body.size_bytes()
+        body.end()
+
+    def handed(self) -> int:
+        return self._handed
 
     def unacknowledged(self) -> int | None:
         return self.left

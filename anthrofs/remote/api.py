@@ -8,11 +8,13 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Final, Protocol, Self
 
 from anthrofs.clock import Clock
 from anthrofs.errors import UploadCut
 from anthrofs.model import Cursor, FileId, Page, RemoteFile, ServerClock, Workspace
+
+POINTLESS_S: Final = 0.1        # between two looks whether an upload still has a point
 
 
 class Download(Protocol):
@@ -55,6 +57,10 @@ class Download(Protocol):
 class Carrier(Protocol):
     """A connection that a body goes over."""
 
+    def handed(self) -> int:
+        """Bytes of uploads that it was given so far."""
+        ...
+
     def unacknowledged(self) -> int | None:
         """Bytes that were handed to the kernel and that the other side's TCP doesn't have yet; None: it can't be told.
         """
@@ -72,45 +78,63 @@ class Body(io.FileIO):
         super().__init__(path, "rb")
         self._clock = clock                 # given
         self._pointless = pointless         # given: True ends the upload
+        self._size_bytes = os.fstat(self.fileno()).st_size      # constant: nobody writes to a sealed stage
 
-        # The sender's thread writes these, each once a piece or once at all; others only read them.
+        # The sender's thread writes these; others only read them.
         self.begun = False                  # a place in the budget was had, and a connection
         self._carrier: Carrier | None = None
-        self._written = 0                   # bytes that the kernel has taken
-        self._acknowledged = 0              # of them, as far as was seen
+        self._before = 0                    # bytes that the connection was given before the first one of this body
+        self._acknowledged = 0              # of the body, as far as was seen
+        self._look_s = float("-inf")        # when to ask again whether it is pointless
         self.over_s: float | None = None    # when the last one was handed over; None: not yet, so the server can't have
                                             # all of it
         self.over_ns = 0                    # the same by the wall clock
 
-    def carried_by(self, carrier: Carrier) -> None:
-        """From now on it goes over that connection."""
+    def begin(self, around_bytes: int) -> None:
+        """From its beginning; again, if what had all of it has sent us on. So many bytes of the form come first."""
+        self.seek(0)
+        self.begun, self.over_s = True, None
+        self._before = around_bytes + (0 if self._carrier is None else self._carrier.handed())
+
+    def goes(self, carrier: Carrier) -> bool:
+        """Some of the request is about to go over that connection. Returns whether the body follows at once. Raises
+        UploadCut: bytes remain that the server would need.
+        """
         self._carrier = carrier
+        if self.begun:
+            self._look()
+        return not self.begun
+
+    def end(self) -> None:
+        """The last byte was handed over."""
+        self.over_s, self.over_ns = self._clock.now_s(), self._clock.time_ns()
 
     def acknowledged(self) -> int:
         """From any thread: how many of its bytes the other side's TCP has. HTTP confirms nothing before its answer."""
-        carrier, written = self._carrier, self._written
-        left = 0 if carrier is None else carrier.unacknowledged()
-        if left is not None:        # with what the form has around the file, and TLS: a little less than it is, until
-                                    # all of it is there
-            self._acknowledged = max(self._acknowledged, written - left)
+        carrier, before = self._carrier, self._before
+        if carrier is not None and self.begun and (left := carrier.unacknowledged()) is not None:
+            # TLS makes more of the bytes that are left: so it is a little less than it is, until all of it is there.
+            there = min(self._size_bytes, carrier.handed() - before - left)
+            self._acknowledged = max(self._acknowledged, there)
         return self._acknowledged
 
     def size_bytes(self) -> int:
-        """The size of the whole stage: nobody writes to a sealed one."""
-        return os.fstat(self.fileno()).st_size
+        """The size of the whole stage."""
+        return self._size_bytes
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """The next piece. Raises UploadCut while bytes remain that the server would need."""
-        if self._pointless():
-            raise UploadCut("the upload was ended: its content was replaced or deleted meanwhile", maybe_stored=False)
-        self.begun = True
-        self._written = self.tell()         # who asks for the next piece has got rid of the one before
-        if not self._written:
-            self.over_s = None              # again from its beginning: what had all of it has sent us on
-        piece = super().read(-1 if size is None else size) or b""
-        if not piece and self.over_s is None:
-            self.over_s, self.over_ns = self._clock.now_s(), self._clock.time_ns()
-        return piece
+        """The next piece. Raises UploadCut."""
+        self._look()
+        return super().read(-1 if size is None else size) or b""
+
+    def _look(self) -> None:
+        """Not for each piece: it is a look at the database."""
+        now_s = self._clock.now_s()
+        if now_s >= self._look_s:
+            self._look_s = now_s + POINTLESS_S
+            if self._pointless():
+                raise UploadCut("the upload was ended: its content was replaced or deleted meanwhile",
+                                maybe_stored=False)
 
 
 class RemoteFiles(Protocol):

@@ -35,6 +35,7 @@ from anthrofs.remote.api import Body
 from anthrofs.remote.bounds import ANSWER_BYTES, ERROR_BYTES, begin_of
 from anthrofs.remote.dates import Dates
 from anthrofs.remote.download import HttpDownload
+from anthrofs.remote.form import Form
 from anthrofs.remote.identity import Identity
 from anthrofs.remote.login import Login, Token
 from anthrofs.remote.redirects import NEUTRAL, Hop, hop_of
@@ -160,13 +161,12 @@ class HttpFiles:
             raise BadAnswer("the answer to a deletion doesn't say that it was done", status=response.status_code)
 
     def upload(self, name: str, mime_type: str, body: Body, expires_s: int | None = None) -> RemoteFile:
-        """See RemoteFiles. httpx writes the name as raw UTF-8, as the SDKs do, and streams the body in small pieces."""
-        asked = {} if expires_s is None else {"data": {"expires_in_seconds": str(expires_s)}}
-        sent_ns = self._clock.time_ns()
-        carried = wire.CARRIES.set(body.carried_by)
+        """See RemoteFiles."""
+        form, sent_ns = Form(name, mime_type, body, expires_s), self._clock.time_ns()
+        carried = wire.CARRIES.set(body.goes)
         try:
-            file = _file(self._json("POST", "/v1/files", files={"file": (name, body, mime_type)},
-                                    timeout=self._answer_patience, **asked))
+            file = _file(self._json("POST", "/v1/files", content=form, headers=form.headers(),
+                                    timeout=self._answer_patience))
         except NoAnswer as exc:
             # The end of the body was not handed over, so the server can't have all of it.
             exc.maybe_stored = exc.maybe_stored and body.over_s is not None

@@ -12,6 +12,7 @@ Never   changes a byte, or waits longer than it was told.
 import fcntl
 import select
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -39,11 +40,12 @@ INFO_BYTES: Final = 60
 LAST_ACK: Final = 56
 HEAD_S: Final = 60.0            # from the first byte of an answer to the end of its headers: they must not trickle
 UNSAID_S: Final = 30.0          # where nobody says how long to wait: httpcore doesn't while it talks to a SOCKS proxy
+SLICE_BYTES: Final = 2**16      # of what is sent by TLS, where a call returns only when all of it is in the kernel
 OPEN: Final = frozenset({1, 8})     # ESTABLISHED, CLOSE_WAIT: in others the queue may be gone
 
-# Told of the connection that the calling thread's request goes over; httpx offers no other way to get at it before the
-# answer.
-CARRIES: ContextVar[Callable[[Carrier], None] | None] = ContextVar("CARRIES", default=None)
+# Told of the connection that the calling thread's upload goes over, before each piece that it takes; says whether the
+# file follows at once. httpx offers no other way to get at it before the answer.
+CARRIES: ContextVar[Callable[[Carrier], bool] | None] = ContextVar("CARRIES", default=None)
 # When the answer that the calling thread waits for has begun to come, in one entry; None: its headers are there.
 _HEAD: ContextVar[list[float] | None] = ContextVar("_HEAD", default=None)
 
@@ -81,16 +83,23 @@ def bounded_head() -> Iterator[None]:
 class Line(httpcore.NetworkStream):
     """One connection, as it is or with TLS in it."""
 
-    def __init__(self, inner: httpcore.NetworkStream, clock: Clock) -> None:
+    def __init__(self, inner: httpcore.NetworkStream, clock: Clock, *, nested: bool = False) -> None:
+        """`nested`: TLS in TLS, whose bytes only `inner` knows to write."""
         self._inner = inner             # given
         self._clock = clock             # given
+        self._nested = nested           # constant
 
+        # Of the thread whose request it is; others only read the number.
+        self._held = b""                # the head of an upload: it goes with the first piece
+        self._handed = 0                # bytes of uploads so far
         self._lock = threading.Lock()   # guards the following; a leaf. A descriptor must not be asked that is another
                                         # file's by now
         self._closed = False
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """See NetworkStream. Also ends when the other side is dead."""
+        if self._held:
+            self._hand_over(b"", timeout, None)
         data = self._while_alive(timeout, httpcore.ReadTimeout, lambda wait_s: self._inner.read(max_bytes, wait_s))
         if (began := _HEAD.get()) is not None:
             began[:] = began or [self._clock.now_s()]
@@ -99,12 +108,14 @@ class Line(httpcore.NetworkStream):
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """See NetworkStream. Also ends when the other side is dead."""
+        """See NetworkStream. Also ends when the other side is dead; an upload, when it has become pointless. The head
+        of an upload waits for its first piece, so that a small file is one packet; or for the next read.
+        """
         carries = CARRIES.get()
-        if carries is not None:
-            carries(self)
-        self._while_alive(timeout, httpcore.WriteTimeout, self._wait_for_room)
-        self._inner.write(buffer, UNSAID_S if timeout is None else timeout)
+        if carries is not None and carries(self):
+            self._held += buffer
+        else:
+            self._hand_over(buffer, timeout, carries)
 
     def close(self) -> None:
         """See NetworkStream."""
@@ -115,11 +126,16 @@ class Line(httpcore.NetworkStream):
     def start_tls(self, ssl_context: Any, server_hostname: str | None = None,
                   timeout: float | None = None) -> httpcore.NetworkStream:
         """See NetworkStream."""
-        return Line(self._inner.start_tls(ssl_context, server_hostname, timeout), self._clock)
+        nested = isinstance(self._inner.get_extra_info("socket"), ssl.SSLSocket)
+        return Line(self._inner.start_tls(ssl_context, server_hostname, timeout), self._clock, nested=nested)
 
     def get_extra_info(self, info: str) -> Any:
         """See NetworkStream."""
         return self._inner.get_extra_info(info)
+
+    def handed(self) -> int:
+        """From any thread: see Carrier."""
+        return self._handed + len(self._held)
 
     def unacknowledged(self) -> int | None:
         """From any thread: how many bytes were handed to the kernel that the other side's TCP doesn't have yet. None:
@@ -156,8 +172,31 @@ class Line(httpcore.NetworkStream):
                 raise httpcore.ReadError(
                     f"the other side of the connection has answered nothing for {DEAD_S:.0f} s") from None
 
+    def _hand_over(self, buffer: bytes, timeout: float | None, carries: Callable[[Carrier], bool] | None) -> None:
+        """All of it, and before it what was held."""
+        held, self._held = self._held, b""
+        left = memoryview(held + buffer if held else buffer)
+        while left:
+            done = self._some(left, timeout)
+            left = left[done:]
+            if carries is not None or held:
+                self._handed += done
+            if carries is not None and left:
+                carries(self)
+
+    def _some(self, view: memoryview, timeout: float | None) -> int:
+        """As much as the kernel takes. Returns how much that was."""
+        found = self._inner.get_extra_info("socket")
+        if self._nested or not isinstance(found, socket.socket):
+            self._while_alive(timeout, httpcore.WriteTimeout, self._wait_for_room)
+            piece = bytes(view[:SLICE_BYTES])
+            self._inner.write(piece, UNSAID_S if timeout is None else timeout)
+            return len(piece)
+        taken = view[:SLICE_BYTES] if isinstance(found, ssl.SSLSocket) else view
+        return self._while_alive(timeout, httpcore.WriteTimeout, lambda wait_s: _sent(found, taken, wait_s))
+
     def _wait_for_room(self, wait_s: float) -> None:
-        """Then a piece as small as those of an upload fits without a wait."""
+        """Then a slice fits without a wait."""
         poll = select.poll()
         poll.register(self._socket(), select.POLLOUT)
         if not poll.poll(wait_s * 1000):
@@ -181,6 +220,17 @@ class Line(httpcore.NetworkStream):
         if not isinstance(found, socket.socket):
             raise ValueError("not a socket")        # noqa: TRY004 - one of ours, which the callers suppress
         return found
+
+
+def _sent(found: socket.socket, view: memoryview, wait_s: float) -> int:
+    """As send(2), with a bound; after it, TLS wants the same bytes again. Raises httpcore's exceptions."""
+    try:
+        found.settimeout(wait_s)
+        return found.send(view)
+    except TimeoutError as exc:
+        raise httpcore.WriteTimeout("timed out") from exc
+    except OSError as exc:
+        raise httpcore.WriteError(str(exc)) from exc
 
 
 class Lines(httpcore.NetworkBackend):

@@ -20,7 +20,12 @@ class Line:
     """What of a request's body the other side has; see api.Carrier."""
 
     def __init__(self) -> None:
-        self.left = 0       # bytes that were handed over, and that it doesn't have yet
+        self.given = 0      # bytes that were handed over,
+        self.left = 0       # and of them what it doesn't have yet
+
+    def handed(self) -> int:
+        """See api.Carrier."""
+        return self.given
 
     def unacknowledged(self) -> int | None:
         """See api.Carrier."""
@@ -76,6 +81,10 @@ class Stream(httpx.SyncByteStream):
         if flow.cut_after is not None:
             self._wait(0.0)
             raise httpx.RemoteProtocolError("peer closed connection without sending complete message body")
+
+    def handed(self) -> int:
+        """See api.Carrier."""
+        return 0
 
     def unacknowledged(self) -> int | None:
         """See api.Carrier. The request is long there."""

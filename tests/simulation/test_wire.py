@@ -136,7 +136,8 @@ def test_a_slow_upload_is_acknowledged_as_it_goes(rig: Rig) -> None:
 
     assert took_s == pytest.approx(4, abs=0.5)
     assert seen == sorted(seen)
-    assert {0, 65536, 131072, 4 * 65536} <= set(seen)
+    assert {0, 4 * 65536} <= set(seen)
+    assert len(set(seen)) >= 4
 
 
 def test_an_upload_of_which_nothing_is_taken_for_a_while_goes_on(tmp_path: Path) -> None:
@@ -161,7 +162,8 @@ def test_a_line_that_takes_nothing_for_longer_than_the_patience_ends_the_upload(
 def test_an_upload_that_its_sender_ends_is_not_stored(rig: Rig) -> None:
     over = threading.Event()
     body = rig.body(bytes(200_000), over.is_set)
-    rig.others.extend([lambda: None] * 4 + [over.set])
+    rig.fault("upload", "slow", bytes_per_s=100_000)
+    rig.others.extend([lambda: None, over.set])
 
     with pytest.raises(UploadCut):
         rig.files.upload("a.txt", "text/plain", body)
@@ -470,7 +472,7 @@ def test_of_what_was_whole_when_the_process_was_killed_some_comes_and_some_does_
     for seed in range(150):
         with Rig(tmp_path, seed=seed) as rig:
             body = rig.body(bytes(100_000))
-            rig.others.extend([lambda: None] * (seed % 9) + [lambda rig=rig: setattr(rig.wire, "dead", True)])    # type: ignore[misc]
+            rig.others.extend([lambda: None] * (seed % 5) + [lambda rig=rig: setattr(rig.wire, "dead", True)])    # type: ignore[misc]
             with pytest.raises(RemoteError):
                 rig.files.upload("a.txt", "text/plain", body)
             at_once = len(rig.stored())
@@ -486,7 +488,7 @@ def test_a_service_that_drops_what_its_sender_left_has_none_of_it(tmp_path: Path
     for seed in range(30):
         with Rig(tmp_path, seed=seed) as rig:
             rig.rule(abandoned_uploads="drop")
-            rig.others.extend([lambda: None] * 3 + [lambda rig=rig: setattr(rig.wire, "dead", True)])    # type: ignore[misc]
+            rig.others.extend([lambda: None] * 2 + [lambda rig=rig: setattr(rig.wire, "dead", True)])    # type: ignore[misc]
             with pytest.raises(RemoteError):
                 rig.upload()
             rig.clock.advance(100)

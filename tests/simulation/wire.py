@@ -30,6 +30,7 @@ ARRIVES_S: Final = 20.0         # so long after a kill what was under way may st
 ELSEWHERE: Final = "elsewhere.test"     # another host, which has the contents; a redirect may lead there
 STEP_S: Final = 0.001
 MORE_PIECES: Final = 12         # of a request's body that may go out although it was answered already
+TAKEN_BYTES: Final = 65536   # of a request, by the kernel at a time
 FOREVER_S: Final = 3600.0       # for whoever has no limit
 SURE: Final = Fault("any", "late")      # nothing happens
 
@@ -102,7 +103,7 @@ class _Trip:
         self._limits: dict[str, float | None] = request.extensions.get("timeout", {})      # constant
         target = request.url.raw_path.decode("ascii")
         self._operation, subject = operation_of(request.method, target)
-        self._subject = subject or next((field.filename for field in getattr(request.stream, "fields", ()) if hasattr(field, "filename")), "")
+        self._subject = subject or getattr(getattr(request.stream, "_stream", None), "name", "")
         self._asked = Asked(wire_.who, request.method, target,
                             [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in request.headers.raw])
         self._fault = SURE
@@ -155,8 +156,11 @@ class _Trip:
         patience = self._wire.chance.randrange(MORE_PIECES) if early is not None else -1     # pieces that are sent nevertheless
         pieces, sent_bytes = list[bytes](), 0
         for number, piece in enumerate(self._pieces(self._request.stream)):
+            if carries is not None:
+                carries(line)
             if number == patience:
                 return early
+            line.given += len(piece)
             if self._fault.action == "dead":
                 line.left += len(piece)
                 continue
@@ -177,8 +181,8 @@ class _Trip:
 
     @staticmethod
     def _pieces(stream: httpx.SyncByteStream) -> Iterator[bytes]:
-        """As they are written, but for the empty ones."""
-        return (piece for piece in stream if piece)
+        """As the kernel takes them."""
+        return (piece[start:start + TAKEN_BYTES] for piece in stream for start in range(0, len(piece), TAKEN_BYTES))
 
     def _cut_after(self) -> int | None:
         if self._fault.action != "cut_early":

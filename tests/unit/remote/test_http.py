@@ -113,10 +113,12 @@ def test_an_upload_cut_in_the_middle_is_surely_not_stored(emulator: EmulatorProc
 
 def test_an_upload_that_became_pointless_ends_before_its_last_byte(
         emulator: EmulatorProcess, files: HttpFiles, tmp_path: Path) -> None:
-    pieces = itertools.count()
-    with Body(_big_file(tmp_path), Clock(), lambda: next(pieces) >= 5) as body, pytest.raises(UploadCut) as caught:
+    looks = itertools.count()
+    emulator.fault("upload", {"kind": "slow_body", "bytes_per_s": 1_000_000})
+    with Body(_big_file(tmp_path), Clock(), lambda: next(looks) >= 2) as body, pytest.raises(UploadCut) as caught:
         files.upload("big.bin", "application/zip", body)
 
+    assert next(looks) == 3         # at intervals: not as often as there are pieces
     assert not caught.value.maybe_stored
     assert body.over_s is None
     emulator.wait_for_requests(1, "upload")

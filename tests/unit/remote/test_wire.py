@@ -1,5 +1,6 @@
 """Patience is on the connection: a side that lives may take its time, one that is dead is noticed, and what it has is counted."""
 
+import itertools
 import socket
 import threading
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import pytest
 
 from anthrofs.clock import Clock
 from anthrofs.config import Credentials, Service, Timeouts
-from anthrofs.errors import NoAnswer
+from anthrofs.errors import NoAnswer, UploadCut
 from anthrofs.remote import wire
 from anthrofs.remote.api import Body
 from anthrofs.remote.http import HttpFiles, connect
@@ -130,3 +131,49 @@ def test_a_body_knows_the_connection_that_it_goes_over(emulator: EmulatorProcess
         sender.join()
         assert body.acknowledged() == 6_000_000
     assert wire.CARRIES.get() is None
+
+
+def test_the_head_of_an_upload_and_a_small_file_are_one_packet() -> None:
+    with connected() as (line, other):
+        follows = iter([True, False])
+        token = wire.CARRIES.set(lambda _: next(follows))
+        line.write(b"head, ")
+        assert (line.handed(), line.unacknowledged()) == (6, 0)
+        line.write(b"file")
+        wire.CARRIES.reset(token)
+        assert line.handed() == 10
+        assert other.recv(100) == b"head, file"
+
+
+def test_the_head_goes_out_before_an_answer_is_read() -> None:
+    """A proxy that is asked to connect is told nothing but that."""
+    with connected() as (line, other):
+        token = wire.CARRIES.set(lambda _: True)
+        line.write(b"CONNECT")
+        other.sendall(b"yes")
+        assert line.read(100, timeout=5) == b"yes"
+        wire.CARRIES.reset(token)
+        assert other.recv(100) == b"CONNECT"
+
+
+def test_a_piece_is_cut_where_the_kernel_takes_no_more() -> None:
+    """And there it is seen that it has become pointless: the rest of it is never sent."""
+    with connected() as (line, other):
+        looks = itertools.count()
+
+        def goes(_: object) -> bool:
+            if next(looks) == 3:
+                raise UploadCut("superseded", maybe_stored=False)
+            return False
+
+        found = line.get_extra_info("socket")
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**16)
+        token = wire.CARRIES.set(goes)
+        reader = threading.Thread(target=lambda: other.recv(2**22, socket.MSG_WAITALL))
+        reader.start()
+        with pytest.raises(UploadCut):
+            line.write(bytes(2**26))
+        line.shut_down()
+        reader.join()
+        wire.CARRIES.reset(token)
+        assert 0 < line.handed() < 2**26
