@@ -17,13 +17,11 @@ import httpx
 BOUND_S: Final = 60.0
 
 
-def curl(url: str, headers: Mapping[str, str], *more: str) -> None:
-    """The content to /dev/null; url and headers come by standard input, where nobody else sees them. `more`: other lines of
-    its configuration.
-    """
+def curl(url: str, headers: Mapping[str, str], *more: str, output: Path = Path("/dev/null")) -> None:
+    """The content to a file; url and headers come by standard input, where nobody else sees them. `more`: other lines of its configuration."""
     lines = [f'url = "{url}"', *(f'header = "{name}: {value}"' for name, value in headers.items()), *more]
-    subprocess.run(["curl", "--disable", "--fail", "--silent", "--show-error", "--noproxy", "*", "--output", "/dev/null", "--config", "-"],
-                   input="\n".join(lines), text=True, check=True)
+    subprocess.run(["curl", "--disable", "--fail", "--silent", "--show-error", "--noproxy", "*", "--output", str(output), "--config", "-"],
+                   input="\n".join(lines), text=True, check=True, timeout=BOUND_S)
 
 
 def curl_upload(url: str, headers: Mapping[str, str], path: Path) -> None:

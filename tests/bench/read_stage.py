@@ -15,6 +15,8 @@ from tests.bench.builds import Build
 from tests.bench.stage import ANTHROFS, QUIET_S, Stage, make_file
 from tests.bench.table import Cost
 
+BOUND_S: Final = 120.0          # for any of the programs
+
 
 @dataclass(frozen=True, slots=True)
 class ReadSizes:
@@ -74,4 +76,4 @@ class ReadStage(Stage):
 
 def cat(path: Path) -> None:
     """`cat PATH > /dev/null`"""
-    subprocess.run(["cat", str(path)], stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(["cat", str(path)], stdout=subprocess.DEVNULL, check=True, timeout=BOUND_S)

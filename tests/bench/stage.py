@@ -46,6 +46,7 @@ class Stage:
         self.base = Path()
         self.emulator: EmulatorProcess
         self.wire: Wire
+        self._rclone = ""           # the address of its server
 
     def __enter__(self) -> Self:
         with ExitStack() as ends:
@@ -53,10 +54,10 @@ class Stage:
             self.origin.mkdir()
             self.emulator = ends.enter_context(EmulatorProcess(self.base / "emulator"))
             self._make_files()
-            address = rclone = self.emulator.url.removeprefix("http://")
+            address = self._rclone = self.emulator.url.removeprefix("http://")
             if self.with_rclone:
-                rclone = ends.enter_context(RcloneServer(self.base, self.origin, writable=self._writable)).address
-            self.wire = ends.enter_context(Wire([address, address, rclone]))
+                self._rclone = ends.enter_context(RcloneServer(self.base, self.origin, writable=self._writable)).address
+            self.wire = ends.enter_context(Wire([address, address, self._rclone]))
             self._ends = ends.pop_all()
         return self
 
@@ -102,13 +103,13 @@ class Stage:
             yield {build: ends.enter_context(self.anthrofs(build, *options)) for build in self.builds}
 
     @contextmanager
-    def rclone(self, *options: str) -> Iterator[RcloneMount | None]:
-        """None: this run has no rclone."""
+    def rclone(self, *options: str, direct: bool = False) -> Iterator[RcloneMount | None]:
+        """None: this run has no rclone. `direct`: without the wire."""
         if not self.with_rclone:
             yield None
             return
         with self._place() as place:
-            mount = RcloneMount(place, self.wire.url(RCLONE), options)
+            mount = RcloneMount(place, f"http://{self._rclone}" if direct else self.wire.url(RCLONE), options)
             try:
                 look(mount.mount())
                 yield mount
@@ -133,7 +134,9 @@ class Stage:
         time.sleep(QUIET_S)
 
     def measured(self, door: int, action: Callable[[], object], asked: Callable[[], int] | None = None, *, pid: int | None = None) -> Cost:
-        """`asked` tells how many requests it took; None: all that passed on the wire. `pid`: of the daemon whose CPU counts."""
+        """`asked` tells how many requests it took; None: all that passed on the wire. `pid`: of the daemon whose CPU counts; CHILDREN: that
+        of the programs which the action has waited for.
+        """
         before, used_s = self.counts(door), 0.0 if pid is None else cpu_s(pid)
         start_s = time.perf_counter()
         action()

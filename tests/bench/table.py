@@ -23,7 +23,7 @@ class Cost:
     time_s: float
     requests: int = 0               # anthrofs: for content, as its server saw them; others: all that passed on the wire
     wire: Counts = NOTHING          # nothing: it didn't go over the wire
-    cpu_s: float = 0.0              # the daemon's, where it was looked at
+    cpu_s: float = 0.0              # the daemon's, or that of the program if it has none; where it was looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Report:
     def information(self, work: Work, mine: Sequence[Cost], peer: str, peers: Sequence[Cost]) -> None:
         """A row of somebody else below one of ours."""
         self.rows.append(Row(f"  {peer}, for information", "", f"{peer} {work.shown(peers)}", f"{work.ratio(mine, peers):.2f}" if mine else "",
-                             "", *asked(peers)))
+                             "", *asked(peers), cpu=work.cpu(peers) if any(cost.cpu_s for cost in peers) else ""))
         self.sample(work.what, peer, peers)
 
     def sample(self, what: str, name: str, costs: Sequence[Cost]) -> None:
