@@ -16,10 +16,13 @@
     sequential  rows of whole files read from end to end, once and again
     scattered   rows of first bytes, random reads and small files
     memory      the row of the biggest file
+    fast        rows of a server that is never waited for: http, https, seven readers at once
+    front       that server: nginx before the emulator
 
     write       the writing benchmark
     write_stage its files, and when the servers have them; what a write costs
     saves       rows of many small files: written, written over, removed
+    copies      rows of cp and rsync: a folder of small files, a big file
     sending     rows of the biggest file
 
     names       the benchmark of names: listings, attributes

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-
 CHILDREN: Final = 0     # no process's id: all of ours that have ended
 
 

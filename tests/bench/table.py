@@ -93,6 +93,8 @@ class Report:
         """A row. `ours`: of each version; `peers`: of who is beside them, if anybody."""
         mine, *others = ours
         beside = f"{peer} {work.shown(peers)}" if peers else ""
+        if any(cost.cpu_s for cost in peers):
+            beside += f", {work.cpu(peers)}"
         ratio, aim = "", target
         if peers:
             ratio = f"{work.ratio(mine, peers):.2f}"

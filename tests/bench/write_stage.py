@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from tests.bench.builds import Build, BuiltMount
 from tests.bench.clients import post_all_s
 from tests.bench.peers import RcloneMount
 from tests.bench.process import cpu_s
 from tests.bench.stage import ANTHROFS, CURL, RCLONE, Stage, make_file
-from tests.bench.table import Cost, Report
+from tests.bench.table import NOTHING, Cost, Report
 from tests.bench.wire import Wire
 from tests.mounting import Mount
 
@@ -38,9 +38,10 @@ class WriteSizes:
     long_bytes: int = 500 * 10**6
     long_repetitions: int = 3
     bandwidth_bytes_per_s: int = 125 * 10**6
+    tree_files: int = 150           # of a folder that is copied, 20 ms a request
 
 
-SHORT: Final = WriteSizes(repetitions=1, small_files=20, long_bytes=100 * 10**6, long_repetitions=1)
+SHORT: Final = WriteSizes(repetitions=1, small_files=20, long_bytes=100 * 10**6, long_repetitions=1, tree_files=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +68,7 @@ class WriteStage(Stage):
         # Constant once entered; the second ones have the names of the first, and other content:
         self.small: list[Path] = []
         self.small_again: list[Path] = []
+        self.tree: list[Path] = []
         self.long = Path()
 
     @contextmanager
@@ -76,11 +78,12 @@ class WriteStage(Stage):
         with self.anthrofs(build, *options, url=url) as mount:
             yield mount
 
-    def written(self, mount: Mount, action: Callable[[], object], *, door: int = ANTHROFS, **requests: int) -> Written:
-        """What it costs, when so many of each request bring it to the server."""
+    def written(self, mount: Mount, action: Callable[[], object], *, wire: Wire | Literal["own"] | None = "own", **requests: int) -> Written:
+        """What it costs, when so many of each request bring it to the server. `wire`: what the mount is on, None: nothing."""
         self.emulator.forget_requests()
-        pid = mount.pid()
-        before, used_s, began_s, start_s = self.counts(door), cpu_s(pid), time.time(), time.perf_counter()
+        on, pid = self.wire if wire == "own" else wire, mount.pid()
+        before = NOTHING if on is None else on.counts(ANTHROFS)
+        used_s, began_s, start_s = cpu_s(pid), time.time(), time.perf_counter()
         action()
         returned_s = time.perf_counter() - start_s
         stored = len(self.emulator.files())
@@ -89,8 +92,8 @@ class WriteStage(Stage):
         used_s = cpu_s(pid) - used_s
         asked = Counter(request["operation"] for request in self.emulator.requests())
         del asked["list"]
-        wire = self.counts(door) - before
-        return Written(max(ends_s) - began_s, asked.total(), wire, used_s, returned_s=returned_s, stored=stored, asked=dict(asked))
+        passed = NOTHING if on is None else on.counts(ANTHROFS) - before
+        return Written(max(ends_s) - began_s, asked.total(), passed, used_s, returned_s=returned_s, stored=stored, asked=dict(asked))
 
     def _arrived_s(self, operation: str, count: int) -> float:
         """When the server had finished the last of these requests."""
@@ -122,17 +125,18 @@ class WriteStage(Stage):
         return [path for path, source in zip(paths, sources, strict=True)
                 if path.exists() and path.stat().st_size == source.stat().st_size]
 
-    def claim_content(self, report: Report, what: str, sources: Sequence[Path]) -> None:
-        """The server has each of them once, with the content that was written, and nothing else."""
+    def claim_content(self, report: Report, what: str, sources: Sequence[Path], prefix: str = "") -> None:
+        """The server has each of them once, with the content that was written, and nothing else. `prefix`: of the names that it has for them."""
         there = Counter((str(file["filename"]), str(file["sha256"])) for file in self.emulator.files())
-        written = Counter((source.name, _sha256(source)) for source in sources)
+        written = Counter((prefix + source.name, _sha256(source)) for source in sources)
         wrong = sorted({name for name, _ in (there - written) + (written - there)})
         report.claim(f"{what}: the server has what was written, once", not wrong, wrong)
 
     def _make_files(self) -> None:
-        for directory, files in (("sources", self.small), ("again", self.small_again)):
+        for directory, files, count in (("sources", self.small, self.sizes.small_files), ("again", self.small_again, self.sizes.small_files),
+                                        ("tree", self.tree, self.sizes.tree_files)):
             (self.base / directory).mkdir()
-            files += [self.base / directory / f"small-{number:02}.bin" for number in range(self.sizes.small_files)]
+            files += [self.base / directory / f"small-{number:02}.bin" for number in range(count)]
             for path in files:
                 make_file(path, self.sizes.small_bytes)
         self.long = self.base / "sources" / "long.bin"
