@@ -7,15 +7,17 @@ import json
 import logging
 import os
 import sys
-import tempfile
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anthrofs.cli import output
 from anthrofs.cli.terminal import Sign
 from anthrofs.config import Config
 from anthrofs.errors import EXIT_FAILED, SetupError
+
+if TYPE_CHECKING:
+    from anthrofs.cli.demo import Demo
 
 
 def serve(config: Config, ready_fd: int | None, *, demo: bool) -> None:
@@ -23,7 +25,9 @@ def serve(config: Config, ready_fd: int | None, *, demo: bool) -> None:
     # Imported here: fusepy looks for libfuse when it is imported, and the other commands do without.
     from dataclasses import replace  # noqa: PLC0415
 
-    from anthrofs.cli.demo import Demo  # noqa: PLC0415
+    from anthrofs.remote import client_library  # noqa: PLC0415
+
+    client_library.load()               # before the following, which imports httpx
     from anthrofs.daemon.mount import Mount, tell_on  # noqa: PLC0415
     from anthrofs.daemon.process import forget_secrets, keep_private, log_to  # noqa: PLC0415
 
@@ -33,8 +37,10 @@ def serve(config: Config, ready_fd: int | None, *, demo: bool) -> None:
     try:
         log_to(config.state_dir, foreground=ready_fd is None)
         if demo:
+            from anthrofs.cli import demo as its_server  # noqa: PLC0415 - as above
+
             forget_secrets()            # nor does the emulator need any
-            emulator = Demo(config.state_dir / "emulator")
+            emulator = its_server.Demo(config.state_dir / "emulator")
             config = replace(config, service=emulator.serving(config.service))
         one = Mount(config, tell)
         forget_secrets()
@@ -54,7 +60,7 @@ def start_in_background(config: Config, *, demo: bool) -> None:
 
     keep_private()          # it has the key, too, and a first listing may take a while
     ours, theirs = os.pipe()
-    with tempfile.TemporaryFile() as words, os.fdopen(ours, "rb") as lines:
+    with os.fdopen(os.memfd_create("words"), "w+b") as words, os.fdopen(ours, "rb") as lines:
         child = _fork(config, lines.fileno(), theirs, words.fileno(), demo=demo)
         os.close(theirs)
         progress = output.ListingProgress()

@@ -206,6 +206,15 @@ def test_the_log_and_the_process_list_hold_no_key_and_no_content(mount: Mount) -
 # Modules that a command waits for at each start, without a need, and of those only that are known to be big.
 HEAVY: Final = frozenset({"anyio", "asyncio", "click", "ctypes", "dataclasses", "email", "fuse", "http", "httpcore", "httpx", "importlib.metadata", "importlib.resources", "inspect",
                           "logging", "mfusepy", "pydantic", "rich", "sqlite3", "ssl", "subprocess", "tempfile", "typer", "xxhash"})
+# What a mount would hold for all its life.
+HELD: Final = frozenset({"anthrofs.cli.demo", "asyncio", "click", "httpx._main", "multiprocessing", "pydantic", "pygments", "rich", "typer", "uvicorn"})
+AT_REST: Final = """
+import sys
+from anthrofs.cli import commands
+from anthrofs.daemon import process
+process.prepare = lambda: (print("\\n".join(sys.modules), flush=True), sys.exit(0))       # all is built, and nothing mounted
+commands.main()
+"""
 IMPORTED: Final = """
 import sys
 from anthrofs.cli import commands
@@ -234,3 +243,17 @@ def test_a_command_that_asks_a_mount_imports_little(mount: Mount, command: str) 
     assert not any(name.startswith(("anthrofs.model", "anthrofs.config", "anthrofs.store", "anthrofs.tree", "anthrofs.remote")) for name in ours)
     assert {name.split(".")[0] for name in found - ours} <= sys.stdlib_module_names | {"__editable___anthrofs_finder"}
     assert len(found) < 90
+
+
+def test_a_mount_at_rest_holds_no_command_line_and_no_server(mount: Mount) -> None:
+    done = subprocess.run([sys.executable, "-c", AT_REST, "mount", "--foreground", "--state-dir", str(mount.state_dir), str(mount.path)], env=mount.environment,
+                          text=True, capture_output=True, timeout=60, check=True)
+    found = set(done.stdout.split())
+    assert {"anthrofs.daemon.build", "anthrofs.fuse.operations", "httpx"} <= found
+    assert found & HELD == set()
+
+
+def test_httpx_without_its_command_line_leaves_click_to_others() -> None:
+    code = ("from anthrofs.remote import client_library; client_library.load(); import sys; assert 'httpx._main' not in sys.modules; "
+            "import httpx, click; httpx.Client().close(); client_library.load(); assert sys.modules['click'] is click")
+    subprocess.run([sys.executable, "-c", code], timeout=60, check=True)
