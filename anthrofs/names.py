@@ -64,6 +64,8 @@ _PATTERNS: Final[Mapping[Layout, re.Pattern[str]]] = {
 }
 # In no encoded name.
 _IMPOSSIBLE: Final = re.compile(rf'[<>:"|?*\\/\x00-\x1f\x7f\ud800-\udfff]|{_PERCENT}{_SPELLED}')
+# Names that say what they say, as nearly all do: a third of the time.
+_SIMPLE: Final = re.compile(r"[0-9A-Za-z_-][0-9A-Za-z_. -]{0,200}")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _VISIBLE: Final = {
     **{ord(raw): stand_in for raw, stand_in in _CODES["tree"].items()},
@@ -116,6 +118,8 @@ def shown_path_of(server_name: str) -> str:
     as a tool's outputs may, these are folders, too. So two server names can have one path; a save under it has the ／.
     Raises BadName.
     """
+    if _SIMPLE.fullmatch(server_name):
+        return server_name
     return path_of(server_name.replace("/", SLASH))
 
 

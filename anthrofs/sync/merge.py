@@ -92,6 +92,7 @@ class Merge:
         idle = tx.uploads.is_empty() and tx.deletions.is_empty()
         attempts = [] if idle else tx.uploads.in_flight()
         given_up = lost.every(tx, self._clock.time_ns())
+        plain = None if attempts or given_up else self._mirror.plain(tx, page.files, scan.number)
         for file in page.files:
             expired = file.expires_ns is not None and file.expires_ns <= now_ns
             doomed = not idle and tx.deletions.is_doomed(file.file_id)
@@ -103,15 +104,23 @@ class Merge:
                 continue
             if any(concerns(attempt, file) for attempt in attempts) and not self._mirror.knows(tx, file.file_id):
                 shown = Shown.HELD
+            elif plain is not None and plain.take(file):
+                shown = Shown.NEW
             else:
+                if plain is not None:
+                    plain.settle()
                 late = bool(given_up) and lost.is_late(given_up, file)
                 shown = self._mirror.show(tx, file, scan.number, busy, late=late)
                 if late and shown is Shown.NEW:
                     log.warning("the server has a file %r (%s) that may be of a try of ours which was given up, or of "
                                 "somebody else: it is left there, and shows", file.name, file.file_id)
+                if plain is not None and shown in (Shown.NEW, Shown.HELD):
+                    plain.changed()
             held += shown is Shown.HELD
             if shown in (Shown.NEW, Shown.KNOWN):
                 fresh.append(file)
+        if plain is not None:
+            plain.settle()
         return fresh, held
 
     # ---- the end

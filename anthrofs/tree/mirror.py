@@ -8,7 +8,7 @@ Never   takes a name from a node with local changes, and never sets a wanted ser
 """
 
 import enum
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -17,10 +17,10 @@ from anthrofs.errors import Busy
 from anthrofs.model import HIDDEN, Attempt, FileId, Node, NodeId, RemoteFile, StageId
 from anthrofs.tree.nodes import COLUMNS, IN_TREE, free_name, indexed, node_of
 from anthrofs.tree.places import Places, Surprises, is_changed, is_newer
+from anthrofs.tree.plain_files import PlainFiles, insert
 from anthrofs.tree.transaction import Tx
 from anthrofs.tree.upgrades import DOUBTED
 
-_FILE: Final = 0o644
 # Listed before and not by this listing. Takes its number.
 _MISSING: Final = "file_id IS NOT NULL AND seen > 0 AND seen < ?"
 # Never listed, although it was there when this listing began, and not asked for lately. Takes that moment and the
@@ -74,15 +74,12 @@ class Mirror:
         place = self._places.place(tx, file, busy, late=late)
         if place is None:
             return Shown.HELD
-        tx.insert("INSERT INTO node (parent, name, mode, mtime_ns, size_bytes, seen, file_id, server_name, "
-                  "server_mime, server_size, created_ns, downloadable, expires_ns) "
-                  "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", *place, _FILE, file.created_ns, file.size_bytes,
-                  listing, file.file_id, file.name, file.mime_type, file.size_bytes, file.created_ns, file.downloadable,
-                  file.expires_ns)
-        tx.run("UPDATE total SET files = files + 1, used_bytes = used_bytes + ?", file.size_bytes)
-        tx.run("UPDATE node SET mtime_ns = ?1, ctime_ns = max(ctime_ns, ?1) WHERE node_id = ?2 AND mtime_ns < ?1",
-               file.created_ns, place[0])
+        insert(tx, [(file, place)], listing)
         return Shown.NEW
+
+    def plain(self, tx: Tx, files: Sequence[RemoteFile], listing: int) -> PlainFiles:
+        """Returns who puts those of a page's files there all at once that `show` would only put there."""
+        return PlainFiles(tx, self._layout, listing, self._expects, files)
 
     def place_again(self, tx: Tx) -> None:
         """Nothing is open yet. If the layout is another one than last time, each file that the server has under the

@@ -288,3 +288,17 @@ def test_a_slash_of_the_servers_own_is_a_folders(server_name: str, path: str) ->
 def test_a_slash_that_leads_nowhere_is_none(server_name: str) -> None:
     with pytest.raises(BadName):
         names.shown_path_of(server_name)
+
+
+@law
+@given(st.text(st.sampled_from("aZ09_-. ~%é\n"), max_size=260))
+@example("a\n")
+@example("_" * 256)
+def test_a_name_that_says_what_it_says_is_shown_as_any_other(server_name: str) -> None:
+    try:
+        path = names.path_of(server_name)
+    except BadName:
+        with pytest.raises(BadName):
+            names.shown_path_of(server_name)
+    else:
+        assert names.shown_path_of(server_name) == path
