@@ -139,6 +139,8 @@ class Config:
     gid: int = field(default_factory=os.getgid)
     umask: int = 0                      # taken from every mode that is shown
     allow_other: bool = False
+    binding: str = ""                   # "mfusepy" or "fusepy", see fuse/binding.py; empty: the better one that is
+                                        # there
 
 
 def without_user(url: str) -> str:

@@ -85,12 +85,14 @@ def run(words: Sequence[str]) -> None:
            "fails. 0: what the disk has.", default="0"),
     option("--requests-per-minute", "requests_per_minute", "N", "At most, in any 61 seconds; an organization has about "
            "500.", number(1, 10**6, whole=True), default=450),
+    option("--binding", "binding", "NAME", "`mfusepy`: libfuse 3; `fusepy`: libfuse 2. Default: libfuse 3, "
+           "if it is there.", default=""),
     option("-o", "options", "OPTIONS", "ro, allow_other, uid=N, gid=N, umask=OCTAL; comma-separated.", repeated=True))
 def mount(
     directory: Path, foreground: bool, demo: bool, read_only: bool, upload: str, api: str, expires_in: str, layout: str,
     workspace: str, scope: str, profile: str, state_dir: Path | None, refresh_s: float, poll: bool,
     close_timeout_s: float, cache_size: str, keep_uploads: str, staging_size: str, requests_per_minute: int,
-    options: list[str] | None,
+    binding: str, options: list[str] | None,
 ) -> None:
     """Mount your workspace on DIRECTORY, and return when it is ready. Who you are, $ANTHROPIC_API_KEY or
     `ant auth login` says.
@@ -112,13 +114,14 @@ def mount(
         state_dir = state_dir_of(os.environ, profile or scope or workspace or ("demo" if demo else DEFAULT_PROFILE))
     mountpoint.check_system()
     mountpoint.check(directory)
+    binding = binding or os.environ.get("ANTHROFS_BINDING", "")
     config = with_options(Config(Path(os.path.realpath(directory)), state_dir.absolute(), service,
                                  read_only=read_only or bool(scope), upload=upload, expires_in_s=expires_in_s,
                                  layout="flat" if layout == "flat" else "tree", refresh_s=refresh_s, poll=poll,
                                  close_timeout_s=close_timeout_s, cache_bytes=byte_count("--cache-size", cache_size),
                                  keep_bytes=most_kept(keep_uploads),
                                  staging_bytes=byte_count("--staging-size", staging_size),
-                                 requests_per_minute=requests_per_minute), options or [])
+                                 requests_per_minute=requests_per_minute, binding=binding), options or [])
     if foreground:
         launch.serve(config, None, demo=demo)
     else:

@@ -98,6 +98,8 @@ class World:
     service: FilesApi
     pacer: Pacer
     notify: Notify
+    binding: str = ""           # what carries the kernel's requests, for the report
+    libfuse: str = ""           # its version
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +194,7 @@ def build(config: Config, world: World) -> Parts:
     filesystem = FileSystem(config, clock, local.db, paths, local.handles, refresher, local.surprises, renames)
     left = Left(local.db, local.handles, attributes, sending.progress, world.pacer.waiting)
     report = Report(config, local.db, local.cache, local.kept_copies, reader, refresher, local.guard, way, left,
-                    world.service.requests)
+                    lambda: {"requests": world.service.requests(), "binding": world.binding, "libfuse": world.libfuse})
     last_closes = LastCloses(local.db, local.staging, local.handles, contents, uploader)
     drain = Drain(clock, stopping, last_closes, uploader, way, left, local.guard, world.notify,
                   read_only=config.read_only)

@@ -24,8 +24,8 @@ from anthrofs.daemon.greeting import greet, see_session
 from anthrofs.daemon.log_bound import listed
 from anthrofs.daemon.notify import Notify
 from anthrofs.errors import EXIT_FAILED, EXIT_LEFT, FsError, SetupError
-from anthrofs.fuse import mountpoint
-from anthrofs.fuse.operations import Operations, serve
+from anthrofs.fuse import binding, mountpoint
+from anthrofs.fuse.operations import Operations
 from anthrofs.remote.budget import Moments
 from anthrofs.remote.http import HttpFiles, connect, login_of
 from anthrofs.remote.pace import Pacer
@@ -50,6 +50,7 @@ class Mount:
         """Raises SetupError. `tell` gets {"progress": files}, then {"ready": true}."""
         self._config = config               # given
         self._tell = tell                   # given
+        self._library = binding.load(config.binding)
         self._notify = Notify(os.environ.get("NOTIFY_SOCKET"))
         self._state = StateDir(config.state_dir, str(config.mountpoint))
         clock = Clock()
@@ -59,9 +60,10 @@ class Mount:
                                login_of(config.service, self._client, clock),
                                config.timeouts.answer_s, self._pacer.sent)
         chance = random.Random()            # noqa: S311 - jitter, not a secret
-        self._parts = parts = build(config, World(clock, chance, Disk(), self._http, self._pacer, self._notify))
+        self._parts = parts = build(config, World(
+            clock, chance, Disk(), self._http, self._pacer, self._notify, self._library.NAME, self._library.VERSION))
         self._operations = Operations(parts.filesystem, parts.renames, parts.links, parts.files, parts.attributes,
-                                      config, self._started)
+                                      config, self._library, self._started)
         with usable(config.state_dir):
             self._control = Control(config.state_dir, parts.requests.table)
 
@@ -86,7 +88,7 @@ class Mount:
             raise SetupError(ENDED, EXIT_FAILED)
         self._parts.expirer.start()
         try:
-            serve(self._operations, self._config)
+            binding.serve(self._library, self._operations, self._config)
         except SetupError:
             if not self._mounted.is_set():
                 raise

@@ -24,7 +24,8 @@ class Report:
     """Collects it from the parts."""
 
     def __init__(self, config: Config, db: Database, cache: BlockCache, kept_copies: KeptCopies, reader: Reader,
-                 refresher: Refresher, guard: StateGuard, way: Way, left: Left, requests: Callable[[], int]) -> None:
+                 refresher: Refresher, guard: StateGuard, way: Way, left: Left,
+                 facts: Callable[[], dict[str, Any]]) -> None:
         self._config = config               # given
         self._db = db                       # given
         self._cache = cache                 # given
@@ -34,7 +35,7 @@ class Report:
         self._guard = guard                 # given
         self._way = way                     # given
         self._left = left                   # given
-        self._requests = requests           # given: how many were sent
+        self._facts = facts                 # given: of the borders: requests that were sent, what carries the kernel's
 
     def files(self) -> int:
         """Counts the files that are shown."""
@@ -53,7 +54,7 @@ class Report:
         return {
             "mountpoint": str(config.mountpoint), "pid": os.getpid(), "state_dir": str(config.state_dir),
             "service": config.service.base_url, "api": config.service.shape, "upload": config.upload,
-            "read_only": config.read_only, "requests": self._requests(),
+            "read_only": config.read_only, **self._facts(),
             "files": files, "unreadable_entries": skipped, "bytes_on_server": used_bytes, "local_names": local,
             **self._left.now(), "cached_bytes": self._cache.used_bytes(), "kept_copies": copies,
             "kept_bytes": copy_bytes,

@@ -18,6 +18,7 @@ from anthrofs.fs.renames import Renames
 from anthrofs.model import ROOT, Attr, Node, NodeId, is_view
 from anthrofs.sync.refresher import Refresher
 from anthrofs.tree.database import Database
+from anthrofs.tree.nodes import Entry
 from anthrofs.tree.open_table import OpenTable
 
 
@@ -83,6 +84,23 @@ class FileSystem:
         """`show` is told (name, node, directory) of what is in it. It mustn't wait."""
         self._db.nodes.each_entry(directory, show)
 
+    def name_in(self, directory: NodeId, node_id: NodeId) -> str:
+        """The name that a node has in a directory. Raises NotFound."""
+        node = self._db.nodes.node(node_id)
+        if node.parent != directory:
+            raise NotFound(f"{node.name} was moved away")
+        return node.name
+
+    def entries_after(self, directory: NodeId, name: str, limit: int) -> list[tuple[str, Attr, bool]]:
+        """Up to so many entries of a directory behind a name, by name: (name, attributes, whether the kernel may
+        believe these). Of an entry that others have just changed it has to ask by the name: only that settles what it
+        may have been told before.
+        """
+        entries = self._db.nodes.entries_after(directory, name, limit)
+        # After the rows were read: others' change is noted before it can be seen.
+        doubtful = self._surprises.doubted(directory)
+        return [(entry.name, self._attr(entry), entry.name not in doubtful) for entry in entries]
+
     def statfs(self) -> dict[str, int]:
         """The quota as a disk: sizes in f_bsize units, as statvfs(3) has them."""
         block = 4096
@@ -112,23 +130,25 @@ class FileSystem:
                 raise NotEmpty(f"{path} is not empty")
             tx.nodes.remove(node.node_id, self._clock.time_ns())
 
-    def set_mode(self, path: str, mode: int) -> None:
-        """Sets the permission bits, which are kept on this machine."""
-        node = self._paths.own(self._paths.node(path))
+    def set_mode(self, path: str | None, mode: int, number: int | None = None) -> None:
+        """Sets the permission bits, which are kept on this machine. `number`: of an open file, which has no path then;
+        this goes for the others here, too.
+        """
+        node = self._own(path, number)
         with self._db.transaction() as tx:
             tx.nodes.set_mode(node.node_id, stat.S_IMODE(mode), self._clock.time_ns())
 
-    def set_owner(self, path: str, uid: int, gid: int) -> None:
+    def set_owner(self, path: str | None, uid: int, gid: int, number: int | None = None) -> None:
         """The mount's own owner is accepted, so that `cp -p` goes through. Raises NotPermitted for others."""
-        node = self._paths.node(path)
+        node = self._node(path, number)
         if uid not in (-1, self._config.uid) or gid not in (-1, self._config.gid):
             raise NotPermitted("all files of a mount have its owner: see the mount options uid and gid")
         if not node.is_view:
             self._changed(node)
 
-    def set_mtime(self, path: str, mtime_ns: int | None) -> None:
+    def set_mtime(self, path: str | None, mtime_ns: int | None, number: int | None = None) -> None:
         """Sets the time of change; None: now. It is kept on this machine, with the node."""
-        node = self._paths.own(self._paths.node(path))
+        node = self._own(path, number)
         now_ns = self._clock.time_ns()
         mtime_ns = now_ns if mtime_ns is None else mtime_ns
         # The content first: a promise of it that is committed after the row takes its time from there.
@@ -138,15 +158,26 @@ class FileSystem:
         with self._db.transaction() as tx:
             tx.nodes.set_mtime(node.node_id, mtime_ns, now_ns)
 
-    def set_atime(self, path: str) -> None:
+    def set_atime(self, path: str | None, number: int | None = None) -> None:
         """Sets the time of access alone, which isn't kept: that it was set changes the file all the same."""
-        self._changed(self._paths.own(self._paths.node(path)))
+        self._changed(self._own(path, number))
+
+    def _own(self, path: str | None, number: int | None) -> Node:
+        return self._paths.own(self._node(path, number))
+
+    def _node(self, path: str | None, number: int | None) -> Node:
+        if path is None and number is not None:
+            node_id = self._handles.get(number).content.node_id
+            if is_view(node_id):
+                raise NotPermitted("by its id a file can only be read and removed. Change it by its name")
+            return self._db.nodes.node(node_id)
+        return self._paths.node(path or "")
 
     def _changed(self, node: Node) -> None:
         with self._db.transaction() as tx:
             tx.nodes.changed(node.node_id, self._clock.time_ns())
 
-    def _attr(self, node: Node) -> Attr:
+    def _attr(self, node: Node | Entry) -> Attr:
         if node.directory:
             # One link, as btrfs has it: how many directories are in it isn't counted.
             return Attr(node.node_id, stat.S_IFDIR | node.mode & ~self._config.umask, 4096, node.mtime_ns,

@@ -104,6 +104,14 @@ class Surprises:
                 self._changed_s.pop(entry, None)        # the other kind has a new inode there, without an old size
         return swapped
 
+    def doubted(self, directory: NodeId) -> set[str]:
+        """Returns the names in it of which the kernel may believe something that is no longer true."""
+        if not self._changed_s and not self._went_s:        # without the lock: nearly always empty
+            return set()
+        with self._lock:
+            return {name for parent, name in self._changed_s if parent == directory} | {
+                name for (parent, name), _ in self._went_s if parent == directory}
+
     def recent(self, entry: Entry) -> bool:
         """The kernel may believe a size that is no longer true."""
         with self._lock:

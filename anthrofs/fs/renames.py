@@ -12,7 +12,7 @@ import threading
 
 from anthrofs import local_names, names
 from anthrofs.clock import Clock
-from anthrofs.errors import Busy, IsADirectory, NotADirectory, NotEmpty, NotFound
+from anthrofs.errors import Busy, Exists, IsADirectory, NotADirectory, NotEmpty, NotFound
 from anthrofs.fs.contents import Contents
 from anthrofs.fs.kernel_cache import PageCache, Surprises
 from anthrofs.fs.paths import Paths, Place
@@ -43,13 +43,13 @@ class Renames:
         self._lock = threading.Lock()               # guards the following; a leaf
         self._hidden: dict[str, tuple[NodeId, str]] = {}    # path → node that libfuse has just hidden, and as what
 
-    def rename(self, old: str, new: str, caller: Caller) -> None:
-        """Both names change in one transaction, and what had the new one is unlinked; the server is told in the
-        background. Raises NotFound, BadName, NameTooLong, NotPermitted, NotEmpty, IsADirectory, NotADirectory,
-        DiskFull: then nothing was changed.
+    def rename(self, old: str, new: str, caller: Caller, *, replaces: bool = True) -> None:
+        """Both names change in one transaction, and what had the new one is unlinked, unless nothing is to be replaced;
+        the server is told in the background. Raises NotFound, BadName, NameTooLong, NotPermitted, NotEmpty,
+        IsADirectory, NotADirectory, Exists, DiskFull: then nothing was changed.
         """
         try:
-            self._replace(old, new, local_names.maker_of(caller.program(), reads=True))
+            self._replace(old, new, local_names.maker_of(caller.program(), reads=True), replaces=replaces)
         finally:
             self._uploader.wake()
 
@@ -79,7 +79,7 @@ class Renames:
             with self._lock:
                 self._hidden.pop(path, None)
 
-    def _replace(self, old: str, new: str, maker: str) -> None:
+    def _replace(self, old: str, new: str, maker: str, *, replaces: bool) -> None:
         """Renames. `maker`: who does, see local_names.maker_of."""
         if names.is_made_by_libfuse(new.rpartition("/")[2]):
             self._hide(old, new)
@@ -90,8 +90,10 @@ class Renames:
             self._hidden_nodes.give_back(replaced)      # syncing the other's content may take long, and fail
         place = self._paths.place(new, maker)
         if self._paths.exists(place):
+            if not replaces:
+                raise Exists(f"{new} exists")
             self._promise(old)
-        self._rename(old, place, new, maker, hidden_name)
+        self._rename(old, place, new, maker, hidden_name, replaces=replaces)
 
     def _replaced_nothing(self, path: str) -> bool:
         """libfuse unlinks what it has hidden, also when the replacement has failed that it was hidden for."""
@@ -123,9 +125,11 @@ class Renames:
         with self._lock:
             self._hidden[old] = (node.node_id, name)
 
-    def _rename(self, old: str, place: Place, new: str, maker: str, hidden_name: str) -> None:
+    def _rename(self, old: str, place: Place, new: str, maker: str, hidden_name: str, *, replaces: bool) -> None:
         with self._db.transaction(durable=True) as tx:
             node = self._paths.own(self._paths.node(old))
+            if not replaces and self._paths.exists(place):
+                raise Exists(f"{new} exists")       # others have made it meanwhile
             self._make_room(tx, place, node, hidden_name)
             tx.nodes.move(node.node_id, place.parent, place.name, self._clock.time_ns())
             if node.directory:

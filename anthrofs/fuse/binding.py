@@ -1,70 +1,107 @@
-"""fusepy's class, with what comes most often made cheap: the attributes of one path, the names of a directory.
+"""The choice of the library that carries the kernel's requests: libfuse 3 where it is, through mfusepy; else libfuse 2,
+through fusepy.
 
-Owns    how attributes and names get into libfuse's structures, and the Python thread states of its workers.
-Trusts  libfuse to copy what it is given before a call returns.
-Never   decides anything: whatever can fail is done in the operations, behind their gate.
+Owns    the choice.
+Trusts  the dynamic loader to say what is there.
+Never   loads a library, or a binding, before a mount needs it: no other command pays for that.
 """
 
 import ctypes
-import threading
+import logging
+import os
 from collections.abc import Callable
-from typing import Any, Final
+from contextlib import suppress
+from typing import Any, Final, NamedTuple, Protocol
 
-from anthrofs.errors import EXIT_MISSING, SetupError
+from anthrofs.config import Config
+from anthrofs.errors import EXIT_MISSING, EXIT_USAGE, SetupError
+from anthrofs.fuse.operations import Operations, Request
 
-try:
-    import fuse
-except OSError as missing:      # fusepy's EnvironmentError: it looks for libfuse when it is imported
-    raise SetupError("libfuse (version 2) is missing. On Debian and Ubuntu: sudo apt-get install fuse3 libfuse2 "
-                     "(libfuse2t64 on newer releases).", EXIT_MISSING) from missing
+log = logging.getLogger(__name__)
 
-__all__ = ["Binding", "fuse"]
-
-# libfuse keeps ten idle workers, and ends others: what is kept for an ended one stays (20 KB), so the number has a
-# bound.
-KEPT_STATES: Final = 32
-STAT_BYTES: Final = ctypes.sizeof(fuse.c_stat)
-
-_ensure: Final = ctypes.pythonapi.PyGILState_Ensure
-_workers: Final = threading.local()
-_kept = 0                       # of KEPT_STATES; changed under the GIL only, and a miscount by one does no harm
+PATH: Final = "FUSE_LIBRARY_PATH"       # both bindings load what this names; else mfusepy takes libfuse 2 where it is
+TESTED: Final = frozenset({"2.9", "3.14"})      # of libfuse, without what comes behind a second point
 
 
-class Binding(fuse.FUSE):  # type: ignore[misc]     # fusepy has no types
-    """Serves until it is unmounted: the constructor returns then."""
+class Library(Request, Protocol):
+    """A binding's module, and so the library that it has loaded."""
 
-    @staticmethod
-    def _wrapper(function: Callable[..., int], *args: Any) -> int:
-        """Every call of libfuse. Python makes a thread state for each call of a foreign thread, and drops it at its
-        end: a mapping and its page faults, 10 of the 50 µs that a lookup took. One reference more, and it stays.
-        """
-        global _kept        # noqa: PLW0603 - of the process, as the threads are
-        if not hasattr(_workers, "kept") and _kept < KEPT_STATES:
-            _workers.kept = True
-            _kept += 1
-            _ensure()
-        result: int = fuse.FUSE._wrapper(function, *args)       # noqa: SLF001 - the overridden one
-        return result
+    @property
+    def NAME(self) -> str: ...          # noqa: N802 - a module's constant
 
-    def getattr(self, path: bytes, buffer: Any) -> int:
-        attributes = self.operations("getattr", path.decode(self.encoding))
-        ctypes.memset(buffer, 0, STAT_BYTES)
-        stat = buffer.contents
-        stat.st_ino, stat.st_mode, stat.st_nlink = attributes["st_ino"], attributes["st_mode"], attributes["st_nlink"]
-        stat.st_uid, stat.st_gid, stat.st_size = attributes["st_uid"], attributes["st_gid"], attributes["st_size"]
-        stat.st_blocks, stat.st_blksize = attributes["st_blocks"], attributes["st_blksize"]
-        for field, name in ((stat.st_atimespec, "st_atime"), (stat.st_mtimespec, "st_mtime"),
-                            (stat.st_ctimespec, "st_ctime")):
-            field.tv_sec, field.tv_nsec = divmod(attributes[name], 10**9)
-        return 0
+    @property
+    def VERSION(self) -> str: ...       # noqa: N802 - the same
 
-    def readdir(self, _path: None, buffer: Any, filler: Callable[..., int], _offset: int, info: Any) -> int:
-        """One structure for all entries: libfuse copies it."""
-        stat = fuse.c_stat()
+    def serve(self, operations: Operations, config: Config) -> None:
+        """Mounts, and returns when it is unmounted. Raises RuntimeError when libfuse refuses."""
 
-        def show(name: str, node_id: int, mode: int) -> None:
-            stat.st_ino, stat.st_mode = node_id, mode
-            filler(buffer, name.encode(self.encoding), stat, 0)
 
-        self.operations("readdir", show, info.contents.fh)
-        return 0
+def _libfuse3() -> Library:
+    from anthrofs.fuse import libfuse3  # noqa: PLC0415 - it loads the library
+
+    return libfuse3
+
+
+def _libfuse2() -> Library:
+    from anthrofs.fuse import libfuse2  # noqa: PLC0415 - it loads the library
+
+    return libfuse2
+
+
+class _Binding(NamedTuple):
+    module: Callable[[], Library]
+    library: str                # what it binds, for a person
+    sonames: tuple[str, ...]    # of that, the newest first
+    packages: str               # that have it, on Debian and Ubuntu
+
+
+BINDINGS: Final = {             # the better one first
+    "mfusepy": _Binding(_libfuse3, "libfuse 3", ("libfuse3.so.4", "libfuse3.so.3"), "fuse3"),
+    "fusepy": _Binding(_libfuse2, "libfuse 2", ("libfuse.so.2",),
+                       "fuse3 libfuse2 (libfuse2t64 on newer releases)"),
+}
+
+
+def load(asked: str = "", loads: Callable[[str], Any] = ctypes.CDLL) -> Library:
+    """Returns the binding that was asked for, or the best that is there. Raises SetupError: what has to be installed.
+    """
+    if asked and asked not in BINDINGS:
+        raise SetupError(f"--binding {asked}: one of {', '.join(BINDINGS)}.", EXIT_USAGE)
+    found = next((library for name, each in BINDINGS.items() if asked in ("", name)
+                  and (library := _loaded(each, loads)) is not None), None)
+    if found is None:
+        each = BINDINGS[asked or next(iter(BINDINGS))]
+        raise SetupError(f"{each.library} is missing{f', which --binding {asked} needs' if asked else ''}. On Debian "
+                         f"and Ubuntu: sudo apt-get install {each.packages}", EXIT_MISSING)
+    known = ".".join(found.VERSION.split(".")[:2])
+    log.info("libfuse %s, through %s%s", found.VERSION, found.NAME,
+             "" if known in TESTED else f": tested were {', '.join(sorted(TESTED))}")
+    return found
+
+
+def serve(library: Library, operations: Operations, config: Config) -> None:
+    """Mounts, and returns when it is unmounted. Raises SetupError when libfuse refuses."""
+    try:
+        library.serve(operations, config)
+    except RuntimeError as exc:
+        raise SetupError(f"libfuse could not mount {config.mountpoint} (see the lines above).") from exc
+
+
+def _loaded(binding: _Binding, loads: Callable[[str], Any]) -> Library | None:
+    """The binding, with its library; None: that isn't there."""
+    for soname in binding.sonames:
+        with suppress(OSError):
+            loads(soname)
+            return _imported(binding.module, soname)
+    return None
+
+
+def _imported(module: Callable[[], Library], soname: str) -> Library:
+    before = os.environ.get(PATH)
+    os.environ[PATH] = soname
+    try:
+        return module()
+    finally:
+        del os.environ[PATH]
+        if before is not None:
+            os.environ[PATH] = before

@@ -1,13 +1,11 @@
-"""The border to the kernel: fusepy's operations, translated; the errno gate.
+"""The border to the kernel: each operation, translated; the errno gate. Which library carries them, binding.py knows.
 
 Owns    nothing but the translation.
-Trusts  nothing that the file system raises: only FuseOSError leaves, for an OSError without an errno breaks fusepy's
-        wrapper and returns garbage to the kernel.
-Never   has an attribute named like an operation that it doesn't serve: fusepy registers whatever it finds (lock, init,
-        …).
+Trusts  nothing that the file system raises: only Refusal leaves, for whatever else came to a binding would be told as
+        EINVAL, or as garbage.
 
-With flag_nopath, operations that have a handle get no path. The others hold libfuse's path locks, so they wait for
-nothing but, briefly, what they answer with: opendir 1 s at most for a refresh, open 0.1 s for the kernel's attributes.
+Operations that have a handle get no path. The others hold libfuse's path locks, so they wait for nothing but, briefly,
+what they answer with: opendir 1 s at most for a refresh, open 0.1 s for the kernel's attributes.
 """
 
 import errno
@@ -15,7 +13,7 @@ import logging
 import os
 import stat
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from anthrofs.config import Config
 from anthrofs.errors import (
@@ -25,7 +23,6 @@ from anthrofs.errors import (
     NotReadable,
     NotTheFile,
     Revalidate,
-    SetupError,
     StagingFull,
     StateLost,
 )
@@ -35,7 +32,6 @@ from anthrofs.fs.links import Links
 from anthrofs.fs.open_files import OpenFiles
 from anthrofs.fs.renames import Renames
 from anthrofs.fuse import callers
-from anthrofs.fuse.binding import Binding, fuse
 from anthrofs.model import Attr, Caller, NodeId
 
 log = logging.getLogger(__name__)
@@ -48,38 +44,57 @@ LAST_NS: Final = 2**63 - 1          # in the year 2262: what the database holds.
 BLKSIZE: Final = 128 * 1024
 
 
-class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no types
+# All that is served. Of an operation that isn't, libfuse or the kernel knows what to say.
+SERVED: Final = (
+    "access", "chmod", "chown", "create", "flush", "fsync", "fsyncdir", "getattr", "getxattr", "init", "link",
+    "listxattr", "mkdir", "mknod", "open", "opendir", "read", "readdir", "readlink", "release", "releasedir",
+    "removexattr", "rename", "rmdir", "setxattr", "statfs", "symlink", "truncate", "unlink", "utimens", "write")
+RENAME_NOREPLACE: Final = 1         # linux/fs.h
+
+
+class Refusal(OSError):
+    """An errno for the kernel."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code, os.strerror(code))
+
+
+class Request(Protocol):
+    """The request that this thread answers, as its binding knows it."""
+
+    def thread(self) -> int:
+        """Returns the number of the thread that asked."""
+
+    def interrupted(self) -> bool:
+        """The kernel says that a signal has come for it."""
+
+
+class Operations:
     """One method an operation; __call__ is the gate."""
 
-    use_ns = True               # else times are floats, and rsync copies again
-    flag_nullpath_ok = True     # both: else a waiting read or flush freezes the directory
-    flag_nopath = True
-    flag_utime_omit_ok = True   # else utimens is only called with both times given
-    ioctl = None                # the base class's throws outside of the gate
-    bmap = None
-
     def __init__(self, filesystem: FileSystem, renames: Renames, links: Links, files: OpenFiles, attributes: Attributes,
-                 config: Config, started: Callable[[], None]) -> None:
+                 config: Config, request: Request, started: Callable[[], None]) -> None:
         self._fs = filesystem           # given
         self._renames = renames         # given
         self._links = links             # given
         self._files = files             # given
         self._attributes = attributes   # given
+        self._request = request         # given
         self._started = started         # given: told once, when the kernel has the mount
         self._below = f"{config.mountpoint}/"   # constant: what every open file's path begins with
         self._uid = config.uid          # constant
         self._gid = config.gid          # constant
 
     def __call__(self, op: str, *args: Any) -> Any:
-        """Every kernel request enters here; only FuseOSError leaves."""
+        """Every kernel request enters here; only Refusal leaves."""
         try:
             return getattr(self, op)(*args)
-        except fuse.FuseOSError:
+        except Refusal:
             raise
         except FsError as exc:
             if exc.code not in QUIET and not isinstance(exc, SAID):
                 log.warning("%s: %s", op, exc)
-            raise fuse.FuseOSError(exc.code) from exc
+            raise Refusal(exc.code) from exc
         except Exception as exc:
             # Our own machine: only "full" means the same to the caller. A lost stage must not look like "no such file".
             code = LOCAL.get(exc.errno, errno.EIO) if isinstance(exc, OSError) and exc.errno else errno.EIO
@@ -88,7 +103,7 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
                 log.error("%s: this machine's disk: %s", op, exc)  # noqa: TRY400
             elif code == errno.EIO:
                 log.exception("bug in %s", op)
-            raise fuse.FuseOSError(code) from exc
+            raise Refusal(code) from exc
 
     def init(self, _path: str) -> None:
         self._started()
@@ -96,7 +111,7 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
     # ---- by path
 
     def getattr(self, path: str | None, fi: Any = None) -> dict[str, int]:
-        if path is None:        # fgetattr with nopath: by handle
+        if path is None:
             return self._stat(self._fs.attr_of(fi.fh))
         return self._stat(self._fs.attr(path))
 
@@ -107,11 +122,23 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
         return self._fs.open_directory(path)
 
     def readdir(self, show: Callable[[str, int, int], None], fh: int) -> None:
-        """See Binding.readdir. With type and inode, `find` needs no getattr."""
+        """`show` is told (name, node, type) of all that is in it. With type and inode, `find` needs no getattr."""
         show(".", fh, stat.S_IFDIR)
-        show("..", self._fs.above(NodeId(fh)), stat.S_IFDIR)
+        show("..", self.above(fh), stat.S_IFDIR)
         kinds = {True: stat.S_IFDIR, False: stat.S_IFREG}
         self._fs.each_entry(NodeId(fh), lambda name, node_id, directory: show(name, node_id, kinds[directory]))
+
+    def above(self, fh: int) -> int:
+        """The directory around an open one."""
+        return self._fs.above(NodeId(fh))
+
+    def name_of(self, fh: int, node_id: int) -> str:
+        """The name that a node has in a directory."""
+        return self._fs.name_in(NodeId(fh), NodeId(node_id))
+
+    def entries(self, fh: int, name: str, limit: int) -> list[tuple[str, dict[str, int], bool]]:
+        """Up to so many entries behind a name, with what getattr says of each, and whether the kernel may be told."""
+        return [(each, self._stat(attr), sure) for each, attr, sure in self._fs.entries_after(NodeId(fh), name, limit)]
 
     def statfs(self, _path: str) -> dict[str, int]:
         return self._fs.statfs()
@@ -119,23 +146,26 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
     def unlink(self, path: str) -> None:
         self._renames.unlink(path)
 
-    def rename(self, old: str, new: str) -> None:
-        self._renames.rename(old, new, self._caller())
+    def rename(self, old: str, new: str, flags: int = 0) -> None:
+        if flags & ~RENAME_NOREPLACE:
+            raise Refusal(errno.EINVAL)         # as a disk that doesn't know them
+        self._renames.rename(old, new, self._caller(), replaces=not flags)
 
-    def chmod(self, path: str, mode: int) -> None:
-        self._fs.set_mode(path, mode)
+    def chmod(self, path: str | None, mode: int, fi: Any = None) -> None:
+        self._fs.set_mode(path, mode, _number(fi))
 
-    def chown(self, path: str, uid: int, gid: int) -> None:
-        self._fs.set_owner(path, uid, gid)
+    def chown(self, path: str | None, uid: int, gid: int, fi: Any = None) -> None:
+        self._fs.set_owner(path, uid, gid, _number(fi))
 
-    def utimens(self, path: str, times: tuple[int, int] | None = None) -> None:
+    def utimens(self, path: str | None, times: tuple[int, int] | None = None, fi: Any = None) -> None:
+        number = _number(fi)
         # Both marks come in the nanoseconds of second 0, so they are more than 10^9 here.
         if times is None or times[1] == UTIME_NOW:
-            self._fs.set_mtime(path, None)
+            self._fs.set_mtime(path, None, number)
         elif times[1] == UTIME_OMIT:
-            self._fs.set_atime(path)
+            self._fs.set_atime(path, number)
         else:
-            self._fs.set_mtime(path, min(max(times[1], -LAST_NS - 1), LAST_NS))
+            self._fs.set_mtime(path, min(max(times[1], -LAST_NS - 1), LAST_NS), number)
 
     def mkdir(self, path: str, mode: int) -> None:
         self._fs.make_directory(path, mode)
@@ -148,19 +178,19 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
         self._links.link(source, target, self._caller())
 
     def symlink(self, _target: str, _source: str) -> None:
-        raise fuse.FuseOSError(errno.EPERM)
+        raise Refusal(errno.EPERM)
 
     def mknod(self, _path: str, _mode: int, _dev: int) -> None:
-        raise fuse.FuseOSError(errno.EPERM)
+        raise Refusal(errno.EPERM)
 
     def readlink(self, _path: str) -> str:
-        raise fuse.FuseOSError(errno.EINVAL)        # nothing here is a link
+        raise Refusal(errno.EINVAL)        # nothing here is a link
 
     def getxattr(self, path: str, name: str, _position: int = 0) -> bytes:
         """Before every write the kernel asks for security.capability: answered in constant time, before any lock."""
         if not name.startswith("user."):
             # As a disk says it: EOPNOTSUPP is final, so it is what the kernel gets for security and access lists
-            raise fuse.FuseOSError(errno.ENODATA if name.startswith("trusted.") else errno.EOPNOTSUPP)
+            raise Refusal(errno.ENODATA if name.startswith("trusted.") else errno.EOPNOTSUPP)
         return os.fsencode(self._attributes.value(path, name))
 
     def listxattr(self, path: str) -> list[str]:
@@ -168,15 +198,15 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
 
     def setxattr(self, path: str, name: str, value: bytes, options: int, _position: int = 0) -> None:
         if not name.startswith("user."):
-            raise fuse.FuseOSError(errno.EOPNOTSUPP)
+            raise Refusal(errno.EOPNOTSUPP)
         if name == "user.":
-            raise fuse.FuseOSError(errno.EINVAL)
+            raise Refusal(errno.EINVAL)
         self._attributes.set(path, name, os.fsdecode(value), create=bool(options & os.XATTR_CREATE),
                              replace=bool(options & os.XATTR_REPLACE))
 
     def removexattr(self, path: str, name: str) -> None:
         if not name.startswith("user."):
-            raise fuse.FuseOSError(errno.EOPNOTSUPP)
+            raise Refusal(errno.EOPNOTSUPP)
         self._attributes.set(path, name, None, replace=True)
 
     # ---- by handle
@@ -200,7 +230,7 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
                                  and not mapped)
 
     def truncate(self, path: str | None, length: int, fi: Any = None) -> None:
-        self._files.truncate(path or "", length, None if fi is None else fi.fh, self._interrupted)
+        self._files.truncate(path or "", length, _number(fi), self._interrupted)
 
     def flush(self, _path: None, fi: Any) -> None:
         self._files.flush(fi.fh, self._caller())
@@ -219,22 +249,17 @@ class Operations(fuse.Operations):  # type: ignore[misc]    # fusepy has no type
 
     def _caller(self) -> Caller:
         """The context's pid is a thread's; closes count by process."""
-        _, _, thread = fuse.fuse_get_context()
-        process, parent = callers.process_of(thread)
+        process, parent = callers.process_of(self._request.thread())
         return Caller(process, parent, lambda: callers.program_of(process), self._interrupted, self._writes_to)
 
     def _writes_to(self, process: int, node_id: NodeId) -> bool:
         return callers.writes_to(process, self._below, node_id)
 
-    @staticmethod
-    def _interrupted() -> bool:
+    def _interrupted(self) -> bool:
         """The request that this thread answers should end. The kernel interrupts one at any signal: most are none of
         our business.
         """
-        if not fuse._libfuse.fuse_interrupted():            # noqa: SLF001 - the binding has no name of its own for it
-            return False
-        _, _, thread = fuse.fuse_get_context()
-        return callers.is_ending(thread)
+        return self._request.interrupted() and callers.is_ending(self._request.thread())
 
     def _stat(self, attr: Attr) -> dict[str, int]:
         return {"st_ino": attr.node_id, "st_mode": attr.mode, "st_nlink": attr.links, "st_uid": self._uid,
@@ -254,27 +279,5 @@ QUIET: Final = frozenset({errno.ENOENT, errno.EEXIST, errno.ENODATA, errno.ENOTD
 SAID: Final = (Revalidate, NotReadable, NotTheFile, StagingFull, StateLost, Closed, EntryTooLong)
 
 
-def serve(operations: Operations, config: Config) -> None:
-    """Mounts, and returns when it is unmounted. Raises SetupError when libfuse refuses."""
-    options: dict[str, Any] = {
-        "foreground": True,             # libfuse's own fork would lose every thread and client
-        "fsname": "anthrofs", "subtype": "anthrofs", "raw_fi": True, "use_ino": True, "big_writes": True,
-        "default_permissions": True,    # else the kernel enforces no modes
-        "max_background": 2048, "congestion_threshold": 1536,   # 12 is the default: 16 stalled readers then stop all
-                                                                # reads
-        "entry_timeout": config.refresh_s, "attr_timeout": config.refresh_s, "negative_timeout": 1,
-        "allow_other": config.allow_other, "ro": config.read_only,
-    }
-    logging.getLogger("fuse").addFilter(_expected)
-    try:
-        Binding(operations, str(config.mountpoint), **options)
-    except RuntimeError as exc:
-        raise SetupError(f"libfuse could not mount {config.mountpoint} (see the lines above).") from exc
-
-
-def _expected(record: logging.LogRecord) -> bool:
-    """A name that isn't UTF-8 fails in fusepy's decoding, outside of the gate: the caller gets EINVAL, nobody needs a
-    traceback.
-    """
-    return not (record.exc_info and isinstance(record.exc_info[1], UnicodeDecodeError))
-
+def _number(fi: Any) -> int | None:
+    return None if fi is None else fi.fh

@@ -23,8 +23,6 @@ from pathlib import Path
 from types import FrameType, SimpleNamespace
 from typing import Any, Final, Self
 
-import fuse
-
 from anthrofs.config import Config, Credentials, Service
 from anthrofs.daemon.build import begin
 from anthrofs.daemon.mount import Mount
@@ -192,21 +190,19 @@ def _names(emulator: EmulatorProcess) -> set[str]:
 
 # ---- the run
 
-@contextmanager
-def without_a_kernel() -> Iterator[None]:
+class Asking:
     """The binding's two questions about a request that no kernel made: this process asks, and no signal waits for it."""
-    context, interrupted = fuse.fuse_get_context, fuse._libfuse.fuse_interrupted
-    fuse.fuse_get_context = lambda: (os.getuid(), os.getgid(), os.getpid())
-    fuse._libfuse.fuse_interrupted = lambda: 0
-    try:
-        yield
-    finally:
-        fuse.fuse_get_context, fuse._libfuse.fuse_interrupted = context, interrupted
+
+    def thread(self) -> int:
+        return os.getpid()
+
+    def interrupted(self) -> bool:
+        return False
 
 
 def measured(start: Start, room: RoomOf) -> dict[str, list[Walk]]:
     found: dict[str, list[Walk]] = {}
-    with tempfile.TemporaryDirectory(prefix="anthrofs-bench.") as place, EmulatorProcess(Path(place) / "emulator") as emulator, without_a_kernel():
+    with tempfile.TemporaryDirectory(prefix="anthrofs-bench.") as place, EmulatorProcess(Path(place) / "emulator") as emulator:
         for number in range(ROUNDS):
             for name, walk in walks(Path(place) / str(number), emulator, start, room).items():
                 found.setdefault(name, []).append(walk)
@@ -238,6 +234,7 @@ def started(base: Path, emulator: EmulatorProcess, refresh_s: float) -> Iterator
     (base / "files").mkdir(parents=True)
     service = Service(emulator.url, Credentials("x-api-key", emulator.key), direct=True)
     mount = Mount(Config(base / "files", base / "state", service, refresh_s=refresh_s, stale_s=refresh_s), lambda _: None)
+    mount._operations._request = Asking()
     parts = mount._parts
     begin(parts)
     mount._greet()

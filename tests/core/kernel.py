@@ -3,7 +3,7 @@
 Descriptors are counted here, as the kernel does; names of open files that go are hidden, as libfuse does; ESTALE is asked
 again once. Nothing is remembered between two calls: no page, attribute or name.
 
-Trusts  anthrofs.fuse.operations to be called as fusepy calls it.
+Trusts  anthrofs.fuse.operations to be called as a binding calls it.
 """
 
 import contextlib
@@ -280,11 +280,21 @@ class Kernel:
                 file.path = new + file.path[len(old):]
 
 
+class Asking:
+    """A request of this process, which no signal ends."""
+
+    def thread(self) -> int:
+        return os.getpid()
+
+    def interrupted(self) -> bool:
+        return False
+
+
 class Asked(Operations):
     """The gate, for a kernel that isn't libfuse."""
 
     def __init__(self, parts: Parts, config: Config, kernel: Callable[[Operations], Kernel] = Kernel) -> None:
-        super().__init__(parts.filesystem, parts.renames, parts.links, parts.files, parts.attributes, config, lambda: None)
+        super().__init__(parts.filesystem, parts.renames, parts.links, parts.files, parts.attributes, config, Asking(), lambda: None)
         self.kernel = kernel(self)
         self.calls = 0
 
@@ -294,10 +304,6 @@ class Asked(Operations):
 
     def _caller(self) -> Caller:
         return self.kernel.caller()
-
-    @staticmethod
-    def _interrupted() -> bool:
-        return False
 
 
 def _plain(exc: OSError) -> OSError:

@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -187,13 +186,38 @@ def test_a_first_listing_that_makes_no_sense_says_so(mount: Mount, action: dict)
     refused(mount, mount.path, code=1, says="The first listing failed")
 
 
-def test_without_libfuse_the_sentence_names_the_package(mount: Mount) -> None:
-    # An empty ldconfig cache is what ctypes sees where no libfuse is installed.
-    code = ("import ctypes.util; ctypes.util.find_library = lambda name: None; import sys; "
-            f"sys.argv = ['anthrofs', 'mount', '--foreground', '--state-dir', {str(mount.state_dir)!r}, {str(mount.path)!r}]; "
-            "from anthrofs.cli.commands import main; main()")
-    done = subprocess.run([sys.executable, "-c", code], env=mount.environment, text=True, capture_output=True, timeout=30, check=False)
-    assert (done.returncode, "apt-get install fuse3 libfuse2" in done.stderr) == (4, True), done.stderr
+def without(mount: Mount, *libraries: str, options: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    """A mount on a system without these: in a mount namespace of its own their files are empty."""
+    hidden = [path for name in libraries for path in Path("/usr").glob(f"lib*/**/{name}*") if not path.is_symlink()]
+    script = " && ".join(["true", *(f"mount --bind /dev/null {path}" for path in hidden), 'exec "$@"'])
+    command = [*COMMAND, "mount", "--state-dir", str(mount.state_dir), *options, str(mount.path)]
+    environment = {name: value for name, value in mount.environment.items() if name != "ANTHROFS_BINDING"}
+    return subprocess.run(["unshare", "--mount", "sh", "-c", script, "sh", *command], env=environment, text=True, capture_output=True,
+                          timeout=60, check=False)
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(("gone", "options", "packages"), [
+    (("libfuse3.so.", "libfuse.so.2"), (), "apt-get install fuse3"),
+    (("libfuse3.so.",), ("--binding", "mfusepy"), "apt-get install fuse3"),
+    (("libfuse.so.2",), ("--binding", "fusepy"), "apt-get install fuse3 libfuse2"),
+])
+def test_without_libfuse_the_sentence_names_the_package(mount: Mount, gone: tuple[str, ...], options: tuple[str, ...], packages: str) -> None:
+    done = without(mount, *gone, options=options)
+    assert (done.returncode, packages in done.stderr, "Traceback" in done.stderr) == (4, True, False), done.stderr
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(("gone", "binding"), [("libfuse3.so.", "fusepy"), ("libfuse.so.2", "mfusepy")])
+def test_where_only_one_libfuse_is_there_that_one_is_taken(mount: Mount, gone: str, binding: str) -> None:
+    done = without(mount, gone)
+    assert done.returncode == 0, done.stderr
+    assert mount.status()["binding"] == binding
+    mount.end_now()                 # its mount is in a namespace that has ended
+
+
+def test_a_binding_that_doesnt_exist_is_said(mount: Mount) -> None:
+    refused(mount, mount.path, "--binding", "pyfuse3", code=2, says="--binding pyfuse3: one of")
 
 
 @pytest.mark.root

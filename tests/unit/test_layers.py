@@ -25,9 +25,10 @@ KNOW_THE_EMULATOR: Final = {"cli"}
 # Library: the modules that may import it.
 DOORS: Final[dict[str, set[str]]] = {
     "cachetools": {"store.block_cache", "remote.pace"},
-    "fuse": {"fuse.binding"},
+    "fuse": {"fuse.libfuse2"},
     "httpcore": {"remote.wire"},
     "httpx": {"remote.client_library", "remote.download", "remote.http", "remote.transport"},
+    "mfusepy": {"fuse.libfuse3"},
     "sqlite3": {"tree.database", "tree.rows", "tree.state_file"},
 }
 
@@ -174,7 +175,7 @@ def test_no_module_is_longer_than_a_person_reads_at_once() -> None:
     ("download/reader.py", "import httpx", "download.reader imports httpx, which only remote.client_library and remote.download and remote.http and remote.transport may"),
     ("remote/pace.py", "from httpx import Client", "remote.pace imports httpx, which only remote.client_library and remote.download and remote.http and remote.transport may"),
     ("tree/nodes.py", "import sqlite3", "tree.nodes imports sqlite3, which only tree.database and tree.rows and tree.state_file may"),
-    ("daemon/mount.py", "from fuse import FUSE", "daemon.mount imports fuse, which only fuse.binding may"),
+    ("daemon/mount.py", "from fuse import FUSE", "daemon.mount imports fuse, which only fuse.libfuse2 may"),
     ("tree/nodes.py", "import cachetools", "tree.nodes imports cachetools, which only remote.pace and store.block_cache may"),
     ("emulator/app.py", "from anthrofs.model import FileId", "emulator.app imports anthrofs.model, but the emulator is apart"),
     ("tree/fsck.py", "import anthrofs.emulator", "tree.fsck imports anthrofs.emulator, but the emulator is apart"),
