@@ -29,6 +29,11 @@
     names_stage its files; mounts that haven't been looked at
     listings    rows of mounts and refreshes
     looks       rows of programs that look at many names; memory
+    attributes  rows of programs that look at attributes which the kernel hasn't
+    commands    rows of commands, and of a mount at rest
+    million     rows of many files beside few
+    catalogue   their server as a child
+    pages       that server, a program of its own
 
     walks       how far operations walk through the package: a command of its own, which measures no time
 

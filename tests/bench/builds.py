@@ -60,10 +60,12 @@ class BuiltMount(Mount):
     def __init__(self, base: Path, emulator: EmulatorProcess, build: Build) -> None:
         super().__init__(base, emulator)
         self._build = build         # constant
+        self.patience_s = BOUND_S   # for each command; a listing of a million takes longer
         self.environment["PYTHONPATH"] = str(build.root)
 
     def run(self, *arguments: str | Path, timeout: float = BOUND_S, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         """See Mount."""
+        timeout = max(timeout, self.patience_s)
         return subprocess.run([*self._build.command, *map(str, arguments)], env={**self.environment, **(environment or {})}, cwd=self._build.root,
                               text=True, capture_output=True, timeout=timeout, check=False)
 

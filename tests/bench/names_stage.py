@@ -33,9 +33,14 @@ class NamesSizes:
     folders: int = 1000             # in which `all` files are, too
     missing: int = 1000             # lookups of names that don't exist
     s3fs: int = 10_000              # files of its bucket: it takes 25 s for them, so once
+    million: int = 10**6            # files of a catalogue; each version lists them once
+    quick: int = 10_000             # and of a small one, which is to feel the same
+    quick_repetitions: int = 5      # of what is quick on both
+    commands: int = 10              # repetitions of a command
 
 
-SHORT: Final = NamesSizes(repetitions=1, all=3000, some=1000, few=500, folders=30, missing=300, s3fs=100)
+SHORT: Final = NamesSizes(repetitions=1, all=3000, some=1000, few=500, folders=30, missing=300, s3fs=100, million=5000, quick=1000,
+                          quick_repetitions=1, commands=2)
 
 
 class NamesStage(Stage):

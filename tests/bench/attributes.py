@@ -1,0 +1,79 @@
+"""Rows of programs that look at attributes on a kernel that has none yet: ls -l, find, du, stat.
+
+Trusts  a remount to leave the kernel nothing of the mount before.
+"""
+
+import os
+import subprocess
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from tests.bench.builds import Build
+from tests.bench.catalogue import Catalogue
+from tests.bench.million import OPTIONS, on
+from tests.bench.names_stage import NamesStage, ls
+from tests.bench.stage import DIRECT, RCLONE
+from tests.bench.table import Cost, Report, Work
+
+BOUND_S: Final = 120.0
+Look = Callable[[Path], object]
+
+
+def rows(stage: NamesStage, report: Report) -> None:
+    count, folders, some = stage.sizes.all, stage.sizes.folders, stage.sizes.some
+    listed = Work(f"ls -l of {count}, cold kernel", entries=count)
+    _row(stage, report, 0, [listed, Work(f"  {some} stats after it", entries=some)],
+         [lambda path: ls(path, "-l"), partial(_stat, [f"bulk-{number:06}.csv" for number in range(0, count, count // some)])], lambda path: ls(path, "-f"))
+    names = [f"folder-{number % folders:04}/bulk-{number // folders:06}.csv" for number in range(0, count, count // some)]
+    _row(stage, report, folders, [Work(f"find -size of {count} in {folders} folders, cold kernel", entries=count), Work(f"  {some} stats after it", entries=some)],
+         [_find, partial(_stat, names)], _walk)
+    _row(stage, report, folders, [Work(f"du of {count} in {folders} folders, cold kernel", entries=count)], [_du], _walk)
+
+
+def _row(stage: NamesStage, report: Report, folders: int, works: list[Work], looks: list[Look], warm: Look) -> None:
+    """`warm`: rclone, which keeps no index, gets its names before."""
+    count = stage.sizes.all
+
+    def rclone(_: int) -> list[Cost]:
+        with stage.peer(count, folders) as peer:
+            warm(peer.path)
+            return [stage.measured(RCLONE, partial(look, peer.path), pid=peer.pid) for look in looks]
+
+    with Catalogue(count, folders) as catalogue, on(stage, stage.builds[0], catalogue) as first, on(stage, stage.builds[-1], catalogue) as last:
+        mounts = {stage.builds[0]: first, stage.builds[-1]: last if len(stage.builds) > 1 else first}
+        for mount in mounts.values():
+            mount.mount(*OPTIONS)
+            mount.umount()
+
+        def ours(build: Build, _: int) -> list[Cost]:
+            mounts[build].mount(*OPTIONS)
+            before, pid = catalogue.requests(), mounts[build].pid()
+            costs = [stage.measured(DIRECT, partial(look, mounts[build].path), pid=pid) for look in looks]
+            asked = catalogue.requests() - before
+            report.claim(f"{works[0].what}: no request but a refresh", build is not stage.builds[0] or asked <= 1, asked)
+            mounts[build].umount()
+            return costs
+
+        sides, others = stage.beside(stage.sizes.repetitions, ours, *([rclone] if stage.with_rclone else []))
+    for place, work in enumerate(works):
+        report.compare(work, [[each[place] for each in side] for side in sides], "rclone", [each[place] for side in others for each in side], most=1)
+
+
+def _stat(names: list[str], path: Path) -> None:
+    for name in names:
+        os.lstat(path / name)
+
+
+def _find(path: Path) -> None:
+    """All files are asked for their size, and none is so big."""
+    subprocess.run(["find", str(path), "-size", "+1M"], check=True, timeout=BOUND_S)
+
+
+def _walk(path: Path) -> None:
+    subprocess.run(["find", str(path), "-name", "*.none"], check=True, timeout=BOUND_S)
+
+
+def _du(path: Path) -> None:
+    subprocess.run(["du", "-s", str(path)], stdout=subprocess.DEVNULL, check=True, timeout=BOUND_S)
