@@ -14,7 +14,7 @@ from tests.bench.builds import Build
 from tests.bench.catalogue import Catalogue
 from tests.bench.million import OPTIONS, on
 from tests.bench.names_stage import NamesStage, ls
-from tests.bench.stage import DIRECT, RCLONE
+from tests.bench.stage import DIRECT
 from tests.bench.table import Cost, Report, Work
 
 BOUND_S: Final = 120.0
@@ -37,9 +37,9 @@ def _row(stage: NamesStage, report: Report, folders: int, works: list[Work], loo
     count = stage.sizes.all
 
     def rclone(_: int) -> list[Cost]:
-        with stage.peer(count, folders) as peer:
+        with stage.peer(count, folders, direct=True) as peer:
             warm(peer.path)
-            return [stage.measured(RCLONE, partial(look, peer.path), pid=peer.pid) for look in looks]
+            return [stage.measured(DIRECT, partial(look, peer.path), pid=peer.pid) for look in looks]
 
     with Catalogue(count, folders) as catalogue, on(stage, stage.builds[0], catalogue) as first, on(stage, stage.builds[-1], catalogue) as last:
         mounts = {stage.builds[0]: first, stage.builds[-1]: last if len(stage.builds) > 1 else first}

@@ -13,7 +13,7 @@ from typing import Final
 
 from tests.bench.builds import Build, BuiltMount
 from tests.bench.peers import READS, RcloneMount, S3fsMount, S3Server
-from tests.bench.stage import RCLONE, Stage
+from tests.bench.stage import Stage
 from tests.bench.wire import Wire
 
 CONTENT: Final = b"012"
@@ -68,10 +68,10 @@ class NamesStage(Stage):
             yield mount
 
     @contextmanager
-    def peer(self, count: int, folders: int = 0) -> Iterator[RcloneMount]:
-        """rclone's mount of such files; nobody has looked at it."""
+    def peer(self, count: int, folders: int = 0, *, direct: bool = False) -> Iterator[RcloneMount]:
+        """rclone's mount of such files; nobody has looked at it. `direct`: without the wire."""
         with self._place() as place:
-            mount = RcloneMount(place, f"{self.wire.url(RCLONE)}/{_set(count, folders)}", READS)
+            mount = RcloneMount(place, f"{self.rclone_url(direct=direct)}/{_set(count, folders)}", READS)
             try:
                 mount.mount()
                 yield mount

@@ -67,7 +67,7 @@ def page(count: int, folders: int, limit: int, after_id: str | None) -> str:
 
 
 def entry(number: int, folders: int) -> str:
-    """A file a millisecond, through days of one month: the clock of nobody is behind them."""
+    """One more each millisecond, on days long ago."""
     day, rest = divmod(number // 1000, DAY_S)
     moment = f"01-{day + 1:02}T{rest // 3600:02}:{rest // 60 % 60:02}:{rest % 60:02}"
     place, here = (f"folder-{number % folders:04}{SEPARATOR}", number // folders) if folders else ("", number)

@@ -109,12 +109,16 @@ class Stage:
             yield None
             return
         with self._place() as place:
-            mount = RcloneMount(place, f"http://{self._rclone}" if direct else self.wire.url(RCLONE), options)
+            mount = RcloneMount(place, self.rclone_url(direct=direct), options)
             try:
                 look(mount.mount())
                 yield mount
             finally:
                 mount.end()
+
+    def rclone_url(self, *, direct: bool) -> str:
+        """Of its server."""
+        return f"http://{self._rclone}" if direct else self.wire.url(RCLONE)
 
     @contextmanager
     def _place(self) -> Iterator[Path]:
