@@ -4,13 +4,14 @@ Trusts  nothing: unknown fields are left out, an entry that lacks what can't be 
         that isn't the API's is BadAnswer. Names are handed on as they are: names.py makes them safe.
 """
 
-import calendar
 import email.utils
 import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
+
+import msgspec
 
 from anthrofs.errors import (
     AccountStopped,
@@ -30,8 +31,9 @@ from anthrofs.errors import (
     Unavailable,
 )
 from anthrofs.model import Cursor, FileId, Page, RemoteFile
+from anthrofs.remote.bounds import ERROR_BYTES
 from anthrofs.remote.unpacking import unpacked
-from anthrofs.remote.words import WILD, words_of
+from anthrofs.remote.words import WILD, without_secrets, words_of
 
 WORDS_LIMIT: Final = 300        # of a server's message that we repeat; a proxy may send a page
 LATER: Final = frozenset({408, 409, 429})       # the 4xx that may succeed when asked again
@@ -47,6 +49,7 @@ LONGEST_TYPE: Final = 255                       # RFC 6838, 4.2: twice 127 and a
 INTEGER_LIMIT: Final = 2**63                    # what the state's database can hold
 SIZE_LIMIT: Final = 2**44                       # of a file that is believed: half a million of them add up to less than
                                                 # that
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def file_of(entry: object) -> RemoteFile | None:
@@ -54,20 +57,33 @@ def file_of(entry: object) -> RemoteFile | None:
     if not isinstance(entry, dict):
         return None
     file_id, name, size = entry.get("id"), entry.get("filename"), entry.get("size_bytes")
-    if not (isinstance(file_id, str) and _is_word(file_id, LONGEST_ID) and isinstance(name, str)):
+    if not (isinstance(file_id, str) and isinstance(name, str)) or isinstance(size, bool) or not isinstance(size, int):
         return None
-    if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size < SIZE_LIMIT:
+    if not (_is_word(file_id, LONGEST_ID) and 0 <= size < SIZE_LIMIT):
         return None
-    mime_type = entry.get("mime_type")
+    return _file(file_id, name, size, entry.get("mime_type"), entry.get("created_at"), entry.get("downloadable"),
+                 entry.get("expires_at"))
+
+
+def only_file_of(body: object) -> RemoteFile:
+    """The file that an answer is about. Raises BadAnswer where there is none."""
+    file = file_of(body)
+    if file is None:
+        raise BadAnswer("the answer does not describe a file")
+    return file
+
+
+def _file(file_id: str, name: str, size: int, mime_type: object, created_at: object, downloadable: object,
+          expires_at: object) -> RemoteFile:
     sent = isinstance(mime_type, str) and mime_type.isascii() and _is_word(mime_type.replace(" ", ""), LONGEST_TYPE)
     return RemoteFile(
         file_id=FileId(file_id),
         name=_tidy(name),
         mime_type=str(mime_type) if sent else "application/octet-stream",
         size_bytes=size,
-        created_ns=ns_of(entry.get("created_at")) or 0,
-        downloadable=entry.get("downloadable") is True,
-        expires_ns=ns_of(entry.get("expires_at")),
+        created_ns=ns_of(created_at) or 0,
+        downloadable=downloadable is True,
+        expires_ns=ns_of(expires_at),
     )
 
 
@@ -96,6 +112,45 @@ def page_of(body: object, *, sample: bool = False) -> Page:
     return Page(known, _following(body), len(files) - len(known))
 
 
+class _Entry(msgspec.Struct, gc=False):
+    id: str
+    filename: str
+    size_bytes: int
+    mime_type: str | None = None
+    created_at: str | None = None
+    downloadable: bool | None = None
+    expires_at: str | None = None
+
+
+class _Listing(msgspec.Struct):
+    data: list[_Entry]
+    has_more: bool | None = None
+    next_page: str | None = None
+    last_id: str | None = None
+
+
+_LISTING: Final = msgspec.json.Decoder(_Listing)
+
+
+def plain_page_of(body: bytes) -> Page | None:
+    """A listing's page, the quick way: 2.7 ms for 1,000 files, where JSON's values and `page_of` take 4.8. None:
+    something about it is odd, so `page_of` shall say what it is. Raises BadAnswer as that does.
+    """
+    try:
+        str(body, "utf-8")      # what isn't asked for is passed over without a look at its characters
+        listing = _LISTING.decode(body)
+    except (ValueError, msgspec.MsgspecError, RecursionError):
+        return None
+    if not all(_is_word(each.id, LONGEST_ID) and 0 <= each.size_bytes < SIZE_LIMIT for each in listing.data):
+        return None
+    files = tuple(_file(entry.id, entry.filename, entry.size_bytes, entry.mime_type, entry.created_at,
+                        entry.downloadable, entry.expires_at) for entry in listing.data)
+    if not files:
+        return None
+    return Page(files, _following({"has_more": listing.has_more, "next_page": listing.next_page,
+                                   "last_id": listing.last_id}), 0)
+
+
 def _shape_of(body: Mapping[str, Any], entries: Sequence[Any]) -> str:
     if not entries:
         return "it is empty, " + ("and like OpenAI's" if "object" in body else "and has neither has_more nor next_page")
@@ -121,7 +176,7 @@ def _following(body: Mapping[str, Any]) -> Cursor | None:
 
 def _tidy(text: str) -> str:
     """JSON can spell half of a surrogate pair, which is no text: neither a database nor a URL holds it."""
-    return re.sub("[\ud800-\udfff]", "\ufffd", text)
+    return text if text.isascii() else re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
 def ns_of(text: object) -> int | None:
@@ -132,11 +187,8 @@ def ns_of(text: object) -> int | None:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    try:
-        ns = calendar.timegm(moment.utctimetuple()) * 10**9 + moment.microsecond * 1000
-    except OverflowError:       # its offset leads out of the calendar
-        return None
+    since = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH
+    ns = ((since.days * 86_400 + since.seconds) * 10**6 + since.microseconds) * 1000
     return ns if -INTEGER_LIMIT <= ns < INTEGER_LIMIT else None
 
 
@@ -206,6 +258,18 @@ def _foreign(status: int, answer: Mapping[str, Any] | None, said: str, advice: b
                                                           and status not in LATER)))
     exc.transient = exc.transient and advice is not False and status not in IN_THE_WAY
     return exc
+
+
+def value_of(body: bytes, status: int, headers: Mapping[str, str], asked: Mapping[str, str]) -> object:
+    """The JSON of a success. `asked`: the request's headers, whose secrets no words repeat. Raises InTheWay for a page
+    of a network that wants a login, BadAnswer for what else is no JSON.
+    """
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as exc:
+        kind = InTheWay if "html" in headers.get("content-type", "").lower() else BadAnswer
+        said = words_of(without_secrets(body[:ERROR_BYTES], asked))
+        raise kind(f"{said + ': ' if said else ''}the answer is not JSON (a proxy?)", status=status) from exc
 
 
 def _json(body: bytes) -> Mapping[str, Any] | None:

@@ -40,7 +40,7 @@ from anthrofs.remote.identity import Identity
 from anthrofs.remote.login import Login, Token
 from anthrofs.remote.redirects import NEUTRAL, Hop, hop_of
 from anthrofs.remote.transport import Transport
-from anthrofs.remote.words import without_secrets, words_of
+from anthrofs.remote.words import without_secrets
 
 BETAS: Final = {"beta": "files-api-2025-04-14", "agents": "managed-agents-2026-04-01"}      # a header chooses the shape
 ACCEPTED: Final = frozenset({200, 201, 206})
@@ -138,18 +138,20 @@ class HttpFiles:
             with ExitStack() as stack:
                 response = self._send("GET", "/v1/files", params=params, headers=UNCACHED)
                 stack.callback(response.close)
-                answer = self._json_of(response)
+                body = self._body_of(response)
+                page = answers.plain_page_of(body)
+                answer = None if page is not None else _value(response, body)
             if answers.age_s(response.headers) <= 0 or limit == 1:
                 break
             # Caches know the address only, and some ignore what the request says of them.
             with self._lock:
                 self._cached += 1
                 params["limit"] = limit - self._cached % min(limit, CACHED_LIMITS)
-        return answers.page_of(answer, sample=limit == 1)
+        return page if page is not None else answers.page_of(answer, sample=limit == 1)
 
     def stat(self, file_id: FileId) -> RemoteFile:
         """See RemoteFiles."""
-        return _file(self._json("GET", _path(file_id), headers=UNCACHED))
+        return answers.only_file_of(self._json("GET", _path(file_id), headers=UNCACHED))
 
     def delete(self, file_id: FileId) -> None:
         """See RemoteFiles. A gateway may answer without a body, or with JSON of its own; a page proves nothing."""
@@ -165,7 +167,7 @@ class HttpFiles:
         form, sent_ns = Form(name, mime_type, body, expires_s), self._clock.time_ns()
         carried = wire.CARRIES.set(body.goes)
         try:
-            file = _file(self._json("POST", "/v1/files", content=form, headers=form.headers(),
+            file = answers.only_file_of(self._json("POST", "/v1/files", content=form, headers=form.headers(),
                                     timeout=self._answer_patience))
         except NoAnswer as exc:
             # The end of the body was not handed over, so the server can't have all of it.
@@ -213,6 +215,11 @@ class HttpFiles:
 
     def _json_of(self, response: httpx.Response) -> object:
         """The JSON of a success."""
+        body = self._body_of(response)
+        return _value(response, body) if body or response.request.method != "DELETE" else {}
+
+    def _body_of(self, response: httpx.Response) -> bytes:
+        """The whole body of a success, as it was before it was packed."""
         try:
             raw = begin_of(response.iter_raw(), self._clock, ANSWER_BYTES)
         except httpx.TransportError as exc:
@@ -221,13 +228,7 @@ class HttpFiles:
         if max(len(raw), len(body)) >= ANSWER_BYTES:
             raise BadAnswer(f"the answer is longer than any: more than {ANSWER_BYTES} bytes",
                             status=response.status_code)
-        try:
-            return json.loads(body) if body or response.request.method != "DELETE" else {}
-        except (ValueError, RecursionError) as exc:
-            page = "html" in response.headers.get("content-type", "").lower()       # of a network that wants a login
-            said = words_of(without_secrets(body[:ERROR_BYTES], response.request.headers))
-            raise (InTheWay if page else BadAnswer)(f"{said + ': ' if said else ''}the answer is not JSON (a proxy?)",
-                                                    status=response.status_code) from exc
+        return body
 
     def _send(self, method: str, path: str, *, accepted: frozenset[int] = ACCEPTED, **kwargs: Any) -> httpx.Response:
         """One exchange, up to the headers of a success; more for redirects, and for a token that had ended. Raises
@@ -308,11 +309,8 @@ def _path(file_id: FileId) -> str:
     return "/v1/files/" + (quoted.replace(".", "%2E") if set(quoted) == {"."} else quoted)
 
 
-def _file(body: object) -> RemoteFile:
-    file = answers.file_of(body)
-    if file is None:
-        raise BadAnswer("the answer does not describe a file")
-    return file
+def _value(response: httpx.Response, body: bytes) -> object:
+    return answers.value_of(body, response.status_code, response.headers, response.request.headers)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import gzip
 import json
 import re
 import zlib
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -28,7 +29,7 @@ from anthrofs.errors import (
     RemoteTooLarge,
     Unavailable,
 )
-from anthrofs.model import Cursor, RemoteFile
+from anthrofs.model import Cursor, Page, RemoteFile
 from anthrofs.remote.answers import (
     LONGEST_ADVICE_S,
     WORDS_LIMIT,
@@ -38,7 +39,9 @@ from anthrofs.remote.answers import (
     file_of,
     ns_of,
     page_of,
+    plain_page_of,
     retry_after_s,
+    value_of,
 )
 from tests.fakes import law
 
@@ -323,3 +326,57 @@ def test_what_the_server_asks_to_wait_is_understood_and_bounded(given_headers: d
 @given(text=texts | times | st.sampled_from(["Mon, 01 Jan 0001 00:00:00 -0000", "Mon, 99 Xxx 99999 99:99:99 GMT", " ", "0 ", "1 2 3 4 5"]))
 def test_a_date_is_a_number_or_none(text: str) -> None:
     assert date_s(text) is None or isinstance(date_s(text), float)
+
+# ---- the quick way to a page
+
+def both(body: bytes) -> tuple[Page | str | None, Page | str]:
+    """What the quick way makes of it, None: it leaves it to the careful one, and what that makes of it."""
+    def outcome(read: Callable[[], Page | None]) -> Page | str | None:
+        try:
+            return read()
+        except (BadAnswer, InTheWay) as exc:
+            return str(exc)
+    careful = outcome(lambda: page_of(value_of(body, 200, {}, {})))
+    assert careful is not None
+    return outcome(lambda: plain_page_of(body)), careful
+
+
+plain_files = st.fixed_dictionaries(
+    {"id": st.text("abc_0", min_size=1, max_size=8), "filename": st.text(max_size=12), "size_bytes": st.integers(0, 2**44 - 1)},
+    optional={"created_at": times, "expires_at": st.none() | times, "mime_type": st.text(max_size=9), "downloadable": st.booleans(), "type": st.just("file"), "scope": jsons})
+listings = st.fixed_dictionaries({"data": st.lists(plain_files, max_size=3) | st.lists(plain_files | nearly_files | jsons, max_size=3)},
+                                 optional={"has_more": st.booleans() | scalars, "last_id": st.none() | texts, "next_page": st.none() | texts, "first_id": scalars})
+
+
+@law
+@given(body=listings, ascii_only=st.booleans(), damage=st.none() | st.tuples(st.integers(0, 500), st.binary(max_size=3)), twice=st.booleans())
+@example(body={"data": [FILE], "has_more": True}, ascii_only=True, damage=None, twice=False)
+@example(body={"data": [{**FILE, "downloadable": 1}], "has_more": False}, ascii_only=True, damage=None, twice=False)
+@example(body={"data": [{**FILE, "size_bytes": 3.0}], "has_more": False}, ascii_only=True, damage=None, twice=False)
+@example(body={"data": [{**FILE, "size_bytes": True}], "has_more": False}, ascii_only=True, damage=None, twice=False)
+@example(body={"data": [FILE, FILE], "next_page": "\ud800"}, ascii_only=True, damage=None, twice=True)
+def test_a_page_that_is_read_the_quick_way_is_what_the_careful_one_reads(body: dict[str, Any], damage: tuple[int, bytes] | None, *, ascii_only: bool,
+                                                                         twice: bool) -> None:
+    text = json.dumps(body, ensure_ascii=ascii_only)
+    if twice:           # keys that come again, with other values
+        text = text[:-1] + f', "next_page": null, "data": {json.dumps(body["data"])}' + "}"
+    written = text.encode(errors="surrogatepass")
+    if damage is not None:
+        place = damage[0] % (len(written) + 1)
+        written = written[:place] + damage[1] + written[place + len(damage[1]):]
+    quick, careful = both(written)
+    assert quick in (None, careful)
+
+
+def test_a_page_as_the_service_has_it_is_read_the_quick_way() -> None:
+    for shape in ({"has_more": True, "first_id": "file_1", "last_id": "file_1"}, {"next_page": None}, {"next_page": "page_x", "has_more": True, "last_id": "file_1"}):
+        quick, careful = both(json.dumps({"data": [FILE, {**FILE, "scope": {"id": "s", "type": "session"}, "expires_at": None, "unknown": [1]}], **shape}).encode())
+        assert isinstance(quick, Page)
+        assert quick == careful
+
+
+@pytest.mark.parametrize("odd", [
+    b'{"data": []}', b'{"data": [{"id": "a", "filename": "b", "size_bytes": 1}, 5]}', b'{"data": [{"id": "a", "filename": "b", "size_bytes": -1}]}',
+    b'{"data": [{"id": "a b", "filename": "b", "size_bytes": 1}]}', b'{"x": "\xff", "data": [{"id": "a", "filename": "b", "size_bytes": 1}]}', b"[" * 100_000, b"", b"<html>"])
+def test_a_page_with_anything_odd_is_read_the_careful_way(odd: bytes) -> None:
+    assert plain_page_of(odd) is None
