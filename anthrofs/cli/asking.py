@@ -20,7 +20,8 @@ from anthrofs.text import printable
 
 ANSWER_S: Final = 700.0     # the longest silence of a mount that is asked for something: longer than a download's first
                             # byte may take
-POLL_S: Final = 0.2         # between looks for an id that an upload will bring
+FIRST_LOOK_S: Final = 0.02  # then twice as long each time: between looks for an id that an upload will bring
+LOOKS_S: Final = 0.2        # at most
 
 
 def ask_all(directory: Path | None, op: str, **values: Any) -> tuple[dict[Path, dict[str, Any]], list[str]]:
@@ -97,7 +98,7 @@ def mount_of(directory: Path) -> tuple[Path, Path]:
 
 def wait_for_id(path: Path, timeout_s: float) -> str:
     """The file's id, for which an upload may have to end first. Raises SetupError."""
-    until_s, shown = time.monotonic() + timeout_s, printable(str(path))
+    until_s, shown, look_s = time.monotonic() + timeout_s, printable(str(path)), FIRST_LOOK_S
     while True:
         try:
             state = os.fsdecode(os.getxattr(path, STATE))
@@ -114,4 +115,5 @@ def wait_for_id(path: Path, timeout_s: float) -> str:
         if state == "waiting":
             with contextlib.suppress(SetupError):       # a mount of an earlier version, or another user's
                 list(control_client.ask(state_dir(path), "hurry"))
-        time.sleep(POLL_S)
+        time.sleep(look_s)
+        look_s = min(2 * look_s, LOOKS_S)

@@ -6,7 +6,7 @@ Calls against that direction go through bells; these are all of them:
     decided         merge → uploader            a listing has shown what became of doubtful deletions
     recognized      news → uploader             this mount has seen that the service's files are those of this state
     strange         news → permission           they are another workspace's: this state must send nothing
-    refreshed       refresher → sweeper         a refresh has ended
+    refreshed       refresher → sweeper, tidy   a refresh has ended
     reopened        way → uploader              the way to the service is open again
 
 Never   starts a thread, opens a socket, or asks the service: that is mount.py's, in its order.
@@ -98,6 +98,7 @@ class World:
     service: FilesApi
     pacer: Pacer
     notify: Notify
+    tidy: Callable[[], None] = lambda: None     # the process after itself, now and then
     binding: str = ""           # what carries the kernel's requests, for the report
     libfuse: str = ""           # its version
 
@@ -181,6 +182,7 @@ def build(config: Config, world: World) -> Parts:
     recognized.listen(uploader.allow)
     strange.listen(sending.permission.withdraw)
     refreshed.listen(sweeper.wake)
+    refreshed.listen(world.tidy)
     way.listen(uploader.reopened)
 
     contents = Contents(local.db, local.staging, local.cache, local.handles, reader,

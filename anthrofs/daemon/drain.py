@@ -18,6 +18,7 @@ from anthrofs.store.state_guard import StateGuard
 from anthrofs.upload.uploader import Uploader
 
 CLOSED_S: Final = 5.0       # while the way to the service is closed, waiting longer is no use
+FIRST_LOOK_S: Final = 0.01  # between two looks at the beginning
 RELEASE_S: Final = 1.0      # the kernel tells of a close a moment later; a deletion waits for the last one
 
 
@@ -60,4 +61,5 @@ class Drain:
             if waited_s > 1:
                 self._notify.status(f"draining: {len(left['waiting'])} files and {len(left['deletions'])} deletions "
                                     "left")
-            self._clock.sleep(self._stopping, 0.1 if waited_s < 2 else 0.5)     # a long queue costs a look, too
+            # A look at a long queue costs something, and a short one is sent in a moment.
+            self._clock.sleep(self._stopping, min(FIRST_LOOK_S + waited_s / 4, 0.1) if waited_s < 2 else 0.5)

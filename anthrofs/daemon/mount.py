@@ -21,6 +21,7 @@ from anthrofs.daemon import process
 from anthrofs.daemon.build import World, begin, build, stop
 from anthrofs.daemon.control import Control
 from anthrofs.daemon.greeting import greet, see_session
+from anthrofs.daemon.heap import Heap
 from anthrofs.daemon.log_bound import listed
 from anthrofs.daemon.notify import Notify
 from anthrofs.errors import EXIT_FAILED, EXIT_LEFT, FsError, SetupError
@@ -61,7 +62,8 @@ class Mount:
                                config.timeouts.answer_s, self._pacer.sent)
         chance = random.Random()            # noqa: S311 - jitter, not a secret
         self._parts = parts = build(config, World(
-            clock, chance, Disk(), self._http, self._pacer, self._notify, self._library.NAME, self._library.VERSION))
+            clock, chance, Disk(), self._http, self._pacer, self._notify, Heap(clock).trim, self._library.NAME,
+            self._library.VERSION))
         self._operations = Operations(parts.filesystem, parts.renames, parts.links, parts.files, parts.attributes,
                                       config, self._library, self._started)
         with usable(config.state_dir):

@@ -62,6 +62,7 @@ class Core:
         self._allowed: list[str] = []
         self._problems_allowed: list[str] = []
         self._crashes = self._calls = 0
+        self.tidied: list[float] = []
         logging.getLogger("anthrofs").addHandler(self.log)
         self.begin()
 
@@ -74,7 +75,7 @@ class Core:
         self.config = Config(mountpoint=self.base / "files", state_dir=self.state_dir,
                              service=Service("http://127.0.0.1", Credentials("x-api-key", "key")), **self.options)
         self.pacer = Pacer(self.config.requests_per_minute, self.clock)
-        world = World(self.clock, random.Random(1), self.disk, self.files, self.pacer, Notify(None))
+        world = World(self.clock, random.Random(1), self.disk, self.files, self.pacer, Notify(None), lambda: self.tidied.append(self.clock.now_s()))
         with self.clock.employing():
             self.parts = parts = build(self.config, world)
         if isinstance(self.disk, ForgetfulDisk):
