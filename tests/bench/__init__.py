@@ -35,6 +35,8 @@
     catalogue   their server as a child
     pages       that server, a program of its own
 
+    profile     in which functions a cold read's CPU goes
+
     walks       how far operations walk through the package: a command of its own, which measures no time
 
 Times never fail a run, for machines are noisy; counts of requests and of bytes do.

@@ -23,21 +23,26 @@ AT_ONCE: Final = 7
 
 
 def rows(stage: ReadStage, report: Report) -> None:
-    # Names of one content, which the server has in memory once; each reader's own cache has each of them.
-    stage.emulator.forget_files()
-    stage.emulator.bulk(AT_ONCE, "many-", stage.sizes.big_bytes, ".bin")
-    ids = {str(file["filename"]): str(file["id"]) for file in stage.emulator.files()}
-    content = stage.origin / stage.big[0]
-    with Front(stage.base / "front", stage.emulator) as front:
-        for file_id in ids.values():
-            front.serve(file_id, content)
+    with served(stage) as (front, ids):
         for tls in (False, True):
             _cold(stage, report, front, ids, tls=tls)
         _many(stage, report, front, ids)
 
 
 @contextmanager
-def _mounted(stage: ReadStage, build: Build, front: Front, *, tls: bool) -> Iterator[BuiltMount]:
+def served(stage: ReadStage) -> Iterator[tuple[Front, dict[str, str]]]:
+    """Names of one content, with their ids: the server has it in memory once, each reader's own cache has each of them."""
+    stage.emulator.forget_files()
+    stage.emulator.bulk(AT_ONCE, "many-", stage.sizes.big_bytes, ".bin")
+    ids = {str(file["filename"]): str(file["id"]) for file in stage.emulator.files()}
+    with Front(stage.base / "front", stage.emulator) as front:
+        for file_id in ids.values():
+            front.serve(file_id, stage.origin / stage.big[0])
+        yield front, ids
+
+
+@contextmanager
+def mounted(stage: ReadStage, build: Build, front: Front, *, tls: bool) -> Iterator[BuiltMount]:
     """On an empty state, its listing looked at."""
     with stage.unlooked(build, front.url(tls=tls)) as mount:
         mount.environment["SSL_CERT_FILE"] = str(front.certificates)
@@ -50,7 +55,7 @@ def _cold(stage: ReadStage, report: Report, front: Front, ids: dict[str, str], *
     what = f"{size >> 20} MiB cold, {'https' if tls else 'http'}, fast server"
 
     def ours(build: Build, _: int) -> Cost:
-        with _mounted(stage, build, front, tls=tls) as mount:
+        with mounted(stage, build, front, tls=tls) as mount:
             cost = stage.measured(DIRECT, lambda: cat(mount.path / name), pid=mount.pid())
             forget(mount.state_dir / "cache")
             return cost
@@ -85,7 +90,7 @@ def _many(stage: ReadStage, report: Report, front: Front, ids: dict[str, str]) -
     size = stage.sizes.big_bytes
 
     def ours(names: Sequence[str], build: Build, _: int) -> Cost:
-        with _mounted(stage, build, front, tls=False) as mount:
+        with mounted(stage, build, front, tls=False) as mount:
             cost = stage.measured(DIRECT, lambda: _cat_all([mount.path / name for name in names]), pid=mount.pid())
             forget(mount.state_dir / "cache")
             return cost

@@ -17,8 +17,8 @@ from tests.bench.stage import DIRECT
 from tests.bench.table import Cost, Report, Work, few, mib
 
 PATIENCE_S: Final = 600.0
-# All at once, and nothing by itself meanwhile.
-OPTIONS: Final = ("--requests-per-minute", "1000000", "--refresh", "3600")
+HURRIED: Final = ("--requests-per-minute", "1000000")
+OPTIONS: Final = (*HURRIED, "--refresh", "3600")        # and nothing by itself meanwhile
 Found = tuple[list[Cost], list[Cost], list[Cost], float, float]     # remounts, refreshes, statuses; MiB after ls -f, and after ls -l
 
 
