@@ -36,12 +36,11 @@ def main() -> None:
     """Errors that a person can mend are one sentence and an exit code; the rest are bugs, with a traceback."""
     try:
         run(sys.argv[1:])
-        sys.stdout.flush()
     except SetupError as exc:
         output.complain(str(exc))
         sys.exit(exc.exit_code)
-    except BrokenPipeError:             # `anthrofs status | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())      # what is left is flushed at the exit
+    except BrokenPipeError:
+        output.let_go()                 # `anthrofs status | head`
         sys.exit(EXIT_FAILED)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -160,9 +159,9 @@ def status(directory: Path | None, as_json: bool) -> None:
     answers, silent = asking.ask_all(directory, "status")
     found = list(answers.values())
     if as_json:
-        print(json.dumps(found[0] if directory else found))
+        output.put(json.dumps(found[0] if directory else found))
     elif not (found or silent):
-        print("No mounts.")
+        output.put("No mounts.")
     else:
         for one in found:
             output.show(*output.status_lines(one))
@@ -179,7 +178,7 @@ def show_entries(path: Path, as_json: bool) -> None:
     found = [entry for answer in control_client.ask(state_dir, "ls", path=asking.below(root, path))
              for entry in answer["entries"]]
     if as_json:
-        print(json.dumps(found))
+        output.put(json.dumps(found))
     elif found:
         output.show(*output.entry_lines(found))
 
@@ -189,7 +188,7 @@ def show_id(paths: list[Path], timeout: float, as_json: bool) -> None:
     """The file id of each path, one a line; waits for an upload that is under way."""
     ids = {str(path): asking.wait_for_id(path, timeout) for path in paths}
     if as_json:
-        print(json.dumps(ids))
+        output.put(json.dumps(ids))
     else:
         output.show_to_programs(*ids.values())
 
@@ -203,7 +202,7 @@ def show_path(ids: list[str], directory: Path | None, as_json: bool) -> None:
     for root, answer in answers.items():
         found |= {file_id: str(root / path) for file_id, path in answer["paths"].items() if file_id not in found}
     if as_json:
-        print(json.dumps(found))
+        output.put(json.dumps(found))
     elif found:
         output.show_to_programs(*(found[file_id] for file_id in ids if file_id in found))
     if missing := [file_id for file_id in ids if file_id not in found]:
@@ -273,7 +272,7 @@ def refresh(directory: Path, accept: bool, timeout: float) -> None:
     """Ask the service for its listing now."""
     answer = next(control_client.ask(asking.state_dir(directory), "refresh", accept=accept, timeout_s=timeout,
                               patience_s=timeout + 10))
-    print(f"{answer['files']} files")
+    output.put(f"{answer['files']} files")
 
 
 @command("check", option("--profile", "profile", "NAME", "Name of the state. Without: `default`."),
@@ -295,7 +294,7 @@ def check(profile: str | None, state_dir: Path | None, as_json: bool) -> None:
     finally:
         lock.close()
     if as_json:
-        print(json.dumps(found))
+        output.put(json.dumps(found))
     else:
         output.show("\n".join(map(printable, found)) or "All is well.")
     if found:
@@ -322,6 +321,6 @@ def show_help(page: str | None) -> None:
     from anthrofs.cli import manual
 
     if page is None:
-        print("\n".join(manual.list_lines()))
+        output.put("\n".join(manual.list_lines()))
     else:
         manual.show(manual.page(page))

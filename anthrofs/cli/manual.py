@@ -8,7 +8,7 @@ import sys
 from importlib import resources
 from importlib.resources.abc import Traversable
 
-from anthrofs.cli import terminal
+from anthrofs.cli import output, terminal
 from anthrofs.errors import EXIT_USAGE, SetupError
 
 SUFFIX = ".md"
@@ -44,10 +44,10 @@ def first_sentence(text: str) -> str:
 
 def show(text: str) -> None:
     """Prints a page: on a terminal laid out for its width, else as it stands."""
-    if sys.stdout.isatty():
+    if sys.stdout is not None and sys.stdout.isatty():
         terminal.lay_out(text)
     else:
-        sys.stdout.write(text)
+        output.put(text.removesuffix("\n"))
 
 
 def _directory() -> Traversable:

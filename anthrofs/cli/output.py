@@ -4,6 +4,7 @@ Never   decides anything: it prints what control has answered.
 """
 
 import math
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -38,13 +39,31 @@ def drained(state_dir: Path, timeout_s: float, *, last: bool = False) -> dict[st
 
 def show(*lines: str) -> None:
     """Prints lines in which others' words may be."""
-    print(printable_lines("\n".join(lines)))
+    put(printable_lines("\n".join(lines)))
 
 
 def show_to_programs(*lines: str) -> None:
     """The same, but as they are where it isn't a terminal that reads: what goes on with a path needs the path."""
     text = "\n".join(lines)
-    print(printable_lines(text) if sys.stdout.isatty() else text)
+    put(printable_lines(text) if sys.stdout is not None and sys.stdout.isatty() else text)
+
+
+def put(text: str) -> None:
+    """Prints it as it is. Raises SetupError for a disk that has no room for it, and BrokenPipeError."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as exc:
+        let_go()
+        raise SetupError(f"What was asked for could not be written: {exc.strerror}.") from exc
+
+
+def let_go() -> None:
+    """Nobody reads standard output: what is left of it goes nowhere when Python flushes it at the exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def complain(text: str) -> None:

@@ -14,6 +14,7 @@ import json
 import random
 import re
 import select
+import shutil
 import subprocess
 import sys
 import time
@@ -208,10 +209,16 @@ class Soak:
             shadow, folder = self._shadows / f"w{number}", self.mount.path / f"w{number}"
             expected = {entry.name for entry in shadow.iterdir()}
             for entry in list(folder.iterdir()):
-                if entry.name not in expected:
-                    if entry.name not in told and (name := _of_two(entry)) not in told:
-                        self.tally.unexplained.append(f"{folder.name}/{entry.name} is there, and nothing tells why: {name}")
+                if entry.name in expected:
+                    continue
+                # A folder is there for what is in it: a file that came back.
+                for path in [below for below in entry.rglob("*") if below.is_file()] or [entry]:
+                    if path.name not in told and (name := _of_two(path)) not in told:
+                        self.tally.unexplained.append(f"{path.relative_to(self.mount.path)} is there, and nothing tells why: {name}")
                     self.tally.twice += 1
+                if entry.is_dir():
+                    shutil.rmtree(entry)
+                else:
                     entry.unlink()
         shown = [path for path in (self.mount.path / SHARED).iterdir() if " (" in path.name]
         assert not shown, f"two of one name of others: {shown}"
