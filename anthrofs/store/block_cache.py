@@ -15,7 +15,6 @@ import hashlib
 import logging
 import os
 import threading
-import zlib
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
@@ -146,10 +145,10 @@ class BlockCache:
         """How many bytes it adds; 0 for a file that was removed meanwhile. Raises OSError."""
         places = self._places(file_id)
         try:
-            file = places.blocks or BlockFile.of_cache(self._root / name, _seed(file_id), create=True)
+            file = places.blocks or BlockFile.of_cache(self._root / name, _key(file_id), create=True)
         except FileNotFoundError:                   # somebody removed the cache, as its tag invites one to do
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            file = BlockFile.of_cache(self._root / name, _seed(file_id), create=True)
+            file = BlockFile.of_cache(self._root / name, _key(file_id), create=True)
         with self._lock:
             file = places.blocks = places.blocks or file        # another thread may have been quicker
         assert file is not None
@@ -179,7 +178,7 @@ class BlockCache:
         if places is None:
             name = _name(file_id)
             found = _Places(BlockFile.of_copy(self._kept_root / name),
-                            BlockFile.of_cache(self._root / name, _seed(file_id), create=False))
+                            BlockFile.of_cache(self._root / name, _key(file_id), create=False))
             with self._lock:
                 places = self._open.setdefault(file_id, found)      # another thread may have been quicker
         return places
@@ -311,6 +310,6 @@ def _name(file_id: FileId) -> str:
     return hashlib.blake2b(file_id.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def _seed(file_id: FileId) -> int:
+def _key(file_id: FileId) -> bytes:
     # The number changes when blocks that an older version has written can't be trusted: they are misses then.
-    return zlib.crc32(b"2 " + file_id.encode("utf-8", "surrogatepass"))
+    return b"2 " + file_id.encode("utf-8", "surrogatepass")

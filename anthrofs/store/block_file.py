@@ -1,4 +1,4 @@
-"""One file's blocks on the local disk: the content, sparse, and beside it a map of each block's checksum and length.
+"""One file's blocks on the local disk: the content, sparse, and beside it the map of their checksums and lengths.
 
 Owns    <name> and <name>.map while they are open; the map's truth is in memory from then on.
 Trusts  nothing that it reads: what is truncated, flipped or swapped, before or while it is open, is a missing block. A
@@ -9,16 +9,13 @@ Never   closes a descriptor that another thread may be using: the last one to le
 import errno
 import os
 import stat
-import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Self
 
-from anthrofs.store.blocks import BLOCK_BYTES, checksum
+from anthrofs.store.block_map import MOST_BLOCKS, MOST_BYTES, BlockMap
+from anthrofs.store.blocks import BLOCK_BYTES
 
-_ENTRY: Final = struct.Struct("<II")        # of a map: checksum (0: absent) and length in bytes of one block
-# What lies further behind (128 GiB) isn't kept: a map is in memory, and a listing may say any size.
-MOST_BLOCKS: Final = 2**20
 # A pipe would hang the open, a link would lead somewhere else.
 _FLAGS: Final = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
@@ -43,20 +40,19 @@ class _Descriptor:
 class BlockFile:
     """Blocks by number."""
 
-    def __init__(self, content: _Descriptor, sums: _Descriptor | None, entries: bytearray, seed: int) -> None:
+    def __init__(self, content: _Descriptor, sums: _Descriptor | None, block_map: BlockMap) -> None:
         self._content = content         # constant
         self._sums = sums               # constant: None for a kept copy, which nobody writes to
-        self._entries = entries         # a slice is written in one step, as other threads see it: no lock
-        self._seed = seed               # constant
+        self._map = block_map           # constant
         self.removed = False            # guarded by the cache's lock: what is written from now on is lost
 
     @classmethod
-    def of_cache(cls, path: Path, seed: int, *, create: bool) -> Self | None:
+    def of_cache(cls, path: Path, key: bytes, *, create: bool) -> Self | None:
         """Blocks from the server. None if there are none and `create` is False. Raises OSError if it can't be made."""
         try:
             flags = os.O_RDWR | (os.O_CREAT if create else 0)
             content, sums = _Descriptor(path, flags), _Descriptor(f"{path}.map", flags)
-            return cls(content, sums, bytearray(_whole(sums)), seed)
+            return cls(content, sums, BlockMap.of_cache(_whole(sums), key))
         except OSError:
             if create:
                 raise
@@ -70,14 +66,14 @@ class BlockFile:
         except OSError:
             return None
         try:
-            entries = bytearray(_whole(_Descriptor(f"{path}.map", os.O_RDONLY)))
+            raw = _whole(_Descriptor(f"{path}.map", os.O_RDONLY))
         except OSError:
-            entries = bytearray()
-        return cls(content, None, entries, 0)
+            raw = b""
+        return cls(content, None, BlockMap.of_copy(raw, os.fstat(content.number).st_size))
 
     def read(self, number: int) -> bytes | None:
         """The block if its checksum vouches for it."""
-        expected, length = self._entry(number)
+        expected, length = self._map.entry(number)
         try:
             if not expected:
                 return None if self._sums else os.pread(self._content.number, BLOCK_BYTES, number * BLOCK_BYTES)
@@ -86,45 +82,39 @@ class BlockFile:
             data = os.pread(self._content.number, length, number * BLOCK_BYTES)
         except OSError:
             return None
-        return data if len(data) == length and checksum(self._seed, number, data) == expected else None
+        return data if self._map.is_sound(number, data) else None
 
     def has(self, number: int) -> bool:
         """The map vouches for it; only a read tells whether it is right."""
-        return self._entry(number)[0] != 0 or self._sums is None
+        return self._map.entry(number)[0] != 0 or self._sums is None
 
     def write(self, number: int, blocks: Sequence[bytes]) -> int:
         """Keep a run of blocks; how many bytes it adds to the file. Raises OSError."""
         assert self._sums is not None, "a kept copy is never written to"
         if number + len(blocks) > MOST_BLOCKS:
             raise OSError(errno.EFBIG, "too far behind in the file to be kept")
-        before = sum(self._entry(number + step)[1] for step in range(len(blocks)))
-        entries = b"".join(_ENTRY.pack(checksum(self._seed, number + step, data), len(data))
-                           for step, data in enumerate(blocks))
-        size = sum(map(len, blocks))
-        start, end = number * _ENTRY.size, number * _ENTRY.size + len(entries)
+        before = sum(self._map.entry(number + step)[1] for step in range(len(blocks)))
+        entries, size = self._map.entries(number, blocks), sum(map(len, blocks))
+        head = b"" if self._map.has_head else self._map.sums.head
         # The content first: the map must never promise more.
         if (os.pwritev(self._content.number, blocks, number * BLOCK_BYTES) != size
-                or os.pwrite(self._sums.number, entries, start) != len(entries)):
+                or (head and os.pwrite(self._sums.number, head, 0) != len(head))
+                or os.pwrite(self._sums.number, entries, self._map.sums.place(number)) != len(entries)):
             raise OSError(errno.ENOSPC, "no space left on device")
-        self._entries.extend(bytes(max(0, end - len(self._entries))))
-        self._entries[start:end] = entries
+        self._map.set(number, entries)
         return max(0, size - before)
-
-    def _entry(self, number: int) -> tuple[int, int]:
-        """(checksum, length) of a block; (0, 0): absent."""
-        raw = self._entries[number * _ENTRY.size:(number + 1) * _ENTRY.size]
-        return _ENTRY.unpack(raw) if len(raw) == _ENTRY.size else (0, 0)
 
 
 def sums_of(content: Path) -> bytes:
     """The map of a whole copy, in one pass over it. Raises OSError."""
-    entries = bytearray()
+    made, number = BlockMap.empty(), 0
     source = _Descriptor(content, os.O_RDONLY)
-    while data := os.pread(source.number, BLOCK_BYTES, len(entries) // _ENTRY.size * BLOCK_BYTES):
-        entries += _ENTRY.pack(checksum(0, len(entries) // _ENTRY.size, data), len(data))
-    return bytes(entries)
+    while data := os.pread(source.number, BLOCK_BYTES, number * BLOCK_BYTES):
+        made.set(number, made.entries(number, [data]))
+        number += 1
+    return bytes(made)
 
 
 def _whole(descriptor: _Descriptor) -> bytes:
     """A map."""
-    return os.pread(descriptor.number, min(os.fstat(descriptor.number).st_size, MOST_BLOCKS * _ENTRY.size), 0)
+    return os.pread(descriptor.number, min(os.fstat(descriptor.number).st_size, MOST_BYTES), 0)

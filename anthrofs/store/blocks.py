@@ -1,9 +1,8 @@
-"""Arithmetic of blocks: where a byte range falls, and what a block's checksum is.
+"""Arithmetic of blocks: where a byte range falls, and how pieces become blocks.
 
 Never   does I/O.
 """
 
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -32,13 +31,6 @@ def spans(offset: int, size: int, block_bytes: int = BLOCK_BYTES) -> Iterator[Sp
         size -= length
 
 
-def checksum(seed: int, number: int, data: bytes) -> int:
-    """The crc32 of a block, seeded with its file and place so that swapped blocks and files don't match. Never 0:
-    absent.
-    """
-    return zlib.crc32(data, zlib.crc32(number.to_bytes(8, "little"), seed)) or 1
-
-
 class Cutter:
     """Pieces of any size in, whole blocks out; each byte is copied once."""
 
@@ -46,7 +38,7 @@ class Cutter:
         self._parts: list[memoryview] = []
         self.held_bytes = 0             # of a block that isn't whole yet
 
-    def push(self, piece: bytes) -> Iterator[bytes]:
+    def push(self, piece: bytes | memoryview) -> Iterator[bytes]:
         """The blocks that this piece completes; to be used up before the next push."""
         view = memoryview(piece)
         while len(view) >= (lacking := BLOCK_BYTES - self.held_bytes):
@@ -55,7 +47,7 @@ class Cutter:
             self.clear()
             yield block
         if view:
-            self._parts.append(view)
+            self._parts.append(view if view.readonly else memoryview(bytes(view)))      # the next piece may come there
             self.held_bytes += len(view)
 
     def rest(self) -> bytes:

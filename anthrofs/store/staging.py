@@ -58,7 +58,7 @@ class Stage:
         """As write(2): how much of it the disk took, which is less than all just before it is full."""
         return self._disk.write("stage:write", self.descriptor, data, offset)
 
-    def write(self, data: bytes, offset: int) -> None:
+    def write(self, data: bytes | memoryview, offset: int) -> None:
         """All of it."""
         view = memoryview(data)
         while view:
