@@ -18,7 +18,7 @@ from typing import Final, NoReturn
 
 from anthrofs.errors import NotTheFile
 from anthrofs.model import RemoteFile, is_media
-from anthrofs.remote.api import Download
+from anthrofs.remote.api import Download, Piece
 from anthrofs.store.blocks import BLOCK_BYTES
 
 WHOLE_BYTES: Final = 8 * 2**20      # a file up to that is fetched whole, and one that was packed on the way is unpacked
@@ -110,7 +110,7 @@ class Answer:
         """
         return self.begun and self.total is None
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[Piece]:
         """The pieces, to the clean end. Raises NotTheFile for what can't be the file, and what the download raises."""
         length = self._expected.length if self._expected.exact or self._packed else None
         most = self._expected.most if length is None else length
@@ -121,7 +121,7 @@ class Answer:
             if self._held is None:
                 yield piece
                 continue
-            self._held.append(piece)
+            self._held.append(bytes(piece))
             if not self._packed and self.end - self._body.offset > PAGE_BYTES:
                 yield from self._let_go()
         if self._held is not None:

@@ -14,7 +14,7 @@ from typing import Final
 
 from anthrofs.download.bodies import Answer, End, Expected
 from anthrofs.errors import BodyCut, NoAnswer, NotTheFile, OtherLength, Refused
-from anthrofs.remote.api import Download, RemoteFiles
+from anthrofs.remote.api import Download, Piece, RemoteFiles
 
 RESUMES: Final = 5                  # in a row, without a byte between them, of an answer that is cut
 TRIES: Final = 3                    # in a row that bring something else than the file, or next to nothing of it
@@ -51,7 +51,7 @@ class Course:
         self._other: int | None = None  # length that was announced of a clip, not the one that a download has shown
         self.end: int | None = None     # where the file ends, once that has come
 
-    def pieces(self) -> Generator[tuple[Download, int, bytes]]:
+    def pieces(self) -> Generator[tuple[Download, int, Piece]]:
         """Yields (answer, place in the file, bytes), in order; a place before the last one's end: those bytes come once
         more. Raises NotTheFile and NoAnswer after enough of that, OtherLength, and what RemoteFiles.download does.
         """

@@ -4,6 +4,7 @@ Trusts  the reader's lock, which guards each. Pure: no thread, no network, no di
 """
 
 import threading
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from anthrofs.download.bodies import WHOLE_BYTES, Expected
@@ -80,14 +81,16 @@ class RunningDownload:
             return True
         return True if self.position < self.demand + (self.window if self.lasting else FLEETING_BYTES) else None
 
-    def bring(self, block: bytes) -> None:
-        """The block at `position` has come. Who waits for it is told by `wake`, or looks for itself."""
+    def bring(self, blocks: Iterable[bytes]) -> None:
+        """The blocks from `position` on have come. Who waits for one is told by `wake`, or looks for itself."""
         number = self.position // BLOCK_BYTES
-        self.fresh[number] = block
-        for want in self.wants.pop(number, ()):
-            want.data = block
-            self.brought.append(want)
-        self.position += len(block)
+        for block in blocks:
+            self.fresh[number] = block
+            for want in self.wants.pop(number, ()):
+                want.data = block
+                self.brought.append(want)
+            self.position += len(block)
+            number += 1
 
     def wake(self) -> None:
         """Readers get what was brought for them."""

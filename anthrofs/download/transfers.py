@@ -93,9 +93,9 @@ class Transfers:
                     with self._lock:
                         feed.begin_again(place)
                 feed.flows = True
-                for block in cutter.push(piece):
-                    self._bring(feed, block)
-                    waiting += 1
+                if blocks := list(cutter.push(piece)):
+                    self._bring(feed, blocks)
+                    waiting += len(blocks)
                 feed.moved_s = now_s = self._clock.now_s()      # one float: no lock for each piece
                 if waiting >= RUN_BLOCKS or (waiting and now_s - handed_s >= RUN_S):
                     self._hand_out(feed)
@@ -105,7 +105,7 @@ class Transfers:
             if course.end is not None and feed.expected.file.may_grow:      # of all else the length is known
                 self._delivered(feed.file_id, course.end)       # before anybody has the last block, and looks again
             if course.end is not None and cutter.held_bytes:
-                self._bring(feed, cutter.rest())
+                self._bring(feed, [cutter.rest()])
         finally:
             pieces.close()
             self._hand_out(feed)
@@ -117,9 +117,9 @@ class Transfers:
             feed.begin_again(feed.first)
         self._cache.drop_blocks(feed.file_id)
 
-    def _bring(self, feed: RunningDownload, block: bytes) -> None:
+    def _bring(self, feed: RunningDownload, blocks: Collection[bytes]) -> None:
         with self._lock:
-            feed.bring(block)
+            feed.bring(blocks)
 
     def _hand_out(self, feed: RunningDownload) -> None:
         """Gives readers and the cache what was brought since the last time."""

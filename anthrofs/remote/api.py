@@ -15,6 +15,7 @@ from anthrofs.errors import UploadCut
 from anthrofs.model import Cursor, FileId, Page, RemoteFile, ServerClock, Workspace
 
 POINTLESS_S: Final = 0.1        # between two looks whether an upload still has a point
+Piece = bytes | memoryview      # of a body
 
 
 class Download(Protocol):
@@ -47,9 +48,10 @@ class Download(Protocol):
         """Bytes are wanted again. Raises Stopping."""
         ...
 
-    def __iter__(self) -> Iterator[bytes]:
-        """The pieces, in order, decoded, until the clean end. Raises BodyCut when the connection ends before, NoAnswer
-        when the body stalls, NotTheFile when it has not the encoding that was said.
+    def __iter__(self) -> Iterator[Piece]:
+        """The pieces, in order, decoded, until the clean end; each to be used up before the next is asked for, which
+        may come in the same place. Raises BodyCut when the connection ends before, NoAnswer when the body stalls,
+        NotTheFile when it has not the encoding that was said.
         """
         ...
 

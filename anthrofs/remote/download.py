@@ -6,14 +6,15 @@ Never   asks for anything.
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Final, Self
 
 import httpx
 
 from anthrofs.errors import BadAnswer, BodyCut, NoAnswer, NotTheFile
-from anthrofs.remote.api import Carrier
+from anthrofs.remote.api import Carrier, Piece
+from anthrofs.remote.direct import direct
 from anthrofs.remote.unpacking import unpacked
 
 WORDS_LIMIT: Final = 500        # of what a library says of a connection: it may quote what came
@@ -75,14 +76,17 @@ class HttpDownload:
     def resume(self) -> None:
         """See Download. Whatever comes next is read from the same socket."""
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[Piece]:
         """See Download. The stream itself: httpx's own iterators give the connection back at the end of the body, and
         an abort that comes a moment later would then cut another request.
         """
         try:
             assert isinstance(self._response.stream, httpx.SyncByteStream)
             came = 0
-            for piece in unpacked(self._response.stream, self.encoding if self._packed else ""):
+            pieces: Iterable[Piece] | None = None if self._packed else direct(self._response)
+            if pieces is None:
+                pieces = unpacked(self._response.stream, self.encoding if self._packed else "")
+            for piece in pieces:
                 came += len(piece)
                 if self._most is not None and came > self._most:
                     raise NotTheFile(f"the answer brings more than its range has, which is {self._most} bytes")

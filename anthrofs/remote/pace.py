@@ -16,7 +16,7 @@ from typing import Final, Self
 from anthrofs.clock import Clock
 from anthrofs.errors import RateLimited, RemoteError, Stopping
 from anthrofs.model import Cursor, FileId, Page, RemoteFile, ServerClock, Workspace
-from anthrofs.remote.api import Body, Download, RemoteFiles
+from anthrofs.remote.api import Body, Download, Piece, RemoteFiles
 from anthrofs.remote.budget import WINDOW_S, Budget, Moments, Work
 
 SLOTS: Final = 12
@@ -315,5 +315,5 @@ class _PacedDownload:
         """See Download."""
         self._inner.abort()
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[Piece]:
         return iter(self._inner)

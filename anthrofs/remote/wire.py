@@ -41,6 +41,9 @@ LAST_ACK: Final = 56
 HEAD_S: Final = 60.0            # from the first byte of an answer to the end of its headers: they must not trickle
 UNSAID_S: Final = 30.0          # where nobody says how long to wait: httpcore doesn't while it talks to a SOCKS proxy
 SLICE_BYTES: Final = 2**16      # of what is sent by TLS, where a call returns only when all of it is in the kernel
+# A body's bytes are waited for together for so long, once some have come: each return to Python costs as much as 50 KB.
+GATHER_S: Final = 0.005
+GATHER: Final = struct.pack("ll", 0, int(GATHER_S * 1e6))
 OPEN: Final = frozenset({1, 8})     # ESTABLISHED, CLOSE_WAIT: in others the queue may be gone
 
 # Told of the connection that the calling thread's upload goes over, before each piece that it takes; says whether the
@@ -106,6 +109,49 @@ class Line(httpcore.NetworkStream):
             if self._clock.now_s() - began[0] > HEAD_S:
                 raise httpcore.ReadTimeout("the headers came too slowly to be waited for")
         return data
+
+    @property
+    def is_direct(self) -> bool:
+        """The bytes can be had by `receive`: all but those of TLS to a proxy with TLS to the service in it."""
+        return not self._nested
+
+    def receive(self, view: memoryview, timeout: float | None) -> int:
+        """Puts what comes within a moment into the view, which it may fill. Returns how many bytes; 0: the end. Raises
+        as `read` does.
+        """
+        found = self._socket()
+        try:
+            while (came := self._take_decrypted(found, view) if isinstance(found, ssl.SSLSocket)
+                   else self._take(found, view)) is None:
+                self._while_alive(timeout, httpcore.ReadTimeout, self._wait_for_bytes)
+        except OSError as exc:
+            raise httpcore.ReadError(str(exc)) from exc
+        return came
+
+    def _take(self, found: socket.socket, view: memoryview) -> int | None:
+        """One call of the kernel, which waits until the view is full, or for the moment. None: nothing came in it."""
+        if found.gettimeout() is not None:
+            found.settimeout(None)
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, GATHER)
+        try:
+            return found.recv_into(view, 0, socket.MSG_WAITALL)
+        except BlockingIOError:
+            return None
+
+    def _take_decrypted(self, found: ssl.SSLSocket, view: memoryview) -> int | None:
+        """Record by record, as TLS has it."""
+        if found.gettimeout() != 0:
+            found.settimeout(0)
+        came = 0
+        while came < len(view):
+            try:
+                some = found.recv_into(view[came:])
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                break
+            if not some:
+                return came
+            came += some
+        return came or None
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """See NetworkStream. Also ends when the other side is dead; an upload, when it has become pointless. The head
@@ -194,6 +240,12 @@ class Line(httpcore.NetworkStream):
             return len(piece)
         taken = view[:SLICE_BYTES] if isinstance(found, ssl.SSLSocket) else view
         return self._while_alive(timeout, httpcore.WriteTimeout, lambda wait_s: _sent(found, taken, wait_s))
+
+    def _wait_for_bytes(self, wait_s: float) -> None:
+        poll = select.poll()
+        poll.register(self._socket(), select.POLLIN)
+        if not poll.poll(wait_s * 1000):
+            raise httpcore.ReadTimeout("timed out")
 
     def _wait_for_room(self, wait_s: float) -> None:
         """Then a slice fits without a wait."""

@@ -103,7 +103,7 @@ def campaign(rig: Rig, seed: int) -> tuple[int, int]:
         words = f"{rig.service.rules}, {file}, {first}-{last}, " + "\n".join(faults)
         try:
             for _, place, piece in course.pieces():
-                taken.take(place, piece)
+                taken.take(place, bytes(piece))
             ended += 1
             assert not taken.holes(first, len(truth) if last is None or course.end is not None else last + 1), f"incomplete: {words}"
             assert course.end in (None, len(truth)), f"the end is said to be {course.end}: {words}"

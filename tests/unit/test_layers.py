@@ -26,8 +26,9 @@ KNOW_THE_EMULATOR: Final = {"cli"}
 DOORS: Final[dict[str, set[str]]] = {
     "cachetools": {"store.block_cache", "remote.pace"},
     "fuse": {"fuse.libfuse2"},
-    "httpcore": {"remote.wire"},
-    "httpx": {"remote.client_library", "remote.download", "remote.http", "remote.transport"},
+    "h11": {"remote.direct"},
+    "httpcore": {"remote.direct", "remote.wire"},
+    "httpx": {"remote.client_library", "remote.direct", "remote.download", "remote.http", "remote.transport"},
     "mfusepy": {"fuse.libfuse3"},
     "sqlite3": {"tree.database", "tree.rows", "tree.state_file"},
 }
@@ -172,8 +173,8 @@ def test_no_module_is_longer_than_a_person_reads_at_once() -> None:
     ("cli/commands.py", "from anthrofs.helpers import x", "helpers has no room"),
     ("__init__.py", "from anthrofs.cli import main", "anthrofs/__init__.py imports cli, but it is the map and imports nothing"),
     ("tree/__init__.py", "from anthrofs.tree.nodes import Index", "tree/__init__.py imports anthrofs.tree.nodes, but faces import nothing"),
-    ("download/reader.py", "import httpx", "download.reader imports httpx, which only remote.client_library and remote.download and remote.http and remote.transport may"),
-    ("remote/pace.py", "from httpx import Client", "remote.pace imports httpx, which only remote.client_library and remote.download and remote.http and remote.transport may"),
+    ("download/reader.py", "import httpx", "download.reader imports httpx, which only remote.client_library and remote.direct and remote.download and remote.http and remote.transport may"),
+    ("remote/pace.py", "from httpx import Client", "remote.pace imports httpx, which only remote.client_library and remote.direct and remote.download and remote.http and remote.transport may"),
     ("tree/nodes.py", "import sqlite3", "tree.nodes imports sqlite3, which only tree.database and tree.rows and tree.state_file may"),
     ("daemon/mount.py", "from fuse import FUSE", "daemon.mount imports fuse, which only fuse.libfuse2 may"),
     ("tree/nodes.py", "import cachetools", "tree.nodes imports cachetools, which only remote.pace and store.block_cache may"),

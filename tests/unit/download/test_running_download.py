@@ -52,7 +52,7 @@ def test_a_block_is_handed_to_all_who_wait_for_it_and_to_nobody_else() -> None:
     with feed.asked:
         for want, number in zip(wants, (0, 0, 1), strict=True):
             feed.ask(number, want)
-        feed.bring(b"x" * BLOCK_BYTES)
+        feed.bring([b"x" * BLOCK_BYTES])
         feed.wake()
     assert [want.settled.is_set() for want in wants] == [True, True, False]
     assert feed.position == BLOCK_BYTES
