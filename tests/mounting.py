@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from ctypes.util import find_library
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +27,8 @@ from tests.emulator.process import EmulatorProcess
 
 COMMAND: Final = [sys.executable, "-m", "anthrofs"]
 ROOT: Final = Path(__file__).parents[1]
+# The libfuse that mounts here use: as fuse/binding.py chooses, unless ANTHROFS_BINDING says which.
+LIBFUSE: Final = 2 if os.environ.get("ANTHROFS_BINDING") == "fusepy" or find_library("fuse3") is None else 3
 BOUND_S: Final = 60.0           # for any command here
 WAIT_S: Final = 30.0            # for any event here
 

@@ -43,7 +43,13 @@ class FileSystem:
         self._renames.forget_replacement(path)
         self._refresher.look()
         asked_s = self._clock.now_s()
-        node = self._paths.node(path)
+        try:
+            node = self._paths.node(path)
+        except NotFound as exc:
+            if self._renames.was_hidden(path):
+                # Replaced, and closed since: whoever asks has come by the name, and finds the new one there.
+                raise Revalidate(f"{path} has gone") from exc
+            raise
         self._check_kind(node)
         self._surprises.told((node.parent, node.name), asked_s)
         return self._attr(node)

@@ -9,6 +9,8 @@ Never   waits for the network or reads content: what has to be sent again is onl
 """
 
 import threading
+from collections import OrderedDict
+from typing import Final
 
 from anthrofs import local_names, names
 from anthrofs.clock import Clock
@@ -23,6 +25,8 @@ from anthrofs.tree.hidden_nodes import HiddenNodes
 from anthrofs.tree.open_table import OpenTable
 from anthrofs.tree.transaction import Tx
 from anthrofs.upload.uploader import Uploader
+
+NAMES: Final = 1000         # of hidden files that are remembered: longer than a request can be under way
 
 
 class Renames:
@@ -42,6 +46,7 @@ class Renames:
 
         self._lock = threading.Lock()               # guards the following; a leaf
         self._hidden: dict[str, tuple[NodeId, str]] = {}    # path → node that libfuse has just hidden, and as what
+        self._names = OrderedDict[str, None]()      # by which it has hidden something lately; it uses none twice
 
     def rename(self, old: str, new: str, caller: Caller, *, replaces: bool = True) -> None:
         """Both names change in one transaction, and what had the new one is unlinked, unless nothing is to be replaced;
@@ -124,6 +129,14 @@ class Renames:
         self._pages.forget(old, new)
         with self._lock:
             self._hidden[old] = (node.node_id, name)
+            self._names[name] = None
+            if len(self._names) > NAMES:
+                self._names.popitem(last=False)
+
+    def was_hidden(self, path: str) -> bool:
+        """Whether libfuse has lately hidden a file by that name."""
+        with self._lock:
+            return path.rpartition("/")[2] in self._names
 
     def _rename(self, old: str, place: Place, new: str, maker: str, hidden_name: str, *, replaces: bool) -> None:
         with self._db.transaction(durable=True) as tx:

@@ -73,14 +73,14 @@ def load(asked: str = "", loads: Callable[[str], Any] = ctypes.CDLL) -> Library:
         each = BINDINGS[asked or next(iter(BINDINGS))]
         raise SetupError(f"{each.library} is missing{f', which --binding {asked} needs' if asked else ''}. On Debian "
                          f"and Ubuntu: sudo apt-get install {each.packages}", EXIT_MISSING)
-    known = ".".join(found.VERSION.split(".")[:2])
-    log.info("libfuse %s, through %s%s", found.VERSION, found.NAME,
-             "" if known in TESTED else f": tested were {', '.join(sorted(TESTED))}")
     return found
 
 
 def serve(library: Library, operations: Operations, config: Config) -> None:
     """Mounts, and returns when it is unmounted. Raises SetupError when libfuse refuses."""
+    known = ".".join(library.VERSION.split(".")[:2])
+    log.info("libfuse %s, through %s%s", library.VERSION, library.NAME,
+             "" if known in TESTED else f": not one that was tested ({', '.join(sorted(TESTED))})")
     try:
         library.serve(operations, config)
     except RuntimeError as exc:

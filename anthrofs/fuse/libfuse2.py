@@ -62,7 +62,7 @@ class Libfuse2(fuse.FUSE):  # type: ignore[misc]     # fusepy has no types
     _wrapper = staticmethod(answer)
 
     def getattr(self, path: bytes, buffer: Any) -> int:
-        STAT.fill(buffer.contents, self.operations("getattr", path.decode()))
+        STAT.fill(buffer.contents, [*self.operations("getattr", path.decode()).values()])
         return 0
 
     def readdir(self, _path: None, buffer: Any, filler: Callable[..., int], _offset: int, info: Any) -> int:

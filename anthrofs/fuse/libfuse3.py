@@ -111,7 +111,7 @@ class Libfuse3(mfusepy.FUSE):  # type: ignore[misc]     # mypy is told of no typ
     # ---- looking
 
     def getattr_fuse_3(self, path: bytes | None, buffer: Any, info: Any) -> int:
-        STAT.fill(buffer.contents, self.operations.getattr(_text(path), _contents(info)))
+        STAT.fill(buffer.contents, [*self.operations.getattr(_text(path), _contents(info)).values()])
         return 0
 
     def opendir(self, path: bytes, info: Any) -> int:
@@ -138,9 +138,9 @@ class Libfuse3(mfusepy.FUSE):  # type: ignore[misc]     # mypy is told of no typ
         if name is None:
             name = self.operations.name_of(listing.node_id, offset - FIRST)
         while found := self.operations.entries(listing.node_id, name, PIECE):
-            for name, attributes, sure in found:
-                fill(stat, attributes)
-                here = stat.st_ino + FIRST
+            for name, values, sure in found:
+                fill(stat, values)
+                here = values[0] + FIRST
                 if filler(buffer, name.encode(), stat, here, plus if sure else 0):
                     return 0
                 told[here] = name

@@ -49,6 +49,9 @@ SERVED: Final = (
     "access", "chmod", "chown", "create", "flush", "fsync", "fsyncdir", "getattr", "getxattr", "init", "link",
     "listxattr", "mkdir", "mknod", "open", "opendir", "read", "readdir", "readlink", "release", "releasedir",
     "removexattr", "rename", "rmdir", "setxattr", "statfs", "symlink", "truncate", "unlink", "utimens", "write")
+# What getattr tells; times in nanoseconds.
+STAT: Final = ("st_ino", "st_mode", "st_nlink", "st_uid", "st_gid", "st_size", "st_blocks", "st_blksize", "st_atime",
+               "st_mtime", "st_ctime")
 RENAME_NOREPLACE: Final = 1         # linux/fs.h
 
 
@@ -136,9 +139,10 @@ class Operations:
         """The name that a node has in a directory."""
         return self._fs.name_in(NodeId(fh), NodeId(node_id))
 
-    def entries(self, fh: int, name: str, limit: int) -> list[tuple[str, dict[str, int], bool]]:
-        """Up to so many entries behind a name, with what getattr says of each, and whether the kernel may be told."""
-        return [(each, self._stat(attr), sure) for each, attr, sure in self._fs.entries_after(NodeId(fh), name, limit)]
+    def entries(self, fh: int, name: str, limit: int) -> list[tuple[str, tuple[int, ...], bool]]:
+        """Up to so many entries behind a name, with the values of STAT, and whether the kernel may be told these."""
+        values = self._values
+        return [(each, values(attr), sure) for each, attr, sure in self._fs.entries_after(NodeId(fh), name, limit)]
 
     def statfs(self, _path: str) -> dict[str, int]:
         return self._fs.statfs()
@@ -262,10 +266,13 @@ class Operations:
         return self._request.interrupted() and callers.is_ending(self._request.thread())
 
     def _stat(self, attr: Attr) -> dict[str, int]:
-        return {"st_ino": attr.node_id, "st_mode": attr.mode, "st_nlink": attr.links, "st_uid": self._uid,
-                "st_gid": self._gid, "st_size": attr.size_bytes,
-                "st_blocks": -(-attr.size_bytes // 512),        # 0 would make tar -S archive zeros
-                "st_blksize": BLKSIZE, "st_atime": attr.mtime_ns, "st_mtime": attr.mtime_ns, "st_ctime": attr.ctime_ns}
+        return dict(zip(STAT, self._values(attr), strict=True))
+
+    def _values(self, attr: Attr) -> tuple[int, ...]:
+        """The values of STAT."""
+        node_id, mode, size_bytes, mtime_ns, ctime_ns, links = attr
+        blocks = -(-size_bytes // 512)          # 0 would make tar -S archive zeros
+        return node_id, mode, links, self._uid, self._gid, size_bytes, blocks, BLKSIZE, mtime_ns, mtime_ns, ctime_ns
 
 
 # What our own disk and process limits say to a caller.

@@ -12,19 +12,19 @@ import logging
 import operator
 import struct
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from anthrofs.fuse.operations import Refusal
+from anthrofs.fuse.operations import STAT, Refusal
 
 log = logging.getLogger(__name__)
 
 # libfuse keeps ten idle workers, and ends others: what is kept for an ended one stays (20 KB), so the number has a
 # bound.
 KEPT_STATES: Final = 32
-PLAIN: Final = ("st_ino", "st_mode", "st_nlink", "st_uid", "st_gid", "st_size", "st_blksize", "st_blocks")
-TIMES: Final = ("st_atime", "st_mtime", "st_ctime")
+TIMES: Final = 3                # at the end of STAT
 
+SECOND: Final = 10**9
 _ensure: Final = ctypes.pythonapi.PyGILState_Ensure
 _workers: Final = threading.local()
 _kept = 0                       # of KEPT_STATES; changed under the GIL only, and a miscount by one does no harm
@@ -37,8 +37,8 @@ class Stat:
 
     def __init__(self, kind: type[ctypes.Structure]) -> None:
         """`kind`: a binding's own, which says where this machine has each field."""
-        places = [(getattr(kind, name).offset, getattr(kind, name).size, "IQ") for name in PLAIN]
-        for name in TIMES:
+        places = [(getattr(kind, name).offset, getattr(kind, name).size, "IQ") for name in STAT[:-TIMES]]
+        for name in STAT[-TIMES:]:
             spec, half = getattr(kind, f"{name}spec"), getattr(kind, f"{name}spec").size // 2
             places += [(spec.offset, half, "iq"), (spec.offset + half, half, "iq")]
         order = sorted(range(len(places)), key=places.__getitem__)
@@ -48,13 +48,12 @@ class Stat:
             end = offset + size
         self._pack = struct.Struct(form + f"{ctypes.sizeof(kind) - end}x").pack_into    # constant
         self._ordered = operator.itemgetter(*order)                                     # constant
-        self._plain = operator.itemgetter(*PLAIN)                                       # constant
 
-    def fill(self, stat: Any, attributes: Mapping[str, int]) -> None:
-        """All of `stat`, a structure of that kind; times are in nanoseconds."""
+    def fill(self, stat: Any, values: Sequence[int]) -> None:
+        """All of `stat`, a structure of that kind. `values`: of operations.STAT."""
+        *plain, atime_ns, mtime_ns, ctime_ns = values
         self._pack(stat, 0, *self._ordered((
-            *self._plain(attributes), *divmod(attributes["st_atime"], 10**9), *divmod(attributes["st_mtime"], 10**9),
-            *divmod(attributes["st_ctime"], 10**9))))
+            *plain, *divmod(atime_ns, SECOND), *divmod(mtime_ns, SECOND), *divmod(ctime_ns, SECOND))))
 
 
 def answer(function: Callable[..., int], *args: Any) -> int:

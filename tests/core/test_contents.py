@@ -5,6 +5,8 @@ import os
 
 import pytest
 
+from anthrofs.fuse.operations import STAT
+from anthrofs.model import ROOT, FileId
 from anthrofs.store.staging import Stage
 from tests.core.core import Core
 
@@ -115,3 +117,25 @@ def test_a_removed_file_is_there_for_who_has_it_open(core: Core) -> None:
     core.user.close(number)
     core.sync()
     assert core.on_server() == []
+
+
+def test_a_listing_tells_of_each_entry_what_getattr_does(core: Core) -> None:
+    """Of content that is only there, is to be sent, and is being written."""
+    core.others_make("there.txt", A)
+    core.refresh()
+    core.user.write("here.txt", B)
+    number = core.user.open("open.txt", WRITE)
+    core.user.pwrite(number, A, 7)
+    listed = core.user._do("entries", ROOT, "", 10)
+    assert [(name, dict(zip(STAT, values, strict=True))) for name, values, _ in listed] == [
+        (name, core.user._do("getattr", f"/{name}")) for name in ("here.txt", "open.txt", "there.txt")]
+    core.user.close(number)
+
+
+def test_of_what_others_have_just_changed_a_listing_tells_the_name_only(core: Core) -> None:
+    """The kernel asks for it by its name, which settles what it may have been told before."""
+    old = core.others_make("changed.txt", A)
+    core.others_make("same.txt", A)
+    core.files.vanish(FileId(old))
+    core.others_make("changed.txt", B)
+    assert [(name, sure) for name, _, sure in core.user._do("entries", ROOT, "", 10)] == [("changed.txt", False), ("same.txt", True)]
