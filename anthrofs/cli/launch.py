@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,13 @@ def serve(config: Config, ready_fd: int | None, *, demo: bool) -> None:
     from anthrofs.daemon.mount import Mount, tell_on  # noqa: PLC0415
     from anthrofs.daemon.process import forget_secrets, keep_private, log_to  # noqa: PLC0415
 
-    tell = tell_on(ready_fd)
+    told = tell_on(ready_fd)
+
+    def tell(what: Mapping[str, Any]) -> None:
+        told(what)
+        if ready_fd is not None and what.get("ready"):
+            _say_to_nobody()
+
     emulator: Demo | None = None
     keep_private()
     try:
@@ -108,6 +115,13 @@ def _fork(config: Config, parents_fd: int, ready_fd: int, words_fd: int, *, demo
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)      # not through the command's own ends: they are the parent's
+
+
+def _say_to_nobody() -> None:
+    """Standard output and error lead nowhere from now on: who would have read our last words has gone."""
+    with Path(os.devnull).open("wb") as nothing:
+        os.dup2(nothing.fileno(), 1)
+        os.dup2(nothing.fileno(), 2)
 
 
 def _last_words(words: Any) -> str:

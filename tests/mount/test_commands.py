@@ -257,3 +257,10 @@ def test_httpx_without_its_command_line_leaves_click_to_others() -> None:
     code = ("from anthrofs.remote import client_library; client_library.load(); import sys; assert 'httpx._main' not in sys.modules; "
             "import httpx, click; httpx.Client().close(); client_library.load(); assert sys.modules['click'] is click")
     subprocess.run([sys.executable, "-c", code], timeout=60, check=True)
+
+
+@pytest.mark.root
+def test_a_mount_in_the_background_says_nothing_to_nobody(mount: Mount) -> None:
+    """A process that has a key shows its descriptors to root only."""
+    mount.mount()
+    assert [os.readlink(f"/proc/{mount.pid()}/fd/{number}") for number in range(3)] == ["/dev/null"] * 3
