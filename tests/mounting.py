@@ -111,7 +111,7 @@ class Mount:
         pid = self.pid()
         os.kill(pid, signal.SIGKILL)
         self.wait_for_end(pid)
-        subprocess.run(["fusermount", "-u", "-z", str(self.path)], check=True, timeout=BOUND_S)
+        subprocess.run(["fusermount3", "-u", "-z", str(self.path)], check=True, timeout=BOUND_S)
 
     def wait_for_end(self, pid: int | None = None) -> None:
         pid = self.pid() if pid is None else pid
@@ -141,7 +141,7 @@ class Mount:
                     pass
                 mountpoint.unmount(self.path)
             except SetupError as exc:
-                subprocess.run(["fusermount", "-u", "-z", str(self.path)], check=False, timeout=BOUND_S)
+                subprocess.run(["fusermount3", "-u", "-z", str(self.path)], check=False, timeout=BOUND_S)
                 raise AssertionError(f"{exc}\n{self.log()}") from exc
         if (self.state_dir / "lock").exists():
             self.wait_for_end()

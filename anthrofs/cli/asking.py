@@ -89,7 +89,7 @@ def mount_of(directory: Path) -> tuple[Path, Path]:
         except OSError as exc:
             if exc.errno == errno.ENOTCONN:
                 raise SetupError(f"{place} holds the rest of a mount whose program has ended. Clear it with: "
-                                 f"fusermount -u {place}",
+                                 f"{mountpoint.unmounter()} -u {place}",
                                  EXIT_FAILED) from exc
             if exc.errno == errno.ENOENT:
                 raise SetupError(f"{printable(str(place))} does not exist.", EXIT_USAGE) from exc

@@ -27,7 +27,7 @@ def ask(state_dir: Path, op: str, *, patience_s: float = 30.0, **values: Any) ->
     try:
         directory = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as exc:
-        raise SetupError(f"No state in {state_dir}: {exc.strerror}. If its mount is stuck: fusermount -u -z and the "
+        raise SetupError(f"No state in {state_dir}: {exc.strerror}. If its mount is stuck: fusermount3 -u -z and the "
                          "mount point.") from exc
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:

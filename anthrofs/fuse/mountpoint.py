@@ -1,6 +1,6 @@
 """Mount points: whether one can be used, which are in use, and taking one away again.
 
-Trusts  /proc/self/mountinfo and fusermount.
+Trusts  /proc/self/mountinfo and fusermount3.
 Never   touches a mount of another program; imports at its head what only an unmount needs: most commands only look.
 """
 
@@ -29,7 +29,7 @@ def check(path: Path) -> None:
     except OSError as exc:
         if exc.errno == errno.ENOTCONN:
             raise SetupError(f"{path} holds the rest of a mount whose program has ended (Transport endpoint is not "
-                             f"connected). Clear it with: fusermount -u {path}", EXIT_BUSY) from exc
+                             f"connected). Clear it with: {unmounter()} -u {path}", EXIT_BUSY) from exc
         raise SetupError(f"{path} can't be read: {exc.strerror}.", EXIT_USAGE) from exc
     try:
         os.path.realpath(path).encode()         # as fusepy does, whatever the locale says
@@ -53,7 +53,7 @@ def check_system() -> None:
         raise SetupError("/dev/fuse may not be opened by this user: see its owner and mode, or join the group fuse.",
                          EXIT_MISSING)
     if _fusermount() is None:
-        raise SetupError("fusermount is missing. On Debian and Ubuntu: sudo apt-get install fuse3", EXIT_MISSING)
+        raise SetupError("fusermount3 is missing. On Debian and Ubuntu: sudo apt-get install fuse3", EXIT_MISSING)
 
 
 def mounts() -> list[Path]:
@@ -107,7 +107,7 @@ def unmount(path: Path, *, lazy: bool = False) -> None:
     """Raises SetupError: a program has something open there, or the system says no."""
     import subprocess  # noqa: PLC0415 - see the head
 
-    command = [_fusermount() or "fusermount", "-u", *(["-z"] if lazy else []), str(path)]
+    command = [_fusermount() or "fusermount3", "-u", *(["-z"] if lazy else []), str(path)]
     for wait_s in (*BUSY_WAITS_S, None):
         try:
             # Of our environment, which may hold a key, it needs nothing else.
@@ -128,7 +128,12 @@ def unmount(path: Path, *, lazy: bool = False) -> None:
     raise SetupError(f"{path} could not be unmounted: {words or done.returncode}")
 
 
+def unmounter() -> str:
+    """The name of the command that takes a mount away, as a person would type it."""
+    return Path(_fusermount() or "fusermount3").name
+
+
 def _fusermount() -> str | None:
     import shutil  # noqa: PLC0415 - see the head
 
-    return shutil.which("fusermount") or shutil.which("fusermount3")
+    return shutil.which("fusermount3") or shutil.which("fusermount")

@@ -127,8 +127,8 @@ class RcloneMount:
         """Unmounted, its process gone; the cache stays."""
         if self._rclone is None:
             return
-        if is_mounted(self.path) and subprocess.run(["fusermount", "-u", str(self.path)], check=False, capture_output=True).returncode:
-            subprocess.run(["fusermount", "-u", "-z", str(self.path)], check=False, capture_output=True)
+        if is_mounted(self.path) and subprocess.run(["fusermount3", "-u", str(self.path)], check=False, capture_output=True).returncode:
+            subprocess.run(["fusermount3", "-u", "-z", str(self.path)], check=False, capture_output=True)
             self._rclone.stop()
         self._rclone.wait_for_end()
         self._rclone = None
@@ -173,7 +173,7 @@ class S3fsMount:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        subprocess.run(["fusermount", "-u", "-z", str(self.path)], check=False, capture_output=True)
+        subprocess.run(["fusermount3", "-u", "-z", str(self.path)], check=False, capture_output=True)
         try:
             self._process.wait(STOP_S)
         except subprocess.TimeoutExpired:

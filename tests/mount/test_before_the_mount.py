@@ -84,10 +84,10 @@ def test_a_stale_mount_point_says_how_to_clear_it(mount: Mount) -> None:
     mount.wait_for_end()
 
     done = mount.run("mount", "--state-dir", mount.state_dir, mount.path)
-    assert (done.returncode, f"fusermount -u {mount.path}" in done.stderr) == (6, True)
+    assert (done.returncode, f"fusermount3 -u {mount.path}" in done.stderr) == (6, True)
     done = mount.run("status", mount.path)
     assert (done.returncode, "whose program has ended" in done.stderr) == (1, True)
-    subprocess.run(["fusermount", "-u", mount.path], check=True)
+    subprocess.run(["fusermount3", "-u", mount.path], check=True)
     mount.mount()
 
 
@@ -242,7 +242,7 @@ def test_a_path_that_is_no_text_is_refused(mount: Mount, tmp_path: Path, linked:
 
 def test_without_fusermount_the_sentence_names_the_package(mount: Mount, tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
-    words = refused(mount, mount.path, code=4, says="fusermount is missing", PATH=str(tmp_path / "bin"))
+    words = refused(mount, mount.path, code=4, says="fusermount3 is missing", PATH=str(tmp_path / "bin"))
     assert "apt-get install fuse3" in words
 
 

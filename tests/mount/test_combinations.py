@@ -161,7 +161,7 @@ class Combination:
             killed.wait(15)
         killed.send_signal(signal.SIGKILL)      # if the step wasn't reached
         killed.wait(20)
-        subprocess.run(["fusermount", "-u", "-z", str(self._files)], check=True, timeout=30)
+        subprocess.run(["fusermount3", "-u", "-z", str(self._files)], check=True, timeout=30)
         work.join()
 
     def with_a_remount(self) -> None:

@@ -42,7 +42,7 @@ def test_status_of_all_mounts_names_one_whose_program_has_ended_and_shows_the_ot
         file_id = os.getxattr(files / "a.txt", "user.anthropic.file_id").decode()
         found = mount.run("path", file_id)
     finally:
-        subprocess.run(["fusermount", "-u", "-z", str(dead.path)], check=True, timeout=60)
+        subprocess.run(["fusermount3", "-u", "-z", str(dead.path)], check=True, timeout=60)
     assert (done.returncode, as_json.returncode) == (1, 1)
     assert f"{dead.path} holds the rest of a mount" in done.stderr
     assert str(files) in done.stdout

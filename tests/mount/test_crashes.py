@@ -39,7 +39,7 @@ def test_a_closed_file_survives_a_crash_at(mount: Mount, label: str, after: str,
         if write(mount.path / name, name.encode() * 100):
             acknowledged[name] = name.encode() * 100
     assert killed.wait(30) == -9
-    subprocess.run(["fusermount", "-u", "-z", str(mount.path)], check=True, timeout=30)
+    subprocess.run(["fusermount3", "-u", "-z", str(mount.path)], check=True, timeout=30)
     mount.expects("was being written when")
     mount.leaves("belongs to nothing")
 
@@ -73,7 +73,7 @@ def test_a_renamed_file_survives_a_crash_at(mount: Mount, label: str, after: str
             break
         expected[f"new {name}"] = expected.pop(name)
     assert killed.wait(30) == -9
-    subprocess.run(["fusermount", "-u", "-z", str(mount.path)], check=True, timeout=30)
+    subprocess.run(["fusermount3", "-u", "-z", str(mount.path)], check=True, timeout=30)
 
     files = mount.mount()
     mount.sync()

@@ -91,7 +91,7 @@ def test_a_kill_after_a_cut_upload_loses_nothing(mount: Mount, label: str, stray
     wait_until(lambda: mountpoint.is_mounted(mount.path), "it is mounted")
     (files / "a.txt").write_bytes(NEW)
     assert killed.wait(60) == -9
-    subprocess.run(["fusermount", "-u", "-z", str(mount.path)], check=True, timeout=30)
+    subprocess.run(["fusermount3", "-u", "-z", str(mount.path)], check=True, timeout=30)
     assert ("a.txt", OLD) in on_server(mount)
 
     mount.mount()

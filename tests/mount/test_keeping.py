@@ -239,7 +239,7 @@ def test_a_kill_while_a_copy_is_given_up_leaves_it_or_takes_it_but_nothing_is_lo
         except OSError:
             break
     assert killed.wait(30) == -9
-    subprocess.run(["fusermount", "-u", "-z", str(mount.path)], check=True, timeout=30)
+    subprocess.run(["fusermount3", "-u", "-z", str(mount.path)], check=True, timeout=30)
     mount.expects("was being written when", "copy was not kept")
     mount.leaves("belongs to nothing")
 

@@ -148,7 +148,7 @@ def test_a_kill_leaves_one_name_or_both_and_no_half(mount: Mount, step: str) -> 
     if label == "never":
         killed.kill()
     assert killed.wait(30) == -9
-    subprocess.run(["fusermount", "-u", "-z", str(mount.path)], check=True, timeout=30)
+    subprocess.run(["fusermount3", "-u", "-z", str(mount.path)], check=True, timeout=30)
 
     files = mount.mount()
     mount.sync()

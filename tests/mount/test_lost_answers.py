@@ -206,7 +206,7 @@ def test_a_kill_while_an_answer_is_looked_for_leaves_the_file_there_once(mount: 
     wait_until(lambda: mountpoint.is_mounted(mount.path), "it is mounted")
     (mount.path / "a.txt").write_text("once")
     assert killed.wait(60) == -9
-    subprocess.run(["fusermount", "-u", "-z", str(mount.path)], check=True, timeout=30)
+    subprocess.run(["fusermount3", "-u", "-z", str(mount.path)], check=True, timeout=30)
 
     files = mount.mount("--refresh", "300")
     mount.sync()

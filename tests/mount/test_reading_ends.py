@@ -180,7 +180,7 @@ def test_a_mount_that_was_detached_during_a_download_ends_with_its_last_reader(m
     mount.emulator.switch(bandwidth_bytes_per_s=MB)
     with program_that_reads(files / "data.bin") as program:
         wait_until(lambda: downloads(mount, running=True), "it is under way")
-        subprocess.run(["fusermount", "-u", "-z", str(files)], check=True, timeout=BOUND_S)
+        subprocess.run(["fusermount3", "-u", "-z", str(files)], check=True, timeout=BOUND_S)
         program.kill()
         mount.wait_for_end(pid)
     wait_until(lambda: not downloads(mount, running=True), "the server knows")

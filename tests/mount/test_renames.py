@@ -292,7 +292,7 @@ def test_a_kill_just_after_the_successor_was_stored_doesnt_leave_the_backup_on_t
     (mount.path / "note.txt").rename(mount.path / "note.txt~")
     (mount.path / "note.txt").write_text("new")
     assert killed.wait(60) == -9
-    subprocess.run(["fusermount", "-u", "-z", str(mount.path)], check=True, timeout=30)
+    subprocess.run(["fusermount3", "-u", "-z", str(mount.path)], check=True, timeout=30)
 
     files = mount.mount()
     (files / "other.txt").write_text("another save")

@@ -62,7 +62,7 @@ class Replacement:
         self._thread.join()
         self._leave()
         self.program.wait(30)
-        subprocess.run(["fusermount", "-u", "-z", str(self.mount.path)], check=True, timeout=30)
+        subprocess.run(["fusermount3", "-u", "-z", str(self.mount.path)], check=True, timeout=30)
 
     def finish(self) -> None:
         if self._thread.is_alive():

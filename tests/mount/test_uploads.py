@@ -418,7 +418,7 @@ def test_a_plain_fusermount_sends_what_is_queued(mount: Mount) -> None:
     files = mount.mount("--upload", "queue")
     mount.emulator.fault("upload", {"kind": "delay", "seconds": 1})
     (files / "a.txt").write_text("x")
-    subprocess.run(["fusermount", "-u", files], check=True)
+    subprocess.run(["fusermount3", "-u", files], check=True)
     mount.wait_for_end()
     assert stored_names(mount) == {"a.txt": 1}
 

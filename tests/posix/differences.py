@@ -13,7 +13,8 @@ DIFFERENCES: Final = {
                   "file at rest can be given a free name, as a file of its own (`anthrofs help limits`).",
     "symbolic links": "the service has none: EPERM. `cp -r` and `rsync -l` say so of each; `cp -rL` copies what they lead to.",
     "device nodes": "pipes, sockets and devices can't be kept on a server: EPERM. A plain file can be made by `mknod`.",
-    "removed directories": "what has a directory open that is removed gets ENOENT from `fstat`: libfuse knows directories by their paths.",
+    "removed directories": "what has a directory open that is removed gets ESTALE from `fstat`, with libfuse 2 ENOENT: libfuse knows"
+                           " directories by their paths.",
     "long paths": "a path below the mount point has at most 255 characters, for that is what the service takes as a file's name: ENAMETOOLONG. "
                   "A part of it has at most 255 bytes, as anywhere.",
     "chown to nobody": "`chown` that changes neither owner nor group isn't told to a FUSE file system, so it leaves ctime as it is.",
@@ -22,7 +23,8 @@ DIFFERENCES: Final = {
                     "while nobody gets on in its directory. By a descriptor it works, and so `truncate(1)` does.",
     "atime": "the time of access isn't kept: it is always mtime. Setting it alone changes ctime, as on a disk.",
     "far times": "times are kept to the nanosecond from 1677 to 2262; beyond that it is the first or the last moment. On ext4 that is 1901 and 2446.",
-    "renameat2": "NOREPLACE and EXCHANGE are EINVAL, for libfuse 2 has no way to pass them on. `mv -n` and glibc do without then.",
+    "renameat2": "EXCHANGE is EINVAL: the service can rename nothing, let alone two files at once. With libfuse 2 "
+                 "NOREPLACE is, too, for that has no way to pass it on. `mv -n` and glibc do without then.",
     "file sizes": "a file has at most 500 MiB: EFBIG (`anthrofs help limits`).",
     "holes": "`lseek` finds no holes: a file is data to its end. They are zeros when they are read.",
     "reserved space": "`fallocate` is EOPNOTSUPP: nothing on a server can be reserved, and nothing punched. `posix_fallocate` works, slowly.",

@@ -262,7 +262,7 @@ def test_a_crash_leaves_no_core(watched: Mount, tmp_path: Path) -> None:
     assert [line.split()[4:6] for line in Path(f"/proc/{pid}/limits").read_text().splitlines() if line.startswith("Max core")] == [["0", "0"]]
     os.kill(pid, 6)
     watched.wait_for_end(pid)
-    subprocess.run(["fusermount", "-u", "-z", str(watched.path)], check=True, timeout=60)
+    subprocess.run(["fusermount3", "-u", "-z", str(watched.path)], check=True, timeout=60)
     assert len(os.listdir(tmp_path / "here")) == cores
 
 

@@ -210,7 +210,7 @@ def queue(load: Load, base: Path, count: int) -> None:
         finally:
             watched.process.kill()
             watched.close()
-            subprocess.run(["fusermount", "-u", "-z", str(mount.path)], check=True, timeout=60)
+            subprocess.run(["fusermount3", "-u", "-z", str(mount.path)], check=True, timeout=60)
         emulator.forget_requests()
         emulator.clear_faults()
         with mounted_again(mount, *QUEUE):

@@ -125,7 +125,7 @@ class Host:
         """The dead mount is taken away. True: power was lost, and the state is as it is found then."""
         if self._pid:
             self.kill()
-        subprocess.run(["fusermount", "-u", "-z", str(self.files)], check=False, stderr=subprocess.DEVNULL)
+        subprocess.run(["fusermount3", "-u", "-z", str(self.files)], check=False, stderr=subprocess.DEVNULL)
         wait_until(lambda: not mountpoint.is_mounted(self.files), "the mount point is free")
         shutil.rmtree(self._lost.with_suffix(".part"), ignore_errors=True)     # it was killed before power was lost
         if not self._lost.exists():
