@@ -19,9 +19,11 @@ from anthrofs.tree.transaction import Tx
 
 FILE: Final = 0o644
 _INSERT: Final = ("INSERT INTO node (parent, name, mode, mtime_ns, size_bytes, seen, file_id, server_name, "
-                  "server_mime, server_size, created_ns, downloadable, expires_ns) "
-                  "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
-_AT_ONCE: Final = 500       # values of a statement
+                  "server_mime, server_size, created_ns, downloadable, expires_ns) VALUES ")
+_ROW: Final = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+# Rows of a statement. Before each SQLite notes what the pages were that it changes: half of the time, with one a row.
+_ROWS: Final = 60
+_AT_ONCE: Final = 500       # values that are looked up at once
 CHANGES: Final = 8
 
 Place = tuple[NodeId, str]
@@ -29,9 +31,12 @@ Place = tuple[NodeId, str]
 
 def insert(tx: Tx, files: Sequence[tuple[RemoteFile, Place]], listing: int) -> None:
     """New rows in these places, which are free; counted, and their folders are as old as the newest in them."""
-    tx.run_each(_INSERT, ((parent, name, FILE, file.created_ns, file.size_bytes, listing, file.file_id, file.name,
-                           file.mime_type, file.size_bytes, file.created_ns, file.downloadable, file.expires_ns)
-                          for file, (parent, name) in files))
+    for start in range(0, len(files), _ROWS):
+        some = files[start:start + _ROWS]
+        tx.run(_INSERT + ", ".join([_ROW] * len(some)), *(
+            value for file, (parent, name) in some for value in (
+                parent, name, FILE, file.created_ns, file.size_bytes, listing, file.file_id, file.name, file.mime_type,
+                file.size_bytes, file.created_ns, file.downloadable, file.expires_ns)))
     tx.run("UPDATE total SET files = files + ?, used_bytes = used_bytes + ?", len(files),
            sum(file.size_bytes for file, _ in files))
     newest = dict[NodeId, int]()

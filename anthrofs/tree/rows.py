@@ -5,7 +5,7 @@ Never   removes a stage: those that a transaction makes superfluous are removed 
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from anthrofs.model import StageId
@@ -36,10 +36,6 @@ class Rows:
     def run(self, statement: str, *values: Any) -> int:
         """Rows changed."""
         return self._connection.execute(statement, values).rowcount
-
-    def run_each(self, statement: str, values: Iterable[tuple[Any, ...]]) -> None:
-        """Once for each of the values, in their order."""
-        self._connection.executemany(statement, values)
 
     def insert(self, statement: str, *values: Any) -> int:
         """The new row's id."""

@@ -69,8 +69,8 @@ CREATE TRIGGER kept_total_update AFTER UPDATE OF here, bytes ON kept BEGIN
 END;
 """
 BY_TIME: Final = """
--- Those of one page, or newer than a file: without a look at each row.
-CREATE INDEX node_created ON node (created_ns) WHERE created_ns IS NOT NULL;
+-- Those of one page, or newer than a file: without a look at each row. In the order in which listings bring them.
+CREATE INDEX node_created ON node (created_ns DESC) WHERE created_ns IS NOT NULL;
 """
 QUEUES: Final = """
 -- Two queues, in order: see BIG_BYTES and FAILED in upload_queue.py.

@@ -95,7 +95,7 @@ def test_a_page_of_plain_files_costs_few_statements(tmp_path: Path) -> None:
     statements = statements[:statements.index("COMMIT") + 1]       # behind it, the tests' watch looks at the nodes
     inserted = {line for line in statements if line.startswith("INSERT INTO node")}
     others = [line for line in statements if line not in inserted]
-    assert (len(inserted), len(others) < 20) == (1000, True), others
+    assert (len(inserted) <= 20, len(others) < 20) == (True, True), others
     assert len([line for line in others if line.startswith("UPDATE total")]) == 1
     assert side.db.nodes.totals()[0] == 1003
     side.db.close()
