@@ -130,9 +130,9 @@ class Line(httpcore.NetworkStream):
 
     def _take(self, found: socket.socket, view: memoryview) -> int | None:
         """One call of the kernel, which waits until the view is full, or for the moment. None: nothing came in it."""
-        if found.gettimeout() is not None:
-            found.settimeout(None)
-            found.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, GATHER)
+        # With a time-out of Python's own the kernel would not wait, so the moment is the kernel's.
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, GATHER)
+        found.settimeout(None)
         try:
             return found.recv_into(view, 0, socket.MSG_WAITALL)
         except BlockingIOError:
@@ -140,8 +140,7 @@ class Line(httpcore.NetworkStream):
 
     def _take_decrypted(self, found: ssl.SSLSocket, view: memoryview) -> int | None:
         """Record by record, as TLS has it."""
-        if found.gettimeout() != 0:
-            found.settimeout(0)
+        found.settimeout(0)
         came = 0
         while came < len(view):
             try:
