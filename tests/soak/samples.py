@@ -61,16 +61,16 @@ class Watched:
         wait_until(lambda: mountpoint.is_mounted(mount.path) or self.process.poll() is not None, "it is mounted")
         assert self.process.poll() is None, mount.log()
 
-    def heap(self, *, types: bool = False) -> dict[str, Any]:
-        self._lines.write("types\n" if types else "blocks\n")
+    def heap(self, ask: str = "blocks") -> dict[str, Any]:
+        self._lines.write(f"{ask}\n")
         self._lines.flush()
         answered: dict[str, Any] = json.loads(self._lines.readline())
         return answered
 
-    def sample(self) -> Sample:
+    def sample(self, *, at_rest: bool = False) -> Sample:
         """Everything of this moment."""
         state, process = self._mount.state_dir, Path(f"/proc/{self.process.pid}")
-        heap = self.heap()
+        heap = self.heap("rest" if at_rest else "blocks")
         opened = heap["descriptors"]
         status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
         kept = list(sizes(state / "kept"))

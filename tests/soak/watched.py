@@ -1,6 +1,7 @@
 """`python -m tests.soak.watched SOCKET mount --foreground …`: the command, which tells its Python heap, its tables and its descriptors to whoever asks on that inherited socket.
 
-Owns    one thread. For each line that comes on the socket a line of JSON goes back; "types" asks for the commonest types, too.
+Owns    one thread. For each line that comes on the socket a line of JSON goes back; "types" asks for the commonest types, too;
+        at "rest" the C heap first gives back what is free in it, as the mount does within a minute (daemon/heap.py): what stays then is held.
 Never   outlives its parent: when the socket ends, the mount is told to.
 """
 
@@ -17,6 +18,8 @@ from contextlib import suppress
 from typing import Any, Final
 
 from anthrofs.cli.commands import main
+from anthrofs.clock import Clock
+from anthrofs.daemon.heap import Heap
 from anthrofs.daemon.process import SIGNALS
 from anthrofs.tree.database import Database
 
@@ -26,6 +29,8 @@ TABLES: Final = ("node", "attempt", "lost", "doomed", "kept", "attribute")
 def answer(asked: socket.socket) -> None:
     with asked, asked.makefile("rw") as lines:
         for line in lines:
+            if line.strip() == "rest":
+                Heap(Clock()).trim()
             lines.write(json.dumps(heap(types=line.strip() == "types")) + "\n")
             lines.flush()
     os.kill(os.getpid(), signal.SIGTERM)

@@ -181,7 +181,7 @@ class Soak:
         self.samples.append(sample)
         self.rests.append(sample)
         self._write(sample)
-        self.types = [*self.types[:1], dict(watched.heap(types=True)["types"])]
+        self.types = [*self.types[:1], dict(watched.heap("types")["types"])]
 
     def _come_to_rest(self, watched: Watched) -> None:
         """No more faults; all that was done is on the server, and what others did is here."""
@@ -255,7 +255,7 @@ class Soak:
         """A sample once what idles has ended, or the bound for that has passed: then the difference is for the judge."""
         until_s = time.monotonic() + FALLBACK_S
         while True:
-            sample = watched.sample()
+            sample = watched.sample(at_rest=True)
             fallen = not self.base or all(sample[name] <= self.base[name] + BOUNDS[name] for name in BACK)
             if fallen or time.monotonic() >= until_s:
                 return sample
