@@ -139,18 +139,21 @@ class Line(httpcore.NetworkStream):
             return None
 
     def _take_decrypted(self, found: ssl.SSLSocket, view: memoryview) -> int | None:
-        """Record by record, as TLS has it."""
+        """Record by record, as TLS has it, until the view is full, or for the moment. None: nothing came in it."""
         found.settimeout(0)
-        came = 0
+        came, until_s = 0, self._clock.now_s() + GATHER_S
         while came < len(view):
             try:
                 some = found.recv_into(view[came:])
             except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                break
+                left_s = until_s - self._clock.now_s()
+                if left_s <= 0 or not self._has_bytes(left_s):
+                    return came or None
+                continue
             if not some:
-                return came
+                break
             came += some
-        return came or None
+        return came
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """See NetworkStream. Also ends when the other side is dead; an upload, when it has become pointless. The head
@@ -241,10 +244,13 @@ class Line(httpcore.NetworkStream):
         return self._while_alive(timeout, httpcore.WriteTimeout, lambda wait_s: _sent(found, taken, wait_s))
 
     def _wait_for_bytes(self, wait_s: float) -> None:
+        if not self._has_bytes(wait_s):
+            raise httpcore.ReadTimeout("timed out")
+
+    def _has_bytes(self, wait_s: float) -> bool:
         poll = select.poll()
         poll.register(self._socket(), select.POLLIN)
-        if not poll.poll(wait_s * 1000):
-            raise httpcore.ReadTimeout("timed out")
+        return bool(poll.poll(wait_s * 1000))
 
     def _wait_for_room(self, wait_s: float) -> None:
         """Then a slice fits without a wait."""
