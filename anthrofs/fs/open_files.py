@@ -59,8 +59,9 @@ class OpenFiles:
         that it didn't.
         """
         reads = flags & os.O_ACCMODE == os.O_RDWR
-        place = self._paths.place(path, local_names.maker_of(caller.program(), reads=reads))
-        if self._is_companion(place, flags, caller):
+        program = caller.program()
+        place = self._paths.place(path, local_names.maker_of(program, reads=reads))
+        if self._is_companion(place, flags, caller, program):
             place = replace(place, wanted=None)
         try:
             handle = self._contents.create(place, stat.S_IMODE(mode), caller.process)
@@ -69,9 +70,9 @@ class OpenFiles:
         self._pages.opened(handle.number, path, None, writes=True)
         return handle.number
 
-    def _is_companion(self, place: Place, flags: int, caller: Caller) -> bool:
+    def _is_companion(self, place: Place, flags: int, caller: Caller, program: str) -> bool:
         """A helper file of a file beside it, whose state here it is a part of."""
-        for name, held in local_names.candidates(place.name, caller.program(), flags):
+        for name, held in local_names.candidates(place.name, program, flags):
             with contextlib.suppress(NotFound):
                 beside = self._db.nodes.entry(place.parent, name)
                 if not beside.directory and (not held or caller.writes_to(caller.process, beside.node_id)):

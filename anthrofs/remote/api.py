@@ -3,8 +3,10 @@
 Never   says how: no HTTP here.
 """
 
+import errno
 import io
 import os
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -77,7 +79,8 @@ class Body(io.FileIO):
     """A sealed stage on its way out: says how far it is, and can be ended before its last byte."""
 
     def __init__(self, path: Path, clock: Clock, pointless: Callable[[], bool]) -> None:
-        super().__init__(path, "rb")
+        """Raises FileNotFoundError; a link, a pipe or a directory in a stage's place is none."""
+        super().__init__(path, "rb", opener=_plain)
         self._clock = clock                 # given
         self._pointless = pointless         # given: True ends the upload
         self._size_bytes = os.fstat(self.fileno()).st_size      # constant: nobody writes to a sealed stage
@@ -124,6 +127,10 @@ class Body(io.FileIO):
         """The size of the whole stage."""
         return self._size_bytes
 
+    def head(self, size: int) -> bytes:
+        """Its first bytes, whatever of it has gone."""
+        return os.pread(self.fileno(), size, 0)
+
     def read(self, size: int | None = -1, /) -> bytes:
         """The next piece. Raises UploadCut."""
         self._look()
@@ -137,6 +144,12 @@ class Body(io.FileIO):
             if self._pointless():
                 raise UploadCut("the upload was ended: its content was replaced or deleted meanwhile",
                                 maybe_stored=False)
+
+
+def _plain(path: str, flags: int) -> int:
+    if not stat.S_ISREG(os.lstat(path).st_mode):    # noqa: PTH116 - as FileIO has it
+        raise FileNotFoundError(errno.ENOENT, "no plain file", path)
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 class RemoteFiles(Protocol):

@@ -34,8 +34,11 @@ class Disk:
 
     def link(self, label: str, source: Path, target: Path) -> None:
         """A second name for the same file; a target left by an earlier crash is replaced."""
-        target.unlink(missing_ok=True)
-        target.hardlink_to(source)
+        try:
+            target.hardlink_to(source)
+        except FileExistsError:
+            target.unlink()
+            target.hardlink_to(source)
 
     def rename(self, label: str, source: Path, target: Path) -> None:
         """Target becomes source, at once for all who look."""

@@ -34,7 +34,7 @@ _NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)     # below 2**63: SQ
 def _opened(path: Path, flags: int) -> int:
     """A plain file, and no other that a link leads to; a pipe would wait for its other end. Raises OSError."""
     descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    if not flags & os.O_EXCL and not stat.S_ISREG(os.fstat(descriptor).st_mode):        # what is new is one
         os.close(descriptor)
         raise OSError(errno.EINVAL, "no plain file", path)
     return descriptor
@@ -145,12 +145,6 @@ class Staging:
         self._disk.link(f"{label}:link", source, self.path(number))
         self._disk.sync_dir(f"{label}:dir", self._root)
         return number
-
-    def head(self, number: StageId, size: int) -> bytes:
-        """The first bytes of a stage; none if it isn't there."""
-        with contextlib.suppress(OSError), os.fdopen(_opened(self.path(number), os.O_RDONLY), "rb") as content:
-            return content.read(size)
-        return b""
 
     def reserve(self, size_bytes: int) -> None:
         """So many bytes are about to be written. Raises DiskFull while the last of the disk is still free, StagingFull,

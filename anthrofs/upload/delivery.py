@@ -79,7 +79,7 @@ class Delivery:
                            reason="its content is missing in this machine's staging")
             return
         with body:
-            earliest_ns, head = self._inquiries.server_now_ns(), self._staging.head(attempt.stage, mime.HEAD_BYTES)
+            earliest_ns, head = self._inquiries.server_now_ns(), body.head(mime.HEAD_BYTES)
             size_bytes = body.size_bytes()
             with self._db.transaction(durable=True) as tx:
                 now, node = tx.uploads.of(attempt.node_id), self._db.nodes.find(attempt.node_id)

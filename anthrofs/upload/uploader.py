@@ -165,12 +165,13 @@ class Uploader:
                 self._deletion.run(item.file_id, item.plan)
         except Exception:       # our own disk, or a bug: not again at the wake below
             item.plan.not_before_s = max(item.plan.not_before_s, self._clock.now_s() + AGAIN_S)
+            self._call()        # this thread rests
             raise
         finally:
             done = self._schedule.finish(item)
             if isinstance(item, Send):
                 self._progress.end(item.attempt.node_id, done=done)
-            self.wake()
+            self._waits.wake()      # what it has made possible this thread sees itself, which asks for work next
 
     def _prepare(self, item: Prepare) -> None:
         """A renamed file becomes an attempt, whose turn comes at the wake."""
