@@ -93,7 +93,7 @@ def _facts(path: str, most: int = FACTS) -> dict[str, str]:
 
 
 def _text(path: str) -> str:
-    """In three calls, where a file object takes seven: /proc gives such a file whole. Raises OSError."""
+    """Reads a file of /proc, which gives it whole: three calls, where a file object takes seven. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         return os.read(descriptor, MOST_BYTES).decode(errors="replace")

@@ -78,11 +78,15 @@ class Carrier(Protocol):
 class Body(io.FileIO):
     """A sealed stage on its way out: says how far it is, and can be ended before its last byte."""
 
-    def __init__(self, path: Path, clock: Clock, pointless: Callable[[], bool]) -> None:
-        """Raises FileNotFoundError; a link, a pipe or a directory in a stage's place is none."""
+    def __init__(self, path: Path, clock: Clock, pointless: Callable[[], bool],
+                 passes: Callable[[int, bytes], None] = lambda _, __: None) -> None:
+        """`passes` is told of each piece, and where it begins. Raises FileNotFoundError: a link, a pipe or a directory
+        in a stage's place is none.
+        """
         super().__init__(path, "rb", opener=_plain)
         self._clock = clock                 # given
         self._pointless = pointless         # given: True ends the upload
+        self._passes = passes               # given
         self._size_bytes = os.fstat(self.fileno()).st_size      # constant: nobody writes to a sealed stage
 
         # The sender's thread writes these; others only read them.
@@ -90,6 +94,7 @@ class Body(io.FileIO):
         self._carrier: Carrier | None = None
         self._before = 0                    # bytes that the connection was given before the first one of this body
         self._acknowledged = 0              # of the body, as far as was seen
+        self._place = 0                     # where the next piece begins
         self._look_s = float("-inf")        # when to ask again whether it is pointless
         self.over_s: float | None = None    # when the last one was handed over; None: not yet, so the server can't have
                                             # all of it
@@ -98,7 +103,7 @@ class Body(io.FileIO):
     def begin(self, around_bytes: int) -> None:
         """From its beginning; again, if what had all of it has sent us on. So many bytes of the form come first."""
         self.seek(0)
-        self.begun, self.over_s = True, None
+        self._place, self.begun, self.over_s = 0, True, None
         self._before = around_bytes + (0 if self._carrier is None else self._carrier.handed())
 
     def goes(self, carrier: Carrier) -> bool:
@@ -128,13 +133,17 @@ class Body(io.FileIO):
         return self._size_bytes
 
     def head(self, size: int) -> bytes:
-        """Its first bytes, whatever of it has gone."""
+        """Returns its first bytes, whatever of it has gone."""
         return os.pread(self.fileno(), size, 0)
 
     def read(self, size: int | None = -1, /) -> bytes:
         """The next piece. Raises UploadCut."""
         self._look()
-        return super().read(-1 if size is None else size) or b""
+        piece = super().read(-1 if size is None else size) or b""
+        if piece:
+            self._passes(self._place, piece)
+            self._place += len(piece)
+        return piece
 
     def _look(self) -> None:
         """Not for each piece: it is a look at the database."""
@@ -147,7 +156,7 @@ class Body(io.FileIO):
 
 
 def _plain(path: str, flags: int) -> int:
-    if not stat.S_ISREG(os.lstat(path).st_mode):    # noqa: PTH116 - as FileIO has it
+    if not stat.S_ISREG(os.lstat(path).st_mode):
         raise FileNotFoundError(errno.ENOENT, "no plain file", path)
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 

@@ -23,6 +23,7 @@ import cachetools
 
 from anthrofs.model import FileId
 from anthrofs.store.block_file import BlockFile, sums_of
+from anthrofs.store.block_map import BlockMap
 from anthrofs.store.blocks import spans
 from anthrofs.store.disk import Disk
 from anthrofs.store.stock import Stock
@@ -189,23 +190,32 @@ class BlockCache:
         """A second name for the sealed content that the server has just taken. Raises OSError: the caller keeps the
         stage.
         """
-        self._kept_root.mkdir(mode=0o700, parents=True, exist_ok=True)
         target = self._kept_root / _name(file_id)
         target.with_suffix(".map").unlink(missing_ok=True)
-        self._disk.link("kept:link", stage, target)
+        try:
+            self._disk.link("kept:link", stage, target)
+        except FileNotFoundError:               # somebody removed the directory
+            self._kept_root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._disk.link("kept:link", stage, target)
         self._close(file_id)
         self._disk.sync_dir("kept:dir", self._kept_root)
 
-    def verify(self, file_id: FileId) -> None:
+    def verify(self, file_id: FileId, sums: BlockMap | None = None) -> None:
         """Write a kept copy's checksums, so that a bit that flips later is seen. Until then it is read unchecked, and
-        again if power is lost before the disk has them: a map that is empty, short or zero says nothing.
+        again if power is lost before the disk has them: a map that is empty, short or zero says nothing. `sums`: made
+        while it was sent; None: all of it is read.
         """
         path = self._kept_root / _name(file_id)
         try:
             made = path.with_suffix(".new")
-            self._disk.unlink("kept:new", made)
-            with made.open("xb", buffering=0) as new:
-                new.write(sums_of(path))
+            content = sums_of(path) if sums is None else bytes(sums)
+            try:
+                new = made.open("xb", buffering=0)
+            except FileExistsError:             # left by a kill
+                self._disk.unlink("kept:new", made)
+                new = made.open("xb", buffering=0)
+            with new:
+                new.write(content)
             self._disk.rename("kept:map", made, path.with_suffix(".map"))
             if not path.exists():
                 self._disk.unlink("kept:new", path.with_suffix(".map"))

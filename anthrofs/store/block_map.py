@@ -35,19 +35,19 @@ class Sums:
     head: bytes
     entry: struct.Struct                            # checksum (0: absent) and length in bytes of one block
     seed_of: Callable[[bytes], int]                 # of a file's key
-    checksum: Callable[[int, int, bytes], int]      # of seed, number of the block, and its bytes
+    checksum: Callable[[int, int, bytes | memoryview], int]     # of seed, number of the block, and its bytes
 
     def place(self, number: int) -> int:
         """Where a block's entry is, in the map's bytes."""
         return len(self.head) + number * self.entry.size
 
 
-def crc32(seed: int, number: int, data: bytes) -> int:
+def crc32(seed: int, number: int, data: bytes | memoryview) -> int:
     """The sum of earlier versions."""
     return zlib.crc32(data, zlib.crc32(number.to_bytes(8, "little"), seed)) or 1
 
 
-def xxh3(seed: int, number: int, data: bytes) -> int:
+def xxh3(seed: int, number: int, data: bytes | memoryview) -> int:
     """The sum of maps with a head."""
     return xxhash.xxh3_64_intdigest(data, xxhash.xxh3_64_intdigest(number.to_bytes(8, "little"), seed)) or 1
 
@@ -97,10 +97,15 @@ class BlockMap:
         """The block is as it was when its entry was made."""
         return self.entry(number) == (self.sums.checksum(self._seed, number, data), len(data))
 
-    def entries(self, number: int, blocks: Sequence[bytes]) -> bytes:
+    def entries(self, number: int, blocks: Sequence[bytes | memoryview]) -> bytes:
         """Entries of a run of blocks, to be written at its place."""
         pack, checksum, seed = self.sums.entry.pack, self.sums.checksum, self._seed
         return b"".join([pack(checksum(seed, number + step, data), len(data)) for step, data in enumerate(blocks)])
+
+    def take(self, offset: int, piece: bytes) -> None:
+        """Enters a piece of a copy. It begins where a block does, and ends so or at the copy's end."""
+        view, number = memoryview(piece), offset // BLOCK_BYTES
+        self.set(number, self.entries(number, [view[at:at + BLOCK_BYTES] for at in range(0, len(view), BLOCK_BYTES)]))
 
     def set(self, number: int, entries: bytes) -> None:
         """From now on it says so."""

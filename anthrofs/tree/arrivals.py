@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from anthrofs.model import Attempt, FileId, Node, RemoteFile
 from anthrofs.store.block_cache import BlockCache
+from anthrofs.store.block_map import BlockMap
 from anthrofs.store.staging import Staging
 from anthrofs.tree import lost
 from anthrofs.tree.database import Database
@@ -35,8 +36,9 @@ class Arrivals:
 
         self._looked = False            # for backups that an earlier mount has left; guarded by the database's lock
 
-    def take_in(self, attempt: Attempt, file: RemoteFile, step: Step) -> list[Node]:
+    def take_in(self, attempt: Attempt, file: RemoteFile, step: Step, sums: BlockMap | None) -> list[Node]:
         """The server has the attempt's stage as this file: STORED, it has just said so; FOUND, a listing shows it.
+        `sums` were made of it while it was sent; None: it wasn't.
         Returns the backups that have to live on here only, for that name is another file's on the server now.
 
         The copy first (a second name of the stage), then one transaction, then the stage goes.
@@ -63,7 +65,7 @@ class Arrivals:
             if left:
                 self._cache.drop(file.file_id)      # it would be taken for what is in that file
             elif file.file_id not in going:
-                self._cache.verify(file.file_id)
+                self._cache.verify(file.file_id, sums)
         self._kept_copies.remove(going)
         return namesakes
 

@@ -16,6 +16,7 @@ from anthrofs.model import Attempt, Node, RemoteFile
 from anthrofs.remote.api import Body, RemoteFiles
 from anthrofs.remote.gates import OF_THE_WAY
 from anthrofs.remote.retry import backoff_s
+from anthrofs.store.block_map import BlockMap
 from anthrofs.store.staging import Staging
 from anthrofs.tree import lost
 from anthrofs.tree.arrivals import Arrivals, queue_newer
@@ -66,12 +67,13 @@ class Delivery:
 
     def _send(self, attempt: Attempt, plan: SendPlan) -> None:
         sending: Attempt | None = None
+        sums = BlockMap.empty()         # of the copy that will be kept: so it needn't be read again
 
         def pointless() -> bool:
             return plan.cuts < CUTS and sending is not None and not self._is_wanted(sending)
 
         try:
-            body = Body(self._staging.path(attempt.stage), self._clock, pointless)
+            body = Body(self._staging.path(attempt.stage), self._clock, pointless, sums.take)
         except FileNotFoundError:
             if not self._superseded(attempt):
                 log.error("the content of node %d is missing in staging", attempt.node_id)      # noqa: TRY400 - no bug
@@ -102,12 +104,12 @@ class Delivery:
                 return
         plan.cuts = 0
         if file.size_bytes == sending.size_bytes:
-            self._arrived(sending, file, Step.STORED)
+            self._arrived(sending, file, Step.STORED, sums)
         else:
             self._stored_wrong(sending, plan, file)
 
-    def _arrived(self, attempt: Attempt, file: RemoteFile, step: Step) -> None:
-        for backup in self._arrivals.take_in(attempt, file, step):
+    def _arrived(self, attempt: Attempt, file: RemoteFile, step: Step, sums: BlockMap | None = None) -> None:
+        for backup in self._arrivals.take_in(attempt, file, step, sums):
             self._restaging.detach(backup)
 
     def _stored_wrong(self, attempt: Attempt, plan: SendPlan, file: RemoteFile) -> None:

@@ -49,6 +49,10 @@ class Ready:
     share_of_deletions: float
     wait_s: float | None            # until there may be something else
 
+    def is_more(self) -> bool:
+        """Whether one piece of work leaves others, for now or for a moment that somebody has to wait for."""
+        return len(self.sends) + len(self.renamed) + len(self.due) > 1 or self.wait_s is not None
+
     def tasks(self) -> list[Task]:
         """Returns the kinds of which there is work."""
         return [task for task, found in zip(Task, (self.sends, self.renamed, self.due), strict=True) if found]
@@ -240,7 +244,7 @@ class Schedule:
                 if plan is not None:
                     overtakes = attempt.node_id in ready.waited and self._overtaken < OVERTAKEN
                     self._overtaken = self._overtaken + 1 if overtakes else 0
-                    return Send(attempt, plan)
+                    return Send(attempt, plan, more=ready.is_more())
         return None
 
     def _take_renamed(self, ready: Ready) -> Prepare | None:

@@ -65,7 +65,9 @@ class Uploader:
         self._waits.wake()
 
     def _call(self) -> None:
-        """One thread asks the schedule. Whoever gets work calls the next: not all of them ask for each single row."""
+        """One thread asks the schedule. Whoever gets work and leaves some calls the next: not all of them ask for each
+        single row.
+        """
         with self._changed:
             self._news += 1
             self._changed.notify()
@@ -130,9 +132,10 @@ class Uploader:
                     return
                 news = self._news
             try:
-                item = self._next()
+                item, more = self._next()
                 if not isinstance(item, Pause):
-                    self._call()
+                    if more:
+                        self._call()
                     self._do(item)
                     continue
                 wait_s = item.seconds
@@ -147,13 +150,14 @@ class Uploader:
                 if news == self._news and not self._stopping:
                     self._clock.wait(self._changed, wait_s)
 
-    def _next(self) -> Item | Pause:
+    def _next(self) -> tuple[Item | Pause, bool]:
+        """Returns what to do, and whether another thread has to look as well."""
         self._guard.check()                      # what was done couldn't be written down
         settle_s = self._hidden.settle()
         item = self._schedule.next()
         if isinstance(item, Pause) and settle_s is not None:
-            return Pause(settle_s if item.seconds is None else min(settle_s, item.seconds))
-        return item
+            return Pause(settle_s if item.seconds is None else min(settle_s, item.seconds)), False
+        return item, settle_s is not None or not isinstance(item, Send) or item.more
 
     def _do(self, item: Item) -> None:
         try:

@@ -21,6 +21,7 @@ class Send:
 
     attempt: Attempt
     plan: SendPlan
+    more: bool = True       # there was other work, too, as far as one could see
 
 
 @dataclass(frozen=True, slots=True)

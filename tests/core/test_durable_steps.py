@@ -15,7 +15,7 @@ from tests.core.one_thread import OneThread
 A, B = b"first " * 20, b"second " * 30
 PROMISED: Final = ["stage:data", "stage:dir", "durable commit"]         # a name shows a stage: bytes, their name, the row
 SENT: Final = ["durable commit", "upload", "kept:link", "kept:dir", "durable commit", "staging:remove"]
-SUMS: Final = ["kept:new", "kept:map"]                                  # of the copy: read unchecked until then
+SUMS: Final = ["kept:map"]                                              # of the copy: read unchecked until then
 RECOPIED: Final = ["rename:link", "rename:dir", "durable commit"]       # what is renamed is to be sent from its copy
 DELETED: Final = ["delete", "commit", "cache:map", "cache:data", "cache:map", "cache:data"]
 

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from anthrofs.model import FileId
 from anthrofs.store.block_cache import BlockCache
+from anthrofs.store.block_file import sums_of
+from anthrofs.store.block_map import BlockMap
 from anthrofs.store.blocks import BLOCK_BYTES
 from anthrofs.store.disk import Disk
 from tests.fakes import law
@@ -230,6 +232,16 @@ def test_the_checksums_of_an_earlier_copy_do_not_judge_a_newer_one(tmp_path: Pat
         assert cache_at(tmp_path).get(A, 0) == content
         cache.verify(A)
         assert cache_at(tmp_path).get(A, 0) == content
+
+
+@pytest.mark.parametrize("size_bytes", [0, 1, BLOCK_BYTES, 8 * BLOCK_BYTES + 1, 20 * BLOCK_BYTES])
+def test_checksums_that_were_made_on_the_way_are_those_of_the_copy(tmp_path: Path, size_bytes: int) -> None:
+    content, sums = block(1, size_bytes), BlockMap.empty()
+    for offset in [*[0] * (size_bytes > 0), *range(0, size_bytes, 8 * BLOCK_BYTES)]:      # its beginning twice: it was sent on
+        sums.take(offset, content[offset:offset + 8 * BLOCK_BYTES])
+    (tmp_path / "stage").write_bytes(content)
+
+    assert bytes(sums) == sums_of(tmp_path / "stage")
 
 
 def test_a_dropped_file_leaves_nothing(tmp_path: Path) -> None:

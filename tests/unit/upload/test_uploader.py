@@ -16,7 +16,7 @@ from tests.unit.upload.house import House
 
 
 def pause_s(house: House) -> float | None:
-    pause = house.uploader._next()
+    pause, _ = house.uploader._next()
     assert isinstance(pause, Pause)
     return pause.seconds
 
@@ -79,7 +79,7 @@ def test_hidden_files_are_settled_on_the_way(house: House) -> None:
         tx.nodes.hide(node_id, "hidden", 0, by_libfuse=True)
     assert pause_s(house) == SETTLE_S
     house.clock.advance(SETTLE_S)
-    assert not isinstance(house.uploader._next(), Pause)        # its id is to be deleted
+    assert not isinstance(house.uploader._next()[0], Pause)        # its id is to be deleted
     assert house.index.find(node_id) is None
 
 
@@ -139,20 +139,22 @@ def test_a_wake_while_a_thread_looks_for_work_is_not_missed(house: House, monkey
     assert did == ["looked", "looked"]
 
 
-def test_whoever_gets_work_calls_the_next_thread_before_it_begins(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ten files that are saved at once go at once."""
+@pytest.mark.parametrize("names", [["a"], ["a", "b"]], ids=["nothing else", "another one"])
+def test_whoever_gets_work_calls_the_next_thread_before_it_begins(house: House, monkeypatch: pytest.MonkeyPatch, names: list[str]) -> None:
+    """Ten files that are saved at once go at once; one alone is no reason to ask again."""
     did: list[str] = []
     monkeypatch.setattr(house.uploader._changed, "notify", lambda *_: did.append("called"))
     monkeypatch.setattr(house.uploader._delivery, "run", lambda *_: did.append("sent"))
-    ready(house, "a")
+    for name in names:
+        ready(house, name)
     next_item = house.uploader._next
 
-    def once() -> Item | Pause:
-        item = Pause(None) if "sent" in did else next_item()
+    def once() -> tuple[Item | Pause, bool]:
+        item, more = (Pause(None), False) if "sent" in did else next_item()
         house.uploader._stopping = isinstance(item, Pause)
-        return item
+        return item, more
 
     monkeypatch.setattr(house.uploader, "_next", once)
     did.clear()
     house.uploader._run()
-    assert did[:2] == ["called", "sent"]
+    assert did[:len(names)] == ["called"] * (len(names) - 1) + ["sent"]
