@@ -19,7 +19,7 @@ from tests.proof import table
 if TYPE_CHECKING:
     from tests.exerciser.around import Around
 
-BINDINGS: Final = ("libfuse2",)
+BINDINGS: Final = {"libfuse3": "mfusepy", "libfuse2": "fusepy"}
 SHORT_SEED: Final = 1
 LEFT_OUT: Final = 500       # operations of a short epoch that can't be done
 SHORT_S: Final = 40.0
@@ -56,6 +56,7 @@ class OnAMount:
 def main() -> int:
     faulthandler.enable()       # of a look behind a mapped file's end nothing else is left
     given = _arguments()
+    os.environ["ANTHROFS_BINDING"] = BINDINGS[given.binding]
     seed = SHORT_SEED if given.short else given.seed
     until_s = time.monotonic() + (SHORT_S if given.short else given.minutes * 60 if given.minutes else float("inf"))
     most = given.ops or (10**9 if given.minutes or given.short else 10**6)
@@ -97,7 +98,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--epoch", type=int, default=0)
     parser.add_argument("--short", action="store_true")
     parser.add_argument("--replay", type=Path)
-    parser.add_argument("--binding", choices=BINDINGS, default=BINDINGS[0])
+    parser.add_argument("--binding", choices=[*BINDINGS], default="libfuse3")
     return parser.parse_args()
 
 

@@ -18,7 +18,7 @@ from tests.torture.actors import Reader
 from tests.torture.outage import Outage
 from tests.torture.worker import Worker
 
-BINDINGS: Final = ("libfuse2",)
+BINDINGS: Final = {"libfuse3": "mfusepy", "libfuse2": "fusepy"}
 SHORT_SEED: Final = 1
 SHORT_S: Final = 45.0
 SIDE_BY_SIDE: Final = 4
@@ -30,6 +30,7 @@ MEMORY: Final = Path("/dev/shm")     # a disk whose syncs cost nothing
 
 def main() -> int:
     given = _arguments()
+    os.environ["ANTHROFS_BINDING"] = BINDINGS[given.binding]
     seed = SHORT_SEED if given.short else given.seed
     began_s = time.monotonic()
     seconds = SHORT_S if given.short else given.minutes * 60
@@ -124,7 +125,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=table.next_seed("torture"))
     parser.add_argument("--side-by-side", type=int, default=SIDE_BY_SIDE)
     parser.add_argument("--short", action="store_true")
-    parser.add_argument("--binding", choices=BINDINGS, default=BINDINGS[0])
+    parser.add_argument("--binding", choices=[*BINDINGS], default="libfuse3")
     return parser.parse_args()
 
 
