@@ -1,6 +1,19 @@
 """The steps on the local disk that promises are made of, each with a label, so that a test can stop the program at any
 of them, or let it fail.
 
+The syncs of one file that is saved and sent, in their order, what losing power would do without each, and the planted
+bug that lacks it (tests/mutants):
+
+    close   stage:data  the file is empty, or full of zeros                                 stage-data-unsynced
+            stage:dir   nothing finds its bytes, which have no name                         stage-name-unsynced
+            commit      the name shows what it showed before                                promise-not-durable
+    upload  commit      nobody knows that it was begun: it is sent again, and there twice   sending-not-durable
+    answer  kept:dir    the row says that the only readable copy is here, and it isn't      kept-name-unsynced
+            commit      it is promised again, and its stage, which goes next, is gone       arrival-not-durable
+
+Nothing waits for a sync where losing it costs only work: what was made and never promised, a stage's removal, the sums
+of a copy, a deletion that the server has confirmed (it is asked again, and says that the id is gone).
+
 Never   hides an error: ENOSPC means the same to a program that writes through us.
 """
 

@@ -1,16 +1,19 @@
 """Manual, promises: what has to survive power loss is on the disk before the step that relies on it. Each save is told here step by step."""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from anthrofs.store import disk
 from tests.core.core import Core
 from tests.core.kernel import Kernel
 from tests.core.moments import LabelledDisk, ToldFiles
 from tests.core.one_thread import OneThread
+from tests.mounting import ROOT
 
 A, B = b"first " * 20, b"second " * 30
 PROMISED: Final = ["stage:data", "stage:dir", "durable commit"]         # a name shows a stage: bytes, their name, the row
@@ -56,6 +59,13 @@ class Told:
 @pytest.fixture
 def told(place: Path) -> Told:
     return Told(place)
+
+
+def test_each_sync_has_its_row_in_the_table_and_the_bug_that_lacks_it() -> None:
+    rows = re.findall(r"^ .*(stage:data|stage:dir|kept:dir|commit)  .* (\S+)$", disk.__doc__ or "", re.MULTILINE)
+    assert [step for step, _ in rows] == [step.removeprefix("durable ") for step in (*PROMISED, *SENT)
+                                          if step in ("stage:data", "stage:dir", "kept:dir", "durable commit")]
+    assert all((ROOT / "tests" / "mutants" / f"{bug}.patch").exists() for _, bug in rows)
 
 
 def written(user: Kernel, path: str, content: bytes) -> int:
