@@ -42,6 +42,10 @@ WANTED: Final = ASYNC_READ | READDIRPLUS | PARALLEL_DIROPS
 UNWANTED: Final = ATOMIC_O_TRUNC | AUTO_INVAL_DATA | READDIRPLUS_AUTO | ASYNC_DIO | HANDLE_KILLPRIV | HANDLE_KILLPRIV_V2
 THREADS: Final = 1000               # each stalled reader has one. The default is 10: a lookup waited for the eleventh
 IDLE_THREADS: Final = 10
+# Entries of one listing that attributes are told of: libfuse keeps 180 bytes for each until the kernel forgets it, also
+# if only names were wanted (a million: 217 MB instead of 40). Of those behind the kernel asks one by one, if anybody
+# does.
+KNOWN: Final = 250_000
 PIECE: Final = 256                  # entries that are read at once; a reply of 32 KiB has 180 with names of 20 bytes
 
 
@@ -78,6 +82,7 @@ class Listing:
         # Names by offset, of the last two replies: the kernel goes on behind any entry of the last, and a program may
         # go back to where it has just been. The kernel asks for one piece of it at a time.
         self.told = dict[int, str]()
+        self.known = 0                          # entries that were told with attributes
         self._told_before = dict[int, str]()
 
     def name_at(self, offset: int) -> str | None:
@@ -133,7 +138,8 @@ class Libfuse3(mfusepy.FUSE):  # type: ignore[misc]     # mypy is told of no typ
                 stat.st_ino = node_id
                 if offset < here and filler(buffer, dots, stat, here, 0):
                     return 0
-        plus, fill, told = FILL_DIR_PLUS if flags & READDIR_PLUS else 0, STAT.fill, listing.told
+        plus = FILL_DIR_PLUS if flags & READDIR_PLUS and listing.known < KNOWN else 0
+        fill, told = STAT.fill, listing.told
         name = "" if offset < FIRST else listing.name_at(offset)
         if name is None:
             name = self.operations.name_of(listing.node_id, offset - FIRST)
@@ -142,6 +148,7 @@ class Libfuse3(mfusepy.FUSE):  # type: ignore[misc]     # mypy is told of no typ
                 fill(stat, values)
                 here = values[0] + FIRST
                 if filler(buffer, name.encode(), stat, here, plus if sure else 0):
+                    listing.known += len(told) if plus else 0
                     return 0
                 told[here] = name
         return 0

@@ -183,3 +183,13 @@ def test_what_a_call_raises_is_told_as_an_errno_without_a_word(fails: Exception,
 def test_a_bug_of_the_binding_is_an_error_for_the_caller_and_a_line_for_us(caplog: pytest.LogCaptureFixture) -> None:
     assert answer(partial(int, "no number")) == -errno.EIO
     assert "bug in the binding's" in caplog.text
+
+
+def test_of_a_listing_without_end_attributes_are_told_of_the_first_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """libfuse keeps something for each entry that it has told."""
+    monkeypatch.setattr(libfuse3, "KNOWN", 20)
+    one, told, offset = opened(Directory({f"{number:03}": 10 + number for number in range(60)})), list[int](), 2
+    while piece := read(one, offset, room=10):
+        told += [flags for _, _, flags in piece]
+        offset = piece[-1][1]
+    assert told == [2] * 20 + [0] * 40
