@@ -104,7 +104,7 @@ def _many(stage: ReadStage, report: Report, front: Front, ids: dict[str, str]) -
     what = f"{AT_ONCE} x {size >> 20} MiB cold at once"
     report.claim(f"{what}: each is asked for once", sent == [size] * (1 + AT_ONCE) * repetitions * len(sides), sent)
     report.compare(Work(what, AT_ONCE * size, faster=True), [[together for _, together in side] for side in sides])
-    report.figures("  one reader's rate to theirs", [[together.time_s / AT_ONCE / alone.time_s for alone, together in side] for side in sides],
+    report.figures("  their rate to one reader's", [[alone.time_s / (together.time_s / AT_ONCE) for alone, together in side] for side in sides],
                    lambda rate: f"{rate:.2f}")
 
 

@@ -16,7 +16,7 @@ directory was listed in full. Beside curl, anthrofs has to connect, too; beside 
 listing. disk: the same file on the local disk, in the page cache. The ratio is that of speeds where the target says >=,
 else of times or sizes. requests: anthrofs' for content, as its server counts them; rclone's all on the wire, lookups
 included. connections: all, also those for listings in the background. Fast server:
-nginx without any wire, whose contents come from the page cache, and which sends more than twice what is taken; mounts and states are fresh for each
+nginx without any wire, whose contents come from the page cache; curl -o /dev/null shows what it sends at least; mounts and states are fresh for each
 repetition, and what was written to a disk is dropped from memory after each, curl's file as well. curl -o FILE is who keeps what it reads, too. Times and memory never fail a run; counts of
 requests and of bytes do."""
 

@@ -119,7 +119,7 @@ class Report:
 
     def figures(self, what: str, values: Sequence[Sequence[float]], shown: Callable[[float], str], peer: str = "", peers: Sequence[float] = (), *,
                 most: float | None = None, target: str = "") -> None:
-        """A row of something else than times, of which less is better."""
+        """A row of something else than times; with a target, less of it is better."""
         mine, *others = values
         ratio, aim = "", target
         if peers:
@@ -135,7 +135,7 @@ class Report:
 
 def against(work: Work, mine: Sequence[Cost], others: Sequence[Sequence[Cost]]) -> dict[str, str]:
     """The cells of the other version, and those of CPU. Its ratio with that of the single repetitions, the least and the most."""
-    looked = any(cost.cpu_s for cost in mine)
+    looked = any(cost.cpu_s for costs in (mine, *others) for cost in costs)
     cells = {"cpu": work.cpu(mine)} if looked else {}
     for costs in others:
         pairs = [work.ratio([one], [other]) for one, other in zip(mine, costs, strict=True)]
