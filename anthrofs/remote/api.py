@@ -111,7 +111,7 @@ class Body(io.FileIO):
         UploadCut: bytes remain that the server would need.
         """
         self._carrier = carrier
-        if self.begun:
+        if self.begun and self.over_s is None:      # behind the last byte comes an empty piece, which ends the request
             self._look()
         return not self.begun
 

@@ -60,6 +60,7 @@ def test_status_counts_what_the_other_side_has_not_what_the_kernel_took(mount: M
     assert len(seen) > 3                # the kernel's buffers take all at once
     (files / "big.bin").unlink()
     mount.sync()
+    assert stored_names(mount) == {}    # also if its last byte had just been handed over
 
 
 # ---- inquiries

@@ -126,6 +126,13 @@ def test_an_upload_that_became_pointless_ends_before_its_last_byte(
     assert files.list(1).files == ()        # the pool is fine
 
 
+def test_an_upload_that_became_pointless_behind_its_last_byte_is_stored(emulator: EmulatorProcess, files: HttpFiles, tmp_path: Path) -> None:
+    """Its sender must not hear that it surely isn't: an empty piece ends the request."""
+    with Body(_big_file(tmp_path), Steps(), lambda: body.over_s is not None) as body:
+        found = files.upload("big.bin", "application/zip", body)
+    assert [file["id"] for file in emulator.files()] == [found.file_id]
+
+
 def test_no_answer_within_the_bound_is_told_as_such(emulator: EmulatorProcess, tmp_path: Path) -> None:
     emulator.fault("any", {"kind": "delay", "seconds": 30}, times=2)
 
@@ -261,6 +268,16 @@ def test_uploading_a_big_file_takes_no_memory_for_it(emulator: EmulatorProcess, 
     size_bytes, grown_kib = map(int, said.split())
     assert size_bytes == BIG_BYTES
     assert grown_kib < 20_000               # a fifth of the file
+
+
+class Steps(Clock):
+    """A second later each time."""
+
+    def __init__(self) -> None:
+        self._now_s = itertools.count()
+
+    def now_s(self) -> float:
+        return float(next(self._now_s))
 
 
 def _big_file(folder: Path) -> Path:
