@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -153,7 +152,7 @@ def test_a_promised_content_that_somebody_has_replaced_is_neither_opened_nor_sen
     assert [mount.emulator.content(file["id"]) for file in mount.emulator.files()] == [b"mine"]
 
 
-def test_content_that_cant_be_opened_is_tried_again_seconds_later_not_at_once(mount: Mount) -> None:
+def test_content_in_the_place_of_which_something_else_stands_is_refused_and_sent_when_it_is_back(mount: Mount) -> None:
     files = mount.mount("--upload", "queue")
     mount.emulator.fault("upload", {"kind": "status", "status": 503})
     (files / "mine.txt").write_text("mine")
@@ -161,12 +160,14 @@ def test_content_that_cant_be_opened_is_tried_again_seconds_later_not_at_once(mo
     (stage,) = (mount.state_dir / "staging").iterdir()
     stage.unlink()
     stage.mkdir()
-    mount.expects("bug in the uploader", "Traceback")
-    wait_until(lambda: "bug in the uploader" in mount.log(), "it is tried again")
-    time.sleep(1)
-    assert mount.log().count("bug in the uploader") == 1
+    mount.expects("is missing in staging")
+    wait_until(lambda: mount.status()["failed"], "it is refused")
+    [failed] = mount.status()["failed"]
+    assert (failed["path"], failed["reason"]) == ("mine.txt", "its content is missing in this machine's staging")
+    assert mount.log().count("is missing in staging") == 1
     stage.rmdir()
     stage.write_text("mine")
+    mount.ok("retry", files / "mine.txt")
     mount.sync()
     assert [mount.emulator.content(file["id"]) for file in mount.emulator.files()] == [b"mine"]
 

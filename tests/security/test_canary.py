@@ -4,6 +4,7 @@ Manual, security: 'The key is in the memory of the mount'
 """
 
 import base64
+import contextlib
 import json
 import os
 import socket
@@ -173,7 +174,7 @@ def work(life: Life, mount: Mount) -> None:
 
 
 def provoke_a_bug(mount: Mount) -> None:
-    """Somebody has put a directory in place of what is to be sent: the log has a traceback."""
+    """Somebody has put a directory in place of what is to be sent, and it is read: the log has a traceback."""
     mount.emulator.fault("upload", {"kind": "status", "status": 503})
     before = set(os.listdir(mount.state_dir / "staging"))
     (mount.path / "waits.txt").write_text(CONTENT)
@@ -182,9 +183,13 @@ def provoke_a_bug(mount: Mount) -> None:
     stage = mount.state_dir / "staging" / name
     stage.unlink()
     stage.mkdir()
-    wait_until(lambda: "Traceback" in mount.log(), "it is tried again")
+    with contextlib.suppress(OSError):
+        (mount.path / "waits.txt").read_text()
+    wait_until(lambda: "Traceback" in mount.log(), "that is a bug")
+    wait_until(lambda: mount.status()["failed"], "it can't be sent either")
     stage.rmdir()
     stage.write_text(CONTENT)
+    mount.ok("retry", mount.path / "waits.txt")
     mount.sync()
 
 
