@@ -19,7 +19,7 @@ from anthrofs.model import ROOT, Attr, Node, NodeId, is_view
 from anthrofs.sync.refresher import Refresher
 from anthrofs.tree.database import Database
 from anthrofs.tree.nodes import Entry
-from anthrofs.tree.open_table import OpenTable
+from anthrofs.tree.open_table import Content, OpenTable
 
 
 class FileSystem:
@@ -105,7 +105,9 @@ class FileSystem:
         entries = self._db.nodes.entries_after(directory, name, limit)
         # After the rows were read: others' change is noted before it can be seen.
         doubtful = self._surprises.doubted(directory)
-        return [(entry.name, self._attr(entry), entry.name not in doubtful) for entry in entries]
+        opened = self._handles.contents_of(entry.node_id for entry in entries).get
+        attr_of = self._attr_of
+        return [(entry.name, attr_of(entry, opened(entry.node_id)), entry.name not in doubtful) for entry in entries]
 
     def statfs(self) -> dict[str, int]:
         """The quota as a disk: sizes in f_bsize units, as statvfs(3) has them."""
@@ -183,12 +185,14 @@ class FileSystem:
         with self._db.transaction() as tx:
             tx.nodes.changed(node.node_id, self._clock.time_ns())
 
-    def _attr(self, node: Node | Entry) -> Attr:
+    def _attr(self, node: Node) -> Attr:
+        return self._attr_of(node, self._handles.content_of(node.node_id))
+
+    def _attr_of(self, node: Node | Entry, content: Content | None) -> Attr:
         if node.directory:
             # One link, as btrfs has it: how many directories are in it isn't counted.
             return Attr(node.node_id, stat.S_IFDIR | node.mode & ~self._config.umask, 4096, node.mtime_ns,
                         node.ctime_ns, 1)
-        content = self._handles.content_of(node.node_id)
         shown = content.shown if content is not None else None
         size_bytes, mtime_ns, ctime_ns = shown or (node.size_bytes, node.mtime_ns, node.ctime_ns)
         # Also of what can't be read: without the read bit the kernel would give its owner no attribute, and tools give

@@ -46,7 +46,9 @@ IDLE_THREADS: Final = 10
 # if only names were wanted (a million: 217 MB instead of 40). Of those behind the kernel asks one by one, if anybody
 # does.
 KNOWN: Final = 250_000
-PIECE: Final = 256                  # entries that are read at once; a reply of 32 KiB has 180 with names of 20 bytes
+# Entries that are read at once: at first, and then as many as the last reply had room for (of 32 KiB, 180 with names of
+# 20 bytes), for what is read and has no room is read again. More than that: few at a time.
+PIECE, MORE = 200, 32
 
 
 def thread() -> int:
@@ -83,6 +85,7 @@ class Listing:
         # go back to where it has just been. The kernel asks for one piece of it at a time.
         self.told = dict[int, str]()
         self.known = 0                          # entries that were told with attributes
+        self.piece = PIECE                      # entries to read for the next reply
         self._told_before = dict[int, str]()
 
     def name_at(self, offset: int) -> str | None:
@@ -143,14 +146,17 @@ class Libfuse3(mfusepy.FUSE):  # type: ignore[misc]     # mypy is told of no typ
         name = "" if offset < FIRST else listing.name_at(offset)
         if name is None:
             name = self.operations.name_of(listing.node_id, offset - FIRST)
-        while found := self.operations.entries(listing.node_id, name, PIECE):
+        limit = listing.piece
+        while found := self.operations.entries(listing.node_id, name, limit):
             for name, values, sure in found:
                 fill(stat, values)
                 here = values[0] + FIRST
                 if filler(buffer, name.encode(), stat, here, plus if sure else 0):
                     listing.known += len(told) if plus else 0
+                    listing.piece = len(told) + 1
                     return 0
                 told[here] = name
+            limit = MORE
         return 0
 
     def releasedir(self, _path: None, info: Any) -> int:

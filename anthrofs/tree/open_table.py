@@ -7,7 +7,7 @@ Never   touches the disk or the database: the table's own lock is taken last and
 import contextlib
 import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
 
 from anthrofs.errors import BadHandle
@@ -195,6 +195,11 @@ class OpenTable:
         """The shared content, if the node is open."""
         with self._lock:
             return self._contents.get(node_id)
+
+    def contents_of(self, node_ids: Iterable[NodeId]) -> dict[NodeId, Content]:
+        """The same of many at once, for a listing: of those that are open."""
+        with self._lock:
+            return {node_id: self._contents[node_id] for node_id in node_ids if node_id in self._contents}
 
     def close(self, handle: Handle) -> bool:
         """Returns whether it was the last of its node. The content stays in the table until `forget`, so that a node
