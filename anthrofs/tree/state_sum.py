@@ -1,8 +1,9 @@
 """The sum of state.db as a mount has left it: SQLite keeps none, so a bit that the disk has changed would be believed.
 
 Owns    <state>/state.db.sum, which is there only between two mounts.
-Trusts  it only while the database has the length and the time that it names: whoever has written to the database since
-        has changed both, and a log beside it has newer changes.
+Trusts  it only while the database has the time that it names: whoever has written to the database since has changed
+        it, and a log beside it has newer changes. Another length at the same time is damage: a file that was cut in its
+        last page SQLite takes for one that ends in zeros.
 Never   outlives the beginning of a mount, also not over a loss of power.
 
 All of the file is read, before anything is believed: that is what still grows with the number of files, by 0.1 s for a
@@ -72,9 +73,9 @@ def is_as_left(path: Path) -> bool | None:
     except (OSError, ValueError, TypeError, KeyError, StopIteration, RecursionError, OverflowError):
         return None
     found = path.stat()
-    if (found.st_size, found.st_mtime_ns) != (bytes_, mtime_ns) or _changes(path):
+    if found.st_mtime_ns != mtime_ns or _changes(path):
         return None
-    return _sum_of(path, _KINDS[kind]()) == noted
+    return found.st_size == bytes_ and _sum_of(path, _KINDS[kind]()) == noted
 
 
 def forget_sum(path: Path) -> None:

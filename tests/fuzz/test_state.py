@@ -1,6 +1,7 @@
 """Whatever happens to a state's files: damage is a sentence, a line of `check` or an errno; never a traceback, never a byte that isn't the file's."""
 
 import logging
+import os
 import random
 import sqlite3
 from collections.abc import Iterator
@@ -137,6 +138,17 @@ def test_a_row_that_nobody_has_written_is_damage(ended: Template, tmp_path: Path
         db.commit()
     with pytest.raises(SetupError, match="that anthrofs doesn't write"):
         problems(one.state)
+
+
+def test_a_database_that_was_cut_in_its_last_page_is_damaged(ended: Template, tmp_path: Path) -> None:
+    """SQLite fills it up with zeros, and finds nothing wrong."""
+    one = Damaged(ended, tmp_path)
+    path = one.state / "state.db"
+    times = path.stat()
+    os.truncate(path, times.st_size - 2852)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert is_as_left(path) is False
+    assert not lived_with(one, ended)
 
 
 @pytest.mark.parametrize("template", ["ended", "killed"])
