@@ -42,10 +42,11 @@ WANTED: Final = ASYNC_READ | READDIRPLUS | PARALLEL_DIROPS
 UNWANTED: Final = ATOMIC_O_TRUNC | AUTO_INVAL_DATA | READDIRPLUS_AUTO | ASYNC_DIO | HANDLE_KILLPRIV | HANDLE_KILLPRIV_V2
 THREADS: Final = 1000               # each stalled reader has one. The default is 10: a lookup waited for the eleventh
 IDLE_THREADS: Final = 10
-# Entries of one listing that attributes are told of: libfuse keeps 180 bytes for each until the kernel forgets it, also
-# if only names were wanted (a million: 217 MB instead of 40). Of those behind the kernel asks one by one, if anybody
-# does.
-KNOWN: Final = 250_000
+# Entries of one listing that attributes are told of, whoever lists. They cost as much again as the names, and libfuse
+# keeps 180 bytes for each until the kernel forgets it (a million: 217 MB instead of 40), also if only names were
+# wanted. Behind those it depends on whether the lister asks about each entry as it comes to it: the first one of a
+# reply, the scout, is told without attributes, and if nobody has asked for them until the next reply, that has none.
+KNOWN: Final = 20_000
 # Entries that are read at once: at first, and then as many as the last reply had room for (of 32 KiB, 180 with names of
 # 20 bytes), for what is read and has no room is read again. More than that: few at a time.
 PIECE, MORE = 200, 32
@@ -79,13 +80,16 @@ def serve(operations: Operations, config: Config) -> None:
 class Listing:
     """A directory that is open."""
 
-    def __init__(self, node_id: int) -> None:
+    def __init__(self, node_id: int, path: bytes) -> None:
         self.node_id = node_id                  # constant
+        self.below = path.rstrip(b"/") + b"/"   # constant: what its entries' paths begin with
         # Names by offset, of the last two replies: the kernel goes on behind any entry of the last, and a program may
         # go back to where it has just been. The kernel asks for one piece of it at a time.
         self.told = dict[int, str]()
         self.known = 0                          # entries that were told with attributes
         self.piece = PIECE                      # entries to read for the next reply
+        self.scout: bytes | None = None         # path of the last one
+        self.looked = True                      # somebody has asked for the scout's attributes
         self._told_before = dict[int, str]()
 
     def name_at(self, offset: int) -> str | None:
@@ -105,6 +109,7 @@ class Libfuse3(mfusepy.FUSE):  # type: ignore[misc]     # mypy is told of no typ
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self._listings = dict[int, Listing]()           # by handle; each step is one of Python's own
         self._numbers = itertools.count(1)
+        self._scouts = dict[bytes | None, Listing]()    # by path, likewise
         super().__init__(*arguments, **options)
 
     def init_fuse_3(self, connection: Any, config: Any) -> None:
@@ -119,11 +124,13 @@ class Libfuse3(mfusepy.FUSE):  # type: ignore[misc]     # mypy is told of no typ
     # ---- looking
 
     def getattr_fuse_3(self, path: bytes | None, buffer: Any, info: Any) -> int:
+        if path in self._scouts:
+            self._scouts[path].looked = True
         STAT.fill(buffer.contents, [*self.operations.getattr(_text(path), _contents(info)).values()])
         return 0
 
     def opendir(self, path: bytes, info: Any) -> int:
-        listing = Listing(self.operations.opendir(path.decode()))
+        listing = Listing(self.operations.opendir(path.decode()), path)
         info.contents.fh = number = next(self._numbers)
         self._listings[number] = listing
         return 0
@@ -141,7 +148,8 @@ class Libfuse3(mfusepy.FUSE):  # type: ignore[misc]     # mypy is told of no typ
                 stat.st_ino = node_id
                 if offset < here and filler(buffer, dots, stat, here, 0):
                     return 0
-        plus = FILL_DIR_PLUS if flags & READDIR_PLUS and listing.known < KNOWN else 0
+        plus = FILL_DIR_PLUS if flags & READDIR_PLUS and listing.looked else 0
+        scouts = flags & READDIR_PLUS and listing.known >= KNOWN
         fill, told = STAT.fill, listing.told
         name = "" if offset < FIRST else listing.name_at(offset)
         if name is None:
@@ -151,16 +159,25 @@ class Libfuse3(mfusepy.FUSE):  # type: ignore[misc]     # mypy is told of no typ
             for name, values, sure in found:
                 fill(stat, values)
                 here = values[0] + FIRST
-                if filler(buffer, name.encode(), stat, here, plus if sure else 0):
+                if filler(buffer, name.encode(), stat, here, plus if sure and not scouts else 0):
                     listing.known += len(told) if plus else 0
                     listing.piece = len(told) + 1
                     return 0
                 told[here] = name
+                if scouts:
+                    scouts = 0
+                    self._send_scout(listing, listing.below + name.encode())
             limit = MORE
         return 0
 
+    def _send_scout(self, listing: Listing, path: bytes | None) -> None:
+        self._scouts.pop(listing.scout, None)
+        listing.scout, listing.looked = path, False
+        if path is not None:
+            self._scouts[path] = listing
+
     def releasedir(self, _path: None, info: Any) -> int:
-        del self._listings[info.contents.fh]
+        self._send_scout(self._listings.pop(info.contents.fh), None)
         return 0
 
     def fsyncdir(self, _path: None, datasync: int, info: Any) -> int:

@@ -3,6 +3,7 @@
 import ctypes
 import errno
 import logging
+from collections.abc import Callable
 from ctypes.util import find_library
 from functools import partial
 from types import SimpleNamespace
@@ -123,7 +124,7 @@ class Directory:
 def opened(directory: Directory) -> Any:
     one = libfuse3.Libfuse3.__new__(libfuse3.Libfuse3)
     one.operations = directory
-    one._listings = {9: libfuse3.Listing(5)}
+    one._listings, one._scouts = {9: libfuse3.Listing(5, b"/d")}, {}
     return one
 
 
@@ -166,7 +167,7 @@ def test_a_place_of_long_ago_is_found_by_its_node_or_said_to_have_gone() -> None
     one = opened(directory)
     assert [name for name, _, _ in read(one, 10 + libfuse3.FIRST)] == [b"b", b"c"]
     del directory.names["a"]
-    one._listings[9] = libfuse3.Listing(5)
+    one._listings[9] = libfuse3.Listing(5, b"/d")
     with pytest.raises(Refusal, match="No such file"):
         read(one, 10 + libfuse3.FIRST)
 
@@ -185,11 +186,31 @@ def test_a_bug_of_the_binding_is_an_error_for_the_caller_and_a_line_for_us(caplo
     assert "bug in the binding's" in caplog.text
 
 
-def test_of_a_listing_without_end_attributes_are_told_of_the_first_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """libfuse keeps something for each entry that it has told."""
+def long_listing(monkeypatch: pytest.MonkeyPatch, asks: Callable[[list[bytes]], list[bytes]]) -> list[list[int]]:
+    """Flags of each reply of ten entries, of 70; between two of them `asks` says of which names somebody asks for the attributes."""
     monkeypatch.setattr(libfuse3, "KNOWN", 20)
-    one, told, offset = opened(Directory({f"{number:03}": 10 + number for number in range(60)})), list[int](), 2
+    directory = Directory({f"{number:03}": 10 + number for number in range(70)})
+    directory.getattr = lambda _path, _info: dict(enumerate(VALUES))        # type: ignore[attr-defined]    # of whatever it is
+    one, told, offset = opened(directory), list[list[int]](), 2
     while piece := read(one, offset, room=10):
-        told += [flags for _, _, flags in piece]
+        told.append([flags for _, _, flags in piece])
         offset = piece[-1][1]
-    assert told == [2] * 20 + [0] * 40
+        for name in asks([name for name, _, _ in piece]):
+            one.getattr_fuse_3(b"/d/" + name, SimpleNamespace(contents=libfuse3.mfusepy.c_stat()), None)
+    one.releasedir(None, SimpleNamespace(contents=SimpleNamespace(fh=9)))
+    assert (one._listings, one._scouts) == ({}, {})
+    return told
+
+
+def test_of_a_long_listing_attributes_are_told_to_who_asks_about_each_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first of a reply is told without: the kernel asks about that one."""
+    assert long_listing(monkeypatch, lambda names: names) == [[2] * 10] * 2 + [[0] + [2] * 9] * 5
+
+
+def test_who_wants_names_only_gets_the_first_with_attributes_and_then_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert long_listing(monkeypatch, lambda _: []) == [[2] * 10] * 2 + [[0] + [2] * 9] + [[0] * 10] * 4
+
+
+def test_who_begins_to_ask_late_gets_attributes_from_then_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert long_listing(monkeypatch, lambda names: names[:1] if b"040" in names else []) == [
+        *[[2] * 10] * 2, [0] + [2] * 9, *[[0] * 10] * 2, [0] + [2] * 9, [0] * 10]
