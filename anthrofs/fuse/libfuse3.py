@@ -157,7 +157,10 @@ class Libfuse3(mfusepy.FUSE):  # type: ignore[misc]     # mypy is told of no typ
         limit = listing.piece
         while found := self.operations.entries(listing.node_id, name, limit):
             for name, values, sure in found:
-                fill(stat, values)
+                if plus:
+                    fill(stat, values)
+                else:                       # libfuse takes no more of it
+                    stat.st_ino, stat.st_mode = values[:2]
                 here = values[0] + FIRST
                 if filler(buffer, name.encode(), stat, here, plus if sure and not scouts else 0):
                     listing.known += len(told) if plus else 0
