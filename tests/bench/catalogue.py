@@ -7,6 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from tests.gateways.running import await_end
+
 ROOT: Final = Path(__file__).parents[2]
 READY_S: Final = 20.0
 STOP_S: Final = 5.0
@@ -28,11 +30,7 @@ class Catalogue:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
-        try:
-            self._process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(STOP_S)
+        await_end(self._process, STOP_S)
         self._process.stdout.close()
 
     def requests(self, news: int = 0) -> int:

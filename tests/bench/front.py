@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from tests.emulator.process import EmulatorProcess
-from tests.gateways.running import STOP_S, filled, free_port, make_certificates, program
+from tests.gateways.running import STOP_S, await_end, filled, free_port, make_certificates, program
 from tests.mounting import wait_until
 
 # The emulator's etag is of the content, so nginx's own of the disk file would be another one; without any, as the service has it, nobody compares.
@@ -81,11 +81,7 @@ class Front:
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
-        try:
-            self._process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(STOP_S)
+        await_end(self._process, STOP_S)
 
     @property
     def certificates(self) -> Path:

@@ -17,6 +17,7 @@ from typing import Final, Self
 
 from tests.bench.s3 import BUCKET
 from tests.bench.wire import ROOT
+from tests.gateways.running import await_end
 
 READY_S: Final = 20.0
 STOP_S: Final = 10.0
@@ -59,11 +60,7 @@ class Rclone:
         self.wait_for_end()
 
     def wait_for_end(self) -> None:
-        try:
-            self._process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(STOP_S)
+        await_end(self._process, STOP_S)
 
 
 class RcloneServer:
@@ -174,11 +171,7 @@ class S3fsMount:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         subprocess.run(["fusermount3", "-u", "-z", str(self.path)], check=False, capture_output=True)
-        try:
-            self._process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(STOP_S)
+        await_end(self._process, STOP_S)
 
     @property
     def pid(self) -> int:

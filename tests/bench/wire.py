@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from tests.gateways.running import await_end
+
 ROOT: Final = Path(__file__).parents[2]
 READY_S: Final = 20.0
 STOP_S: Final = 5.0
@@ -49,11 +51,7 @@ class Wire:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
-        try:
-            self._process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(STOP_S)
+        await_end(self._process, STOP_S)
         self._process.stdout.close()
 
     def port(self, door: int) -> int:

@@ -11,7 +11,7 @@ import socket
 import subprocess
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import pytest
 
@@ -20,6 +20,15 @@ from tests.mounting import ROOT, wait_until
 
 CONFIGS: Final = Path(__file__).with_name("configs")
 STOP_S: Final = 20.0
+
+
+def await_end(process: subprocess.Popen[Any], within_s: float) -> None:
+    """A child that has been told to end has ended; one that doesn't is killed."""
+    try:
+        process.wait(within_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(within_s)
 
 
 class Running:
@@ -84,11 +93,7 @@ class Running:
         if self._process is None:
             return
         self._process.terminate()
-        try:
-            self._process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(STOP_S)
+        await_end(self._process, STOP_S)
         self._process = None
 
     def restart(self, **extra: str) -> None:
