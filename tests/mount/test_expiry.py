@@ -157,6 +157,7 @@ def test_what_the_user_has_set_is_replaced_by_no_mounts_expiry_until_it_is_remov
     mount.remount("--expires-in", "1h")
     for each in ("a.txt", "b.txt"):
         (files / each).write_text("newer")
+    mount.sync()        # the old ones are deleted behind the closes
     assert [expiry_of(mount, each) for each in ("a.txt", "b.txt")] == [7200, 7 * 86400]
     with asks(mount, upload=1, delete=1):
         os.removexattr(files / "a.txt", name)
