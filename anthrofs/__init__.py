@@ -21,6 +21,7 @@ Rooms. Each imports only those below it, and its face (__init__.py) says where t
     fs          what each file operation means
     upload      from a promise to the server
     sync        the tree in step with the server       download    from the server to a reader
+    fleet       what many mounts share: a store of contents, a board of notes; only a mount of a fleet imports it
     remote      the Files API as five calls            tree        state.db: nodes, queues, who has what open
     store       bytes on this disk
     config · names · attribute_names · local_names · model · clock · errors · text      words that everybody uses

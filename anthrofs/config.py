@@ -101,6 +101,19 @@ class Timeouts:
 
 
 @dataclass(frozen=True, slots=True)
+class Fleet:
+    """The fleet that a mount is in: mounts of the same workspace, with the same key. Store or board may be missing."""
+
+    key_path: Path                      # a file of keys, see fleet/keys.py
+    store_url: str | None = None        # s3://, gs://, az:// or file://
+    board_url: str | None = None        # valkey(s):// or redis(s)://; without a user's name or password
+    board_user: str | None = None
+    board_password: str | None = field(default=None, repr=False)
+    share: str = "all"                  # what this mount puts into the store: "uploads", "all" (what was downloaded, as
+                                        # well) or "none"
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """Everything a mount is built from."""
 
@@ -122,6 +135,8 @@ class Config:
     idle_s: float = 120.0               # refreshing goes on that long after the last look
     poll: bool = False                  # and without anybody looking
     sweep_s: float = 300.0              # between full listings of a workspace of several pages
+
+    fleet: Fleet | None = None          # None: this mount is for itself
 
     requests_per_minute: int = 450      # at most, in any 61 s: of the about 500 that an organization has
     max_file_bytes: int = 500 * 2**20   # nothing above that is tried; between 500 MB and this the service says whether

@@ -316,6 +316,10 @@ class UploadCut(RemoteError):
     transient = True
 
 
+class Forged(FsError):
+    """Somebody else than a member of the fleet has put this in its store or on its board, or in another place there."""
+
+
 # ---- before there is a mount
 
 class SetupError(Exception):

@@ -1,5 +1,5 @@
-"""The command: `anthrofs mount`, `umount`, `sync`, `status`, `ls`, `id`, `path`, `retry`, `discard`, `push`, `free`,
-`fetch`, `refresh`, `check`, `emulator`, `help`.
+"""The command: `anthrofs umount`, `sync`, `status`, `ls`, `id`, `path`, `retry`, `discard`, `push`, `free`, `fetch`,
+`refresh`, `check`, `emulator`, `help`; mount_command.py has `mount`, fleet_command.py `fleet`.
 
 Owns    what each takes, and the exit codes (errors.EXIT_…).
 Never   takes a key as an argument: arguments are seen by everybody on the machine. Imports at its head what only one
@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import anthrofs.cli.fleet_command  # noqa: F401 - it has the command `fleet`
 from anthrofs.cli import asking, control_client, output
+from anthrofs.cli.mount_command import DIRECTORY, LONGEST_S
 from anthrofs.cli.syntax import argument, command, flag, number, option, outline, typed
 from anthrofs.errors import EXIT_FAILED, EXIT_USAGE, SetupError
 from anthrofs.fuse import mountpoint
@@ -22,9 +24,6 @@ from anthrofs.text import printable
 LAZY_S: Final = 3.0         # after a lazy unmount: for a process that nobody keeps
 END_S: Final = 400.0        # after an unmount: above the daemon's own bound
 
-LONGEST_S: Final = 10**9    # of any wait: threads take no longer one
-
-DIRECTORY: Final = argument("directory", "The mount point.", Path)
 FILE: Final = argument("path", "A file in a mount.", Path)
 FILES: Final = argument("paths", "Files in a mount, or directories with all in them.", Path, count="+")
 JSON: Final = flag("--json", "as_json", "One JSON value on standard output.")
@@ -53,78 +52,6 @@ def run(words: Sequence[str]) -> None:
         sys.exit(EXIT_USAGE)
     known, values = typed(words)
     known.run(**values)
-
-
-@command(
-    "mount", DIRECTORY,
-    flag("-f --foreground", "foreground", "Stay in the foreground; log to standard error."),
-    flag("--demo", "demo", "Mount a local imitation of the service; needs no key."),
-    flag("--read-only", "read_only", "Change nothing, send nothing."),
-    option("--upload", "upload", "WHEN", "When close returns: `wait`, the server has the file; `queue`, it is safe "
-           "here.", default="wait"),
-    option("--api", "api", "SHAPE", "Shape of the API: `beta` or `ga`.", default="beta"),
-    option("--expires-in", "expires_in", "TIME", "When the service shall delete what is uploaded: 7d, 12h (1h to 90d). "
-           "Default: never.", default=""),
-    option("--layout", "layout", "LAYOUT", "`tree`: names with a full-width slash are in directories; `flat`: one "
-           "directory.", default="tree"),
-    option("--workspace", "workspace", "ID", "Its id, of a key or login that spans several.", default=""),
-    option("--scope", "scope", "ID", "An agent session's id: its files, read-only, as it writes them.", default=""),
-    option("--profile", "profile", "NAME", "Name of the state to use; one mount at a time has it.", default=""),
-    option("--state-dir", "state_dir", "DIR", "Where state, queue and cache are kept, instead of the profile's.", Path),
-    option("--refresh", "refresh_s", "SECONDS", "Seconds after which a look asks for news.", number(0.1, LONGEST_S),
-           default=10.0),
-    flag("--poll", "poll", "Ask for news also while nobody looks."),
-    option("--close-timeout", "close_timeout_s", "SECONDS", "Seconds without progress until close gives up.",
-           number(1, LONGEST_S), default=300.0),
-    option("--cache-size", "cache_size", "SIZE", "Disk space for what can be fetched again: 10G, 500M; 0: none.",
-           default="10G"),
-    option("--keep-uploads", "keep_uploads", "SIZE", "Copies of uploads, the only readable ones: `all`, `none`, or the "
-           "newest, up to 20G.", default="all"),
-    option("--staging-size", "staging_size", "SIZE", "Disk space for what isn't sent yet: 20G; a write beyond it "
-           "fails. 0: what the disk has.", default="0"),
-    option("--requests-per-minute", "requests_per_minute", "N", "At most, in any 61 seconds; an organization has about "
-           "500.", number(1, 10**6, whole=True), default=450),
-    option("--binding", "binding", "NAME", "`mfusepy`: libfuse 3; `fusepy`: libfuse 2. Default: libfuse 3, "
-           "if it is there.", default=""),
-    option("-o", "options", "OPTIONS", "ro, allow_other, uid=N, gid=N, umask=OCTAL; comma-separated.", repeated=True))
-def mount(
-    directory: Path, foreground: bool, demo: bool, read_only: bool, upload: str, api: str, expires_in: str, layout: str,
-    workspace: str, scope: str, profile: str, state_dir: Path | None, refresh_s: float, poll: bool,
-    close_timeout_s: float, cache_size: str, keep_uploads: str, staging_size: str, requests_per_minute: int,
-    binding: str, options: list[str] | None,
-) -> None:
-    """Mount your workspace on DIRECTORY, and return when it is ready. Who you are, $ANTHROPIC_API_KEY or
-    `ant auth login` says.
-    """
-    from anthrofs.cli import launch
-    from anthrofs.cli.environment import select, service_of, state_dir_of
-    from anthrofs.cli.options import byte_count, expiry_s, most_kept, one_of, with_options
-    from anthrofs.config import DEFAULT_PROFILE, Config, Credentials, Service
-
-    one_of("--upload", upload, "wait", "queue")
-    one_of("--layout", layout, "tree", "flat")
-    expires_in_s = expiry_s(expires_in)
-    service = Service("http://demo", Credentials("", "")) if demo else service_of(os.environ)
-    service = select(service, shape=api, workspace_id=workspace, scope_id=scope)
-    for warning in service.warnings():
-        output.complain(warning)
-    if state_dir is None:
-        # Whoever mounts several of them side by side needs no names for that.
-        state_dir = state_dir_of(os.environ, profile or scope or workspace or ("demo" if demo else DEFAULT_PROFILE))
-    mountpoint.check_system()
-    mountpoint.check(directory)
-    binding = binding or os.environ.get("ANTHROFS_BINDING", "")
-    config = with_options(Config(Path(os.path.realpath(directory)), state_dir.absolute(), service,
-                                 read_only=read_only or bool(scope), upload=upload, expires_in_s=expires_in_s,
-                                 layout="flat" if layout == "flat" else "tree", refresh_s=refresh_s, poll=poll,
-                                 close_timeout_s=close_timeout_s, cache_bytes=byte_count("--cache-size", cache_size),
-                                 keep_bytes=most_kept(keep_uploads),
-                                 staging_bytes=byte_count("--staging-size", staging_size),
-                                 requests_per_minute=requests_per_minute, binding=binding), options or [])
-    if foreground:
-        launch.serve(config, None, demo=demo)
-    else:
-        launch.start_in_background(config, demo=demo)
 
 
 @command("umount", DIRECTORY, TIMEOUT, flag("--lazy", "lazy", "Detach now, also while files are open."))

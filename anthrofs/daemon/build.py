@@ -17,7 +17,7 @@ import random
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from anthrofs.clock import Clock
 from anthrofs.config import Config
@@ -76,6 +76,9 @@ from anthrofs.upload.progress import Progress
 from anthrofs.upload.restaging import Restaging
 from anthrofs.upload.schedule import Schedule
 from anthrofs.upload.uploader import Uploader
+
+if TYPE_CHECKING:
+    from anthrofs.daemon.build_fleet import FleetParts
 
 
 class FilesApi(RemoteFiles, Protocol):
@@ -151,12 +154,14 @@ class Parts:
     links: Links
     drain: Drain
     requests: Requests
+    fleet: "FleetParts | None"      # None: this mount is for itself
 
 
 def build(config: Config, world: World) -> Parts:
     """Returns the parts of one mount, at rest. Raises SetupError when the state can't be used."""
     clock, expiries = world.clock, Bell[int]()
     local = _local(config, world, expiries.ring)
+    fleet = _fleet(config, world)
     stopping, way = threading.Event(), Way(clock)
     prober = Prober(way, Paced(Taught(world.service, way, probe=True), world.pacer, Priority.READ), clock)
 
@@ -180,6 +185,8 @@ def build(config: Config, world: World) -> Parts:
     expiries.listen(expirer.expects)
     decided.listen(uploader.wake)
     recognized.listen(uploader.allow)
+    if fleet is not None:
+        recognized.listen(fleet.join)
     strange.listen(sending.permission.withdraw)
     refreshed.listen(sweeper.wake)
     refreshed.listen(world.tidy)
@@ -207,7 +214,7 @@ def build(config: Config, world: World) -> Parts:
     requests = Requests(config.drain_s, clock, decisions, holdings, uploader, refresher, report, folders, drain,
                         way.hurry)
     return Parts(world, local, stopping, way, prober, expirer, refresher, sweeper, reader, uploader, sending.hidden,
-                 paths, attributes, files, filesystem, renames, links, drain, requests)
+                 paths, attributes, files, filesystem, renames, links, drain, requests, fleet)
 
 
 def send_with(config: Config, world: World, local: Local, way: Way, remote: Callable[[Priority], RemoteFiles],
@@ -238,6 +245,15 @@ def _local(config: Config, world: World, expires: Callable[[int], None]) -> Loca
     cache = BlockCache(config.state_dir, world.disk, config.cache_bytes, config.spare_bytes)
     kept_copies = KeptCopies(db, cache, handles, world.disk, config.state_dir, config.keep_bytes, config.spare_bytes)
     return Local(guard, staging, db, mirror, cache, kept_copies, handles, surprises)
+
+
+def _fleet(config: Config, world: World) -> "FleetParts | None":
+    if config.fleet is None:
+        return None
+    # A mount for itself needs none of its libraries.
+    from anthrofs.daemon.build_fleet import build_fleet  # noqa: PLC0415
+
+    return build_fleet(config, config.fleet, world.service.workspace)
 
 
 def _name_of(db: Database) -> Callable[[FileId], str]:

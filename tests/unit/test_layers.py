@@ -14,7 +14,7 @@ OF_NO_MODULE: Final = {"remote.conformance"}    # one suite for each implementat
 
 # Each may import those before it, and not those beside it. Inside a room there is no circle.
 ROOMS: Final[list[set[str]]] = [
-    {"attribute_names", "errors", "clock", "model", "text"}, {"names", "local_names"}, {"config"}, {"store"}, {"remote", "tree"}, {"sync", "download"},
+    {"attribute_names", "errors", "clock", "model", "text"}, {"names", "local_names"}, {"config"}, {"store"}, {"remote", "tree"}, {"sync", "download", "fleet"},
     {"upload"}, {"fs"}, {"fuse"}, {"daemon"}, {"cli"}, {"__main__"},
 ]
 RANK: Final = {name: rank for rank, names in enumerate(ROOMS) for name in names}
@@ -24,13 +24,16 @@ KNOW_THE_EMULATOR: Final = {"cli"}
 
 # Library: the modules that may import it.
 DOORS: Final[dict[str, set[str]]] = {
+    "cryptography": {"fleet.keys"},
     "cachetools": {"store.block_cache", "remote.pace"},
     "fuse": {"fuse.libfuse2"},
     "h11": {"remote.direct"},
     "httpcore": {"remote.direct", "remote.wire"},
     "httpx": {"remote.client_library", "remote.direct", "remote.download", "remote.http", "remote.transport"},
     "mfusepy": {"fuse.libfuse3"},
+    "obstore": {"fleet.objects"},
     "sqlite3": {"tree.database", "tree.rows", "tree.state_file"},
+    "valkey": {"fleet.valkey_board"},
 }
 
 
@@ -64,7 +67,7 @@ def _named(origin: str, name: str) -> str:
     return origin
 
 
-HAVE_MODULES: Final = {"store", "remote", "tree", "sync", "download", "upload", "fs", "fuse", "daemon", "cli", "emulator"}
+HAVE_MODULES: Final = {"fleet", "store", "remote", "tree", "sync", "download", "upload", "fs", "fuse", "daemon", "cli", "emulator"}
 
 
 def problem(module: str, imported: str) -> str | None:

@@ -1,0 +1,41 @@
+"""Builds the parts by which a mount is in a fleet. Only for such a mount build.py imports this: with it come the
+libraries for the store, the board and the seals.
+
+Never   starts a thread, or asks the store or the board.
+"""
+
+import logging
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from anthrofs.config import Config, Fleet
+from anthrofs.fleet import keys
+from anthrofs.fleet.keys import FleetKeys
+from anthrofs.fleet.membership import Membership
+from anthrofs.model import Workspace
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FleetParts:
+    """The parts that a mount of a fleet has besides."""
+
+    keys: FleetKeys
+    membership: Membership
+    workspace: Callable[[], Workspace]      # as the service's last answer named it
+
+    def join(self) -> None:
+        """The service has answered, for the workspace of this state."""
+        self.membership.join(self.workspace())
+
+
+def build_fleet(config: Config, fleet: Fleet, workspace: Callable[[], Workspace]) -> FleetParts:
+    """Returns the parts of a mount in that fleet, at rest. Raises SetupError for a key file that can't be used."""
+    found, membership = keys.read(fleet.key_path), Membership(config.service, f"{socket.gethostname()}:"
+                                                                              f"{config.mountpoint}")
+    log.info("%s is member %s of a fleet with %s: store %s (shares %s), board %s (as %s, %s password)",
+             membership.label, membership.member, found, fleet.store_url, fleet.share, fleet.board_url,
+             fleet.board_user or "nobody", "with a" if fleet.board_password else "without a")
+    return FleetParts(found, membership, workspace)

@@ -1,0 +1,64 @@
+"""The workspace that a mount is in with others, once the service has named it, and this mount's name among those.
+
+Owns    the scope, set when a first answer of the service has been recognized.
+Never   lets two workspaces, or two services, meet: every name in the store and on the board begins with the scope.
+"""
+
+import hashlib
+import secrets
+import threading
+from dataclasses import dataclass
+
+from anthrofs.config import Credentials, Service
+from anthrofs.model import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A workspace as all its mounts name it."""
+
+    organization: str           # the budget is one's
+    workspace: str              # its files are one's
+
+    @property
+    def text(self) -> str:
+        """The whole name."""
+        return f"{self.organization}/{self.workspace}"
+
+
+def scope_of(named: Workspace, service: Service) -> Scope:
+    """Returns the scope of what answers have named. Where a server sends no ids, a hash of address and key stands for
+    them: two local servers with one key must not meet, nor two keys on one server. An agent session's files are a
+    listing of their own.
+    """
+    who = service.credentials
+    key = who.value if isinstance(who, Credentials) else f"profile {who.name}"
+    unnamed = hashlib.scrypt(f"{service.base_url}\n{key}".encode(), salt=b"anthrofs fleet", n=2**12, r=8, p=1,
+                             dklen=12).hex()
+    organization, workspace = named.organization_id or f"unnamed-{unnamed}", named.workspace_id or f"unnamed-{unnamed}"
+    return Scope(organization, f"{workspace}/{service.scope_id}" if service.scope_id else workspace)
+
+
+class Membership:
+    """One mount's."""
+
+    def __init__(self, service: Service, label: str) -> None:
+        """`label`: what people call this mount, `host:directory`; shown to the others of the fleet."""
+        self._service = service             # given
+        self.label = label                  # constant
+        self.member = secrets.token_hex(8)  # constant: of this mount's process, among the others
+
+        self._lock = threading.Lock()       # guards the following; a leaf
+        self._scope: Scope | None = None
+
+    def join(self, named: Workspace) -> None:
+        """The service has answered, for this workspace."""
+        scope = scope_of(named, self._service)
+        with self._lock:
+            self._scope = scope
+
+    @property
+    def scope(self) -> Scope | None:
+        """The scope; None: no answer has named it yet, so nothing of the board's or the store's is asked for."""
+        with self._lock:
+            return self._scope
