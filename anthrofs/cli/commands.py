@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 import anthrofs.cli.fleet_command  # noqa: F401 - it has the command `fleet`
-from anthrofs.cli import asking, control_client, output
+from anthrofs.cli import asking, control_client, fleet_output, output
 from anthrofs.cli.mount_command import DIRECTORY, LONGEST_S
 from anthrofs.cli.syntax import argument, command, flag, number, option, outline, typed
 from anthrofs.errors import EXIT_FAILED, EXIT_USAGE, SetupError
@@ -91,7 +91,7 @@ def status(directory: Path | None, as_json: bool) -> None:
         output.put("No mounts.")
     else:
         for one in found:
-            output.show(*output.status_lines(one))
+            output.show(*output.status_lines(one), *fleet_output.status_lines(one))
     if silent:
         raise SetupError("\n".join(silent))
 

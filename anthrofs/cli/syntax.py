@@ -41,7 +41,9 @@ class Command(NamedTuple):
         return [" ".join(part.split()) for part in (self.run.__doc__ or "").split("\n\n")]
 
 
-COMMANDS: Final[dict[str, Command]] = {}        # by their names, in the order in which --help shows them
+COMMANDS: Final[dict[str, Command]] = {}        # by their names, in the order in which --help shows them; those of a
+                                                # group are two words
+GROUPS: Final[dict[str, str]] = {"fleet": "Look after a fleet: mounts on many machines that share a store and a board."}
 
 
 def command(name: str, *parameters: Parameter) -> Callable[[Run], Run]:
@@ -118,13 +120,15 @@ def parser_of(known: Command) -> Parser:
     return parser
 
 
-def outline() -> Parser:
-    """Reads the command's name, and shows them all."""
-    parser = Parser(PROGRAM, [SUBJECT])
+def outline(of: str = "") -> Parser:
+    """Reads the command's name, and shows them all, or those of a group."""
+    parser = Parser(f"{PROGRAM} {of}".rstrip(), [GROUPS[of]] if of else [SUBJECT])
     names = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
-    for known in COMMANDS.values():
-        first, dot, _ = known.paragraphs[0].partition(". ")
-        names.add_parser(known.name, add_help=False, help=(first + dot.rstrip()).replace("%", "%%"))
+    shown = {known.name.removeprefix(f"{of} "): known.paragraphs[0] for known in COMMANDS.values()
+             if known.name.startswith(f"{of} ") or (not of and " " not in known.name)} | ({} if of else GROUPS)
+    for name, paragraph in shown.items():
+        first, dot, _ = paragraph.partition(". ")
+        names.add_parser(name, add_help=False, help=(first + dot.rstrip()).replace("%", "%%"))
     return parser
 
 
@@ -133,10 +137,11 @@ def typed(words: Sequence[str]) -> tuple[Command, dict[str, Any]]:
 
     Raises SetupError; SystemExit when it was help that was asked for.
     """
-    name, rest = words[0], words[1:]
-    if (known := COMMANDS.get(name)) is None:
-        outline().parse_args([name])            # help, or the error
-        raise SetupError(f"there is no command {name!a}. See {PROGRAM} --help", EXIT_USAGE)
+    of = words[0] if words[0] in GROUPS else ""
+    name, rest = words[:2 if of else 1], words[2 if of else 1:]
+    if (known := COMMANDS.get(" ".join(name))) is None:
+        outline(of).parse_args(name[-1:] if len(name) > bool(of) else [])       # help, or the error
+        raise SetupError(f"there is no command {' '.join(name)!a}. See {f'{PROGRAM} {of}'.rstrip()} --help", EXIT_USAGE)
     return known, vars(parser_of(known).parse_args(_in_order(known, rest)))
 
 

@@ -203,7 +203,8 @@ def build(config: Config, world: World) -> Parts:
     filesystem = FileSystem(config, clock, local.db, paths, local.handles, refresher, local.surprises, renames)
     left = Left(local.db, local.handles, attributes, sending.progress, world.pacer.waiting)
     report = Report(config, local.db, local.cache, local.kept_copies, reader, refresher, local.guard, way, left,
-                    lambda: {"requests": world.service.requests(), "binding": world.binding, "libfuse": world.libfuse})
+                    lambda: {"requests": world.service.requests(), "binding": world.binding, "libfuse": world.libfuse,
+                             "fleet": None if fleet is None else fleet.picture.status()})
     last_closes = LastCloses(local.db, local.staging, local.handles, contents, uploader)
     drain = Drain(clock, stopping, last_closes, uploader, way, left, local.guard, world.notify,
                   read_only=config.read_only)
@@ -253,7 +254,7 @@ def _fleet(config: Config, world: World) -> "FleetParts | None":
     # A mount for itself needs none of its libraries.
     from anthrofs.daemon.build_fleet import build_fleet  # noqa: PLC0415
 
-    return build_fleet(config, config.fleet, world.service.workspace)
+    return build_fleet(config, config.fleet, world.clock, world.service.workspace)
 
 
 def _name_of(db: Database) -> Callable[[FileId], str]:

@@ -9,10 +9,13 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from anthrofs.clock import Clock
 from anthrofs.config import Config, Fleet
 from anthrofs.fleet import keys
+from anthrofs.fleet.counts import Counts
 from anthrofs.fleet.keys import FleetKeys
 from anthrofs.fleet.membership import Membership
+from anthrofs.fleet.picture import Picture
 from anthrofs.model import Workspace
 
 log = logging.getLogger(__name__)
@@ -25,17 +28,21 @@ class FleetParts:
     keys: FleetKeys
     membership: Membership
     workspace: Callable[[], Workspace]      # as the service's last answer named it
+    counts: Counts
+    picture: Picture
 
     def join(self) -> None:
         """The service has answered, for the workspace of this state."""
         self.membership.join(self.workspace())
 
 
-def build_fleet(config: Config, fleet: Fleet, workspace: Callable[[], Workspace]) -> FleetParts:
+def build_fleet(config: Config, fleet: Fleet, clock: Clock, workspace: Callable[[], Workspace]) -> FleetParts:
     """Returns the parts of a mount in that fleet, at rest. Raises SetupError for a key file that can't be used."""
     found, membership = keys.read(fleet.key_path), Membership(config.service, f"{socket.gethostname()}:"
                                                                               f"{config.mountpoint}")
     log.info("%s is member %s of a fleet with %s: store %s (shares %s), board %s (as %s, %s password)",
              membership.label, membership.member, found, fleet.store_url, fleet.share, fleet.board_url,
              fleet.board_user or "nobody", "with a" if fleet.board_password else "without a")
-    return FleetParts(found, membership, workspace)
+    counts = Counts(clock)
+    picture = Picture(fleet, found, membership, counts, store=dict, board=dict)
+    return FleetParts(found, membership, workspace, counts, picture)
