@@ -5,38 +5,50 @@ Never   takes a password as an argument, nor quotes one: arguments are seen by e
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from anthrofs.cli.options import one_of
 from anthrofs.config import Fleet, without_user
-from anthrofs.errors import EXIT_USAGE, SetupError
+from anthrofs.errors import EXIT_MISSING, EXIT_USAGE, SetupError
 
 STORES: Final = ("s3", "gs", "az", "file")
 BOARDS: Final = ("valkey", "valkeys", "redis", "rediss")
 PASSWORD: Final = "ANTHROFS_BOARD_PASSWORD"     # noqa: S105 - a variable's name
+OTHERWISE: Final = ("which everybody on this machine can see, or which is logged: give the board's by "
+                    f"{PASSWORD}, and a store's by its own tools' variables.")
 EXAMPLES: Final = {"--store": "s3://team-bucket/anthrofs", "--board": "valkeys://cache.internal:6379/0"}
 
 
 def fleet_of(store: str, board: str, key: str, share: str, environ: Mapping[str, str]) -> Fleet | None:
-    """Returns the fleet that options and environment name; None: neither a store nor a board is. Raises SetupError."""
-    for name, url in (("--store", store), ("--board", board)):
-        if _parts_of(name, url).password is not None:
-            raise SetupError(f"{name} has a password in its address, which everybody on this machine can see: give "
-                             f"the board's by {PASSWORD}, a store's by its own tools' variables.", EXIT_USAGE)
-    store, board = store or environ.get("ANTHROFS_STORE", ""), board or environ.get("ANTHROFS_BOARD", "")
-    key = key or environ.get("ANTHROFS_FLEET_KEY_FILE", "")
+    """Returns the fleet that options and environment name; None: neither a store nor a board is. Raises SetupError,
+    also where a library for it isn't installed.
+    """
+    if board and _parts_of("--board", board).password is not None:
+        raise SetupError(f"--board has a password in its address, {OTHERWISE}", EXIT_USAGE)
     one_of("--share", share, "uploads", "all", "none")
+    store, board = store or environ.get("ANTHROFS_STORE", ""), board or environ.get("ANTHROFS_BOARD", "")
+    if not store and (share != "all" or (key and not board)):
+        raise SetupError(f"{'--share' if share != 'all' else '--fleet-key'} is of no use without --store"
+                         f"{'' if share != 'all' else ' or --board'}.", EXIT_USAGE)
+    key = key or environ.get("ANTHROFS_FLEET_KEY_FILE", "")
     if not store and not board:
         return None
     if not key:
         raise SetupError("--store and --board need --fleet-key FILE, the same on every machine: `anthrofs fleet key` "
                          "makes one.", EXIT_USAGE)
-    found = _board_of(board) if board else None
-    return Fleet(Path(os.path.realpath(key)), _store_of(store) if store else None,
-                 None if found is None else without_user(board), (found.username or None) if found else None,
-                 environ.get(PASSWORD) or (found.password if found else None), share)
+    fleet = Fleet(Path(os.path.realpath(key)), _store_of(store) if store else None, share=share)
+    if board:
+        parts = _board_of(board)
+        fleet = replace(fleet, board_url=without_user(board), board_user=unquote(parts.username or "") or None,
+                        board_password=environ.get(PASSWORD) or unquote(parts.password or "") or None)
+    for library in ("cryptography", *(["obstore"] if store else []), *(["valkey"] if board else [])):
+        if find_spec(library) is None:
+            raise SetupError(f"A fleet needs {library}: pip install 'anthrofs[fleet]'", EXIT_MISSING)
+    return fleet
 
 
 def _parts_of(name: str, url: str) -> SplitResult:
@@ -51,6 +63,8 @@ def _parts_of(name: str, url: str) -> SplitResult:
 
 def _store_of(url: str) -> str:
     parts = _parts_of("--store", url)
+    if "@" in parts.netloc:
+        raise SetupError(f"--store has a name or a password in its address, {OTHERWISE}", EXIT_USAGE)
     if parts.scheme not in STORES or parts.query or parts.fragment or (
             not parts.path.startswith("/") if parts.scheme == "file" else not parts.netloc):
         raise SetupError(f"--store takes {', '.join(f'{each}://' for each in STORES)} with a place in it, like "

@@ -117,13 +117,13 @@ def read(path: Path) -> FleetKeys:
             text = file.read(LONGEST_FILE_BYTES)
     except OSError as exc:
         raise _useless(path, f"can't be read: {exc.strerror}") from None
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = {number: line.strip() for number, line in enumerate(text.splitlines(), 1) if line.strip()}
     if not lines:
         raise _useless(path, "is empty: `anthrofs fleet key > FILE` makes one, for one machine; copy it to the others")
-    if not all(LINE.fullmatch(line) for line in lines):
-        number = next(number for number, line in enumerate(lines, 1) if not LINE.fullmatch(line))
-        raise _useless(path, f"has no key on line {number}: a key is 64 characters, 0 to 9 and a to f")
-    return FleetKeys([bytes.fromhex(line.decode()) for line in dict.fromkeys(lines)])
+    for number, line in lines.items():
+        if not LINE.fullmatch(line):
+            raise _useless(path, f"has no key on line {number}: a key is 64 characters, 0 to 9 and a to f")
+    return FleetKeys([bytes.fromhex(line.decode()) for line in dict.fromkeys(lines.values())])
 
 
 def _useless(path: Path, why: str) -> SetupError:
