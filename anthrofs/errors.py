@@ -1,5 +1,4 @@
-"""Everything that can go wrong, on one screen: what happened, the errno the kernel is told, whether trying again can
-help.
+"""Everything that can go wrong, on one screen: what happened, the kernel's errno, whether trying again can help.
 
 Trusts  nothing. A message may quote a path, a server's words and a request id; never a key, never a file's content.
 Never   decides what to do about an error: the gate in fuse/operations turns it into an errno, the workers' tables into
@@ -131,9 +130,7 @@ class StagingFull(DiskFull):
 
 
 class StateLost(FsError):
-    """Somebody has moved or removed the state under the mount: a change would be lost. Said once in the log, by
-    store/state_guard.
-    """
+    """Somebody has moved or removed the state under the mount: a change would be lost. Said once in the log."""
 
 
 class BadHandle(FsError):
@@ -158,7 +155,6 @@ class TimedOut(FsError):
 class Stopping(FsError):
     """The mount is ending. The bytes are kept and are sent after the next mount."""
 
-    code = errno.EIO
     transient = True
 
 
@@ -201,9 +197,7 @@ class BodyCut(NoAnswer):
 
 
 class Closed(RemoteError):
-    """Nothing was asked, or nothing more is waited for: the way to the service is closed, see way.py. Its words and its
-    errno are those of the answer that closed it.
-    """
+    """Nothing was asked, or is waited for: the way is closed, see way.py. Words and errno are the closing answer's."""
 
     def __init__(self, reason: RemoteError, kept: str = "") -> None:
         super().__init__(f"{reason}{kept}", maybe_stored=False)
@@ -217,9 +211,7 @@ class Unavailable(RemoteError):
 
 
 class InTheWay(Unavailable):
-    """Something between here and the service answered in its place: the page of a login, of a gateway, of a proxy.
-    Whether the service has seen the request can't be told.
-    """
+    """A login's, gateway's or proxy's page came instead of an answer; whether the service was asked can't be told."""
 
     code = errno.ENETUNREACH
 
@@ -233,9 +225,7 @@ class Refused(RemoteError):
 
 
 class AccountRefused(Refused):
-    """The service said no, and what it said is about the key or the account, not about a file: it passes, and then the
-    same request succeeds.
-    """
+    """The service said no about the key or the account, not about a file: it passes, and then the same succeeds."""
 
     code = errno.EACCES
 
@@ -295,15 +285,11 @@ class ForeignAnswer(BadAnswer):
 
 
 class NotTheFile(BadAnswer):
-    """A download's content can't be the file, or not all of it: its length, its type or its encoding doesn't fit the
-    listing.
-    """
+    """A download's content can't be all of the file: its length, type or encoding doesn't fit the listing."""
 
 
 class OtherLength(RemoteError):
-    """A clip is delivered with another length than before: who has it open has it otherwise. Opened anew, it can be
-    read.
-    """
+    """A clip comes with another length than before: who has it open has it otherwise. Opened anew, it can be read."""
 
     def __init__(self, message: str, length: int) -> None:
         super().__init__(message)
@@ -318,6 +304,24 @@ class UploadCut(RemoteError):
 
 class Forged(FsError):
     """Somebody else than a member of the fleet has put this in its store or on its board, or in another place there."""
+
+
+class FleetAway(FsError):
+    """A fleet's engine, the store or the board, can't be used now. Nothing is lost by that."""
+
+    transient = True
+
+
+class StoreAway(FleetAway):
+    """The store doesn't answer, or it rests since it hasn't."""
+
+
+class StoreRefuses(StoreAway):
+    """The store has answered that this mount may not, or that it is full."""
+
+
+class NotStored(FsError):
+    """The store has no such object (now)."""
 
 
 # ---- before there is a mount

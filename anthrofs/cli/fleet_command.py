@@ -5,11 +5,12 @@ Never   prints a key anywhere but on standard output, where it was asked for. Im
 """
 
 import json
+import os
 from pathlib import Path
 
 from anthrofs.cli import asking, fleet_output, output
-from anthrofs.cli.syntax import argument, command, flag
-from anthrofs.errors import EXIT_MISSING, EXIT_USAGE, SetupError
+from anthrofs.cli.syntax import argument, command, flag, option
+from anthrofs.errors import EXIT_MISSING, EXIT_USAGE, FsError, SetupError
 
 
 @command("fleet key")
@@ -20,6 +21,28 @@ def key() -> None:
     except ModuleNotFoundError as exc:
         raise lacking(exc) from exc
     output.show(keys.new_line())
+
+
+@command("fleet check", option("--store", "store", "URL", "The store to check.", default=""),
+         option("--fleet-key", "fleet_key", "FILE", "The fleet's key.", default=""))
+def check(store: str, fleet_key: str) -> None:
+    """Find out whether a store is fit for a fleet, by using it."""
+    from anthrofs.cli.fleet_options import fleet_of
+    from anthrofs.clock import Clock
+
+    named = fleet_of(store, "", fleet_key, "all", os.environ)
+    if named is None or named.store_url is None:
+        raise SetupError("fleet check needs --store URL, or ANTHROFS_STORE.", EXIT_USAGE)
+    try:
+        from anthrofs.fleet import keys
+        from anthrofs.fleet.check import check_store
+    except ModuleNotFoundError as exc:
+        raise lacking(exc) from exc
+    try:
+        for line in check_store(named.store_url, keys.read(named.key_path), Clock()):
+            output.show(line)
+    except FsError as exc:
+        raise SetupError(f"{named.store_url} isn't fit for a fleet: {exc}.") from None
 
 
 @command("fleet status", argument("directory", "The mount point; all, without.", Path, count="?"),

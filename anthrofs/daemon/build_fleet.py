@@ -15,7 +15,9 @@ from anthrofs.fleet import keys
 from anthrofs.fleet.counts import Counts
 from anthrofs.fleet.keys import FleetKeys
 from anthrofs.fleet.membership import Membership
+from anthrofs.fleet.objects import objects_of
 from anthrofs.fleet.picture import Picture
+from anthrofs.fleet.shelf import Shelf
 from anthrofs.model import Workspace
 
 log = logging.getLogger(__name__)
@@ -30,6 +32,7 @@ class FleetParts:
     workspace: Callable[[], Workspace]      # as the service's last answer named it
     counts: Counts
     picture: Picture
+    shelf: Shelf | None         # None: this fleet has no store
 
     def join(self) -> None:
         """The service has answered, for the workspace of this state."""
@@ -45,4 +48,6 @@ def build_fleet(config: Config, fleet: Fleet, clock: Clock, workspace: Callable[
              fleet.board_user or "nobody", "with a" if fleet.board_password else "without a")
     counts = Counts(clock)
     picture = Picture(fleet, found, membership, counts, store=dict, board=dict)
-    return FleetParts(found, membership, workspace, counts, picture)
+    shelf = None if fleet.store_url is None else Shelf(objects_of(fleet.store_url, clock), found,
+                                                       lambda: membership.scope)
+    return FleetParts(found, membership, workspace, counts, picture, shelf)

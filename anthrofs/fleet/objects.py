@@ -1,0 +1,184 @@
+"""The object stores that obstore knows: S3 and what speaks its language, Google's, Azure's, and a directory.
+
+Owns    one client, and a thread for its calls, both made at the first one: a client that was used doesn't survive a
+        fork.
+Trusts  the environment for credentials, as the stores' own tools do.
+Never   waits without a bound: a call that a hung directory or a silent server keeps is left behind.
+"""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, TypeVar
+from urllib.parse import unquote, urlsplit
+
+import obstore
+from obstore import exceptions, store
+
+from anthrofs.clock import Clock
+from anthrofs.errors import NotStored, StoreAway, StoreRefuses
+from anthrofs.fleet.object_store import Listed
+from anthrofs.fleet.rest import Rest
+from anthrofs.fleet.seal import LARGEST_BYTES
+
+CONNECT_S: Final = 1.0
+GET_S: Final = 15.0             # a chunk, or a page of a listing
+PUT_S: Final = 120.0            # a chunk, over a line of 35 KB/s
+SPARE_S: Final = 1.0            # over what the client itself takes, until its call is left behind
+PAGE: Final = 1000              # objects, as most stores list them
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+# Its own retry: a kept connection that the store has ended meanwhile. More than that is for the rest.
+RETRY: "Final[store.RetryConfig]" = {
+    "max_retries": 1, "retry_timeout": timedelta(seconds=2),
+    "backoff": {"init_backoff": timedelta(milliseconds=50), "max_backoff": timedelta(milliseconds=100), "base": 2}}
+
+Found = TypeVar("Found")
+
+
+class Objects:
+    """A prefix of one bucket, as object_store.py promises it."""
+
+    def __init__(self, url: str, rest: Rest) -> None:
+        self._url = url                         # constant
+        self._rest = rest                       # given
+
+        self._lock = threading.Lock()           # guards the following, until it is made; a leaf
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._clients: dict[float, store.ObjectStore] = {}      # by their bounds; of the loop's thread only
+
+    def put(self, path: str, body: bytes, *, create: bool) -> bool:
+        """See ObjectStore."""
+        async def put() -> None:
+            await obstore.put_async(self._client(PUT_S), path, body, mode="create" if create else "overwrite",
+                                    use_multipart=False)
+        try:
+            self._ask(put, PUT_S)
+        except exceptions.AlreadyExistsError:
+            return False
+        except NotStored:
+            raise StoreRefuses(f"there is no {self._url}") from None
+        return True
+
+    def get(self, path: str, patience_s: float | None = None) -> bytes:
+        """See ObjectStore."""
+        begun = threading.Event()
+
+        async def get() -> bytes:
+            answer = await obstore.get_async(self._client(GET_S), path)
+            begun.set()
+            if answer.meta["size"] > LARGEST_BYTES:
+                return b""              # no chunk is so large: it isn't worth its memory
+            return bytes(await answer.bytes_async())
+        return self._ask(get, GET_S, None if patience_s is None else lambda: begun.wait(patience_s))
+
+    def has(self, path: str) -> bool:
+        """See ObjectStore."""
+        async def head() -> None:
+            await obstore.head_async(self._client(GET_S), path)
+        try:
+            self._ask(head, GET_S)
+        except NotStored:
+            return False
+        return True
+
+    def list(self, prefix: str) -> Iterator[Listed]:
+        """See ObjectStore."""
+        pages: AsyncIterator[Sequence[obstore.ObjectMeta]] | None = None
+
+        async def page() -> "Sequence[obstore.ObjectMeta]":
+            nonlocal pages
+            pages = pages or aiter(obstore.list(self._client(GET_S), prefix, chunk_size=PAGE))
+            try:
+                return await anext(pages)
+            except StopAsyncIteration:
+                return ()
+        while found := self._ask(page, GET_S):
+            for each in found:
+                changed_ns = (each["last_modified"] - EPOCH) // timedelta(microseconds=1) * 1000
+                yield Listed(each["path"], each["size"], changed_ns)
+
+    def remove(self, paths: Sequence[str]) -> None:
+        """See ObjectStore."""
+        for path in paths:
+            async def remove(path: str = path) -> None:
+                await obstore.delete_async(self._client(GET_S), path)
+            try:
+                self._ask(remove, GET_S)
+            except NotStored:
+                continue
+
+    def _ask(self, call: Callable[[], Coroutine[Any, Any, Found]], bound_s: float,
+             begins: Callable[[], bool] | None = None) -> Found:
+        """Runs the call within the bound; its end is heard by the rest, whoever still waits for it."""
+        probe = self._rest.enter()
+        answer = asyncio.run_coroutine_threadsafe(self._told(call, bound_s, probe=probe), self._calls())
+        if begins is not None and not begins() and not answer.done():
+            raise StoreAway(f"{self._url} hasn't begun to answer")
+        try:
+            return answer.result(bound_s + 2 * SPARE_S)
+        except TimeoutError:            # even the thread hangs, in a directory's
+            raise self._failed("it hangs", probe=probe) from None
+
+    async def _told(self, call: Callable[[], Coroutine[Any, Any, Found]], bound_s: float, *, probe: bool) -> Found:
+        try:
+            found = await asyncio.wait_for(call(), bound_s + SPARE_S)
+        except TimeoutError:
+            raise self._failed(f"no answer within {bound_s:.0f} s", probe=probe) from None
+        except FileNotFoundError:
+            self._rest.answered()
+            raise NotStored("the store has no such object") from None
+        except exceptions.AlreadyExistsError:
+            self._rest.answered()
+            raise
+        except StoreRefuses:
+            self._rest.answered()
+            raise
+        except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as exc:
+            self._rest.answered()
+            raise StoreRefuses(_said(exc)) from None
+        except Exception as exc:            # obstore's own, and Python's for a directory: all are of the store
+            raise self._failed(_said(exc), probe=probe) from None
+        self._rest.answered()
+        return found
+
+    def _failed(self, reason: str, *, probe: bool) -> StoreAway:
+        self._rest.failed(reason, probe=probe)
+        return StoreAway(f"{self._url}: {reason}")
+
+    def _calls(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(target=self._loop.run_forever, name="store", daemon=True).start()
+            return self._loop
+
+    def _client(self, bound_s: float) -> store.ObjectStore:
+        """Returns the client whose calls have that bound, which is made at the first of them."""
+        found = self._clients.get(bound_s)
+        if found is None:
+            found = self._clients[bound_s] = _client_of(self._url, bound_s)
+        return found
+
+
+def objects_of(url: str, clock: Clock) -> Objects:
+    """Returns the store of that address, which hasn't been asked yet."""
+    return Objects(url, Rest(f"the store {url}", StoreAway, clock))
+
+
+def _client_of(url: str, bound_s: float) -> store.ObjectStore:
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        path = Path(unquote(parts.path))
+        if not path.is_dir():
+            raise StoreRefuses(f"there is no directory {path}")
+        return store.LocalStore(path, automatic_cleanup=True)
+    return store.from_url(url, client_options={
+        "connect_timeout": timedelta(seconds=CONNECT_S), "timeout": timedelta(seconds=bound_s), "allow_http": True,
+    }, retry_config=RETRY)
+
+
+def _said(exc: Exception) -> str:
+    """Returns the first line: the lines after it are for a programmer."""
+    return str(exc).split("\n", 1)[0] or type(exc).__name__
