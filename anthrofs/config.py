@@ -112,6 +112,11 @@ class Fleet:
     share: str = "all"                  # what this mount puts into the store: "uploads", "all" (what was downloaded, as
                                         # well) or "none"
 
+    @property
+    def shares_uploads(self) -> bool:
+        """Uploads from here are put into the store."""
+        return self.store_url is not None and self.share != "none"
+
 
 @dataclass(frozen=True, slots=True)
 class Config:

@@ -4,7 +4,7 @@ Never   does I/O, holds a lock, or changes.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple, NewType
 
 FileId = NewType("FileId", str)         # given by the server, opaque; its content never changes
@@ -32,6 +32,12 @@ class RemoteFile:
     created_ns: int                     # since the epoch, the server's clock
     downloadable: bool
     expires_ns: int | None = None       # None: never
+    shared: bool = field(default=False, compare=False)  # the store of this mount's fleet has it, as far as is known
+
+    @property
+    def fetchable(self) -> bool:
+        """Somebody gives its content out: the service, or the fleet's store."""
+        return self.downloadable or self.shared
 
     @property
     def may_grow(self) -> bool:
@@ -158,8 +164,8 @@ class Node:
 
     @property
     def fetchable(self) -> RemoteFile | None:
-        """The server's file, if it gives that out and is alone in having it; here it is at most in the cache."""
-        return self.remote if self.only_there and self.remote is not None and self.remote.downloadable else None
+        """The server's file, if that is given out and isn't kept here; here it is at most in the cache."""
+        return self.remote if self.only_there and self.remote is not None and self.remote.fetchable else None
 
     @property
     def exact(self) -> bool:
@@ -176,7 +182,7 @@ class Node:
     @property
     def readable(self) -> bool:
         """Whether its content can be had from anywhere."""
-        return self.stage is not None or self.kept or (self.remote is not None and self.remote.downloadable)
+        return self.stage is not None or self.kept or (self.remote is not None and self.remote.fetchable)
 
 
 @dataclass(frozen=True, slots=True)

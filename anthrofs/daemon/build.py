@@ -228,7 +228,8 @@ def send_with(config: Config, world: World, local: Local, way: Way, remote: Call
     waits = CloseWaits(local.db, clock, schedule, progress, way, config.close_timeout_s)
     copies = SealedCopies(local.staging, local.cache, rest, clock)
     restaging = Restaging(local.db, local.mirror, local.staging, copies)
-    arrivals = Arrivals(local.db, local.mirror, local.staging, local.cache, local.kept_copies, waits.wake)
+    arrivals = Arrivals(local.db, local.mirror, local.staging, local.cache, local.kept_copies, waits.wake,
+                        shares=config.fleet is not None and config.fleet.shares_uploads)
     delivery = Delivery(local.db, local.mirror, local.staging, uploads, Inquiries(rest, clock, chance), arrivals,
                         restaging, progress, clock, chance)
     deletion = Deletion(local.db, local.mirror, local.cache, local.handles, rest, clock, chance, ask)

@@ -70,7 +70,7 @@ class Holdings:
                 raise Busy(f"{path} is open: close it first")
             if node.kept and not self._kept_copies.give_up(tx, node):
                 raise NotPermitted(f"{path}: its copy is still needed")
-        return self._kept_copies.remove([file.file_id]), node.kept and not file.downloadable
+        return self._kept_copies.remove([file.file_id]), node.kept and not file.fetchable
 
     def fetch(self, path: str) -> Iterator[dict[str, Any]]:
         """Brings here what isn't: of a file, or of all in a directory. Tells how far it has come; at last the bytes,

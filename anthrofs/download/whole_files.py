@@ -80,7 +80,7 @@ class SealedCopies:
                 raise NotReadable("the copy that was kept on this machine is damaged or gone, "
                                   "so it can't be sent again")
             return self._staging.link_of(self._cache.kept_path(node.remote.file_id))
-        if not node.remote.downloadable:
+        if not node.remote.fetchable:
             raise NotReadable(f"it {why_closed(node)}")
         known = node.confirmed or not node.remote.may_grow      # its length, to the byte
         with _filling(self._staging, node.size_bytes) as stage:

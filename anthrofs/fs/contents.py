@@ -281,7 +281,7 @@ class Contents:
             return self._replace_locked(content, self._staging.create())
         if self._cache.has_kept(file.file_id):
             return self._replace_locked(content, self._copies.of_kept(file.file_id, content.length))
-        if not file.downloadable:
+        if not file.fetchable:
             raise NotReadable("the service doesn't give this file's content out, so it can only be replaced as a whole")
         raise NotSupported("a file that is only on the server can't be cut by its path: it has to be fetched first, "
                            "and that would stop the whole directory. Open it, and cut it by its descriptor "
@@ -293,7 +293,7 @@ class Contents:
         """
         with content.lock:
             current, file, length, exact = self._current_locked(content), content.remote, content.length, content.exact
-        if current is not None or file is None or not length or not file.downloadable:
+        if current is not None or file is None or not length or not file.fetchable:
             return
         if self._cache.has_kept(file.file_id):
             return

@@ -87,6 +87,7 @@ def identify(db: Database, mirror: Mirror, config: Config, named: Workspace) -> 
             mirror.forget_server(tx)
             tx.uploads.forget_all()
             tx.deletions.forget_all()
+            tx.shares.forget_all()
             forget(tx)
         remember(tx, service, named)
         return found is Match.OTHER

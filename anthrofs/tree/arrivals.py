@@ -26,13 +26,15 @@ class Arrivals:
     """The arrivals of one mount's uploads."""
 
     def __init__(self, db: Database, mirror: Mirror, staging: Staging, cache: BlockCache, kept_copies: KeptCopies,
-                 arrived: Callable[[], None]) -> None:
+                 arrived: Callable[[], None], *, shares: bool) -> None:
+        """`shares`: what arrives is owed to the store of a fleet."""
         self._db = db                   # given
         self._mirror = mirror           # given
         self._staging = staging         # given
         self._cache = cache             # given
         self._kept_copies = kept_copies # given
         self._arrived = arrived         # given: told at once, when it is committed
+        self._shares = shares           # constant
 
         self._looked = False            # for backups that an earlier mount has left; guarded by the database's lock
 
@@ -80,6 +82,8 @@ class Arrivals:
                 tx.deletions.doom(file)     # unlinked while it was sent; or renamed, and back again
             return found
         self._mirror.stored(tx, attempt, file, found=found, copied=copied)
+        if copied and self._shares:
+            tx.shares.owe(file.file_id, attempt.size_bytes)
         if node.remote is not None and node.remote.file_id != file.file_id:
             tx.deletions.doom(node.remote)
         if node.stage != attempt.stage:

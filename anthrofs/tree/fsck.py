@@ -68,6 +68,11 @@ def _rows(db: Database) -> list[str]:
         count = tx.one("SELECT count(*) FROM doomed WHERE deleted_ns IS NULL")[0]
         if (noted := tx.deletions.count()) != count:
             found.append(f"{noted} ids are noted as to be deleted, but there are {count}")
+        for (file_id,) in tx.all("SELECT file_id FROM share WHERE task = 'own' AND file_id NOT IN (SELECT file_id FROM "
+                                 "kept WHERE here = 1)"):
+            found.append(f"{file_id} is owed to the store of a fleet, but its copy was given up")
+        found += [f"{file_id} is in the store of a fleet, and owed to it at once" for (file_id,) in tx.all(
+            "SELECT file_id FROM share JOIN shared USING (file_id) WHERE task != 'withdraw'")]
         found += [f"an attempt is {attempt.state}, which is no state" for attempt in tx.uploads.every()
                   if attempt.state not in states]
     return found

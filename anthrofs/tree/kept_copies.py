@@ -29,11 +29,12 @@ log = logging.getLogger(__name__)
 ROOM_BYTES: Final = 2**20   # a name's worth of room, and some
 GOING: Final = 2            # of kept.here, see schema
 # A copy that only makes a file readable. The others are content that is still to be sent: again, after a refusal, or to
-# a new name; or that the server doesn't have whole; or that a backup will live on; or that a name may get back. An
-# empty one takes nothing. (The + keeps SQLite from the index that has sizes: the oldest would have to be sorted out of
-# all.)
+# a new name; or that the server doesn't have whole; or that the store of a fleet is still to get; or that a backup will
+# live on; or that a name may get back. An empty one takes nothing. (The + keeps SQLite from the index that has sizes:
+# the oldest would have to be sorted out of all.)
 _SPARE: Final = ("kept.here = 1 AND +kept.bytes > 0 AND NOT EXISTS (SELECT 1 FROM doomed WHERE doomed.file_id = "
                  "kept.file_id) AND NOT EXISTS (SELECT 1 FROM attempt WHERE attempt.node_id = node.node_id) "
+                 "AND NOT EXISTS (SELECT 1 FROM share WHERE share.file_id = kept.file_id AND share.task = 'own') "
                  "AND (node.node_id IS NULL OR NOT (node.resend OR node.stage IS NOT NULL OR node.listed_bytes IS NOT "
                  f"NULL OR node.local OR {OUT_OF_TREE}))")
 

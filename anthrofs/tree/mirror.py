@@ -169,6 +169,8 @@ class Mirror:
         if node.resend:
             return                              # the user wants it under another name: it is sent from its copy
         self._surprises.note((node.parent, node.name))
+        if node.remote is not None:
+            tx.shares.ended(node.remote.file_id, withdraw=node.ours)    # else it is whoever has deleted it that does
         if node.ours and not node.kept and node.remote is not None:
             self.forget_kept(tx, node.remote.file_id)       # without a copy there is nothing to know of it any more
         if node.stage is not None:

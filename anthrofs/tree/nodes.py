@@ -19,7 +19,8 @@ COLUMNS: Final = (
     "SELECT node_id, parent, name, directory, mode, mtime_ns, size_bytes, wanted, local, mime_type, expires_s, stage, "
     "sealed, resend, confirmed, file_id, server_name, server_mime, server_size, created_ns, downloadable, expires_ns, "
     "coalesce(kept.here = 1, 0) AS is_kept, kept.file_id IS NOT NULL AS is_ours, listed_bytes, hidden_from, "
-    "coalesce(ctime_ns, mtime_ns) AS changed_ns FROM node LEFT JOIN kept USING (file_id) ")
+    "coalesce(ctime_ns, mtime_ns) AS changed_ns, EXISTS (SELECT 1 FROM shared WHERE shared.file_id = node.file_id) AS "
+    "is_shared FROM node LEFT JOIN kept USING (file_id) ")
 def indexed(index: str) -> str:
     """COLUMNS of the few rows that an index has. It is named, or the order by number makes SQLite look at each row:
     0.1 s of a million.
@@ -309,9 +310,10 @@ def node_of(row: Any, name: str) -> Node:
         raise NotFound(f"no such file: {name}")
     (node_id, parent, entry, directory, mode, mtime_ns, size_bytes, wanted, local, user_mime, expires_s, stage, sealed,
      resend, confirmed, file_id, server_name, mime_type, server_size, created_ns, downloadable, expires_ns, kept, ours,
-     listed_bytes, hidden_from, ctime_ns) = row
+     listed_bytes, hidden_from, ctime_ns, shared) = row
     remote = None if file_id is None else RemoteFile(
-        FileId(file_id), server_name, mime_type, server_size, created_ns, bool(downloadable), expires_ns)
+        FileId(file_id), server_name, mime_type, server_size, created_ns, bool(downloadable), expires_ns,
+        bool(shared))
     return Node(NodeId(node_id), NodeId(parent), entry, bool(directory), mode, mtime_ns, size_bytes, wanted,
                 bool(local), user_mime, expires_s, None if stage is None else StageId(stage), bool(sealed),
                 bool(resend), bool(confirmed), remote, bool(kept), bool(ours), listed_bytes, hidden_from, ctime_ns)

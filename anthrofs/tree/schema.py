@@ -7,7 +7,7 @@ Never   changes a version that was ever used: a new one has a new number, and a 
 
 from typing import Final
 
-VERSION: Final = 6
+VERSION: Final = 7
 
 TOTAL: Final = """
 CREATE TABLE total (                     -- one row: sums over node, which take long when they are wanted at each look.
@@ -79,6 +79,19 @@ CREATE INDEX attempt_big ON attempt (stage) WHERE size_bytes >= 8388608 AND stat
 CREATE INDEX doomed_waiting ON doomed (server_name, created_ns) WHERE deleted_ns IS NULL;
 CREATE INDEX doomed_owed ON doomed (doomed_ns) WHERE deleted_ns IS NULL;
 CREATE INDEX doomed_deleted ON doomed (deleted_ns) WHERE deleted_ns IS NOT NULL;
+"""
+
+SHARES: Final = """
+CREATE TABLE share (                     -- what is owed to the store of a fleet, see shares.py; oldest first
+    file_id     TEXT PRIMARY KEY,
+    task        TEXT NOT NULL,           -- own: put our own upload there, from its kept copy; fetched: put what was
+                                         -- downloaded, from the cache, if that has all of it; withdraw: remove it
+    size_bytes  INTEGER NOT NULL,        -- of the content; of what is withdrawn 0
+    due_ns      INTEGER NOT NULL         -- our clock: not before; 0: at once
+);
+CREATE TABLE shared (                    -- ids of which the store has the content, as far as is known here
+    file_id     TEXT PRIMARY KEY
+) WITHOUT ROWID;
 """
 
 SCHEMA: Final = f"""{TOTAL}{TOTAL_OWED}{TOTAL_KEPT}INSERT INTO total (files, used_bytes, local) VALUES (0, 0, 0);
@@ -205,7 +218,7 @@ CREATE INDEX attempt_name ON attempt (name);
 CREATE INDEX kept_bytes ON kept (here, bytes) WHERE here = 1;  -- what copies take,
 CREATE INDEX kept_here ON kept (here);                         -- which is the oldest, and how many have none: without a
                                                                -- look at each row
-{BY_TIME}{QUEUES}{KEEP_INSERTED}{KEEP_TOTAL}{KEEP_OWED}{KEEP_KEPT}
+{SHARES}{BY_TIME}{QUEUES}{KEEP_INSERTED}{KEEP_TOTAL}{KEEP_OWED}{KEEP_KEPT}
 INSERT INTO node (node_id, parent, name, directory, made, mode, mtime_ns, size_bytes)
     VALUES (1, 0, '/', 1, 1, 493, 0, 0);
 INSERT INTO node (node_id, parent, name, directory, made, mode, mtime_ns, size_bytes) VALUES (2, 0, 'hidden', 1, 1, 0,

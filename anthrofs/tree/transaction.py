@@ -4,6 +4,7 @@ from anthrofs.clock import Clock
 from anthrofs.tree.deletion_queue import Deletions
 from anthrofs.tree.nodes import Nodes
 from anthrofs.tree.rows import Connection, Rows
+from anthrofs.tree.shares import Shares
 from anthrofs.tree.upload_queue import Uploads
 from anthrofs.tree.xattrs import Xattrs
 
@@ -16,4 +17,5 @@ class Tx(Rows):
         self.nodes = Nodes(self)                        # constant, like the others: they own rows, and next to no state
         self.uploads = Uploads(self)
         self.deletions = Deletions(self, clock)
+        self.shares = Shares(self, clock)
         self.xattrs = Xattrs(self)

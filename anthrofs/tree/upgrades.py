@@ -13,6 +13,7 @@ from anthrofs.tree.schema import (
     KEEP_OWED,
     KEEP_TOTAL,
     QUEUES,
+    SHARES,
     TOTAL,
     TOTAL_KEPT,
     TOTAL_OWED,
@@ -39,7 +40,7 @@ _SPELLED: Final = reduce(lambda text, end: f"replace({text}, '%{end}', '\uff05{e
 
 # From each earlier version to the next. In 1 files were in one directory, and never renamed; 2 counted them at each
 # look; 3 believed what it was told of lengths, modes and refusals; 4 had one time for all changes; 5 looked through all
-# rows for the few that it wanted.
+# rows for the few that it wanted; 6 knew of no fleet.
 STEPS: Final = {
     1: """
 ALTER TABLE node ADD COLUMN made INTEGER NOT NULL DEFAULT 0;
@@ -132,4 +133,5 @@ UPDATE total SET (copies, copy_bytes, copyless) = (SELECT coalesce(sum(here = 1)
     0)), 0), coalesce(sum(here != 1), 0) FROM kept);
 {KEEP_KEPT}
 """,
+    6: SHARES,
 }

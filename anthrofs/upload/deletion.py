@@ -84,6 +84,7 @@ class Deletion:
     def _deleted(self, file_id: FileId) -> None:
         with self._db.transaction() as tx:
             tx.deletions.deleted(file_id, self._clock.time_ns())
+            tx.shares.ended(file_id, withdraw=True)
             self._mirror.forget_kept(tx, file_id)
         if not self._handles.reads_from(file_id):       # else the last release drops it
             self._cache.drop(file_id)

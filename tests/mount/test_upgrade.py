@@ -18,6 +18,14 @@ are those of `varied`: the name's first word in each line, each block of 128 KiB
     failed          refused.txt, too large for the service
     cached          cached.bin (3 MiB and 77) and small.txt whole; of partial.bin (24 MiB and 5) what lies around 10 MiB; of unread.txt nothing
     helper file     note.txt~
+
+states/version_6.tar.xz is one of schema version 6, killed after its service had gone.
+    kept copies     sent.txt (attribute and mode set), kept.bin (5 MiB and 1,234 bytes), and of each below; that of `given up.txt` was given up
+    unsent          an edit of edited.txt; waiting.txt
+    renamed         renamed.txt to renamed to.txt
+    removed         removed.txt, which is still to be deleted there
+    others'         cached.bin (2 MiB and 77) cached whole, unread.txt not, theirs.txt that nobody here can read
+    helper file     note.txt~
 """
 
 import os
@@ -63,6 +71,14 @@ def latest(tmp_path: Path) -> Iterator[Mount]:
     """That of version 5."""
     with _taken_from(STATES / "version_5.tar.xz", tmp_path) as one:
         one.expects("kept for the next mount: refused.txt", "'open .recovered..txt' was being replaced or removed", "no connection to 127.0.0.1")
+        yield one
+
+
+@pytest.fixture
+def sixth(tmp_path: Path) -> Iterator[Mount]:
+    """That of version 6."""
+    with _taken_from(STATES / "version_6.tar.xz", tmp_path) as one:
+        one.expects("no connection to 127.0.0.1", r"it can.t be read \(`anthrofs ls` tells of each\)")
         yield one
 
 
@@ -283,3 +299,34 @@ def test_a_block_of_version_5_that_was_damaged_is_said_so_where_it_is_the_only_c
     with pytest.raises(PermissionError), (path / "kept.bin").open("ab") as file:
         file.write(b"an end")
     assert "is damaged, so it can't be edited in place" in latest.log()
+
+
+def test_what_version_6_kept_is_read_offline_and_what_it_had_to_send_is_sent(sixth: Mount) -> None:
+    sixth.mount()
+    assert (sixth.state_dir / "state.db.6").exists()
+    sixth.umount()
+    sixth.emulator.stop()
+    path = sixth.mount()
+    assert (path / "kept.bin").read_bytes() == varied("kept", 5 * 2**20 + 1234)
+    assert (path / "cached.bin").read_bytes() == varied("cached", 2 * 2**20 + 77)
+    assert ((path / "sent.txt").read_bytes(), os.getxattr(path / "sent.txt", "user.colour")) == (b"sent\n", b"green")
+    assert (path / "note.txt~").read_bytes() == b"a backup\n"
+    sixth.umount()
+    sixth.emulator.start()
+    sixth.mount()
+    sixth.sync()
+    found = stored(sixth)
+    assert {name: found[name] for name in ("edited.txt", "waiting.txt", "renamed to.txt")} == {
+        "edited.txt": b"before the edit\nand after\n", "waiting.txt": b"waiting\n", "renamed to.txt": b"renamed\n"}
+    assert not {"removed.txt", "renamed.txt"} & found.keys()
+    for name in ("given up.txt", "theirs.txt"):
+        with pytest.raises(PermissionError):
+            (path / name).read_bytes()
+    assert len(sixth.emulator.files()) == len(found), "nothing is there twice"
+
+
+def test_a_state_of_version_6_owes_nothing_to_a_store_that_it_knew_nothing_of(sixth: Mount) -> None:
+    sixth.mount()
+    sixth.umount()
+    with closing(sqlite3.connect(f"file:{sixth.state_dir / 'state.db'}?mode=ro", uri=True)) as raw:
+        assert raw.execute("SELECT (SELECT count(*) FROM share), (SELECT count(*) FROM shared)").fetchone() == (0, 0)
