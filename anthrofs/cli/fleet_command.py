@@ -7,8 +7,9 @@ Never   prints a key anywhere but on standard output, where it was asked for. Im
 import json
 import os
 from pathlib import Path
+from typing import Any
 
-from anthrofs.cli import asking, fleet_output, output
+from anthrofs.cli import asking, control_client, fleet_output, output
 from anthrofs.cli.syntax import argument, command, flag, option
 from anthrofs.errors import EXIT_MISSING, EXIT_USAGE, FsError, SetupError
 
@@ -48,17 +49,26 @@ def check(store: str, fleet_key: str) -> None:
 @command("fleet status", argument("directory", "The mount point; all, without.", Path, count="?"),
          flag("--json", "as_json", "One JSON value on standard output."))
 def status(directory: Path | None, as_json: bool) -> None:
-    """Show a fleet: its store and its board, and what they have spared."""
+    """Show a fleet: its store, its board and its mounts, the requests of the last minutes, and what it has spared."""
     answers, silent = asking.ask_all(directory, "status")
-    found = {str(root): answer["fleet"] for root, answer in answers.items() if answer.get("fleet") is not None}
-    if directory and not found:
+    members = [root for root, answer in answers.items() if answer.get("fleet") is not None]
+    if directory and not members:
         raise SetupError(f"{directory} is in no fleet: mount it with --store or --board.", EXIT_USAGE)
+    found = dict[Path, dict[str, Any]]()
+    for root in members:
+        try:
+            found[root] = next(control_client.ask(asking.state_dir(root), "fleet status"))
+        except SetupError as exc:
+            if directory:
+                raise
+            silent.append(str(exc))
     if as_json:
-        output.put(json.dumps(next(iter(found.values())) if directory else list(found.values())))
+        output.put(json.dumps(found[members[0]] if directory else list(found.values())))
     elif not (found or silent):
         output.put("No mounts of a fleet.")
-    for root, fleet in found.items() if not as_json else ():
-        output.show(root, *fleet_output.status_lines({"fleet": fleet}))
+    else:
+        for lines in fleet_output.pictures(found):
+            output.show(*lines)
     if silent:
         raise SetupError("\n".join(silent))
 

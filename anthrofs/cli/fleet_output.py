@@ -4,7 +4,8 @@ Never   decides anything: it prints what a mount has answered. What another vers
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from anthrofs.cli.output import shown_bytes, shown_time
@@ -12,6 +13,12 @@ from anthrofs.text import printable
 
 Told = Mapping[str, Any]
 ENGINES: Final = ("store", "board")
+HEADS: Final = ("mount", "requests/min", "lists", "last", "hits", "misses", "from store", "to store", "spared", "wrong")
+SUMMED: Final = ("requests_a_minute", "lists", "hits", "misses", "bytes", "put_bytes", "spared", "wrong")
+MOST: Final = 450           # requests that an organization has in a minute, at most, of its about 500
+LOOK_S: Final = 10          # between two figures of the last minutes
+BAR: Final = 40             # columns
+SHADES: Final = " .:-=+*#%@"
 
 
 def status_lines(one: Told) -> Iterator[str]:
@@ -54,3 +61,55 @@ def _board_lines(board: Told) -> Iterator[str]:
             if board.get("listed_by") else "")
     if "left" in board:
         yield f"{board['left']} of {board['most']} requests of the minute are left to all"
+
+
+# ---- the picture
+
+def pictures(found: Mapping[Path, Told]) -> Iterator[list[str]]:
+    """The lines of each fleet, as one of its mounts here sees it: two mounts of one fleet see the same."""
+    seen = set[tuple[str, str]]()
+    for root, fleet in found.items():
+        of = str(fleet["key"]), str(fleet["workspace"] or root)
+        if of not in seen:
+            seen.add(of)
+            yield [*_picture(root, fleet)]
+
+
+def _picture(root: Path, fleet: Told) -> Iterator[str]:
+    yield f"the fleet of key {fleet['key']}, as {printable(str(root))} sees it"
+    yield from list(status_lines({"fleet": fleet}))[1:]
+    if seconds := fleet["seconds"]:
+        most = (fleet["board"] or {}).get("most", MOST)
+        yield f"  requests of the last minute  {bar(sum(seconds), most)} {sum(seconds)} of {most}"
+        yield f"    second by second           {shape(seconds, max(seconds))}"
+    if minutes := fleet["minutes"]:
+        most = (fleet["board"] or {}).get("most", MOST)
+        yield f"    the last {shown_time(LOOK_S * len(minutes)):<16}  {shape(minutes, most)} most {max(minutes)}"
+    rows = [_row(printable(str(told["label"])), told) for told in fleet["mounts"].values()]
+    tales = list(fleet["mounts"].values())
+    if len(rows) > 1:
+        total = {name: sum(told[name] for told in tales) for name in SUMMED}
+        rows.append(_row("together", {**total, "listed_s_ago": None, "share": ""}))
+    widths = [max(len(row[column]) for row in (HEADS, *rows)) for column in range(len(HEADS))]
+    for row in (HEADS, *rows):
+        yield "  " + "  ".join([f"{row[0]:<{widths[0]}}", *(f"{cell:>{width}}" for cell, width in zip(
+            row[1:], widths[1:], strict=True))]).rstrip()
+
+
+def _row(name: str, told: Told) -> tuple[str, ...]:
+    ago_s = told["listed_s_ago"]
+    last = "" if ago_s is None else f"{shown_time(ago_s)} ago"
+    return (name, str(told["requests_a_minute"]), str(told["lists"]), last, str(told["hits"]), str(told["misses"]),
+            shown_bytes(told["bytes"]), shown_bytes(told["put_bytes"]), str(told["spared"]), str(told["wrong"]))
+
+
+def bar(part: float, whole: float) -> str:
+    """[######....]"""
+    filled = min(BAR, round(BAR * part / whole)) if whole else 0
+    return f"[{'#' * filled}{'.' * (BAR - filled)}]"
+
+
+def shape(values: Sequence[float], most: float) -> str:
+    """One character each, higher ones darker: a blank is nothing, the last one as much as there may be."""
+    return "|" + "".join(SHADES[0 if not value else min(len(SHADES) - 1, 1 + int((len(SHADES) - 2) * value / most))]
+                         for value in values) + "|"

@@ -255,7 +255,7 @@ def _fleet(config: Config, world: World) -> "FleetParts | None":
     # A mount for itself needs none of its libraries.
     from anthrofs.daemon.build_fleet import build_fleet  # noqa: PLC0415
 
-    return build_fleet(config, config.fleet, world.clock, world.service.workspace)
+    return build_fleet(config, config.fleet, world.clock, world.service.workspace, world.service.requests)
 
 
 def _name_of(db: Database) -> Callable[[FileId], str]:

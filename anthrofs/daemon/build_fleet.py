@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from anthrofs.clock import Clock
 from anthrofs.config import Config, Fleet
+from anthrofs.daemon.fleet_requests import FleetRequests
 from anthrofs.fleet import keys
 from anthrofs.fleet.counts import Counts
 from anthrofs.fleet.keys import FleetKeys
@@ -18,6 +19,7 @@ from anthrofs.fleet.membership import Membership
 from anthrofs.fleet.objects import objects_of
 from anthrofs.fleet.picture import Picture
 from anthrofs.fleet.shelf import Shelf
+from anthrofs.fleet.tale import Tale
 from anthrofs.model import Workspace
 
 log = logging.getLogger(__name__)
@@ -33,21 +35,26 @@ class FleetParts:
     counts: Counts
     picture: Picture
     shelf: Shelf | None         # None: this fleet has no store
+    requests: FleetRequests
 
     def join(self) -> None:
         """The service has answered, for the workspace of this state."""
         self.membership.join(self.workspace())
 
 
-def build_fleet(config: Config, fleet: Fleet, clock: Clock, workspace: Callable[[], Workspace]) -> FleetParts:
-    """Returns the parts of a mount in that fleet, at rest. Raises SetupError for a key file that can't be used."""
+def build_fleet(config: Config, fleet: Fleet, clock: Clock, workspace: Callable[[], Workspace],
+                requests: Callable[[], int]) -> FleetParts:
+    """Returns the parts of a mount in that fleet, at rest. `requests`: how many the mount has made so far. Raises
+    SetupError for a key file that can't be used.
+    """
     found, membership = keys.read(fleet.key_path), Membership(config.service, f"{socket.gethostname()}:"
                                                                               f"{config.mountpoint}")
     log.info("%s is member %s of a fleet with %s: store %s (shares %s), board %s (as %s, %s password)",
              membership.label, membership.member, found, fleet.store_url, fleet.share, fleet.board_url,
              fleet.board_user or "nobody", "with a" if fleet.board_password else "without a")
     counts = Counts(clock)
-    picture = Picture(fleet, found, membership, counts, store=dict, board=dict)
+    tale = Tale(fleet, membership, counts, clock, requests)
+    picture = Picture(fleet, found, membership, tale, store=dict, board=dict, others=dict)
     shelf = None if fleet.store_url is None else Shelf(objects_of(fleet.store_url, clock), found,
                                                        lambda: membership.scope)
-    return FleetParts(found, membership, workspace, counts, picture, shelf)
+    return FleetParts(found, membership, workspace, counts, picture, shelf, FleetRequests(picture))

@@ -67,7 +67,8 @@ class Mount:
         self._operations = Operations(parts.filesystem, parts.renames, parts.links, parts.files, parts.attributes,
                                       config, self._library, self._started)
         with usable(config.state_dir):
-            self._control = Control(config.state_dir, parts.requests.table)
+            self._control = Control(config.state_dir, {**parts.requests.table, **(
+                {} if parts.fleet is None else parts.fleet.requests.table)})
 
         self._drain_s = config.drain_s      # the signal's thread shortens it; read when the end begins
         # the first look at the service is over; the kernel has the mount

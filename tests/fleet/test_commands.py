@@ -1,0 +1,99 @@
+"""`anthrofs fleet …`, and what is refused before there is a mount, as they are typed."""
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from anthrofs.errors import EXIT_MISSING, EXIT_USAGE
+from anthrofs.fuse import mountpoint
+from tests.mounting import Mount
+
+SECRET = "s3cret-Zq8"
+
+
+def key_file(mount: Mount, path: Path) -> Path:
+    path.write_text(mount.ok("fleet", "key"))
+    path.chmod(0o600)
+    return path
+
+
+def fleet_of(mount: Mount, base: Path) -> list[str]:
+    """Options: a directory as the store."""
+    (base / "store").mkdir(exist_ok=True)
+    return ["--store", f"file://{base / 'store'}", "--fleet-key", str(key_file(mount, base / "key"))]
+
+
+def test_a_mount_of_a_fleet_says_so_and_shows_its_picture(mount: Mount, tmp_path: Path) -> None:
+    options = fleet_of(mount, tmp_path)
+    mount.mount(*options)
+    (mount.path / "a.txt").write_text("hello")
+    said = mount.ok("status", mount.path)
+    assert f"\n  store file://{tmp_path}/store" in said
+    told = json.loads(mount.ok("fleet", "status", "--json", mount.path))
+    assert f"of the fleet of key {told['key']}\n" in said
+    assert told["store"]["address"] == options[1]
+    assert (told["board"], told["seconds"], told["minutes"]) == (None, [], [])
+    assert [tale["label"] for tale in told["mounts"].values()] == [f"{socket.gethostname()}:{mount.path}"]
+    assert told["tale"]["requests_a_minute"] >= 2       # the first listing, and the upload
+    picture = mount.ok("fleet", "status", mount.path)
+    assert picture.startswith(f"the fleet of key {told['key']}, as {mount.path} sees it\n")
+    assert f"\n  {socket.gethostname()}:{mount.path} " in picture
+    assert told["member"] in [fleet["member"] for fleet in json.loads(mount.ok("fleet", "status", "--json"))]
+
+
+def test_a_mount_for_itself_is_in_no_fleet(mount: Mount) -> None:
+    mount.mount()
+    done = mount.run("fleet", "status", mount.path)
+    assert (done.returncode, done.stdout) == (EXIT_USAGE, "")
+    assert done.stderr == f"anthrofs: {mount.path} is in no fleet: mount it with --store or --board.\n"
+    assert mount.status()["fleet"] is None
+    assert "fleet" not in mount.ok("status", mount.path)
+
+
+@pytest.mark.parametrize(("text", "mode", "says"), [("", 0o600, "is empty"), ("00" * 32 + "\n", 0o644, "chmod 600"), ("00" * 31 + "\n", 0o600, "no key on line 1"),
+                                                    (f"{'00' * 32}\n{SECRET}\n", 0o600, "no key on line 2"), (None, 0, "No such file")])
+def test_a_key_file_that_cant_be_used_is_a_sentence_and_nothing_is_mounted(mount: Mount, tmp_path: Path, text: str | None, mode: int, says: str) -> None:
+    (tmp_path / "store").mkdir()
+    if text is not None:
+        (tmp_path / "key").write_text(text)
+        (tmp_path / "key").chmod(mode)
+    done = mount.run("mount", "--state-dir", mount.state_dir, "--store", f"file://{tmp_path}/store", "--fleet-key", tmp_path / "key", mount.path)
+    assert (done.returncode, done.stdout) == (EXIT_USAGE, "")
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert SECRET not in done.stderr
+    assert not mountpoint.is_mounted(mount.path)
+
+
+@pytest.mark.parametrize(("options", "environment", "says"), [
+    (["--board", f"redis://:{SECRET}@127.0.0.1:1"], {}, "ANTHROFS_BOARD_PASSWORD"), (["--store", f"s3://id:{SECRET}@bucket"], {}, "--store has a name or a password"),
+    ([], {"ANTHROFS_STORE": f"s3://id:{SECRET}@bucket"}, "--store has a name or a password"), (["--store", "http://bucket"], {}, "--store takes s3://"),
+    (["--share", "none"], {}, "--share is of no use"),
+])
+def test_an_address_with_a_secret_or_without_sense_is_a_sentence(mount: Mount, tmp_path: Path, options: list[str], environment: dict[str, str], says: str) -> None:
+    key = key_file(mount, tmp_path / "key")
+    done = mount.run("mount", "--state-dir", mount.state_dir, *options, mount.path, environment={"ANTHROFS_FLEET_KEY_FILE": str(key), **environment})
+    assert (done.returncode, done.stdout) == (EXIT_USAGE, "")
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert SECRET not in done.stderr
+    assert not mountpoint.is_mounted(mount.path)
+
+
+@pytest.mark.parametrize(("library", "options"), [("cryptography", ["--store", "s3://b"]), ("obstore", ["--store", "s3://b"]), ("valkey", ["--board", "redis://127.0.0.1:1"])])
+def test_a_library_that_is_not_installed_is_said_with_what_to_do(mount: Mount, tmp_path: Path, library: str, options: list[str]) -> None:
+    key = key_file(mount, tmp_path / "key")
+    hides = ("import sys; from importlib.machinery import PathFinder; find = PathFinder.find_spec\n"
+             f"PathFinder.find_spec = classmethod(lambda cls, name, *rest: None if name.split('.')[0] == {library!r} else find(name, *rest))\n")
+    (tmp_path / "hiding").mkdir()
+    (tmp_path / "hiding" / "sitecustomize.py").write_text(hides)
+    environment = {"PYTHONPATH": f"{tmp_path / 'hiding'}:{mount.environment['PYTHONPATH']}"}
+    done = mount.run("mount", "--state-dir", mount.state_dir, *options, "--fleet-key", key, mount.path, environment=environment)
+    assert (done.returncode, done.stderr) == (EXIT_MISSING, f"anthrofs: A fleet needs {library}: pip install 'anthrofs[fleet]'\n")
+    assert not mountpoint.is_mounted(mount.path)
+    if library == "cryptography":
+        done = mount.run("fleet", "key", environment=environment)
+        assert (done.returncode, done.stdout) == (EXIT_MISSING, "")
+        assert "pip install 'anthrofs[fleet]'" in done.stderr
