@@ -62,6 +62,7 @@ from anthrofs.sync.news import News
 from anthrofs.sync.refresher import Refresher
 from anthrofs.sync.sweeper import Sweeper
 from anthrofs.tree.arrivals import Arrivals
+from anthrofs.tree.claims import ALONE, Claims
 from anthrofs.tree.database import Database
 from anthrofs.tree.hidden_nodes import HiddenNodes
 from anthrofs.tree.kept_copies import KeptCopies
@@ -219,7 +220,7 @@ def build(config: Config, world: World) -> Parts:
 
 
 def send_with(config: Config, world: World, local: Local, way: Way, remote: Callable[[Priority], RemoteFiles],
-              ask: Callable[[], None]) -> Sending:
+              ask: Callable[[], None], claims: Claims = ALONE) -> Sending:
     """Returns the parts that send and delete. `ask` asks for a refresh, without waiting."""
     clock, chance = world.clock, world.chance
     uploads, rest = remote(Priority.CLOSE if config.upload == "wait" else Priority.QUEUED), remote(Priority.DELETE)
@@ -230,7 +231,8 @@ def send_with(config: Config, world: World, local: Local, way: Way, remote: Call
     restaging = Restaging(local.db, local.mirror, local.staging, copies)
     arrivals = Arrivals(local.db, local.mirror, local.staging, local.cache, local.kept_copies, waits.wake,
                         shares=config.fleet is not None and config.fleet.shares_uploads)
-    delivery = Delivery(local.db, local.mirror, local.staging, uploads, Inquiries(rest, clock, chance), arrivals,
+    inquiries = Inquiries(rest, clock, chance, claims)
+    delivery = Delivery(local.db, local.mirror, local.staging, uploads, inquiries, arrivals,
                         restaging, progress, clock, chance)
     deletion = Deletion(local.db, local.mirror, local.cache, local.handles, rest, clock, chance, ask)
     uploader = Uploader(clock, local.guard, schedule, waits, progress, permission, hidden, delivery, restaging,

@@ -16,10 +16,11 @@ from typing import Final
 
 from anthrofs.clock import Clock
 from anthrofs.errors import BadAnswer, Gone, Refused
-from anthrofs.model import FileId, NodeId, Page, RemoteFile
+from anthrofs.model import Attempt, FileId, NodeId, Page, RemoteFile
 from anthrofs.remote.api import RemoteFiles
 from anthrofs.sync.scan import Scan, times_of
 from anthrofs.tree import lost
+from anthrofs.tree.claims import ALONE, Claims, Whose
 from anthrofs.tree.database import Database
 from anthrofs.tree.mirror import Mirror, Shown
 from anthrofs.tree.open_table import OpenTable
@@ -44,12 +45,13 @@ class Merge:
     """Takes the listings of one workspace into its tree. Whoever calls it reads their pages from the network."""
 
     def __init__(self, db: Database, mirror: Mirror, handles: OpenTable, clock: Clock,
-                 decided: Callable[[], None] = lambda: None) -> None:
+                 decided: Callable[[], None] = lambda: None, claims: Claims = ALONE) -> None:
         self._db = db                   # given
         self._mirror = mirror           # given
         self._handles = handles         # given
         self._clock = clock             # given
-        self._decided = decided         # given: told when a listing has shown what became of doubtful deletions
+        self._decided = decided         # given: told when a listing has shown what is to be deleted
+        self._claims = claims           # given: of all mounts
 
     def begin(self, tx: Tx) -> Scan:
         """Numbers a new listing."""
@@ -65,6 +67,38 @@ class Merge:
         return self._clock.time_ns() + (clock.earliest_ns if clock else 0) - round(ago_s * 1e9)
 
     # ---- a page
+
+    def sort_out(self, page: Page) -> None:
+        """Nobody wants what tries of ours have left that were given up: it is to be deleted, where nobody else
+        can have stored it. Before the page is shown, and not in a transaction: other mounts are asked.
+        """
+        with self._db.reading() as tx:
+            tries = lost.every(tx, self._clock.time_ns())
+            left = {file: can for file in page.files if (can := self._can_be(tx, tries, file))} if tries else {}
+        ours = [file for file, can in left.items() if sum(each == can for each in left.values()) <= len(can)
+                and all(self._claims.whose(each, [file])[file.file_id] is Whose.OURS for each in can)]
+        if not ours:
+            return
+        turned_up = list[tuple[Attempt, RemoteFile]]()
+        with self._db.transaction() as tx:
+            for file in ours:
+                if can := self._can_be(tx, lost.every(tx, self._clock.time_ns()), file):
+                    log.info("the server has %r (%s) of a try of ours which was given up: it is deleted there",
+                             file.name, file.file_id)
+                    tx.deletions.doom_wrong(file, can[0].stage, last=False)
+                    lost.turned_up(tx, can[0])
+                    turned_up.append((can[0], file))
+        self._decided()
+        for attempt, file in turned_up:
+            self._claims.claim(attempt, file)
+
+    def _can_be(self, tx: Tx, tries: list[Attempt], file: RemoteFile) -> list[Attempt]:
+        """Returns which of those tries can have left the file; none while another one is in flight that can be it."""
+        said = lost.learnt(tx)      # without that, it may be a generated one
+        can = [] if said is None else [each for each in tries if lost.fits(each, file, said)]
+        known = can and (self._mirror.knows(tx, file.file_id) or tx.deletions.is_doomed(file.file_id)
+                         or any(concerns(attempt, file) for attempt in tx.uploads.in_flight()))
+        return [] if known else can
 
     def page(self, tx: Tx, scan: Scan, page: Page, remote: RemoteFiles) -> tuple[Scan, int]:
         """Shows a page's files, and takes away those that it proves to be gone, if the server names the workspace.

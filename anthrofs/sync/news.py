@@ -80,6 +80,7 @@ class News:
         listing = Listing(self._remote, scan, self._begin_again)
         held = 0
         for page in listing.pages_ahead(first, enough=lambda page: mark is not None and mark.is_met(page)):
+            self._merge.sort_out(page)
             with self._db.transaction() as tx:      # while the next page comes: it takes about as long
                 listing.scan, again = self._merge.page(tx, listing.scan, page, self._remote)
             held += again

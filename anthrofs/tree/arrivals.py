@@ -38,9 +38,10 @@ class Arrivals:
 
         self._looked = False            # for backups that an earlier mount has left; guarded by the database's lock
 
-    def take_in(self, attempt: Attempt, file: RemoteFile, step: Step, sums: BlockMap | None) -> list[Node]:
+    def take_in(self, attempt: Attempt, file: RemoteFile, step: Step, sums: BlockMap | None, *,
+                sure: bool = True) -> list[Node]:
         """The server has the attempt's stage as this file: STORED, it has just said so; FOUND, a listing shows it.
-        `sums` were made of it while it was sent; None: it wasn't.
+        `sums` were made of it while it was sent; None: it wasn't. `sure`: nobody else can have stored that.
         Returns the backups that have to live on here only, for that name is another file's on the server now.
 
         The copy first (a second name of the stage), then one transaction, then the stage goes.
@@ -52,7 +53,7 @@ class Arrivals:
             tx.uploads.step(attempt, step)
             if step is Step.STORED:
                 lost.learn(tx, file)
-            left = self._note(tx, attempt, file, found=step is Step.FOUND, copied=copied)
+            left = self._note(tx, attempt, file, found=step is Step.FOUND, copied=copied, sure=sure)
             if lasts is not None:
                 going = self._kept_copies.stored(tx, file.file_id, lasts=lasts)
             namesakes = self._mirror.namesakes(tx, file.name, left=not self._looked)
@@ -71,16 +72,16 @@ class Arrivals:
         self._kept_copies.remove(going)
         return namesakes
 
-    def _note(self, tx: Tx, attempt: Attempt, file: RemoteFile, *, found: bool, copied: bool) -> bool:
+    def _note(self, tx: Tx, attempt: Attempt, file: RemoteFile, *, found: bool, copied: bool, sure: bool) -> bool:
         """Writes down that the server has it. Returns True when nothing here wants the file and nothing proves that it
         is ours, so it isn't touched: others' files can have its name, size, type and time, and one that comes back is
         better than a loss.
         """
         node = self._db.nodes.find(attempt.node_id)
         if node is None or not (node.unsent or node.remote is None):
-            if not found:
+            if sure:
                 tx.deletions.doom(file)     # unlinked while it was sent; or renamed, and back again
-            return found
+            return not sure
         self._mirror.stored(tx, attempt, file, found=found, copied=copied)
         if copied and self._shares:
             tx.shares.owe(file.file_id, attempt.size_bytes)

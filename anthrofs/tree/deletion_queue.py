@@ -54,8 +54,8 @@ class Deletions:
                        file.created_ns, file.downloadable, file.expires_ns, self._clock.time_ns())
 
     def doom_wrong(self, file: RemoteFile, stage: StageId, *, last: bool) -> None:
-        """An upload of this stage arrived cut. The id stays until a right one is there, or, with the `last`, none is
-        tried for any more.
+        """An upload of this stage arrived cut, or after it was given up. The id stays until a right one is there, or,
+        with the `last`, none is tried for any more.
         """
         self.doom(file)
         self._rows.run("UPDATE doomed SET wrong = ? WHERE file_id = ?", stage, file.file_id)

@@ -31,6 +31,12 @@ def rivals(tx: Tx, attempt: Attempt, now_ns: int) -> int:
                       attempt.name, attempt.size_bytes, attempt.stage, now_ns)[0])
 
 
+def turned_up(tx: Tx, attempt: Attempt) -> None:
+    """A try that was given up has turned up, and is not expected any more."""
+    tx.run("DELETE FROM lost WHERE stage = ? AND name = ? AND sent_ns IS ?", attempt.stage, attempt.name,
+           attempt.sent_ns)
+
+
 def every(tx: Tx, now_ns: int) -> list[Attempt]:
     """The tries that can still turn up."""
     rows = tx.all("SELECT stage, name, mime_type, size_bytes, sent_ns FROM lost WHERE until_ns >= ?", now_ns)

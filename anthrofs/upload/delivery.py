@@ -20,6 +20,7 @@ from anthrofs.store.block_map import BlockMap
 from anthrofs.store.staging import Staging
 from anthrofs.tree import lost
 from anthrofs.tree.arrivals import Arrivals, queue_newer
+from anthrofs.tree.claims import Whose
 from anthrofs.tree.database import Database
 from anthrofs.tree.mirror import Mirror
 from anthrofs.tree.upload_queue import FAILED, QUEUED, SENDING, UNKNOWN, Step, since_ns
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 
 RESENDS: Final = 2                      # of what arrived cut
 CUTS: Final = 3                         # a file that is saved faster than it is sent must arrive now and then
+NOT_STORED: Final = (Step.TRY_LATER, Step.WRONG, Step.REFUSED)      # as this name, size and type, that is
 
 
 class Delivery:
@@ -46,6 +48,7 @@ class Delivery:
         self._staging = staging     # given
         self._uploads = uploads     # given
         self._inquiries = inquiries     # given
+        self._claims = inquiries.claims     # given
         self._arrivals = arrivals   # given
         self._restaging = restaging     # given
         self._progress = progress   # given: told of each try
@@ -92,6 +95,7 @@ class Delivery:
                 mime_type = node.mime_type or mime.mime_type_of(node.name, head)
                 sending = tx.uploads.send(now, node.wanted, mime_type, size_bytes, node.expires_s, earliest_ns)
             self._progress.begin(attempt.node_id, attempt.stage, body)
+            self._claims.intend(sending)
             plan.refusal = None         # of the try before
             try:
                 file = self._uploads.upload(node.wanted, mime_type, body, node.expires_s or None)
@@ -108,8 +112,11 @@ class Delivery:
         else:
             self._stored_wrong(sending, plan, file)
 
-    def _arrived(self, attempt: Attempt, file: RemoteFile, step: Step, sums: BlockMap | None = None) -> None:
-        for backup in self._arrivals.take_in(attempt, file, step, sums):
+    def _arrived(self, attempt: Attempt, file: RemoteFile, step: Step, sums: BlockMap | None = None, *,
+                 sure: bool = True) -> None:
+        backups = self._arrivals.take_in(attempt, file, step, sums, sure=sure)
+        self._claims.claim(attempt, file)
+        for backup in backups:
             self._restaging.detach(backup)
 
     def _stored_wrong(self, attempt: Attempt, plan: SendPlan, file: RemoteFile) -> None:
@@ -168,13 +175,18 @@ class Delivery:
         with self._db.reading() as tx:
             new = [file for file in listed if lost.is_namesake(attempt, file)
                    and not self._mirror.knows(tx, file.file_id) and not tx.deletions.is_doomed(file.file_id)]
-            found = [file for file in new if lost.fits(attempt, file, lost.learnt(tx))]
+            said = lost.learnt(tx)
+            found = [file for file in new if lost.fits(attempt, file, said)]
             rivals = tx.uploads.twins(attempt) + lost.rivals(tx, attempt, self._clock.time_ns())
-        if len(found) == 1 and not rivals:
-            self._arrived(attempt, found[0], Step.FOUND)
+        whose = self._claims.whose(attempt, found) if found else {}
+        found = [file for file in found if whose[file.file_id] is not Whose.OTHERS]
+        disputed = any(whose[file.file_id] is Whose.DISPUTED for file in found)
+        if len(found) == 1 and not rivals and not disputed:
+            sure = said is not None and whose[found[0].file_id] is Whose.OURS       # else it may be a generated one
+            self._arrived(attempt, found[0], Step.FOUND, sure=sure)
             return
         plan.inquiries_s, newer = plan.inquiries_s[1:], self._has_newer(attempt)
-        if plan.inquiries_s and not found and not newer:
+        if plan.inquiries_s and (disputed or not found) and not newer:      # who disputes it may know by then
             plan.lost_s = self._clock.now_s() - INQUIRE_S[0] if plan.lost_s is None else plan.lost_s
             plan.not_before_s = plan.lost_s + plan.inquiries_s[0]
             return
@@ -220,6 +232,8 @@ class Delivery:
             elif state == FAILED and node is not None and attempt.name not in (None, node.wanted):
                 # Its new name may not be refused.
                 tx.uploads.attempt(attempt.node_id, attempt.stage, attempt.size_bytes)
+        if step in NOT_STORED and attempt.state == SENDING:
+            self._claims.withdraw(attempt)
 
     @staticmethod
     def _is_of(node: Node | None, attempt: Attempt) -> bool:

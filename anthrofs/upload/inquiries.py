@@ -1,4 +1,5 @@
-"""Inquiries: what became of uploads whose answers were lost is asked of the newest listing, one for all that ask.
+"""Inquiries: what became of uploads whose answers were lost is asked of the newest listing, one for all that ask; and
+whose that is, of the other mounts.
 
 Owns    the last inquiry: what it has shown, and since when.
 Trusts  a listing that was begun a little too early for one of them as well: what was stored a while ago shows in both.
@@ -14,6 +15,7 @@ from anthrofs.clock import Clock
 from anthrofs.errors import LimitReached, QuotaExceeded, RemoteError
 from anthrofs.model import RemoteFile
 from anthrofs.remote.api import RemoteFiles
+from anthrofs.tree.claims import ALONE, Claims
 
 INQUIRE_S: Final = (1.0, 5.0, 20.0)     # after a lost answer
 INQUIRE_ONCE_S: Final = (1.0,)          # after the service's own 500, which rarely stores, and shows it at once; and
@@ -49,9 +51,10 @@ def pause_s(exc: RemoteError) -> float:
 class Inquiries:
     """The inquiries of one mount."""
 
-    def __init__(self, listings: RemoteFiles, clock: Clock, chance: random.Random) -> None:
+    def __init__(self, listings: RemoteFiles, clock: Clock, chance: random.Random, claims: Claims = ALONE) -> None:
         self._listings = listings       # given
         self._clock = clock             # given
+        self.claims = claims            # given: of all mounts
 
         self._changed = threading.Condition()       # guards everything below; a leaf
         self._dated = False             # the service was asked for its clock

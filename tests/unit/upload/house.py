@@ -1,6 +1,7 @@
 """The parts that send and delete, without threads: a test has the schedule's work done piece by piece, by a clock that it moves."""
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 from anthrofs.config import Config, Credentials, Service
@@ -15,6 +16,7 @@ from anthrofs.store.disk import Disk
 from anthrofs.store.staging import Staging
 from anthrofs.store.state_guard import StateGuard
 from anthrofs.tree import intents
+from anthrofs.tree.claims import ALONE, Claims
 from anthrofs.tree.database import Database
 from anthrofs.tree.kept_copies import KeptCopies
 from anthrofs.tree.mirror import Mirror
@@ -26,7 +28,7 @@ from tests.fakes import FakeClock, FakeFiles
 class House:
     """The parts below the verbs, with an uploader that does one piece of work when it is told to."""
 
-    def __init__(self, root: Path, clock: FakeClock, files: FakeFiles) -> None:
+    def __init__(self, root: Path, clock: FakeClock, files: FakeFiles, claims_of: Callable[[Database], Claims] = lambda _: ALONE) -> None:
         self.root, self.clock, self.files = root, clock, files
         self.asked = 0              # times that a listing was asked for
         disk, guard, surprises, self.handles = Disk(), StateGuard(), Surprises(clock, 10), OpenTable()
@@ -41,7 +43,7 @@ class House:
         config = Config(root, root, Service("", Credentials("", "")), upload="queue")
         world = World(clock, random.Random(1), disk, files, Pacer(60, clock), Notify(None))
         local = Local(guard, self.staging, self.db, self.mirror, self.cache, kept_copies, self.handles, surprises)
-        sending = send_with(config, world, local, Way(clock), lambda _: files, self._ask)
+        sending = send_with(config, world, local, Way(clock), lambda _: files, self._ask, claims_of(self.db))
         self.schedule, self.uploader = sending.schedule, sending.uploader
         self.uploader.allow()
 

@@ -163,7 +163,7 @@ def test_what_is_refused_is_kept_until_somebody_asks_for_it_again(house: House) 
 
 def test_what_was_stored_and_could_not_be_written_down_is_looked_for_and_not_sent_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """Our own disk was full in that moment."""
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     house.save("first")
