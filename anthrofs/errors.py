@@ -320,6 +320,10 @@ class StoreRefuses(StoreAway):
     """The store has answered that this mount may not, or that it is full."""
 
 
+class BoardAway(FleetAway):
+    """The board doesn't answer, or it rests since it hasn't."""
+
+
 class NotStored(FsError):
     """The store has no such object (now)."""
 

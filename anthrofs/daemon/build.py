@@ -283,6 +283,7 @@ def begin(parts: Parts) -> None:
 
 def stop(parts: Parts, timeout_s: float) -> bool:
     """Ends the threads, each within that time. False: one hangs in a request, and is left to the process's end."""
-    threads = (parts.prober, parts.uploader, parts.sweeper, parts.refresher, parts.expirer, parts.reader)
+    threads = (parts.prober, parts.uploader, parts.sweeper, parts.refresher, parts.expirer, parts.reader,
+               *(() if parts.fleet is None else (parts.fleet,)))
     ended = [each.stop(timeout_s) for each in threads]      # all of them, whatever the first says
     return all(ended)

@@ -18,11 +18,21 @@ from anthrofs.fleet.keys import FleetKeys
 from anthrofs.fleet.membership import Membership
 from anthrofs.fleet.objects import objects_of
 from anthrofs.fleet.picture import Picture
+from anthrofs.fleet.roll import Roll
 from anthrofs.fleet.shelf import Shelf
 from anthrofs.fleet.tale import Tale
+from anthrofs.fleet.valkey_board import ValkeyBoard
 from anthrofs.model import Workspace
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class BoardParts:
+    """The parts of a mount whose fleet has a board."""
+
+    board: ValkeyBoard
+    roll: Roll
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +45,27 @@ class FleetParts:
     counts: Counts
     picture: Picture
     shelf: Shelf | None         # None: this fleet has no store
+    board: BoardParts | None    # None: it has no board
     requests: FleetRequests
 
     def join(self) -> None:
         """The service has answered, for the workspace of this state."""
         self.membership.join(self.workspace())
+        if self.board is not None:
+            self.board.roll.wake()
+
+    def start(self) -> None:
+        """Begins what this mount does for its fleet beside what it is asked for."""
+        if self.board is not None:
+            self.board.roll.start()
+
+    def stop(self, timeout_s: float) -> bool:
+        """Ends that, and leaves the fleet. False: a thread hangs in a request, and is left to the process's end."""
+        if self.board is None:
+            return True
+        ended = self.board.roll.stop(timeout_s)
+        self.board.board.close()
+        return ended
 
 
 def build_fleet(config: Config, fleet: Fleet, clock: Clock, workspace: Callable[[], Workspace],
@@ -53,8 +79,13 @@ def build_fleet(config: Config, fleet: Fleet, clock: Clock, workspace: Callable[
              membership.label, membership.member, found, fleet.store_url, fleet.share, fleet.board_url,
              fleet.board_user or "nobody", "with a" if fleet.board_password else "without a")
     counts = Counts(clock)
-    tale = Tale(fleet, membership, counts, clock, requests)
-    picture = Picture(fleet, found, membership, tale, store=dict, board=dict, others=dict)
+    tale, board = Tale(fleet, membership, counts, clock, requests), None
+    if fleet.board_url is not None:
+        notes = ValkeyBoard(fleet, membership, clock)
+        board = BoardParts(notes, Roll(notes, notes.away, found, membership, tale.told, clock,
+                                       config.requests_per_minute))
+    picture = Picture(fleet, found, membership, tale, store=dict, board=dict if board is None else board.roll.facts,
+                      others=dict if board is None else board.roll.others)
     shelf = None if fleet.store_url is None else Shelf(objects_of(fleet.store_url, clock), found,
                                                        lambda: membership.scope)
-    return FleetParts(found, membership, workspace, counts, picture, shelf, FleetRequests(picture))
+    return FleetParts(found, membership, workspace, counts, picture, shelf, board, FleetRequests(picture))

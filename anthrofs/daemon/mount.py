@@ -117,6 +117,8 @@ class Mount:
         if not self._config.read_only:
             self._parts.uploader.start()
         self._parts.sweeper.start()
+        if self._parts.fleet is not None:
+            self._parts.fleet.start()
         self._control.start()
         files = self._parts.local.db.nodes.totals()[0]
         log.info("mounted on %s: %d files", self._config.mountpoint, files)

@@ -7,7 +7,9 @@ Never   asks anything itself, and says a thing once: when the engine goes, and w
 
 import logging
 import threading
-from typing import Final
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeVar
 
 from anthrofs.clock import Clock
 from anthrofs.errors import FleetAway
@@ -16,6 +18,17 @@ log = logging.getLogger(__name__)
 
 FIRST_S: Final = 5.0
 LONGEST_S: Final = 60.0
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, slots=True)
+class Away:
+    """An engine that rests, for people."""
+
+    reason: str
+    since_ns: int           # wall clock
+    next_s: float           # seconds until it is asked again
 
 
 class Rest:
@@ -29,9 +42,29 @@ class Rest:
 
         self._lock = threading.Lock()           # guards everything below; a leaf
         self._reason = ""                       # empty: it doesn't rest
+        self._since_ns = 0
         self._length_s = 0.0                    # of this rest
         self._until_s = 0.0
         self._probing = False
+
+    def ask(self, call: Callable[[], Found]) -> Found:
+        """Returns what the call does, unless the engine rests. The call raises FleetAway when the engine has failed;
+        whatever else comes of it is an answer.
+        """
+        probe = self.enter()
+        try:
+            found = call()
+        except FleetAway as exc:
+            self.failed(str(exc), probe=probe)
+            raise
+        except Exception:
+            self.answered()
+            raise
+        except BaseException:
+            self.failed("a probe was given up", probe=probe)
+            raise
+        self.answered()
+        return found
 
     def enter(self) -> bool:
         """Before a call. True: it is the probe, and its end must be told. Raises what says that the engine is away."""
@@ -60,5 +93,14 @@ class Rest:
             self._length_s = FIRST_S if began else min(LONGEST_S, 2 * self._length_s)
             self._until_s = self._clock.now_s() + self._length_s
             self._reason, self._probing = reason or "no answer", False
+            if began:
+                self._since_ns = self._clock.time_ns()
         if began:
             log.warning("%s is away: %s. This mount goes on without it, and asks again by itself", self._engine, reason)
+
+    def away(self) -> Away | None:
+        """Whether it rests, and why; None: it answers, or wasn't asked yet."""
+        with self._lock:
+            if not self._reason:
+                return None
+            return Away(self._reason, self._since_ns, max(0.0, self._until_s - self._clock.now_s()))

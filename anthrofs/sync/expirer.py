@@ -15,10 +15,10 @@ from anthrofs.clock import Clock
 from anthrofs.errors import FsError, StateLost
 from anthrofs.model import FileId, ServerClock
 from anthrofs.store.block_cache import BlockCache
-from anthrofs.sync.worker import Worker
 from anthrofs.tree.database import Database
 from anthrofs.tree.mirror import Mirror
 from anthrofs.tree.open_table import OpenTable
+from anthrofs.worker import Worker
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from anthrofs.errors import FsError, SetupError, StateLost, Stopping
 from anthrofs.remote.gates import OF_THE_WAY
 from anthrofs.sync.news import News
 from anthrofs.sync.scan import SWEEP_S_PER_PAGE
-from anthrofs.sync.worker import Worker
+from anthrofs.worker import Worker
 
 log = logging.getLogger(__name__)
 

@@ -24,8 +24,8 @@ from anthrofs.remote.gates import OF_THE_WAY
 from anthrofs.sync import workspace
 from anthrofs.sync.merge import Merge
 from anthrofs.sync.scan import PAGE_FILES, SWEEP_S_PER_PAGE, Scan, page_after, scan_of
-from anthrofs.sync.worker import Worker
 from anthrofs.tree.database import Database
+from anthrofs.worker import Worker
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""The thread of a room's worker: one step after another, each when it is due, until the mount ends.
+"""The thread of a worker: one step after another, each when it is due, until the mount ends.
 
 Owns    one thread, and the flags that wake and stop it.
 Trusts  its owner to say when the next step is due, and to do it.
@@ -19,7 +19,7 @@ BUG_S: Final = 60.0         # the rest after a bug; a wake ends it
 
 
 class Worker:
-    """Refresher, sweeper and expirer have one each."""
+    """Refresher, sweeper, expirer and what a fleet does beside calls have one each."""
 
     def __init__(self, name: str, clock: Clock, due_s: Callable[[], float], step: Callable[[], None]) -> None:
         """`due_s` says in how many seconds the next step is due, infinite for none; `step` does it, and may raise

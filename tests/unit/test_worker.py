@@ -8,7 +8,7 @@ import pytest
 
 from anthrofs.clock import Clock
 from anthrofs.errors import Stopping
-from anthrofs.sync.worker import BUG_S, Worker
+from anthrofs.worker import BUG_S, Worker
 from tests.fakes import FakeClock
 
 
