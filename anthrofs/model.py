@@ -4,7 +4,7 @@ Never   does I/O, holds a lock, or changes.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple, NewType
 
 FileId = NewType("FileId", str)         # given by the server, opaque; its content never changes
@@ -67,6 +67,15 @@ class Page:
     files: tuple[RemoteFile, ...]
     following: Cursor | None            # None: this was the last page
     skipped: int = 0                    # entries that could not be understood: such a listing proves no absence
+
+    # Our monotonic clock; it shows what was there at some moment between those. None: in this call.
+    asked_s: float | None = field(default=None, compare=False)
+    answered_s: float | None = field(default=None, compare=False)
+    others: bool = False                # another mount of the fleet has asked for it
+
+    def between(self, asked_s: float, answered_s: float) -> "Page":
+        """Returns the page with its moments."""
+        return replace(self, asked_s=asked_s, answered_s=answered_s)
 
 
 @dataclass(frozen=True, slots=True)

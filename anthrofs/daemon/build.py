@@ -57,6 +57,7 @@ from anthrofs.store.staging import Staging
 from anthrofs.store.state_guard import StateGuard
 from anthrofs.sync.expirer import Expirer
 from anthrofs.sync.lessons import Lessons
+from anthrofs.sync.listings import OwnPages
 from anthrofs.sync.merge import Merge
 from anthrofs.sync.news import News
 from anthrofs.sync.refresher import Refresher
@@ -174,9 +175,10 @@ def build(config: Config, world: World) -> Parts:
     decided, recognized, strange, refreshed = Bell[[]](), Bell[[]](), Bell[[]](), Bell[[]]()
     expirer = Expirer(local.db, local.mirror, local.cache, local.handles, clock, world.service.clock)
     merge = Merge(local.db, local.mirror, local.handles, clock, decided.ring)
-    news = News(local.db, local.mirror, merge, remote(Priority.REFRESH), clock, config, recognized.ring, strange.ring)
+    news = News(local.db, local.mirror, merge, OwnPages(remote(Priority.REFRESH)), clock, config, recognized.ring,
+                strange.ring)
     refresher = Refresher(news, clock, config, refreshed.ring)
-    sweeper = Sweeper(local.db, merge, remote(Priority.SWEEP), clock, config, refresher.fresh)
+    sweeper = Sweeper(local.db, merge, OwnPages(remote(Priority.SWEEP)), clock, config, refresher.fresh)
     lessons = Lessons(local.db, local.mirror, local.surprises, merge, expirer, refresher.hasten)
     reader = Reader(local.cache, remote(Priority.READ), clock, config.timeouts.stall_s, lessons.delivered, lessons.gone,
                     world.pacer.spare, _name_of(local.db))

@@ -135,6 +135,7 @@ class HttpFiles:
         if cursor is not None:
             params[cursor.parameter] = cursor.value
         for _ in range(CACHED_TRIES):
+            asked_s = self._clock.now_s()
             with ExitStack() as stack:
                 response = self._send("GET", "/v1/files", params=params, headers=UNCACHED)
                 stack.callback(response.close)
@@ -147,7 +148,7 @@ class HttpFiles:
             with self._lock:
                 self._cached += 1
                 params["limit"] = limit - self._cached % min(limit, CACHED_LIMITS)
-        return page if page is not None else answers.page_of(answer, sample=limit == 1)
+        return (page or answers.page_of(answer, sample=limit == 1)).between(asked_s, self._clock.now_s())
 
     def stat(self, file_id: FileId) -> RemoteFile:
         """See RemoteFiles."""

@@ -18,6 +18,7 @@ from anthrofs.clock import Clock
 from anthrofs.errors import BadAnswer, Gone, Refused
 from anthrofs.model import Attempt, FileId, NodeId, Page, RemoteFile
 from anthrofs.remote.api import RemoteFiles
+from anthrofs.sync.merged import EVER_NS, NEVER_NS, Merged
 from anthrofs.sync.scan import Scan, times_of
 from anthrofs.tree import lost
 from anthrofs.tree.claims import ALONE, Claims, Whose
@@ -30,7 +31,6 @@ from anthrofs.tree.upload_queue import concerns
 log = logging.getLogger(__name__)
 
 GUARD_FILES: Final = 20         # from so many known files on, a listing that lacks most of them is not believed
-NEVER_NS, EVER_NS = -2**63, 2**63 - 1
 # So long a listing can show a file that is gone; an answer that was wrong hides a file no longer than that.
 LAG_NS: Final = 600 * 10**9
 DOUBTS: Final = 10              # ids that are asked for at once
@@ -52,6 +52,7 @@ class Merge:
         self._clock = clock             # given
         self._decided = decided         # given: told when a listing has shown what is to be deleted
         self._claims = claims           # given: of all mounts
+        self.merged = Merged(clock)     # constant
 
     def begin(self, tx: Tx) -> Scan:
         """Numbers a new listing."""
@@ -100,11 +101,15 @@ class Merge:
                          or any(concerns(attempt, file) for attempt in tx.uploads.in_flight()))
         return [] if known else can
 
-    def page(self, tx: Tx, scan: Scan, page: Page, remote: RemoteFiles) -> tuple[Scan, int]:
+    def page(self, tx: Tx, scan: Scan, page: Page, remote: RemoteFiles) -> tuple[Scan, int] | None:
         """Shows a page's files, and takes away those that it proves to be gone, if the server names the workspace.
-        Returns the scan one page further, and how many files have to be shown again later. Raises BadAnswer for a
-        listing without an end.
+        Returns the scan one page further, and how many files have to be shown again later; None for a page of others
+        that a newer one has overtaken. Raises BadAnswer for a listing without an end.
         """
+        first = scan.pages == 0
+        if not self.merged.admits(page, first=first):
+            return None
+        self.merged.note(page, first=first)
         busy = self._handles.busy()     # in the transaction: whoever opens a node from now on reads it after the commit
         fresh, held = self._show(tx, scan, page, busy, self.server_ns(remote))
         scan = scan.after(page, fresh)

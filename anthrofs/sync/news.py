@@ -18,6 +18,7 @@ from anthrofs.errors import SetupError
 from anthrofs.model import Page, RemoteFile
 from anthrofs.remote.api import RemoteFiles
 from anthrofs.sync import workspace
+from anthrofs.sync.listings import Listings
 from anthrofs.sync.merge import Merge
 from anthrofs.sync.scan import PAGE_FILES, Listing, Scan
 from anthrofs.tree.database import Database
@@ -51,43 +52,63 @@ def watermark_of(text: str | None) -> Watermark | None:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A refresh that has gone well."""
+
+    pages: int
+    asked_s: float          # our monotonic clock: when its first page was asked for, by whomever
+
+
 class News:
     """News of the server's files, for one tree."""
 
-    def __init__(self, db: Database, mirror: Mirror, merge: Merge, remote: RemoteFiles, clock: Clock, config: Config,
+    def __init__(self, db: Database, mirror: Mirror, merge: Merge, listings: Listings, clock: Clock, config: Config,
                  recognized: Callable[[], None], strange: Callable[[], None]) -> None:
         self._db = db                   # given
         self._mirror = mirror           # given
         self._merge = merge             # given
-        self._remote = remote           # given
+        self._listings = listings       # given
         self._clock = clock             # given
         self._config = config           # given
         self._recognized = recognized   # given: told that the service has answered, and for the workspace of this state
         self._strange = strange         # given: told that the service has answered for another one
 
-    def take(self, *, whole: bool, accept: bool, progress: Callable[[int], None]) -> int:
-        """Takes in what is new, or the `whole` listing; `accept`: a person believes it, whatever it lacks. Tells
-        `progress` after each page how many files there were so far. Returns how many pages it took. Raises FsError,
-        SetupError.
+    def take(self, *, since_s: float, whole: bool, accept: bool, progress: Callable[[int], None]) -> Taken:
+        """Takes in what is new, or the `whole` listing, by pages that were asked for since that moment; `accept`: a
+        person believes it, whatever it lacks. Tells `progress` after each page how many files there were so far. Raises
+        FsError, SetupError.
         """
+        taken = self._take(self._listings.since(since_s), whole=whole, accept=accept, progress=progress)
+        while taken is None:        # one of others' pages was overtaken between its coming and its being merged
+            taken = self._take(self._listings.since(float("inf")), whole=whole, accept=accept, progress=progress)
+        return taken
+
+    def _take(self, remote: RemoteFiles, *, whole: bool, accept: bool,
+              progress: Callable[[int], None]) -> Taken | None:
         scan, mark = self._begin(whole=whole)
         known = self._db.nodes.totals()[0]
         asked_s = self._clock.now_s()
-        first = self._remote.list(PAGE_FILES if mark is None or known <= PAGE_FILES else NEWS_FILES)
-        scan = replace(scan, began_ns=self._merge.server_ns(self._remote, self._clock.now_s() - asked_s))
-        if self._identify():
+        first = remote.list(PAGE_FILES if mark is None or known <= PAGE_FILES else NEWS_FILES)
+        if first.asked_s is not None:
+            asked_s = min(asked_s, first.asked_s)
+        scan = replace(scan, began_ns=self._merge.server_ns(remote, self._clock.now_s() - asked_s))
+        if self._identify(remote):
             mark = None
-        listing = Listing(self._remote, scan, self._begin_again)
+        listing = Listing(remote, scan, self._begin_again)
         held = 0
         for page in listing.pages_ahead(first, enough=lambda page: mark is not None and mark.is_met(page)):
             self._merge.sort_out(page)
             with self._db.transaction() as tx:      # while the next page comes: it takes about as long
-                listing.scan, again = self._merge.page(tx, listing.scan, page, self._remote)
+                merged = self._merge.page(tx, listing.scan, page, remote)
+            if merged is None:
+                return None
+            listing.scan, again = merged
             held += again
             progress(listing.scan.files)
-        self._conclude(listing.scan, accept=accept)
+        self._conclude(listing.scan, remote, accept=accept)
         self._note(first, held=held > 0)
-        return listing.scan.pages
+        return Taken(listing.scan.pages, asked_s)
 
     def _begin(self, *, whole: bool) -> tuple[Scan, Watermark | None]:
         """Returns the scan at its beginning, and where it may end; None: the listing has to be read to its end."""
@@ -95,30 +116,34 @@ class News:
             mark = watermark_of(tx.get_meta("watermark"))
             if whole or tx.get_meta("unordered") is not None:
                 mark = None
+            if tx.get_meta("listed_ns") is None:
+                self._merge.merged.forget()
             if mark is None:        # tried: one that can't be completed must not be tried again every time
                 tx.set_meta("swept_ns", str(self._clock.time_ns()))
             return self._merge.begin(tx), mark
 
-    def _identify(self) -> bool:
+    def _identify(self, remote: RemoteFiles) -> bool:
         """Returns whether the tree had to begin anew for another workspace. Raises SetupError where it may not."""
         try:
-            anew = workspace.identify(self._db, self._mirror, self._config, self._remote.workspace())
+            anew = workspace.identify(self._db, self._mirror, self._config, remote.workspace())
         except SetupError:
             self._strange()
             raise
         self._recognized()
+        if anew:
+            self._merge.merged.forget()
         return anew
 
     def _begin_again(self) -> Scan:
         with self._db.transaction() as tx:
             return self._merge.begin(tx)
 
-    def _conclude(self, scan: Scan, *, accept: bool) -> None:
+    def _conclude(self, scan: Scan, remote: RemoteFiles, *, accept: bool) -> None:
         if scan.ended:
-            self._merge.conclude(scan, self._remote, accept=accept)
+            self._merge.conclude(scan, remote, accept=accept)
         elif scan.first_ns is not None and scan.understood:     # else one of those may be what can't be read
             # Files that are newer than the newest on the server: others have deleted them.
-            self._merge.ask(scan, self._remote, scan.first_ns)
+            self._merge.ask(scan, remote, scan.first_ns)
 
     def _note(self, first: Page, *, held: bool) -> None:
         """Writes down how far the next refresh has to read: to the newest file, unless some file has to be shown

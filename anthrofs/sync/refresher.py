@@ -14,7 +14,8 @@ from anthrofs.clock import Clock
 from anthrofs.config import Config
 from anthrofs.errors import FsError, SetupError, StateLost, Stopping
 from anthrofs.remote.gates import OF_THE_WAY
-from anthrofs.sync.news import News
+from anthrofs.sync.merged import OLDEST_S
+from anthrofs.sync.news import News, Taken
 from anthrofs.sync.scan import SWEEP_S_PER_PAGE
 from anthrofs.worker import Worker
 
@@ -27,11 +28,13 @@ HASTE_S: Final = 1.0            # between two refreshes of which each is known t
 class Refresher:
     """mount.py starts and stops it."""
 
-    def __init__(self, news: News, clock: Clock, config: Config, refreshed: Callable[[], None]) -> None:
+    def __init__(self, news: News, clock: Clock, config: Config, refreshed: Callable[[], None],
+                 pause_s: Callable[[float], float] = lambda own_s: own_s) -> None:
         self._news = news               # given
         self._clock = clock             # given
         self._config = config           # given
         self._refreshed = refreshed     # given: told that a refresh has ended, well or not
+        self._shared_pause_s = pause_s  # given: see Listings
         self._worker = Worker("refresher", clock, self.due_s, self.step)
 
         self._changed = threading.Condition()       # guards everything below; no other lock is taken while it is held
@@ -39,10 +42,12 @@ class Refresher:
         self._hasty = False                         # something is known to have changed
         self._asked = False                         # somebody wants a refresh now
         self._accept = False                        # and will believe a listing that lacks most files
+        self._wanted_s = float("-inf")              # when that was asked for last, or the change became known
         self._done = 0                              # refreshes that have ended, well or not
         self._running = False
         self._listed_s = float("-inf")              # when the last good one began
         self._tried_s = float("-inf")               # when the last one began
+        self._from_s = float("-inf")                # and when its listing was asked for, perhaps by others before
         self._pause_s = config.refresh_s            # until the next one, from then on
         self._error: FsError | SetupError | None = None     # of the last one
         self._stopping = False                      # nobody waits for one any longer
@@ -71,13 +76,13 @@ class Refresher:
     def ask(self) -> None:
         """A refresh is wanted soon; nobody waits for it."""
         with self._changed:
-            self._asked = True
+            self._asked, self._wanted_s = True, self._clock.now_s()
         self._worker.wake()
 
     def hasten(self) -> None:
         """Something is known to have changed there: the next refresh comes soon, but not for each single thing."""
         with self._changed:
-            self._hasty = True
+            self._hasty, self._wanted_s = True, self._clock.now_s()
         self._worker.wake()
 
     def refresh(self, timeout_s: float, *, accept: bool = False) -> FsError | SetupError | None:
@@ -86,7 +91,7 @@ class Refresher:
         with self._changed:
             # One that is under way began before this was asked: it doesn't count.
             begun = self._done + (self._running and self._worker.is_alive())
-            self._asked = True
+            self._asked, self._wanted_s = True, self._clock.now_s()
             self._accept = self._accept or accept
         self._worker.wake()
         with self._changed:
@@ -118,9 +123,9 @@ class Refresher:
         """Takes in the whole listing, before anything is shown of a workspace that this state doesn't know yet. Raises
         FsError, SetupError.
         """
-        self._news.take(whole=True, accept=True, progress=progress)
+        self._news.take(since_s=self._clock.now_s() - OLDEST_S, whole=True, accept=True, progress=progress)
         with self._changed:
-            self._listed_s = self._tried_s = self._clock.now_s()
+            self._listed_s = self._tried_s = self._from_s = self._clock.now_s()
 
     def start(self) -> None:
         """Whoever looks is answered from now on."""
@@ -145,31 +150,33 @@ class Refresher:
     def step(self) -> None:
         """Does one refresh. Raises Stopping."""
         with self._changed:
-            began_s = self._tried_s = self._clock.now_s()
+            began_s = self._tried_s = self._from_s = self._clock.now_s()
+            # Without others' help a listing would be that old when the next one is due.
+            since_s = max(self._wanted_s, began_s - self._config.refresh_s)
             self._asked = self._hasty = False
             self._running = True
             accept, self._accept = self._accept, False
         try:
-            pages = self._news.take(whole=accept, accept=accept, progress=lambda _: None)
+            taken = self._news.take(since_s=since_s, whole=accept, accept=accept, progress=lambda _: None)
         except Stopping:
             raise               # nobody waits for this one any longer
         except (FsError, SetupError) as exc:
             if not isinstance(exc, (StateLost, *OF_THE_WAY)) and str(exc) != str(self._error):      # that was said
                 log.warning("the listing could not be refreshed: %s", exc)
-            self._note(began_s, 0, exc)
+            self._note(began_s, None, exc)
         except Exception as exc:
-            self._note(began_s, 0, FsError(str(exc)))
+            self._note(began_s, None, FsError(str(exc)))
             raise               # a bug: the worker says it
         else:
-            self._note(began_s, pages, None)
+            self._note(began_s, taken, None)
 
-    def _note(self, began_s: float, pages: int, error: FsError | SetupError | None) -> None:
+    def _note(self, began_s: float, taken: Taken | None, error: FsError | SetupError | None) -> None:
         """Tells whoever waits how the refresh has ended that began then."""
         with self._changed:
             self._error, self._running = error, False
-            if error is None:
-                self._listed_s = began_s
-                self._pause_s = max(self._config.refresh_s, SWEEP_S_PER_PAGE * (pages - 1))
+            if taken is not None:
+                self._listed_s = self._from_s = min(began_s, taken.asked_s)
+                self._pause_s = max(self._config.refresh_s, SWEEP_S_PER_PAGE * (taken.pages - 1))
             self._done += 1
             self._changed.notify_all()
         self._refreshed()
@@ -180,4 +187,6 @@ class Refresher:
             return self._tried_s + min(HASTE_S, self._pause_s) - now_s
         if now_s - self._looked_s > self._config.idle_s and not self._config.poll:
             return float("inf")
-        return self._tried_s + self._pause_s - now_s
+        # A page of others' that is taken again and again would be as bad as a storm of requests.
+        return max(self._from_s + self._shared_pause_s(self._pause_s),
+                   self._tried_s + min(HASTE_S, self._pause_s)) - now_s

@@ -19,10 +19,11 @@ from typing import Final
 from anthrofs.clock import Clock
 from anthrofs.config import Config
 from anthrofs.errors import BadAnswer, FsError, StateLost
-from anthrofs.remote.api import RemoteFiles
 from anthrofs.remote.gates import OF_THE_WAY
 from anthrofs.sync import workspace
+from anthrofs.sync.listings import Listings
 from anthrofs.sync.merge import Merge
+from anthrofs.sync.merged import OLDEST_S
 from anthrofs.sync.scan import PAGE_FILES, SWEEP_S_PER_PAGE, Scan, page_after, scan_of
 from anthrofs.tree.database import Database
 from anthrofs.worker import Worker
@@ -30,21 +31,23 @@ from anthrofs.worker import Worker
 log = logging.getLogger(__name__)
 
 FAILED_S: Final = 60.0          # after a page that didn't come
+JOIN_S: Final = 5.0             # so long after another mount's sweep has begun, its pages are worth an early one
 
 
 class Sweeper:
     """mount.py starts and stops it."""
 
-    def __init__(self, db: Database, merge: Merge, remote: RemoteFiles, clock: Clock, config: Config,
+    def __init__(self, db: Database, merge: Merge, listings: Listings, clock: Clock, config: Config,
                  watched: Callable[[], bool]) -> None:
         self._db = db                   # given
         self._merge = merge             # given
-        self._remote = remote           # given
+        self._listings = listings       # given
         self._clock = clock             # given
         self._config = config           # given
         self._watched = watched         # given: somebody looks, and the service answers
         self._worker = Worker("sweeper", clock, self.due_s, self.step)
         self._next_s = float("-inf")    # the thread's only: no step before that
+        self._joined_s = float("-inf")  # when another mount has begun one; the thread reads it only
 
     def start(self) -> None:
         """Steps are done from now on, when they are due."""
@@ -52,6 +55,13 @@ class Sweeper:
 
     def wake(self) -> None:
         """Whether somebody looks, or the service answers, may have changed."""
+        self._worker.wake()
+
+    def join(self) -> None:
+        """Another mount has begun a sweep: this one's comes early if it isn't long until its time, for the same pages
+        serve both.
+        """
+        self._joined_s = self._clock.now_s()
         self._worker.wake()
 
     def stop(self, timeout_s: float) -> bool:
@@ -70,10 +80,15 @@ class Sweeper:
                 return float("inf")             # every refresh is a full listing
             going_on, swept_ns = scan_of(tx.get_meta("sweep")) is not None, tx.get_meta("swept_ns")
         now_s = self._clock.now_s()
+        period_s = self._listings.pause_s(max(self._config.sweep_s,
+                                              SWEEP_S_PER_PAGE * self._db.nodes.totals()[0] / PAGE_FILES))
+        if period_s == float("inf"):
+            return period_s
         if going_on or swept_ns is None:
             return self._next_s - now_s
         age_s = (self._clock.time_ns() - int(swept_ns)) / 1e9
-        period_s = max(self._config.sweep_s, SWEEP_S_PER_PAGE * self._db.nodes.totals()[0] / PAGE_FILES)
+        if now_s - self._joined_s < JOIN_S and age_s >= period_s / 2:
+            return self._next_s - now_s
         # Begun in the future: the wall clock was set back.
         return max(self._next_s - now_s, 0.0 if age_s < 0 else period_s - age_s)
 
@@ -92,7 +107,7 @@ class Sweeper:
             if not scan.ended:
                 scan = self._go_on(scan)
             if scan is not None and scan.ended:
-                self._merge.conclude(scan, self._remote, accept=False)
+                self._merge.conclude(scan, self._listings.since(began_s), accept=False)
             self._next_s = began_s + SWEEP_S_PER_PAGE
         except StateLost:
             self._next_s = self._clock.now_s() + FAILED_S       # that was said
@@ -104,19 +119,25 @@ class Sweeper:
         RemoteError.
         """
         asked_s = self._clock.now_s()
-        page = page_after(self._remote, scan.following, scan.last_id)
+        remote = self._listings.since(asked_s - OLDEST_S)
+        page = page_after(remote, scan.following, scan.last_id)
         if page is None:
             log.info("the listing can't go on where it was left: it begins again")
             with self._db.transaction() as tx:
                 tx.set_meta("sweep", None)
             return None
-        began_ns = scan.began_ns or self._merge.server_ns(self._remote, self._clock.now_s() - asked_s)
+        if page.asked_s is not None:
+            asked_s = min(asked_s, page.asked_s)
+        began_ns = scan.began_ns or self._merge.server_ns(remote, self._clock.now_s() - asked_s)
         with self._db.transaction() as tx:
             now = scan_of(tx.get_meta("sweep"))
-            whose = workspace.match(tx, self._config.service, self._remote.workspace())
+            whose = workspace.match(tx, self._config.service, remote.workspace())
             if now != scan or whose is not workspace.Match.SAME:
                 return None     # a complete listing came in between, or another workspace's: the refresher will say so
-            scan, _ = self._merge.page(tx, replace(scan, began_ns=began_ns), page, self._remote)
+            merged = self._merge.page(tx, replace(scan, began_ns=began_ns), page, remote)
+            if merged is None:
+                return None
+            scan, _ = merged
             tx.set_meta("sweep", scan.as_text())
         return scan
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from anthrofs.config import Config, Credentials, Service
 from anthrofs.fs.kernel_cache import Surprises
 from anthrofs.model import Cursor, Page
+from anthrofs.sync.listings import OwnPages
 from anthrofs.sync.merge import Merge
 from anthrofs.sync.news import News
 from anthrofs.sync.refresher import Refresher
@@ -59,10 +60,10 @@ class State:
         self.merge = Merge(self.db, self.mirror, self.handles, self.clock)
         service = Service("http://fake", Credentials("x-api-key", "key"))
         config = Config(Path("/nowhere"), Path("/nowhere"), service, poll=self.poll)
-        self.news = News(self.db, self.mirror, self.merge, self.files, self.clock, config,
+        self.news = News(self.db, self.mirror, self.merge, OwnPages(self.files), self.clock, config,
                          self._recognized, self._strange)
         self.refresher = Refresher(self.news, self.clock, config, lambda: None)
-        self.sweeper = Sweeper(self.db, self.merge, self.files, self.clock, config, lambda: self.looked_at)
+        self.sweeper = Sweeper(self.db, self.merge, OwnPages(self.files), self.clock, config, lambda: self.looked_at)
 
     def _recognized(self) -> None:
         self.told.append(("recognized", self.shown()))
@@ -76,7 +77,7 @@ class State:
 
     def refresh(self, *, whole: bool = False) -> int:
         """Returns the pages it took."""
-        return self.news.take(whole=whole, accept=whole, progress=lambda _: None)
+        return self.news.take(since_s=0.0, whole=whole, accept=whole, progress=lambda _: None).pages
 
     def sweep(self) -> int:
         """From where it is to its end. Returns its steps, each of which was waited for as long as it wants."""

@@ -11,7 +11,8 @@ from anthrofs.config import Credentials, Service, Timeouts
 from anthrofs.errors import BadAnswer, Gone, InTheWay, NotDownloadable, Refused
 from anthrofs.model import ROOT, Cursor, FileId, Page, RemoteFile, StageId, Workspace
 from anthrofs.remote.http import HttpFiles, connect
-from anthrofs.sync.merge import DOUBTS, LAG_NS, NEVER_NS
+from anthrofs.sync.merge import DOUBTS, LAG_NS
+from anthrofs.sync.merged import NEVER_NS
 from anthrofs.sync.scan import STALE_PAGES
 from tests.emulator.process import EmulatorProcess
 from tests.fakes import FakeClock, FakeFiles

@@ -110,5 +110,5 @@ def test_what_is_held_aside_is_read_again_by_the_next_refresh(state: State) -> N
 
 def test_progress_is_told_page_by_page(state: State) -> None:
     told = list[int]()
-    state.news.take(whole=True, accept=False, progress=told.append)
+    state.news.take(since_s=0.0, whole=True, accept=False, progress=told.append)
     assert told == [10, 20, 30, 35]

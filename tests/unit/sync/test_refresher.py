@@ -10,7 +10,7 @@ import pytest
 from anthrofs.clock import Clock
 from anthrofs.config import Config, Credentials, Service
 from anthrofs.errors import FsError, SetupError
-from anthrofs.sync.news import News
+from anthrofs.sync.news import News, Taken
 from anthrofs.sync.refresher import HASTE_S, LOOK_WAIT_S, Refresher
 from anthrofs.sync.scan import SWEEP_S_PER_PAGE
 from tests.fakes import FakeClock
@@ -68,7 +68,7 @@ class Scripted(News):
         self.may_end.set()
         self.released = threading.Semaphore(0)          # of those that may not end, so many may
 
-    def take(self, *, whole: bool, accept: bool, progress: Callable[[int], None]) -> int:
+    def take(self, *, since_s: float, whole: bool, accept: bool, progress: Callable[[int], None]) -> Taken:
         assert whole == accept
         self.accepted.append(accept)
         self.begun.release()
@@ -78,7 +78,7 @@ class Scripted(News):
         outcome = self.outcomes.pop(0) if self.outcomes else 1
         if isinstance(outcome, Exception):
             raise outcome
-        return outcome
+        return Taken(outcome, float("inf"))
 
 
 class Desk:

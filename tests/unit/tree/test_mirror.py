@@ -16,7 +16,7 @@ from anthrofs.errors import NotFound
 from anthrofs.fs.kernel_cache import Surprises
 from anthrofs.model import ROOT, Attempt, FileId, NodeId, RemoteFile, StageId
 from anthrofs.names import id_name_of
-from anthrofs.sync.merge import EVER_NS, NEVER_NS
+from anthrofs.sync.merged import EVER_NS, NEVER_NS
 from anthrofs.tree import intents
 from anthrofs.tree.database import Database
 from anthrofs.tree.gaps import Gap

@@ -60,8 +60,9 @@ class Side:
 
     def page(self, shown: list[RemoteFile], number: int) -> tuple[Any, ...]:
         with self.db.transaction() as tx:
-            scan, held = self.merge.page(tx, Scan(number, EPOCH_NS), Page(tuple(shown), None), FakeFiles(self.clock))
-        return scan, held
+            merged = self.merge.page(tx, Scan(number, EPOCH_NS), Page(tuple(shown), None), FakeFiles(self.clock))
+        assert merged is not None
+        return merged
 
     def rows(self) -> list[Any]:
         with self.db.reading() as tx:
