@@ -29,6 +29,7 @@ COMMAND: Final = [sys.executable, "-m", "anthrofs"]
 ROOT: Final = Path(__file__).parents[1]
 # The libfuse that mounts here use: as fuse/binding.py chooses, unless ANTHROFS_BINDING says which.
 LIBFUSE: Final = 2 if os.environ.get("ANTHROFS_BINDING") == "fusepy" or find_library("fuse3") is None else 3
+FLEETS: Final = ("ANTHROFS_STORE", "ANTHROFS_BOARD", "ANTHROFS_FLEET")      # variables that would make a mount one of somebody's
 BOUND_S: Final = 60.0           # for any command here
 WAIT_S: Final = 30.0            # for any event here
 
@@ -42,7 +43,7 @@ class Mount:
         self.state_dir = base / "state"
         self.path.mkdir(parents=True)
         self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("ANTHROPIC_", "NOTIFY_"))},
+            **{name: value for name, value in os.environ.items() if not name.startswith(("ANTHROPIC_", "NOTIFY_", *FLEETS))},
             "ANTHROPIC_API_KEY": emulator.key, "ANTHROPIC_BASE_URL": emulator.url, "PYTHONPATH": str(ROOT),
             "PYTHONWARNINGS": "error::ResourceWarning"}
         self.hurried = False        # it asks for more in a minute than a user's may: many tests share it, or it asks for thousands

@@ -82,6 +82,8 @@ def mount(
     mountpoint.check_system()
     mountpoint.check(directory)
     binding = binding or os.environ.get("ANTHROFS_BINDING", "")
+    # A demo is in no fleet of yours, unless you say so.
+    environ = {} if demo and not (store or board) else os.environ
     config = with_options(Config(Path(os.path.realpath(directory)), state_dir.absolute(), service,
                                  read_only=read_only or bool(scope), upload=upload, expires_in_s=expires_in_s,
                                  layout="flat" if layout == "flat" else "tree", refresh_s=refresh_s, poll=poll,
@@ -89,7 +91,7 @@ def mount(
                                  keep_bytes=most_kept(keep_uploads),
                                  staging_bytes=byte_count("--staging-size", staging_size),
                                  requests_per_minute=requests_per_minute, binding=binding,
-                                 fleet=fleet_of(store, board, fleet_key, share, os.environ)), options or [])
+                                 fleet=fleet_of(store, board, fleet_key, share, environ)), options or [])
     if foreground:
         launch.serve(config, None, demo=demo)
     else:
