@@ -16,7 +16,6 @@ ENGINES: Final = ("store", "board")
 HEADS: Final = ("mount", "requests/min", "lists", "last", "hits", "misses", "from store", "to store", "spared", "wrong")
 SUMMED: Final = ("requests_a_minute", "lists", "hits", "misses", "bytes", "put_bytes", "spared", "wrong")
 MOST: Final = 450           # requests that an organization has in a minute, at most, of its about 500
-LOOK_S: Final = 10          # between two figures of the last minutes
 BAR: Final = 40             # columns
 SHADES: Final = " .:-=+*#%@"
 
@@ -84,12 +83,11 @@ def _picture(root: Path, fleet: Told) -> Iterator[str]:
         yield f"    second by second           {shape(seconds, max(seconds))}"
     if minutes := fleet["minutes"]:
         most = (fleet["board"] or {}).get("most", MOST)
-        yield f"    the last {shown_time(LOOK_S * len(minutes)):<16}  {shape(minutes, most)} most {max(minutes)}"
-    rows = [_row(printable(str(told["label"])), told) for told in fleet["mounts"].values()]
+        yield f"    minute by minute           {shape(minutes, most)} at most {max(minutes)}"
     tales = list(fleet["mounts"].values())
+    rows = [_row(printable(str(told.get("label"))), told) for told in tales]
     if len(rows) > 1:
-        total = {name: sum(told[name] for told in tales) for name in SUMMED}
-        rows.append(_row("together", {**total, "listed_s_ago": None, "share": ""}))
+        rows.append(_row("together", {name: sum(_number(told, name) for told in tales) for name in SUMMED}))
     widths = [max(len(row[column]) for row in (HEADS, *rows)) for column in range(len(HEADS))]
     for row in (HEADS, *rows):
         yield "  " + "  ".join([f"{row[0]:<{widths[0]}}", *(f"{cell:>{width}}" for cell, width in zip(
@@ -97,10 +95,16 @@ def _picture(root: Path, fleet: Told) -> Iterator[str]:
 
 
 def _row(name: str, told: Told) -> tuple[str, ...]:
-    ago_s = told["listed_s_ago"]
-    last = "" if ago_s is None else f"{shown_time(ago_s)} ago"
-    return (name, str(told["requests_a_minute"]), str(told["lists"]), last, str(told["hits"]), str(told["misses"]),
-            shown_bytes(told["bytes"]), shown_bytes(told["put_bytes"]), str(told["spared"]), str(told["wrong"]))
+    last = "" if told.get("listed_s_ago") is None else f"{shown_time(_number(told, 'listed_s_ago'))} ago"
+    requests, lists, hits, misses, came, put, spared, wrong = (_number(told, each) for each in SUMMED)
+    return (name, f"{requests:.0f}", f"{lists:.0f}", last, f"{hits:.0f}", f"{misses:.0f}", shown_bytes(came),
+            shown_bytes(put), f"{spared:.0f}", f"{wrong:.0f}")
+
+
+def _number(told: Told, name: str) -> float:
+    """Another version's mount may tell something else."""
+    found = told.get(name)
+    return found if isinstance(found, int | float) else 0
 
 
 def bar(part: float, whole: float) -> str:

@@ -61,7 +61,7 @@ def test_the_picture_of_a_fleet() -> None:
         "    330 of 450 requests of the minute are left to all",
         "  requests of the last minute  [###########.............................] 120 of 450",
         "    second by second           |" + 59 * " " + "@:|",
-        "    the last 30 s              | -@| most 450",
+        "    minute by minute           | -@| at most 450",
         "  mount     requests/min  lists     last  hits  misses  from store  to store  spared  wrong",
         "  a:/files            12      3             40       2     12.3 MB    4.0 kB      55      0",
         "  b:/files           108      3  4 s ago     1       2     12.3 MB    4.0 kB      55      0",
@@ -72,6 +72,12 @@ def test_two_mounts_of_one_fleet_are_one_picture_and_two_fleets_are_two() -> Non
     assert len(list(pictures({Path("/a"): fleet(), Path("/b"): fleet(member="m2")}))) == 1
     assert len(list(pictures({Path("/a"): fleet(), Path("/b"): fleet(key="ffffffffffff")}))) == 2
     assert len(list(pictures({Path("/a"): fleet(workspace=None), Path("/b"): fleet(workspace=None)}))) == 2
+
+
+def test_another_versions_tale_is_shown_as_far_as_it_is_understood() -> None:
+    (lines,) = pictures({Path("/a"): fleet(mounts={"m1": tale("a"), "m2": {"label": ["x"], "hits": "many", "lists": 3, "listed_s_ago": "soon"}})})
+    assert lines[-2].split() == ["['x']", "0", "3", "0", "s", "ago", "0", "0", "0", "B", "0", "B", "0", "0"]
+    assert lines[-1].split()[:5] == ["together", "12", "6", "40", "2"]
 
 
 def test_without_a_board_it_is_this_mount_alone() -> None:
