@@ -163,15 +163,10 @@ def build(config: Config, world: World) -> Parts:
     """Returns the parts of one mount, at rest. Raises SetupError when the state can't be used."""
     clock, expiries = world.clock, Bell[int]()
     local = _local(config, world, expiries.ring)
-    fleet = _fleet(config, world)
+    fleet = _fleet(config, world, local)
     stopping, way = threading.Event(), Way(clock)
     prober = Prober(way, Paced(Taught(world.service, way, probe=True), world.pacer, Priority.READ), clock)
-
-    def remote(priority: Priority) -> RemoteFiles:
-        # Retry is outside pace so that every try, not only the first, counts.
-        return Retrying(Guarded(Paced(Taught(world.service, way), world.pacer, priority), way), clock, stopping,
-                        world.chance)
-
+    remote = _remotes(world, way, stopping, fleet)
     decided, recognized, strange, refreshed = Bell[[]](), Bell[[]](), Bell[[]](), Bell[[]]()
     expirer = Expirer(local.db, local.mirror, local.cache, local.handles, clock, world.service.clock)
     merge = Merge(local.db, local.mirror, local.handles, clock, decided.ring)
@@ -221,6 +216,16 @@ def build(config: Config, world: World) -> Parts:
                  paths, attributes, files, filesystem, renames, links, drain, requests, fleet)
 
 
+def _remotes(world: World, way: Way, stopping: threading.Event,
+             fleet: "FleetParts | None") -> Callable[[Priority], RemoteFiles]:
+    def remote(priority: Priority) -> RemoteFiles:
+        # Retry is outside pace so that every try, not only the first, counts.
+        alone = Retrying(Guarded(Paced(Taught(world.service, way), world.pacer, priority), way), world.clock, stopping,
+                         world.chance)
+        return alone if fleet is None else fleet.files(alone)
+    return remote
+
+
 def send_with(config: Config, world: World, local: Local, way: Way, remote: Callable[[Priority], RemoteFiles],
               ask: Callable[[], None], claims: Claims = ALONE) -> Sending:
     """Returns the parts that send and delete. `ask` asks for a refresh, without waiting."""
@@ -253,13 +258,14 @@ def _local(config: Config, world: World, expires: Callable[[int], None]) -> Loca
     return Local(guard, staging, db, mirror, cache, kept_copies, handles, surprises)
 
 
-def _fleet(config: Config, world: World) -> "FleetParts | None":
+def _fleet(config: Config, world: World, local: Local) -> "FleetParts | None":
     if config.fleet is None:
         return None
     # A mount for itself needs none of its libraries.
     from anthrofs.daemon.build_fleet import build_fleet  # noqa: PLC0415
 
-    return build_fleet(config, config.fleet, world.clock, world.service.workspace, world.service.requests)
+    return build_fleet(config, config.fleet, world.clock, world.service.workspace, world.service.requests,
+                       local.db, local.cache)
 
 
 def _name_of(db: Database) -> Callable[[FileId], str]:
@@ -285,7 +291,9 @@ def begin(parts: Parts) -> None:
 
 def stop(parts: Parts, timeout_s: float) -> bool:
     """Ends the threads, each within that time. False: one hangs in a request, and is left to the process's end."""
-    threads = (parts.prober, parts.uploader, parts.sweeper, parts.refresher, parts.expirer, parts.reader,
-               *(() if parts.fleet is None else (parts.fleet,)))
+    fleet = () if parts.fleet is None else (parts.fleet,)
+    reads = [each.reads for each in fleet if each.reads is not None]       # first: the reader's threads wait for them
+    threads = (*reads, parts.prober, parts.uploader, parts.sweeper, parts.refresher, parts.expirer, parts.reader,
+               *fleet)
     ended = [each.stop(timeout_s) for each in threads]      # all of them, whatever the first says
     return all(ended)

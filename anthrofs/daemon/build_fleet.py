@@ -12,17 +12,23 @@ from dataclasses import dataclass
 from anthrofs.clock import Clock
 from anthrofs.config import Config, Fleet
 from anthrofs.daemon.fleet_requests import FleetRequests
+from anthrofs.errors import NotFound
 from anthrofs.fleet import keys
 from anthrofs.fleet.counts import Counts
+from anthrofs.fleet.fetcher import Fetcher
 from anthrofs.fleet.keys import FleetKeys
 from anthrofs.fleet.membership import Membership
 from anthrofs.fleet.objects import objects_of
 from anthrofs.fleet.picture import Picture
 from anthrofs.fleet.roll import Roll
 from anthrofs.fleet.shelf import Shelf
+from anthrofs.fleet.store_files import Knowledge, StoreFiles, StoreReads
 from anthrofs.fleet.tale import Tale
 from anthrofs.fleet.valkey_board import ValkeyBoard
-from anthrofs.model import Workspace
+from anthrofs.model import FileId, RemoteFile, Workspace
+from anthrofs.remote.api import RemoteFiles
+from anthrofs.store.block_cache import BlockCache
+from anthrofs.tree.database import Database
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +53,11 @@ class FleetParts:
     shelf: Shelf | None         # None: this fleet has no store
     board: BoardParts | None    # None: it has no board
     requests: FleetRequests
+    reads: StoreReads | None    # None, too: this fleet has no store
+
+    def files(self, service: RemoteFiles) -> RemoteFiles:
+        """The Files API, whose downloads come from the fleet's store if they can."""
+        return service if self.reads is None else StoreFiles(service, self.reads)
 
     def join(self) -> None:
         """The service has answered, for the workspace of this state."""
@@ -69,7 +80,7 @@ class FleetParts:
 
 
 def build_fleet(config: Config, fleet: Fleet, clock: Clock, workspace: Callable[[], Workspace],
-                requests: Callable[[], int]) -> FleetParts:
+                requests: Callable[[], int], db: Database, cache: BlockCache) -> FleetParts:
     """Returns the parts of a mount in that fleet, at rest. `requests`: how many the mount has made so far. Raises
     SetupError for a key file that can't be used.
     """
@@ -88,4 +99,16 @@ def build_fleet(config: Config, fleet: Fleet, clock: Clock, workspace: Callable[
                       others=dict if board is None else board.roll.others)
     shelf = None if fleet.store_url is None else Shelf(objects_of(fleet.store_url, clock), found,
                                                        lambda: membership.scope)
-    return FleetParts(found, membership, workspace, counts, picture, shelf, board, FleetRequests(picture))
+    reads = None if shelf is None else StoreReads(Fetcher(shelf, counts, clock), _knowledge(db, cache), counts,
+                                                   clock)
+    return FleetParts(found, membership, workspace, counts, picture, shelf, board, FleetRequests(picture), reads)
+
+
+def _knowledge(db: Database, cache: BlockCache) -> Knowledge:
+    def file(file_id: FileId) -> RemoteFile:
+        found = db.nodes.holder(file_id).remote
+        if found is None:
+            raise NotFound(file_id)
+        return found
+
+    return Knowledge(file, cache.put)
