@@ -184,17 +184,17 @@ class MemoryBoard:
                     return found
                 self._wall.clock.wait(self._wall.lock, left_s)
 
-    def intend(self, name: str, body: bytes) -> None:
+    def intend(self, about: str, name: str, body: bytes) -> None:
         with self._wall.lock:
-            self._write_locked("intents", f"{self._member}:{name}", body, INTENT_S)
+            self._write_locked(f"intents:{about}", f"{self._member}:{name}", body, INTENT_S)
 
-    def settle(self, name: str) -> None:
+    def settle(self, about: str, name: str) -> None:
         with self._wall.lock:
-            self._fresh_locked("intents").pop(f"{self._member}:{name}", None)
+            self._fresh_locked(f"intents:{about}").pop(f"{self._member}:{name}", None)
 
-    def intents(self) -> dict[str, Note]:
+    def intents(self, about: str) -> dict[str, Note]:
         with self._wall.lock:
-            return self._notes_locked("intents")
+            return self._notes_locked(f"intents:{about}")
 
     def attend(self, body: bytes) -> int:
         with self._wall.lock:

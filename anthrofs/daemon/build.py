@@ -164,12 +164,13 @@ def build(config: Config, world: World) -> Parts:
     clock, expiries = world.clock, Bell[int]()
     local = _local(config, world, expiries.ring)
     fleet = _fleet(config, world, local)
+    claims = ALONE if fleet is None else fleet.claims(local.db)
     stopping, way = threading.Event(), Way(clock)
     prober = Prober(way, Paced(Taught(world.service, way, probe=True), world.pacer, Priority.READ), clock)
     remote = _remotes(world, way, stopping, fleet)
     decided, recognized, strange, refreshed = Bell[[]](), Bell[[]](), Bell[[]](), Bell[[]]()
     expirer = Expirer(local.db, local.mirror, local.cache, local.handles, clock, world.service.clock)
-    merge = Merge(local.db, local.mirror, local.handles, clock, decided.ring)
+    merge = Merge(local.db, local.mirror, local.handles, clock, decided.ring, claims)
     news = News(local.db, local.mirror, merge, OwnPages(remote(Priority.REFRESH)), clock, config, recognized.ring,
                 strange.ring)
     refresher = Refresher(news, clock, config, refreshed.ring)
@@ -177,7 +178,7 @@ def build(config: Config, world: World) -> Parts:
     lessons = Lessons(local.db, local.mirror, local.surprises, merge, expirer, refresher.hasten)
     reader = Reader(local.cache, remote(Priority.READ), clock, config.timeouts.stall_s, lessons.delivered, lessons.gone,
                     world.pacer.spare, _name_of(local.db))
-    sending = send_with(config, world, local, way, remote, refresher.ask)
+    sending = send_with(config, world, local, way, remote, refresher.ask, claims)
     uploader = sending.uploader
 
     expiries.listen(expirer.expects)

@@ -16,6 +16,7 @@ from anthrofs.errors import NotFound
 from anthrofs.fleet import keys
 from anthrofs.fleet.counts import Counts
 from anthrofs.fleet.fetcher import Fetcher
+from anthrofs.fleet.intents import Intents
 from anthrofs.fleet.keys import FleetKeys
 from anthrofs.fleet.membership import Membership
 from anthrofs.fleet.objects import objects_of
@@ -28,6 +29,7 @@ from anthrofs.fleet.valkey_board import ValkeyBoard
 from anthrofs.model import FileId, RemoteFile, Workspace
 from anthrofs.remote.api import RemoteFiles
 from anthrofs.store.block_cache import BlockCache
+from anthrofs.tree.claims import ALONE, Claims
 from anthrofs.tree.database import Database
 
 log = logging.getLogger(__name__)
@@ -64,6 +66,10 @@ class FleetParts:
         self.membership.join(self.workspace())
         if self.board is not None:
             self.board.roll.wake()
+
+    def claims(self, db: Database) -> Claims:
+        """Returns what the fleet's mounts say of their uploads, of which this is one."""
+        return ALONE if self.board is None else Intents(self.board.board, self.keys, self.membership, db)
 
     def start(self) -> None:
         """Begins what this mount does for its fleet beside what it is asked for."""

@@ -135,18 +135,20 @@ class Board(Protocol):
         """
         ...
 
-    # ---- intents: uploads under way, until they are answered, an hour at most
+    # ---- intents: uploads under way, and what has become of them; an hour at most
 
-    def intend(self, name: str, body: bytes) -> None:
-        """Puts an intent of this mount."""
+    def intend(self, about: str, name: str, body: bytes) -> None:
+        """Puts an intent of this mount, over its one of that name. `about`: what all those have in common that are read
+        together.
+        """
         ...
 
-    def settle(self, name: str) -> None:
+    def settle(self, about: str, name: str) -> None:
         """Removes it."""
         ...
 
-    def intents(self) -> dict[str, Note]:
-        """All mounts' intents, by member:name."""
+    def intents(self, about: str) -> dict[str, Note]:
+        """All mounts' intents about that, by member:name."""
         ...
 
     # ---- the roll of mounts

@@ -151,18 +151,19 @@ class ValkeyBoard:
                     for _, entries in found for number, entry in entries]
         return self._ask(call)
 
-    def intend(self, name: str, body: bytes) -> None:
+    def intend(self, about: str, name: str, body: bytes) -> None:
         """See Board."""
-        self._ask(lambda scope: self._run(scripts.WRITE, [_key(scope, "intents")],
+        self._ask(lambda scope: self._run(scripts.WRITE, [_key(scope, f"intents:{about}")],
                                           [f"{self._member}:{name}", body, _micros(INTENT_S)]))
 
-    def settle(self, name: str) -> None:
+    def settle(self, about: str, name: str) -> None:
         """See Board."""
-        self._ask(lambda scope: self._client.hdel(_key(scope, "intents"), f"{self._member}:{name}"))
+        self._ask(lambda scope: self._client.hdel(_key(scope, f"intents:{about}"), f"{self._member}:{name}"))
 
-    def intents(self) -> dict[str, Note]:
+    def intents(self, about: str) -> dict[str, Note]:
         """See Board."""
-        return self._ask(lambda scope: _notes(self._run(scripts.READ, [_key(scope, "intents")], [_micros(INTENT_S)])))
+        return self._ask(lambda scope: _notes(self._run(scripts.READ, [_key(scope, f"intents:{about}")],
+                                                        [_micros(INTENT_S)])))
 
     def attend(self, body: bytes) -> int:
         """See Board."""

@@ -86,7 +86,7 @@ def aged(board: Board) -> None:
 
 def test_nothing_is_asked_before_the_workspace_is_known(place: Place) -> None:
     board = place.board(workspace=None)
-    for call in (board.now, board.minutes, board.roll, board.intents, board.leave, lambda: board.page("page"), lambda: board.take(ask(1)),
+    for call in (board.now, board.minutes, board.roll, lambda: board.intents("file"), board.leave, lambda: board.page("page"), lambda: board.take(ask(1)),
                  lambda: board.announced(None, 0.0)):
         with pytest.raises(BoardAway, match="isn't known"):
             call()
@@ -97,14 +97,14 @@ def test_two_workspaces_never_meet(place: Place, organization: str, workspace: s
     one, other = place.board(), place.board(organization, workspace)
     one.put_page("20:", b"listing", one.now(), 30)
     one.announce(b"news")
-    one.intend("1", b"upload")
+    one.intend("file", "1", b"upload")
     one.attend(b"here")
 
     assert one.lease("sweep", 30)
     assert other.lease("sweep", 30)
     assert other.page("20:") is None
     assert other.announced(None, 0.0) == []
-    assert other.intents() == {}
+    assert other.intents("file") == {}
     assert other.roll() == {}
 
 
@@ -210,14 +210,17 @@ def test_nobody_waits_longer_for_an_announcement_than_asked_for(place: Place) ->
 
 def test_an_intent_stands_until_its_mount_settles_it(place: Place) -> None:
     one, other = place.board(), place.board()
-    one.intend("7", b"\0a name\n")
-    other.intend("7", b"another")
-    found = one.intents()
+    one.intend("file", "7", b"an earlier one")
+    one.intend("file", "7", b"\0a name\n")
+    one.intend("other file", "7", b"of another file")
+    other.intend("file", "7", b"another")
+    found = one.intents("file")
     assert sorted(note.body for note in found.values()) == [b"\0a name\n", b"another"]
     assert all(name.endswith(":7") and 0.0 <= note.age_s < 10 for name, note in found.items())
-    one.settle("7")
-    assert [note.body for note in one.intents().values()] == [b"another"]
-    one.settle("7")
+    one.settle("file", "7")
+    assert [note.body for note in one.intents("file").values()] == [b"another"]
+    assert [note.body for note in other.intents("other file").values()] == [b"of another file"]
+    one.settle("file", "7")
 
 
 def test_the_roll_has_who_attends_and_has_not_left(place: Place) -> None:
