@@ -91,9 +91,8 @@ def test_without_options_a_life_costs_what_it_did(mount: Mount) -> None:
         assert (mount.path / "made.txt").read_bytes() == b"made"
     with asks(mount, upload=1):
         (mount.path / "mine.txt").write_text("mine")
-    with asks(mount, upload=1, delete=1):
-        with (mount.path / "made.txt").open("r+b") as file:
-            file.write(b"M")
+    with asks(mount, upload=1, delete=1), (mount.path / "made.txt").open("r+b") as file:
+        file.write(b"M")
     with asks(mount, delete=1):
         (mount.path / "mine.txt").unlink()
     with asks(mount):
