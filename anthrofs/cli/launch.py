@@ -46,11 +46,11 @@ def serve(config: Config, ready_fd: int | None, *, demo: bool) -> None:
         if demo:
             from anthrofs.cli import demo as its_server  # noqa: PLC0415 - as above
 
-            forget_secrets()            # nor does the emulator need any
+            forget_secrets(fleets=False)        # nor does the emulator need any
             emulator = its_server.Demo(config.state_dir / "emulator")
             config = replace(config, service=emulator.serving(config.service))
         one = Mount(config, tell)
-        forget_secrets()
+        forget_secrets(fleets=True)
         code = one.run()
     except SetupError as exc:
         tell({"error": str(exc), "code": exc.exit_code})

@@ -21,6 +21,7 @@ from anthrofs.fleet.keys import FleetKeys
 from anthrofs.fleet.membership import Membership
 from anthrofs.fleet.objects import objects_of
 from anthrofs.fleet.picture import Picture
+from anthrofs.fleet.probe import Probe
 from anthrofs.fleet.roll import Roll
 from anthrofs.fleet.shelf import Shelf
 from anthrofs.fleet.store_files import Knowledge, StoreFiles, StoreReads
@@ -56,10 +57,21 @@ class FleetParts:
     board: BoardParts | None    # None: it has no board
     requests: FleetRequests
     reads: StoreReads | None    # None, too: this fleet has no store
+    probe: Probe | None         # the same
 
     def files(self, service: RemoteFiles) -> RemoteFiles:
         """The Files API, whose downloads come from the fleet's store if they can."""
         return service if self.reads is None else StoreFiles(service, self.reads)
+
+    def begin(self) -> None:
+        """Begins to look whether this mount can be in its fleet."""
+        if self.probe is not None:
+            self.probe.begin()
+
+    def see(self) -> None:
+        """Says what was seen. Raises SetupError."""
+        if self.probe is not None:
+            self.probe.end()
 
     def join(self) -> None:
         """The service has answered, for the workspace of this state."""
@@ -101,13 +113,15 @@ def build_fleet(config: Config, fleet: Fleet, clock: Clock, workspace: Callable[
         notes = ValkeyBoard(fleet, membership, clock)
         board = BoardParts(notes, Roll(notes, notes.away, found, membership, tale.told, clock,
                                        config.requests_per_minute))
-    picture = Picture(fleet, found, membership, tale, store=dict, board=dict if board is None else board.roll.facts,
+    objects = None if fleet.store_url is None else objects_of(fleet.store_url, clock)
+    picture = Picture(fleet, found, membership, tale, store=dict if objects is None else objects.facts,
+                      board=dict if board is None else board.roll.facts,
                       others=dict if board is None else board.roll.others)
-    shelf = None if fleet.store_url is None else Shelf(objects_of(fleet.store_url, clock), found,
-                                                       lambda: membership.scope)
+    shelf = None if objects is None else Shelf(objects, found, lambda: membership.scope)
     reads = None if shelf is None else StoreReads(Fetcher(shelf, counts, clock), _knowledge(db, cache), counts,
                                                    clock)
-    return FleetParts(found, membership, workspace, counts, picture, shelf, board, FleetRequests(picture), reads)
+    return FleetParts(found, membership, workspace, counts, picture, shelf, board, FleetRequests(picture), reads,
+                      None if objects is None else Probe(objects, found, clock))
 
 
 def _knowledge(db: Database, cache: BlockCache) -> Knowledge:

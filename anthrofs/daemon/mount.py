@@ -107,8 +107,13 @@ class Mount:
 
     def _greet(self) -> None:
         self._parts.prober.start()
+        fleet = self._parts.fleet
+        if fleet is not None:
+            fleet.begin()
         greet(self._config, self._parts.local.db, self._parts.refresher, lambda count: self._tell({"progress": count}))
         see_session(self._config.service, self._parts.local.db, self._http)
+        if fleet is not None:
+            fleet.see()
 
     def _started(self) -> None:
         """The kernel has the mount."""

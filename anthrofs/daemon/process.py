@@ -27,6 +27,7 @@ PR_SET_DUMPABLE: Final = 4      # linux/prctl.h
 PRIVATE: Final = 0o077          # umask: all that it makes is for its user only
 # Names of variables with a key, a token or a password in them, or where those are.
 SECRET: Final = re.compile(r"ANTHROPIC_.*|.*_proxy", re.IGNORECASE)
+SECRET_OF_FLEETS: Final = re.compile(r"ANTHROFS_BOARD_PASSWORD|(AWS|AZURE|GOOGLE)_.*", re.IGNORECASE)
 
 
 def keep_private() -> None:
@@ -40,12 +41,12 @@ def keep_private() -> None:
         ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
-def forget_secrets() -> None:
+def forget_secrets(*, fleets: bool) -> None:
     """Programs that are started from now on (fusermount) get no key by the environment: all that is needed of it was
-    read.
+    read. `fleets`: that of the fleet's store and board, too.
     """
     for name in list(os.environ):
-        if SECRET.fullmatch(name):
+        if SECRET.fullmatch(name) or (fleets and SECRET_OF_FLEETS.fullmatch(name)):
             del os.environ[name]
 
 

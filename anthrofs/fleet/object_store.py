@@ -43,6 +43,10 @@ class ObjectStore(Protocol):
         """All below the prefix, a path's whole part, in no order. May be late: what was just put may be missing."""
         ...
 
+    def folders(self, prefix: str) -> Sequence[str]:
+        """The names of the folders in that one; none, if there is none."""
+        ...
+
     def remove(self, paths: Sequence[str]) -> None:
         """Removes objects. What isn't there is no error."""
         ...

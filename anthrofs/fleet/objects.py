@@ -1,12 +1,14 @@
 """The object stores that obstore knows: S3 and what speaks its language, Google's, Azure's, and a directory.
 
-Owns    one client, and a thread for its calls, both made at the first one: a client that was used doesn't survive a
-        fork.
-Trusts  the environment for credentials, as the stores' own tools do.
+Owns    clients, made in the mount's own process (one that was used doesn't survive a fork), and a thread for their
+        calls, made at the first one.
+Trusts  the environment for credentials, as the stores' own tools do; it is read once, when a store is made.
 Never   waits without a bound: a call that a hung directory or a silent server keeps is left behind.
 """
 
 import asyncio
+import contextlib
+import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -19,9 +21,12 @@ from obstore import exceptions, store
 
 from anthrofs.clock import Clock
 from anthrofs.errors import NotStored, StoreAway, StoreRefuses
+from anthrofs.fleet import directory, store_words
 from anthrofs.fleet.object_store import Listed
 from anthrofs.fleet.rest import Rest
 from anthrofs.fleet.seal import LARGEST_BYTES
+
+log = logging.getLogger(__name__)
 
 CONNECT_S: Final = 1.0
 GET_S: Final = 15.0             # a chunk, or a page of a listing
@@ -40,25 +45,38 @@ Found = TypeVar("Found")
 class Objects:
     """A prefix of one bucket, as object_store.py promises it."""
 
-    def __init__(self, url: str, rest: Rest) -> None:
+    def __init__(self, url: str, rest: Rest, clock: Clock) -> None:
+        """Reads the environment; asks nothing yet."""
         self._url = url                         # constant
-        self._rest = rest                       # given
+        self._rest, self._clock = rest, clock   # given
+        self._directory = _directory_of(url)    # constant; None: the store isn't one
+        # of the calls' thread, but for what can be made without waiting; by their bounds
+        self._clients: dict[float, store.ObjectStore] = {}
+        if self._directory is None:
+            with contextlib.suppress(exceptions.BaseError):     # what is wrong is said when it is asked
+                self._clients = {bound_s: _client_of(url, bound_s) for bound_s in (GET_S, PUT_S)}
 
-        self._lock = threading.Lock()           # guards the following, until it is made; a leaf
+        self._lock = threading.Lock()           # guards the following; a leaf
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._clients: dict[float, store.ObjectStore] = {}      # by their bounds; of the loop's thread only
+        self._refused: dict[str, str] = {}      # why, by what is refused; that is said once
+        self._took_s: float | None = None       # the last call that the store did
 
     def put(self, path: str, body: bytes, *, create: bool) -> bool:
         """See ObjectStore."""
         async def put() -> None:
-            await obstore.put_async(self._client(PUT_S), path, body, mode="create" if create else "overwrite",
+            client = self._client(PUT_S)
+            if self._directory is not None:
+                directory.make_folders(self._directory, path)
+            await obstore.put_async(client, path, body, mode="create" if create else "overwrite",
                                     use_multipart=False)
+            if self._directory is not None:
+                directory.open_to_others(self._directory, path)
         try:
-            self._ask(put, PUT_S)
+            self._ask("puts", put, PUT_S)
         except exceptions.AlreadyExistsError:
             return False
         except NotStored:
-            raise StoreRefuses(f"there is no {self._url}") from None
+            raise self._refusal("puts", StoreRefuses(_nowhere(self._directory))) from None
         return True
 
     def get(self, path: str, patience_s: float | None = None) -> bytes:
@@ -71,14 +89,14 @@ class Objects:
             if answer.meta["size"] > LARGEST_BYTES:
                 return b""              # no chunk is so large: it isn't worth its memory
             return bytes(await answer.bytes_async())
-        return self._ask(get, GET_S, None if patience_s is None else lambda: begun.wait(patience_s))
+        return self._ask("reads", get, GET_S, None if patience_s is None else lambda: begun.wait(patience_s))
 
     def has(self, path: str) -> bool:
         """See ObjectStore."""
         async def head() -> None:
             await obstore.head_async(self._client(GET_S), path)
         try:
-            self._ask(head, GET_S)
+            self._ask("reads", head, GET_S)
         except NotStored:
             return False
         return True
@@ -94,10 +112,17 @@ class Objects:
                 return await anext(pages)
             except StopAsyncIteration:
                 return ()
-        while found := self._ask(page, GET_S):
+        while found := self._ask("listings", page, GET_S):
             for each in found:
                 changed_ns = (each["last_modified"] - EPOCH) // timedelta(microseconds=1) * 1000
                 yield Listed(each["path"], each["size"], changed_ns)
+
+    def folders(self, prefix: str) -> Sequence[str]:
+        """See ObjectStore."""
+        async def folders() -> Sequence[str]:
+            found = await obstore.list_with_delimiter_async(self._client(GET_S), prefix)
+            return [each.rstrip("/").rpartition("/")[2] for each in found["common_prefixes"]]
+        return self._ask("listings", folders, GET_S)
 
     def remove(self, paths: Sequence[str]) -> None:
         """See ObjectStore."""
@@ -105,15 +130,24 @@ class Objects:
             async def remove(path: str = path) -> None:
                 await obstore.delete_async(self._client(GET_S), path)
             try:
-                self._ask(remove, GET_S)
+                self._ask("removals", remove, GET_S)
             except NotStored:
                 continue
 
-    def _ask(self, call: Callable[[], Coroutine[Any, Any, Found]], bound_s: float,
+    def facts(self) -> dict[str, Any]:
+        """Returns what status shows of the store, from memory."""
+        away = self._rest.away()
+        with self._lock:
+            refused, took_s = dict(self._refused), self._took_s
+        why = "; ".join(f"{kind} are refused: {reason}" for kind, reason in refused.items() if kind != "puts")
+        return {"answers_s": took_s, "away_since": None if away is None else away.since_ns / 1e9,
+                "why": away.reason if away is not None else why or None, "refused": refused.get("puts")}
+
+    def _ask(self, kind: str, call: Callable[[], Coroutine[Any, Any, Found]], bound_s: float,
              begins: Callable[[], bool] | None = None) -> Found:
         """Runs the call within the bound; its end is heard by the rest, whoever still waits for it."""
         probe = self._rest.enter()
-        answer = asyncio.run_coroutine_threadsafe(self._told(call, bound_s, probe=probe), self._calls())
+        answer = asyncio.run_coroutine_threadsafe(self._told(kind, call, bound_s, probe=probe), self._calls())
         if begins is not None and not begins() and not answer.done():
             raise StoreAway(f"{self._url} hasn't begun to answer")
         try:
@@ -121,7 +155,9 @@ class Objects:
         except TimeoutError:            # even the thread hangs, in a directory's
             raise self._failed("it hangs", probe=probe) from None
 
-    async def _told(self, call: Callable[[], Coroutine[Any, Any, Found]], bound_s: float, *, probe: bool) -> Found:
+    async def _told(self, kind: str, call: Callable[[], Coroutine[Any, Any, Found]], bound_s: float, *,
+                    probe: bool) -> Found:
+        began_s = self._clock.now_s()
         try:
             found = await asyncio.wait_for(call(), bound_s + SPARE_S)
         except TimeoutError:
@@ -132,20 +168,33 @@ class Objects:
         except exceptions.AlreadyExistsError:
             self._rest.answered()
             raise
-        except StoreRefuses:
-            self._rest.answered()
-            raise
-        except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as exc:
-            self._rest.answered()
-            raise StoreRefuses(_said(exc)) from None
         except Exception as exc:            # obstore's own, and Python's for a directory: all are of the store
-            raise self._failed(_said(exc), probe=probe) from None
+            means = exc if isinstance(exc, StoreRefuses) else store_words.meaning(exc)
+            if isinstance(means, StoreRefuses):
+                self._rest.answered()
+                raise self._refusal(kind, means) from None
+            raise self._failed(str(means), probe=probe) from None
         self._rest.answered()
+        self._accepted(kind, self._clock.now_s() - began_s)
         return found
 
     def _failed(self, reason: str, *, probe: bool) -> StoreAway:
         self._rest.failed(reason, probe=probe)
         return StoreAway(f"{self._url}: {reason}")
+
+    def _refusal(self, kind: str, means: StoreRefuses) -> StoreRefuses:
+        with self._lock:
+            was, self._refused[kind] = self._refused.get(kind), str(means)
+        if was is None:
+            log.warning("the store %s refuses %s: %s", self._url, kind, means)
+        return StoreRefuses(f"{self._url}: {means}")
+
+    def _accepted(self, kind: str, took_s: float) -> None:
+        with self._lock:
+            self._took_s = took_s
+            was = self._refused.pop(kind, None)
+        if was is not None:
+            log.warning("the store %s takes %s again", self._url, kind)
 
     def _calls(self) -> asyncio.AbstractEventLoop:
         with self._lock:
@@ -155,7 +204,7 @@ class Objects:
             return self._loop
 
     def _client(self, bound_s: float) -> store.ObjectStore:
-        """Returns the client whose calls have that bound, which is made at the first of them."""
+        """Returns the client whose calls have that bound. Raises what making it raises."""
         found = self._clients.get(bound_s)
         if found is None:
             found = self._clients[bound_s] = _client_of(self._url, bound_s)
@@ -164,21 +213,24 @@ class Objects:
 
 def objects_of(url: str, clock: Clock) -> Objects:
     """Returns the store of that address, which hasn't been asked yet."""
-    return Objects(url, Rest(f"the store {url}", StoreAway, clock))
+    return Objects(url, Rest(f"the store {url}", StoreAway, clock), clock)
 
 
 def _client_of(url: str, bound_s: float) -> store.ObjectStore:
-    parts = urlsplit(url)
-    if parts.scheme == "file":
-        path = Path(unquote(parts.path))
+    path = _directory_of(url)
+    if path is not None:
         if not path.is_dir():
-            raise StoreRefuses(f"there is no directory {path}")
+            raise StoreRefuses(_nowhere(path))
         return store.LocalStore(path, automatic_cleanup=True)
     return store.from_url(url, client_options={
         "connect_timeout": timedelta(seconds=CONNECT_S), "timeout": timedelta(seconds=bound_s), "allow_http": True,
     }, retry_config=RETRY)
 
 
-def _said(exc: Exception) -> str:
-    """Returns the first line: the lines after it are for a programmer."""
-    return str(exc).split("\n", 1)[0] or type(exc).__name__
+def _directory_of(url: str) -> Path | None:
+    parts = urlsplit(url)
+    return Path(unquote(parts.path)) if parts.scheme == "file" else None
+
+
+def _nowhere(directory: Path | None) -> str:
+    return store_words.NO_BUCKET if directory is None else f"there is no directory {directory}"

@@ -56,8 +56,7 @@ class Shelf:
         forged: Forged | None = None
         for key_id in self._keys.ids:
             try:
-                body = self._objects.get(f"{self._folder(key_id, file_id)}/{number}", patience_s)
-                return seal.opened(self._keys, key_id, self._scope(), file_id, number, body)
+                return self._opened(key_id, file_id, number, patience_s)
             except NotStored:
                 continue
             except Forged as exc:
@@ -81,9 +80,13 @@ class Shelf:
             paths = {each.path for each in self._objects.list(folder)}
             self._objects.remove([f"{folder}/0", *sorted(paths - {f"{folder}/0"})])
 
+    def _opened(self, key_id: str, file_id: FileId, number: int, patience_s: float | None = None) -> Chunk:
+        body = self._objects.get(f"{self._folder(key_id, file_id)}/{number}", patience_s)
+        return seal.opened(self._keys, key_id, self._scope(), file_id, number, body)
+
     def _is_right(self, file_id: FileId, number: int, size_bytes: int) -> bool:
         try:
-            return self.chunk(file_id, number).size_bytes == size_bytes
+            return self._opened(self._keys.ids[0], file_id, number).size_bytes == size_bytes
         except (Forged, NotStored):
             return False
 

@@ -1,0 +1,92 @@
+"""The look at the store when a mount begins: an object is put, read and removed, so that what would never work is said
+in one sentence before anything is mounted.
+
+Owns    one thread, which asks while the mount lists the workspace.
+Never   stops a mount for a store that merely doesn't answer, or makes it wait for one.
+"""
+
+import logging
+import secrets
+import threading
+from typing import Final
+
+from anthrofs.clock import Clock
+from anthrofs.errors import FsError, NotStored, SetupError, StoreAway, StoreRefuses
+from anthrofs.fleet import store_words
+from anthrofs.fleet.keys import FleetKeys
+from anthrofs.fleet.object_store import ObjectStore
+from anthrofs.fleet.shelf import LAYOUT
+
+log = logging.getLogger(__name__)
+
+PATIENCE_S: Final = 3.0         # behind the first listing
+CONTENT: Final = b"A probe of anthrofs. It may be removed."
+
+
+class Probe:
+    """One look, of one mount."""
+
+    def __init__(self, objects: ObjectStore, keys: FleetKeys, clock: Clock) -> None:
+        self._objects, self._keys, self._clock = objects, keys, clock       # given
+        self._thread = threading.Thread(target=self._run, name="store probe", daemon=True)
+        self._refused: SetupError | None = None     # written by the thread before it ends
+
+    def begin(self) -> None:
+        """The look begins."""
+        self._thread.start()
+
+    def end(self) -> None:
+        """Waits for it, a moment. Raises SetupError when the store has refused this mount."""
+        if self._clock.join([self._thread], PATIENCE_S) and self._refused is not None:
+            raise self._refused
+
+    def _run(self) -> None:
+        try:
+            look(self._objects, self._keys)
+        except SetupError as exc:
+            self._refused = exc
+            log.warning("%s", exc)
+        except FsError as exc:          # the rest has said so, and goes on asking
+            log.info("the look at the store had no answer: %s", exc)
+
+
+def look(objects: ObjectStore, keys: FleetKeys) -> None:
+    """Puts a probe, reads it and removes it. Raises SetupError when the store refuses what every member needs, and
+    StoreAway when it doesn't answer.
+    """
+    path = f"{LAYOUT}/{keys.ids[0]}/probe/{secrets.token_hex(8)}"
+    others = set(objects.folders(LAYOUT))
+    if others and others.isdisjoint(keys.ids):
+        log.warning("the store has files of the keys %s, and none of this mount's (%s): it is another fleet's, or this "
+                    "mount has a wrong key, and sees nothing of the others'", ", ".join(sorted(others)),
+                    ", ".join(keys.ids))
+    try:
+        objects.put(path, CONTENT, create=True)
+    except StoreRefuses as exc:
+        _read_only(objects, path, exc)
+        return
+    try:
+        if objects.get(path) != CONTENT:
+            raise SetupError("The store can't be used: it gives back other bytes than it was given.")
+    except StoreRefuses as exc:
+        raise _useless(exc) from None
+    try:
+        objects.remove([path])
+    except StoreRefuses as exc:
+        log.warning("this mount may not remove anything from the store, so what is deleted stays there: %s", exc)
+
+
+def _read_only(objects: ObjectStore, path: str, why: StoreRefuses) -> None:
+    if store_words.NO_BUCKET in str(why):
+        raise _useless(why)
+    try:
+        objects.get(path)
+    except NotStored:
+        log.warning("this mount reads from the store, and can't put anything there: %s. --share none says that it is "
+                    "meant so", why)
+    except StoreRefuses as exc:
+        raise _useless(exc) from None
+
+
+def _useless(why: StoreAway) -> SetupError:
+    return SetupError(f"The store can't be used: {why}.", store_words.exit_code(str(why)))

@@ -1,0 +1,366 @@
+"""Object stores through obstore: a directory, and an S3 server of a few lines that answers what it is told."""
+
+import contextlib
+import logging
+import os
+import re
+import socket
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from anthrofs.clock import Clock
+from anthrofs.errors import NotStored, StoreAway, StoreRefuses
+from anthrofs.fleet import keys
+from anthrofs.fleet.objects import CONNECT_S, Objects, objects_of
+from anthrofs.fleet.rest import FIRST_S, Rest
+from tests.fakes import FakeClock
+
+BOUND_S: Final = 30.0
+OK: Final = b'HTTP/1.1 200 OK\r\nContent-Length: 3\r\nLast-Modified: Sat, 28 Nov 2026 19:22:04 GMT\r\nETag: "x"\r\n\r\nabc'
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    path = tmp_path / "team store"
+    path.mkdir(mode=0o700)
+    return path
+
+
+@pytest.fixture
+def directory(root: Path) -> Objects:
+    return objects_of(f"file://{str(root).replace(' ', '%20')}", Clock())
+
+
+# ---- a directory
+
+def test_a_directory_gives_back_what_was_put(directory: Objects, root: Path) -> None:
+    assert directory.put("1/k/w/f/0", b"abc", create=True)
+    assert directory.get("1/k/w/f/0") == b"abc"
+    assert directory.has("1/k/w/f/0")
+    assert not directory.put("1/k/w/f/0", b"other", create=True)
+    assert directory.get("1/k/w/f/0") == b"abc"
+    assert directory.put("1/k/w/f/0", b"newer", create=False)
+    assert directory.get("1/k/w/f/0") == b"newer"
+    assert (root / "1/k/w/f/0").read_bytes() == b"newer"
+
+
+def test_what_isnt_there_is_said_so(directory: Objects) -> None:
+    with pytest.raises(NotStored):
+        directory.get("1/k/w/f/0")
+    assert not directory.has("1/k/w/f/0")
+    assert list(directory.list("1/k/w")) == []
+    assert directory.folders("1") == []
+    directory.remove(["1/k/w/f/0"])
+
+
+def test_a_listing_has_whole_parts_of_paths_only(directory: Objects) -> None:
+    for path in ("1/k/w/f/0", "1/k/w/f/1", "1/k/w2/f/0", "1/l/w/f/0"):
+        directory.put(path, b"abc", create=True)
+    assert sorted((each.path, each.size_bytes) for each in directory.list("1/k/w")) == [("1/k/w/f/0", 3), ("1/k/w/f/1", 3)]
+    assert sorted(directory.folders("1")) == ["k", "l"]
+
+
+def test_a_listing_of_many_comes_whole(directory: Objects, root: Path) -> None:
+    (root := root / "1/k").mkdir(parents=True)
+    for number in range(1100):          # more than a page
+        (root / f"{number}").write_bytes(b"")
+    assert sum(1 for _ in directory.list("1/k")) == 1100
+
+
+def test_removal_leaves_no_empty_folders(directory: Objects, root: Path) -> None:
+    directory.put("1/k/w/f/0", b"abc", create=True)
+    directory.put("1/k/w/g/0", b"abc", create=True)
+    directory.remove(["1/k/w/f/0", "1/k/w/f/1"])
+    assert [path.name for path in (root / "1/k/w").iterdir()] == ["g"]
+    directory.remove(["1/k/w/g/0"])
+    assert list(root.iterdir()) == []
+
+
+@pytest.mark.parametrize(("mode", "file_mode"), [(0o700, 0o600), (0o770, 0o660), (0o2775, 0o664)])
+def test_other_users_may_what_the_directory_lets_them(directory: Objects, root: Path, mode: int, file_mode: int) -> None:
+    root.chmod(mode)
+    before = os.umask(0o077)            # a mount's
+    try:
+        directory.put("1/k/w/f/0", b"abc", create=True)
+        directory.put("1/k/w/f/0", b"abc", create=False)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((root / "1/k/w/f/0").stat().st_mode) == file_mode
+    assert {stat.S_IMODE(folder.stat().st_mode) for folder in (root / "1", root / "1/k/w/f")} == {mode}
+
+
+def test_a_directory_that_isnt_there_refuses_until_it_is(tmp_path: Path) -> None:
+    """It is never made: it may be a disk that isn't mounted."""
+    objects = objects_of(f"file://{tmp_path}/nothere", Clock())
+    for ask in (lambda: objects.get("1/x"), lambda: objects.put("1/x", b"", create=True), lambda: list(objects.list("1"))):
+        with pytest.raises(StoreRefuses, match="there is no directory"):
+            ask()
+    (tmp_path / "nothere").mkdir()
+    assert objects.put("1/x", b"", create=True)
+
+
+def test_what_no_chunk_can_be_isnt_taken_into_memory(directory: Objects, root: Path) -> None:
+    (root / "huge").write_bytes(b"")
+    os.truncate(root / "huge", 2**40)
+    assert directory.get("huge") == b""
+
+
+def test_a_directory_that_hangs_is_left_behind(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An NFS server that is gone hangs whoever looks, for ever."""
+    gone = threading.Event()
+    monkeypatch.setattr("anthrofs.fleet.objects.GET_S", 0.05)
+    monkeypatch.setattr("anthrofs.fleet.objects.SPARE_S", 0.05)
+    monkeypatch.setattr(Path, "is_dir", lambda _path: gone.wait(BOUND_S))
+    objects = objects_of(f"file://{root}", Clock())
+    try:
+        with pytest.raises(StoreAway, match="it hangs"):
+            objects.get("1/x")
+        with pytest.raises(StoreAway, match="is away"):
+            objects.get("1/x")
+    finally:
+        gone.set()
+
+
+# ---- a server
+
+class Server:
+    """Answers each connection's first request with what it is told, then closes it."""
+
+    def __init__(self) -> None:
+        self.answers: Callable[[bytes], bytes | None] = lambda _request: OK       # None: nothing, ever
+        self.requests: list[bytes] = []
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._held: list[socket.socket] = []
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        for each in self._held:
+            each.close()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._socket.accept()
+                connection.settimeout(BOUND_S)
+                request = connection.recv(2**16)
+                self.requests.append(request)
+                answer = self.answers(request)
+                if answer is None:
+                    self._held.append(connection)
+                else:
+                    connection.sendall(answer)
+                    connection.close()
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    for name in [name for name in os.environ if name.startswith("AWS_") or name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    one = Server()
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKID")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret-Zq8")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", one.url)
+    yield one
+    one.close()
+
+
+def error(status: int, code: str, more: str = "") -> bytes:
+    body = f'<?xml version="1.0"?><Error><Code>{code}</Code><Message>s3cret words of the server</Message>{more}</Error>'
+    return f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode()
+
+
+@pytest.mark.parametrize(("answer", "kind", "said"), [
+    (error(403, "SignatureDoesNotMatch"), StoreRefuses, "doesn't accept the credentials"),
+    (error(403, "InvalidAccessKeyId"), StoreRefuses, "doesn't know the credentials"),
+    (error(403, "RequestTimeTooSkewed"), StoreRefuses, "clock is wrong"),
+    (error(403, "AccessDenied"), StoreRefuses, "may not do this"),
+    (error(400, "AuthorizationHeaderMalformed", "<Region>eu-west-1</Region>"), StoreRefuses, "another region: set AWS_REGION=eu-west-1"),
+    (error(301, "PermanentRedirect"), StoreRefuses, "another region: set AWS_REGION"),
+    (error(507, "InsufficientStorage"), StoreRefuses, "it is full"),
+    (error(403, "QuotaExceeded"), StoreRefuses, "it is full"),
+    (error(418, "Teapot"), StoreRefuses, "it answered 418 Teapot"),
+    (error(503, "SlowDown"), StoreAway, "it answered 503 SlowDown"),
+    (b"no HTTP\r\n\r\n", StoreAway, "no connection, or one that broke"),
+    (b"", StoreAway, "no connection, or one that broke"),
+])
+def test_each_answer_is_one_sentence(server: Server, answer: bytes, kind: type[StoreAway], said: str) -> None:
+    server.answers = lambda _request: answer
+    for ask in (lambda objects: objects.get("1/x"), lambda objects: objects.put("1/x", b"abc", create=True), lambda objects: list(objects.list("1"))):
+        with pytest.raises(StoreAway) as caught:
+            ask(objects_of("s3://team/pre", Clock()))
+        assert type(caught.value) is kind
+        assert said in str(caught.value)
+        assert "s3cret" not in str(caught.value)
+
+
+def test_no_bucket_is_told_from_no_object(server: Server) -> None:
+    server.answers = lambda request: error(404, "NoSuchBucket" if request.startswith((b"PUT", b"GET /team?")) else "NoSuchKey")
+    objects = objects_of("s3://team/pre", Clock())
+    with pytest.raises(NotStored):
+        objects.get("1/x")
+    for ask in (lambda: objects.put("1/x", b"", create=False), lambda: list(objects.list("1"))):
+        with pytest.raises(StoreRefuses, match="no such bucket"):
+            ask()
+
+
+def test_a_refusal_is_said_once_and_doesnt_stop_what_isnt_refused(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    server.answers = lambda request: error(403, "AccessDenied") if request.startswith(b"PUT") else OK
+    objects = objects_of("s3://team", Clock())
+    with caplog.at_level(logging.INFO):
+        for _ in range(3):
+            with pytest.raises(StoreRefuses):
+                objects.put("1/x", b"", create=False)
+            assert objects.get("1/x") == b"abc"
+        assert objects.facts()["refused"] == "the credentials may not do this"
+        assert objects.facts()["away_since"] is None
+        server.answers = lambda _request: OK
+        objects.put("1/x", b"", create=False)
+    assert objects.facts()["refused"] is None
+    assert [record.getMessage() for record in caplog.records] == [
+        "the store s3://team refuses puts: the credentials may not do this", "the store s3://team takes puts again"]
+
+
+def test_a_store_that_refuses_connections_costs_one_try_a_rest(server: Server) -> None:
+    clock = FakeClock()
+    objects = objects_of("s3://team", clock)
+    server.close()
+    with pytest.raises(StoreAway, match="Connection refused"):
+        objects.get("1/x")
+    for _ in range(10):
+        with pytest.raises(StoreAway, match="is away: Connection refused"):
+            objects.get("1/x")
+    facts = objects.facts()
+    assert facts["why"] == "Connection refused"
+    assert facts["away_since"] == clock.time_ns() / 1e9
+
+
+def test_who_has_little_patience_goes_and_the_end_of_the_call_is_heard(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A generated file is asked of the service meanwhile."""
+    monkeypatch.setattr("anthrofs.fleet.objects.GET_S", 0.2)
+    server.answers = lambda _request: None
+    clock, failed = FakeClock(), threading.Event()
+
+    class Heard(Rest):
+        def failed(self, reason: str, *, probe: bool) -> None:
+            super().failed(reason, probe=probe)
+            failed.set()
+    objects = Objects("s3://team", Heard("the store", StoreAway, clock), clock)
+    with pytest.raises(StoreAway, match="hasn't begun to answer"):
+        objects.get("1/x", patience_s=0.01)
+    assert failed.wait(BOUND_S)
+    with pytest.raises(StoreAway, match="is away: no answer in time"):
+        objects.get("1/x", patience_s=0.01)
+    clock.advance(FIRST_S)
+    server.answers = lambda _request: OK
+    assert objects.get("1/x", patience_s=BOUND_S) == b"abc"
+
+
+def test_a_connection_that_doesnt_come_about_has_a_short_bound(monkeypatch: pytest.MonkeyPatch, server: Server) -> None:
+    """A backlog that is full takes no more: as if packets were lost."""
+    assert CONNECT_S <= 1.0
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        held = [socket.socket() for _ in range(2)]
+        for each in held:
+            each.setblocking(False)
+            each.connect_ex(full.getsockname())
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{full.getsockname()[1]}")
+        objects = objects_of("s3://team", Clock())
+        with pytest.raises(StoreAway):
+            objects.get("1/x")
+        for each in held:
+            each.close()
+    assert server.requests == []
+
+
+def test_a_body_that_is_cut_is_no_object(server: Server) -> None:
+    server.answers = lambda _request: OK.replace(b"Content-Length: 3", b"Content-Length: 300")
+    with pytest.raises(StoreAway):
+        objects_of("s3://team", Clock()).get("1/x")
+
+
+def test_create_asks_for_nothing_to_be_there(server: Server) -> None:
+    objects = objects_of("s3://team/pre", Clock())
+    assert objects.put("1/x", b"abc", create=True)
+    assert re.search(rb"(?im)^if-none-match: \*\r", server.requests[-1])
+    assert server.requests[-1].startswith(b"PUT /team/pre/1/x HTTP/1.1")
+    server.answers = lambda _request: error(412, "PreconditionFailed")
+    assert not objects.put("1/x", b"abc", create=True)
+
+
+def test_nothing_is_asked_and_no_thread_made_before_the_first_call(server: Server) -> None:
+    before = set(threading.enumerate())
+    objects = objects_of("s3://team", Clock())
+    assert server.requests == []
+    assert set(threading.enumerate()) == before
+    assert objects.facts() == {"answers_s": None, "away_since": None, "why": None, "refused": None}
+
+
+@pytest.mark.parametrize("url", ["az://container/pre", "gs://bucket/pre", "s3://bucket"])
+def test_without_credentials_a_store_can_be_made_and_says_so_when_asked(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if re.match(r"AWS|AZURE|GOOGLE", name) or name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", "http://127.0.0.1:1")      # nobody's
+    monkeypatch.setenv("GOOGLE_SERVICE_ACCOUNT_KEY", "nonsense") if url.startswith("gs") else None
+    with pytest.raises(StoreAway):
+        objects_of(url, Clock()).get("1/x")
+
+
+# ---- the fork
+
+FORKS: Final = """
+import os, sys
+from anthrofs.clock import Clock
+from anthrofs.fleet import objects
+if sys.argv[1] == "used":
+    objects.GET_S = objects.SPARE_S = 0.3
+    objects.objects_of("s3://team", Clock()).get("1/x")
+child = os.fork()
+if child == 0:
+    try:
+        print(objects.objects_of("s3://team", Clock()).get("1/x"), flush=True)
+    except BaseException as exc:
+        print(type(exc).__name__, exc, flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+MOUNTS: Final = """
+import os, sys
+from anthrofs.cli import commands
+def fork():
+    print("obstore" in sys.modules, flush=True)
+    os._exit(0)
+os.fork = fork
+commands.run(["mount", *sys.argv[1:]])
+"""
+
+
+@pytest.mark.parametrize(("before", "said"), [("nothing", "b'abc'"), ("used", "StoreAway s3://team: no answer within 0 s")])
+def test_a_store_made_after_the_fork_answers_and_one_before_it_hangs_nobody(server: Server, before: str, said: str) -> None:
+    done = subprocess.run([sys.executable, "-c", FORKS, before], timeout=BOUND_S, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == said, server.requests
+
+
+def test_a_mount_in_the_background_makes_its_store_after_the_fork(tmp_path: Path, root: Path) -> None:
+    (tmp_path / "key").write_text(keys.new_line())
+    (tmp_path / "key").chmod(0o600)
+    (tmp_path / "files").mkdir()
+    done = subprocess.run([sys.executable, "-c", MOUNTS, str(tmp_path / "files"), "--demo", "--store", f"file://{root}".replace(" ", "%20"),
+                           "--fleet-key", str(tmp_path / "key"), "--state-dir", str(tmp_path / "state")],
+                          timeout=BOUND_S, capture_output=True, text=True, check=False)
+    assert done.stdout == "False\n", done.stderr
