@@ -3,7 +3,7 @@
 Owns    the connections to it, and its rests after failures.
 Trusts  nothing that it answers: what makes no sense is a failure like silence.
 Never   waits longer than TIMEOUT_S for an answer (but for `announced`, which is asked to wait), tries a call twice,
-        writes a key that has no time to live, or names one without its workspace.
+        writes a key that has no time to live, names one without its workspace, or repeats a password.
 """
 
 from collections.abc import Callable, Sequence
@@ -39,6 +39,7 @@ from anthrofs.fleet.board import (
 from anthrofs.fleet.membership import Membership, Scope
 from anthrofs.fleet.rest import Away, Rest
 from anthrofs.remote.budget import WINDOW_S
+from anthrofs.remote.words import tame
 
 TIMEOUT_S: Final = 0.5
 PORT: Final = 6379
@@ -57,6 +58,7 @@ class ValkeyBoard:
         secure = parts.scheme in ("valkeys", "rediss")
         self._membership = membership                               # given
         self._member = membership.member                            # constant
+        self._password = fleet.board_password                       # constant
         self._rest = Rest(f"the board {fleet.board_url}", BoardAway, clock)     # constant
 
         def client(answer_s: float) -> valkey.Valkey:
@@ -194,10 +196,14 @@ class ValkeyBoard:
             try:
                 return call(scope)
             except (ValkeyError, OSError) as exc:
-                raise BoardAway(str(exc) or type(exc).__name__) from None
+                raise BoardAway(self._words_of(exc)) from None
             except (ValueError, TypeError, LookupError) as exc:
                 raise BoardAway(f"what it answers makes no sense ({type(exc).__name__})") from None
         return self._rest.ask(asked)
+
+    def _words_of(self, exc: Exception) -> str:
+        """One line, bounded; a server may repeat what it was sent."""
+        return tame((str(exc) or type(exc).__name__).replace(self._password or "\0", "[secret]"))
 
     def _run(self, text: str, keys: list[str], arguments: Sequence[Value]) -> Any:
         return self._scripts[text](keys, arguments)

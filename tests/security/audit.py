@@ -58,7 +58,7 @@ def direct(extra: str = "") -> set[str]:
 def installed() -> dict[str, str]:
     """Name → version of all that a mount or its demo runs with, however far down."""
     found: dict[str, str] = {}
-    todo: list[tuple[str, frozenset[str]]] = [("anthrofs", frozenset({"demo"}))]
+    todo: list[tuple[str, frozenset[str]]] = [("anthrofs", frozenset({"demo", "fleet"}))]
     seen = set[tuple[str, frozenset[str]]]()
     while todo:
         name, extras = todo.pop()

@@ -12,7 +12,8 @@ import pytest
 from anthrofs.cli import manual
 from tests.mounting import ROOT
 
-ANSWERS, STATE, CANARY, OTHERS, TERMINAL = (f"security/test_{name}.py" for name in ("answers", "state", "canary", "others", "terminal"))
+ANSWERS, STATE, CANARY, OTHERS, TERMINAL, FLEET = (f"security/test_{name}.py" for name in ("answers", "state", "canary", "others", "terminal", "fleet"))
+KEYS = "unit/fleet/test_keys.py"
 
 THREATS: Final[dict[str, dict[str, list[str]]]] = {
     "Names from the server": {
@@ -81,6 +82,18 @@ THREATS: Final[dict[str, dict[str, list[str]]]] = {
     "Temporary files": {CANARY: ["test_secrets_are_nowhere_and_content_is_only_where_the_page_files_says"],
                         "mount/test_credentials.py": ["test_a_token_that_ends_is_renewed_before_and_programs_notice_nothing"]},
     "A state on a disk that is shared": {"unit/store/test_state_dir.py": ["test_a_file_system_without_locks_is_no_other_mount"]},
+    "Whoever reads a store or a board": {KEYS: ["test_what_is_sealed_opens_in_its_own_place_only", "test_two_seals_of_one_thing_differ"]},
+    "A fleet's key": {
+        KEYS: ["test_a_key_file_that_cant_be_used_is_a_sentence_that_quotes_nothing_of_it", "test_another_users_key_file_is_refused",
+               "test_nothing_shows_a_secret"],
+        "fleet/test_commands.py": ["test_a_key_file_that_cant_be_used_is_a_sentence_and_nothing_is_mounted"],
+        FLEET: ["test_the_secrets_of_a_fleet_are_nowhere"]},
+    "Passwords of store and board": {
+        FLEET: ["test_the_secrets_of_a_fleet_are_nowhere", "test_a_wrong_password_is_said_and_not_quoted",
+                "test_a_board_that_repeats_the_password_makes_nobody_write_it_down",
+                "test_a_store_that_repeats_the_credentials_makes_nobody_write_them_down"],
+        "fleet/test_commands.py": ["test_an_address_with_a_secret_or_without_sense_is_a_sentence"],
+        "unit/cli/test_fleet_options.py": ["test_what_makes_no_sense_is_a_sentence_without_secrets"]},
     "Packages of others": {"security/test_dependencies.py": ["test_what_a_mount_is_built_on_is_known", "test_what_is_installed_for_it_is_known",
                                                              "test_no_installed_version_has_an_advisory_and_an_old_list_is_said"]},
     "The unit": {"unit/test_systemd.py": ["test_the_unit_leaves_no_core_and_takes_the_key_from_a_file"]},
