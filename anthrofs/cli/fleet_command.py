@@ -5,6 +5,7 @@ Never   prints a key anywhere but on standard output, where it was asked for. Im
 """
 
 import json
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,9 @@ def key() -> None:
 
 
 @command("fleet check", option("--store", "store", "URL", "The store to check.", default=""),
-         option("--fleet-key", "fleet_key", "FILE", "The fleet's key.", default=""))
-def check(store: str, fleet_key: str) -> None:
+         option("--fleet-key", "fleet_key", "FILE", "The fleet's key.", default=""),
+         flag("--json", "as_json", "One JSON value on standard output."))
+def check(store: str, fleet_key: str, as_json: bool) -> None:
     """Find out whether a store is fit for a fleet, by using it."""
     from anthrofs.cli.fleet_options import fleet_of
     from anthrofs.clock import Clock
@@ -35,15 +37,24 @@ def check(store: str, fleet_key: str) -> None:
     if named is None or named.store_url is None:
         raise SetupError("fleet check needs --store URL, or ANTHROFS_STORE.", EXIT_USAGE)
     try:
-        from anthrofs.fleet import keys
+        from anthrofs.fleet import keys, store_words
         from anthrofs.fleet.check import check_store
+        from anthrofs.fleet.objects import objects_of
     except ModuleNotFoundError as exc:
         raise lacking(exc) from exc
+    logging.getLogger("anthrofs").addHandler(logging.NullHandler())     # what it would say is said here
+    clock, found = Clock(), list[dict[str, Any]]()
     try:
-        for line in check_store(named.store_url, keys.read(named.key_path), Clock()):
-            output.show(line)
+        for each in check_store(objects_of(named.store_url, clock), keys.read(named.key_path), clock):
+            found.append({"good": each.good, "text": each.text})
+            if not as_json:
+                output.show(f"{'good' if each.good else 'BAD '}  {each.text}")
     except FsError as exc:
-        raise SetupError(f"{named.store_url} isn't fit for a fleet: {exc}.") from None
+        raise SetupError(f"The store can't be used: {exc}.", store_words.exit_code(str(exc))) from None
+    if as_json:
+        output.put(json.dumps(found))
+    if not all(each["good"] for each in found):
+        raise SetupError(f"{named.store_url} isn't fit for a fleet as it is.")
 
 
 @command("fleet status", argument("directory", "The mount point; all, without.", Path, count="?"),

@@ -134,6 +134,15 @@ class Objects:
             except NotStored:
                 continue
 
+    def signed(self, path: str) -> str | None:
+        """See fleet/check.CheckedStore."""
+        async def sign() -> str | None:
+            client = self._client(GET_S)
+            if not isinstance(client, store.S3Store):
+                return None
+            return await obstore.sign_async(client, "HEAD", path, timedelta(minutes=1))
+        return self._ask("reads", sign, GET_S)
+
     def facts(self) -> dict[str, Any]:
         """Returns what status shows of the store, from memory."""
         away = self._rest.away()
@@ -162,8 +171,10 @@ class Objects:
             found = await asyncio.wait_for(call(), bound_s + SPARE_S)
         except TimeoutError:
             raise self._failed(f"no answer within {bound_s:.0f} s", probe=probe) from None
-        except FileNotFoundError:
+        except FileNotFoundError as exc:
             self._rest.answered()
+            if store_words.has_no_bucket(exc):
+                raise self._refusal(kind, StoreRefuses(store_words.NO_BUCKET)) from None
             raise NotStored("the store has no such object") from None
         except exceptions.AlreadyExistsError:
             self._rest.answered()

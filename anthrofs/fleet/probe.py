@@ -55,16 +55,15 @@ def look(objects: ObjectStore, keys: FleetKeys) -> None:
     StoreAway when it doesn't answer.
     """
     path = f"{LAYOUT}/{keys.ids[0]}/probe/{secrets.token_hex(8)}"
-    others = set(objects.folders(LAYOUT))
-    if others and others.isdisjoint(keys.ids):
-        log.warning("the store has files of the keys %s, and none of this mount's (%s): it is another fleet's, or this "
-                    "mount has a wrong key, and sees nothing of the others'", ", ".join(sorted(others)),
-                    ", ".join(keys.ids))
+    blind = _others(objects, keys)
     try:
         objects.put(path, CONTENT, create=True)
     except StoreRefuses as exc:
         _read_only(objects, path, exc)
         return
+    if blind is not None:
+        log.warning("this mount may not list the store, so it learns of others' files only while they are new: %s",
+                    blind)
     try:
         if objects.get(path) != CONTENT:
             raise SetupError("The store can't be used: it gives back other bytes than it was given.")
@@ -74,6 +73,18 @@ def look(objects: ObjectStore, keys: FleetKeys) -> None:
         objects.remove([path])
     except StoreRefuses as exc:
         log.warning("this mount may not remove anything from the store, so what is deleted stays there: %s", exc)
+
+
+def _others(objects: ObjectStore, keys: FleetKeys) -> StoreRefuses | None:
+    try:
+        found = set(objects.folders(LAYOUT))
+    except StoreRefuses as exc:
+        return exc
+    if found and found.isdisjoint(keys.ids):
+        log.warning("the store has files of the keys %s, and none of this mount's (%s): it is another fleet's, or this "
+                    "mount has a wrong key, and sees nothing of the others'", ", ".join(sorted(found)),
+                    ", ".join(keys.ids))
+    return None
 
 
 def _read_only(objects: ObjectStore, path: str, why: StoreRefuses) -> None:

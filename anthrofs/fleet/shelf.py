@@ -45,7 +45,7 @@ class Shelf:
             if len(data) != seal.length_of(size_bytes, number):
                 raise NotReadable(f"what is kept of {file_id} here isn't the whole file")
             body = seal.sealed(self._keys, self._scope(), file_id, number, Chunk(data, size_bytes))
-            path = f"{self._folder(self._keys.ids[0], file_id)}/{number}"
+            path = self.place(file_id, number)
             # What can't be created is what another has put, or this one by a try whose answer was lost, or forged.
             if not self._objects.put(path, body, create=create) and not self._is_right(file_id, number, size_bytes):
                 self._objects.put(path, body, create=False)
@@ -79,6 +79,10 @@ class Shelf:
             folder = self._folder(key_id, file_id)
             paths = {each.path for each in self._objects.list(folder)}
             self._objects.remove([f"{folder}/0", *sorted(paths - {f"{folder}/0"})])
+
+    def place(self, file_id: FileId, number: int) -> str:
+        """Returns where a chunk is that is put now."""
+        return f"{self._folder(self._keys.ids[0], file_id)}/{number}"
 
     def _opened(self, key_id: str, file_id: FileId, number: int, patience_s: float | None = None) -> Chunk:
         body = self._objects.get(f"{self._folder(key_id, file_id)}/{number}", patience_s)

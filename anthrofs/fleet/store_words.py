@@ -25,6 +25,7 @@ CODES: Final = {
     "ContainerNotFound": "there is no such container",
     "InvalidAccessKeyId": "it doesn't know the credentials",
     "SignatureDoesNotMatch": "it doesn't accept the credentials",
+    "AuthorizationFailure": "it doesn't accept the credentials",
     "AuthenticationFailed": "it doesn't accept the credentials",
     "InvalidToken": "it doesn't accept the credentials",
     "ExpiredToken": "the credentials have expired",
@@ -41,6 +42,11 @@ def exit_code(why: str) -> int:
     if "credentials" in why:
         return EXIT_AUTH
     return EXIT_USAGE if any(word in why for word in ("there is no", "region", "directory")) else EXIT_FAILED
+
+
+def has_no_bucket(exc: Exception) -> bool:
+    """Returns whether what isn't there is the whole bucket."""
+    return any(code in str(exc) for code in ("NoSuchBucket", "ContainerNotFound"))
 
 
 def meaning(exc: Exception) -> StoreAway:
