@@ -112,11 +112,6 @@ class Fleet:
     share: str = "all"                  # what this mount puts into the store: "uploads", "all" (what was downloaded, as
                                         # well) or "none"
 
-    @property
-    def shares_uploads(self) -> bool:
-        """Uploads from here are put into the store."""
-        return self.store_url is not None and self.share != "none"
-
 
 @dataclass(frozen=True, slots=True)
 class Config:
@@ -142,6 +137,16 @@ class Config:
     sweep_s: float = 300.0              # between full listings of a workspace of several pages
 
     fleet: Fleet | None = None          # None: this mount is for itself
+
+    @property
+    def has_store(self) -> bool:
+        """The mount is in a fleet that has a store."""
+        return self.fleet is not None and self.fleet.store_url is not None
+
+    @property
+    def shares_uploads(self) -> bool:
+        """Uploads from here are put into that."""
+        return self.fleet is not None and self.fleet.store_url is not None and self.fleet.share != "none"
 
     requests_per_minute: int = 450      # at most, in any 61 s: of the about 500 that an organization has
     max_file_bytes: int = 500 * 2**20   # nothing above that is tried; between 500 MB and this the service says whether

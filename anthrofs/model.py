@@ -177,6 +177,13 @@ class Node:
         return self.remote if self.only_there and self.remote is not None and self.remote.fetchable else None
 
     @property
+    def resendable(self) -> bool:
+        """The server's content can be sent again under another name without being less readable for anybody then: it is
+        an upload, and there is a copy of it here, or in the store of this mount's fleet.
+        """
+        return self.kept or (self.remote is not None and self.remote.shared and not self.remote.downloadable)
+
+    @property
     def exact(self) -> bool:
         """The size is that of what is delivered, to the byte."""
         return (self.stage is not None or self.remote is None or not self.remote.downloadable or self.confirmed

@@ -93,9 +93,12 @@ def say_left(left: dict[str, Any]) -> None:
     rows = [f"  {entry['path']}: {entry.get('state') or 'refused: ' + entry['reason']}" for entry in left["waiting"]
             + left["failed"]]
     rows += [f"  {entry['file_id']}: to be deleted" for entry in left["deletions"]]
-    if rows:
-        raise SetupError("Not on the server yet (kept on this machine, and tried again by every mount):\n"
-                         + "\n".join(map(printable, rows)), EXIT_LEFT)
+    unshared = [f"  {entry['path']}: {entry['state']}" for entry in left.get("unshared", ())]  # nor an earlier version
+    said = [*(["Not on the server yet (kept on this machine, and tried again by every mount):", *rows] if rows else []),
+            *(["On the server, but not in the fleet's store yet, so the copy on this machine is the only readable one:",
+               *unshared] if unshared else [])]
+    if said:
+        raise SetupError("\n".join(map(printable, said)), EXIT_LEFT)
 
 
 def freed_lines(answers: Iterable[tuple[Path, dict[str, Any]]]) -> Iterator[str]:

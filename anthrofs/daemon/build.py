@@ -6,7 +6,8 @@ Calls against that direction go through bells; these are all of them:
     decided         merge → uploader            a listing has shown what became of doubtful deletions
     recognized      news → uploader             this mount has seen that the service's files are those of this state
     strange         news → permission           they are another workspace's: this state must send nothing
-    refreshed       refresher → sweeper, tidy   a refresh has ended
+    refreshed       refresher → sweeper, tidy,  a refresh has ended
+                    finder
     reopened        way → uploader              the way to the service is open again
 
 Never   starts a thread, opens a socket, or asks the service: that is mount.py's, in its order.
@@ -27,10 +28,12 @@ from anthrofs.daemon.folder_list import FolderList
 from anthrofs.daemon.holdings import Holdings
 from anthrofs.daemon.last_closes import LastCloses
 from anthrofs.daemon.left import Left
+from anthrofs.daemon.local import Local
 from anthrofs.daemon.notify import Notify
 from anthrofs.daemon.recovery import forget_cut, recover
 from anthrofs.daemon.report import Report
 from anthrofs.daemon.requests import Requests
+from anthrofs.daemon.sharing import NOT_SHARED
 from anthrofs.daemon.user_decisions import UserDecisions
 from anthrofs.download.readahead import Readahead
 from anthrofs.download.reader import Reader
@@ -109,20 +112,6 @@ class World:
 
 
 @dataclass(frozen=True, slots=True)
-class Local:
-    """The parts that know this machine only, and who has what open."""
-
-    guard: StateGuard
-    staging: Staging
-    db: Database
-    mirror: Mirror
-    cache: BlockCache
-    kept_copies: KeptCopies
-    handles: OpenTable
-    surprises: Surprises
-
-
-@dataclass(frozen=True, slots=True)
 class Sending:
     """The parts that send and delete, of those that others have to do with."""
 
@@ -131,6 +120,20 @@ class Sending:
     progress: Progress
     hidden: HiddenNodes
     uploader: Uploader
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """The parts that answer the kernel."""
+
+    paths: Paths
+    pages: PageCache
+    contents: Contents
+    attributes: Attributes
+    files: OpenFiles
+    filesystem: FileSystem
+    renames: Renames
+    links: Links
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +151,7 @@ class Parts:
     reader: Reader
     uploader: Uploader
     hidden: HiddenNodes
-    paths: Paths
-    attributes: Attributes
-    files: OpenFiles
-    filesystem: FileSystem
-    renames: Renames
-    links: Links
+    serving: Serving
     drain: Drain
     requests: Requests
     fleet: "FleetParts | None"      # None: this mount is for itself
@@ -164,7 +162,7 @@ def build(config: Config, world: World) -> Parts:
     clock, expiries = world.clock, Bell[int]()
     local = _local(config, world, expiries.ring)
     fleet = _fleet(config, world, local)
-    claims = ALONE if fleet is None else fleet.claims(local.db)
+    claims, shared = (ALONE, NOT_SHARED) if fleet is None else (fleet.claims(local.db), fleet.shared)
     stopping, way = threading.Event(), Way(clock)
     prober = Prober(way, Paced(Taught(world.service, way, probe=True), world.pacer, Priority.READ), clock)
     remote = _remotes(world, way, stopping, fleet)
@@ -175,10 +173,10 @@ def build(config: Config, world: World) -> Parts:
                 strange.ring)
     refresher = Refresher(news, clock, config, refreshed.ring)
     sweeper = Sweeper(local.db, merge, OwnPages(remote(Priority.SWEEP)), clock, config, refresher.fresh)
-    lessons = Lessons(local.db, local.mirror, local.surprises, merge, expirer, refresher.hasten)
+    lessons = Lessons(local.db, local.mirror, local.surprises, merge, expirer, refresher.hasten, shared.closed)
     reader = Reader(local.cache, remote(Priority.READ), clock, config.timeouts.stall_s, lessons.delivered, lessons.gone,
-                    world.pacer.spare, _name_of(local.db))
-    sending = send_with(config, world, local, way, remote, refresher.ask, claims)
+                    world.pacer.spare, _name_of(local.db), shared.fetched)
+    sending = send_with(config, world, local, way, remote, refresher.ask, claims, shared.arrived)
     uploader = sending.uploader
 
     expiries.listen(expirer.expects)
@@ -186,35 +184,44 @@ def build(config: Config, world: World) -> Parts:
     recognized.listen(uploader.allow)
     if fleet is not None:
         recognized.listen(fleet.join)
+        refreshed.listen(fleet.refreshed)
     strange.listen(sending.permission.withdraw)
     refreshed.listen(sweeper.wake)
     refreshed.listen(world.tidy)
     way.listen(uploader.reopened)
 
-    contents = Contents(local.db, local.staging, local.cache, local.handles, reader,
-                        EditCopies(local.staging, local.cache, reader), clock, config)
-    paths, pages = Paths(config, local.db), PageCache()
-    attributes = Attributes(config, clock, local.db, paths, local.handles, uploader)
-    files = OpenFiles(config, local.db, paths, local.handles, contents, pages, local.surprises,
-                      Readahead(clock, local.db.nodes.following, _early(reader)), uploader, lessons.left)
-    renames = Renames(clock, local.db, paths, local.handles, pages, local.surprises, contents, sending.hidden, uploader)
-    links = Links(config, clock, local.db, paths, local.staging, local.handles, contents, renames, uploader)
-    filesystem = FileSystem(config, clock, local.db, paths, local.handles, refresher, local.surprises, renames)
-    left = Left(local.db, local.handles, attributes, sending.progress, world.pacer.waiting)
+    serving = _serve_with(config, world, local, reader, refresher, lessons, sending)
+    paths, attributes = serving.paths, serving.attributes
+    left = Left(local.db, local.handles, attributes, sending.progress, world.pacer.waiting, shared)
     report = Report(config, local.db, local.cache, local.kept_copies, reader, refresher, local.guard, way, left,
                     lambda: {"requests": world.service.requests(), "binding": world.binding, "libfuse": world.libfuse,
                              "fleet": None if fleet is None else fleet.picture.status()})
-    last_closes = LastCloses(local.db, local.staging, local.handles, contents, uploader)
-    drain = Drain(clock, stopping, last_closes, uploader, way, left, local.guard, world.notify,
+    last_closes = LastCloses(local.db, local.staging, local.handles, serving.contents, uploader)
+    drain = Drain(clock, stopping, last_closes, uploader, way, left, shared, local.guard, world.notify,
                   read_only=config.read_only)
-    decisions = UserDecisions(clock, local.db, local.mirror, paths, local.handles, pages, local.surprises,
+    decisions = UserDecisions(clock, local.db, local.mirror, paths, local.handles, serving.pages, local.surprises,
                               uploader)
     holdings = Holdings(local.db, paths, local.cache, local.kept_copies, local.handles, reader, clock)
     folders = FolderList(local.db, paths, local.handles, attributes)
     requests = Requests(config.drain_s, clock, decisions, holdings, uploader, refresher, report, folders, drain,
                         way.hurry)
     return Parts(world, local, stopping, way, prober, expirer, refresher, sweeper, reader, uploader, sending.hidden,
-                 paths, attributes, files, filesystem, renames, links, drain, requests, fleet)
+                 serving, drain, requests, fleet)
+
+
+def _serve_with(config: Config, world: World, local: Local, reader: Reader, refresher: Refresher, lessons: Lessons,
+                sending: Sending) -> Serving:
+    clock, uploader = world.clock, sending.uploader
+    contents = Contents(local.db, local.staging, local.cache, local.handles, reader,
+                        EditCopies(local.staging, local.cache, reader), clock, config)
+    paths, pages = Paths(config, local.db), PageCache()
+    attributes = Attributes(config, clock, local.db, paths, local.handles, uploader)
+    files = OpenFiles(config, local.db, paths, local.handles, contents, pages, local.surprises,
+                      Readahead(clock, local.db.nodes.following, _early(reader)), uploader, lessons)
+    renames = Renames(clock, local.db, paths, local.handles, pages, local.surprises, contents, sending.hidden, uploader)
+    links = Links(config, clock, local.db, paths, local.staging, local.handles, contents, renames, uploader)
+    filesystem = FileSystem(config, clock, local.db, paths, local.handles, refresher, local.surprises, renames)
+    return Serving(paths, pages, contents, attributes, files, filesystem, renames, links)
 
 
 def _remotes(world: World, way: Way, stopping: threading.Event,
@@ -228,8 +235,10 @@ def _remotes(world: World, way: Way, stopping: threading.Event,
 
 
 def send_with(config: Config, world: World, local: Local, way: Way, remote: Callable[[Priority], RemoteFiles],
-              ask: Callable[[], None], claims: Claims = ALONE) -> Sending:
-    """Returns the parts that send and delete. `ask` asks for a refresh, without waiting."""
+              ask: Callable[[], None], claims: Claims = ALONE, arrived: Callable[[], None] = lambda: None) -> Sending:
+    """Returns the parts that send and delete. `ask` asks for a refresh, without waiting; `arrived` is told that the
+    service has got something.
+    """
     clock, chance = world.clock, world.chance
     uploads, rest = remote(Priority.CLOSE if config.upload == "wait" else Priority.QUEUED), remote(Priority.DELETE)
     permission, progress, hidden = Permission(clock, ask), Progress(), HiddenNodes(local.db, local.handles, clock)
@@ -237,8 +246,11 @@ def send_with(config: Config, world: World, local: Local, way: Way, remote: Call
     waits = CloseWaits(local.db, clock, schedule, progress, way, config.close_timeout_s)
     copies = SealedCopies(local.staging, local.cache, rest, clock)
     restaging = Restaging(local.db, local.mirror, local.staging, copies)
-    arrivals = Arrivals(local.db, local.mirror, local.staging, local.cache, local.kept_copies, waits.wake,
-                        shares=config.fleet is not None and config.fleet.shares_uploads)
+    heard = Bell[[]]()
+    heard.listen(waits.wake)
+    heard.listen(arrived)
+    arrivals = Arrivals(local.db, local.mirror, local.staging, local.cache, local.kept_copies, heard.ring,
+                        shares=config.shares_uploads)
     inquiries = Inquiries(rest, clock, chance, claims)
     delivery = Delivery(local.db, local.mirror, local.staging, uploads, inquiries, arrivals,
                         restaging, progress, clock, chance)
@@ -265,8 +277,7 @@ def _fleet(config: Config, world: World, local: Local) -> "FleetParts | None":
     # A mount for itself needs none of its libraries.
     from anthrofs.daemon.build_fleet import build_fleet  # noqa: PLC0415
 
-    return build_fleet(config, config.fleet, world.clock, world.service.workspace, world.service.requests,
-                       local.db, local.cache)
+    return build_fleet(config, config.fleet, local, world.clock, world.service.workspace, world.service.requests)
 
 
 def _name_of(db: Database) -> Callable[[FileId], str]:
@@ -284,16 +295,19 @@ def _early(reader: Reader) -> Callable[[Node], bool]:
 def begin(parts: Parts) -> None:
     """Brings what is on this machine back to what can be served. Raises FsError, OSError."""
     local = parts.local
+    with local.db.transaction() as tx:
+        tx.shares.begin(None if parts.fleet is None else parts.fleet.place())
     local.cache.start()
     forget_cut(local.db, local.mirror, local.cache)
-    recover(local.db, local.mirror, local.staging, parts.paths)
+    recover(local.db, local.mirror, local.staging, parts.serving.paths)
     local.kept_copies.start()
 
 
 def stop(parts: Parts, timeout_s: float) -> bool:
     """Ends the threads, each within that time. False: one hangs in a request, and is left to the process's end."""
     fleet = () if parts.fleet is None else (parts.fleet,)
-    reads = [each.reads for each in fleet if each.reads is not None]       # first: the reader's threads wait for them
+    # First: the reader's threads wait for them.
+    reads = [each.store.reads for each in fleet if each.store is not None]
     threads = (*reads, parts.prober, parts.uploader, parts.sweeper, parts.refresher, parts.expirer, parts.reader,
                *fleet)
     ended = [each.stop(timeout_s) for each in threads]      # all of them, whatever the first says

@@ -4,32 +4,37 @@ libraries for the store, the board and the seals.
 Never   starts a thread, or asks the store or the board.
 """
 
+import contextlib
 import logging
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from anthrofs.clock import Clock
 from anthrofs.config import Config, Fleet
+from anthrofs.daemon.build_share import StoreSharing, build_sharing
 from anthrofs.daemon.fleet_requests import FleetRequests
-from anthrofs.errors import NotFound
+from anthrofs.daemon.local import Local
+from anthrofs.daemon.sharing import NOT_SHARED, Sharing
+from anthrofs.errors import FsError, NotFound
 from anthrofs.fleet import keys
 from anthrofs.fleet.counts import Counts
 from anthrofs.fleet.fetcher import Fetcher
 from anthrofs.fleet.intents import Intents
 from anthrofs.fleet.keys import FleetKeys
 from anthrofs.fleet.membership import Membership
-from anthrofs.fleet.objects import objects_of
+from anthrofs.fleet.objects import Objects, objects_of
 from anthrofs.fleet.picture import Picture
 from anthrofs.fleet.probe import Probe
 from anthrofs.fleet.roll import Roll
+from anthrofs.fleet.sharer import refuse_all
 from anthrofs.fleet.shelf import Shelf
 from anthrofs.fleet.store_files import Knowledge, StoreFiles, StoreReads
 from anthrofs.fleet.tale import Tale
 from anthrofs.fleet.valkey_board import ValkeyBoard
 from anthrofs.model import FileId, RemoteFile, Workspace
 from anthrofs.remote.api import RemoteFiles
-from anthrofs.store.block_cache import BlockCache
 from anthrofs.tree.claims import ALONE, Claims
 from anthrofs.tree.database import Database
 
@@ -45,6 +50,22 @@ class BoardParts:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreParts:
+    """The parts of a mount whose fleet has a store."""
+
+    place: str                  # as the state remembers it: the address, and the key
+    objects: Objects
+    shelf: Shelf
+    sharing: StoreSharing
+    reads: StoreReads
+    probe: Probe
+
+    def facts(self) -> dict[str, Any]:
+        """Returns what status tells of the store."""
+        return {**self.objects.facts(), **self.sharing.facts()}
+
+
+@dataclass(frozen=True, slots=True)
 class FleetParts:
     """The parts that a mount of a fleet has besides."""
 
@@ -53,31 +74,35 @@ class FleetParts:
     workspace: Callable[[], Workspace]      # as the service's last answer named it
     counts: Counts
     picture: Picture
-    shelf: Shelf | None         # None: this fleet has no store
+    store: StoreParts | None    # None: this fleet has no store
     board: BoardParts | None    # None: it has no board
     requests: FleetRequests
-    reads: StoreReads | None    # None, too: this fleet has no store
-    probe: Probe | None         # the same
 
     def files(self, service: RemoteFiles) -> RemoteFiles:
         """The Files API, whose downloads come from the fleet's store if they can."""
-        return service if self.reads is None else StoreFiles(service, self.reads)
+        return service if self.store is None else StoreFiles(service, self.store.reads)
+
+    def place(self) -> str | None:
+        """Returns the store's, as the state remembers it; None: there is none."""
+        return None if self.store is None else self.store.place
 
     def begin(self) -> None:
         """Begins to look whether this mount can be in its fleet."""
-        if self.probe is not None:
-            self.probe.begin()
+        if self.store is not None:
+            self.store.probe.begin()
 
     def see(self) -> None:
         """Says what was seen. Raises SetupError."""
-        if self.probe is not None:
-            self.probe.end()
+        if self.store is not None:
+            self.store.probe.end()
 
     def join(self) -> None:
         """The service has answered, for the workspace of this state."""
         self.membership.join(self.workspace())
         if self.board is not None:
             self.board.roll.wake()
+        if self.store is not None:
+            self.store.sharing.joined()
 
     def claims(self, db: Database) -> Claims:
         """Returns what the fleet's mounts say of their uploads, of which this is one."""
@@ -87,18 +112,31 @@ class FleetParts:
         """Begins what this mount does for its fleet beside what it is asked for."""
         if self.board is not None:
             self.board.roll.start()
+        if self.store is not None:
+            self.store.sharing.start()
 
     def stop(self, timeout_s: float) -> bool:
         """Ends that, and leaves the fleet. False: a thread hangs in a request, and is left to the process's end."""
+        shared = self.store is None or self.store.sharing.stop(timeout_s)
         if self.board is None:
-            return True
+            return shared
         ended = self.board.roll.stop(timeout_s)
         self.board.board.close()
-        return ended
+        return ended and shared
+
+    @property
+    def shared(self) -> Sharing:
+        """The sharing of contents, if there is a store."""
+        return NOT_SHARED if self.store is None else self.store.sharing
+
+    def refreshed(self) -> None:
+        """A refresh has ended."""
+        if self.store is not None:
+            self.store.sharing.refreshed()
 
 
-def build_fleet(config: Config, fleet: Fleet, clock: Clock, workspace: Callable[[], Workspace],
-                requests: Callable[[], int], db: Database, cache: BlockCache) -> FleetParts:
+def build_fleet(config: Config, fleet: Fleet, local: Local, clock: Clock, workspace: Callable[[], Workspace],
+                requests: Callable[[], int]) -> FleetParts:
     """Returns the parts of a mount in that fleet, at rest. `requests`: how many the mount has made so far. Raises
     SetupError for a key file that can't be used.
     """
@@ -113,22 +151,39 @@ def build_fleet(config: Config, fleet: Fleet, clock: Clock, workspace: Callable[
         notes = ValkeyBoard(fleet, membership, clock)
         board = BoardParts(notes, Roll(notes, notes.away, found, membership, tale.told, clock,
                                        config.requests_per_minute))
-    objects = None if fleet.store_url is None else objects_of(fleet.store_url, clock)
-    picture = Picture(fleet, found, membership, tale, store=dict if objects is None else objects.facts,
+    store = None if fleet.store_url is None else _store(fleet, fleet.store_url, local, found, membership, clock, counts)
+    picture = Picture(fleet, found, membership, tale, store=dict if store is None else store.facts,
                       board=dict if board is None else board.roll.facts,
                       others=dict if board is None else board.roll.others)
-    shelf = None if objects is None else Shelf(objects, found, lambda: membership.scope)
-    reads = None if shelf is None else StoreReads(Fetcher(shelf, counts, clock), _knowledge(db, cache), counts,
-                                                   clock)
-    return FleetParts(found, membership, workspace, counts, picture, shelf, board, FleetRequests(picture), reads,
-                      None if objects is None else Probe(objects, found, clock))
+    sharer = None if store is None else store.sharing.sharer
+    return FleetParts(found, membership, workspace, counts, picture, store, board,
+                      FleetRequests(picture, refuse_all if sharer is None else sharer.share_all))
 
 
-def _knowledge(db: Database, cache: BlockCache) -> Knowledge:
+def _store(fleet: Fleet, url: str, local: Local, found: FleetKeys, membership: Membership, clock: Clock,
+           counts: Counts) -> StoreParts:
+    objects = objects_of(url, clock)
+    shelf = Shelf(objects, found, lambda: membership.scope)
+    sharing = build_sharing(fleet, local, shelf, membership, clock, counts)
+    reads = StoreReads(Fetcher(shelf, counts, clock), _knowledge(local, sharing), counts, clock)
+    return StoreParts(f"{url} {found.ids[0]}", objects, shelf, sharing, reads, Probe(objects, found, clock))
+
+
+def _knowledge(local: Local, sharing: StoreSharing) -> Knowledge:
     def file(file_id: FileId) -> RemoteFile:
-        found = db.nodes.holder(file_id).remote
+        found = local.db.nodes.holder(file_id).remote
         if found is None:
             raise NotFound(file_id)
         return found
 
-    return Knowledge(file, cache.put)
+    def missed(file_id: FileId) -> None:
+        with contextlib.suppress(FsError):      # a hint: whoever reads goes on without it
+            with local.db.reading() as tx:
+                known = tx.shares.has(file_id)
+            if known:
+                with local.db.transaction() as tx:
+                    tx.shares.missed(file_id)
+                sharing.arrived()
+                sharing.closed(file_id)
+
+    return Knowledge(file, local.cache.put, missed)

@@ -1,4 +1,5 @@
-"""Waiting until everything is on the server: for `anthrofs sync`, and before a mount ends.
+"""Waiting until everything is on the server, and in the store of the mount's fleet: for `anthrofs sync`, and before a
+mount ends.
 
 Never   waits for what can't come: a way that is closed, a state that is gone, a deletion that was refused, a name whose
         upload was.
@@ -12,6 +13,7 @@ from anthrofs.clock import Clock
 from anthrofs.daemon.last_closes import LastCloses
 from anthrofs.daemon.left import Left
 from anthrofs.daemon.notify import Notify
+from anthrofs.daemon.sharing import Sharing
 from anthrofs.remote.gates import Kind
 from anthrofs.remote.way import Way
 from anthrofs.store.state_guard import StateGuard
@@ -26,13 +28,14 @@ class Drain:
     """Hurries what is queued, and looks until nothing is left."""
 
     def __init__(self, clock: Clock, stopping: threading.Event, last_closes: LastCloses, uploader: Uploader, way: Way,
-                 left: Left, guard: StateGuard, notify: Notify, *, read_only: bool) -> None:
+                 left: Left, shared: Sharing, guard: StateGuard, notify: Notify, *, read_only: bool) -> None:
         self._clock = clock             # given
         self._stopping = stopping       # given: set once, when the mount has ended
         self._last_closes = last_closes # given
         self._uploader = uploader       # given
         self._way = way                 # given
         self._left = left               # given
+        self._shared = shared             # given
         self._guard = guard             # given
         self._notify = notify           # given
         self._read_only = read_only     # constant
@@ -42,6 +45,7 @@ class Drain:
         least once.
         """
         began_s = self._clock.now_s()
+        self._shared.hurry()
         while True:
             self._uploader.hurry()
             finishing = bool(self._uploader.progress())         # before the rows: what it still does to them must show
@@ -52,9 +56,11 @@ class Drain:
             # A deletion that was refused is tried again and again, but not waited for.
             refused = self._uploader.refused_deletions()
             deletions = any(entry["file_id"] not in refused for entry in left["deletions"])
-            hoped = finishing or left["waiting"] or deletions or (left["open"] and waited_s < RELEASE_S)
+            hoped = finishing or left["waiting"] or deletions or left["unshared"]
+            hoped = hoped or (left["open"] and waited_s < RELEASE_S)
             closed = not ((left["waiting"] and not self._way.closed(Kind.UPLOAD))
-                          or (deletions and not self._way.closed(Kind.DELETE)))
+                          or (deletions and not self._way.closed(Kind.DELETE))
+                          or (left["unshared"] and not self._shared.reason()))
             bound_s = min(bound(), CLOSED_S) if closed else bound()
             if self._read_only or waited_s >= bound_s or not hoped or self._guard.lost():
                 return

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from anthrofs.daemon.sharing import Sharing
 from anthrofs.errors import NotFound
 from anthrofs.fs.attributes import Attributes
 from anthrofs.tree.database import Database
@@ -19,17 +20,18 @@ class Left:
     """Looks at the rows, the open files and the uploads under way, in an order that misses nothing."""
 
     def __init__(self, db: Database, handles: OpenTable, attributes: Attributes, progress: Progress,
-                 budget: Callable[[], tuple[int, float]]) -> None:
+                 budget: Callable[[], tuple[int, float]], shared: Sharing) -> None:
         self._db = db                       # given
         self._handles = handles             # given
         self._attributes = attributes       # given
         self._progress = progress           # given
         self._budget = budget               # given: see Pacer.waiting
+        self._shared = shared                 # given
 
     def now(self, stuck: Iterable[dict[str, Any]] = ()) -> dict[str, Any]:
-        """Returns it by what can be done about it: waiting, failed (and stuck on this machine), deletions,
-        open; how many deletions are owed, and since when; and how long the minute's budget of requests keeps those that
-        wait for it.
+        """Returns it by what can be done about it: waiting, failed (and stuck on this machine), deletions, open, and
+        unshared, what the server has and the store of the mount's fleet hasn't; how many deletions are owed, and since
+        when; and how long the minute's budget of requests keeps those that wait for it.
 
         Deletions that wait for a failed upload's sake (new before old is gone) are not listed: that one is. But they
         are owed.
@@ -69,7 +71,8 @@ class Left:
                 waiting.append({**entry, "sent": sent[node_id].acknowledged if node_id in sent else 0,
                                 "state": self._attributes.state(node, attempt) if node else "waiting"})
         failed += damaged
+        unshared = self._shared.left()        # behind the rows: an upload's end is what makes it owed to the store
         asking, next_s = self._budget()
-        return {"waiting": waiting, "failed": failed, "deletions": deletions, "open": opened,
+        return {"waiting": waiting, "failed": failed, "deletions": deletions, "open": opened, "unshared": unshared,
                 "owed": {"deletions": debts, "since": None if since_ns is None else since_ns / 1e9},
                 "budget": {"waiting": asking, "next_s": next_s}}

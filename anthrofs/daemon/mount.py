@@ -64,8 +64,9 @@ class Mount:
         self._parts = parts = build(config, World(
             clock, chance, Disk(), self._http, self._pacer, self._notify, Heap(clock).trim, self._library.NAME,
             self._library.VERSION))
-        self._operations = Operations(parts.filesystem, parts.renames, parts.links, parts.files, parts.attributes,
-                                      config, self._library, self._started)
+        serving = parts.serving
+        self._operations = Operations(serving.filesystem, serving.renames, serving.links, serving.files,
+                                      serving.attributes, config, self._library, self._started)
         with usable(config.state_dir):
             self._control = Control(config.state_dir, {**parts.requests.table, **(
                 {} if parts.fleet is None else parts.fleet.requests.table)})
@@ -193,15 +194,19 @@ class Mount:
             parts.local.db.close()
             self._state.close()
         names = [entry["path"] for entry in left["waiting"] + left["failed"]]
+        unshared = [entry["path"] for entry in left["unshared"]]
         if names:
             log.warning("not on the server yet, %s: %s", lost or "kept for the next mount", listed(names))
+        if unshared:
+            log.warning("on the server, and not in the fleet's store yet, so this machine's copy is the only readable "
+                        "one (the next mount goes on with it): %s", listed(unshared))
         written = [entry["name"] for entry in left["open"] if entry["state"] == "being written"] if in_use else []
         if written:
             log.warning("still being written by programs that have it open, so nothing behind its last fsync is "
                         "promised (the next mount finds what there is in %s): %s", self._config.state_dir / "staging",
                         listed(written))
         log.info("ended")
-        return EXIT_LEFT if names or written else 0
+        return EXIT_LEFT if names or unshared or written else 0
 
 
 def tell_on(descriptor: int | None) -> Tell:

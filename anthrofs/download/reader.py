@@ -36,7 +36,9 @@ class Reader:
 
     def __init__(self, cache: BlockCache, remote: RemoteFiles, clock: Clock, stall_s: float,
                  delivered: Callable[[FileId, int], None], gone: Callable[[FileId, bool], None],
-                 spare: Callable[[], bool], name_of: Callable[[FileId], str]) -> None:
+                 spare: Callable[[], bool], name_of: Callable[[FileId], str],
+                 whole: Callable[[FileId, int], None] = lambda _, __: None) -> None:
+        """`whole`: told of a download that has brought a file whole, and of its length."""
         self._cache = cache                 # given
         self._clock = clock                 # given
         self._stall_s = stall_s             # constant: the longest that a reader waits for the next byte of an answer
@@ -52,7 +54,8 @@ class Reader:
         self._refusals: dict[FileId, tuple[FsError, float]] = {}
         self._ended = 0                     # feeds so far
         self._threads: set[threading.Thread] = set()
-        self._transfers = Transfers(cache, remote, clock, self._lock, self._pinned_locked, delivered)
+        self._transfers = Transfers(cache, remote, clock, self._lock, self._pinned_locked, delivered,
+                                    whole)
         self._stopping = False
 
     def read(self, file: RemoteFile, length: int, offset: int, size: int, interrupted: Callable[[], bool], *,

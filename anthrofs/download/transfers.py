@@ -30,13 +30,15 @@ class Transfers:
     """One reader's."""
 
     def __init__(self, cache: BlockCache, remote: RemoteFiles, clock: Clock, lock: threading.Lock,
-                 pinned: Callable[[], Collection[FileId]], delivered: Callable[[FileId, int], None]) -> None:
+                 pinned: Callable[[], Collection[FileId]], delivered: Callable[[FileId, int], None],
+                 whole: Callable[[FileId, int], None]) -> None:
         self._cache = cache             # given
         self._remote = remote           # given
         self._clock = clock             # given
         self._lock = lock               # given: the reader's, which guards every feed
         self._pinned = pinned           # given: under the lock, the files whose blocks stay in the cache
         self._delivered = delivered     # given: told the true length of what may be longer than listed
+        self._whole = whole             # given: told of a file of which the disk has all, and its length
         self._ranges = Ranges()         # constant
 
     @property
@@ -64,6 +66,8 @@ class Transfers:
                 raise NoAnswer(f"of {feed.expected.file.name} {feed.position} of {feed.length} bytes came, and then "
                                "nothing more in time") from exc
             raise
+        if course.end is not None and self._cache.is_whole(feed.file_id, course.end):
+            self._whole(feed.file_id, course.end)
         return course.end
 
     def _opened(self, feed: RunningDownload, body: Download) -> None:

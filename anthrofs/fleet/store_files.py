@@ -39,6 +39,7 @@ class Knowledge:
 
     file: Callable[[FileId], RemoteFile]            # as listed. Raises NotFound
     keep: Callable[[FileId, int, list[bytes]], object]      # blocks from that number on, which came besides
+    missed: Callable[[FileId], None] = lambda _: None       # told that the store hasn't got it as it should be
 
 
 @dataclass(slots=True)
@@ -116,6 +117,7 @@ class StoreReads:
 
     def _is_missing(self, file_id: FileId, exc: FsError) -> None:
         """The store was thought to have it, and hasn't, or has something else in its place."""
+        self._knows.missed(file_id)
         if isinstance(exc, Forged):
             self._counts.add("wrong")
             self._tell(file_id, f"isn't right in the store, and that isn't used: {exc}")

@@ -11,7 +11,7 @@ from anthrofs.clock import Clock
 from anthrofs.config import Config
 from anthrofs.errors import Exists, NoAttribute, NotPermitted, NotSupported
 from anthrofs.fs.paths import Paths
-from anthrofs.model import ROOT, Attempt, Node
+from anthrofs.model import ROOT, Attempt, Node, RemoteFile
 from anthrofs.tree import intents, xattrs
 from anthrofs.tree.database import Database
 from anthrofs.tree.open_table import OpenTable
@@ -58,6 +58,8 @@ class Attributes:
             found |= {attribute_names.FILE_ID: remote.file_id, "user.anthropic.filename": remote.name,
                       "user.anthropic.created_at": _time(remote.created_ns),
                       "user.anthropic.downloadable": "true" if remote.downloadable else "false"}
+            if self._config.has_store:
+                found[attribute_names.SHARED] = self._shared(node, remote)
             if remote.expires_ns is not None:
                 found["user.anthropic.expires_at"] = _time(remote.expires_ns)
         found |= own
@@ -102,7 +104,7 @@ class Attributes:
         if node.directory:
             raise NotPermitted(f"{path}: {name} belongs to a file")
         matters = xattrs.matters(node, name, value)
-        if node.only_there:
+        if not node.resendable and node.only_there:
             if not matters:
                 return
             raise NotPermitted(f"{path}: {name} belongs to an upload, and this file can't be sent again without its "
@@ -139,8 +141,18 @@ class Attributes:
                 f"({node.remote.file_id}). "
                 + (f"The whole copy is kept here{again}" if node.kept else "No copy of it is kept here"))
 
-    @staticmethod
-    def _rest_state(node: Node) -> str:
+    def _shared(self, node: Node, remote: RemoteFile) -> str:
+        """Says whether the store of the fleet has the content: true, waiting (until this mount has put it there), no.
+        """
+        if node.unsent:
+            return "waiting" if self._config.shares_uploads and not node.local else "no"
+        return "true" if remote.shared else "waiting" if self._is_owed(remote) else "no"
+
+    def _is_owed(self, remote: RemoteFile) -> bool:
+        with self._db.reading() as tx:
+            return tx.shares.is_owed(remote.file_id)
+
+    def _rest_state(self, node: Node) -> str:
         if node.local:
             return "local"
         if node.remote is None:
@@ -150,7 +162,18 @@ class Attributes:
         named = f", named here: the server calls it {node.remote.name}" if node.named_here else ""
         lacking = ", no copy here: uploaded from here" if node.ours else ", can't be read: uploaded elsewhere"
         closed = "" if node.readable else f"{lacking}, and the service keeps uploads to itself"
-        return f"remote{named}{closed}"
+        return f"remote{named}{closed}{self._shared_state(node)}"
+
+    def _shared_state(self, node: Node) -> str:
+        """Says what the store of the fleet has to do with it, if that isn't what one expects of it."""
+        remote = node.remote
+        if remote is None or remote.downloadable or not self._config.has_store:
+            return ""
+        if not node.readable:
+            return ", nor does the fleet's store have it"
+        if not node.kept:
+            return ", from the fleet's store"
+        return ", not in the fleet's store yet" if not remote.shared and self._is_owed(remote) else ""
 
 
 def _time(ns: int) -> str:

@@ -22,9 +22,10 @@ from anthrofs.fs.contents import Contents
 from anthrofs.fs.kernel_cache import PageCache, Surprises
 from anthrofs.fs.paths import Paths, Place
 from anthrofs.model import Caller, Node, Opened
+from anthrofs.sync.lessons import Lessons
 from anthrofs.tree.database import Database
 from anthrofs.tree.kept_copies import why_closed
-from anthrofs.tree.open_table import Content, Handle, OpenTable
+from anthrofs.tree.open_table import Handle, OpenTable
 from anthrofs.upload.uploader import Uploader
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ class OpenFiles:
 
     def __init__(self, config: Config, db: Database, paths: Paths, handles: OpenTable, contents: Contents,
                  pages: PageCache, surprises: Surprises, readahead: Readahead, uploader: Uploader,
-                 left: Callable[[Content], None]) -> None:
+                 lessons: Lessons) -> None:
         self._config = config           # given
         self._db = db                   # given
         self._paths = paths             # given
@@ -49,7 +50,7 @@ class OpenFiles:
         self._surprises = surprises     # given
         self._readahead = readahead     # given
         self._uploader = uploader       # given
-        self._left = left               # given: told of the last release of what others have changed meanwhile
+        self._lessons = lessons         # given
 
         self._refused = itertools.count(1)      # opens of what can't be read; each number is taken once
 
@@ -96,6 +97,8 @@ class OpenFiles:
                         now = self._db.nodes.node(found.node_id)       # sent meanwhile; its copy may not be kept
                     if not (local or now.readable) and (reads or flags & os.O_APPEND):
                         self._count_refused(path, now)
+                        if now.remote is not None:
+                            self._lessons.closed(now.remote.file_id)
                         raise NotReadable(f"{path} {why_closed(now)}")
                     if by_kernel and self._surprises.recent((now.parent, now.name)):
                         self._surprises.settle((now.parent, now.name))
@@ -228,7 +231,7 @@ class OpenFiles:
             else:
                 handed_over = handle.owes() and self._contents.promise(content, seal=True) is not None
             if last and content.owed:
-                self._left(content)
+                self._lessons.left(content)
             if handed_over:
                 self._uploader.promised(content.node_id)
                 self._contents.check_whole(content)

@@ -109,6 +109,20 @@ class BlockCache:
         return all(any(place is not None and place.has(span.number) for place in (places.copy, places.blocks))
                    for span in spans(0, size_bytes))
 
+    def piece(self, file_id: FileId, offset: int, size: int) -> bytes:
+        """Returns that range as the disk has it, each block checked, and not through memory; less where a block is
+        lacking.
+        """
+        places, pieces = self._places(file_id), list[bytes]()
+        for span in spans(offset, size):
+            data = None if places.copy is None else places.copy.read(span.number)
+            if data is None and places.blocks is not None:
+                data = places.blocks.read(span.number)
+            pieces.append((data or b"")[span.start:span.start + span.length])
+            if len(pieces[-1]) < span.length:
+                break
+        return b"".join(pieces)
+
     def may_keep(self, size_bytes: int) -> bool:
         """So much of one file can have room, if all else gives way."""
         with self._lock:

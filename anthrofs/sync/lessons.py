@@ -24,13 +24,14 @@ class Lessons:
     """Lessons are brought by readers' threads."""
 
     def __init__(self, db: Database, mirror: Mirror, surprises: Surprises, merge: Merge, expirer: Expirer,
-                 hasten: Callable[[], None]) -> None:
+                 hasten: Callable[[], None], wants: Callable[[FileId], None] = lambda _: None) -> None:
         self._db = db                   # given
         self._mirror = mirror           # given
         self._surprises = surprises     # given
         self._merge = merge             # given
         self._expirer = expirer         # given
         self._hasten = hasten           # given: asks for a refresh soon
+        self._wants = wants             # given: told of what somebody wants to read, and nobody here can
 
     def delivered(self, file_id: FileId, length: int) -> None:
         """A download of what may be longer than listed came to its end."""
@@ -47,6 +48,10 @@ class Lessons:
                 self._expirer.gone(file_id)
             elif self._merge.gone(file_id):
                 self._hasten()
+
+    def closed(self, file_id: FileId) -> None:
+        """Somebody wants to read what nobody here can."""
+        self._wants(file_id)
 
     def left(self, content: Content) -> None:
         """Nobody has a content open any more that others have changed or removed meanwhile."""

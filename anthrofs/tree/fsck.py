@@ -106,7 +106,8 @@ def _copies(db: Database, cache: BlockCache) -> list[str]:
         # Of an id that nothing shows any more the copy goes behind a commit, which power loss may take back.
         kept = [FileId(row[0]) for row in tx.all("SELECT file_id FROM kept JOIN node USING (file_id) WHERE here = 1")]
         lost = [row[0] for row in tx.all("SELECT node.name FROM node JOIN kept USING (file_id) WHERE node.resend "
-                                         "AND NOT node.downloadable AND kept.here != 1")]
+                                         "AND NOT node.downloadable AND kept.here != 1 AND node.file_id NOT IN (SELECT "
+                                         "file_id FROM shared)")]
     return [*(f"the kept copy of {file_id} is missing" for file_id in kept if not cache.has_kept(file_id)),
             *(f"{name!r} is to be sent again, but its copy was given up" for name in lost)]
 

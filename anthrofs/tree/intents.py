@@ -1,8 +1,9 @@
 """Intents: what a rename or an unlink asks of the server. Only rows change: neither takes disk or network.
 
-A rename: an own upload is sent again under its new name, from its kept copy, and then the old id goes. What others made
-is only named here: it can't be sent without making it undownloadable for everybody. A name that stays local keeps its
-server file until something else has taken that file's place there.
+A rename: an own upload is sent again under its new name, from its kept copy, and then the old id goes; others' uploads,
+too, if the store of a fleet has them. What others made otherwise is only named here: it can't be sent without making it
+undownloadable for everybody. A name that stays local keeps its server file until something else has taken that file's
+place there.
 
 An unlink: the server's file is to be deleted, what was to be sent isn't any more. Of a file that somebody has open, at
 its last release.
@@ -46,7 +47,7 @@ def want(tx: Tx, node: Node, wanted: str | None, *, anew: bool = False) -> None:
         elif node.sealed:
             tx.uploads.attempt(node.node_id, node.stage, node.size_bytes)
         return
-    resend = (node.kept or node.resend) and wanted is not None and (anew or differs(node, wanted))
+    resend = (node.resendable or node.resend) and wanted is not None and (anew or differs(node, wanted))
     if resend != node.resend:
         tx.nodes.set_resend(node.node_id, resend)
     if attempt is None:

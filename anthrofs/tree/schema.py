@@ -89,6 +89,7 @@ CREATE TABLE share (                     -- what is owed to the store of a fleet
     size_bytes  INTEGER NOT NULL,        -- of the content; of what is withdrawn 0
     due_ns      INTEGER NOT NULL         -- our clock: not before; 0: at once
 );
+CREATE INDEX share_due ON share (task, due_ns);
 CREATE TABLE shared (                    -- ids of which the store has the content, as far as is known here
     file_id     TEXT PRIMARY KEY
 ) WITHOUT ROWID;

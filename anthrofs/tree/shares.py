@@ -3,12 +3,14 @@
 An own upload is owed to the store from the transaction that notes its id on; what was downloaded may be put there, too.
 What a mount has had deleted it removes from the store, later: somebody may be reading it there.
 
-Owns    the tables share and shared (see schema.py).
+Owns    the tables share and shared (see schema.py), and the fact share_place in the table meta.
 Trusts  `shared` as a hint only: what is found missing there is forgotten, and an own copy of it is owed again.
-Never   asks the store.
+Never   asks the store: fleet/sharer.py does what is owed here, fleet/finder.py finds what others have put there.
 """
 
 import enum
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from anthrofs.clock import Clock
@@ -16,13 +18,30 @@ from anthrofs.model import FileId
 from anthrofs.tree.rows import Rows
 
 WITHDRAW_NS: Final = 600 * 10**9        # after its deletion: who reads it there has that long
+AT_ONCE: Final = 32                     # rows in memory
+PLACE: Final = "share_place"            # the store that the rows are about, and the key
+_WANTED: Final = "NOT EXISTS (SELECT 1 FROM doomed WHERE doomed.file_id = share.file_id)"
+# Uploads by others, or from here without a copy, that nobody here can read.
+_CLOSED: Final = ("file_id IS NOT NULL AND NOT downloadable AND NOT EXISTS (SELECT 1 FROM kept WHERE kept.file_id = "
+                  "node.file_id AND kept.here = 1) AND NOT EXISTS (SELECT 1 FROM shared WHERE shared.file_id = "
+                  "node.file_id)")
 
 
 class Task(enum.Enum):
-    """Kinds of what is owed."""
+    """Kinds of what is owed, in the order in which they are done."""
 
     OWN = "own"                 # put it there, from the kept copy: it is the truth, whatever is there
+    FETCHED = "fetched"         # put it there, from the cache, if that has all of it by then
     WITHDRAW = "withdraw"       # remove it from there
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A row of what is owed."""
+
+    file_id: FileId
+    task: Task
+    size_bytes: int
 
 
 class Shares:
@@ -41,15 +60,74 @@ class Shares:
                            "(file_id) DO UPDATE SET task = excluded.task, size_bytes = excluded.size_bytes, due_ns = 0 "
                            "WHERE share.task != 'own'", file_id, task.value, size_bytes)
 
+    def owe_kept(self) -> tuple[int, int]:
+        """All own uploads that have a copy here are owed. Returns how many more that are, and their bytes."""
+        before = self.waiting()
+        self._rows.run("INSERT INTO share (file_id, task, size_bytes, due_ns) SELECT kept.file_id, 'own', kept.bytes, "
+                       "0 FROM kept JOIN node USING (file_id) WHERE kept.here = 1 AND kept.file_id NOT IN (SELECT "
+                       "file_id FROM shared) ON CONFLICT (file_id) DO UPDATE SET task = excluded.task, size_bytes = "
+                       "excluded.size_bytes, due_ns = 0 WHERE share.task != 'own'")
+        after = self.waiting()
+        return after[0] - before[0], after[1] - before[1]
+
+    def done(self, share: Share) -> bool:
+        """The store has what was put, or has no more what was withdrawn. False: the row has changed meanwhile."""
+        same = self._rows.run("DELETE FROM share WHERE file_id = ? AND task = ?", share.file_id, share.task.value) > 0
+        if same and share.task is not Task.WITHDRAW:
+            self._rows.run("INSERT OR IGNORE INTO shared VALUES (?)", share.file_id)
+        return same
+
+    def drop(self, share: Share) -> None:
+        """There is nothing to put, or nothing to withdraw."""
+        self._rows.run("DELETE FROM share WHERE file_id = ? AND task = ?", share.file_id, share.task.value)
+
+    def postpone(self, share: Share, seconds: float) -> None:
+        """Not before then: the others have their turns."""
+        self._rows.run("UPDATE share SET due_ns = ? WHERE file_id = ? AND task = ?",
+                       self._clock.time_ns() + round(seconds * 1e9), share.file_id, share.task.value)
+
+    def hasten(self) -> None:
+        """Somebody waits for what is to be put: nothing is held off."""
+        self._rows.run("UPDATE share SET due_ns = 0 WHERE task = 'own' AND due_ns > 0")
+
     def ended(self, file_id: FileId, *, withdraw: bool) -> None:
         """The service has it no more. `withdraw`: it is this mount's to remove it from the store, if it may be there;
         it may be there in part when it was still owed.
         """
         gone = self._rows.run("DELETE FROM shared WHERE file_id = ?", file_id)
-        gone += self._rows.run("DELETE FROM share WHERE file_id = ? AND task != ?", file_id, Task.WITHDRAW.value)
+        gone += self._rows.run("DELETE FROM share WHERE file_id = ? AND task != 'withdraw'", file_id)
         if gone and withdraw:
-            self._rows.run("INSERT OR IGNORE INTO share (file_id, task, size_bytes, due_ns) VALUES (?, ?, 0, ?)",
-                           file_id, Task.WITHDRAW.value, self._clock.time_ns() + WITHDRAW_NS)
+            self._rows.run("INSERT OR IGNORE INTO share (file_id, task, size_bytes, due_ns) VALUES (?, 'withdraw', 0, "
+                           "?)", file_id, self._clock.time_ns() + WITHDRAW_NS)
+
+    # ---- what the store has
+
+    def found(self, file_ids: Iterable[FileId]) -> None:
+        """The store has these."""
+        for file_id in file_ids:
+            self._rows.run("INSERT OR IGNORE INTO shared VALUES (?)", file_id)
+            self._rows.run("DELETE FROM share WHERE file_id = ? AND task != 'withdraw'", file_id)
+
+    def missed(self, file_id: FileId) -> None:
+        """The store doesn't have it, or not as it should be, whatever was known: an own copy is owed again."""
+        if self._rows.run("DELETE FROM shared WHERE file_id = ?", file_id):
+            row = self._rows.one("SELECT bytes FROM kept WHERE file_id = ? AND here = 1", file_id)
+            if row is not None:
+                self.owe(file_id, row[0])
+
+    def begin(self, place: str | None) -> None:
+        """This mount's store; None: it has none. What is known of another one means nothing here; what is still to be
+        put is put into this one.
+        """
+        if self._rows.get_meta(PLACE) != place:
+            self._rows.run("DELETE FROM shared")
+            self._rows.run("DELETE FROM share WHERE task = 'withdraw'")
+            self._rows.set_meta(PLACE, place)
+
+    def forget_all(self) -> None:
+        """Another workspace begins with nothing."""
+        self._rows.run("DELETE FROM share")
+        self._rows.run("DELETE FROM shared")
 
     # ---- looks
 
@@ -57,7 +135,48 @@ class Shares:
         """Whether the store has it, as far as is known."""
         return self._rows.one("SELECT 1 FROM shared WHERE file_id = ?", file_id) is not None
 
-    def forget_all(self) -> None:
-        """Another workspace begins with nothing, or another store."""
-        self._rows.run("DELETE FROM share")
-        self._rows.run("DELETE FROM shared")
+    def is_owed(self, file_id: FileId) -> bool:
+        """Whether an own upload is still to be put there."""
+        return self._rows.one("SELECT 1 FROM share WHERE file_id = ? AND task = 'own'", file_id) is not None
+
+    def due(self, not_now: Collection[FileId]) -> Share | None:
+        """The next that can be done now; None: there is none."""
+        for task in Task:
+            rows = self._rows.all(f"SELECT file_id, task, size_bytes FROM share WHERE task = ? AND due_ns <= ? AND "
+                                  f"{_WANTED if task is not Task.WITHDRAW else 'TRUE'} ORDER BY due_ns, rowid LIMIT ?",
+                                  task.value, self._clock.time_ns(), AT_ONCE)
+            for file_id, _, size_bytes in rows:
+                if file_id not in not_now:
+                    return Share(FileId(file_id), task, size_bytes)
+        return None
+
+    def next_s(self) -> float | None:
+        """Seconds until the next one is due that isn't due now; None: there is none."""
+        now_ns = self._clock.time_ns()
+        row = self._rows.one("SELECT min(due_ns) FROM share WHERE due_ns > ?", now_ns)
+        return None if row[0] is None else float(row[0] - now_ns) / 1e9
+
+    def waiting(self) -> tuple[int, int]:
+        """(own uploads that are still to be put there, their bytes)."""
+        count, size_bytes = self._rows.one("SELECT count(*), coalesce(sum(size_bytes), 0) FROM share WHERE task = "
+                                           f"'own' AND {_WANTED}")
+        return int(count), int(size_bytes)
+
+    def first_waiting(self, limit: int) -> list[tuple[FileId, int]]:
+        """(id, bytes) of some of these, oldest first."""
+        return [(FileId(file_id), int(size_bytes)) for file_id, size_bytes in self._rows.all(
+            f"SELECT file_id, size_bytes FROM share WHERE task = 'own' AND {_WANTED} ORDER BY rowid LIMIT ?", limit)]
+
+    def closed(self, since_ns: int | None = None) -> list[tuple[FileId, int]]:
+        """(id, when it was made, by the server's clock) of all that nobody here can read; of what was made since then.
+        """
+        rows = (self._rows.all(f"SELECT file_id, created_ns FROM node WHERE {_CLOSED}") if since_ns is None else
+                self._rows.all("SELECT file_id, created_ns FROM node INDEXED BY node_created WHERE created_ns >= ? AND "
+                               f"{_CLOSED}", since_ns))
+        return [(FileId(file_id), int(created_ns)) for file_id, created_ns in rows]
+
+    def readable(self) -> int:
+        """How many uploads only the store makes readable here."""
+        return int(self._rows.one("SELECT count(*) FROM shared CROSS JOIN node USING (file_id) WHERE NOT downloadable "
+                                  "AND NOT EXISTS (SELECT 1 FROM kept WHERE kept.file_id = shared.file_id AND "
+                                  "kept.here = 1)")[0])

@@ -11,13 +11,13 @@ import os
 import re
 from typing import Final
 
-from anthrofs.attribute_names import FILE_ID, STATE
+from anthrofs.attribute_names import FILE_ID, SHARED, STATE
 from anthrofs.errors import BadName, DiskFull
 from anthrofs.model import Node, NodeId
 from anthrofs.tree.rows import Rows
 
 # What is only told. Setting one is accepted and changes nothing: rsync -X and cp -a bring them along from elsewhere.
-FACTS: Final = frozenset({FILE_ID, STATE, "user.anthropic.filename", "user.anthropic.created_at",
+FACTS: Final = frozenset({FILE_ID, STATE, SHARED, "user.anthropic.filename", "user.anthropic.created_at",
                           "user.anthropic.downloadable", "user.anthropic.expires_at"})
 MIME_TYPE: Final = "user.mime_type"
 EXPIRES_IN: Final = "user.anthropic.expires_in_seconds"

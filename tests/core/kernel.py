@@ -294,7 +294,8 @@ class Asked(Operations):
     """The gate, for a kernel that isn't libfuse."""
 
     def __init__(self, parts: Parts, config: Config, kernel: Callable[[Operations], Kernel] = Kernel) -> None:
-        super().__init__(parts.filesystem, parts.renames, parts.links, parts.files, parts.attributes, config, Asking(), lambda: None)
+        of = parts.serving
+        super().__init__(of.filesystem, of.renames, of.links, of.files, of.attributes, config, Asking(), lambda: None)
         self.kernel = kernel(self)
         self.calls = 0
 

@@ -110,7 +110,7 @@ def test_a_removed_file_is_there_for_who_has_it_open(core: Core) -> None:
     core.user.write("a.txt", A)
     core.sync()
     number = core.user.open("a.txt", os.O_RDWR)
-    core.parts.renames.unlink("/a.txt")         # without libfuse's hiding: as through another name
+    core.parts.serving.renames.unlink("/a.txt")         # without libfuse's hiding: as through another name
     core.user.pwrite(number, b"X", 0)
     assert core.user.pread(number, 1000, 0) == b"X" + A[1:]
     assert not core.user.exists("a.txt")

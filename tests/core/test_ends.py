@@ -73,7 +73,7 @@ def test_what_an_fsync_has_promised_is_not_changed_in_place_by_the_next_mount(co
     core.user.fsync(number)
     core.files.refusals = {"any": Offline("no connection", maybe_stored=False)}
     core.crash()
-    node = core.parts.local.db.nodes.node(core.parts.paths.file("/a.txt").node_id)
+    node = core.parts.local.db.nodes.node(core.parts.serving.paths.file("/a.txt").node_id)
     assert (node.sealed, node.size_bytes) == (True, len(A))
     core.files.refusals = {}
 

@@ -75,7 +75,7 @@ def costs(core: Core, steps: Steps, files: int) -> dict[str, int]:
     found["a refresh with a new file"] = steps.of(news)
     found["status"] = steps.of(lambda: list(core.parts.requests.table["status"]({})))
     found["a lookup"] = steps.of(lambda: core.user.stat(f"{files}-000001.csv"))
-    found["df"] = steps.of(core.parts.filesystem.statfs)
+    found["df"] = steps.of(core.parts.serving.filesystem.statfs)
     found["a piece of the listing"] = steps.of(lambda: core.parts.local.db.nodes.entries_after(ROOT, "1", 100))
     found["a page of a sweep"] = steps.of(core.parts.sweeper.step)
     found["a save"] = steps.of(lambda: saved(core, files))

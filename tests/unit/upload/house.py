@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from anthrofs.config import Config, Credentials, Service
-from anthrofs.daemon.build import Local, World, send_with
+from anthrofs.daemon.build import World, send_with
+from anthrofs.daemon.local import Local
 from anthrofs.daemon.notify import Notify
 from anthrofs.fs.kernel_cache import Surprises
 from anthrofs.model import ROOT, Attempt, FileId, NodeId

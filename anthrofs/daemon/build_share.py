@@ -1,0 +1,96 @@
+"""Builds what puts contents into the store of a fleet, and finds others' there.
+
+Never   starts a thread, or asks the store.
+"""
+
+from typing import Any
+
+from anthrofs.clock import Clock
+from anthrofs.config import Fleet
+from anthrofs.daemon.bell import Bell
+from anthrofs.daemon.local import Local
+from anthrofs.fleet.counts import Counts
+from anthrofs.fleet.finder import Finder
+from anthrofs.fleet.membership import Membership
+from anthrofs.fleet.sharer import Sharer
+from anthrofs.fleet.shelf import Shelf
+from anthrofs.model import FileId
+
+
+class StoreSharing:
+    """The parts by which a mount shares contents."""
+
+    def __init__(self, sharer: Sharer | None, finder: Finder, put: Bell[[FileId]], *, shares_all: bool) -> None:
+        """`sharer`: None, if this mount puts nothing there. `put`: the store has this one by now, from here.
+        `shares_all`: what was downloaded is put there, too.
+        """
+        self.sharer = sharer        # given
+        self.put = put              # given
+        self._finder = finder       # given
+        self._shares_all = shares_all       # constant
+
+    def start(self) -> None:
+        """Begins with what an earlier mount left."""
+        if self.sharer is not None:
+            self.sharer.start()
+        self._finder.start()
+
+    def joined(self) -> None:
+        """The workspace is known."""
+        self.arrived()
+        self._finder.wake()
+
+    def refreshed(self) -> None:
+        """A refresh has ended."""
+        self._finder.wake()
+
+    def facts(self) -> dict[str, Any]:
+        """Returns what status tells of it."""
+        return {**self._finder.facts(), **({} if self.sharer is None else self.sharer.facts())}
+
+    def stop(self, timeout_s: float) -> bool:
+        """Ends the threads. False: one hangs in a request."""
+        ended = [self._finder.stop(timeout_s), self.sharer is None or self.sharer.stop(timeout_s)]
+        return all(ended)
+
+    # ---- see Sharing
+
+    def left(self) -> list[dict[str, Any]]:
+        """See Sharing."""
+        return [] if self.sharer is None else self.sharer.left()
+
+    def reason(self) -> str:
+        """See Sharing."""
+        return "" if self.sharer is None else self.sharer.reason()
+
+    def hurry(self) -> None:
+        """See Sharing."""
+        if self.sharer is not None:
+            self.sharer.hurry()
+
+    def arrived(self) -> None:
+        """See Sharing."""
+        if self.sharer is not None:
+            self.sharer.wake()
+
+    def closed(self, file_id: FileId) -> None:
+        """See Sharing."""
+        self._finder.want(file_id)
+
+    def fetched(self, file_id: FileId, size_bytes: int) -> None:
+        """See Sharing."""
+        if self.sharer is not None and self._shares_all:
+            self.sharer.fetched(file_id, size_bytes)
+
+
+def build_sharing(fleet: Fleet, local: Local, shelf: Shelf, membership: Membership, clock: Clock,
+                  counts: Counts) -> StoreSharing:
+    """Returns the parts, at rest."""
+    put = Bell[[FileId]]()
+
+    def ready() -> bool:
+        return membership.scope is not None
+
+    sharer = None if fleet.share == "none" else Sharer(local.db, local.mirror, local.cache, local.kept_copies, shelf,
+                                                       ready, clock, counts, put.ring)
+    return StoreSharing(sharer, Finder(local.db, shelf, ready, clock), put, shares_all=fleet.share == "all")
