@@ -1,4 +1,4 @@
-"""`python -m tests.bench names|read|write|profile`: a benchmark, its table, and exit code 1 when a count is wrong.
+"""`python -m tests.bench names|read|write|fleet|profile`: a benchmark, its table, and exit code 1 when a count is wrong.
 
 Owns    what is printed, and the way out.
 """
@@ -17,11 +17,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from tests.bench import names, profile, read, write
+from tests.bench import fleet, names, profile, read, write
 from tests.bench.builds import that_of, this_one
 from tests.bench.table import Report, printed
 
-BENCHMARKS: Final = {"names": names.run, "profile": profile.run, "read": read.run, "write": write.run}
+BENCHMARKS: Final = {"fleet": fleet.run, "names": names.run, "profile": profile.run, "read": read.run, "write": write.run}
 ENDINGS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 WORDS: Final = """\
 ±: half of the way from the least to the most, in percent of the median. its CPU: the daemon's, user and system, while that was done."""
