@@ -68,10 +68,13 @@ Words, each for one thing:
     attempt         one try to bring a node's content to the server; upload_queue.NEXT is its life
     backoff         the wait before something is tried again
     block, run      128 KiB of a file, the unit of the cache; blocks side by side
+    board           notes that the mounts of a fleet write for each other; by its roll they see who is there
     budget, pace    how many requests a minute may have; who goes next within it
+    chunk           up to 4 MiB of a file, sealed, as a fleet's store has it
     content         what the handles of an open node share
     deletion queue  ids that the user doesn't want any more; a deleted one leaves a tombstone for an hour
     drain           the wait until everything is on the server
+    fleet           mounts of one workspace with one key, which share a store of contents, or a board, or both
     gate, probe     whether a kind of request may be made now; the one that finds out (remote/way.py)
     helper file     a program's temporary file, which stays on this machine (a local name)
     kept copy       a whole own upload on this disk: the service gives uploads back to nobody
