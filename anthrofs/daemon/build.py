@@ -60,12 +60,12 @@ from anthrofs.store.staging import Staging
 from anthrofs.store.state_guard import StateGuard
 from anthrofs.sync.expirer import Expirer
 from anthrofs.sync.lessons import Lessons
-from anthrofs.sync.listings import OwnPages
+from anthrofs.sync.listings import Listings, OwnPages
 from anthrofs.sync.merge import Merge
 from anthrofs.sync.news import News
 from anthrofs.sync.refresher import Refresher
 from anthrofs.sync.sweeper import Sweeper
-from anthrofs.tree.arrivals import Arrivals
+from anthrofs.tree.arrivals import NOBODY, Arrivals, Told
 from anthrofs.tree.claims import ALONE, Claims
 from anthrofs.tree.database import Database
 from anthrofs.tree.hidden_nodes import HiddenNodes
@@ -83,6 +83,7 @@ from anthrofs.upload.schedule import Schedule
 from anthrofs.upload.uploader import Uploader
 
 if TYPE_CHECKING:
+    from anthrofs.daemon.build_board import BoardParts
     from anthrofs.daemon.build_fleet import FleetParts
 
 
@@ -169,14 +170,16 @@ def build(config: Config, world: World) -> Parts:
     decided, recognized, strange, refreshed = Bell[[]](), Bell[[]](), Bell[[]](), Bell[[]]()
     expirer = Expirer(local.db, local.mirror, local.cache, local.handles, clock, world.service.clock)
     merge = Merge(local.db, local.mirror, local.handles, clock, decided.ring, claims)
-    news = News(local.db, local.mirror, merge, OwnPages(remote(Priority.REFRESH)), clock, config, recognized.ring,
-                strange.ring)
-    refresher = Refresher(news, clock, config, refreshed.ring)
-    sweeper = Sweeper(local.db, merge, OwnPages(remote(Priority.SWEEP)), clock, config, refresher.fresh)
+    board = None if fleet is None else fleet.board
+    listings, sweeps = _listings(board, remote, merge, stopping)
+    news = News(local.db, local.mirror, merge, listings, clock, config, recognized.ring, strange.ring)
+    refresher = Refresher(news, clock, config, refreshed.ring, listings.pause_s)
+    sweeper = Sweeper(local.db, merge, sweeps, clock, config, refresher.fresh)
     lessons = Lessons(local.db, local.mirror, local.surprises, merge, expirer, refresher.hasten, shared.closed)
     reader = Reader(local.cache, remote(Priority.READ), clock, config.timeouts.stall_s, lessons.delivered, lessons.gone,
                     world.pacer.spare, _name_of(local.db), shared.fetched)
-    sending = send_with(config, world, local, way, remote, refresher.ask, claims, shared.arrived)
+    sending = send_with(config, world, local, way, remote, refresher.ask, claims, shared.arrived,
+                        NOBODY if board is None else board.told())
     uploader = sending.uploader
 
     expiries.listen(expirer.expects)
@@ -185,6 +188,8 @@ def build(config: Config, world: World) -> Parts:
     if fleet is not None:
         recognized.listen(fleet.join)
         refreshed.listen(fleet.refreshed)
+    if board is not None:
+        board.hear(news.told, sweeper.join)
     strange.listen(sending.permission.withdraw)
     refreshed.listen(sweeper.wake)
     refreshed.listen(world.tidy)
@@ -234,8 +239,18 @@ def _remotes(world: World, way: Way, stopping: threading.Event,
     return remote
 
 
+def _listings(board: "BoardParts | None", remote: Callable[[Priority], RemoteFiles], merge: Merge,
+              stopping: threading.Event) -> tuple[Listings, Listings]:
+    """Returns the pages for what is new, and those for what is gone."""
+    news, sweeps = remote(Priority.REFRESH), remote(Priority.SWEEP)
+    if board is None:
+        return OwnPages(news), OwnPages(sweeps)
+    return board.listings(news, sweeps, merge.merged.admits, stopping)
+
+
 def send_with(config: Config, world: World, local: Local, way: Way, remote: Callable[[Priority], RemoteFiles],
-              ask: Callable[[], None], claims: Claims = ALONE, arrived: Callable[[], None] = lambda: None) -> Sending:
+              ask: Callable[[], None], claims: Claims = ALONE, arrived: Callable[[], None] = lambda: None,
+              told: Told = NOBODY) -> Sending:
     """Returns the parts that send and delete. `ask` asks for a refresh, without waiting; `arrived` is told that the
     service has got something.
     """
@@ -250,11 +265,11 @@ def send_with(config: Config, world: World, local: Local, way: Way, remote: Call
     heard.listen(waits.wake)
     heard.listen(arrived)
     arrivals = Arrivals(local.db, local.mirror, local.staging, local.cache, local.kept_copies, heard.ring,
-                        shares=config.shares_uploads)
+                        told, shares=config.shares_uploads)
     inquiries = Inquiries(rest, clock, chance, claims)
     delivery = Delivery(local.db, local.mirror, local.staging, uploads, inquiries, arrivals,
                         restaging, progress, clock, chance)
-    deletion = Deletion(local.db, local.mirror, local.cache, local.handles, rest, clock, chance, ask)
+    deletion = Deletion(local.db, local.mirror, local.cache, local.handles, rest, clock, chance, ask, told)
     uploader = Uploader(clock, local.guard, schedule, waits, progress, permission, hidden, delivery, restaging,
                         deletion)
     return Sending(permission, schedule, progress, hidden, uploader)

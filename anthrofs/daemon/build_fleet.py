@@ -13,6 +13,7 @@ from typing import Any
 
 from anthrofs.clock import Clock
 from anthrofs.config import Config, Fleet
+from anthrofs.daemon.build_board import BoardParts, build_board
 from anthrofs.daemon.build_share import StoreSharing, build_sharing
 from anthrofs.daemon.fleet_requests import FleetRequests
 from anthrofs.daemon.local import Local
@@ -27,26 +28,16 @@ from anthrofs.fleet.membership import Membership
 from anthrofs.fleet.objects import Objects, objects_of
 from anthrofs.fleet.picture import Picture
 from anthrofs.fleet.probe import Probe
-from anthrofs.fleet.roll import Roll
 from anthrofs.fleet.sharer import refuse_all
 from anthrofs.fleet.shelf import Shelf
 from anthrofs.fleet.store_files import Knowledge, StoreFiles, StoreReads
 from anthrofs.fleet.tale import Tale
-from anthrofs.fleet.valkey_board import ValkeyBoard
 from anthrofs.model import FileId, RemoteFile, Workspace
 from anthrofs.remote.api import RemoteFiles
 from anthrofs.tree.claims import ALONE, Claims
 from anthrofs.tree.database import Database
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class BoardParts:
-    """The parts of a mount whose fleet has a board."""
-
-    board: ValkeyBoard
-    roll: Roll
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +91,7 @@ class FleetParts:
         """The service has answered, for the workspace of this state."""
         self.membership.join(self.workspace())
         if self.board is not None:
-            self.board.roll.wake()
+            self.board.join()
         if self.store is not None:
             self.store.sharing.joined()
 
@@ -111,18 +102,14 @@ class FleetParts:
     def start(self) -> None:
         """Begins what this mount does for its fleet beside what it is asked for."""
         if self.board is not None:
-            self.board.roll.start()
+            self.board.start()
         if self.store is not None:
             self.store.sharing.start()
 
     def stop(self, timeout_s: float) -> bool:
         """Ends that, and leaves the fleet. False: a thread hangs in a request, and is left to the process's end."""
         shared = self.store is None or self.store.sharing.stop(timeout_s)
-        if self.board is None:
-            return shared
-        ended = self.board.roll.stop(timeout_s)
-        self.board.board.close()
-        return ended and shared
+        return (self.board is None or self.board.stop(timeout_s)) and shared
 
     @property
     def shared(self) -> Sharing:
@@ -146,11 +133,8 @@ def build_fleet(config: Config, fleet: Fleet, local: Local, clock: Clock, worksp
              membership.label, membership.member, found, fleet.store_url, fleet.share, fleet.board_url,
              fleet.board_user or "nobody", "with a" if fleet.board_password else "without a")
     counts = Counts(clock)
-    tale, board = Tale(fleet, membership, counts, clock, requests), None
-    if fleet.board_url is not None:
-        notes = ValkeyBoard(fleet, membership, clock)
-        board = BoardParts(notes, Roll(notes, notes.away, found, membership, tale.told, clock,
-                                       config.requests_per_minute))
+    tale = Tale(fleet, membership, counts, clock, requests)
+    board = build_board(config, fleet, found, membership, tale, counts, clock)
     store = None if fleet.store_url is None else _store(fleet, fleet.store_url, local, found, membership, clock, counts)
     picture = Picture(fleet, found, membership, tale, store=dict if store is None else store.facts,
                       board=dict if board is None else board.roll.facts,

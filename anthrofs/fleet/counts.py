@@ -11,6 +11,7 @@ from anthrofs.clock import Clock
 
 Name = Literal["hits",          # reads that the store answered
                "misses",        # those that it couldn't
+               "forged",        # notes on the board that no member has written, or not for that place
                "wrong",         # chunks in it that were changed, cut, or of another place
                "bytes",         # that came from the store
                "puts",          # files that this mount has put there

@@ -50,12 +50,18 @@ class Membership:
 
         self._lock = threading.Lock()       # guards the following; a leaf
         self._scope: Scope | None = None
+        self._named: Workspace | None = None    # as the answer named it that the scope is of
 
     def join(self, named: Workspace) -> None:
         """The service has answered, for this workspace."""
         scope = scope_of(named, self._service)
         with self._lock:
-            self._scope = scope
+            self._scope, self._named = scope, named
+
+    def is_of(self, named: Workspace) -> bool:
+        """Whether an answer is of the workspace that this mount is in with others."""
+        with self._lock:
+            return self._named == named
 
     @property
     def scope(self) -> Scope | None:

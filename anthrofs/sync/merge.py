@@ -11,7 +11,7 @@ Never   lets a listing undo what the user did here meanwhile, and holds no more 
 """
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
 from anthrofs.clock import Clock
@@ -161,6 +161,29 @@ class Merge:
         if plain is not None:
             plain.settle()
         return fresh, held
+
+    # ---- what other mounts say
+
+    def told(self, files: Iterable[RemoteFile], since_ns: int) -> None:
+        """Other mounts say that the service has stored these files. An older one than `since_ns`, server's clock, a
+        listing has shown, unless it was gone again. Like an own upload, one of these was never listed so far.
+        """
+        with self._db.transaction() as tx:
+            busy, attempts = self._handles.busy(), tx.uploads.in_flight()
+            for file in files:
+                if file.created_ns >= since_ns and not tx.deletions.is_doomed(file.file_id) and not any(
+                        concerns(attempt, file) for attempt in attempts):
+                    self._mirror.told(tx, file, busy)
+
+    def told_gone(self, file_id: FileId) -> None:
+        """Another mount says that the service has no such id: a page that others have asked for before may still show
+        it.
+        """
+        if not self.gone(file_id):
+            now_ns = self._clock.time_ns()
+            with self._db.transaction() as tx:
+                if not self._mirror.knows(tx, file_id):
+                    tx.deletions.bury(file_id, now_ns, now_ns + LAG_NS)
 
     # ---- the end
 

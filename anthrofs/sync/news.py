@@ -8,21 +8,21 @@ Trusts  what merge.py trusts.
 Never   believes a listing before it is known whose files it shows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
 from anthrofs.clock import Clock
 from anthrofs.config import Config
 from anthrofs.errors import SetupError
-from anthrofs.model import Page, RemoteFile
+from anthrofs.model import FileId, Page, RemoteFile
 from anthrofs.remote.api import RemoteFiles
 from anthrofs.sync import workspace
 from anthrofs.sync.listings import Listings
 from anthrofs.sync.merge import Merge
 from anthrofs.sync.scan import PAGE_FILES, Listing, Scan
 from anthrofs.tree.database import Database
-from anthrofs.tree.mirror import Mirror
+from anthrofs.tree.mirror import SETTLED_NS, Mirror
 
 NEWS_FILES: Final = 30          # of the first page, where a refresh needs only what is new: 6 KB
 
@@ -74,6 +74,9 @@ class News:
         self._recognized = recognized   # given: told that the service has answered, and for the workspace of this state
         self._strange = strange         # given: told that the service has answered for another one
 
+        # The server's clock: what was there by then, the last listing has shown. Written by who takes it.
+        self._shown_ns = 2**63 - 1
+
     def take(self, *, since_s: float, whole: bool, accept: bool, progress: Callable[[int], None]) -> Taken:
         """Takes in what is new, or the `whole` listing, by pages that were asked for since that moment; `accept`: a
         person believes it, whatever it lacks. Tells `progress` after each page how many files there were so far. Raises
@@ -83,6 +86,12 @@ class News:
         while taken is None:        # one of others' pages was overtaken between its coming and its being merged
             taken = self._take(self._listings.since(float("inf")), whole=whole, accept=accept, progress=progress)
         return taken
+
+    def told(self, stored: Iterable[RemoteFile], gone: Iterable[FileId]) -> None:
+        """Other mounts say that the service has stored these files, and that those are gone. Raises FsError."""
+        for file_id in gone:
+            self._merge.told_gone(file_id)
+        self._merge.told(stored, self._shown_ns)
 
     def _take(self, remote: RemoteFiles, *, whole: bool, accept: bool,
               progress: Callable[[int], None]) -> Taken | None:
@@ -108,6 +117,7 @@ class News:
             progress(listing.scan.files)
         self._conclude(listing.scan, remote, accept=accept)
         self._note(first, held=held > 0)
+        self._shown_ns = listing.scan.began_ns - SETTLED_NS
         return Taken(listing.scan.pages, asked_s)
 
     def _begin(self, *, whole: bool) -> tuple[Scan, Watermark | None]:

@@ -7,6 +7,8 @@ Never   removes a stage before the commit that says that the server has it, nor 
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
 
 from anthrofs.model import Attempt, FileId, Node, RemoteFile
 from anthrofs.store.block_cache import BlockCache
@@ -22,11 +24,23 @@ from anthrofs.tree.upload_queue import Step
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Somebody who is told what the server has of ours, and what it has no more, as soon as that is written down here.
+    """
+
+    stored: Callable[[RemoteFile], None] = lambda _: None
+    deleted: Callable[[FileId], None] = lambda _: None
+
+
+NOBODY: Final = Told()
+
+
 class Arrivals:
     """The arrivals of one mount's uploads."""
 
     def __init__(self, db: Database, mirror: Mirror, staging: Staging, cache: BlockCache, kept_copies: KeptCopies,
-                 arrived: Callable[[], None], *, shares: bool) -> None:
+                 arrived: Callable[[], None], told: Told = NOBODY, *, shares: bool) -> None:
         """`shares`: what arrives is owed to the store of a fleet."""
         self._db = db                   # given
         self._mirror = mirror           # given
@@ -34,6 +48,7 @@ class Arrivals:
         self._cache = cache             # given
         self._kept_copies = kept_copies # given
         self._arrived = arrived         # given: told at once, when it is committed
+        self._told = told               # given
         self._shares = shares           # constant
 
         self._looked = False            # for backups that an earlier mount has left; guarded by the database's lock
@@ -57,8 +72,10 @@ class Arrivals:
             if lasts is not None:
                 going = self._kept_copies.stored(tx, file.file_id, lasts=lasts)
             namesakes = self._mirror.namesakes(tx, file.name, left=not self._looked)
-            self._looked = True
+            self._looked, shown = True, self._mirror.knows(tx, file.file_id)
         self._arrived()
+        if shown:
+            self._told.stored(file)
         if left:
             log.warning("%r was removed or renamed here before it was known what became of it. The server has such a "
                         "file (%s), stored by us or perhaps by somebody else: it is left there, and shows at the next "

@@ -77,6 +77,11 @@ class Mirror:
         insert(tx, [(file, place)], listing)
         return Shown.NEW
 
+    def told(self, tx: Tx, file: RemoteFile, busy: Collection[NodeId]) -> None:
+        """Another mount says that the server has it. Like an own upload, it was never listed so far."""
+        if not self.knows(tx, file.file_id) and self.show(tx, file, 1, busy) is Shown.NEW:
+            tx.run("UPDATE node SET seen = 0 WHERE file_id = ?", file.file_id)
+
     def plain(self, tx: Tx, files: Sequence[RemoteFile], listing: int) -> PlainFiles:
         """Returns who puts those of a page's files there all at once that `show` would only put there."""
         return PlainFiles(tx, self._layout, listing, self._expects, files)

@@ -18,6 +18,7 @@ from anthrofs.remote.api import RemoteFiles
 from anthrofs.remote.gates import OF_THE_WAY
 from anthrofs.remote.retry import backoff_s
 from anthrofs.store.block_cache import BlockCache
+from anthrofs.tree.arrivals import NOBODY, Told
 from anthrofs.tree.database import Database
 from anthrofs.tree.mirror import Mirror
 from anthrofs.tree.open_table import OpenTable
@@ -34,7 +35,7 @@ class Deletion:
     """The deletions of one mount."""
 
     def __init__(self, db: Database, mirror: Mirror, cache: BlockCache, handles: OpenTable, remote: RemoteFiles,
-                 clock: Clock, chance: random.Random, ask_listing: Callable[[], None]) -> None:
+                 clock: Clock, chance: random.Random, ask_listing: Callable[[], None], told: Told = NOBODY) -> None:
         self._db = db               # given
         self._mirror = mirror       # given
         self._cache = cache         # given
@@ -43,6 +44,7 @@ class Deletion:
         self._clock = clock         # given
         self._chance = chance       # given
         self._ask_listing = ask_listing     # given: asks for a refresh, without waiting
+        self._told = told           # given
 
     def run(self, file_id: FileId, plan: DeletePlan) -> None:
         """Tries once. The id was taken for this thread."""
@@ -88,6 +90,7 @@ class Deletion:
             self._mirror.forget_kept(tx, file_id)
         if not self._handles.reads_from(file_id):       # else the last release drops it
             self._cache.drop(file_id)
+        self._told.deleted(file_id)
 
     def _not_deleted(self, file_id: FileId, plan: DeletePlan, exc: RemoteError) -> None:
         if isinstance(exc, (Offline, Closed)):

@@ -34,6 +34,10 @@ class Team:
         one.mount("--board", url or self._url, "--fleet-key", str(key or self.key), *options)
         return one
 
+    def again(self, mount: Mount, *options: str) -> Path:
+        """One that is unmounted."""
+        return mount.mount("--board", self._url, "--fleet-key", str(self.key), *options)
+
 
 def new_key(path: Path) -> Path:
     path.write_text(os.urandom(32).hex() + "\n")

@@ -18,8 +18,6 @@ FOR_OTHERS: Final = {
     "finished": "the same",
     "TRANSITIONS": "a table that people read, and that a test walks",
     "starts": "a column of it",
-    **dict.fromkeys(("put_page", "lease", "announce", "announced"),
-                    "the board's, for the parts of a fleet"),
 }
 
 
