@@ -1,16 +1,17 @@
 """The object stores that obstore knows: S3 and what speaks its language, Google's, Azure's, and a directory.
 
-Owns    clients, made in the mount's own process (one that was used doesn't survive a fork), and a thread for their
-        calls, made at the first one.
+Owns    clients, made in the mount's own process: one that was used doesn't survive a fork. Each call has a thread of
+        its own, which may be left behind. (obstore's own asynchronous calls come back by threads that abort the process
+        when it is about to end.)
 Trusts  the environment for credentials, as the stores' own tools do; it is read once, when a store is made.
 Never   waits without a bound: a call that a hung directory or a silent server keeps is left behind.
 """
 
-import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -31,7 +32,7 @@ log = logging.getLogger(__name__)
 CONNECT_S: Final = 1.0
 GET_S: Final = 15.0             # a chunk, or a page of a listing
 PUT_S: Final = 120.0            # a chunk, over a line of 35 KB/s
-SPARE_S: Final = 1.0            # over what the client itself takes, until its call is left behind
+SPARE_S: Final = 3.0            # over that, which a retry may begin anew, until a call is left behind
 PAGE: Final = 1000              # objects, as most stores list them
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # Its own retry: a kept connection that the store has ended meanwhile. More than that is for the rest.
@@ -50,25 +51,23 @@ class Objects:
         self._url = url                         # constant
         self._rest, self._clock = rest, clock   # given
         self._directory = _directory_of(url)    # constant; None: the store isn't one
-        # of the calls' thread, but for what can be made without waiting; by their bounds
-        self._clients: dict[float, store.ObjectStore] = {}
-        if self._directory is None:
-            with contextlib.suppress(exceptions.BaseError):     # what is wrong is said when it is asked
-                self._clients = {bound_s: _client_of(url, bound_s) for bound_s in (GET_S, PUT_S)}
 
         self._lock = threading.Lock()           # guards the following; a leaf
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._clients: dict[float, store.ObjectStore] = {}      # by the bounds of their calls
         self._refused: dict[str, str] = {}      # why, by what is refused; that is said once
         self._took_s: float | None = None       # the last call that the store did
 
+        if self._directory is None:             # a directory's may have to wait for it
+            with contextlib.suppress(exceptions.BaseError):     # what is wrong is said when it is asked
+                self._clients = {bound_s: _client_of(url, bound_s) for bound_s in (GET_S, PUT_S)}
+
     def put(self, path: str, body: bytes, *, create: bool) -> bool:
         """See ObjectStore."""
-        async def put() -> None:
+        def put() -> None:
             client = self._client(PUT_S)
             if self._directory is not None:
                 directory.make_folders(self._directory, path)
-            await obstore.put_async(client, path, body, mode="create" if create else "overwrite",
-                                    use_multipart=False)
+            obstore.put(client, path, body, mode="create" if create else "overwrite", use_multipart=False)
             if self._directory is not None:
                 directory.open_to_others(self._directory, path)
         try:
@@ -83,18 +82,18 @@ class Objects:
         """See ObjectStore."""
         begun = threading.Event()
 
-        async def get() -> bytes:
-            answer = await obstore.get_async(self._client(GET_S), path)
+        def get() -> bytes:
+            answer = obstore.get(self._client(GET_S), path)
             begun.set()
             if answer.meta["size"] > LARGEST_BYTES:
                 return b""              # no chunk is so large: it isn't worth its memory
-            return bytes(await answer.bytes_async())
+            return bytes(answer.bytes())
         return self._ask("reads", get, GET_S, None if patience_s is None else lambda: begun.wait(patience_s))
 
     def has(self, path: str) -> bool:
         """See ObjectStore."""
-        async def head() -> None:
-            await obstore.head_async(self._client(GET_S), path)
+        def head() -> None:
+            obstore.head(self._client(GET_S), path)
         try:
             self._ask("reads", head, GET_S)
         except NotStored:
@@ -103,15 +102,12 @@ class Objects:
 
     def list(self, prefix: str) -> Iterator[Listed]:
         """See ObjectStore."""
-        pages: AsyncIterator[Sequence[obstore.ObjectMeta]] | None = None
+        pages: Iterator[Sequence[obstore.ObjectMeta]] | None = None
 
-        async def page() -> "Sequence[obstore.ObjectMeta]":
+        def page() -> "Sequence[obstore.ObjectMeta]":
             nonlocal pages
-            pages = pages or aiter(obstore.list(self._client(GET_S), prefix, chunk_size=PAGE))
-            try:
-                return await anext(pages)
-            except StopAsyncIteration:
-                return ()
+            pages = pages or iter(obstore.list(self._client(GET_S), prefix, chunk_size=PAGE))
+            return next(pages, ())
         while found := self._ask("listings", page, GET_S):
             for each in found:
                 changed_ns = (each["last_modified"] - EPOCH) // timedelta(microseconds=1) * 1000
@@ -119,16 +115,16 @@ class Objects:
 
     def folders(self, prefix: str) -> Sequence[str]:
         """See ObjectStore."""
-        async def folders() -> Sequence[str]:
-            found = await obstore.list_with_delimiter_async(self._client(GET_S), prefix)
+        def folders() -> Sequence[str]:
+            found = obstore.list_with_delimiter(self._client(GET_S), prefix)
             return [each.rstrip("/").rpartition("/")[2] for each in found["common_prefixes"]]
         return self._ask("listings", folders, GET_S)
 
     def remove(self, paths: Sequence[str]) -> None:
         """See ObjectStore."""
         for path in paths:
-            async def remove(path: str = path) -> None:
-                await obstore.delete_async(self._client(GET_S), path)
+            def remove(path: str = path) -> None:
+                obstore.delete(self._client(GET_S), path)
             try:
                 self._ask("removals", remove, GET_S)
             except NotStored:
@@ -136,11 +132,11 @@ class Objects:
 
     def signed(self, path: str) -> str | None:
         """See fleet/check.CheckedStore."""
-        async def sign() -> str | None:
+        def sign() -> str | None:
             client = self._client(GET_S)
             if not isinstance(client, store.S3Store):
                 return None
-            return await obstore.sign_async(client, "HEAD", path, timedelta(minutes=1))
+            return obstore.sign(client, "HEAD", path, timedelta(minutes=1))
         return self._ask("reads", sign, GET_S)
 
     def facts(self) -> dict[str, Any]:
@@ -152,25 +148,32 @@ class Objects:
         return {"answers_s": took_s, "away_since": None if away is None else away.since_ns / 1e9,
                 "why": away.reason if away is not None else why or None, "refused": refused.get("puts")}
 
-    def _ask(self, kind: str, call: Callable[[], Coroutine[Any, Any, Found]], bound_s: float,
+    def _ask(self, kind: str, call: Callable[[], Found], bound_s: float,
              begins: Callable[[], bool] | None = None) -> Found:
-        """Runs the call within the bound; its end is heard by the rest, whoever still waits for it."""
-        probe = self._rest.enter()
-        answer = asyncio.run_coroutine_threadsafe(self._told(kind, call, bound_s, probe=probe), self._calls())
+        """Runs the call by a thread of its own; its end is heard by the rest, whoever still waits for it."""
+        probe, answer = self._rest.enter(), Future[Found]()
+        thread = threading.Thread(target=self._run, args=(answer, kind, call, probe), name="store", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:            # the system gives no more
+            raise self._failed("no thread for a call", probe=probe) from None
         if begins is not None and not begins() and not answer.done():
             raise StoreAway(f"{self._url} hasn't begun to answer")
         try:
-            return answer.result(bound_s + 2 * SPARE_S)
-        except TimeoutError:            # even the thread hangs, in a directory's
+            return answer.result(bound_s + SPARE_S)
+        except TimeoutError:            # the client has no bound of its own: it is a directory's
             raise self._failed("it hangs", probe=probe) from None
 
-    async def _told(self, kind: str, call: Callable[[], Coroutine[Any, Any, Found]], bound_s: float, *,
-                    probe: bool) -> Found:
+    def _run(self, answer: Future[Found], kind: str, call: Callable[[], Found], probe: bool) -> None:
+        try:
+            answer.set_result(self._told(kind, call, probe=probe))
+        except BaseException as exc:
+            answer.set_exception(exc)
+
+    def _told(self, kind: str, call: Callable[[], Found], *, probe: bool) -> Found:
         began_s = self._clock.now_s()
         try:
-            found = await asyncio.wait_for(call(), bound_s + SPARE_S)
-        except TimeoutError:
-            raise self._failed(f"no answer within {bound_s:.0f} s", probe=probe) from None
+            found = call()
         except FileNotFoundError as exc:
             self._rest.answered()
             if store_words.has_no_bucket(exc):
@@ -207,18 +210,14 @@ class Objects:
         if was is not None:
             log.warning("the store %s takes %s again", self._url, kind)
 
-    def _calls(self) -> asyncio.AbstractEventLoop:
-        with self._lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="store", daemon=True).start()
-            return self._loop
-
     def _client(self, bound_s: float) -> store.ObjectStore:
         """Returns the client whose calls have that bound. Raises what making it raises."""
-        found = self._clients.get(bound_s)
+        with self._lock:
+            found = self._clients.get(bound_s)
         if found is None:
-            found = self._clients[bound_s] = _client_of(self._url, bound_s)
+            found = _client_of(self._url, bound_s)
+            with self._lock:
+                self._clients[bound_s] = found
         return found
 
 

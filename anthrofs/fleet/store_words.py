@@ -22,7 +22,7 @@ NO_BUCKET: Final = "there is no such bucket"
 # An S3 error's code, or Azure's, and the sentence for it.
 CODES: Final = {
     "NoSuchBucket": NO_BUCKET,
-    "ContainerNotFound": "there is no such container",
+    "ContainerNotFound": NO_BUCKET,
     "InvalidAccessKeyId": "it doesn't know the credentials",
     "SignatureDoesNotMatch": "it doesn't accept the credentials",
     "AuthorizationFailure": "it doesn't accept the credentials",
