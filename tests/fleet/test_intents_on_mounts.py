@@ -17,10 +17,11 @@ from anthrofs.attribute_names import FILE_ID
 from tests.emulator.process import EmulatorProcess
 from tests.fleet.redis_server import RedisServer
 from tests.fleet.test_board_on_mounts import Team, finish_all
-from tests.mounting import Mount, stored_counted
+from tests.mounting import Mount, stored_counted, wait_until
 
 LOST_BEFORE: Final[dict[str, object]] = {"kind": "cut", "when": "before_commit"}
 LOST_AFTER: Final[dict[str, object]] = {"kind": "cut", "when": "after_commit"}
+LATE: Final[dict[str, object]] = {"kind": "delay", "seconds": 8}
 OPTIONS: Final = ("--upload", "queue", "--refresh", "300")
 
 
@@ -37,12 +38,15 @@ class Pair:
         emulator.forget_requests()
 
     def save(self, mount: Mount, content: bytes, *lost: dict[str, object]) -> None:
-        """It is being sent, or the answer is lost."""
+        """Whatever becomes of the answer: the server has it; or nobody has it but the mount."""
         before = len(self.emulator.requests("upload"))
         for action in lost:
             self.emulator.fault({"operation": "upload", "filename": "same.txt"}, action)
         (mount.path / "same.txt").write_bytes(content)
-        self.emulator.wait_for_requests(before + 1, "upload")
+        if LOST_BEFORE in lost:
+            self.emulator.wait_for_requests(before + 1, "upload")
+        else:
+            wait_until(lambda: stored_counted(mount)["same.txt", content], "it is stored")
 
     def settle(self) -> Counter[bytes]:
         """Everything is sent, and both show what the server has. Returns the contents of that name."""
@@ -70,12 +74,13 @@ def pair(emulator: EmulatorProcess, tmp_path: Path) -> Iterator[Pair]:
         yield Pair(team, redis, emulator)
 
 
-def test_two_files_that_only_their_bytes_tell_apart_are_both_there_though_both_answers_were_lost(pair: Pair) -> None:
-    """One of them was stored: either mount sees a file that fits, and neither takes it."""
+@pytest.mark.parametrize("theirs", [LOST_AFTER, LATE], ids=["both answers are lost", "one is, and one is awaited"])
+def test_of_two_files_that_only_their_bytes_tell_apart_none_is_taken_for_the_other(pair: Pair, theirs: dict[str, object]) -> None:
+    """Only theirs was stored: whoever looks for a lost upload sees a file that fits."""
     for mount in pair.mounts:
         mount.expects("may have been stored by an earlier try", "may be of a try of ours")
+    pair.save(pair.other, b"theirs", theirs)
     pair.save(pair.one, b"ours  ", LOST_BEFORE)
-    pair.save(pair.other, b"theirs", LOST_AFTER)
     assert set(pair.settle()) == {b"ours  ", b"theirs"}
 
 
