@@ -5,6 +5,7 @@ is said once.
 import contextlib
 import json
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,12 @@ class Team:
         self._url = url
         self.key = new_key(base / "team.key")
         self.mounts: list[Mount] = []
+        self._making = threading.Lock()
 
     def mount(self, *options: str, key: Path | None = None, url: str = "", password: str = "") -> Mount:
-        one = Mount(self._base / f"machine-{len(self.mounts)}", self._emulator)
-        self.mounts.append(one)
+        with self._making:      # a test may mount several at once
+            one = Mount(self._base / f"machine-{len(self.mounts)}", self._emulator)
+            self.mounts.append(one)
         if password:
             one.environment["ANTHROFS_BOARD_PASSWORD"] = password
         one.mount("--board", url or self._url, "--fleet-key", str(key or self.key), *options)
