@@ -71,7 +71,7 @@ class Page:
     # Our monotonic clock; it shows what was there at some moment between those. None: in this call.
     asked_s: float | None = field(default=None, compare=False)
     answered_s: float | None = field(default=None, compare=False)
-    others: bool = False                # another mount of the fleet has asked for it
+    others: bool = field(default=False, compare=False)      # another mount of the fleet has asked for it
 
     def between(self, asked_s: float, answered_s: float) -> "Page":
         """Returns the page with its moments."""

@@ -22,6 +22,7 @@ class Team:
 
     def __init__(self, base: Path, emulator: EmulatorProcess, url: str) -> None:
         self._base = base
+        base.mkdir(exist_ok=True)
         self._emulator = emulator
         self._url = url
         self.key = new_key(base / "team.key")

@@ -148,6 +148,32 @@ def test_what_the_board_loses_the_listing_shows(team: Team, emulator: EmulatorPr
     wait_until(lambda: sees(other, "last.txt"), "and serves again")
 
 
+# ---- others on the same board
+
+@pytest.mark.parametrize("named", [True, False], ids=["named", "unnamed"])
+def test_two_services_on_one_board_never_meet(team: Team, emulator: EmulatorProcess, redis: RedisServer, tmp_path: Path, named: bool) -> None:
+    """Also where neither says whose workspace it is: then their addresses keep them apart."""
+    with EmulatorProcess(tmp_path / "second" / "data") as second:
+        there = Team(tmp_path / "there", second, redis.url)
+        there.key = team.key
+        try:
+            for service, name in ((emulator, "here"), (second, "there")):
+                service.switch(identity_headers=named)
+                service.generate(f"{name}.txt", b"!")
+            mounts = {"here": [team.mount("--refresh", "1") for _ in range(2)], "there": [there.mount("--refresh", "1") for _ in range(2)]}
+            for name, (one, other) in mounts.items():
+                (one.path / f"new-{name}.txt").write_text("!")
+                wait_until(lambda other=other, name=name: sees(other, f"new-{name}.txt"), "each hears its own")      # type: ignore[misc]
+            served = {name: [spared(mount) for mount in made] for name, made in mounts.items()}
+            wait_until(lambda: all(sum(spared(mount) for mount in made if os.listdir(mount.path)) > sum(served[name]) for name, made in mounts.items()),
+                       "each has the other's pages")
+            for name, made in mounts.items():
+                for mount in made:
+                    assert sorted(os.listdir(mount.path)) == sorted([f"{name}.txt", f"new-{name}.txt"])
+        finally:
+            finish_all(there.mounts)
+
+
 # ---- the board is silent
 
 def test_without_the_board_each_mount_asks_for_itself_and_less_often(team: Team, emulator: EmulatorProcess, redis: RedisServer) -> None:
