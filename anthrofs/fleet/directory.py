@@ -1,5 +1,5 @@
-"""The modes of what a shared directory gets: a mount makes everything for its user only, but other users' mounts are to
-read the store, if its directory lets them.
+"""A shared directory: what stands in it, and the modes of what it gets. A mount makes everything for its user only, but
+other users' mounts are to read the store, if its directory lets them.
 
 Trusts  the mode of the directory that a person has made: what it lets others do, they may do below.
 """
@@ -10,6 +10,12 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 READ_WRITE: Final = 0o666
+
+
+def look(root: Path, path: str) -> None:
+    """Raises FileNotFoundError where no plain file is: a pipe would hold whoever opens it, a link may lead anywhere."""
+    if not stat.S_ISREG((root / path).lstat().st_mode):
+        raise FileNotFoundError(path)
 
 
 def make_folders(root: Path, path: str) -> None:

@@ -83,7 +83,10 @@ class Objects:
         begun = threading.Event()
 
         def get() -> bytes:
-            answer = obstore.get(self._client(GET_S), path)
+            client = self._client(GET_S)
+            if self._directory is not None:
+                directory.look(self._directory, path)
+            answer = obstore.get(client, path)
             begun.set()
             if answer.meta["size"] > LARGEST_BYTES:
                 return b""              # no chunk is so large: it isn't worth its memory

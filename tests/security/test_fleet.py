@@ -13,16 +13,18 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import valkey
 
 from anthrofs.fuse import mountpoint
 from tests.fleet.redis_server import RedisServer
 from tests.mounting import Mount, wait_until
-from tests.security.test_canary import RECORDER, holding
+from tests.security.test_canary import CONTENT, RECORDER, holding
 
 KEY: Final = "8f3c0a6be17d42955b0e9cd1347afe82c6d15e90ab7f23480de16b5ca9f74d03"
 PASSWORD: Final = "b0ard-c4n4ry-Lw1Mx2Ny3Oz4Pa5Qb6Rc7Sd8Te9Uf0Vg"
 SECRET_KEY: Final = "s3cret-c4n4ry-Fk1Gl2Hm3In4Jo5Kp6Lq7Mr8Ns9Ot0Pu"
 SESSION: Final = "s3ssion-c4n4ry-Zv1Yw2Xx3Wy4Vz5Ua6Tb7Sc8Rd9Qe0Pf"
+NAME: Final = "n4me-c4n4ry-budget.txt"
 SECRETS: Final = (KEY, PASSWORD, SECRET_KEY, SESSION)
 BOUND_S: Final = 20.0
 
@@ -99,6 +101,43 @@ def home(mount: Mount, tmp_path: Path) -> Home:
 def redis(tmp_path: Path) -> Iterator[RedisServer]:
     with RedisServer(tmp_path / "redis", "--requirepass", PASSWORD) as server:
         yield server
+
+
+# ---- whoever reads what is there
+
+def notes_of(url: str) -> bytes:
+    """All that the board holds, as it lies there."""
+    found = b""
+    with valkey.Valkey.from_url(url, password=PASSWORD) as client:
+        for name in client.scan_iter():
+            found += name + b"\n" + (client.dump(name) or b"") + b"\n"
+            kind = client.type(name)
+            if kind == b"hash":
+                found += b"\n".join(field + b" " + value for field, value in client.hgetall(name).items())
+            elif kind == b"stream":
+                found += repr(client.xrange(name)).encode()
+    return found
+
+
+def test_who_reads_store_and_board_learns_no_content_no_name_and_no_id(home: Home, redis: RedisServer) -> None:
+    """Manual, fleet: 'contents and notes are sealed'"""
+    home.mounts("--store", f"file://{home.store}", "--board", redis.url, "--upload", "wait")
+    assert mountpoint.is_mounted(home.mount.path)
+    made = home.mount.emulator.generate(f"made-{NAME}", CONTENT.encode() * 100)
+    home.mount.refresh()
+    assert (home.mount.path / f"made-{NAME}").read_bytes() == CONTENT.encode() * 100
+    (home.mount.path / NAME).write_text(CONTENT * 100)
+    mine = home.mount.ok("id", home.mount.path / NAME).strip()
+    home.mount.ok("sync", home.mount.path)
+    wait_until(lambda: home.mount.status()["fleet"]["board"].get("mounts"), "it is on the roll")
+
+    stored = list(files_of(home.store))
+    assert stored
+    hidden = (CONTENT, NAME, made["id"], mine, str(home.mount.path))
+    assert [f"{path}: {what}" for path, data in stored for what in found_in(data, *hidden)] == []
+    notes = notes_of(redis.url)
+    assert b"anthrofs:1:" in notes
+    assert found_in(notes, *hidden) == []
 
 
 # ---- secrets

@@ -82,7 +82,13 @@ THREATS: Final[dict[str, dict[str, list[str]]]] = {
     "Temporary files": {CANARY: ["test_secrets_are_nowhere_and_content_is_only_where_the_page_files_says"],
                         "mount/test_credentials.py": ["test_a_token_that_ends_is_renewed_before_and_programs_notice_nothing"]},
     "A state on a disk that is shared": {"unit/store/test_state_dir.py": ["test_a_file_system_without_locks_is_no_other_mount"]},
-    "Whoever reads a store or a board": {KEYS: ["test_what_is_sealed_opens_in_its_own_place_only", "test_two_seals_of_one_thing_differ"]},
+    "Whoever reads a store or a board": {
+        KEYS: ["test_what_is_sealed_opens_in_its_own_place_only", "test_two_seals_of_one_thing_differ"],
+        FLEET: ["test_who_reads_store_and_board_learns_no_content_no_name_and_no_id"]},
+    "Whoever writes to a store or a board": {
+        "security/test_store.py": ["test_a_store_that_was_tampered_with_makes_a_file_missing_and_never_wrong"],
+        "unit/fleet/test_seal.py": ["test_it_opens_at_no_other_place", "test_a_changed_byte_is_seen", "test_a_cut_one_and_a_longer_one_are_seen"],
+        "unit/fleet/test_shelf.py": ["test_a_lie_is_never_content", "test_a_swapped_chunk_is_never_content", "test_a_squatted_chunk_is_healed"]},
     "A fleet's key": {
         KEYS: ["test_a_key_file_that_cant_be_used_is_a_sentence_that_quotes_nothing_of_it", "test_another_users_key_file_is_refused",
                "test_nothing_shows_a_secret"],
