@@ -20,6 +20,7 @@ from anthrofs.daemon.local import Local
 from anthrofs.daemon.sharing import NOT_SHARED, Sharing
 from anthrofs.errors import FsError, NotFound
 from anthrofs.fleet import keys
+from anthrofs.fleet.board import Board
 from anthrofs.fleet.counts import Counts
 from anthrofs.fleet.fetcher import Fetcher
 from anthrofs.fleet.intents import Intents
@@ -30,8 +31,10 @@ from anthrofs.fleet.picture import Picture
 from anthrofs.fleet.probe import Probe
 from anthrofs.fleet.sharer import refuse_all
 from anthrofs.fleet.shelf import Shelf
+from anthrofs.fleet.sightings import Sightings
 from anthrofs.fleet.store_files import Knowledge, StoreFiles, StoreReads
 from anthrofs.fleet.tale import Tale
+from anthrofs.fleet.turns import Turns
 from anthrofs.model import FileId, RemoteFile, Workspace
 from anthrofs.remote.api import RemoteFiles
 from anthrofs.tree.claims import ALONE, Claims
@@ -135,7 +138,8 @@ def build_fleet(config: Config, fleet: Fleet, local: Local, clock: Clock, worksp
     counts = Counts(clock)
     tale = Tale(fleet, membership, counts, clock, requests)
     board = build_board(config, fleet, found, membership, tale, counts, clock)
-    store = None if fleet.store_url is None else _store(fleet, fleet.store_url, local, found, membership, clock, counts)
+    store = None if fleet.store_url is None else _store(fleet, fleet.store_url, local, found, membership, clock, counts,
+                                                        None if board is None else board.board)
     picture = Picture(fleet, found, membership, tale, store=dict if store is None else store.facts,
                       board=dict if board is None else board.roll.facts,
                       others=dict if board is None else board.roll.others)
@@ -145,15 +149,18 @@ def build_fleet(config: Config, fleet: Fleet, local: Local, clock: Clock, worksp
 
 
 def _store(fleet: Fleet, url: str, local: Local, found: FleetKeys, membership: Membership, clock: Clock,
-           counts: Counts) -> StoreParts:
+           counts: Counts, board: Board | None) -> StoreParts:
     objects = objects_of(url, clock)
     shelf = Shelf(objects, found, lambda: membership.scope)
-    sharing = build_sharing(fleet, local, shelf, membership, clock, counts)
-    reads = StoreReads(Fetcher(shelf, counts, clock), _knowledge(local, sharing), counts, clock)
+    sightings, turns = Sightings(), Turns(board, found, clock)
+    sharing = build_sharing(fleet, local, shelf, membership, clock, counts, sightings)
+    sharing.put.listen(turns.end)
+    reads = StoreReads(Fetcher(shelf, counts, clock), turns, sightings, _knowledge(fleet, local, sharing), counts,
+                       clock)
     return StoreParts(f"{url} {found.ids[0]}", objects, shelf, sharing, reads, Probe(objects, found, clock))
 
 
-def _knowledge(local: Local, sharing: StoreSharing) -> Knowledge:
+def _knowledge(fleet: Fleet, local: Local, sharing: StoreSharing) -> Knowledge:
     def file(file_id: FileId) -> RemoteFile:
         found = local.db.nodes.holder(file_id).remote
         if found is None:
@@ -170,4 +177,7 @@ def _knowledge(local: Local, sharing: StoreSharing) -> Knowledge:
                 sharing.arrived()
                 sharing.closed(file_id)
 
-    return Knowledge(file, local.cache.put, missed)
+    def puts(size_bytes: int) -> bool:
+        return fleet.share == "all" and local.cache.may_keep(size_bytes)
+
+    return Knowledge(file, local.cache.put, puts, missed)

@@ -14,19 +14,22 @@ from anthrofs.fleet.finder import Finder
 from anthrofs.fleet.membership import Membership
 from anthrofs.fleet.sharer import Sharer
 from anthrofs.fleet.shelf import Shelf
+from anthrofs.fleet.sightings import Sightings
 from anthrofs.model import FileId
 
 
 class StoreSharing:
     """The parts by which a mount shares contents."""
 
-    def __init__(self, sharer: Sharer | None, finder: Finder, put: Bell[[FileId]], *, shares_all: bool) -> None:
+    def __init__(self, sharer: Sharer | None, finder: Finder, put: Bell[[FileId]], sightings: Sightings, *,
+                 shares_all: bool) -> None:
         """`sharer`: None, if this mount puts nothing there. `put`: the store has this one by now, from here.
         `shares_all`: what was downloaded is put there, too.
         """
         self.sharer = sharer        # given
         self.put = put              # given
         self._finder = finder       # given
+        self._sightings = sightings         # given
         self._shares_all = shares_all       # constant
 
     def start(self) -> None:
@@ -79,12 +82,12 @@ class StoreSharing:
 
     def fetched(self, file_id: FileId, size_bytes: int) -> None:
         """See Sharing."""
-        if self.sharer is not None and self._shares_all:
+        if self.sharer is not None and self._shares_all and not self._sightings.is_given(file_id):
             self.sharer.fetched(file_id, size_bytes)
 
 
 def build_sharing(fleet: Fleet, local: Local, shelf: Shelf, membership: Membership, clock: Clock,
-                  counts: Counts) -> StoreSharing:
+                  counts: Counts, sightings: Sightings) -> StoreSharing:
     """Returns the parts, at rest."""
     put = Bell[[FileId]]()
 
@@ -92,5 +95,7 @@ def build_sharing(fleet: Fleet, local: Local, shelf: Shelf, membership: Membersh
         return membership.scope is not None
 
     sharer = None if fleet.share == "none" else Sharer(local.db, local.mirror, local.cache, local.kept_copies, shelf,
-                                                       ready, clock, counts, put.ring)
-    return StoreSharing(sharer, Finder(local.db, shelf, ready, clock), put, shares_all=fleet.share == "all")
+                                                       ready, clock, counts, put.ring,
+                                                       sightings.is_wrong)
+    return StoreSharing(sharer, Finder(local.db, shelf, ready, clock), put, sightings,
+                        shares_all=fleet.share == "all")

@@ -35,8 +35,11 @@ class Sharer:
     """One mount's."""
 
     def __init__(self, db: Database, mirror: Mirror, cache: BlockCache, kept_copies: KeptCopies, shelf: Shelf,
-                 ready: Callable[[], bool], clock: Clock, counts: Counts, put: Callable[[FileId], None]) -> None:
-        """`ready`: the service has named the workspace. `put`: told of what the store has by now, from here."""
+                 ready: Callable[[], bool], clock: Clock, counts: Counts, put: Callable[[FileId], None],
+                 is_wrong: Callable[[FileId], bool]) -> None:
+        """`ready`: the service has named the workspace. `put`: told of what the store has by now, from here.
+        `is_wrong`: whether reads have seen something else in its place.
+        """
         self._db = db                       # given
         self._mirror = mirror               # given
         self._cache = cache                 # given
@@ -46,6 +49,7 @@ class Sharer:
         self._clock = clock                 # given
         self._counts = counts               # given
         self._put = put                     # given
+        self._is_wrong = is_wrong           # given
         self._threads = [threading.Thread(target=self._run, name=f"share-{n}", daemon=True) for n in range(THREADS)]
 
         self._changed = threading.Condition()       # guards everything below; a leaf
@@ -200,7 +204,8 @@ class Sharer:
     def _bring(self, share: Share) -> None:
         own = share.task is Task.OWN
         try:
-            self._shelf.put(share.file_id, share.size_bytes, self._content_of(share.file_id), create=not own)
+            self._shelf.put(share.file_id, share.size_bytes, self._content_of(share.file_id),
+                            create=not own and not self._is_wrong(share.file_id))
             whole = True
         except NotReadable:         # damaged; or what was downloaded had to give way to others in the cache
             whole = False

@@ -1,9 +1,10 @@
 """Downloads that ask the fleet's store before the service: a wrapper of RemoteFiles outside retry and pace.
 
-    generated   the store's chunk, if it comes soon; else the service
+    generated   the store's chunk, if it comes soon; else a turn, and the store once more: another may have put it there
+                meanwhile; else the service
     uploads     the store's chunk, with more patience: the service gives them to nobody. It is asked only for why
 
-Owns    what is remembered of the files that were asked for, and of a store that was late.
+Owns    for how long a store that was late isn't asked.
 Trusts  the shelf: a chunk that isn't right is none. It is said once a file.
 Never   lets a store that is away fail what the service gives, or slow it but once in a while.
 """
@@ -16,11 +17,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from anthrofs.clock import Clock
-from anthrofs.errors import FleetAway, Forged, FsError, NoAnswer, NotStored, Refused, StoreAway
+from anthrofs.errors import FleetAway, Forged, FsError, NoAnswer, NotDownloadable, NotStored, Refused, StoreAway
 from anthrofs.fleet.counts import Counts
 from anthrofs.fleet.fetcher import Fetcher
 from anthrofs.fleet.seal import CHUNK_BYTES, Chunk
+from anthrofs.fleet.sightings import Sightings
 from anthrofs.fleet.store_body import StoreDownload
+from anthrofs.fleet.turns import Turns
 from anthrofs.model import Cursor, FileId, Page, RemoteFile, ServerClock, Workspace
 from anthrofs.remote.api import Body, Download, RemoteFiles
 from anthrofs.store.blocks import BLOCK_BYTES
@@ -30,7 +33,7 @@ log = logging.getLogger(__name__)
 HEDGE_S: Final = 0.5            # without a byte of the store, until the service is asked as well
 LATE_S: Final = 3.0             # without all of a chunk
 QUIET_S: Final = 5.0            # after that generated files are asked of the service alone
-REMEMBERED: Final = 4096        # files
+WAITS_BYTES: Final = 64 * 2**20     # of a larger file nobody waits until another has all of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,28 +42,23 @@ class Knowledge:
 
     file: Callable[[FileId], RemoteFile]            # as listed. Raises NotFound
     keep: Callable[[FileId, int, list[bytes]], object]      # blocks from that number on, which came besides
-    missed: Callable[[FileId], None] = lambda _: None       # told that the store hasn't got it as it should be
-
-
-@dataclass(slots=True)
-class _Seen:
-    """A file that was asked for."""
-
-    file: RemoteFile | None         # as it was listed then: it may have gone while it is read. None: it wasn't
-    told: str = ""                  # what the log has said of it
+    puts: Callable[[int], bool]         # whether a file of so many bytes goes into the store once it was downloaded
+    missed: Callable[[FileId], None]    # told that the store lacks it, or has something else in its place
 
 
 class StoreReads:
     """The store, for all downloads of one mount."""
 
-    def __init__(self, fetcher: Fetcher, knows: Knowledge, counts: Counts, clock: Clock) -> None:
+    def __init__(self, fetcher: Fetcher, turns: Turns, sightings: Sightings, knows: Knowledge, counts: Counts,
+                 clock: Clock) -> None:
         self._fetcher = fetcher         # given
+        self._turns = turns             # given
+        self._sightings = sightings     # given
         self._knows = knows             # given
         self._counts = counts           # given
         self._clock = clock             # given
 
-        self._lock = threading.Lock()   # guards the following, and what is in it; a leaf
-        self._seen: dict[FileId, _Seen] = {}
+        self._lock = threading.Lock()   # guards the following; a leaf
         self._quiet_until_s = 0.0       # until then the store isn't asked for what the service gives, too
 
     def download(self, service: RemoteFiles, file_id: FileId, first: int, last: int | None) -> Download:
@@ -68,18 +66,43 @@ class StoreReads:
         file = self._file(file_id)
         try:
             found = self._found(file_id, file, first, last)
+            # Who asks for a part doesn't bring the whole, for which others could wait.
+            if found is None and last is None and file is not None and file.downloadable and self._puts(file):
+                return self._in_turn(service, file, first)
         except FleetAway:
             if _is_upload(file):
                 raise
             found = None
         return found or service.download(file_id, first, last)
 
+    def _puts(self, file: RemoteFile) -> bool:
+        return file.size_bytes <= WAITS_BYTES and self._knows.puts(file.size_bytes)
+
+    def _in_turn(self, service: RemoteFiles, file: RemoteFile, first: int) -> Download:
+        """From that byte on: from the store, if another has brought it there meanwhile. Raises StoreAway."""
+        if not self._turns.take(file.file_id):
+            return service.download(file.file_id, first)
+        found = None
+        with contextlib.suppress(FleetAway):
+            found = self._found(file.file_id, file, first, None)
+        if found is not None:
+            self._turns.end(file.file_id)
+            return found
+        try:
+            return self._turns.taken(file.file_id, service.download(file.file_id, first))
+        except BaseException:
+            self._turns.end(file.file_id)
+            raise
+
     def stop(self, timeout_s: float) -> bool:
         """Every wait for the store ends. False: a thread was left to the process's end."""
+        self._turns.stop()
         return self._fetcher.stop(timeout_s)
 
     def _found(self, file_id: FileId, file: RemoteFile | None, first: int, last: int | None) -> Download | None:
-        """The store's answer; None: it has none. Raises StoreAway, Stopping, and Refused beyond the end."""
+        """The store's answer; None: it has none. Raises StoreAway, Stopping, NotDownloadable for
+        an upload that isn't right there, and Refused beyond the end.
+        """
         number, upload = first // CHUNK_BYTES, _is_upload(file)
         if not upload:
             self._refuse_while_quiet()
@@ -88,14 +111,19 @@ class StoreReads:
             chunk = self._fetcher.fetch(file_id, number, patience_s, bound_s).result()
         except (NotStored, Forged) as exc:
             self._counts.add("misses")
-            self._is_missing(file_id, exc)
+            if upload or isinstance(exc, Forged) or (file is not None and file.shared):
+                self._is_missing(file_id, exc)
+            if upload and isinstance(exc, Forged):      # the service has it, and needn't be asked
+                raise NotDownloadable("it isn't right in the store, and the service gives uploads to nobody") from exc
             return None
         except FleetAway as exc:
             self._is_away(file_id, exc, upload=upload)
             raise
         if first and first >= chunk.size_bytes:
             raise Refused(f"the file ends before byte {first}", status=416)
-        self._gave(file_id)
+        self._sightings.gave(file_id)
+        with self._lock:
+            self._quiet_until_s = 0.0
         self._counts.add("hits")
         self._counts.add("spared", 0 if upload else 1)
         if last is not None:
@@ -117,10 +145,11 @@ class StoreReads:
 
     def _is_missing(self, file_id: FileId, exc: FsError) -> None:
         """The store was thought to have it, and hasn't, or has something else in its place."""
-        self._knows.missed(file_id)
+        self._sightings.missed(file_id, wrong=isinstance(exc, Forged))
         if isinstance(exc, Forged):
             self._counts.add("wrong")
             self._tell(file_id, f"isn't right in the store, and that isn't used: {exc}")
+        self._knows.missed(file_id)
 
     def _is_away(self, file_id: FileId, exc: FleetAway, *, upload: bool) -> None:
         if upload:
@@ -134,31 +163,18 @@ class StoreReads:
             if self._clock.now_s() < self._quiet_until_s:
                 raise StoreAway("the store was late a moment ago")
 
-    def _gave(self, file_id: FileId) -> None:
-        with self._lock:
-            self._quiet_until_s = 0.0
-            if (seen := self._seen.get(file_id)) is not None:
-                seen.told = ""
-
     def _file(self, file_id: FileId) -> RemoteFile | None:
         """As it is listed, or was when it was asked for; None: nobody knows it."""
         file = None
         with contextlib.suppress(FsError):
             file = self._knows.file(file_id)
-        with self._lock:
-            seen = self._seen.setdefault(file_id, _Seen(file))
-            seen.file = file or seen.file
-            if len(self._seen) > REMEMBERED:
-                del self._seen[next(iter(self._seen))]
-            return seen.file
+        return self._sightings.asked(file_id, file)
 
     def _tell(self, file_id: FileId, words: str) -> None:
         """Once, until the store has given of the file again."""
-        with self._lock:
-            seen = self._seen.setdefault(file_id, _Seen(None))
-            known, seen.told = seen.told, words
-        if not known:
-            log.warning("%s (%s) %s", "a file" if seen.file is None else seen.file.name, file_id, words)
+        news, name = self._sightings.tells(file_id)
+        if news:
+            log.warning("%s (%s) %s", name, file_id, words)
 
     def _keep(self, file_id: FileId, number: int, chunk: Chunk, first: int, last: int) -> None:
         """All of the chunk besides what was asked for: who jumps about in a file would fetch it again and again."""

@@ -193,9 +193,14 @@ class S3Server:
         return sorted(path for path in (self.root / BUCKET).rglob("[!.]*") if path.is_file() and path.read_bytes().startswith(b"AFS1"))
 
 
+class Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A connection was reset: nobody reads that."""
+
+
 def main() -> None:
     Bucket.root = Path(sys.argv[1])
-    server = ThreadingHTTPServer(("127.0.0.1", int(sys.argv[2])), Bucket)
+    server = Server(("127.0.0.1", int(sys.argv[2])), Bucket)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(server.server_address[1], flush=True)

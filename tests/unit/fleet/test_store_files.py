@@ -19,7 +19,9 @@ from anthrofs.fleet.keys import SECRET_BYTES, FleetKeys
 from anthrofs.fleet.membership import Scope
 from anthrofs.fleet.seal import CHUNK_BYTES
 from anthrofs.fleet.shelf import Shelf
+from anthrofs.fleet.sightings import Sightings
 from anthrofs.fleet.store_files import Knowledge, StoreFiles, StoreReads
+from anthrofs.fleet.turns import Turns
 from anthrofs.model import FileId, RemoteFile
 from anthrofs.store.block_cache import BlockCache
 from anthrofs.store.blocks import BLOCK_BYTES
@@ -44,7 +46,9 @@ class Setting:
         self.counts = Counts(clock)
         self.shelf = Shelf(self.objects, KEYS, lambda: Scope("organization", "workspace"))
         self.fetcher = Fetcher(self.shelf, self.counts, clock)
-        self.reads = StoreReads(self.fetcher, Knowledge(self._file, self.cache.put), self.counts, clock)
+        self.missed, self.sightings = list[FileId](), Sightings()
+        self.reads = StoreReads(self.fetcher, Turns(None, KEYS, clock), self.sightings,
+                                Knowledge(self._file, self.cache.put, lambda _: True, self.missed.append), self.counts, clock)
         self.reader = Reader(self.cache, StoreFiles(self.service, self.reads), clock, 5.0, lambda *_: None, lambda *_: None,
                              lambda: True, str)
 
@@ -133,12 +137,14 @@ def test_what_the_store_lacks_the_service_gives(setting: Setting) -> None:
     assert setting.read(file) == LARGE
     assert setting.service.asked == [("download", file.file_id)]
     assert setting.counts.of("misses") == 1
+    assert not setting.sightings.is_given(file.file_id)
 
 
-def test_an_upload_that_the_store_lost_is_what_the_service_says_of_it(setting: Setting) -> None:
+def test_an_upload_that_the_store_lost_is_what_the_service_says_of_it_and_that_is_noted(setting: Setting) -> None:
     file = setting.service.generate("a.bin", SMALL, downloadable=False)
     with pytest.raises(NotDownloadable):
         setting.read(file)
+    assert setting.missed == [file.file_id]
 
 
 def _flipped(body: bytes) -> bytes:
@@ -163,6 +169,9 @@ def test_a_chunk_that_was_changed_is_none_and_the_service_gives_the_rest(setting
     setting.objects.bodies[path] = lie(setting.objects.bodies[path])
     assert setting.read(file) == LARGE
     assert setting.service.asked == [("download", file.file_id)]
+    assert setting.missed[0] == file.file_id
+    assert setting.sightings.is_wrong(file.file_id)         # so it is put there again, over it
+    assert not setting.sightings.is_given(file.file_id)
     assert len(allowed()) == 1
     assert "isn't right in the store" in allowed()[0]
 
@@ -178,6 +187,7 @@ def test_of_an_upload_no_changed_byte_is_shown(setting: Setting, allowed: Callab
         if part == number:
             with pytest.raises(NotDownloadable):
                 setting.read(file, part * CHUNK_BYTES + 4 * BLOCK_BYTES, 1000)
+            assert setting.missed[0] == file.file_id
         else:
             place = part * CHUNK_BYTES + 4 * BLOCK_BYTES
             assert setting.read(file, place, 1000) == LARGE[place:place + 1000]
@@ -224,6 +234,7 @@ def test_with_a_store_that_is_away_generated_files_are_the_services_and_uploads_
     assert ["there is nobody" in line for line in allowed()] == [True]     # once, not for each read
     setting.objects.mishap = lambda *_: None
     assert setting.read(upload) == SMALL
+    assert setting.missed == []
 
 
 def test_a_store_that_goes_away_midway_costs_a_generated_file_one_request(setting: Setting) -> None:
