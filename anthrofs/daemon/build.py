@@ -188,8 +188,7 @@ def build(config: Config, world: World) -> Parts:
     if fleet is not None:
         recognized.listen(fleet.join)
         refreshed.listen(fleet.refreshed)
-    if board is not None:
-        board.hear(news.told, sweeper.join)
+        fleet.hear(news.told, sweeper.join)
     strange.listen(sending.permission.withdraw)
     refreshed.listen(sweeper.wake)
     refreshed.listen(world.tidy)

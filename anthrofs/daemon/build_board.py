@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from anthrofs.clock import Clock
 from anthrofs.config import Config, Fleet
+from anthrofs.daemon.build_share import StoreSharing
 from anthrofs.fleet.absence import Absence
 from anthrofs.fleet.announcer import Announced, Announcer
 from anthrofs.fleet.counts import Counts
@@ -65,6 +66,17 @@ class BoardParts:
             if any(each.kind == "sweep" for each in announced):
                 join()
 
+        self.announcer.listen(heard)
+
+    def share(self, sharing: StoreSharing) -> None:
+        """From now on the others hear what this mount has put into the store, and it hears what they have put there."""
+        def heard(announced: Sequence[Announced]) -> None:
+            if shared := [each.file_id for each in announced if each.kind == "shared" and each.file_id is not None]:
+                sharing.found(shared)
+            if any(each.kind == "stored" for each in announced):
+                sharing.refreshed()
+
+        sharing.put.listen(self.announcer.shared)
         self.announcer.listen(heard)
 
     def start(self) -> None:

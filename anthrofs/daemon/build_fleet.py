@@ -7,7 +7,7 @@ Never   starts a thread, or asks the store or the board.
 import contextlib
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,6 +101,13 @@ class FleetParts:
     def claims(self, db: Database) -> Claims:
         """Returns what the fleet's mounts say of their uploads, of which this is one."""
         return ALONE if self.board is None else Intents(self.board.board, self.keys, self.membership, db)
+
+    def hear(self, told: Callable[[Iterable[RemoteFile], Iterable[FileId]], None], join: Callable[[], None]) -> None:
+        """See BoardParts: others' files first, then what the store has of them."""
+        if self.board is not None:
+            self.board.hear(told, join)
+            if self.store is not None:
+                self.board.share(self.store.sharing)
 
     def start(self) -> None:
         """Begins what this mount does for its fleet beside what it is asked for."""

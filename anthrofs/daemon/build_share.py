@@ -3,6 +3,7 @@
 Never   starts a thread, or asks the store.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from anthrofs.clock import Clock
@@ -46,6 +47,10 @@ class StoreSharing:
     def refreshed(self) -> None:
         """A refresh has ended."""
         self._finder.wake()
+
+    def found(self, file_ids: Iterable[FileId]) -> None:
+        """Other mounts have put these into the store. Raises FsError."""
+        self._finder.found(file_ids)
 
     def facts(self) -> dict[str, Any]:
         """Returns what status tells of it."""

@@ -10,7 +10,7 @@ Never   looks for what no listing has brought lately, unless somebody wants to r
 
 import logging
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -77,6 +77,11 @@ class Finder:
             look = self._looks.setdefault(file_id, Look(now_s - LOOKS_S[-1], len(LOOKS_S), now_s))
             look.at_s = min(look.at_s, now_s + (0.0 if look.at_s == float("inf") else WANTED_S))
         self._worker.wake()
+
+    def found(self, file_ids: Iterable[FileId]) -> None:
+        """Another mount says that the store has these. Raises FsError."""
+        with self._db.transaction() as tx:
+            tx.shares.found(file_ids)
 
     def facts(self) -> dict[str, Any]:
         """Returns what status tells of it."""

@@ -15,7 +15,7 @@ from typing import Final
 
 import pytest
 
-from anthrofs.attribute_names import FILE_ID
+from anthrofs.attribute_names import FILE_ID, SHARED
 from tests.emulator.process import EmulatorProcess
 from tests.fleet.redis_server import RedisServer
 from tests.fleet.test_board_on_mounts import Team, finish_all
@@ -121,6 +121,18 @@ def test_what_one_saves_changes_and_removes_the_others_show_at_once_for_no_reque
     (one.path / "folder" / "b.txt").unlink()
     wait_until(lambda: os.listdir(third.path) == [], "what is removed goes")
     assert Counter(request["operation"] for request in emulator.requests()) == {"upload": 3, "delete": 3}
+
+
+def test_what_one_saves_the_others_can_read_at_once_for_no_request(team: Team, emulator: EmulatorProcess, tmp_path: Path) -> None:
+    """Manual: with a board it takes about a second after the close, and what the store needs."""
+    store = ("--store", f"file://{tmp_path}/store", "--refresh", "300")
+    (tmp_path / "store").mkdir()
+    one, other = (team.mount(*store) for _ in range(2))
+    emulator.forget_requests()
+    (one.path / "a.txt").write_text("of the one")
+    wait_until(lambda: sees(other, "a.txt") and os.getxattr(other.path / "a.txt", SHARED) == b"true", "it is there")
+    assert (other.path / "a.txt").read_text() == "of the one"
+    assert Counter(request["operation"] for request in emulator.requests()) == {"upload": 1}
 
 
 def test_what_was_said_before_a_mount_came_changes_nothing_there(team: Team, emulator: EmulatorProcess) -> None:
