@@ -45,6 +45,7 @@ class FleetStage(Stage):
         super().__init__(builds[:1], writable=False, with_rclone=False)
         self.sizes = sizes                      # constant
         self._servers = ExitStack()
+        self._teams = 0                         # so far: each has a database of the board's for itself
 
         # Constant once entered:
         self.redis: RedisServer
@@ -67,6 +68,7 @@ class FleetStage(Stage):
         """So many machines of a new fleet, not mounted yet, and an empty service."""
         self.emulator.forget_files()
         self.emulator.forget_requests()
+        self._teams += 1
         with ExitStack() as ends:
             mounts = [ends.enter_context(self.unlooked(self.builds[0], self.emulator.url)) for _ in range(count)]
             place = mounts[0].path.parent
@@ -78,7 +80,7 @@ class FleetStage(Stage):
                 if store:
                     mount.environment["ANTHROFS_STORE"] = f"file://{place / 'store'}"
                 if board:
-                    mount.environment["ANTHROFS_BOARD"] = self.redis.url
+                    mount.environment["ANTHROFS_BOARD"] = f"{self.redis.url.rpartition('/')[0]}/{self._teams}"
             yield mounts
 
     def asked(self) -> Counter[str]:
