@@ -57,6 +57,22 @@ def check(store: str, fleet_key: str, as_json: bool) -> None:
         raise SetupError(f"{named.store_url} isn't fit for a fleet as it is.")
 
 
+@command("fleet gc", argument("directory", "The mount point.", Path),
+         flag("--dry-run", "look", "Only say what would be removed."),
+         flag("--accept", "accept", "Remove it even if it is most of the store."),
+         flag("--json", "as_json", "One JSON value on standard output."))
+def gc(directory: Path, look: bool, accept: bool, as_json: bool) -> None:
+    """Remove from a fleet's store what the workspace has no more, and what is there for more than seven days."""
+    *_, found = asking.answers("fleet gc", directory, look=look, accept=accept)
+    if as_json:
+        output.put(json.dumps(found))
+        return
+    output.show(f"{found['files']} files in the store, {found['unknown']} of them of no file of the workspace: "
+                + (f"{found['removed']} removed" if not look else "they would be removed")
+                + f", {output.shown_bytes(found['size_bytes'])}"
+                + (f"; {found['young']} more are too young" if found["young"] else ""))
+
+
 @command("fleet status", argument("directory", "The mount point; all, without.", Path, count="?"),
          flag("--json", "as_json", "One JSON value on standard output."))
 def status(directory: Path | None, as_json: bool) -> None:

@@ -162,7 +162,7 @@ def build(config: Config, world: World) -> Parts:
     """Returns the parts of one mount, at rest. Raises SetupError when the state can't be used."""
     clock, expiries = world.clock, Bell[int]()
     local = _local(config, world, expiries.ring)
-    fleet = _fleet(config, world, local)
+    fleet = _fleet(config, world, local, lambda: remote(Priority.REFRESH))
     claims, shared = (ALONE, NOT_SHARED) if fleet is None else (fleet.claims(local.db), fleet.shared)
     stopping, way = threading.Event(), Way(clock)
     prober = Prober(way, Paced(Taught(world.service, way, probe=True), world.pacer, Priority.READ), clock)
@@ -285,13 +285,14 @@ def _local(config: Config, world: World, expires: Callable[[int], None]) -> Loca
     return Local(guard, staging, db, mirror, cache, kept_copies, handles, surprises)
 
 
-def _fleet(config: Config, world: World, local: Local) -> "FleetParts | None":
+def _fleet(config: Config, world: World, local: Local, service: Callable[[], RemoteFiles]) -> "FleetParts | None":
     if config.fleet is None:
         return None
     # A mount for itself needs none of its libraries.
     from anthrofs.daemon.build_fleet import build_fleet  # noqa: PLC0415
 
-    return build_fleet(config, config.fleet, local, world.clock, world.service.workspace, world.service.requests)
+    return build_fleet(config, config.fleet, local, world.clock, world.service.workspace, world.service.requests,
+                       service)
 
 
 def _name_of(db: Database) -> Callable[[FileId], str]:

@@ -23,6 +23,7 @@ from anthrofs.fleet import keys
 from anthrofs.fleet.board import Board
 from anthrofs.fleet.counts import Counts
 from anthrofs.fleet.fetcher import Fetcher
+from anthrofs.fleet.garbage import Garbage
 from anthrofs.fleet.intents import Intents
 from anthrofs.fleet.keys import FleetKeys
 from anthrofs.fleet.membership import Membership
@@ -133,9 +134,9 @@ class FleetParts:
 
 
 def build_fleet(config: Config, fleet: Fleet, local: Local, clock: Clock, workspace: Callable[[], Workspace],
-                requests: Callable[[], int]) -> FleetParts:
-    """Returns the parts of a mount in that fleet, at rest. `requests`: how many the mount has made so far. Raises
-    SetupError for a key file that can't be used.
+                requests: Callable[[], int], service: Callable[[], RemoteFiles]) -> FleetParts:
+    """Returns the parts of a mount in that fleet, at rest. `requests`: how many the mount has made so far. `service`:
+    the Files API, once all is built. Raises SetupError for a key file that can't be used.
     """
     found, membership = keys.read(fleet.key_path), Membership(config.service, f"{socket.gethostname()}:"
                                                                               f"{config.mountpoint}")
@@ -151,8 +152,10 @@ def build_fleet(config: Config, fleet: Fleet, local: Local, clock: Clock, worksp
                       board=dict if board is None else board.roll.facts,
                       others=dict if board is None else board.roll.others)
     sharer = None if store is None else store.sharing.sharer
+    garbage = None if store is None else Garbage(store.objects, store.shelf, membership, local.db, service,
+                                                clock)
     return FleetParts(found, membership, workspace, counts, picture, store, board,
-                      FleetRequests(picture, refuse_all if sharer is None else sharer.share_all))
+                      FleetRequests(picture, refuse_all if sharer is None else sharer.share_all, garbage))
 
 
 def _store(fleet: Fleet, url: str, local: Local, found: FleetKeys, membership: Membership, clock: Clock,

@@ -68,3 +68,7 @@ class Membership:
         """The scope; None: no answer has named it yet, so nothing of the board's or the store's is asked for."""
         with self._lock:
             return self._scope
+
+    def is_in(self, named: Workspace) -> bool:
+        """Whether an answer is of this mount's workspace."""
+        return scope_of(named, self._service) == self.scope

@@ -9,18 +9,34 @@ Trusts  what opens with a key of the fleet, at its place.
 Never   asks before the service has named the workspace.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
 
 from anthrofs.errors import Forged, NotReadable, NotStored, StoreAway
 from anthrofs.fleet import seal
 from anthrofs.fleet.keys import FleetKeys
 from anthrofs.fleet.membership import Scope
-from anthrofs.fleet.object_store import ObjectStore
+from anthrofs.fleet.object_store import Listed, ObjectStore
 from anthrofs.fleet.seal import Chunk
 from anthrofs.model import FileId
 
 LAYOUT: Final = "1"
+OBJECT: Final = re.compile(r"/([0-9a-f]{32})/\d+")      # below the workspace's; whatever else is there isn't a member's
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A file as the store lists it, by whomever it was put there."""
+
+    key_id: str
+    mac: str                    # of its id
+    paths: tuple[str, ...]
+    size_bytes: int             # sealed
+    changed_ns: int             # by the store's clock: its newest chunk's
+
 
 ReadAt = Callable[[int, int], bytes]            # offset, size
 
@@ -69,16 +85,44 @@ class Shelf:
 
     def known(self, candidates: Iterable[FileId]) -> set[FileId]:
         """Returns those of the candidates that are there, by one listing for each key."""
-        there = {(key_id, mac) for key_id, mac, number in self._listed() if number == "0"}
-        return {each for each in candidates
-                if any((key_id, self._mac(key_id, each)) in there for key_id in self._keys.ids)}
+        there = {(each.key_id, each.mac) for each in self.stored() if any(path.endswith("/0") for path in each.paths)}
+        return {each for each in candidates if not there.isdisjoint(self.names([each]))}
 
     def remove(self, file_id: FileId) -> None:
         """Removes the file, of all keys."""
         for key_id in self._keys.ids:
             folder = self._folder(key_id, file_id)
-            paths = {each.path for each in self._objects.list(folder)}
-            self._objects.remove([f"{folder}/0", *sorted(paths - {f"{folder}/0"})])
+            self._remove(folder, [each.path for each in self._objects.list(folder)])
+
+    # ---- for who looks at all of it
+
+    @property
+    def key_id(self) -> str:
+        """The key that seals."""
+        return self._keys.ids[0]
+
+    def names(self, file_ids: Iterable[FileId]) -> set[tuple[str, str]]:
+        """Returns what the files are called in the store: the key's id, and the MAC by that key."""
+        return {(key_id, self._mac(key_id, file_id)) for file_id in file_ids for key_id in self._keys.ids}
+
+    def stored(self) -> Iterator[Stored]:
+        """All files that are there, whole or not."""
+        for key_id in self._keys.ids:
+            root = self._root(key_id)
+            named = ((OBJECT.fullmatch(each.path.removeprefix(root)), each) for each in self._objects.list(root))
+            listed = sorted(((match[1], each) for match, each in named if match), key=_mac_of)
+            for mac, chunks in groupby(listed, key=_mac_of):
+                found = [each for _, each in chunks]
+                yield Stored(key_id, mac, tuple(each.path for each in found), sum(each.size_bytes for each in found),
+                             max(each.changed_ns for each in found))
+
+    def remove_stored(self, stored: Stored) -> None:
+        """Removes it."""
+        self._remove(stored.paths[0].rpartition("/")[0], stored.paths)
+
+    def _remove(self, folder: str, paths: Iterable[str]) -> None:
+        first = f"{folder}/0"
+        self._objects.remove([first, *sorted(set(paths) - {first})])
 
     def place(self, file_id: FileId, number: int) -> str:
         """Returns where a chunk is that is put now."""
@@ -94,13 +138,6 @@ class Shelf:
         except (Forged, NotStored):
             return False
 
-    def _listed(self) -> Iterator[tuple[str, str, str]]:
-        """Key id, file id's MAC and number of each chunk of this workspace."""
-        for key_id in self._keys.ids:
-            for each in self._objects.list(self._root(key_id)):
-                *_, mac, number = each.path.split("/")
-                yield key_id, mac, number
-
     def _root(self, key_id: str) -> str:
         return f"{LAYOUT}/{key_id}/{self._keys.name('workspace', self._scope(), key_id=key_id)}"
 
@@ -115,3 +152,7 @@ class Shelf:
         if scope is None:
             raise StoreAway("the service hasn't named the workspace yet")
         return scope.text
+
+
+def _mac_of(named: tuple[str, Listed]) -> str:
+    return named[0]

@@ -131,6 +131,12 @@ class Shares:
 
     # ---- looks
 
+    def claimed(self) -> set[FileId]:
+        """All ids that anything here is about, but for those that are gone or that are to be removed from there."""
+        return {FileId(row[0]) for row in self._rows.all(
+            "SELECT file_id FROM node WHERE file_id IS NOT NULL UNION SELECT file_id FROM doomed WHERE deleted_ns IS "
+            "NULL UNION SELECT file_id FROM share WHERE task != 'withdraw'")}
+
     def has(self, file_id: FileId) -> bool:
         """Whether the store has it, as far as is known."""
         return self._rows.one("SELECT 1 FROM shared WHERE file_id = ?", file_id) is not None

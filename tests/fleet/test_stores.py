@@ -7,6 +7,7 @@ import json
 import os
 import random
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -152,6 +153,51 @@ def test_a_wrong_key_is_said_when_a_mount_begins(store: Store, key: Path, mount:
     done = checked(store, key)
     assert done.returncode == EXIT_FAILED
     assert f"and of {other.ids[0]}, which isn't known here" in done.stdout
+
+
+# ---- garbage
+
+def test_gc_removes_what_the_workspace_has_no_more(mount: Mount, tmp_path: Path, key: Path) -> None:
+    team = tmp_path / "team"
+    team.mkdir()
+    mount.mount("--store", f"file://{team}", "--fleet-key", str(key))
+    for name in ("a.txt", "b.txt"):
+        (mount.path / name).write_text(name)
+    mount.sync()
+    named = mount.status()["fleet"]["workspace"].split("/")
+    shelf = Shelf(objects_of(f"file://{team}", Clock()), keys.read(key), lambda: Scope(*named))
+
+    def leave(*ids: str) -> None:
+        """Files of others, deleted when nobody of the fleet was there, eight days ago."""
+        for file_id in ids:
+            shelf.put(FileId(file_id), 3, lambda _offset, size: bytes(size), create=False)
+    leave("file_gone")
+    assert mount.ok("fleet", "gc", mount.path) == "3 files in the store, 0 of them of no file of the workspace: 0 removed, 0 B; 1 more are too young\n"
+    age(team)
+    assert "1 of them of no file of the workspace: they would be removed" in mount.ok("fleet", "gc", "--dry-run", mount.path)
+    assert len(list(team.rglob("0"))) == 3
+    told = json.loads(mount.ok("fleet", "gc", "--json", mount.path))
+    assert (told["files"], told["unknown"], told["removed"]) == (3, 1, 1)
+    assert len(list(team.rglob("0"))) == 2
+    leave("file_gone_1", "file_gone_2", "file_gone_3")
+    age(team)
+    done = mount.run("fleet", "gc", mount.path)
+    assert (done.returncode, done.stdout) == (EXIT_FAILED, "")
+    assert done.stderr.startswith("anthrofs: 3 of the 5 files in the store are of none of the workspace's: that is most of it")
+    assert len(list(team.rglob("0"))) == 5
+    mount.ok("fleet", "gc", "--accept", mount.path)
+    assert len(list(team.rglob("0"))) == 2
+
+
+def age(team: Path) -> None:
+    then_s = time.time() - 8 * 86400
+    for path in team.rglob("0"):
+        os.utime(path, (then_s, then_s))
+
+
+def test_gc_needs_a_store(mount: Mount) -> None:
+    mount.mount()
+    assert mount.run("fleet", "gc", mount.path).returncode == EXIT_FAILED
 
 
 # ---- a directory that can't be used
