@@ -16,10 +16,10 @@ from anthrofs.fleet.board import (
     GRACE_S,
     HERE_S,
     INTENT_S,
-    LATE_BY,
     LOOK_S,
     NEWS_S,
     SECONDS,
+    TENTH,
     YOUNG_S,
     Announcement,
     Ask,
@@ -41,6 +41,16 @@ class Written:
     life_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Of a mount that waits."""
+
+    over: bool                                          # it has had its share
+    since_s: float
+    keep: int
+    back_s: float                                       # until when it must have asked again
+
+
 @dataclass(slots=True)
 class Counted:
     """An organization's budget."""
@@ -49,8 +59,7 @@ class Counted:
     young_until_s: float = 0.0
     granted: int = 0                                    # since the epoch began
     window: dict[tuple[str, int], float] = field(default_factory=dict)
-    queue: dict[tuple[str, str], tuple[bool, float]] = field(default_factory=dict)
-    back_s: dict[tuple[str, str], float] = field(default_factory=dict)
+    queue: dict[str, Place] = field(default_factory=dict)
     mounts: dict[str, float] = field(default_factory=dict)
     until_s: float = float("-inf")
 
@@ -88,42 +97,38 @@ class MemoryBoard:
     def take(self, ask: Ask) -> Turn:
         with self._wall.lock:
             counted, now_s = self._counted_locked(ask.spent)
-            counted.mounts = {member: at_s for member, at_s in counted.mounts.items() if now_s - at_s < HERE_S}
-            mounts = len(counted.mounts.keys() | {self._member})
-            for gone in [each for each, back_s in counted.back_s.items() if back_s <= now_s]:
-                del counted.queue[gone], counted.back_s[gone]
-            room = ask.most - len(counted.window)
-            left = max(0, room)
+            mounts, room = len(counted.mounts.keys() | {self._member}), ask.most - len(counted.window)
             if (self._member, ask.number) in counted.window:
-                return Turn(0.0, left, mounts, counted.epoch)
+                return Turn(0.0, max(0, room), mounts, counted.epoch)
+            counted.queue = {member: place for member, place in counted.queue.items() if place.back_s > now_s}
             over = mounts > 1 and ask.own * mounts >= ask.most
-            keep = 0 if ask.waited_s >= ask.patience_s else ask.keep
-            if over:
-                keep = max(keep, ask.most // LATE_BY)
-            me, place = (self._member, ask.kind), (over, now_s - ask.waited_s + ask.patience_s)
-            counted.queue[me] = place
-            need = keep + sum(other < place for other in counted.queue.values()) + 1 - room
-            wait_s = max(0.0, counted.until_s - now_s)
+            keep = max(ask.keep, ask.most // TENTH) if over else ask.keep
+            since_s = counted.queue[self._member].since_s if self._member in counted.queue else now_s
+            before = sum((place.over, place.since_s) < (over, since_s) for member, place in counted.queue.items()
+                         if member != self._member and (place.keep <= keep or place.keep < room))
+            wait_s, need = max(0.0, counted.until_s - now_s), keep + before + 1 - room
             if need > 0:
                 leave_s = sorted(counted.window.values())[need - 1:need]
-                wait_s = max(wait_s, min(LOOK_S, leave_s[0] + WINDOW_S - now_s if leave_s else LOOK_S))
-                if ask.waited_s < ask.patience_s:
-                    wait_s = min(wait_s, max(LEAST_S, ask.patience_s - ask.waited_s))
-                wait_s = max(LEAST_S, wait_s)
+                wait_s = max(LEAST_S, wait_s, min(LOOK_S, leave_s[0] + WINDOW_S - now_s if leave_s else LOOK_S))
             elif not wait_s and now_s < counted.young_until_s and counted.granted >= BURST:
                 wait_s = max(LEAST_S, min(LOOK_S, counted.young_until_s - now_s))
+            if (not wait_s and room * 2 <= ask.most <= ask.own * mounts * 2
+                    and (ask.most - room - ask.own) * TENTH >= ask.most):
+                due_s = max(counted.window.values(), default=0.0) + WINDOW_S / ask.most * (before + 1) - now_s
+                if due_s > 0:
+                    wait_s = max(LEAST_S, min(LOOK_S, due_s))
             if wait_s:
-                counted.back_s[me] = now_s + wait_s + GRACE_S
-                return Turn(wait_s, left, mounts, counted.epoch)
+                counted.queue[self._member] = Place(over, since_s, keep, now_s + wait_s + GRACE_S)
+                return Turn(wait_s, max(0, room), mounts, counted.epoch)
             counted.window[self._member, ask.number] = now_s
             counted.granted += 1
-            del counted.queue[me]
-            counted.back_s.pop(me, None)
-            return Turn(0.0, left - 1, mounts, counted.epoch)
+            counted.queue.pop(self._member, None)
+            return Turn(0.0, room - 1, mounts, counted.epoch)
 
-    def tell(self, spent: Sequence[Spent]) -> str:
+    def tell(self, spent: Sequence[Spent]) -> tuple[str, int]:
         with self._wall.lock:
-            return self._counted_locked(spent)[0].epoch
+            counted, _ = self._counted_locked(spent)
+            return counted.epoch, len(counted.mounts.keys() | {self._member})
 
     def block(self, seconds: float) -> None:
         with self._wall.lock:
@@ -236,6 +241,7 @@ class MemoryBoard:
         for each in spent:
             counted.window.setdefault((self._member, each.number), now_s - each.age_s)
         counted.window = {each: at_s for each, at_s in counted.window.items() if now_s - at_s < WINDOW_S}
+        counted.mounts = {member: at_s for member, at_s in counted.mounts.items() if now_s - at_s < HERE_S}
         return counted, now_s
 
     def _fresh_locked(self, place: str) -> dict[str, Written]:

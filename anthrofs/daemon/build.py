@@ -50,7 +50,8 @@ from anthrofs.fs.renames import Renames
 from anthrofs.model import FileId, Node
 from anthrofs.remote.api import RemoteFiles
 from anthrofs.remote.guarded import Guarded, Taught
-from anthrofs.remote.pace import Paced, Pacer, Priority
+from anthrofs.remote.pace import Pacer, Priority
+from anthrofs.remote.paced import Paced
 from anthrofs.remote.prober import Prober
 from anthrofs.remote.retry import Retrying
 from anthrofs.remote.way import Way
@@ -291,8 +292,11 @@ def _fleet(config: Config, world: World, local: Local, service: Callable[[], Rem
     # A mount for itself needs none of its libraries.
     from anthrofs.daemon.build_fleet import build_fleet  # noqa: PLC0415
 
-    return build_fleet(config, config.fleet, local, world.clock, world.service.workspace, world.service.requests,
-                       service)
+    fleet = build_fleet(config, config.fleet, local, world.clock, world.service.workspace, world.service.requests,
+                        service)
+    if fleet.board is not None:
+        world.pacer.share(fleet.board.budget)
+    return fleet
 
 
 def _name_of(db: Database) -> Callable[[FileId], str]:

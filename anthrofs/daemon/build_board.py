@@ -12,9 +12,11 @@ from anthrofs.config import Config, Fleet
 from anthrofs.daemon.build_share import StoreSharing
 from anthrofs.fleet.absence import Absence
 from anthrofs.fleet.announcer import Announced, Announcer
+from anthrofs.fleet.common_budget import CommonBudget
 from anthrofs.fleet.counts import Counts
 from anthrofs.fleet.keys import FleetKeys
 from anthrofs.fleet.membership import Membership
+from anthrofs.fleet.mount_count import MountCount
 from anthrofs.fleet.page_notes import PageNotes
 from anthrofs.fleet.roll import Roll
 from anthrofs.fleet.shared_listing import NEWS, SWEEP, Admits, Company, SharedListing
@@ -31,6 +33,8 @@ class BoardParts:
     """The parts of a mount whose fleet has a board."""
 
     board: ValkeyBoard
+    mounts: MountCount
+    budget: CommonBudget
     roll: Roll
     announcer: Announcer
     keys: FleetKeys
@@ -46,7 +50,7 @@ class BoardParts:
     def listings(self, news: RemoteFiles, sweeps: RemoteFiles, admits: Admits,
                  stopping: threading.Event) -> tuple[Listings, Listings]:
         """Returns the pages for what is new, and those for what is gone. `admits`: see sync/merged.py."""
-        absence = Absence(self.clock, lambda: len(self.roll.others()["mounts"]))
+        absence = Absence(self.clock, self.mounts.get)
         notes = PageNotes(self.board, self.keys, self.membership, self.counts, self.clock, news.clock)
         company = Company(self.board, notes, self.membership, absence, self.counts, self.clock, stopping, admits)
         return (SharedListing(news, company, NEWS, absence.refresh_s),
@@ -97,5 +101,8 @@ def build_board(config: Config, fleet: Fleet, keys: FleetKeys, membership: Membe
     if fleet.board_url is None:
         return None
     board = ValkeyBoard(fleet, membership, clock)
-    roll = Roll(board, board.away, keys, membership, tale.told, clock, config.requests_per_minute)
-    return BoardParts(board, roll, Announcer(board, keys, membership, counts, clock), keys, membership, counts, clock)
+    mounts, most = MountCount(config.state_dir / "mounts"), config.requests_per_minute
+    budget = CommonBudget(board, mounts, most, clock)
+    roll = Roll(board, board.away, keys, membership, tale.told, budget.tell, clock, most)
+    return BoardParts(board, mounts, budget, roll, Announcer(board, keys, membership, counts, clock), keys, membership,
+                      counts, clock)

@@ -21,8 +21,8 @@ NEWS_S: Final = 3600.0                  # the stream has so much
 YOUNG_S: Final = 12.0                   # a board that has lost its counts: until all mounts have told theirs again,
 BURST: Final = 100                      # no more than so many requests are let go
 LOOK_S: Final = 2.0                     # who waits asks again at least that often,
-GRACE_S: Final = 1.0                    # and is out of the queue when that much later
-LATE_BY: Final = 10                     # one of so many is left to mounts that have had less than their share
+GRACE_S: Final = 1.0                    # and is out of the queue when it hasn't so much later
+TENTH: Final = 10                       # one of so many is left to mounts that have had less than their share
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +51,11 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A request that wants to begin."""
+    """A request that wants to begin. A mount asks for the one that is next in its own order."""
 
     number: int                         # of this mount's requests; the same one is asked for until it may begin
-    kind: str                           # one of a kind waits at a time: each mount's kind has one place in the queue
     most: int                           # of the organization's requests in any WINDOW_S
-    keep: int                           # of those, left to more urgent kinds,
-    patience_s: float                   # until this one has waited so long; it stands behind all that come meanwhile
-    waited_s: float                     # so far
+    keep: int                           # of those, left to more urgent requests
     own: int                            # this mount's requests in the window
     spent: Sequence[Spent] = ()         # what the board may not know of, to be counted before
 
@@ -85,14 +82,14 @@ class Board(Protocol):
     # ---- the organization's budget of requests
 
     def take(self, ask: Ask) -> Turn:
-        """Counts one request of the organization's minute, or says how long to wait. Who waits has a place in a queue:
-        mounts that have had less than their share (most / mounts) first, then by arrival, with the patience of the
-        kind. So nothing starves, and nobody waits longer than a share of its own would make it.
+        """Counts one request of the organization's minute, or says how long to wait. A mount that waits has a place in
+        a queue: those that have had less than their share (most / mounts) before the others, each of them by arrival.
+        So all that wait have the same in the end, and none less than its share.
         """
         ...
 
-    def tell(self, spent: Sequence[Spent]) -> str:
-        """Counts requests that went in any case. Returns the epoch."""
+    def tell(self, spent: Sequence[Spent]) -> tuple[str, int]:
+        """Counts requests that went in any case. Returns the epoch, and how many mounts the organization has."""
         ...
 
     def block(self, seconds: float) -> None:

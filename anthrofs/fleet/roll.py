@@ -33,15 +33,16 @@ class Roll:
     """One mount's."""
 
     def __init__(self, board: Board, away: Callable[[], Away | None], keys: FleetKeys, membership: Membership,
-                 tale: Callable[[], Mapping[str, Any]], clock: Clock, most: int) -> None:
-        """`away` says whether the board rests. `tale`: what this mount tells of itself. `most`: requests of the
-        organization's minute.
+                 tale: Callable[[], Mapping[str, Any]], tell: Callable[[], None], clock: Clock, most: int) -> None:
+        """`away` says whether the board rests. `tale`: what this mount tells of itself. `tell` tells the board of
+        requests that it doesn't know of. `most`: requests of the organization's minute.
         """
         self._board = board                 # given
         self._away = away                   # given
         self._keys = keys                   # given
         self._membership = membership       # given
         self._tale = tale                   # given
+        self._tell = tell                   # given
         self._clock = clock                 # given
         self._most = most                   # constant
         self._worker = Worker("roll", clock, self.due_s, self.step)
@@ -116,6 +117,7 @@ class Roll:
             began_s = self._clock.now_s()
             self._board.attend(body)
             answers_s = self._clock.now_s() - began_s
+            self._tell()
             tales = {member: self._opened(scope, member, note) for member, note in self._board.roll().items()}
             seconds = self._board.minutes()
         except BoardAway:

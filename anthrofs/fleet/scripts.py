@@ -14,8 +14,9 @@ local now = clock[1] * 1000000 + clock[2]
 local function text(number) return string.format('%.0f', number) end
 """
 
-# What TAKE and TELL begin with. KEYS: 1 the window, 2 young. ARGV: 1 member, 2 µs of the window, 3 µs of being young,
-# 4 number of requests that went already; from 5 on their numbers and ages in µs, in turn.
+# What TAKE and TELL begin with. KEYS: 1 the window, 2 young, 3 mounts. ARGV: 1 member, 2 µs of the window, 3 µs of
+# being young, 4 µs that a mount is here, 5 number of requests that went already; from 6 on their numbers and ages in
+# µs, in turn.
 # The window is sorted by moment. Its last entry, at infinity, is the epoch: where that is missing, so is the rest.
 COUNTED: Final = NOW + """
 local window, young, member = KEYS[1], KEYS[2], ARGV[1]
@@ -25,72 +26,78 @@ if not epoch or string.sub(epoch, 1, 6) ~= 'epoch:' then
     redis.call('ZADD', window, 'inf', epoch)
     redis.call('SET', young, 0, 'PX', math.floor(ARGV[3] / 1000))
 end
-for i = 5, 4 + 2 * ARGV[4], 2 do
+for i = 6, 5 + 2 * ARGV[5], 2 do
     redis.call('ZADD', window, 'NX', text(now - ARGV[i + 1]), member .. ':' .. ARGV[i])
 end
 redis.call('ZREMRANGEBYSCORE', window, '-inf', text(now - ARGV[2]))
 redis.call('PEXPIRE', window, math.floor(2 * ARGV[2] / 1000))
+redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', text(now - ARGV[4]))
+local mounts = redis.call('ZCARD', KEYS[3])
+if not redis.call('ZSCORE', KEYS[3], member) then mounts = mounts + 1 end
 """
 
-# Returns the epoch.
-TELL: Final = COUNTED + "return epoch"
+# Returns the epoch, and how many mounts there are.
+TELL: Final = COUNTED + "return {epoch, mounts}"
 
-# KEYS besides: 3 queue, 4 back, 5 mounts, 6 until. ARGV behind the requests that went: number, kind, most, keep,
-# µs of patience, µs waited, own, burst, late_by, µs between looks, µs of grace, µs that a mount is here.
-# Returns µs to wait, how many are left, mounts, epoch.
-# The queue's order: who has had its share stands behind all who haven't; then by arrival and patience. Its entries are
-# there until `back`: who doesn't ask again in time has left.
+# KEYS besides: 4 queue, 5 until. ARGV behind the requests that went: number, most, keep, own, burst, tenth, µs between
+# looks, µs of grace. Returns µs to wait, how many are left, mounts, epoch.
+# The queue has of each mount that waits: whether it has had its share, since when it waits, what it leaves to others,
+# and until when it must have asked again to be in it still. Who can't go now, whatever goes, is in nobody's way.
+# Where several mounts use it, the second half of the budget, and of a share, goes at an even pace: not in a burst
+# with a minute's silence behind it.
 TAKE: Final = COUNTED + """
-local queue, back = KEYS[3], KEYS[4]
-local at = 5 + 2 * ARGV[4]
-local number, kind, most, keep = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
-local patience, waited, own = tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5]), tonumber(ARGV[at + 6])
-local burst, late_by = tonumber(ARGV[at + 7]), tonumber(ARGV[at + 8])
-local look, grace, here = tonumber(ARGV[at + 9]), tonumber(ARGV[at + 10]), tonumber(ARGV[at + 11])
-local me, id = member .. ':' .. kind, member .. ':' .. number
-
-redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', text(now - here))
-local mounts = redis.call('ZCARD', KEYS[5])
-if not redis.call('ZSCORE', KEYS[5], member) then mounts = mounts + 1 end
-for _, gone in ipairs(redis.call('ZRANGEBYSCORE', back, '-inf', text(now))) do
-    redis.call('ZREM', queue, gone)
-    redis.call('ZREM', back, gone)
+local queue, at = KEYS[4], 6 + 2 * ARGV[5]
+local number, most, keep, own = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
+local burst, tenth, look, grace = tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5]), ARGV[at + 6] + 0, ARGV[at + 7] + 0
+local id = member .. ':' .. number
+local room = most - (redis.call('ZCARD', window) - 1)
+if redis.call('ZSCORE', window, id) then return {'0', math.max(0, room), mounts, epoch} end
+local over = 0
+if mounts > 1 and own * mounts >= most then
+    over, keep = 1, math.max(keep, math.floor(most / tenth))
 end
 
-local used = redis.call('ZCARD', window) - 1
-local left = math.max(0, most - used)
-if redis.call('ZSCORE', window, id) then return {'0', left, mounts, epoch} end
-local over = mounts > 1 and own * mounts >= most
-if waited >= patience then keep = 0 end
-if over then keep = math.max(keep, math.floor(most / late_by)) end
-local place = now - waited + patience + (over and 4e15 or 0)
-redis.call('ZADD', queue, text(place), me)
-local before = redis.call('ZCOUNT', queue, '-inf', '(' .. text(place))
-local need = keep + before + 1 - (most - used)
-local wait = math.max(0, redis.call('PTTL', KEYS[6])) * 1000
-if need > 0 then
-    local oldest = redis.call('ZRANGE', window, need - 1, need - 1, 'WITHSCORES')
-    local leaves = tonumber(oldest[2] or 'inf')
-    wait = math.max(wait, math.min(look, leaves == math.huge and look or leaves + ARGV[2] - now))
-    if waited < patience then wait = math.min(wait, math.max(1000, patience - waited)) end
-    wait = math.max(1000, wait)
-elseif wait == 0 then
-    local so_far = redis.call('GET', young)
-    if so_far and tonumber(so_far) >= burst then
-        wait = math.max(1000, math.min(look, redis.call('PTTL', young) * 1000))
+local since, others = now, {}
+local listed = redis.call('HGETALL', queue)
+for i = 1, #listed, 2 do
+    local its_over, its_since, its_keep, back = string.match(listed[i + 1], '(%d) (%d+) (%d+) (%d+)')
+    if not back or tonumber(back) <= now then
+        redis.call('HDEL', queue, listed[i])
+    elseif listed[i] == member then
+        since = tonumber(its_since)
+    elseif tonumber(its_keep) <= keep or tonumber(its_keep) < room then
+        table.insert(others, {tonumber(its_over), tonumber(its_since)})
     end
 end
+local before = 0
+for _, other in ipairs(others) do
+    if other[1] < over or (other[1] == over and other[2] < since) then before = before + 1 end
+end
+
+local wait = math.max(0, redis.call('PTTL', KEYS[5])) * 1000
+local need = keep + before + 1 - room
+if need > 0 then
+    local leaves = look
+    local oldest = redis.call('ZRANGE', window, need - 1, need - 1, 'WITHSCORES')
+    if oldest[2] and oldest[2] ~= 'inf' then leaves = oldest[2] + ARGV[2] - now end
+    wait = math.max(1000, wait, math.min(look, leaves))
+elseif wait == 0 and tonumber(redis.call('GET', young) or 0) >= burst then
+    wait = math.max(1000, math.min(look, redis.call('PTTL', young) * 1000))
+end
+if wait == 0 and room * 2 <= most and own * mounts * 2 >= most and (most - room - own) * tenth >= most then
+    local last = redis.call('ZRANGE', window, -2, -2, 'WITHSCORES')[2] or 0
+    local due = last + math.floor(ARGV[2] / most) * (before + 1) - now
+    if due > 0 then wait = math.max(1000, math.min(look, due)) end
+end
 if wait > 0 then
-    redis.call('ZADD', back, text(now + wait + grace), me)
+    redis.call('HSET', queue, member, over .. ' ' .. text(since) .. ' ' .. keep .. ' ' .. text(now + wait + grace))
     redis.call('PEXPIRE', queue, math.ceil((wait + look + grace) / 1000))
-    redis.call('PEXPIRE', back, math.ceil((wait + look + grace) / 1000))
-    return {text(wait), left, mounts, epoch}
+    return {text(wait), math.max(0, room), mounts, epoch}
 end
 redis.call('ZADD', window, text(now), id)
 if redis.call('EXISTS', young) == 1 then redis.call('INCR', young) end
-redis.call('ZREM', queue, me)
-redis.call('ZREM', back, me)
-return {'0', left - 1, mounts, epoch}
+redis.call('HDEL', queue, member)
+return {'0', room - 1, mounts, epoch}
 """
 
 # KEYS: 1 the window. ARGV: 1 seconds. Returns so many numbers, oldest first.

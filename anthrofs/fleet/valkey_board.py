@@ -24,10 +24,10 @@ from anthrofs.fleet.board import (
     GRACE_S,
     HERE_S,
     INTENT_S,
-    LATE_BY,
     LOOK_S,
     NEWS_S,
     SECONDS,
+    TENTH,
     YOUNG_S,
     Announcement,
     Ask,
@@ -94,18 +94,19 @@ class ValkeyBoard:
     def take(self, ask: Ask) -> Turn:
         """See Board."""
         def call(scope: Scope) -> Turn:
-            keys = [_org(scope, name) for name in ("window", "young", "queue", "back", "mounts", "until")]
+            keys = [_org(scope, name) for name in ("window", "young", "mounts", "queue", "until")]
             wait, left, mounts, epoch = self._run(scripts.TAKE, keys, [
-                *self._spent(ask.spent), ask.number, ask.kind, ask.most, ask.keep, _micros(ask.patience_s),
-                _micros(ask.waited_s), ask.own, BURST, LATE_BY, _micros(LOOK_S), _micros(GRACE_S), _micros(HERE_S)])
+                *self._spent(ask.spent), ask.number, ask.most, ask.keep, ask.own, BURST, TENTH, _micros(LOOK_S),
+                _micros(GRACE_S)])
             return Turn(_seconds(wait), int(left), int(mounts), bytes(epoch).decode())
         return self._ask(call)
 
-    def tell(self, spent: Sequence[Spent]) -> str:
+    def tell(self, spent: Sequence[Spent]) -> tuple[str, int]:
         """See Board."""
-        def call(scope: Scope) -> str:
-            return bytes(self._run(scripts.TELL, [_org(scope, "window"), _org(scope, "young")],
-                                   self._spent(spent))).decode()
+        def call(scope: Scope) -> tuple[str, int]:
+            keys = [_org(scope, name) for name in ("window", "young", "mounts")]
+            epoch, mounts = self._run(scripts.TELL, keys, self._spent(spent))
+            return bytes(epoch).decode(), int(mounts)
         return self._ask(call)
 
     def block(self, seconds: float) -> None:
@@ -209,7 +210,7 @@ class ValkeyBoard:
         return self._scripts[text](keys, arguments)
 
     def _spent(self, spent: Sequence[Spent]) -> list[Value]:
-        return [self._member, _micros(WINDOW_S), _micros(YOUNG_S), len(spent),
+        return [self._member, _micros(WINDOW_S), _micros(YOUNG_S), _micros(HERE_S), len(spent),
                 *(value for each in spent for value in (each.number, _micros(each.age_s)))]
 
 

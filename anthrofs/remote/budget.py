@@ -104,6 +104,7 @@ class Budget:
         self._kept = {work: most // each for work, each in KEPT.items()}           # constant
         self._moments = deque((moment_s, Work.SAVES) for moment_s in earlier_s)     # oldest first
         self._used = Counter(work for _, work in self._moments)                     # how many of them each has
+        self._held = Counter[Work]()        # that may begin as soon as somebody else has said so, too
 
         # requests so far, with those of an earlier mount
         self.noted = len(earlier_s)
@@ -115,10 +116,23 @@ class Budget:
         self.noted += 1
         return self.noted - 1
 
+    def hold(self, work: Work) -> None:
+        """One may begin, and waits for another's word: the others find its place taken until it is let go."""
+        self._held[work] += 1
+
+    def let_go(self, work: Work) -> None:
+        """The word has come."""
+        self._held[work] -= 1
+
     def allows(self, work: Work, now_s: float) -> bool:
         """One may begin now."""
         self._forget(now_s)
-        return self._fits(work, len(self._moments), self._used)
+        return self._fits(work, len(self._moments) + self._held.total(), self._used + self._held)
+
+    def begun(self, now_s: float) -> int:
+        """How many have begun within the window."""
+        self._forget(now_s)
+        return len(self._moments)
 
     def wait_s(self, work: Work, now_s: float) -> float:
         """Until one may begin, if no other does before."""

@@ -10,13 +10,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Final, Self
+from typing import Final, Protocol
 
 from anthrofs.clock import Clock
 from anthrofs.errors import RateLimited, RemoteError, Stopping
-from anthrofs.model import Cursor, FileId, Page, RemoteFile, ServerClock, Workspace
-from anthrofs.remote.api import Body, Download, Piece, RemoteFiles
 from anthrofs.remote.budget import WINDOW_S, Budget, Moments, Work
 
 SLOTS: Final = 12
@@ -44,6 +41,30 @@ WORK: Final = {Priority.READ: Work.READS, Priority.CLOSE: Work.SAVES, Priority.Q
                Priority.DELETE: Work.SAVES, Priority.REFRESH: Work.NEWS, Priority.SWEEP: Work.NEWS}
 
 
+class Common(Protocol):
+    """A budget that many mounts share. It is asked after this mount's own, without a lock, by a thread that has a slot:
+    each call is short, whatever has become of it, and raises nothing.
+    """
+
+    def take(self, priority: Priority, waited_s: float, own: int) -> float:
+        """Counts one request and returns 0, or returns the seconds to wait before it is asked for again. `own`: this
+        mount's requests in the window.
+        """
+        ...
+
+    def sent(self) -> None:
+        """Counts one that goes in any case."""
+        ...
+
+    def block(self, seconds: float) -> None:
+        """The service has said that nobody may ask for so long."""
+        ...
+
+    def spare(self) -> bool:
+        """Whether something may be asked for that nobody waits for."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class _Ticket:
     arrival: int            # first: tickets of one priority are ordered by it
@@ -63,6 +84,8 @@ class Pacer:
         self._own = threading.local()                   # of each thread: the work of its call, and whether `take` has
                                                         # counted its next request
 
+        self._common: Common | None = None              # constant once `share` has set it; None: nobody else's matters
+
         self._turn = threading.Condition()              # guards everything below
         self._budget = Budget(per_minute, self._noted.start(per_minute, clock.now_s()))
         self._pace = 1.0                                # 1: a whole window's worth may go at once; less: one by one,
@@ -72,6 +95,7 @@ class Pacer:
         self._busy = 0
         self._busy_downloads = 0
         self._queue: list[_Ticket] = []
+        self._later_s: dict[_Ticket, float] = {}        # of those in it that the common budget has refused: no sooner
         self._arrivals = 0
         self._stopping = False
 
@@ -84,28 +108,67 @@ class Pacer:
         finally:
             self.give_back(download=download)
 
+    def share(self, common: Common) -> None:
+        """This mount's requests are of that budget, too. Before the first one."""
+        self._common = common
+
     def take(self, priority: Priority, *, download: bool = False, begins: bool = True) -> None:
         """Wait until a request may begin, and for a slot; for one that goes on, only for the slot. Raises Stopping."""
+        common = self._common if begins else None
         with self._turn:
             self._arrivals += 1
             ticket = _Ticket(self._arrivals, priority, download, self._clock.now_s(), begins)
-            self._queue.append(ticket)
-            try:
-                while not self._stopping and self._first_locked() != ticket:
-                    self._clock.wait(self._turn, self._look_s_locked())
-            finally:
-                self._queue.remove(ticket)
-                self._turn.notify_all()
-            if self._stopping:
-                raise Stopping("the mount is ending")
-            now_s, number = self._clock.now_s(), None
-            if begins:
-                number, self._began_s = self._budget.note(WORK[priority], now_s), now_s
-            self._busy += 1
-            self._busy_downloads += download
-        if number is not None:
+            self._await_slot_locked(ticket)
+            if common is not None:
+                self._budget.hold(WORK[priority])
+            elif begins:
+                number, now_s = self._begin_locked(priority)
+        if common is not None:
+            number, now_s = self._begin_with(common, ticket)
+        if begins:
             self._own.work, self._own.counted = WORK[priority], True
             self._noted.note(number, now_s)     # before the request goes out: a kill can't lose it
+
+    def _begin_with(self, common: Common, ticket: _Ticket) -> tuple[int, float]:
+        """As _begin_locked, once the common budget has counted it, too. Each time it hasn't, the slot is given back."""
+        while True:
+            with self._turn:
+                now_s = self._clock.now_s()
+                own = self._budget.begun(now_s)
+            wait_s = float("inf")
+            try:
+                wait_s = common.take(ticket.priority, now_s - ticket.asked_s, own)
+            finally:
+                with self._turn:
+                    self._budget.let_go(WORK[ticket.priority])
+                    if wait_s > 0:
+                        self._give_back_locked(ticket.download)
+            with self._turn:
+                if not wait_s:
+                    return self._begin_locked(ticket.priority)
+                self._later_s[ticket] = self._clock.now_s() + wait_s
+                self._await_slot_locked(ticket)
+                self._budget.hold(WORK[ticket.priority])
+
+    def _await_slot_locked(self, ticket: _Ticket) -> None:
+        self._queue.append(ticket)
+        try:
+            while not self._stopping and self._first_locked() != ticket:
+                self._clock.wait(self._turn, self._look_s_locked())
+        finally:
+            self._queue.remove(ticket)
+            self._later_s.pop(ticket, None)
+            self._turn.notify_all()
+        if self._stopping:
+            raise Stopping("the mount is ending")
+        self._busy += 1
+        self._busy_downloads += ticket.download
+
+    def _begin_locked(self, priority: Priority) -> tuple[int, float]:
+        """One begins now. Returns its number and the moment."""
+        now_s = self._clock.now_s()
+        self._began_s = now_s
+        return self._budget.note(WORK[priority], now_s), now_s
 
     def sent(self) -> None:
         """This thread is about to send a request. One call may take several, redirected, with another token, or past a
@@ -118,16 +181,22 @@ class Pacer:
             now_s = self._clock.now_s()
             number, self._began_s = self._budget.note(getattr(self._own, "work", Work.NEWS), now_s), now_s
         self._noted.note(number, now_s)
+        if self._common is not None:
+            self._common.sent()
 
     def give_back(self, *, download: bool) -> None:
         """The slot is free again; the request is spent."""
         with self._turn:
-            self._busy -= 1
-            self._busy_downloads -= download
-            self._turn.notify_all()
+            self._give_back_locked(download)
+
+    def _give_back_locked(self, download: bool) -> None:
+        self._busy -= 1
+        self._busy_downloads -= download
+        self._turn.notify_all()
 
     def answered(self, exc: RemoteError | None) -> None:
         """Learn from an answer: slower after a 429, back to the configured pace with the ones that aren't."""
+        wait_s = 0.0
         with self._turn:
             if isinstance(exc, RateLimited):
                 now_s = self._clock.now_s()
@@ -137,11 +206,15 @@ class Pacer:
                 self._blocked_until_s = max(self._blocked_until_s, now_s + wait_s)
             elif exc is None:
                 self._pace = min(1.0, self._pace + RECOVERY)
+        if wait_s and self._common is not None:
+            self._common.block(wait_s)
 
     def spare(self) -> bool:
         """A download that nobody waits for would be in nobody's way: no queue, a slot beside the last, half of the
         budget.
         """
+        if self._common is not None and not self._common.spare():
+            return False
         with self._turn:
             now_s = self._clock.now_s()
             return (not self._queue and self._pace == 1.0 and now_s >= self._blocked_until_s
@@ -175,7 +248,7 @@ class Pacer:
         if now_s < self._blocked_until_s or self._busy >= SLOTS:
             return None
         for _, ticket in sorted((Priority.READ if ticket.asked_s <= now_s - AGED_S else ticket.priority, ticket)
-                                for ticket in self._queue):
+                                for ticket in self._queue if self._later_s.get(ticket, now_s) <= now_s):
             if (self._may_begin_locked(ticket, now_s)
                     and not (ticket.download and self._busy_downloads >= DOWNLOAD_SLOTS)):
                 return ticket
@@ -194,7 +267,7 @@ class Pacer:
         if not ticket.begins:
             return max(0.0, self._blocked_until_s - now_s)
         return max(0.0, self._blocked_until_s - now_s, self._began_s + self._gap_s_locked() - now_s,
-                   self._budget.wait_s(WORK[ticket.priority], now_s))
+                   self._budget.wait_s(WORK[ticket.priority], now_s), self._later_s.get(ticket, now_s) - now_s)
 
     def _look_s_locked(self) -> float:
         """Until something may change by time alone; slots and arrivals notify."""
@@ -204,116 +277,5 @@ class Pacer:
         if self._busy >= SLOTS:
             return SLOT_LOOK_S
         gap_s = self._began_s + self._gap_s_locked() - now_s
-        return max(gap_s if gap_s > 0 else self._budget.next_s(now_s), 0.01)
-
-
-class Paced:
-    """A RemoteFiles at one priority of the budget."""
-
-    def __init__(self, inner: RemoteFiles, pacer: Pacer, priority: Priority) -> None:
-        self._inner = inner             # given
-        self._pacer = pacer             # given
-        self._priority = priority       # constant
-
-    def list(self, limit: int, cursor: Cursor | None = None) -> Page:
-        """See RemoteFiles."""
-        with self._exchange():
-            return self._inner.list(limit, cursor)
-
-    def stat(self, file_id: FileId) -> RemoteFile:
-        """See RemoteFiles."""
-        with self._exchange():
-            return self._inner.stat(file_id)
-
-    def upload(self, name: str, mime_type: str, body: Body, expires_s: int | None = None) -> RemoteFile:
-        """See RemoteFiles."""
-        with self._exchange():
-            return self._inner.upload(name, mime_type, body, expires_s)
-
-    def delete(self, file_id: FileId) -> None:
-        """See RemoteFiles."""
-        with self._exchange():
-            self._inner.delete(file_id)
-
-    def download(self, file_id: FileId, first: int = 0, last: int | None = None) -> Download:
-        """See RemoteFiles. The slot is held until the download is left."""
-        self._pacer.take(self._priority, download=True)
-        try:
-            with self._noted():
-                return _PacedDownload(self._inner.download(file_id, first, last), self._pacer, self._priority)
-        except BaseException:
-            self._pacer.give_back(download=True)
-            raise
-
-    def clock(self) -> ServerClock | None:
-        """See RemoteFiles."""
-        return self._inner.clock()
-
-    def workspace(self) -> Workspace:
-        """See RemoteFiles."""
-        return self._inner.workspace()
-
-    @contextmanager
-    def _exchange(self) -> Iterator[None]:
-        with self._pacer.slot(self._priority), self._noted():
-            yield
-
-    @contextmanager
-    def _noted(self) -> Iterator[None]:
-        try:
-            yield
-        except RemoteError as exc:
-            self._pacer.answered(exc)
-            raise
-        self._pacer.answered(None)
-
-
-class _PacedDownload:
-    """A Download that gives its slot back when it is left."""
-
-    def __init__(self, inner: Download, pacer: Pacer, priority: Priority) -> None:
-        self._inner = inner             # given
-        self._pacer = pacer             # given
-        self._priority = priority       # constant
-        self._held = True               # the slot; its thread only
-        self.offset = inner.offset      # constant
-        self.ranged = inner.ranged      # constant
-        self.total = inner.total        # constant
-        self.mime_type = inner.mime_type    # constant
-        self.encoding = inner.encoding  # constant
-        self.signed = inner.signed      # constant
-
-    def __enter__(self) -> Self:
-        self._inner.__enter__()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None,
-                 trace: TracebackType | None) -> None:
-        try:
-            self._inner.__exit__(kind, exc, trace)
-        finally:
-            if self._held:
-                self._pacer.give_back(download=True)
-
-    def park(self) -> None:
-        """See Download."""
-        self._held = False
-        self._pacer.give_back(download=True)
-        self._inner.park()
-
-    def resume(self) -> None:
-        """See Download. Only who goes on reading waits for a place: one that is to be closed must not."""
-        self._pacer.take(self._priority, download=True, begins=False)
-        self._held = True
-        self._inner.resume()
-
-    def take_as_it_is(self) -> None:
-        """See Download."""
-        self._inner.take_as_it_is()
-
-    def abort(self) -> None:
-        """See Download."""
-        self._inner.abort()
-
-    def __iter__(self) -> Iterator[Piece]:
-        return iter(self._inner)
+        look_s = gap_s if gap_s > 0 else self._budget.next_s(now_s)
+        return max(min([look_s, *(later_s - now_s for later_s in self._later_s.values() if later_s > now_s)]), 0.01)

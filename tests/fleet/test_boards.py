@@ -69,7 +69,7 @@ def place(request: pytest.FixtureRequest, redis: RedisServer) -> Iterator[Place]
 
 
 def ask(number: int, **changes: Any) -> Ask:
-    return Ask(**{"number": number, "kind": "READ", "most": MOST, "keep": 0, "patience_s": 0.0, "waited_s": 0.0, "own": 0, **changes})
+    return Ask(**{"number": number, "most": MOST, "keep": 0, "own": 0, **changes})
 
 
 def aged(board: Board) -> None:
@@ -272,12 +272,11 @@ def test_who_waits_is_told_when_room_comes(place: Place) -> None:
     gone_within(lambda: not board.take(ask(100)).wait_s)
 
 
-def test_the_less_urgent_leave_a_part_to_the_others_until_they_have_waited_long(place: Place) -> None:
+def test_the_less_urgent_leave_a_part_to_the_others(place: Place) -> None:
     board = place.board()
     board.tell([Spent(number, 1.0) for number in range(40)])
-    assert board.take(ask(100, kind="SWEEP", keep=22, patience_s=30.0)).wait_s > 0
+    assert board.take(ask(100, keep=22)).wait_s > 0
     assert not board.take(ask(101)).wait_s
-    assert not board.take(ask(100, kind="SWEEP", keep=22, patience_s=30.0, waited_s=31.0)).wait_s
 
 
 def test_a_mount_that_has_had_its_share_leaves_a_tenth_to_those_who_have_not(place: Place) -> None:
@@ -300,22 +299,31 @@ def test_a_mount_that_is_alone_has_it_all(place: Place) -> None:
 def test_who_came_first_goes_first_and_each_is_told_another_moment(place: Place) -> None:
     one, other, third = (place.board() for _ in range(3))
     third.tell([Spent(0, WINDOW_S - 0.5), Spent(1, WINDOW_S - 1.9), *(Spent(number, 0.0) for number in range(2, MOST))])
-    first, second = one.take(ask(1, waited_s=0.5)), other.take(ask(1))
+    first, second = one.take(ask(1)), other.take(ask(1))
     assert 0 < first.wait_s <= 0.5 < second.wait_s
+    assert one.take(ask(2)).wait_s <= 0.5       # its place is its mount's
 
 
-def test_patience_decides_who_stands_before_whom(place: Place) -> None:
+def test_a_mount_that_has_had_less_than_its_share_goes_before_one_that_has_had_it(place: Place) -> None:
     one, other, third = (place.board() for _ in range(3))
-    third.tell([Spent(number, WINDOW_S - 1.5) for number in range(MOST - 1)])
-    third.tell([Spent(MOST, WINDOW_S - 1.0)])
-    assert one.take(ask(1, kind="DELETE", patience_s=5.0)).wait_s > 0
-    assert other.take(ask(1)).wait_s <= 1.0         # not behind the deletion, which came first
+    for each in (one, other, third):
+        each.attend(b"")
+    third.tell([Spent(0, WINDOW_S - 0.5), Spent(1, WINDOW_S - 1.9), *(Spent(number, 0.0) for number in range(2, MOST))])
+    assert one.take(ask(1, own=MOST)).wait_s > 0.5
+    assert other.take(ask(1)).wait_s <= 0.5
+
+
+def test_who_can_not_go_anyway_is_in_nobodys_way(place: Place) -> None:
+    one, other, third = (place.board() for _ in range(3))
+    third.tell([Spent(number, WINDOW_S - 0.5 if not number else 0.0) for number in range(MOST - 1)])
+    assert one.take(ask(1, keep=22)).wait_s > 0
+    assert not other.take(ask(1)).wait_s
 
 
 def test_who_does_not_come_again_loses_its_place(place: Place) -> None:
     one, other, third = (place.board() for _ in range(3))
     third.tell([Spent(number, WINDOW_S - 0.05 if not number else 0.0) for number in range(MOST)])
-    assert one.take(ask(1, waited_s=1.0)).wait_s > 0
+    assert one.take(ask(1)).wait_s > 0
     gone_within(lambda: not other.take(ask(1)).wait_s)
 
 

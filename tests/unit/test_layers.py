@@ -200,7 +200,7 @@ def test_a_circle_inside_a_room_is_found(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("file", "source"), [
     ("config.py", "from anthrofs.names import LOCAL_PATTERNS\nfrom anthrofs import errors, model"),
-    ("remote/http.py", "import httpx\nfrom . import answers\nfrom anthrofs.remote.pace import Paced\nfrom ..model import FileId"),
+    ("remote/http.py", "import httpx\nfrom . import answers\nfrom anthrofs.remote.paced import Paced\nfrom ..model import FileId"),
     ("cli/commands.py", "from anthrofs import __version__, daemon, emulator\nimport anthrofs.emulator.app"),
     ("emulator/app.py", "import sqlite3\nfrom . import store\nfrom anthrofs.emulator.faults import Fault"),
     ("store/block_cache.py", "import cachetools, threading"),

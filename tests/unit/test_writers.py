@@ -20,6 +20,7 @@ WRITERS: Final = {
     "store/state_dir.py": {"O_CREAT", "mkdir", "pwrite", "ftruncate"},
     "tree/state_file.py": {"backup", "fsync"},                              # a copy before an upgrade: synced, named, and its name synced
     "tree/state_sum.py": {"write_text", "fsync"},       # only vouches; that it goes is synced before the database is written to
+    "fleet/mount_count.py": {"O_CREAT", "pwrite"},                          # how many mounts there were: without it, one
     "fuse/libfuse3.py": {"truncate"},                                       # the kernel's request, handed on to operations.py
     "remote/budget.py": {"O_CREAT", "pwrite", "ftruncate"},                 # the last minute's requests: a boot takes as long
     "remote/login.py": {"mkdir"},                                           # of a user's own configuration

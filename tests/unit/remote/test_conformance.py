@@ -19,7 +19,8 @@ from anthrofs.errors import AuthFailed, Gone, NotDownloadable, Refused, RemoteTo
 from anthrofs.model import Cursor, FileId, RemoteFile
 from anthrofs.remote.api import RemoteFiles
 from anthrofs.remote.http import HttpFiles, connect
-from anthrofs.remote.pace import Paced, Pacer, Priority
+from anthrofs.remote.pace import Pacer, Priority
+from anthrofs.remote.paced import Paced
 from anthrofs.remote.retry import Retrying
 from tests.emulator.process import EmulatorProcess
 from tests.fakes import EPOCH_NS, FakeClock, FakeFiles, body_of

@@ -11,7 +11,8 @@ import pytest
 from anthrofs.errors import NoAnswer, RateLimited, Stopping
 from anthrofs.model import FileId
 from anthrofs.remote.budget import WINDOW_S
-from anthrofs.remote.pace import DOWNLOAD_SLOTS, SLOTS, SLOWEST, Paced, Pacer, Priority
+from anthrofs.remote.pace import DOWNLOAD_SLOTS, SLOTS, SLOWEST, Pacer, Priority
+from anthrofs.remote.paced import Paced
 from tests.fakes import FakeClock, FakeFiles, body_of
 from tests.unit.remote.paced import BOUND_S, IDEMPOTENT, PER_MINUTE, Request, moments_s, spend
 
@@ -273,4 +274,105 @@ def test_there_is_something_to_spare_only_while_nobody_would_notice(pacer: Pacer
     assert pacer.spare()
 
     pacer.answered(RateLimited("slow down"))
+    assert not pacer.spare()
+
+
+# ---- a budget that others share
+
+class Others:
+    """A common budget that answers as a test says, and notes what it was asked."""
+
+    def __init__(self) -> None:
+        self.waits_s: list[float] = []          # the next answers; 0 behind them
+        self.asked: list[tuple[Priority, float, int]] = []
+        self.went = 0
+        self.blocked_s: list[float] = []
+        self.has_spare = True
+        self.busy: list[int] = []               # slots that were taken when it was asked
+        self.pacer: Pacer | None = None
+
+    def take(self, priority: Priority, waited_s: float, own: int) -> float:
+        self.asked.append((priority, waited_s, own))
+        if self.pacer is not None:
+            assert self.pacer._turn.acquire(blocking=False), "nobody is asked under a lock"
+            self.pacer._turn.release()
+            self.busy.append(self.pacer._busy)
+        return self.waits_s.pop(0) if self.waits_s else 0.0
+
+    def sent(self) -> None:
+        self.went += 1
+
+    def block(self, seconds: float) -> None:
+        self.blocked_s.append(seconds)
+
+    def spare(self) -> bool:
+        return self.has_spare
+
+
+@pytest.fixture
+def others(pacer: Pacer) -> Others:
+    common = Others()
+    pacer.share(common)
+    return common
+
+
+def test_a_request_begins_when_the_common_budget_lets_it_and_knows_how_long_it_waits(pacer: Pacer, clock: FakeClock, others: Others) -> None:
+    others.waits_s = [3.0, 0.5]
+    assert moments_s(pacer, clock, 2) == pytest.approx([3.5, 3.5])
+    assert [priority for priority, _, _ in others.asked] == [Priority.READ] * 4
+    assert [waited_s for _, waited_s, _ in others.asked] == pytest.approx([0.0, 3.0, 3.5, 0.0])
+    assert [own for _, _, own in others.asked] == [0, 0, 0, 1]
+
+
+def test_who_waits_for_the_common_budget_has_no_slot_and_no_place_in_the_own_one(pacer: Pacer, clock: FakeClock, others: Others) -> None:
+    others.pacer, others.waits_s = pacer, [1.0] * 5
+    spend(pacer, 1)
+    assert others.busy == [1] * 6
+    assert pacer._budget.left(clock.now_s()) == PER_MINUTE - 1
+    assert pacer._budget._held.total() == 0
+    assert (pacer._busy, pacer._queue, pacer._later_s) == (0, [], {})
+
+
+def test_who_waits_for_the_common_budget_is_in_nobodys_way(pacer: Pacer, others: Others) -> None:
+    others.waits_s = [float("inf")]
+    with waiting(pacer, (Priority.SWEEP, False)) as turns:
+        with pacer._turn:
+            assert pacer._turn.wait_for(lambda: pacer._later_s or _polled(pacer), BOUND_S)
+        spend(pacer, 3)
+        assert turns == []
+        assert pacer.waiting() == (1, float("inf"))
+        pacer.stop()
+
+
+def test_a_budget_that_breaks_costs_no_slot(pacer: Pacer, clock: FakeClock, others: Others, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> float:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(others, "take", broken)
+        for _ in range(2 * SLOTS):
+            with pytest.raises(ZeroDivisionError):
+                pacer.take(Priority.READ)
+    assert len(moments_s(pacer, clock, SLOTS)) == SLOTS
+
+
+def test_a_429_and_requests_that_nobody_asked_for_are_told_to_the_others(pacer: Pacer, others: Others) -> None:
+    pacer.answered(RateLimited("slow down", retry_after_s=5))
+    pacer.answered(None)
+    assert others.blocked_s == [5]
+    with pacer.slot(Priority.READ):
+        pacer.sent()
+        assert others.went == 0
+        pacer.sent()
+        assert others.went == 1
+
+
+def test_a_download_that_goes_on_is_no_request_of_the_common_budget(pacer: Pacer, others: Others) -> None:
+    pacer.take(Priority.READ, download=True, begins=False)
+    assert others.asked == []
+
+
+def test_nothing_is_to_spare_while_the_others_have_nothing(pacer: Pacer, others: Others) -> None:
+    assert pacer.spare()
+    others.has_spare = False
     assert not pacer.spare()

@@ -21,7 +21,8 @@ from anthrofs.errors import (
 )
 from anthrofs.model import FileId
 from anthrofs.remote.api import RemoteFiles
-from anthrofs.remote.pace import Paced, Pacer, Priority
+from anthrofs.remote.pace import Pacer, Priority
+from anthrofs.remote.paced import Paced
 from anthrofs.remote.retry import FIRST_WAIT_S, LONGEST_WAIT_S, TRIES, Retrying, backoff_s
 from tests.fakes import FakeClock, FakeFiles, body_of
 from tests.unit.remote.paced import IDEMPOTENT, PER_MINUTE
