@@ -1,5 +1,6 @@
 """What must be true of all that a program is told, while it works, and of each state that a mount leaves."""
 
+import errno
 import itertools
 from collections import Counter
 from collections.abc import Iterable
@@ -20,7 +21,7 @@ CALL_S: Final = 4000.0              # of simulated time, that any call may take
 PROVENANCE: Final = b"provenance"       # delivery.py adds it
 DOUBLED_US: Final = 10**6           # a gateway sends again at once
 MOST_BYTES: Final = 100_000         # more than any file here has
-UNREADABLE: Final = 13              # EACCES
+UNREADABLE: Final = errno.EACCES
 BELONGS: Final = "belongs to nothing"       # what was being written at a kill
 
 
@@ -72,7 +73,8 @@ class Judge:
             world.busy[step.mount].remove(deed)
             world.say(f"{step.do} {step.path}: {'killed' if how.killed else how.error or 'right'}")
             if how.error is not None:
-                allowed = mount.disk_trouble or (how.error.errno == UNREADABLE and (
+                # What only the store has is EIO while that is away.
+                allowed = mount.disk_trouble or (how.error.errno in (UNREADABLE, *((errno.EIO,) if mount.options.get("fleet") else ())) and (
                     not keeps(mount) or step.path.replace("/", SLASH) in doubled(world, mount)))
                 assert allowed, f"{step.path} can't be read: {how.error}"
             elif step.do == "read" and not how.killed:

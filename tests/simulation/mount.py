@@ -12,7 +12,7 @@ import os
 import random
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -35,6 +35,7 @@ from tests.simulation.clock import SimulatedClock
 from tests.simulation.disk import ForgetfulDisk
 from tests.simulation.durable import Mode
 from tests.simulation.faults import Faults
+from tests.simulation.fleet import Engines
 from tests.simulation.scheduler import Group, Killed, Scheduler
 from tests.simulation.service import Service
 from tests.simulation.threads import Turns
@@ -118,6 +119,7 @@ class Site:
     service: Service
     base: Path
     seed: int
+    engines: Engines | None = None      # None: each mount is for itself
 
 
 class Mount:
@@ -156,15 +158,19 @@ class Mount:
         self.left = self.disk
         self.wire = Wire(self.site.service, self.faults, self.name, self._pause, self.clock.now_s,
                          random.Random(f"{self.site.seed} {self.name} wire {number}"), LATENCY_S)
+        engines, options = self.site.engines, dict(self.options)
+        if (kind := options.pop("fleet", "")) and engines is not None:
+            options["fleet"] = engines.config(kind)
         self.config = Config(mountpoint=self.site.base / "files", state_dir=self.state_dir, spare_bytes=0,
-                             service=ServiceConfig("http://127.0.0.1", Credentials("x-api-key", KEY)), **self.options)
+                             service=ServiceConfig("http://127.0.0.1", Credentials("x-api-key", KEY)), **options)
         with mock.patch("anthrofs.remote.http.Transport", return_value=self.wire):
             client = connect(self.config.service, self.config.timeouts, {})
         self.pacer = Pacer(self.config.requests_per_minute, self.clock, Moments(self.state_dir / "requests"))
         http = ToldFiles(self.uploads, client, self.clock, self.config.timeouts.first_s, None, None, self.config.timeouts.answer_s,
                          self.pacer.sent)
         try:
-            self.parts = parts = build(self.config, World(self.clock, self.chance, self.disk, http, self.pacer, Notify(None)))
+            with nullcontext() if engines is None else engines.built():
+                self.parts = parts = build(self.config, World(self.clock, self.chance, self.disk, http, self.pacer, Notify(None)))
         except SetupError as exc:
             self.pacer.close()
             return str(exc)
@@ -172,14 +178,20 @@ class Mount:
         try:
             begin(parts)
             parts.prober.start()
+            if parts.fleet is not None:
+                parts.fleet.begin()
             greet(self.config, parts.local.db, parts.refresher, lambda _: None)
+            if parts.fleet is not None:
+                parts.fleet.see()
             parts.expirer.start()
-        except (FsError, OSError) as exc:
+        except (FsError, SetupError, OSError) as exc:
             self._stop()
             return str(exc)
         if not self.config.read_only:
             parts.uploader.start()
         parts.sweeper.start()
+        if parts.fleet is not None:
+            parts.fleet.start()
         self._calls = Asked(parts, self.config, Programs)
         assert isinstance(self._calls.kernel, Programs)
         self.user = self._calls.kernel

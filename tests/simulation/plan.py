@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tests.simulation.fleet import BOARD, STORE
 from tests.simulation.mishaps import ONCE, STANDING
 from tests.simulation.steps import SHARED, Step
 
@@ -19,6 +20,10 @@ SIZES: Final = [0, 1, 7, 40, 300, 4096, 9000]
 QUIET_EVERY: Final = 100             # steps
 IDLE_S: Final = 5.0               # as long as somebody has looked, listings are asked for: most of what a step costs
 CRASH_EVERY: Final = 60
+
+FLEETS: Final = 0.5                 # of the runs with several mounts
+LOST: Final = ["upload lost", "upload lost twice", "upload cut", "upload dead", "upload later", "upload much later", "upload late", "upload 500", "upload 429"]
+TWINS: Final = 10_000               # stamps from there on: as many digits, so as many bytes
 
 DISK_STEPS: Final = ["flush", "rename", "adopt", "fetch", "kept", "staging", "evict"]
 
@@ -166,7 +171,34 @@ def plan_of(seed: int, count: int) -> Plan:
     mounts, service = drawer.options(), drawer.service()
     steps = [Step("mkdir", mount, 0, f"m{mount}-{each}") for mount in range(drawer.mounts) for each in ("d", "e", "d/f")]
     steps += [Step("quiet") if number % QUIET_EVERY == QUIET_EVERY - 1 else drawer.step() for number in range(count - len(steps) - 1)]
-    return Plan(seed, [*steps, Step("quiet")], mounts, service)
+    steps.append(Step("quiet"))
+    chance = random.Random(f"{seed} fleet")
+    if drawer.mounts > 1 and chance.random() < FLEETS:
+        _make_fleet(chance, mounts, steps)
+    return Plan(seed, steps, mounts, service)
+
+
+def _make_fleet(chance: random.Random, mounts: list[dict[str, Any]], steps: list[Step]) -> None:
+    """The mounts are in one fleet; some steps are other ones: of its engines, and of two that save one name at once."""
+    kind = chance.choice(["both", "both", "both", "board", "store"])
+    for options in mounts:
+        options["fleet"] = kind if chance.random() < 0.9 else "both"
+    wrongs, twins = chance.choice([0.0, 0.0, 0.01, 0.05]), chance.choice([0.0, 0.01, 0.03])
+    engines = {"board": BOARD, "store": STORE}
+    for number in range(len(steps) - 4):
+        if any(step.do in ("quiet", "mkdir") for step in steps[number:number + 4]):
+            continue
+        which = chance.random()
+        if which < wrongs:
+            engine = chance.choice(sorted(engines))
+            steps[number] = Step("engine", path=engine, to=chance.choice(["", *engines[engine]]), turns=steps[number].turns)
+        elif which < wrongs + twins:
+            path, size = SHARED + chance.choice(FOLDERS) + chance.choice(NAMES[:3]), chance.choice(SIZES[2:])
+            one, other = chance.sample(range(len(mounts)), 2)
+            steps[number:number + 4] = [
+                *(Step("fault", mount, to=chance.choice(LOST), turns=0) for mount in (one, other)),
+                *(Step("write", mount, chance.randrange(PROGRAMS), path, size=size, stamp=TWINS + 10 * number + mount, turns=chance.choice([0, 3, 30]))
+                  for mount in (one, other))]
 
 
 Draw = Callable[[int], Step]

@@ -6,9 +6,11 @@ The server may have more only by the rule for lost answers: a copy of which its 
 
 from collections import Counter, deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from anthrofs.errors import BadAnswer
+from anthrofs.fleet.rest import LONGEST_S
 from anthrofs.local_names import stays_local
 from anthrofs.names import SLASH
 from anthrofs.remote.budget import WINDOW_S
@@ -16,6 +18,7 @@ from anthrofs.sync.merge import LAG_NS
 from tests.simulation.judge import Judge, doubled, keeps
 from tests.simulation.mount import Mount, inside
 from tests.simulation.scheduler import SECOND_NS
+from tests.simulation.steps import SHARED
 from tests.simulation.zone import Shown, brief, shows
 
 if TYPE_CHECKING:
@@ -45,6 +48,8 @@ class QuietPoint:
         """Everything is well, is sent, and is compared."""
         world = self._world
         world.quiets += 1
+        if world.engines is not None and world.engines.heal():
+            world.scheduler.pass_s(LONGEST_S + 1)
         for mount in world.mounts:
             mount.faults.clear()
             world.ends(mount.name)
@@ -57,6 +62,8 @@ class QuietPoint:
         for number, mount in enumerate(world.mounts):
             world.finish(mount)
             self._judge.let_go(number)
+            if world.engines is not None:
+                self._refresh(mount)        # before the service has named the workspace, nothing comes from the store
         for number, zone in enumerate(world.zones):
             shown = self._recovered(number, self._walk(number))
             zone.resolve({path: content for path, content in shown.items() if " (file_" not in path})       # what came back isn't in doubt
@@ -189,7 +196,33 @@ class QuietPoint:
         for path, content in self._judge.last.items():
             assert any((not named or self._path(file.name) == path) and file.content == content for file in files.values()), \
                 f"{path} was acknowledged with {content[:60]!r}, nobody has changed it since, and the server hasn't got it"
+        for number in range(len(world.mounts)):
+            self._contents(number, taken)
         self._judge.nobody_writes()
+
+    def _contents(self, number: int, taken: set[str]) -> None:
+        """What can be read of the shared zone has the bytes that the server has of it."""
+        world, mount = self._world, self._world.mounts[number]
+        certain = world.engines is not None and not world.engines.board_ever and all(each.options.get("fleet") in ("both", "board") for each in world.mounts)
+        shown = self._call(mount, lambda: self._read_all(mount))
+        for path, (file_id, content) in shown.items():
+            file = world.service.known[file_id]
+            if not content or file.mime_type.startswith("image/") or (self._path(file.name) in taken and not certain):     # one that is empty stays here
+                continue
+            assert content == file.content, f"{mount.name} shows {path}, {file_id}, as {content[:60]!r}, and the server has {file.content[:60]!r}"
+
+    @staticmethod
+    def _read_all(mount: Mount) -> dict[str, tuple[str, bytes]]:
+        found, todo = dict[str, tuple[str, bytes]](), [name for name in mount.user.listdir() if name.startswith(SHARED)]
+        while todo:
+            path = todo.pop()
+            if mount.user.is_directory(path):
+                todo += [f"{path}/{name}" for name in mount.user.listdir(path)]
+                continue
+            with suppress(OSError):         # another one's upload
+                content = mount.user.read(path)
+                found[path] = mount.user.getxattr(path, "user.anthropic.file_id"), content
+        return found
 
     @staticmethod
     def _shown(mount: Mount) -> Counter[str]:

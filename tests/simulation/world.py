@@ -20,6 +20,7 @@ from anthrofs.names import SLASH
 from tests.model import above
 from tests.simulation import threads
 from tests.simulation.durable import Mode
+from tests.simulation.fleet import Engines
 from tests.simulation.judge import Judge
 from tests.simulation.mishaps import ONCE, STANDING
 from tests.simulation.mount import KEY, Mount, Site
@@ -81,7 +82,8 @@ class World:
         scheduler.told = self.say if lines is not None else None
         self.base = Path(tempfile.mkdtemp(prefix="simulation-", dir=FAST if FAST.is_dir() else None))
         self.service = Service(lambda: EPOCH_NS + scheduler.now_ns, rules=Rules(**plan.service), key=KEY, seed=plan.seed)
-        site = Site(scheduler, self.service, self.base, plan.seed)
+        self.engines = Engines(scheduler, self.base, plan.seed) if any(options.get("fleet") for options in plan.mounts) else None
+        site = Site(scheduler, self.service, self.base, plan.seed, self.engines)
         self.mounts = [Mount(f"m{number}", site, **options) for number, options in enumerate(plan.mounts)]
         self.zones = [Zone(f"m{number}-") for number in range(len(self.mounts))]
         users = Group("programs")
@@ -97,7 +99,7 @@ class World:
             "pass": lambda step: scheduler.pass_s(step.seconds), "fault": self._fault, "outage": self._outage, "well": self._well,
             "kill": self._kill, "power": self._kill, "remount": self._remount, "full": self._disk, "broken": self._disk,
             "disk_well": lambda step: self.mounts[step.mount].heal(), "jump": self._jump, "make": self._make, "vanish": self._vanish,
-            "vanish_any": self._vanish, "quiet": lambda _: self.quiet.comes(), "hold": self._hold, "let_go": self._let_go,
+            "vanish_any": self._vanish, "engine": self._engine, "quiet": lambda _: self.quiet.comes(), "hold": self._hold, "let_go": self._let_go,
         }
 
     # ---- a run
@@ -302,6 +304,11 @@ class World:
     def _fault(self, step: Step) -> None:
         self.faults += 1
         self.mounts[step.mount].faults.add(ONCE[step.to])
+
+    def _engine(self, step: Step) -> None:
+        self.faults += bool(step.to)
+        if self.engines is not None:
+            self.engines.hurt(step.path, step.to)
 
     def _outage(self, step: Step) -> None:
         self.faults += 1
