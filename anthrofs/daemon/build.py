@@ -178,7 +178,7 @@ def build(config: Config, world: World) -> Parts:
     sweeper = Sweeper(local.db, merge, sweeps, clock, config, refresher.fresh)
     lessons = Lessons(local.db, local.mirror, local.surprises, merge, expirer, refresher.hasten, shared.closed)
     reader = Reader(local.cache, remote(Priority.READ), clock, config.timeouts.stall_s, lessons.delivered, lessons.gone,
-                    world.pacer.spare, _name_of(local.db), shared.fetched)
+                    world.pacer.spare, _name_of(local.db), shared.fetched, shared.grain)
     sending = send_with(config, world, local, way, remote, refresher.ask, claims, shared.arrived,
                         NOBODY if board is None else board.told())
     uploader = sending.uploader

@@ -13,10 +13,11 @@ from anthrofs.daemon.local import Local
 from anthrofs.fleet.counts import Counts
 from anthrofs.fleet.finder import Finder
 from anthrofs.fleet.membership import Membership
+from anthrofs.fleet.seal import CHUNK_BYTES
 from anthrofs.fleet.sharer import Sharer
 from anthrofs.fleet.shelf import Shelf
 from anthrofs.fleet.sightings import Sightings
-from anthrofs.model import FileId
+from anthrofs.model import FileId, RemoteFile
 
 
 class StoreSharing:
@@ -89,6 +90,10 @@ class StoreSharing:
         """See Sharing."""
         if self.sharer is not None and self._shares_all and not self._sightings.is_given(file_id):
             self.sharer.fetched(file_id, size_bytes)
+
+    def grain(self, file: RemoteFile) -> int:
+        """See Sharing."""
+        return CHUNK_BYTES if file.shared or self._sightings.is_given(file.file_id) else 1
 
 
 def build_sharing(fleet: Fleet, local: Local, shelf: Shelf, membership: Membership, clock: Clock,

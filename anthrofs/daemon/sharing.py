@@ -5,7 +5,7 @@ Never   is anything for a mount that has no such store: then nothing is owed to 
 
 from typing import Any, Final, Protocol
 
-from anthrofs.model import FileId
+from anthrofs.model import FileId, RemoteFile
 
 
 class Sharing(Protocol):
@@ -35,6 +35,10 @@ class Sharing(Protocol):
         """A download has brought all of it onto this disk."""
         ...
 
+    def grain(self, file: RemoteFile) -> int:
+        """Returns the bytes in which it comes, as far as is known; 1: as they are asked for."""
+        ...
+
 
 class NotShared:
     """Nothing is shared."""
@@ -58,6 +62,10 @@ class NotShared:
 
     def fetched(self, file_id: FileId, size_bytes: int) -> None:
         """See Sharing."""
+
+    def grain(self, file: RemoteFile) -> int:  # noqa: ARG002 - all of them
+        """See Sharing."""
+        return 1
 
 
 NOT_SHARED: Final = NotShared()

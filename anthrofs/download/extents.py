@@ -26,20 +26,25 @@ class Extents:
         self._whole = False                 # all of it was
         self._sizes: dict[int, int] = {}    # end of each of the last bounded parts → its bytes
 
-    def next(self, length: int, offset: int, *, ranges: bool) -> tuple[int, int | None]:
+    def next(self, length: int, offset: int, *, ranges: bool, grain: int = 1) -> tuple[int, int | None]:
         """(first, last) byte to ask for, for a reader at `offset`; last None: to the end. `ranges`: the server honours
-        them.
+        them. `grain`: the bytes in which the file comes, so that a jump gets one of these, and a walk whole ones.
         """
         walked = self._sizes.pop(offset, 0)
         if not ranges or (not walked and offset < START_BYTES) or (length <= WHOLE_BYTES and not self._whole):
             self._whole = True
             return 0, None
         size = walked * 4 or JUMP_BYTES
-        first = offset if walked else max(0, offset - OVERTAKE_BYTES)
+        if walked:
+            first, end = offset, -(-(offset + size) // grain) * grain
+        else:
+            here = offset - offset % grain if grain > 1 else 0
+            first = max(here, offset - OVERTAKE_BYTES)
+            end = min(first + size, here + grain) if grain > 1 else first + size
         # A small file that is asked for again was fetched whole, and evicted while it was read, or its download broke.
-        if length <= WHOLE_BYTES or size > WINDOW_MOST_BYTES or first + size >= length:
+        if length <= WHOLE_BYTES or size > WINDOW_MOST_BYTES or end >= length:
             return first, None
-        self._sizes[first + size] = size
+        self._sizes[end] = size
         if len(self._sizes) > JUMPERS:
             del self._sizes[next(iter(self._sizes))]
-        return first, first + size - 1
+        return first, end - 1

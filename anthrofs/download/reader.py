@@ -37,14 +37,16 @@ class Reader:
     def __init__(self, cache: BlockCache, remote: RemoteFiles, clock: Clock, stall_s: float,
                  delivered: Callable[[FileId, int], None], gone: Callable[[FileId, bool], None],
                  spare: Callable[[], bool], name_of: Callable[[FileId], str],
-                 whole: Callable[[FileId, int], None] = lambda _, __: None) -> None:
-        """`whole`: told of a download that has brought a file whole, and of its length."""
+                 whole: Callable[[FileId, int], None] = lambda _, __: None,
+                 grain: Callable[[RemoteFile], int] = lambda _: 1) -> None:
+        """`whole`: told of a download that has brought a file whole, and of its length. `grain`: see Extents.next."""
         self._cache = cache                 # given
         self._clock = clock                 # given
         self._stall_s = stall_s             # constant: the longest that a reader waits for the next byte of an answer
         self._gone = gone                   # given: told that the server has no such id any more, and if it has expired
         self._spare = spare                 # given: whether a request now would be in nobody's way
         self._name_of = name_of             # given: what a file is called, for the log
+        self._grain = grain                 # given
 
         self._lock = threading.Lock()       # guards everything below, and every feed
         self._feeds: dict[FileId, list[RunningDownload]] = {}
@@ -160,7 +162,7 @@ class Reader:
         """The block, if it has come meanwhile; else a feed will settle the want. Raises what was said a moment ago of
         the file.
         """
-        file_id = expected.file.file_id
+        file_id, grain = expected.file.file_id, self._grain(expected.file)
         while True:
             with self._lock:
                 if self._joined_locked(file_id, number, want):
@@ -178,7 +180,7 @@ class Reader:
                     if refusal is not None and self._clock.now_s() < until_s:
                         raise refusal.with_traceback(None)       # else it grows by each of them
                     first, last = self._extents[file_id].next(expected.length, number * BLOCK_BYTES,
-                                                              ranges=self._transfers.ranges)
+                                                              ranges=self._transfers.ranges, grain=grain)
                     feed = RunningDownload(self._lock, expected, first, last, early=False)
                     feed.demand = (number + 1) * BLOCK_BYTES
                     feed.wants[number] = [want]

@@ -126,8 +126,7 @@ class StoreReads:
             self._quiet_until_s = 0.0
         self._counts.add("hits")
         self._counts.add("spared", 0 if upload else 1)
-        if last is not None:
-            self._keep(file_id, number, chunk, first, last)
+        self._keep(file_id, number, chunk, first, chunk.size_bytes - 1 if last is None else last)
         return StoreDownload(first, last, chunk, lambda number: self._fetcher.fetch(file_id, number, None, bound_s),
                              lambda number: self._fetcher.early(file_id, number, bound_s),
                              lambda exc: self._failed(file_id, exc, upload=upload))

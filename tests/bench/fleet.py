@@ -3,14 +3,15 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from tests.bench import fleet_closes, fleet_requests
+from tests.bench import fleet_closes, fleet_reads, fleet_requests
 from tests.bench.builds import Build
 from tests.bench.fleet_stage import SHORT, FleetSizes, FleetStage
 from tests.bench.table import Report
 
 LEGEND: Final = """\
-Machines are mounts with states of their own, on one emulator, with a store in a directory and a redis-server as their board. Counts are those of
-the emulator, of all machines together; the target is what a fleet promises. Times are medians of {repetitions}, sides alternating. Counts fail a
+Machines are mounts with states of their own, on one emulator, with a store in a directory and a redis-server as their board; what is
+read through a store comes from a bucket on this machine, a small server's, beside the same gets by the store's own client. Counts are those of the
+emulator, of all machines together, or of the store; the target is what a fleet promises. Times are medians of {repetitions}, sides alternating. Counts fail a
 run; times never do."""
 
 
@@ -18,7 +19,7 @@ def run(builds: Sequence[Build], report: Report, say: Callable[[str], None], *, 
     """Fills the report; tells which part is under way. Returns the legend."""
     sizes = SHORT if short else FleetSizes()
     with FleetStage(builds, sizes) as stage:
-        for part, rows in (("requests", fleet_requests.rows), ("closes", fleet_closes.rows)):
+        for part, rows in (("requests", fleet_requests.rows), ("reads", fleet_reads.rows), ("closes", fleet_closes.rows)):
             say(part)
             rows(stage, report)
     return LEGEND.format(repetitions=sizes.repetitions)

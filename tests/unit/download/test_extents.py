@@ -24,6 +24,22 @@ def test_an_extent_has_a_byte_or_more_and_begins_in_the_file_at_the_wanted_place
         assert ranges or (first, last) == (0, None)
 
 
+@law
+@given(length=st.integers(WHOLE_BYTES + 1, 60 * MIB), offsets=st.lists(places, max_size=40))
+def test_of_what_comes_in_grains_a_jump_asks_for_a_part_of_one_and_a_walk_for_whole_ones(length: int, offsets: list[int]) -> None:
+    extents, ends = Extents(), set[int | None]()
+    for offset in [each for each in offsets if each < length]:
+        first, last = extents.next(length, offset, ranges=True, grain=4 * MIB)
+        assert 0 <= first <= offset
+        assert last is None or offset <= last < length
+        if offset in ends:
+            assert first == offset
+            assert last is None or (last + 1) % (4 * MIB) == 0
+        elif (first, last) != (0, None):
+            assert first // (4 * MIB) == offset // (4 * MIB) == (length - 1 if last is None else last) // (4 * MIB)
+        ends.add(None if last is None else last + 1)
+
+
 @pytest.mark.parametrize("length", [300_000, WHOLE_BYTES, WHOLE_BYTES + 1, 50 * MIB])
 def test_the_start_that_is_asked_for_twice_is_asked_for_from_the_start(length: int) -> None:
     """The first download failed."""
