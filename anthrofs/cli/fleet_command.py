@@ -100,6 +100,32 @@ def status(directory: Path | None, as_json: bool) -> None:
         raise SetupError("\n".join(silent))
 
 
+@command("fleet share", flag("--all", "everything", "All uploads from here that have a copy here."),
+         argument("directory", "The mount point; all mounts of a fleet, without.", Path, count="?"))
+def share(everything: bool, directory: Path | None) -> None:
+    """Put own uploads into the fleet's store that aren't there yet."""
+    if not everything:
+        raise SetupError("What is uploaded from now on is shared by itself; what was before, by `fleet share --all`.",
+                         EXIT_USAGE)
+    answers, silent = asking.ask_all(directory, "status")
+    members = [root for root, answer in answers.items() if answer.get("fleet") is not None]
+    if directory and not members:
+        raise SetupError(f"{directory} is in no fleet: mount it with --store.", EXIT_USAGE)
+    for root in members:
+        try:
+            owed = next(control_client.ask(asking.state_dir(root), "fleet share"))
+        except SetupError as exc:
+            if directory:
+                raise
+            silent.append(f"{root}: {exc}")
+            continue
+        words = (f"{owed['files']} uploads, {output.shown_bytes(owed['bytes'])}, are being put into the store; "
+                 "`anthrofs sync` waits for it") if owed["files"] else "nothing to be put there"
+        output.show(f"{root}: {words}")
+    if silent:
+        raise SetupError("\n".join(silent))
+
+
 def lacking(exc: ModuleNotFoundError) -> SetupError:
     """Says what to install."""
     return SetupError(f"A fleet needs {exc.name}: pip install 'anthrofs[fleet]'", EXIT_MISSING)

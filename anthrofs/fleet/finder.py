@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 LOOKS_S: Final = (0.0, 2.0, 10.0, 60.0, 300.0, 900.0)   # after an id has come
 MOST_HEADS: Final = 20      # looks at once; of more, one listing tells
-WANTED_S: Final = 2.0       # between looks for what somebody tries to read again and again
+WANTED_S: Final = 1.0       # between looks for what somebody tries to read again and again
 AWAY_S: Final = 5.0         # after the store didn't answer
 LATE_NS: Final = 900 * 10**9        # a listing can show a file so much later than newer ones
 MOST: Final = 10_000        # ids that are remembered as looked for
@@ -38,6 +38,7 @@ class Look:
     came_s: float           # monotonic
     tries: int = 0
     at_s: float = 0.0       # the next one; infinite: there is none
+    looked_s: float = float("-inf")     # the last one
 
 
 class Finder:
@@ -75,7 +76,7 @@ class Finder:
         now_s = self._clock.now_s()
         with self._lock:
             look = self._looks.setdefault(file_id, Look(now_s - LOOKS_S[-1], len(LOOKS_S), now_s))
-            look.at_s = min(look.at_s, now_s + (0.0 if look.at_s == float("inf") else WANTED_S))
+            look.at_s = min(look.at_s, max(now_s, look.looked_s + WANTED_S))
         self._worker.wake()
 
     def found(self, file_ids: Iterable[FileId]) -> None:
@@ -123,10 +124,12 @@ class Finder:
             closed = tx.shares.closed(since_ns)
         now_s = self._clock.now_s()
         with self._lock:
-            for file_id, created_ns in closed:
+            closed.sort(key=lambda each: each[1])
+            for place, (file_id, created_ns) in enumerate(closed):
                 self._newest_ns = max(self._newest_ns or 0, created_ns)
-                # At the first look there are many, and old: one is enough.
-                self._looks.setdefault(file_id, Look(now_s, 0 if since_ns is not None else len(LOOKS_S) - 2, now_s))
+                # At the first look there may be many, and old: but for the newest, one is enough.
+                once = since_ns is None and place < len(closed) - MOST_HEADS
+                self._looks.setdefault(file_id, Look(now_s, len(LOOKS_S) - 1 if once else 0, now_s))
             self._newest_ns = self._newest_ns or 0
             for file_id in [each for each, look in self._looks.items() if look.at_s == float("inf")][:-MOST]:
                 del self._looks[file_id]
@@ -144,7 +147,7 @@ class Finder:
         with self._lock:
             for file_id, look in self._looks.items():
                 if look.at_s <= now_s:
-                    look.tries += 1
+                    look.tries, look.looked_s = look.tries + 1, now_s
                     look.at_s = (look.came_s + LOOKS_S[look.tries]
                                  if file_id in due and file_id not in there and look.tries < len(LOOKS_S)
                                  else float("inf"))

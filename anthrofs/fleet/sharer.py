@@ -114,9 +114,17 @@ class Sharer:
         return {"waiting": count, "waiting_bytes": size_bytes}
 
     def share_all(self) -> dict[str, Any]:
-        """A person wants all own uploads there that have a copy here."""
+        """A person wants all own uploads there that have a copy here. What is known to be there is looked for: it may
+        have been lost. Raises StoreAway.
+        """
+        with self._db.reading() as tx:
+            before, known = tx.shares.waiting(), tx.shares.kept()
+        lost = set(known) - self._shelf.known(known) if known else set()
         with self._db.transaction(durable=True) as tx:
-            count, size_bytes = tx.shares.owe_kept()
+            for file_id in lost:
+                tx.shares.missed(file_id)
+            tx.shares.owe_kept()
+            count, size_bytes = (now - then for now, then in zip(tx.shares.waiting(), before, strict=True))
         self.hurry()
         self.wake()
         return {"files": count, "bytes": size_bytes}

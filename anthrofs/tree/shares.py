@@ -60,15 +60,12 @@ class Shares:
                            "(file_id) DO UPDATE SET task = excluded.task, size_bytes = excluded.size_bytes, due_ns = 0 "
                            "WHERE share.task != 'own'", file_id, task.value, size_bytes)
 
-    def owe_kept(self) -> tuple[int, int]:
-        """All own uploads that have a copy here are owed. Returns how many more that are, and their bytes."""
-        before = self.waiting()
+    def owe_kept(self) -> None:
+        """All own uploads that have a copy here are owed, unless the store has them."""
         self._rows.run("INSERT INTO share (file_id, task, size_bytes, due_ns) SELECT kept.file_id, 'own', kept.bytes, "
                        "0 FROM kept JOIN node USING (file_id) WHERE kept.here = 1 AND kept.file_id NOT IN (SELECT "
                        "file_id FROM shared) ON CONFLICT (file_id) DO UPDATE SET task = excluded.task, size_bytes = "
                        "excluded.size_bytes, due_ns = 0 WHERE share.task != 'own'")
-        after = self.waiting()
-        return after[0] - before[0], after[1] - before[1]
 
     def done(self, share: Share) -> bool:
         """The store has what was put, or has no more what was withdrawn. False: the row has changed meanwhile."""
@@ -180,6 +177,11 @@ class Shares:
                 self._rows.all("SELECT file_id, created_ns FROM node INDEXED BY node_created WHERE created_ns >= ? AND "
                                f"{_CLOSED}", since_ns))
         return [(FileId(file_id), int(created_ns)) for file_id, created_ns in rows]
+
+    def kept(self) -> list[FileId]:
+        """Own uploads that have a copy here, and that the store has."""
+        return [FileId(file_id) for (file_id,) in self._rows.all("SELECT file_id FROM shared JOIN kept USING (file_id) "
+                                                                 "WHERE kept.here = 1")]
 
     def readable(self) -> int:
         """How many uploads only the store makes readable here."""

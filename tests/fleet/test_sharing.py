@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from anthrofs.errors import EXIT_FAILED, EXIT_LEFT, EXIT_USAGE
 from tests.emulator.process import EmulatorProcess
 from tests.mounting import Mount, asks, state_of, stored, wait_until
 
@@ -52,10 +53,19 @@ def shared(path: Path) -> str:
     return os.getxattr(path, SHARED).decode()
 
 
+def is_read(path: Path) -> bool:
+    """Somebody wants to read it: so it is looked for soon."""
+    try:
+        path.read_bytes()
+    except PermissionError:
+        return False
+    return True
+
+
 def seen(mount: Mount, path: Path) -> None:
     """The mount knows of the file, and that the store has it."""
     wait_until(lambda: mount.refresh() and path.exists(), f"{path} is listed")
-    wait_until(lambda: shared(path) == "true", f"{path} is found in the store")
+    wait_until(lambda: shared(path) == "true" or is_read(path), f"{path} is found in the store")
 
 
 def test_what_a_uploads_b_reads_and_then_again_without_asking_anybody(pair: Pair) -> None:
@@ -118,3 +128,151 @@ def test_a_rename_of_anothers_upload_is_sent_as_ones_own(pair: Pair) -> None:
     seen(pair.a, a / "final.txt")
     assert (a / "final.txt").read_text() == "by A\n"
     wait_until(lambda: pair.a.refresh() and not (a / "draft.txt").exists(), "A sees that the old name has gone")
+
+
+def test_what_was_uploaded_before_there_was_a_store_is_shared_when_a_person_says_so(pair: Pair) -> None:
+    a = pair.a.mount()
+    (a / "before.txt").write_text("by A\n")
+    pair.a.umount()
+    with pytest.raises(OSError, match="No data available"):
+        shared_alone(pair.a)
+    a, b = pair.mount()
+    assert shared(a / "before.txt") == "no"
+    done = pair.a.run("fleet", "share", a)
+    assert (done.returncode, done.stdout) == (EXIT_USAGE, "")
+    assert pair.a.ok("fleet", "share", "--all", a) == f"{a}: 1 uploads, 5 B, are being put into the store; `anthrofs sync` waits for it\n"
+    pair.a.sync()
+    assert shared(a / "before.txt") == "true"
+    assert pair.a.ok("fleet", "share", "--all", a) == f"{a}: nothing to be put there\n"
+    with pytest.raises(PermissionError):
+        (b / "before.txt").read_text()      # which has it looked for at once
+    seen(pair.b, b / "before.txt")
+    assert (b / "before.txt").read_text() == "by A\n"
+
+
+def shared_alone(mount: Mount) -> str:
+    """Of a mount in no fleet."""
+    path = mount.mount()
+    try:
+        return shared(path / "before.txt")
+    finally:
+        mount.umount()
+
+
+def test_a_mount_that_shares_nothing_puts_nothing_there_and_reads_what_others_did(pair: Pair) -> None:
+    a, b = pair.a.mount(*pair.options()), pair.b.mount(*pair.options("--share", "none"))
+    (a / "by a.txt").write_text("by A\n")
+    (b / "by b.txt").write_text("by B\n")
+    pair.a.sync()
+    pair.b.sync()
+    assert len(pair.chunks()) == 1
+    assert shared(b / "by b.txt") == "no"
+    seen(pair.b, b / "by a.txt")
+    assert (b / "by a.txt").read_text() == "by A\n"
+    done = pair.b.run("fleet", "share", "--all", b)
+    assert (done.returncode, done.stderr) == (EXIT_FAILED, "anthrofs: this mount puts nothing into a store: mount it with --store, and without --share none\n")
+
+
+@pytest.mark.parametrize("share", ["all", "uploads"])
+def test_a_generated_file_is_downloaded_once_if_the_mounts_share_what_they_download(pair: Pair, share: str) -> None:
+    content = os.urandom(300_000)
+    made = pair.emulator.generate("made.bin", content)
+    a, b = (one.mount(*pair.options("--share", share)) for one in (pair.a, pair.b))
+    with asks(pair.a, download=1):
+        assert (a / "made.bin").read_bytes() == content
+    if share == "all":
+        wait_until(lambda: shared(a / "made.bin") == "true", "A has put it into the store")
+    with asks(pair.b, **({} if share == "all" else {"download": 1})):
+        assert (b / "made.bin").read_bytes() == content
+    assert len(pair.chunks()) == (share == "all")
+    assert made["downloadable"]
+
+
+def test_sync_and_umount_wait_for_the_store_and_name_what_it_lacks(pair: Pair) -> None:
+    """The manual: '`anthrofs sync` and `anthrofs umount` wait for it, name what isn't there yet, and exit 5'."""
+    pair.a.expects("the store .* refuses puts", "the store .* takes puts again", "on the server, and not in the fleet's store yet")
+    a = pair.a.mount(*pair.options())
+    away = pair.store.rename(pair.store.with_name("away"))
+    (a / "a.txt").write_text("by A\n")          # a close is answered all the same
+    assert stored(pair.a) == {"a.txt": b"by A\n"}
+    assert shared(a / "a.txt") == "waiting"
+    wait_until(lambda: state_of(a / "a.txt") == "remote, not in the fleet's store yet", "the state says so")
+    done = pair.a.run("sync", a)
+    assert done.returncode == EXIT_LEFT
+    assert "On the server, but not in the fleet's store yet" in done.stderr
+    assert "  a.txt: not in the fleet's store yet: " in done.stderr
+    done = pair.a.run("umount", a)
+    assert (done.returncode, "  a.txt: not in the fleet's store yet: " in done.stderr) == (EXIT_LEFT, True)
+    away.rename(pair.store)
+    a, b = pair.mount()
+    pair.a.sync()
+    assert shared(a / "a.txt") == "true"
+    seen(pair.b, b / "a.txt")
+    assert (b / "a.txt").read_text() == "by A\n"
+
+
+def test_a_kill_between_the_service_and_the_store_loses_nothing(pair: Pair) -> None:
+    pair.a.expects("the store .* refuses puts")
+    a = pair.a.mount(*pair.options())
+    away = pair.store.rename(pair.store.with_name("away"))
+    (a / "a.txt").write_text("by A\n")
+    pair.a.kill()
+    away.rename(pair.store)
+    b = pair.b.mount(*pair.options())
+    with pytest.raises(PermissionError):
+        (b / "a.txt").read_text()
+    a = pair.a.mount(*pair.options())
+    pair.a.sync()
+    seen(pair.b, b / "a.txt")
+    assert (b / "a.txt").read_text() == "by A\n"
+
+
+def test_a_copy_goes_only_when_the_store_has_it(pair: Pair) -> None:
+    """--keep-uploads none and `anthrofs free` leave alone what the store doesn't have yet; after that it is read from there."""
+    pair.a.expects("the store .* refuses puts", "the store .* takes puts again")
+    a = pair.a.mount(*pair.options("--keep-uploads", "none"))
+    away = pair.store.rename(pair.store.with_name("away"))
+    (a / "a.txt").write_text("by A\n")
+    assert (a / "a.txt").read_text() == "by A\n"
+    done = pair.a.run("free", a / "a.txt")
+    assert done.returncode != 0, done.stdout
+    assert (a / "a.txt").read_text() == "by A\n"
+    away.rename(pair.store)
+    pair.a.sync()
+    wait_until(lambda: state_of(a / "a.txt") == "remote, from the fleet's store", "its copy goes")
+    assert pair.a.status()["kept_copies"] == 0
+    assert (a / "a.txt").read_text() == "by A\n"
+    (a / "a.txt").rename(a / "b.txt")
+    pair.a.sync()
+    assert stored(pair.a) == {"b.txt": b"by A\n"}
+    assert (a / "b.txt").read_text() == "by A\n"
+
+
+def test_without_its_store_a_mount_believes_nothing_that_it_knew_of_it(pair: Pair) -> None:
+    a, b = pair.mount()
+    (a / "a.txt").write_text("by A\n")
+    pair.a.sync()
+    seen(pair.b, b / "a.txt")
+    b = pair.b.remount()
+    with pytest.raises(PermissionError):
+        (b / "a.txt").read_text()
+    b = pair.b.remount(*pair.options())
+    seen(pair.b, b / "a.txt")
+    assert (b / "a.txt").read_text() == "by A\n"
+
+
+def test_what_the_store_has_lost_is_put_there_again_by_whoever_has_it(pair: Pair) -> None:
+    a, b = pair.mount()
+    (a / "a.txt").write_text("by A\n")
+    pair.a.sync()
+    seen(pair.b, b / "a.txt")
+    for path in pair.chunks():
+        path.unlink()
+    pair.b.expects("read: File .* is not downloadable")
+    with pytest.raises(PermissionError):
+        (b / "a.txt").read_text()
+    assert shared(b / "a.txt") == "no"
+    assert "1 uploads" in pair.a.ok("fleet", "share", "--all", a)
+    pair.a.sync()
+    seen(pair.b, b / "a.txt")
+    assert (b / "a.txt").read_text() == "by A\n"
