@@ -73,14 +73,15 @@ class BoardParts:
         self.announcer.listen(heard)
 
     def share(self, sharing: StoreSharing) -> None:
-        """From now on the others hear what this mount has put into the store, and it hears what they have put there."""
+        """From now on the mounts tell each other what the fleet's store has got, and what it lacks."""
         def heard(announced: Sequence[Announced]) -> None:
-            if shared := [each.file_id for each in announced if each.kind == "shared" and each.file_id is not None]:
-                sharing.found(shared)
+            sharing.heard([each.file_id for each in announced if each.kind == "shared" and each.file_id is not None],
+                          [each.file_id for each in announced if each.kind == "lacks" and each.file_id is not None])
             if any(each.kind == "stored" for each in announced):
                 sharing.refreshed()
 
         sharing.put.listen(self.announcer.shared)
+        sharing.lost.listen(self.announcer.lacks)
         self.announcer.listen(heard)
 
     def start(self) -> None:

@@ -4,7 +4,6 @@ libraries for the store, the board and the seals.
 Never   starts a thread, or asks the store or the board.
 """
 
-import contextlib
 import logging
 import socket
 from collections.abc import Callable, Iterable
@@ -18,7 +17,7 @@ from anthrofs.daemon.build_share import StoreSharing, build_sharing
 from anthrofs.daemon.fleet_requests import FleetRequests
 from anthrofs.daemon.local import Local
 from anthrofs.daemon.sharing import NOT_SHARED, Sharing
-from anthrofs.errors import FsError, NotFound
+from anthrofs.errors import NotFound
 from anthrofs.fleet import keys
 from anthrofs.fleet.board import Board
 from anthrofs.fleet.counts import Counts
@@ -151,6 +150,8 @@ def build_fleet(config: Config, fleet: Fleet, local: Local, clock: Clock, worksp
     picture = Picture(fleet, found, membership, tale, store=dict if store is None else store.facts,
                       board=dict if board is None else board.roll.facts,
                       others=dict if board is None else board.roll.others)
+    if store is not None and board is not None:
+        board.share(store.sharing)
     sharer = None if store is None else store.sharing.sharer
     garbage = None if store is None else Garbage(store.objects, store.shelf, membership, local.db, service,
                                                 clock)
@@ -177,17 +178,7 @@ def _knowledge(fleet: Fleet, local: Local, sharing: StoreSharing) -> Knowledge:
             raise NotFound(file_id)
         return found
 
-    def missed(file_id: FileId) -> None:
-        with contextlib.suppress(FsError):      # a hint: whoever reads goes on without it
-            with local.db.reading() as tx:
-                known = tx.shares.has(file_id)
-            if known:
-                with local.db.transaction() as tx:
-                    tx.shares.missed(file_id)
-                sharing.arrived()
-                sharing.closed(file_id)
-
     def puts(size_bytes: int) -> bool:
         return fleet.share == "all" and local.cache.may_keep(size_bytes)
 
-    return Knowledge(file, local.cache.put, puts, missed)
+    return Knowledge(file, local.cache.put, puts, sharing.missed)

@@ -3,7 +3,7 @@
 Never   starts a thread, or asks the store.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from anthrofs.clock import Clock
@@ -30,6 +30,7 @@ class StoreSharing:
         """
         self.sharer = sharer        # given
         self.put = put              # given
+        self.lost = Bell[[FileId]]()        # the store was thought to have this one, and hasn't
         self._finder = finder       # given
         self._sightings = sightings         # given
         self._shares_all = shares_all       # constant
@@ -49,9 +50,18 @@ class StoreSharing:
         """A refresh has ended."""
         self._finder.wake()
 
-    def found(self, file_ids: Iterable[FileId]) -> None:
-        """Other mounts have put these into the store. Raises FsError."""
-        self._finder.found(file_ids)
+    def missed(self, file_id: FileId) -> None:
+        """A reader hasn't got it from the store."""
+        if self._finder.missed(file_id):
+            self.lost.ring(file_id)
+            self.arrived()
+            self._finder.want(file_id)
+
+    def heard(self, shared: Sequence[FileId], lacking: Sequence[FileId]) -> None:
+        """Other mounts say what the store has, and what it has lost. Raises FsError."""
+        self._finder.found(shared)
+        if any([self._finder.missed(file_id) for file_id in lacking]):      # noqa: C419 - each of them
+            self.arrived()
 
     def facts(self) -> dict[str, Any]:
         """Returns what status tells of it."""

@@ -3,6 +3,7 @@
     stored      the service has an upload of this mount, as that file
     deleted     it has it no more
     shared      the fleet's store has a file's content
+    lacks       it was thought to have it, and hasn't, or not as it should be
     sweep       this mount has begun to read the whole listing, and the others can have its pages
     ends        this mount ends (said for its own thread's sake, which waits for the next announcement)
 
@@ -29,7 +30,7 @@ from anthrofs.model import FileId, RemoteFile
 
 log = logging.getLogger(__name__)
 
-Kind = Literal["stored", "deleted", "shared", "sweep", "ends"]
+Kind = Literal["stored", "deleted", "shared", "lacks", "sweep", "ends"]
 
 PURPOSE: Final = "news"         # of the seal
 WAIT_S: Final = 3.0             # the longest that one exchange waits for the next announcement
@@ -82,6 +83,10 @@ class Announcer:
     def shared(self, file_id: FileId) -> None:
         """The store has the content."""
         self._say("shared", file_id)
+
+    def lacks(self, file_id: FileId) -> None:
+        """The store hasn't got it, whatever was said."""
+        self._say("lacks", file_id)
 
     def sweep(self) -> None:
         """This mount has begun a sweep."""

@@ -8,9 +8,10 @@ Trusts  the rows for what is closed: what an announcement has opened meanwhile i
 Never   looks for what no listing has brought lately, unless somebody wants to read it.
 """
 
+import contextlib
 import logging
 import threading
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -79,10 +80,22 @@ class Finder:
             look.at_s = min(look.at_s, max(now_s, look.looked_s + WANTED_S))
         self._worker.wake()
 
-    def found(self, file_ids: Iterable[FileId]) -> None:
-        """Another mount says that the store has these. Raises FsError."""
-        with self._db.transaction() as tx:
-            tx.shares.found(file_ids)
+    def found(self, file_ids: Sequence[FileId]) -> None:
+        """The store has these, as others say."""
+        if file_ids:
+            with self._db.transaction() as tx:
+                tx.shares.found(file_ids)
+
+    def missed(self, file_id: FileId) -> bool:
+        """The store lacks it. Returns whether it was known to have it."""
+        with contextlib.suppress(FsError):      # a hint: whoever reads goes on without it
+            with self._db.reading() as tx:
+                known = tx.shares.has(file_id)
+            if known:
+                with self._db.transaction() as tx:
+                    tx.shares.missed(file_id)
+                return True
+        return False
 
     def facts(self) -> dict[str, Any]:
         """Returns what status tells of it."""

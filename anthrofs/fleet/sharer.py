@@ -142,17 +142,29 @@ class Sharer:
 
     # ---- the threads
 
+    def step(self) -> tuple[bool, float | None]:
+        """Does one thing that is owed. Returns whether there was one; and if not, for how many seconds there is none.
+        Called by the threads, and by tests.
+        """
+        share, wait_s = self._next()
+        if share is None:
+            return False, wait_s
+        try:
+            self._do(share)
+        finally:
+            with self._changed:
+                self._busy.discard(share.file_id)
+        return True, None
+
     def _run(self) -> None:
         while True:
             with self._changed:
                 if self._stopping:
                     return
                 news = self._news
-            share: Share | None = None
             try:
-                share, wait_s = self._next()
-                if share is not None:
-                    self._do(share)
+                worked, wait_s = self.step()
+                if worked:
                     continue
             except FsError as exc:
                 wait_s = FIRST_S
@@ -161,8 +173,6 @@ class Sharer:
             except Exception:
                 log.exception("bug in the sharer")
                 wait_s = LONGEST_S
-            finally:
-                self._leave(share)
             with self._changed:
                 if news == self._news and not self._stopping:
                     self._clock.wait(self._changed, wait_s)
@@ -181,11 +191,6 @@ class Sharer:
                 return None, tx.shares.next_s()
             self._busy.add(share.file_id)
         return share, None
-
-    def _leave(self, share: Share | None) -> None:
-        if share is not None:
-            with self._changed:
-                self._busy.discard(share.file_id)
 
     def _do(self, share: Share) -> None:
         try:

@@ -120,6 +120,9 @@ class Shares:
             self._rows.run("DELETE FROM shared")
             self._rows.run("DELETE FROM share WHERE task = 'withdraw'")
             self._rows.set_meta(PLACE, place)
+        elif place is not None:     # announced, and never listed; or gone since
+            self._rows.run("DELETE FROM shared WHERE NOT EXISTS (SELECT 1 FROM node WHERE node.file_id = "
+                           "shared.file_id) AND file_id NOT IN (SELECT file_id FROM doomed)")
 
     def forget_all(self) -> None:
         """Another workspace begins with nothing."""
