@@ -8,6 +8,7 @@ import pytest
 
 from anthrofs.errors import EXIT_FAILED, EXIT_LEFT, EXIT_USAGE
 from tests.emulator.process import EmulatorProcess
+from tests.fleet.redis_server import RedisServer
 from tests.mounting import Mount, asks, state_of, stored, wait_until
 
 SHARED = "user.anthropic.shared"
@@ -276,3 +277,38 @@ def test_what_the_store_has_lost_is_put_there_again_by_whoever_has_it(pair: Pair
     pair.a.sync()
     seen(pair.b, b / "a.txt")
     assert (b / "a.txt").read_text() == "by A\n"
+
+
+# ---- with a board as well
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path / "redis") as server:
+        yield server
+
+
+def test_with_a_board_b_reads_what_a_has_closed_without_asking_anybody_for_it(redis: RedisServer, pair: Pair) -> None:
+    a, b = (one.mount(*pair.options("--board", redis.url)) for one in (pair.a, pair.b))
+    (a / "a.txt").write_text("by A\n")
+    pair.a.sync()
+    before = len(pair.emulator.requests())
+    wait_until(lambda: "a.txt" in os.listdir(b) and shared(b / "a.txt") == "true", "B is told of it")
+    assert (b / "a.txt").read_text() == "by A\n"
+    asked = [request["operation"] for request in pair.emulator.requests()[before:]]
+    assert not {"download", "stat", "upload"} & set(asked)
+
+
+def test_with_a_board_whoever_has_the_copy_heals_what_the_store_has_wrong(redis: RedisServer, pair: Pair) -> None:
+    a, b = (one.mount(*pair.options("--board", redis.url)) for one in (pair.a, pair.b))
+    (a / "a.txt").write_text("by A\n")
+    pair.a.sync()
+    wait_until(lambda: "a.txt" in os.listdir(b) and shared(b / "a.txt") == "true", "B is told of it")
+    [chunk] = pair.chunks()
+    right = chunk.read_bytes()
+    chunk.write_bytes(right[:-1] + bytes([right[-1] ^ 1]))
+    pair.b.expects("isn't right in the store, and that isn't used", "read: File .* is not downloadable")
+    with pytest.raises(PermissionError):
+        (b / "a.txt").read_bytes()
+    wait_until(lambda: shared(b / "a.txt") == "true", "A has put it there again, and B is told")
+    assert (b / "a.txt").read_text() == "by A\n"
+    assert pair.b.log().count("isn't right in the store") == 1
