@@ -118,6 +118,8 @@ class FleetParts:
 
     def stop(self, timeout_s: float) -> bool:
         """Ends that, and leaves the fleet. False: a thread hangs in a request, and is left to the process's end."""
+        if self.store is not None:
+            self.store.objects.stop()       # so that nobody waits for a store that is silent
         shared = self.store is None or self.store.sharing.stop(timeout_s)
         return (self.board is None or self.board.stop(timeout_s)) and shared
 
@@ -168,7 +170,8 @@ def _store(fleet: Fleet, url: str, local: Local, found: FleetKeys, membership: M
     sharing.put.listen(turns.end)
     reads = StoreReads(Fetcher(shelf, counts, clock), turns, sightings, _knowledge(fleet, local, sharing), counts,
                        clock)
-    return StoreParts(f"{url} {found.ids[0]}", objects, shelf, sharing, reads, Probe(objects, found, clock))
+    return StoreParts(f"{url} {found.ids[0]}", objects, shelf, sharing, reads,
+                      Probe(objects, found, clock, writes=fleet.share != "none"))
 
 
 def _knowledge(fleet: Fleet, local: Local, sharing: StoreSharing) -> Knowledge:

@@ -1,10 +1,12 @@
-"""A shared directory: what stands in it, and the modes of what it gets. A mount makes everything for its user only, but
-other users' mounts are to read the store, if its directory lets them.
+"""A shared directory beside what obstore does with it: what stands in it is looked at, what was put there outlives a
+power cut, and other users' mounts can read it, if its mode lets them. (obstore syncs nothing, and a mount makes
+everything for its user only.)
 
 Trusts  the mode of the directory that a person has made: what it lets others do, they may do below.
 """
 
 import contextlib
+import os
 import stat
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -26,10 +28,24 @@ def make_folders(root: Path, path: str) -> None:
         with contextlib.suppress(FileExistsError):
             folder.mkdir()
             folder.chmod(mode)
+            _sync(folder.parent)
 
 
-def open_to_others(root: Path, path: str) -> None:
-    """Gives an object the root's mode, without the right to execute. Raises OSError."""
+def settle(root: Path, path: str) -> None:
+    """Gives an object the root's mode, without the right to execute, and makes it durable: a mount may give up its own
+    copy next. Raises OSError.
+    """
     mode = stat.S_IMODE(root.stat().st_mode) & READ_WRITE
-    with contextlib.suppress(PermissionError, FileNotFoundError):       # another member's by now, or gone
-        (root / path).chmod(mode)
+    with contextlib.suppress(FileNotFoundError):        # somebody has removed it already
+        with contextlib.suppress(PermissionError):      # it is another member's by now, who does the same
+            (root / path).chmod(mode)
+        _sync(root / path)
+        _sync((root / path).parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

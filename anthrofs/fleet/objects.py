@@ -11,7 +11,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -34,6 +34,7 @@ GET_S: Final = 15.0             # a chunk, or a page of a listing
 PUT_S: Final = 120.0            # a chunk, over a line of 35 KB/s
 SPARE_S: Final = 3.0            # over that, which a retry may begin anew, until a call is left behind
 PAGE: Final = 1000              # objects, as most stores list them
+ENDING: Final = "the mount is ending"
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # Its own retry: a kept connection that the store has ended meanwhile. More than that is for the rest.
 RETRY: "Final[store.RetryConfig]" = {
@@ -56,6 +57,8 @@ class Objects:
         self._clients: dict[float, store.ObjectStore] = {}      # by the bounds of their calls
         self._refused: dict[str, str] = {}      # why, by what is refused; that is said once
         self._took_s: float | None = None       # the last call that the store did
+        self._awaited = set[Future[Any]]()      # answers that somebody waits for
+        self._stopping = False
 
         if self._directory is None:             # a directory's may have to wait for it
             with contextlib.suppress(exceptions.BaseError):     # what is wrong is said when it is asked
@@ -69,7 +72,7 @@ class Objects:
                 directory.make_folders(self._directory, path)
             obstore.put(client, path, body, mode="create" if create else "overwrite", use_multipart=False)
             if self._directory is not None:
-                directory.open_to_others(self._directory, path)
+                directory.settle(self._directory, path)
         try:
             self._ask("puts", put, PUT_S)
         except exceptions.AlreadyExistsError:
@@ -133,6 +136,14 @@ class Objects:
             except NotStored:
                 continue
 
+    def stop(self) -> None:
+        """Nobody waits for an answer any more: the mount is ending."""
+        with self._lock:
+            self._stopping, awaited = True, list(self._awaited)
+        for answer in awaited:
+            with contextlib.suppress(InvalidStateError):        # it has just come
+                answer.set_exception(StoreAway(ENDING))
+
     def signed(self, path: str) -> str | None:
         """See fleet/check.CheckedStore."""
         def sign() -> str | None:
@@ -155,23 +166,37 @@ class Objects:
              begins: Callable[[], bool] | None = None) -> Found:
         """Runs the call by a thread of its own; its end is heard by the rest, whoever still waits for it."""
         probe, answer = self._rest.enter(), Future[Found]()
-        thread = threading.Thread(target=self._run, args=(answer, kind, call, probe), name="store", daemon=True)
+        with self._lock:
+            if self._stopping:
+                raise StoreAway(ENDING)
+            self._awaited.add(answer)
         try:
-            thread.start()
-        except RuntimeError:            # the system gives no more
-            raise self._failed("no thread for a call", probe=probe) from None
-        if begins is not None and not begins() and not answer.done():
-            raise StoreAway(f"{self._url} hasn't begun to answer")
-        try:
-            return answer.result(bound_s + SPARE_S)
+            return self._await(answer, threading.Thread(
+                target=self._run, args=(answer, kind, call, probe), name="store", daemon=True), bound_s, begins)
         except TimeoutError:            # the client has no bound of its own: it is a directory's
             raise self._failed("it hangs", probe=probe) from None
+        except RuntimeError:            # the system gives no more threads
+            raise self._failed("no thread for a call", probe=probe) from None
+        finally:
+            with self._lock:
+                self._awaited.discard(answer)
+
+    def _await(self, answer: Future[Found], thread: threading.Thread, bound_s: float,
+               begins: Callable[[], bool] | None) -> Found:
+        thread.start()
+        if begins is not None and not begins() and not answer.done():
+            raise StoreAway(f"{self._url} hasn't begun to answer")
+        return answer.result(bound_s + SPARE_S)
 
     def _run(self, answer: Future[Found], kind: str, call: Callable[[], Found], probe: bool) -> None:
         try:
-            answer.set_result(self._told(kind, call, probe=probe))
+            found = self._told(kind, call, probe=probe)
         except BaseException as exc:
-            answer.set_exception(exc)
+            with contextlib.suppress(InvalidStateError):        # nobody waits for it any more
+                answer.set_exception(exc)
+        else:
+            with contextlib.suppress(InvalidStateError):        # the same
+                answer.set_result(found)
 
     def _told(self, kind: str, call: Callable[[], Found], *, probe: bool) -> Found:
         began_s = self._clock.now_s()
@@ -185,12 +210,15 @@ class Objects:
         except exceptions.AlreadyExistsError:
             self._rest.answered()
             raise
-        except Exception as exc:            # obstore's own, and Python's for a directory: all are of the store
+        except (StoreRefuses, exceptions.BaseError, OSError, ValueError) as exc:
             means = exc if isinstance(exc, StoreRefuses) else store_words.meaning(exc)
             if isinstance(means, StoreRefuses):
                 self._rest.answered()
                 raise self._refusal(kind, means) from None
             raise self._failed(str(means), probe=probe) from None
+        except Exception as exc:
+            log.exception("bug in a store's call")
+            raise self._failed(f"a bug: {type(exc).__name__}", probe=probe) from None
         self._rest.answered()
         self._accepted(kind, self._clock.now_s() - began_s)
         return found

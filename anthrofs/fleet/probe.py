@@ -26,8 +26,10 @@ CONTENT: Final = b"A probe of anthrofs. It may be removed."
 class Probe:
     """One look, of one mount."""
 
-    def __init__(self, objects: ObjectStore, keys: FleetKeys, clock: Clock) -> None:
+    def __init__(self, objects: ObjectStore, keys: FleetKeys, clock: Clock, *, writes: bool) -> None:
+        """`writes`: this mount is to put something there; else it only looks."""
         self._objects, self._keys, self._clock = objects, keys, clock       # given
+        self._writes = writes                                               # constant
         self._thread = threading.Thread(target=self._run, name="store probe", daemon=True)
         self._refused: SetupError | None = None     # written by the thread before it ends
 
@@ -42,7 +44,7 @@ class Probe:
 
     def _run(self) -> None:
         try:
-            look(self._objects, self._keys)
+            look(self._objects, self._keys, writes=self._writes)
         except SetupError as exc:
             self._refused = exc
             log.warning("%s", exc)
@@ -50,16 +52,23 @@ class Probe:
             log.info("the look at the store had no answer: %s", exc)
 
 
-def look(objects: ObjectStore, keys: FleetKeys) -> None:
-    """Puts a probe, reads it and removes it. Raises SetupError when the store refuses what every member needs, and
-    StoreAway when it doesn't answer.
+def look(objects: ObjectStore, keys: FleetKeys, *, writes: bool) -> None:
+    """Puts a probe, reads it and removes it; or only looks for one. Raises SetupError when the store refuses what every
+    member needs, and StoreAway when it doesn't answer.
     """
     path = f"{LAYOUT}/{keys.ids[0]}/probe/{secrets.token_hex(8)}"
     blind = _others(objects, keys)
+    if not writes:
+        _can_read(objects, path)
+        return
     try:
         objects.put(path, CONTENT, create=True)
     except StoreRefuses as exc:
-        _read_only(objects, path, exc)
+        if store_words.NO_BUCKET in str(exc):
+            raise _useless(exc) from None
+        _can_read(objects, path)
+        log.warning("this mount reads from the store, and can't put anything there: %s. --share none says that it is "
+                    "meant so", exc)
         return
     if blind is not None:
         log.warning("this mount may not list the store, so it learns of others' files only while they are new: %s",
@@ -87,14 +96,11 @@ def _others(objects: ObjectStore, keys: FleetKeys) -> StoreRefuses | None:
     return None
 
 
-def _read_only(objects: ObjectStore, path: str, why: StoreRefuses) -> None:
-    if store_words.NO_BUCKET in str(why):
-        raise _useless(why)
+def _can_read(objects: ObjectStore, path: str) -> None:
     try:
         objects.get(path)
     except NotStored:
-        log.warning("this mount reads from the store, and can't put anything there: %s. --share none says that it is "
-                    "meant so", why)
+        return
     except StoreRefuses as exc:
         raise _useless(exc) from None
 

@@ -6,6 +6,7 @@ A directory is in every run; Ceph's S3 gateway and Azurite are those of scripts/
 import json
 import os
 import random
+import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -134,7 +135,7 @@ def test_of_many_that_create_one_object_one_does(store: Store, monkeypatch: pyte
 
 def test_a_mount_begins_with_it_and_leaves_no_probe(store: Store, key: Path, mount: Mount, monkeypatch: pytest.MonkeyPatch) -> None:
     mount.environment |= store.environment
-    mount.mount("--store", store.url, "--fleet-key", str(key), "--share", "none")
+    mount.mount("--store", store.url, "--fleet-key", str(key))
     assert list(store.objects(monkeypatch).list("1")) == []
     found = mount.status()["fleet"]["store"]
     assert (found["address"], found["away_since"], found["refused"]) == (store.url, None, None)
@@ -227,12 +228,30 @@ def test_a_read_only_directory_is_a_read_only_store(mount: Mount, tmp_path: Path
     (tmp_path / "team").mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(tmp_path / "team")], check=True, timeout=BOUND_S)
     try:
-        mount.mount("--store", f"file://{tmp_path}/team", "--fleet-key", str(key), "--share", "none")
+        mount.mount("--store", f"file://{tmp_path}/team", "--fleet-key", str(key))
         assert "this mount reads from the store, and can't put anything there" in mount.log()
         mount.expects("this mount reads from the store, and can't put anything there", "the store .* refuses puts")
         mount.umount()
     finally:
         subprocess.run(["umount", str(tmp_path / "team")], check=True, timeout=BOUND_S)
+
+
+# ---- a store that doesn't answer
+
+@pytest.mark.parametrize("how", ["refuses", "is silent"])
+def test_a_store_that_doesnt_answer_stops_no_mount(mount: Mount, key: Path, how: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        if how == "refuses":
+            silent.close()
+        mount.environment |= {"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "s3cret-Zq8", "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
+        mount.emulator.generate("hello.txt", b"hello")
+        mount.mount("--store", "s3://team/x", "--fleet-key", str(key))
+        mount.expects("the store s3://team/x is away: ")
+        assert (mount.path / "hello.txt").read_bytes() == b"hello"
+        mount.umount()
+        assert "s3cret" not in mount.log()
+        assert mount.log().count("is away") <= 1            # the look's end, if it has come to one
 
 
 # ---- S3 that can't be used
@@ -284,9 +303,11 @@ def test_a_user_who_may_only_read_has_a_read_only_mount(ceph: Ceph, mount: Mount
     status, body = ceph.asked("PUT", "/readable", query="policy", body=READERS)
     assert status in (200, 204), body
     mount.environment |= {**ceph.environment, "AWS_ACCESS_KEY_ID": name, "AWS_SECRET_ACCESS_KEY": secret}
-    mount.mount("--store", "s3://readable/x", "--fleet-key", str(key), "--share", "none")
+    mount.mount("--store", "s3://readable/x", "--fleet-key", str(key))
     mount.expects("this mount reads from the store, and can't put anything there: .*the credentials may not do this", "the store .* refuses puts")
     assert "this mount reads from the store" in mount.log()
+    mount.remount("--store", "s3://readable/x", "--fleet-key", str(key), "--share", "none")
+    assert mount.log().count("this mount reads from the store") == 1        # it is meant so
 
 
 @pytest.mark.fleet

@@ -96,6 +96,22 @@ def test_other_users_may_what_the_directory_lets_them(directory: Objects, root: 
     assert {stat.S_IMODE(folder.stat().st_mode) for folder in (root / "1", root / "1/k/w/f")} == {mode}
 
 
+def test_what_is_put_into_a_directory_is_durable_before_it_counts(directory: Objects, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mount may give up its own copy next. Each folder that was made is synced in the one that it is in."""
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def spy(descriptor: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}").removeprefix(f"{root}"))
+        fsync(descriptor)
+    monkeypatch.setattr(os, "fsync", spy)
+    directory.put("1/k/w/f/0", b"abc", create=True)
+    assert synced == ["", "/1", "/1/k", "/1/k/w", "/1/k/w/f/0", "/1/k/w/f"]
+    synced.clear()
+    directory.put("1/k/w/f/1", b"abc", create=True)
+    assert synced == ["/1/k/w/f/1", "/1/k/w/f"]
+
+
 def test_a_directory_that_isnt_there_refuses_until_it_is(tmp_path: Path) -> None:
     """It is never made: it may be a disk that isn't mounted."""
     objects = objects_of(f"file://{tmp_path}/nothere", Clock())
@@ -267,6 +283,29 @@ def test_who_has_little_patience_goes_and_the_end_of_the_call_is_heard(server: S
     clock.advance(FIRST_S)
     server.answers = lambda _request: OK
     assert objects.get("1/x", patience_s=BOUND_S) == b"abc"
+
+
+def test_when_the_mount_ends_nobody_waits_for_a_silent_store(server: Server) -> None:
+    asked, said = threading.Event(), list[str]()
+
+    def silence(_request: bytes) -> bytes | None:
+        asked.set()
+        return None
+    server.answers = silence
+    objects = objects_of("s3://team", Clock())
+
+    def wait() -> None:
+        with pytest.raises(StoreAway) as caught:
+            objects.get("1/x")
+        said.append(str(caught.value))
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    assert asked.wait(BOUND_S)
+    objects.stop()
+    waiting.join(5)         # the store's bound is three times that
+    assert said == ["the mount is ending"]
+    with pytest.raises(StoreAway, match="the mount is ending"):
+        objects.get("1/x")
 
 
 def test_a_connection_that_doesnt_come_about_has_a_short_bound(monkeypatch: pytest.MonkeyPatch, server: Server) -> None:

@@ -21,7 +21,7 @@ def objects() -> MemoryObjects:
 
 def seen(objects: MemoryObjects, caplog: pytest.LogCaptureFixture) -> list[str]:
     """The warnings of a mount that begins."""
-    probe = Probe(objects, KEYS, Clock())
+    probe = Probe(objects, KEYS, Clock(), writes=True)
     with caplog.at_level(logging.INFO):
         probe.begin()
         probe.end()
@@ -47,6 +47,20 @@ def test_a_store_that_takes_nothing_is_read_only(objects: MemoryObjects, caplog:
     assert said.startswith("this mount reads from the store, and can't put anything there: the credentials may not do this")
 
 
+def test_a_member_who_only_reads_puts_nothing(objects: MemoryObjects, caplog: pytest.LogCaptureFixture) -> None:
+    refuse(objects, "the credentials may not do this", "put")
+    probe = Probe(objects, KEYS, Clock(), writes=False)
+    probe.begin()
+    probe.end()
+    assert objects.asked == {"folders": 1, "get": 1}
+    assert caplog.records == []
+    refuse(objects, "it doesn't accept the credentials", "get")
+    probe = Probe(objects, KEYS, Clock(), writes=False)
+    probe.begin()
+    with pytest.raises(SetupError, match="doesn't accept the credentials"):
+        probe.end()
+
+
 @pytest.mark.parametrize(("why", "calls", "code"), [
     ("there is no such bucket", ["put"], EXIT_USAGE),
     ("it doesn't accept the credentials", ["put", "get"], EXIT_AUTH),
@@ -57,7 +71,7 @@ def test_a_store_that_takes_nothing_is_read_only(objects: MemoryObjects, caplog:
 ])
 def test_what_would_never_work_ends_the_mount(objects: MemoryObjects, why: str, calls: list[str], code: int) -> None:
     refuse(objects, why, *calls)
-    probe = Probe(objects, KEYS, Clock())
+    probe = Probe(objects, KEYS, Clock(), writes=True)
     probe.begin()
     with pytest.raises(SetupError) as caught:
         probe.end()
@@ -67,7 +81,7 @@ def test_what_would_never_work_ends_the_mount(objects: MemoryObjects, why: str, 
 def test_what_may_neither_list_nor_read_ends_the_mount(objects: MemoryObjects) -> None:
     """Without the right to list, S3 says 403 for what isn't there."""
     refuse(objects, "the credentials may not do this", "folders", "put", "get")
-    probe = Probe(objects, KEYS, Clock())
+    probe = Probe(objects, KEYS, Clock(), writes=True)
     probe.begin()
     with pytest.raises(SetupError, match="may not do this"):
         probe.end()
@@ -84,7 +98,7 @@ def test_a_store_that_gives_back_other_bytes_ends_the_mount(objects: MemoryObjec
         if call == "get":
             objects.bodies[path] = b"?"
     objects.mishap = mishap
-    probe = Probe(objects, KEYS, Clock())
+    probe = Probe(objects, KEYS, Clock(), writes=True)
     probe.begin()
     with pytest.raises(SetupError, match="other bytes"):
         probe.end()
@@ -116,7 +130,7 @@ def test_a_silent_store_keeps_a_mount_for_a_moment_only(objects: MemoryObjects, 
     def silence(_call: str, _path: str) -> None:
         over.wait(30)
     objects.mishap = silence
-    probe = Probe(objects, KEYS, Clock())
+    probe = Probe(objects, KEYS, Clock(), writes=True)
     probe.begin()
     probe.end()
     over.set()
