@@ -75,7 +75,9 @@ class BoardParts:
     def share(self, sharing: StoreSharing) -> None:
         """From now on the mounts tell each other what the fleet's store has got, and what it lacks."""
         def heard(announced: Sequence[Announced]) -> None:
-            sharing.heard([each.file_id for each in announced if each.kind == "shared" and each.file_id is not None],
+            gone = {each.file_id for each in announced if each.kind == "deleted"}
+            sharing.heard([each.file_id for each in announced
+                           if each.kind == "shared" and each.file_id is not None and each.file_id not in gone],
                           [each.file_id for each in announced if each.kind == "lacks" and each.file_id is not None])
             if any(each.kind == "stored" for each in announced):
                 sharing.refreshed()

@@ -64,10 +64,12 @@ class PageNotes:
         """Returns a page's name on the board, which tells nobody an id."""
         return f"{limit}:first" if cursor is None else f"{limit}:{self._keys.name(*self._about(limit, cursor))}"
 
-    def find(self, limit: int, cursor: Cursor | None) -> Page | None:
-        """Returns the page that is there; None: there is none, or none that is to be believed. Raises BoardAway."""
+    def find(self, limit: int, cursor: Cursor | None, most_s: float = KEPT_S) -> Page | None:
+        """Returns the page that is there, if it is not older than `most_s`; None: there is none, or none that is to be
+        believed. Raises BoardAway.
+        """
         note = self._board.page(self.name(limit, cursor))
-        if note is None:
+        if note is None or note.age_s > most_s:     # so far anybody may have said how old it is
             return None
         read_s, now = self._clock.now_s(), self._board.now()
         try:
@@ -76,7 +78,7 @@ class PageNotes:
             self._forged(exc)
             return None
         age_s = (now - sheet.asked) / 1e6
-        if not (0 <= age_s <= KEPT_S and sheet.took_s >= 0 and self._agrees(age_s, sheet)):
+        if not (0 <= age_s <= most_s and sheet.took_s >= 0 and self._agrees(age_s, sheet)):
             return None
         asked_s = read_s - age_s        # not later than it was: the board's clock was read after ours
         return replace(Page(sheet.files, sheet.following, sheet.skipped).between(asked_s, asked_s + sheet.took_s),

@@ -19,7 +19,7 @@ from anthrofs.fleet.absence import Absence
 from anthrofs.fleet.board import Board
 from anthrofs.fleet.counts import Counts
 from anthrofs.fleet.membership import Membership
-from anthrofs.fleet.page_notes import PageNotes
+from anthrofs.fleet.page_notes import KEPT_S, PageNotes
 from anthrofs.model import Cursor, FileId, Page, RemoteFile, ServerClock, Workspace
 from anthrofs.remote.api import Body, Download, RemoteFiles
 
@@ -106,14 +106,15 @@ class SharedListing:
         company, manner = self._company, self._manner
         began_s = company.clock.now_s()
         while True:
-            page = company.notes.find(limit, cursor)
-            if self._serves(page, cursor, since_s):
+            page = self._found(limit, cursor, since_s)
+            if self._serves(page, cursor):
                 return page
             if since_s > began_s - NOW_S or (page is not None and manner.lease):
                 return None         # nobody is about to ask for a newer one
             if company.board.lease(self._lease(limit, cursor), manner.lease_s):
-                page = company.notes.find(limit, cursor)    # who had it before may have put it there in this moment
-                if not self._serves(page, cursor, since_s):
+                # Who had it before may have put the page there in this moment.
+                page = self._found(limit, cursor, since_s)
+                if not self._serves(page, cursor):
                     return None
                 self._release(limit, cursor)
                 return page
@@ -122,9 +123,11 @@ class SharedListing:
             if company.clock.sleep(company.stopping, manner.look_s):
                 raise Stopping("the mount is ending")
 
-    def _serves(self, page: Page | None, cursor: Cursor | None, since_s: float) -> bool:
-        return (page is not None and page.asked_s is not None and page.asked_s >= since_s
-                and self._company.admits(page, first=cursor is None))
+    def _found(self, limit: int, cursor: Cursor | None, since_s: float) -> Page | None:
+        return self._company.notes.find(limit, cursor, min(KEPT_S, self._company.clock.now_s() - since_s))
+
+    def _serves(self, page: Page | None, cursor: Cursor | None) -> bool:
+        return page is not None and self._company.admits(page, first=cursor is None)
 
     def _asked(self, limit: int, cursor: Cursor | None) -> Page:
         self._company.counts.add("lists")

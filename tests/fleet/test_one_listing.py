@@ -4,11 +4,12 @@ wrong. Real mounts, a real redis-server; the server's log counts the requests.
 
 import contextlib
 import os
+import random
 import signal
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,7 @@ from anthrofs.attribute_names import FILE_ID, SHARED
 from tests.emulator.process import EmulatorProcess
 from tests.fleet.redis_server import RedisServer
 from tests.fleet.test_board_on_mounts import Team, finish_all
+from tests.fleet.wires import Wire
 from tests.mounting import Mount, wait_until
 
 PAGES: Final = 3
@@ -206,6 +208,35 @@ def test_without_the_board_each_mount_asks_for_itself_and_less_often(team: Team,
     assert lists(emulator) == len(made)         # a refresh of each, which was asked for; their own are 30 s apart now
     redis.signal(signal.SIGCONT)
     wait_until(lambda: all("away_since" not in mount.status()["fleet"]["board"] for mount in made), "the board is back")
+
+
+@pytest.mark.parametrize("mishap", ["refuse", "lose", "silence", "cut", "flip", "slow"])
+def test_whatever_happens_on_the_way_to_the_board_each_sees_what_is_there_and_nothing_hangs(
+        team: Team, emulator: EmulatorProcess, redis: RedisServer, mishap: str) -> None:
+    seed = random.randrange(10**6)
+    print("seed", seed)
+    chance = random.Random(seed)
+    with Wire("127.0.0.1", redis.port) as wire:
+        one, other = team.mount("--refresh", "1"), team.mount("--refresh", "1", "--poll", url=f"redis://127.0.0.1:{wire.port}/0")
+        other.expects("the board .* is away", "the board .* answers again", "a page of the listing on the board", "is of no member")
+        wait_until(lambda: spared(other) > 0 or not one.refresh(), "it is served by the board")
+        after = chance.randrange(6)
+        mishaps: dict[str, Callable[[], None]] = {
+            "refuse": wire.refuse, "lose": wire.lose, "silence": lambda: wire.silence(after_requests=after), "slow": lambda: wire.slow(1000),
+            "cut": lambda: wire.cut(after_requests=after, after_bytes=chance.randrange(100)),
+            "flip": lambda: wire.flip(after_requests=after, after_bytes=chance.randrange(100))}
+        mishaps[mishap]()
+        for number in range(3):
+            emulator.generate(f"{number}.txt", b"new")
+            began_s = time.monotonic()
+            other.refresh()
+            assert time.monotonic() - began_s < 10
+            assert sees(other, f"{number}.txt")
+        (other.path / "own.txt").write_text("!")
+        other.umount()                                      # while it is so
+        wire.mend()
+        one.refresh()
+        assert len(os.listdir(one.path)) == 4
 
 
 # ---- lies on the board
