@@ -16,6 +16,7 @@ ENGINES: Final = ("store", "board")
 HEADS: Final = ("mount", "requests/min", "lists", "last", "hits", "misses", "from store", "to store", "spared", "wrong")
 SUMMED: Final = ("requests_a_minute", "lists", "hits", "misses", "bytes", "put_bytes", "spared", "wrong")
 MOST: Final = 450           # requests that an organization has in a minute, at most, of its about 500
+HEARD_S: Final = 15.0       # a mount tells of itself every ten seconds
 BAR: Final = 40             # columns
 SHADES: Final = " .:-=+*#%@"
 
@@ -85,7 +86,7 @@ def _picture(root: Path, fleet: Told) -> Iterator[str]:
         most = (fleet["board"] or {}).get("most", MOST)
         yield f"    minute by minute           {shape(minutes, most)} at most {max(minutes)}"
     tales = list(fleet["mounts"].values())
-    rows = [_row(printable(str(told.get("label"))), told) for told in tales]
+    rows = [_row(printable(str(told.get("label"))) + _silence(told), told) for told in tales]
     if len(rows) > 1:
         rows.append(_row("together", {name: sum(_number(told, name) for told in tales) for name in SUMMED}))
     widths = [max(len(row[column]) for row in (HEADS, *rows)) for column in range(len(HEADS))]
@@ -101,6 +102,12 @@ def _row(name: str, told: Told) -> tuple[str, ...]:
             shown_bytes(put), f"{spared:.0f}", f"{wrong:.0f}")
 
 
+def _silence(told: Told) -> str:
+    """A mount that was killed stands on the board for a while."""
+    silent_s = _number(told, "told_s_ago")
+    return f" (not heard for {shown_time(silent_s)})" if silent_s > HEARD_S else ""
+
+
 def _number(told: Told, name: str) -> float:
     """Another version's mount may tell something else."""
     found = told.get(name)
@@ -109,7 +116,7 @@ def _number(told: Told, name: str) -> float:
 
 def bar(part: float, whole: float) -> str:
     """[######....]"""
-    filled = min(BAR, round(BAR * part / whole)) if whole else 0
+    filled = min(BAR, max(1, round(BAR * part / whole))) if part and whole else 0
     return f"[{'#' * filled}{'.' * (BAR - filled)}]"
 
 

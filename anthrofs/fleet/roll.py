@@ -139,6 +139,7 @@ class Roll:
         """A member's tale, with the times in it as they are now; None: it isn't a member's."""
         try:
             told = json.loads(self._keys.open(PURPOSE, (scope.text, member), note.body))
+            told["told_s_ago"] = note.age_s
             if told.get("listed_s_ago") is not None:
                 told["listed_s_ago"] = float(told["listed_s_ago"]) + note.age_s
         except (Forged, ValueError, TypeError, AttributeError):

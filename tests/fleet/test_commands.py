@@ -1,14 +1,20 @@
 """`anthrofs fleet …`, and what is refused before there is a mount, as they are typed."""
 
 import json
+import os
+import re
 import socket
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from anthrofs.errors import EXIT_MISSING, EXIT_USAGE
 from anthrofs.fuse import mountpoint
-from tests.mounting import Mount
+from tests.emulator.process import EmulatorProcess
+from tests.fleet.redis_server import RedisServer
+from tests.mounting import Mount, wait_until
 
 SECRET = "s3cret-Zq8"
 
@@ -50,6 +56,33 @@ def test_a_mount_for_itself_is_in_no_fleet(mount: Mount) -> None:
     assert done.stderr == f"anthrofs: {mount.path} is in no fleet: mount it with --store or --board.\n"
     assert mount.status()["fleet"] is None
     assert "fleet" not in mount.ok("status", mount.path)
+
+
+def test_the_picture_says_what_each_mount_has_had_of_the_fleet(emulator: EmulatorProcess, tmp_path: Path) -> None:
+    a, b = Mount(tmp_path / "a", emulator), Mount(tmp_path / "b", emulator)
+    b.expects("it can't be read")
+    with RedisServer(tmp_path / "redis") as redis, ExitStack() as ends:
+        options = [*fleet_of(a, tmp_path), "--board", redis.url]
+        for one in (a, b):
+            ends.callback(one.finish)
+            one.mount(*options)
+        (a.path / "a.txt").write_text("hello")
+        a.ok("sync", a.path)
+        wait_until(lambda: (b.path / "a.txt").exists() and os.getxattr(b.path / "a.txt", "user.anthropic.shared") == b"true", "B finds it")
+        assert (b.path / "a.txt").read_text() == "hello"
+
+        def told() -> dict[str, Any]:
+            picture = json.loads(a.ok("fleet", "status", "--json", a.path))
+            return {tale["label"].rpartition(":")[2]: tale for tale in picture["mounts"].values()}
+
+        wait_until(lambda: told().get(str(b.path), {}).get("hits"), "A has heard of it")
+        of_a, of_b = told()[str(a.path)], told()[str(b.path)]
+        assert (of_a["puts"], of_a["put_bytes"], of_a["hits"]) == (1, 5, 0)
+        assert (of_b["puts"], of_b["hits"], of_b["bytes"], of_b["misses"], of_b["wrong"]) == (0, 1, 5, 0, 0)
+        said = a.ok("fleet", "status", a.path)
+        assert re.search(r"requests of the last minute  \[#+\.+\] \d+ of 450\n", said)
+        assert re.search(r"^    2 mounts, listed last by \S+ \d+ s ago$", said, re.MULTILINE)
+        assert re.search(r"^  together ", said, re.MULTILINE)
 
 
 @pytest.mark.parametrize(("text", "mode", "says"), [("", 0o600, "is empty"), ("00" * 32 + "\n", 0o644, "chmod 600"), ("00" * 31 + "\n", 0o600, "no key on line 1"),

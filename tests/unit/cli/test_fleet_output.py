@@ -80,6 +80,11 @@ def test_another_versions_tale_is_shown_as_far_as_it_is_understood() -> None:
     assert lines[-1].split()[:5] == ["together", "12", "6", "40", "2"]
 
 
+def test_a_mount_that_isnt_heard_any_more_is_said() -> None:
+    (lines,) = pictures({Path("/a"): fleet(mounts={"m1": tale("a", told_s_ago=9.0), "m2": tale("b", told_s_ago=21.4)})})
+    assert [line.split("  ")[1] for line in lines[-3:-1]] == ["a", "b (not heard for 21 s)"]
+
+
 def test_without_a_board_it_is_this_mount_alone() -> None:
     (lines,) = pictures({Path("/a"): fleet(board=None, mounts={"m1": tale("a:/\x1b]0;x\x07files")}, seconds=[], minutes=[])})
     assert [line.split()[0] for line in lines[-2:]] == ["mount", "a:/\\x1b]0;x\\x07files"]
