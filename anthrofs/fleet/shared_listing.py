@@ -42,7 +42,8 @@ class Manner:
     wait_s: float           # the longest that it is waited for
 
 
-NEWS: Final = Manner("", 5.0, 0.05, 5.0)            # somebody looks, and waits for it
+# A lease lasts over what a request waits for its turn when the budget is short: then all mounts wait for one answer.
+NEWS: Final = Manner("", 20.0, 0.05, 20.0)          # somebody looks, and waits for it
 SWEEP: Final = Manner("sweep", 30.0, 1.0, 35.0)     # goes on for minutes, a page each few seconds
 
 

@@ -71,7 +71,7 @@ class Refresher:
             old = self._clock.now_s() - self._listed_s > max(self._config.stale_s, self._pause_s)
             failing = self._error is not None and self._clock.now_s() - self._tried_s < self._config.stale_s
         if old and not failing:
-            self.refresh(LOOK_WAIT_S)
+            self.refresh(LOOK_WAIT_S, age_s=self._config.refresh_s)
 
     def ask(self) -> None:
         """A refresh is wanted soon; nobody waits for it."""
@@ -85,13 +85,16 @@ class Refresher:
             self._hasty, self._wanted_s = True, self._clock.now_s()
         self._worker.wake()
 
-    def refresh(self, timeout_s: float, *, accept: bool = False) -> FsError | SetupError | None:
-        """Asks now, and waits. Returns what went wrong, also that it took longer; None where the tree is fresh."""
-        until_s = self._clock.now_s() + timeout_s
+    def refresh(self, timeout_s: float, *, accept: bool = False, age_s: float = 0.0) -> FsError | SetupError | None:
+        """Asks now, and waits; others' listing of that age will do. Returns what went wrong, also that it took longer;
+        None where the tree is fresh.
+        """
+        now_s = self._clock.now_s()
+        until_s = now_s + timeout_s
         with self._changed:
             # One that is under way began before this was asked: it doesn't count.
             begun = self._done + (self._running and self._worker.is_alive())
-            self._asked, self._wanted_s = True, self._clock.now_s()
+            self._asked, self._wanted_s = True, max(self._wanted_s, now_s - age_s)
             self._accept = self._accept or accept
         self._worker.wake()
         with self._changed:

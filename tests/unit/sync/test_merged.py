@@ -144,6 +144,13 @@ def test_whoever_asks_gets_no_page_that_was_asked_for_before(state: State, other
         assert others.moments[-1] == moment_s
 
 
+def test_who_opens_an_old_directory_is_served_by_a_page_as_old_as_a_look_may_see(state: State, others: Others) -> None:
+    state.clock.advance(HOUR_S)
+    state.refresher.look_closely()      # its thread hasn't begun, so it waits in vain
+    state.refresher.step()
+    assert others.moments == [state.clock.now_s() - 10]
+
+
 def test_an_upload_of_ours_survives_a_page_that_was_asked_for_before_it(state: State, others: Others) -> None:
     state.clock.advance(60)
     others.note(NEWS)
