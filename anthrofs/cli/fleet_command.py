@@ -12,7 +12,7 @@ from typing import Any
 
 from anthrofs.cli import asking, control_client, fleet_output, output
 from anthrofs.cli.syntax import argument, command, flag, option
-from anthrofs.errors import EXIT_MISSING, EXIT_USAGE, FsError, SetupError
+from anthrofs.errors import EXIT_MISSING, EXIT_USAGE, SetupError
 
 
 @command("fleet key")
@@ -26,35 +26,30 @@ def key() -> None:
 
 
 @command("fleet check", option("--store", "store", "URL", "The store to check.", default=""),
+         option("--board", "board", "URL", "The board to check.", default=""),
          option("--fleet-key", "fleet_key", "FILE", "The fleet's key.", default=""),
          flag("--json", "as_json", "One JSON value on standard output."))
-def check(store: str, fleet_key: str, as_json: bool) -> None:
-    """Find out whether a store is fit for a fleet, by using it."""
+def check(store: str, board: str, fleet_key: str, as_json: bool) -> None:
+    """Find out whether a store and a board are fit for a fleet, by using them."""
     from anthrofs.cli.fleet_options import fleet_of
     from anthrofs.clock import Clock
 
-    named = fleet_of(store, "", fleet_key, "all", os.environ)
-    if named is None or named.store_url is None:
-        raise SetupError("fleet check needs --store URL, or ANTHROFS_STORE.", EXIT_USAGE)
-    try:
-        from anthrofs.fleet import keys, store_words
-        from anthrofs.fleet.check import check_store
-        from anthrofs.fleet.objects import objects_of
-    except ModuleNotFoundError as exc:
-        raise lacking(exc) from exc
+    named = fleet_of(store, board, fleet_key, "all", os.environ)
+    if named is None:
+        raise SetupError("fleet check needs --store URL or --board URL, or ANTHROFS_STORE or ANTHROFS_BOARD.",
+                         EXIT_USAGE)
+    from anthrofs.fleet.checkup import check_fleet
+
     logging.getLogger("anthrofs").addHandler(logging.NullHandler())     # what it would say is said here
-    clock, found = Clock(), list[dict[str, Any]]()
-    try:
-        for each in check_store(objects_of(named.store_url, clock), keys.read(named.key_path), clock):
-            found.append({"good": each.good, "text": each.text})
-            if not as_json:
-                output.show(f"{'good' if each.good else 'BAD '}  {each.text}")
-    except FsError as exc:
-        raise SetupError(f"The store can't be used: {exc}.", store_words.exit_code(str(exc))) from None
+    found = list[dict[str, Any]]()
+    for each in check_fleet(named, Clock()):
+        found.append({"good": each.good, "text": each.text})
+        if not as_json:
+            output.show(f"{'good' if each.good else 'BAD '}  {each.text}")
     if as_json:
         output.put(json.dumps(found))
     if not all(each["good"] for each in found):
-        raise SetupError(f"{named.store_url} isn't fit for a fleet as it is.")
+        raise SetupError("There is something to be mended.")
 
 
 @command("fleet gc", argument("directory", "The mount point.", Path),

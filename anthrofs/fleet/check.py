@@ -1,7 +1,8 @@
-"""Whether a store is fit for a fleet, found out by using it: a made-up file is put, found, read and removed.
+"""Whether a store, or a board, is fit for a fleet, found out by using it: a made-up file is put, found, read and
+removed, and a page is written and read.
 
 Trusts  no documentation: what a store says of itself isn't asked, but for a rule that will delete what was just put.
-Never   touches what a workspace has in the store: the made-up file is of a scope of its own.
+Never   touches what a workspace has there: what is made up is of a scope of its own.
 """
 
 import re
@@ -14,6 +15,7 @@ from urllib.request import Request, urlopen
 
 from anthrofs.clock import Clock
 from anthrofs.errors import Forged, NotStored, StoreRefuses
+from anthrofs.fleet.board import Board
 from anthrofs.fleet.keys import FleetKeys
 from anthrofs.fleet.membership import Scope
 from anthrofs.fleet.object_store import ObjectStore
@@ -25,6 +27,7 @@ MADE_UP: Final = FileId("check")
 BOUND_S: Final = 10.0
 DAY_S: Final = 86400.0
 EXPIRY: Final = re.compile(r'expiry-date="([^"]+)"')
+PAGE_S: Final = 5.0         # of what is written on a board
 APART_S: Final = 60.0       # between two clocks: above that, one is said to be wrong
 
 
@@ -66,6 +69,18 @@ def check_store(objects: CheckedStore, keys: FleetKeys, clock: Clock) -> Iterato
         yield Finding(good=False, text=f"nothing can be removed, so what is deleted stays there: {exc}")
     else:
         yield Finding(good=not shelf.has(MADE_UP), text="what is removed is gone")
+
+
+def check_board(board: Board, clock: Clock) -> Iterator[Finding]:
+    """Yields what is found, good or bad. Raises BoardAway for a board that can't be used."""
+    began_s = clock.now_s()
+    moment = board.now()
+    yield Finding(good=True, text=f"it answers, in {1000 * (clock.now_s() - began_s):.0f} ms")
+    board.put_page("check", CONTENT, moment, PAGE_S)
+    found = board.page("check")
+    yield Finding(good=found is not None and found.body == CONTENT, text="what is written there is read back")
+    yield Finding(good=board.lease("check", PAGE_S), text="a lease can be had there")
+    board.release("check")
 
 
 def _keys(objects: ObjectStore, keys: FleetKeys) -> Iterator[Finding]:

@@ -28,7 +28,8 @@ from anthrofs.fuse import mountpoint
 from anthrofs.model import FileId
 from tests.fleet.azurite_server import Azurite
 from tests.fleet.ceph import Ceph
-from tests.mounting import BOUND_S, COMMAND, Mount
+from tests.fleet.redis_server import RedisServer
+from tests.mounting import BOUND_S, COMMAND, Mount, wait_until
 
 KINDS: Final = ["file", pytest.param("s3", marks=pytest.mark.fleet), pytest.param("az", marks=pytest.mark.fleet)]
 LARGE: Final = random.Random(15).randbytes(3 * CHUNK_BYTES + 17)
@@ -154,6 +155,38 @@ def test_a_wrong_key_is_said_when_a_mount_begins(store: Store, key: Path, mount:
     done = checked(store, key)
     assert done.returncode == EXIT_FAILED
     assert f"and of {other.ids[0]}, which isn't known here" in done.stdout
+
+
+def test_b_reads_from_it_what_a_has_uploaded(store: Store, key: Path, mount: Mount, tmp_path: Path) -> None:
+    """Without a board: two refreshes later at most. The service is asked for no content."""
+    other = Mount(tmp_path / "b", mount.emulator)
+    for one in (mount, other):
+        one.environment |= store.environment
+        one.mount("--store", store.url, "--fleet-key", str(key))
+    try:
+        (mount.path / "large.bin").write_bytes(LARGE)
+        mount.sync()
+        wait_until(lambda: other.refresh() and (other.path / "large.bin").exists(), "B shows it")
+        wait_until(lambda: os.getxattr(other.path / "large.bin", "user.anthropic.shared") == b"true", "B knows that it can be read")
+        assert (other.path / "large.bin").read_bytes() == LARGE
+        assert mount.emulator.requests("download") == []
+    finally:
+        other.finish()
+
+
+# ---- a board
+
+def test_check_finds_a_board_fit(tmp_path: Path, key: Path) -> None:
+    with RedisServer(tmp_path / "redis") as redis:
+        done = subprocess.run([*COMMAND, "fleet", "check", "--board", redis.url, "--fleet-key", str(key)], capture_output=True, text=True, timeout=BOUND_S,
+                              check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert [line[:4] for line in done.stdout.splitlines()] == ["good"] * 3
+    done = subprocess.run([*COMMAND, "fleet", "check", "--board", redis.url, "--fleet-key", str(key)], capture_output=True, text=True, timeout=BOUND_S,
+                          check=False)
+    assert (done.returncode, done.stdout) == (EXIT_FAILED, "")
+    assert done.stderr.startswith("anthrofs: The board can't be used: ")
+    assert done.stderr.count("\n") == 1
 
 
 # ---- garbage
