@@ -4,7 +4,7 @@ Never   takes a password as an argument, nor quotes one: arguments are seen by e
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -49,6 +49,15 @@ def fleet_of(store: str, board: str, key: str, share: str, environ: Mapping[str,
         if find_spec(library) is None:
             raise SetupError(f"A fleet needs {library}: pip install 'anthrofs[fleet]'", EXIT_MISSING)
     return fleet
+
+
+def check_place(store_url: str, places: Iterable[Path]) -> None:
+    """Raises SetupError for a store that is a directory in one of those mount points: a mount would ask itself."""
+    parts = urlsplit(store_url)
+    path = Path(os.path.realpath(unquote(parts.path)))
+    for place in places if parts.scheme == "file" else ():
+        if place in (path, *path.parents):
+            raise SetupError(f"--store is in the mount point {place}: a store has to be somewhere else.", EXIT_USAGE)
 
 
 def _parts_of(name: str, url: str) -> SplitResult:

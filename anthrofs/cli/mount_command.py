@@ -65,7 +65,7 @@ def mount(
     """
     from anthrofs.cli import launch
     from anthrofs.cli.environment import select, service_of, state_dir_of
-    from anthrofs.cli.fleet_options import fleet_of
+    from anthrofs.cli.fleet_options import check_place, fleet_of
     from anthrofs.cli.options import byte_count, expiry_s, most_kept, one_of, with_options
     from anthrofs.config import DEFAULT_PROFILE, Config, Credentials, Service
 
@@ -92,6 +92,8 @@ def mount(
                                  staging_bytes=byte_count("--staging-size", staging_size),
                                  requests_per_minute=requests_per_minute, binding=binding,
                                  fleet=fleet_of(store, board, fleet_key, share, environ)), options or [])
+    if config.fleet is not None and config.fleet.store_url is not None:
+        check_place(config.fleet.store_url, [config.mountpoint, *mountpoint.mounts()])
     if foreground:
         launch.serve(config, None, demo=demo)
     else:

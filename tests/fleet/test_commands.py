@@ -115,6 +115,23 @@ def test_an_address_with_a_secret_or_without_sense_is_a_sentence(mount: Mount, t
     assert not mountpoint.is_mounted(mount.path)
 
 
+@pytest.mark.parametrize("below", ["", "/store", "/../files/x"])
+def test_a_store_in_the_mount_itself_is_refused(mount: Mount, tmp_path: Path, below: str) -> None:
+    """It would ask itself, and wait for ever."""
+    key = key_file(mount, tmp_path / "key")
+    done = mount.run("mount", "--state-dir", mount.state_dir, "--store", f"file://{mount.path}{below}", "--fleet-key", key, mount.path)
+    assert (done.returncode, done.stderr) == (EXIT_USAGE, f"anthrofs: --store is in the mount point {mount.path}: a store has to be somewhere else.\n")
+    assert not mountpoint.is_mounted(mount.path)
+
+
+def test_a_store_in_another_mount_is_refused(mount: Mount, tmp_path: Path) -> None:
+    key = key_file(mount, tmp_path / "key")
+    mount.mount()
+    (tmp_path / "other").mkdir()
+    done = mount.run("mount", "--state-dir", tmp_path / "state-2", "--store", f"file://{mount.path}/folder", "--fleet-key", key, tmp_path / "other")
+    assert (done.returncode, done.stderr) == (EXIT_USAGE, f"anthrofs: --store is in the mount point {mount.path}: a store has to be somewhere else.\n")
+
+
 @pytest.mark.parametrize(("library", "options"), [("cryptography", ["--store", "s3://b"]), ("obstore", ["--store", "s3://b"]), ("valkey", ["--board", "redis://127.0.0.1:1"])])
 def test_a_library_that_is_not_installed_is_said_with_what_to_do(mount: Mount, tmp_path: Path, library: str, options: list[str]) -> None:
     key = key_file(mount, tmp_path / "key")
