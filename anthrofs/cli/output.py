@@ -32,7 +32,9 @@ def drained(state_dir: Path, timeout_s: float, *, last: bool = False) -> dict[st
             words = (f"{len(left['waiting'])} files, {shown_bytes(left_bytes)} to send, {len(left['deletions'])} to "
                      "delete")
             words += f", {keeps}" if (keeps := _budget(left)) else ""
-            if left["waiting"] or left["deletions"]:
+            unshared = left.get("unshared", ())     # a mount of an earlier version has no store
+            words += f", {len(unshared)} not in the fleet's store yet" if unshared else ""
+            if left["waiting"] or left["deletions"] or unshared:
                 bar.show(most_bytes - left_bytes, most_bytes, words)
     return left
 

@@ -206,6 +206,8 @@ class Objects:
             self._rest.answered()
             if store_words.has_no_bucket(exc):
                 raise self._refusal(kind, StoreRefuses(store_words.NO_BUCKET)) from None
+            if self._directory is not None and not self._directory.is_dir():        # nothing is said of what it has
+                raise self._refusal(kind, StoreRefuses(_nowhere(self._directory))) from None
             raise NotStored("the store has no such object") from None
         except exceptions.AlreadyExistsError:
             self._rest.answered()

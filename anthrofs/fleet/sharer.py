@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from anthrofs.clock import Clock
-from anthrofs.errors import FsError, NotPermitted, NotReadable, StateLost, StoreAway, StoreRefuses
+from anthrofs.errors import FsError, NotPermitted, NotReadable, StateLost, Stopping, StoreAway, StoreRefuses
 from anthrofs.fleet.counts import Counts
 from anthrofs.fleet.shelf import Shelf
 from anthrofs.model import FileId
@@ -166,6 +166,8 @@ class Sharer:
                 worked, wait_s = self.step()
                 if worked:
                     continue
+            except Stopping:
+                return
             except FsError as exc:
                 wait_s = FIRST_S
                 if not isinstance(exc, StateLost):      # that was said
@@ -241,7 +243,12 @@ class Sharer:
             self._put(share.file_id)
 
     def _content_of(self, file_id: FileId) -> Callable[[int, int], bytes]:
-        return lambda offset, size: self._cache.piece(file_id, offset, size)
+        def read(offset: int, size: int) -> bytes:
+            with self._changed:
+                if self._stopping:
+                    raise Stopping("the mount ends: it goes on with the next one")
+            return self._cache.piece(file_id, offset, size)
+        return read
 
     def _withdraw(self, share: Share) -> None:
         with self._db.reading() as tx:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from anthrofs.clock import Clock
-from anthrofs.errors import FsError, StateLost, Stopping
+from anthrofs.errors import FleetAway, FsError, StateLost, Stopping
 from anthrofs.model import FileId, NodeId, StageId
 from anthrofs.remote.gates import OF_THE_WAY
 from anthrofs.store.state_guard import StateGuard
@@ -183,7 +183,7 @@ class Uploader:
         try:
             self._restaging.prepare(item.node)
         except (FsError, OSError) as exc:
-            if not isinstance(exc, OF_THE_WAY):
+            if not isinstance(exc, (*OF_THE_WAY, FleetAway)):       # those were said
                 log.warning("%s can't be sent under its new name now: %s. It stays queued", item.node.name, exc)
             plan.not_before_s = self._clock.now_s() + min(LATER_S, AGAIN_S * 2.0 ** min(plan.uncopied, 10))
             plan.uncopied += 1

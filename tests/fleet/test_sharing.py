@@ -1,11 +1,15 @@
 """Two mounts and a store that both reach: a directory here, as it is with S3. What one uploads, the other reads."""
 
+import contextlib
 import os
+import shutil
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from anthrofs.attribute_names import FILE_ID
 from anthrofs.errors import EXIT_FAILED, EXIT_LEFT, EXIT_USAGE
 from tests.emulator.process import EmulatorProcess
 from tests.fleet.redis_server import RedisServer
@@ -312,3 +316,95 @@ def test_with_a_board_whoever_has_the_copy_heals_what_the_store_has_wrong(redis:
     wait_until(lambda: shared(b / "a.txt") == "true", "A has put it there again, and B is told")
     assert (b / "a.txt").read_text() == "by A\n"
     assert pair.b.log().count("isn't right in the store, and that isn't used") == 1
+
+
+# ---- what programs do with others' uploads
+
+def test_others_uploads_are_copied_appended_to_cut_and_reached_by_their_ids(pair: Pair) -> None:
+    a, b = pair.mount()
+    names = ("copy", "append", "cut", "replace", "id", "tail")
+    for name in names:
+        (a / f"{name}.txt").write_text(f"{name} by A\n")
+    pair.a.sync()
+    for name in names:
+        seen(pair.b, b / f"{name}.txt")
+    with asks(pair.b, upload=1):
+        shutil.copy(b / "copy.txt", b / "copied.txt")
+    with asks(pair.b, upload=1, delete=1), (b / "append.txt").open("a") as file:
+        file.write("and B\n")
+    with asks(pair.b, upload=1, delete=1), (b / "cut.txt").open("r+") as file:
+        file.truncate(3)
+    with asks(pair.b, upload=1, delete=1):
+        (b / "replace.txt").write_text("B alone\n")
+    file_id = os.getxattr(b / "id.txt", FILE_ID).decode()
+    assert (b / ".by-id" / file_id).read_text() == "id by A\n"
+    with (b / "tail.txt").open("rb") as file:
+        file.seek(-4, os.SEEK_END)
+        assert file.read() == b"y A\n"
+    assert stored(pair.b) == {"copy.txt": b"copy by A\n", "copied.txt": b"copy by A\n", "append.txt": b"append by A\nand B\n", "cut.txt": b"cut",
+                              "replace.txt": b"B alone\n", "id.txt": b"id by A\n", "tail.txt": b"tail by A\n"}
+
+
+def test_a_rename_while_the_store_is_away_is_sent_when_it_is_back(pair: Pair) -> None:
+    pair.b.expects("the store .* refuses", "the store .* takes .* again", "can't be read now, for only the store gives it out", "not on the server yet")
+    a, b = pair.mount()
+    (a / "draft.txt").write_text("by A\n")
+    pair.a.sync()
+    pair.a.umount()
+    seen_only(pair.b, b / "draft.txt")
+    away = pair.store.rename(pair.store.with_name("away"))
+    (b / "draft.txt").rename(b / "final.txt")
+    assert os.listdir(b) == ["final.txt"]
+    assert pair.b.run("sync", "--timeout", "1", b).returncode == EXIT_LEFT
+    assert list(stored(pair.b)) == ["draft.txt"]
+    away.rename(pair.store)
+    pair.b.sync()
+    assert stored(pair.b) == {"final.txt": b"by A\n"}
+    assert (b / "final.txt").read_text() == "by A\n"
+
+
+def seen_only(mount: Mount, path: Path) -> None:
+    """The mount knows of it, and nothing of its content is here."""
+    wait_until(lambda: mount.refresh() and path.exists() and shared(path) == "true", f"{path} is found in the store")
+
+
+def test_what_a_deletes_while_b_has_it_open_b_reads_on_and_it_leaves_no_chunk_owed_by_b(pair: Pair) -> None:
+    a, b = pair.mount()
+    content = os.urandom(9 * 2**20)
+    (a / "a.bin").write_bytes(content)
+    pair.a.sync()
+    seen_only(pair.b, b / "a.bin")
+    with (b / "a.bin").open("rb", buffering=0) as file:
+        assert file.read(100_000) == content[:100_000]
+        (a / "a.bin").unlink()
+        pair.a.sync()
+        assert len(pair.chunks()) == 3      # ten minutes from now they go
+        file.seek(0)
+        assert b"".join(iter(lambda: file.read(2**20), b"")) == content
+    wait_until(lambda: pair.b.refresh() and not (b / "a.bin").exists(), "B sees that it has gone")
+    assert rows(pair.a) == [("withdraw",)]
+    assert rows(pair.b) == []
+
+
+def rows(mount: Mount) -> list[tuple[str]]:
+    """What it owes to the store, from the file that a mount holds: so it ends first."""
+    mount.umount()
+    with contextlib.closing(sqlite3.connect(mount.state_dir / "state.db")) as raw:
+        return raw.execute("SELECT task FROM share").fetchall()
+
+
+def test_of_two_who_replace_one_file_at_once_both_stay_readable_on_both(pair: Pair) -> None:
+    a, b = pair.mount()
+    (a / "a.txt").write_text("first\n")
+    pair.a.sync()
+    seen(pair.b, b / "a.txt")
+    (a / "a.txt").write_text("by A\n")
+    (b / "a.txt").write_text("by B\n")
+    for one in (pair.a, pair.b):
+        one.sync()
+    contents = {"by A\n", "by B\n"}
+    for one, path in ((pair.a, a), (pair.b, b)):
+        wait_until(lambda one=one, path=path: one.refresh() and len(os.listdir(path)) == 2, "both are shown")
+        for name in os.listdir(path):
+            seen(one, path / name)
+        assert {(path / name).read_text() for name in os.listdir(path)} == contents
