@@ -163,7 +163,8 @@ TRANSITIONS: Final = (
     Transition((*_UNSENT, State.STORED, State.RESEND), "intents.want", State.BACKUP, "the same; the server has it"),
     Transition(_STAYS_HERE, "intents.want", State.SYNCED, "renamed to be sent, while it is written"),
     Transition(_STAYS_HERE, "intents.want", State.SEALED, "renamed to be sent"),
-    Transition((State.STORED, State.BACKUP), "intents.want", State.RESEND, "an upload that can be sent again, renamed or set otherwise"),
+    Transition((State.STORED, State.BACKUP), "intents.want", State.RESEND,
+               "an upload that can be sent again, renamed or set otherwise"),
     Transition((State.RESEND, State.BACKUP), "intents.want", State.STORED, "renamed back"),
 
     Transition((State.BACKUP,), "mirror.Mirror.detach", State.LOCAL, "another file has taken its name on the server"),

@@ -5,6 +5,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -393,6 +394,10 @@ def rows(mount: Mount) -> list[tuple[str]]:
         return raw.execute("SELECT task FROM share").fetchall()
 
 
+def shows_both(mount: Mount) -> bool:
+    return mount.refresh() and len(os.listdir(mount.path)) == 2
+
+
 def test_of_two_who_replace_one_file_at_once_both_stay_readable_on_both(pair: Pair) -> None:
     a, b = pair.mount()
     (a / "a.txt").write_text("first\n")
@@ -404,7 +409,7 @@ def test_of_two_who_replace_one_file_at_once_both_stay_readable_on_both(pair: Pa
         one.sync()
     contents = {"by A\n", "by B\n"}
     for one, path in ((pair.a, a), (pair.b, b)):
-        wait_until(lambda one=one, path=path: one.refresh() and len(os.listdir(path)) == 2, "both are shown")
+        wait_until(partial(shows_both, one), "both are shown")
         for name in os.listdir(path):
             seen(one, path / name)
         assert {(path / name).read_text() for name in os.listdir(path)} == contents
