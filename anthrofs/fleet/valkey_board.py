@@ -6,12 +6,14 @@ Never   waits longer than TIMEOUT_S for an answer (but for `announced`, which is
         writes a key that has no time to live, names one without its workspace, or repeats a password.
 """
 
+import socket
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 from urllib.parse import urlsplit
 
 import valkey
 from valkey.backoff import NoBackoff
+from valkey.connection import Connection, ConnectionPool, SSLConnection
 from valkey.exceptions import ValkeyError
 from valkey.retry import Retry
 
@@ -36,6 +38,7 @@ from anthrofs.fleet.board import (
     Spent,
     Turn,
 )
+from anthrofs.fleet.dial import Timed, dial
 from anthrofs.fleet.membership import Membership, Scope
 from anthrofs.fleet.rest import Away, Rest
 from anthrofs.remote.budget import WINDOW_S
@@ -62,10 +65,11 @@ class ValkeyBoard:
         self._rest = Rest(f"the board {fleet.board_url}", BoardAway, clock)     # constant
 
         def client(answer_s: float) -> valkey.Valkey:
-            return valkey.Valkey(
-                parts.hostname or "", parts.port or PORT, int(parts.path.strip("/") or 0), fleet.board_password,
-                username=fleet.board_user, socket_timeout=answer_s, socket_connect_timeout=TIMEOUT_S,
-                retry=Retry(NoBackoff(), 0), lib_name=None, lib_version=None, ssl=secure, ssl_check_hostname=secure)
+            return valkey.Valkey.from_pool(ConnectionPool(
+                _Secure if secure else _Plain, host=parts.hostname or "", port=parts.port or PORT,
+                db=int(parts.path.strip("/") or 0), username=fleet.board_user, password=fleet.board_password,
+                socket_timeout=answer_s, retry=Retry(NoBackoff(), 0), lib_name=None, lib_version=None,
+                now_s=clock.now_s, **{"ssl_check_hostname": True} if secure else {}))
 
         self._client = client(TIMEOUT_S)                            # constant
         self._client_of = client                                    # constant
@@ -89,7 +93,7 @@ class ValkeyBoard:
             answer: Any = self._client.time()
             seconds, micros = answer
             return Moment(int(seconds) * 10**6 + int(micros))
-        return self._ask(ask)
+        return self._look(ask)
 
     def take(self, ask: Ask) -> Turn:
         """See Board."""
@@ -115,7 +119,7 @@ class ValkeyBoard:
 
     def minutes(self) -> list[int]:
         """See Board."""
-        return self._ask(lambda scope: [int(each) for each in self._run(scripts.MINUTES, [_org(scope, "window")],
+        return self._look(lambda scope: [int(each) for each in self._run(scripts.MINUTES, [_org(scope, "window")],
                                                                         [SECONDS])])
 
     def page(self, name: str) -> Note | None:
@@ -123,7 +127,7 @@ class ValkeyBoard:
         def call(scope: Scope) -> Note | None:
             found = self._run(scripts.PAGE, [_key(scope, f"page:{name}")], [])
             return None if found is None else Note(bytes(found[1]), _seconds(found[0]))
-        return self._ask(call)
+        return self._look(call)
 
     def put_page(self, name: str, body: bytes, asked: Moment, ttl_s: float) -> None:
         """See Board."""
@@ -152,7 +156,7 @@ class ValkeyBoard:
                 found: Any = patient.xread({key: after or "0"}, block=_millis(wait_s) if wait_s > 0 else None)
             return [Announcement(bytes(number).decode(), bytes(entry[b"body"]))
                     for _, entries in found for number, entry in entries]
-        return self._ask(call)
+        return self._look(call)
 
     def intend(self, about: str, name: str, body: bytes) -> None:
         """See Board."""
@@ -165,7 +169,7 @@ class ValkeyBoard:
 
     def intents(self, about: str) -> dict[str, Note]:
         """See Board."""
-        return self._ask(lambda scope: _notes(self._run(scripts.READ, [_key(scope, f"intents:{about}")],
+        return self._look(lambda scope: _notes(self._run(scripts.READ, [_key(scope, f"intents:{about}")],
                                                         [_micros(INTENT_S)])))
 
     def attend(self, body: bytes) -> int:
@@ -175,7 +179,7 @@ class ValkeyBoard:
 
     def roll(self) -> dict[str, Note]:
         """See Board."""
-        return self._ask(lambda scope: _notes(self._run(scripts.READ, [_key(scope, "roll")], [_micros(HERE_S)])))
+        return self._look(lambda scope: _notes(self._run(scripts.READ, [_key(scope, "roll")], [_micros(HERE_S)])))
 
     def leave(self) -> None:
         """See Board."""
@@ -189,22 +193,38 @@ class ValkeyBoard:
     # ---- the exchange
 
     def _ask(self, call: Callable[[Scope], Found]) -> Found:
+        """Calls what changes the board: at the end of a rest one such call finds out whether it answers."""
+        scope = self._scope()
+        return self._rest.ask(lambda: self._asked(call, scope))
+
+    def _look(self, call: Callable[[Scope], Found]) -> Found:
+        """Calls what only reads, which ends no rest: a board may be read that takes nothing, a replica, a full one."""
+        scope = self._scope()
+        if (away := self._rest.away()) is not None:
+            raise BoardAway(f"the board rests: {away.reason}")
+        try:
+            return self._asked(call, scope)
+        except BoardAway as exc:
+            self._rest.failed(str(exc), probe=False)
+            raise
+
+    def _scope(self) -> Scope:
         scope = self._membership.scope
         if scope is None:
             raise BoardAway("the workspace isn't known yet")
+        return scope
 
-        def asked() -> Found:
-            try:
-                return call(scope)
-            except (ValkeyError, OSError) as exc:
-                raise BoardAway(self._words_of(exc)) from None
-            except (ValueError, TypeError, LookupError) as exc:
-                raise BoardAway(f"what it answers makes no sense ({type(exc).__name__})") from None
-        return self._rest.ask(asked)
+    def _asked(self, call: Callable[[Scope], Found], scope: Scope) -> Found:
+        try:
+            return call(scope)
+        except (ValkeyError, OSError) as exc:
+            raise BoardAway(self._words_of(exc)) from None
+        except (ValueError, TypeError, LookupError) as exc:
+            raise BoardAway(f"what it answers makes no sense ({type(exc).__name__})") from None
 
     def _words_of(self, exc: Exception) -> str:
         """One line, bounded; a server may repeat what it was sent."""
-        return tame((str(exc) or type(exc).__name__).replace(self._password or "\0", "[secret]"))
+        return tame((str(exc) or type(exc).__name__).replace(self._password or "\0", "[secret]").rstrip("."))
 
     def _run(self, text: str, keys: list[str], arguments: Sequence[Value]) -> Any:
         return self._scripts[text](keys, arguments)
@@ -212,6 +232,36 @@ class ValkeyBoard:
     def _spent(self, spent: Sequence[Spent]) -> list[Value]:
         return [self._member, _micros(WINDOW_S), _micros(YOUNG_S), _micros(HERE_S), len(spent),
                 *(value for each in spent for value in (each.number, _micros(each.age_s)))]
+
+
+class _Dialed(Connection):
+    """Comes about within TIMEOUT_S, and its answers within its socket_timeout."""
+
+    def __init__(self, *, now_s: Callable[[], float], **rest: Any) -> None:
+        super().__init__(**rest)        # type: ignore[no-untyped-call]
+        self._now_s = now_s             # given
+
+    def _connect(self) -> socket.socket:
+        return dial(self.host, self.port, TIMEOUT_S, self._now_s)
+
+    def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        """See Connection."""
+        if isinstance(self._sock, Timed):
+            self._sock.begin()
+        super().send_packed_command(command, check_health)      # type: ignore[no-untyped-call]
+
+    def _timed(self, sock: socket.socket) -> socket.socket:
+        return cast("socket.socket", Timed(sock, float(self.socket_timeout or TIMEOUT_S), self._now_s))
+
+
+class _Plain(_Dialed):
+    def _connect(self) -> socket.socket:
+        return self._timed(super()._connect())
+
+
+class _Secure(SSLConnection, _Dialed):
+    def _connect(self) -> socket.socket:
+        return self._timed(super()._connect())      # type: ignore[no-untyped-call]
 
 
 def _key(scope: Scope, name: str) -> str:

@@ -29,6 +29,7 @@ class RedisServer:
         self._directory = directory
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
+        self._tls = False
         with socket.create_server(("127.0.0.1", 0)) as found:
             self.port = int(found.getsockname()[1])
 
@@ -40,16 +41,21 @@ class RedisServer:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    def of_tls(self) -> Self:
+        """Speaks nothing else; the options name its certificate."""
+        self._tls = True
+        return self
+
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
+        return f"{'rediss' if self._tls else 'redis'}://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
         """Another process may have taken the port meanwhile: then this fails, and says so."""
         assert self._process is None, "already started"
         with (self._directory / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+                ["redis-server", *(("--port", "0", "--tls-port") if self._tls else ("--port",)), str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
                  "--dir", str(self._directory), "--daemonize", "no", *self._options], stdout=log, stderr=log)
         until_s = time.monotonic() + READY_S
         while not self._answers():
@@ -85,11 +91,13 @@ class RedisServer:
         return (self._directory / "log").read_text(errors="replace")
 
     def _answers(self) -> bool:
+        if self._tls:
+            return "Ready to accept connections" in self.log()
         try:
             with socket.create_connection(("127.0.0.1", self.port), 1), self.client() as client:
                 client.ping()
         except (AuthenticationError, ResponseError):        # it wants a password
             return True
         except (OSError, ValkeyError):
-            return "--tls-port" in self._options and "Ready to accept connections" in self.log()
+            return False
         return True
