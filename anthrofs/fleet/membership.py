@@ -8,6 +8,7 @@ import hashlib
 import secrets
 import threading
 from dataclasses import dataclass
+from functools import lru_cache
 
 from anthrofs.config import Credentials, Service
 from anthrofs.model import Workspace
@@ -31,12 +32,17 @@ def scope_of(named: Workspace, service: Service) -> Scope:
     them: two local servers with one key must not meet, nor two keys on one server. An agent session's files are a
     listing of their own.
     """
+    organization = named.organization_id or _unnamed(service)
+    workspace = named.workspace_id or _unnamed(service)
+    return Scope(organization, f"{workspace}/{service.scope_id}" if service.scope_id else workspace)
+
+
+@lru_cache(1)       # it takes 20 ms, to make guesses dear, and is asked for with each answer
+def _unnamed(service: Service) -> str:
     who = service.credentials
     key = who.value if isinstance(who, Credentials) else f"profile {who.name}"
-    unnamed = hashlib.scrypt(f"{service.base_url}\n{key}".encode(), salt=b"anthrofs fleet", n=2**12, r=8, p=1,
-                             dklen=12).hex()
-    organization, workspace = named.organization_id or f"unnamed-{unnamed}", named.workspace_id or f"unnamed-{unnamed}"
-    return Scope(organization, f"{workspace}/{service.scope_id}" if service.scope_id else workspace)
+    return "unnamed-" + hashlib.scrypt(f"{service.base_url}\n{key}".encode(), salt=b"anthrofs fleet", n=2**12, r=8, p=1,
+                                       dklen=12).hex()
 
 
 class Membership:
