@@ -28,7 +28,7 @@ from anthrofs.fleet.rest import Away, Rest
 from tests.fleet.memory_objects import MemoryObjects
 from tests.memory_board import MemoryBoard, Wall
 from tests.simulation.clock import SimulatedClock
-from tests.simulation.scheduler import Scheduler
+from tests.simulation.scheduler import SECOND_NS, Scheduler
 
 BOARD: Final = ("away", "silent", "answers lost", "flips", "forgets")
 STORE: Final = ("away", "silent", "answers lost", "flips", "cuts", "swaps", "refuses", "forgets", "lists late", "ignores create")
@@ -186,6 +186,11 @@ class SimulatedObjects:
     def __init__(self, engines: Engines, clock: Clock) -> None:
         self._engines = engines             # given
         self._rest = Rest("the store", StoreAway, clock)
+        self._stopped = False
+
+    def stop(self) -> None:
+        """The mount ends: nobody waits for a silent store."""
+        self._stopped = True
 
     def facts(self) -> dict[str, Any]:
         away = self._rest.away()
@@ -230,7 +235,9 @@ class SimulatedObjects:
         def asked() -> Found:
             engines.pause()
             if engines.store_trouble == "silent":
-                engines.scheduler.block(bound_s, "the store")
+                until_ns = engines.scheduler.now_ns + round(bound_s * SECOND_NS)
+                while engines.scheduler.now_ns < until_ns and not self._stopped:
+                    engines.scheduler.block(min(bound_s, 1.0), "the store")
             if engines.store_trouble in ("away", "silent"):
                 raise StoreAway(engines.store_trouble)
             found = call()
