@@ -8,10 +8,12 @@ Trusts  the mode of the directory that a person has made: what it lets others do
 import contextlib
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 READ_WRITE: Final = 0o666
+TRIES: Final = 20
 
 
 def look(root: Path, path: str) -> None:
@@ -20,8 +22,22 @@ def look(root: Path, path: str) -> None:
         raise FileNotFoundError(path)
 
 
-def make_folders(root: Path, path: str) -> None:
-    """Makes what is missing between the root and an object, with the root's mode. Raises OSError."""
+def put(root: Path, path: str, call: Callable[[], object]) -> None:
+    """Puts an object by `call`, durably, with the root's modes: a mount may give up its own copy next. Raises OSError,
+    and what the call raises.
+    """
+    for left in reversed(range(TRIES)):
+        try:
+            _make_folders(root, path)
+            call()
+            _settle(root, path)
+            return
+        except FileNotFoundError:       # another member has removed the last object of a folder, and the folder
+            if not left or not root.is_dir():
+                raise
+
+
+def _make_folders(root: Path, path: str) -> None:
     mode = stat.S_IMODE(root.stat().st_mode)
     for parent in reversed(PurePosixPath(path).parents[:-1]):
         folder = root / parent
@@ -31,16 +47,20 @@ def make_folders(root: Path, path: str) -> None:
             _sync(folder.parent)
 
 
-def settle(root: Path, path: str) -> None:
-    """Gives an object the root's mode, without the right to execute, and makes it durable: a mount may give up its own
-    copy next. Raises OSError.
-    """
-    mode = stat.S_IMODE(root.stat().st_mode) & READ_WRITE
+def _settle(root: Path, path: str) -> None:
+    mode = stat.S_IMODE(root.stat().st_mode)
     with contextlib.suppress(FileNotFoundError):        # somebody has removed it already
-        with contextlib.suppress(PermissionError):      # it is another member's by now, who does the same
-            (root / path).chmod(mode)
+        _fit(root / path, mode & READ_WRITE)
+        for parent in PurePosixPath(path).parents[:-1]:     # obstore makes those that went meanwhile, for its user only
+            _fit(root / parent, mode)
         _sync(root / path)
         _sync((root / path).parent)
+
+
+def _fit(path: Path, mode: int) -> None:
+    status = path.stat()
+    if stat.S_IMODE(status.st_mode) != mode and status.st_uid == os.geteuid():      # else another member does the same
+        path.chmod(mode)
 
 
 def _sync(path: Path) -> None:

@@ -68,11 +68,13 @@ class Objects:
         """See ObjectStore."""
         def put() -> None:
             client = self._client(PUT_S)
-            if self._directory is not None:
-                directory.make_folders(self._directory, path)
-            obstore.put(client, path, body, mode="create" if create else "overwrite", use_multipart=False)
-            if self._directory is not None:
-                directory.settle(self._directory, path)
+
+            def one() -> None:
+                obstore.put(client, path, body, mode="create" if create else "overwrite", use_multipart=False)
+            if self._directory is None:
+                one()
+            else:
+                directory.put(self._directory, path, one)
         try:
             self._ask("puts", put, PUT_S)
         except exceptions.AlreadyExistsError:

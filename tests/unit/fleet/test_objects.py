@@ -112,6 +112,29 @@ def test_what_is_put_into_a_directory_is_durable_before_it_counts(directory: Obj
     assert synced == ["/1/k/w/f/1", "/1/k/w/f"]
 
 
+def test_members_put_and_remove_at_once_and_each_put_is_done(directory: Objects, root: Path) -> None:
+    """Who removes a folder's last object removes the folder, too."""
+    root.chmod(0o770)
+    before = os.umask(0o077)
+    failed = list[Exception]()
+
+    def work(name: str) -> None:
+        for number in range(100):
+            try:
+                directory.put(f"1/k/w/{name}/0", b"abc", create=number % 2 == 0)
+                directory.remove([f"1/k/w/{name}/0"])
+            except Exception as exc:
+                failed.append(exc)
+    members = [threading.Thread(target=work, args=(f"f{number}",)) for number in range(4)]
+    for each in members:
+        each.start()
+    for each in members:
+        each.join(BOUND_S)
+    os.umask(before)
+    assert failed == []
+    assert list(root.iterdir()) == []
+
+
 def test_a_directory_that_isnt_there_refuses_until_it_is(tmp_path: Path) -> None:
     """It is never made: it may be a disk that isn't mounted."""
     objects = objects_of(f"file://{tmp_path}/nothere", Clock())
