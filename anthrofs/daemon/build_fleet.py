@@ -182,6 +182,6 @@ def _knowledge(fleet: Fleet, local: Local, sharing: StoreSharing) -> Knowledge:
         return found
 
     def puts(size_bytes: int) -> bool:
-        return fleet.share == "all" and local.cache.may_keep(size_bytes)
+        return fleet.share == "all" and local.cache.may_keep(size_bytes) and not sharing.reason()
 
     return Knowledge(file, local.cache.put, puts, sharing.missed)

@@ -67,15 +67,15 @@ class StoreDownload:
 
     def __iter__(self) -> Iterator[Piece]:
         """See Download."""
-        place = self.offset
+        place, flows = self.offset, False       # flows: who has asked for a second chunk goes on
         while place < self._end:
             number, start = divmod(place, CHUNK_BYTES)
             if place != self.offset and not start:
-                self._chunk = self._next(number)
+                self._chunk, flows = self._next(number), True
             content = memoryview(self._chunk.data)
             end = min(len(content), start + self._end - place)
             while start < end:
-                if start >= CHUNK_BYTES // 2 and place + end - start < self._end:
+                if place + end - start < self._end and (flows or start >= CHUNK_BYTES // 2):
                     self._look_ahead(number + 1)
                 piece = content[start:min(end, start + PIECE_BYTES)]
                 start, place = start + len(piece), place + len(piece)

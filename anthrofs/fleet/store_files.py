@@ -100,15 +100,18 @@ class StoreReads:
         return self._fetcher.stop(timeout_s)
 
     def _found(self, file_id: FileId, file: RemoteFile | None, first: int, last: int | None) -> Download | None:
-        """The store's answer; None: it has none. Raises StoreAway, Stopping, NotDownloadable for
-        an upload that isn't right there, and Refused beyond the end.
+        """The store's answer; None: it has none. Raises StoreAway, Stopping, NotDownloadable for an upload that isn't
+        right there, and Refused beyond the end.
         """
         number, upload = first // CHUNK_BYTES, _is_upload(file)
         if not upload:
             self._refuse_while_quiet()
+            if first and self._sightings.is_wrong(file_id):
+                return None             # else what comes from there may not be of the delivery that came so far
         patience_s, bound_s = (None, None) if upload else (HEDGE_S, LATE_S)
         try:
             chunk = self._fetcher.fetch(file_id, number, patience_s, bound_s).result()
+            _refuse_other_length(file, chunk)
         except (NotStored, Forged) as exc:
             self._counts.add("misses")
             if upload or isinstance(exc, Forged) or (file is not None and file.shared):
@@ -220,6 +223,14 @@ class StoreFiles:
     def workspace(self) -> Workspace:
         """See RemoteFiles."""
         return self._inner.workspace()
+
+
+def _refuse_other_length(file: RemoteFile | None, chunk: Chunk) -> None:
+    """Raises Forged for a chunk of a file that can't have that length."""
+    if file is None or chunk.size_bytes == file.size_bytes:
+        return
+    if not file.may_grow or _is_upload(file) or chunk.size_bytes < file.size_bytes:
+        raise Forged(f"its file is said to have {chunk.size_bytes} bytes instead of {file.size_bytes}")
 
 
 def _is_upload(file: RemoteFile | None) -> bool:

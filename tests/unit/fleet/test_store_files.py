@@ -1,5 +1,6 @@
 """Reads through the fleet's store: right bytes or an error, and no request that the store can spare."""
 
+import contextlib
 import errno
 import os
 import random
@@ -209,6 +210,42 @@ def test_chunks_of_another_file_or_place_are_none(setting: Setting, downloadable
             with pytest.raises(NotDownloadable):
                 setting.read(each)
     assert len(allowed()) == 2
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+@pytest.mark.parametrize("downloadable", [True, False])
+def test_a_chunk_of_the_same_file_with_another_length_is_none(setting: Setting, downloadable: bool, number: int, allowed: Callable[[], list[str]]) -> None:
+    """Whoever has the key has put it there."""
+    file = setting.put(LARGE, downloadable=downloadable)
+    mine = dict(setting.objects.bodies)
+    setting.shelf.put(file.file_id, len(LARGE) - 1, lambda offset, size: LARGE[1 + offset:1 + offset + size], create=False)
+    others, path = dict(setting.objects.bodies), setting.path(file, number)
+    setting.objects.bodies = mine | {path: others[path]}
+    if downloadable:
+        assert setting.read(file) == LARGE
+        assert setting.service.asked == [("download", file.file_id)]
+    else:
+        with pytest.raises(NotDownloadable):
+            setting.read(file)
+    assert len(allowed()) == 1
+
+
+def test_a_clip_of_two_deliveries_with_two_lengths_is_read_whole_from_one(setting: Setting, allowed: Callable[[], list[str]]) -> None:
+    """Two members have put it there at the same moment, and it was delivered to them with different lengths."""
+    file = setting.service.generate("a.mp4", LARGE, "video/mp4")
+    mine, others = LARGE + b"mine", LARGE[:CHUNK_BYTES] + b"others'" + LARGE[CHUNK_BYTES:]
+    setting.shelf.put(file.file_id, len(others), lambda offset, size: others[offset:offset + size], create=False)
+    second = setting.objects.bodies[setting.path(file, 1)]
+    setting.shelf.put(file.file_id, len(mine), lambda offset, size: mine[offset:offset + size], create=False)
+    setting.objects.bodies[setting.path(file, 1)] = second
+    read: bytes | None = None
+    for _ in range(3):          # who has it open is told that it has another length, and opens it anew
+        with contextlib.suppress(FsError):
+            read = setting.reader.read(file, file.size_bytes, 0, 2**30, lambda: False, exact=False)
+            break
+        setting.reader.leave(file.file_id)
+    assert read in (LARGE, mine, others)
+    assert len(allowed()) == 1
 
 
 def test_what_is_missing_midway_the_service_gives_from_there(setting: Setting) -> None:
