@@ -45,8 +45,8 @@ def engine_line(name: str, engine: Told) -> str:
 
 
 def _store_lines(store: Told) -> Iterator[str]:
-    if "readable" in store:
-        readable, others = store["readable"], store["readable"] + store["unreadable"]
+    readable, others = store.get("readable", 0), store.get("readable", 0) + store.get("unreadable", 0)
+    if others:
         yield f"{readable} of {others} uploads of others can be read"
     if store.get("waiting"):
         yield f"{store['waiting']} own files are not there yet, {shown_bytes(store['waiting_bytes'])}"

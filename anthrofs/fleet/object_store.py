@@ -50,3 +50,7 @@ class ObjectStore(Protocol):
     def remove(self, paths: Sequence[str]) -> None:
         """Removes objects. What isn't there is no error."""
         ...
+
+    def hurry(self) -> None:
+        """A person waits: if the store rests, the next call asks it all the same."""
+        ...

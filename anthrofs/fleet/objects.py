@@ -155,6 +155,10 @@ class Objects:
             return obstore.sign(client, "HEAD", path, timedelta(minutes=1))
         return self._ask("reads", sign, GET_S)
 
+    def hurry(self) -> None:
+        """See ObjectStore."""
+        self._rest.hurry()
+
     def facts(self) -> dict[str, Any]:
         """Returns what status shows of the store, from memory."""
         away = self._rest.away()

@@ -98,6 +98,11 @@ class Rest:
         if began:
             log.warning("%s is away: %s. This mount goes on without it, and asks again by itself", self._engine, reason)
 
+    def hurry(self) -> None:
+        """A person waits: the next call is the probe, unless one is under way."""
+        with self._lock:
+            self._until_s = self._clock.now_s()
+
     def away(self) -> Away | None:
         """Whether it rests, and why; None: it answers, or wasn't asked yet."""
         with self._lock:

@@ -73,6 +73,7 @@ class Sharer:
 
     def hurry(self) -> None:
         """Somebody waits until everything is there: pauses end."""
+        self._shelf.hurry()
         with self._changed:
             paused, self._pause_s, self._until_s = self._until_s > self._clock.now_s(), 0.0, 0.0
         with self._db.reading() as tx:

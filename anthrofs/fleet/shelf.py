@@ -83,6 +83,10 @@ class Shelf:
         """Whether the whole file is there: its chunk 0 is."""
         return any(self._objects.has(f"{self._folder(key_id, file_id)}/0") for key_id in self._keys.ids)
 
+    def hurry(self) -> None:
+        """See ObjectStore."""
+        self._objects.hurry()
+
     def known(self, candidates: Iterable[FileId]) -> set[FileId]:
         """Returns those of the candidates that are there, by one listing for each key."""
         there = {(each.key_id, each.mac) for each in self.stored() if any(path.endswith("/0") for path in each.paths)}

@@ -30,6 +30,9 @@ class MemoryObjects:
             self.asked[call] += 1
         self.mishap(call, path)
 
+    def hurry(self) -> None:
+        """It never rests."""
+
     def put(self, path: str, body: bytes, *, create: bool) -> bool:
         self._begin("put", path)
         if self.refuses:

@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
-from anthrofs.errors import EXIT_MISSING, EXIT_USAGE
+from anthrofs.errors import EXIT_LEFT, EXIT_MISSING, EXIT_USAGE
 from anthrofs.fuse import mountpoint
 from tests.emulator.process import EmulatorProcess
 from tests.fleet.redis_server import RedisServer
+from tests.fleet.s3_server import S3Server
+from tests.fleet.wires import Wire
 from tests.mounting import Mount, wait_until
 
 SECRET = "s3cret-Zq8"
@@ -83,6 +85,27 @@ def test_the_picture_says_what_each_mount_has_had_of_the_fleet(emulator: Emulato
         assert re.search(r"requests of the last minute  \[#+\.+\] \d+ of 450\n", said)
         assert re.search(r"^    2 mounts, listed last by \S+ \d+ s ago$", said, re.MULTILINE)
         assert re.search(r"^  together ", said, re.MULTILINE)
+
+
+def test_sync_asks_a_store_that_is_back_at_once_and_names_what_isnt_there_while_it_is_away(mount: Mount, tmp_path: Path) -> None:
+    """Else it would wait for the end of a rest, a minute at most, and give up before."""
+    key = key_file(mount, tmp_path / "key")
+    mount.expects("the store s3://.* (is away|answers again)")
+    with S3Server(tmp_path / "s3") as store, Wire("127.0.0.1", store.port) as wire:
+        mount.environment |= store.environment(wire.port)
+        mount.mount("--store", store.url, "--fleet-key", str(key))
+        wire.refuse()
+        (mount.path / "a.txt").write_text("hello")
+        for _ in range(2):                  # the second one's try makes the rest longer
+            done = mount.run("sync", "--timeout", "1", mount.path)
+            assert (done.returncode, done.stdout) == (EXIT_LEFT, "")
+            assert re.search(r"^  a\.txt: not in the fleet's store yet: .*s3://.*refused$", done.stderr, re.MULTILINE)
+        assert re.search(r"^  STORE AWAY, s3://\S+, for \d+ s: .*refused", mount.ok("status", mount.path), re.MULTILINE)
+        assert "    1 own files are not there yet, 5 B\n" in mount.ok("status", mount.path)
+        wire.mend()
+        mount.ok("sync", mount.path)
+        assert "AWAY" not in mount.ok("status", mount.path)
+        mount.umount()
 
 
 @pytest.mark.parametrize(("text", "mode", "says"), [("", 0o600, "is empty"), ("00" * 32 + "\n", 0o644, "chmod 600"), ("00" * 31 + "\n", 0o600, "no key on line 1"),

@@ -52,6 +52,18 @@ def test_a_rest_doubles_to_a_minute_and_an_answer_ends_that(rest: Rest, clock: F
     assert away.next_s == FIRST_S
 
 
+def test_a_person_who_waits_has_the_next_call_be_the_probe(rest: Rest) -> None:
+    rest.failed("refused", probe=rest.enter())
+    rest.hurry()
+    assert rest.enter()
+    rest.hurry()
+    with pytest.raises(StoreAway):      # it is under way
+        rest.enter()
+    rest.failed("refused", probe=True)
+    with pytest.raises(StoreAway):
+        rest.enter()
+
+
 def test_calls_that_were_under_way_dont_make_it_longer(rest: Rest) -> None:
     probes = [rest.enter() for _ in range(20)]
     for probe in probes:
