@@ -14,7 +14,8 @@ from anthrofs.config import Fleet
 from anthrofs.fleet.counts import Counts, Name
 from anthrofs.fleet.membership import Membership
 
-SHOWN: Final[tuple[Name, ...]] = ("hits", "misses", "wrong", "bytes", "puts", "put_bytes", "spared", "lists")
+SHOWN: Final[tuple[Name, ...]] = ("hits", "misses", "wrong", "bytes", "puts", "put_bytes", "spared", "lists",
+                                "forged")
 MINUTE_S: Final = 60.0
 
 

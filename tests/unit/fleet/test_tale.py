@@ -27,7 +27,7 @@ def test_a_tale_has_the_counts_and_no_secret() -> None:
     house.counts.add("lists")
     house.clock.advance(4)
     assert house.tale.told() == {"label": "host:/files", "share": "all", "requests_a_minute": 0, "listed_s_ago": 4.0, "hits": 4, "misses": 0, "wrong": 0,
-                                 "bytes": 2**22, "puts": 0, "put_bytes": 0, "spared": 0, "lists": 1}
+                                 "bytes": 2**22, "puts": 0, "put_bytes": 0, "spared": 0, "lists": 1, "forged": 0}
     assert House(None).tale.told()["share"] is None
     assert House().tale.told()["listed_s_ago"] is None
 
