@@ -60,6 +60,8 @@ class Membership:
 
     def join(self, named: Workspace) -> None:
         """The service has answered, for this workspace."""
+        if self.scope is not None and self.is_of(named):
+            return
         scope = scope_of(named, self._service)
         with self._lock:
             self._scope, self._named = scope, named

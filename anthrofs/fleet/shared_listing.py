@@ -23,6 +23,8 @@ from anthrofs.fleet.page_notes import KEPT_S, PageNotes
 from anthrofs.model import Cursor, FileId, Page, RemoteFile, ServerClock, Workspace
 from anthrofs.remote.api import Body, Download, RemoteFiles
 
+SLOWEST_S: Final = 1.0          # looks for a page that is waited for
+LONGER: Final = 1.5
 NOW_S: Final = 1.0              # who wants no page that is older has no use for what others are asking for
 
 
@@ -38,7 +40,7 @@ class Manner:
 
     lease: str              # for all of its pages; empty: each page has one of its own
     lease_s: float
-    look_s: float           # between two looks whether the page is there
+    look_s: float           # between the first two looks whether the page is there; then ever longer, up to SLOWEST_S
     wait_s: float           # the longest that it is waited for
 
 
@@ -105,7 +107,7 @@ class SharedListing:
     def _awaited(self, limit: int, cursor: Cursor | None, since_s: float) -> Page | None:
         """Waits for a page of others. None: it is this mount's turn to ask. Raises BoardAway, Stopping."""
         company, manner = self._company, self._manner
-        began_s = company.clock.now_s()
+        began_s, look_s = company.clock.now_s(), manner.look_s
         while True:
             page = self._found(limit, cursor, since_s)
             if self._serves(page, cursor):
@@ -121,8 +123,9 @@ class SharedListing:
                 return page
             if company.clock.now_s() >= began_s + manner.wait_s:
                 return None
-            if company.clock.sleep(company.stopping, manner.look_s):
+            if company.clock.sleep(company.stopping, look_s):
                 raise Stopping("the mount is ending")
+            look_s = min(SLOWEST_S, LONGER * look_s)
 
     def _found(self, limit: int, cursor: Cursor | None, since_s: float) -> Page | None:
         return self._company.notes.find(limit, cursor, min(KEPT_S, self._company.clock.now_s() - since_s))
