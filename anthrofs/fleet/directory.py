@@ -37,6 +37,15 @@ def put(root: Path, path: str, call: Callable[[], object]) -> None:
                 raise
 
 
+def remove_stages(root: Path, path: str) -> None:
+    """Removes what a member has left there that was killed while it put the object. (obstore writes to NAME#1, and
+    lists no such thing.) Raises OSError.
+    """
+    target = root / path
+    for stage in target.parent.glob(f"{target.name}#*") if target.parent.is_dir() else ():
+        stage.unlink(missing_ok=True)
+
+
 def _make_folders(root: Path, path: str) -> None:
     mode = stat.S_IMODE(root.stat().st_mode)
     for parent in reversed(PurePosixPath(path).parents[:-1]):

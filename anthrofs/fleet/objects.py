@@ -9,12 +9,13 @@ Never   waits without a bound: a call that a hung directory or a silent server k
 
 import contextlib
 import logging
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, InvalidStateError
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
 import obstore
@@ -22,7 +23,7 @@ from obstore import exceptions, store
 
 from anthrofs.clock import Clock
 from anthrofs.errors import NotStored, StoreAway, StoreRefuses
-from anthrofs.fleet import directory, store_words
+from anthrofs.fleet import aws_profile, directory, store_words
 from anthrofs.fleet.object_store import Listed
 from anthrofs.fleet.rest import Rest
 from anthrofs.fleet.seal import LARGEST_BYTES
@@ -132,6 +133,8 @@ class Objects:
         """See ObjectStore."""
         for path in paths:
             def remove(path: str = path) -> None:
+                if self._directory is not None:
+                    directory.remove_stages(self._directory, path)
                 obstore.delete(self._client(GET_S), path)
             try:
                 self._ask("removals", remove, GET_S)
@@ -271,9 +274,12 @@ def _client_of(url: str, bound_s: float) -> store.ObjectStore:
         if not path.is_dir():
             raise StoreRefuses(_nowhere(path))
         return store.LocalStore(path, automatic_cleanup=True)
-    return store.from_url(url, client_options={
-        "connect_timeout": timedelta(seconds=CONNECT_S), "timeout": timedelta(seconds=bound_s), "allow_http": True,
-    }, retry_config=RETRY)
+    options: store.ClientConfig = {"connect_timeout": timedelta(seconds=CONNECT_S),
+                                   "timeout": timedelta(seconds=bound_s), "allow_http": True}
+    if url.startswith("s3:"):
+        named = cast("store.S3Config", aws_profile.settings(os.environ, Path.home()))
+        return store.from_url(url, config=named, client_options=options, retry_config=RETRY)
+    return store.from_url(url, client_options=options, retry_config=RETRY)
 
 
 def _directory_of(url: str) -> Path | None:

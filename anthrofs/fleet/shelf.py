@@ -24,7 +24,7 @@ from anthrofs.fleet.seal import Chunk
 from anthrofs.model import FileId
 
 LAYOUT: Final = "1"
-OBJECT: Final = re.compile(r"/([0-9a-f]{32})/\d+")      # below the workspace's; whatever else is there isn't a member's
+OBJECT: Final = re.compile(r"/([0-9a-f]{32})/(\d+)")    # below the workspace's; what else is there isn't a member's
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Shelf:
 
     def known(self, candidates: Iterable[FileId]) -> set[FileId]:
         """Returns those of the candidates that are there, by one listing for each key."""
-        there = {(each.key_id, each.mac) for each in self.stored() if any(path.endswith("/0") for path in each.paths)}
+        there = {(key_id, match[1]) for key_id, match, _ in self._listed() if match[2] == "0"}
         return {each for each in candidates if not there.isdisjoint(self.names([each]))}
 
     def remove(self, file_id: FileId) -> None:
@@ -112,13 +112,19 @@ class Shelf:
     def stored(self) -> Iterator[Stored]:
         """All files that are there, whole or not."""
         for key_id in self._keys.ids:
-            root = self._root(key_id)
-            named = ((OBJECT.fullmatch(each.path.removeprefix(root)), each) for each in self._objects.list(root))
-            listed = sorted(((match[1], each) for match, each in named if match), key=_mac_of)
+            listed = sorted(((match[1], each) for _, match, each in self._listed(key_id)), key=_mac_of)
             for mac, chunks in groupby(listed, key=_mac_of):
                 found = [each for _, each in chunks]
                 yield Stored(key_id, mac, tuple(each.path for each in found), sum(each.size_bytes for each in found),
                              max(each.changed_ns for each in found))
+
+    def _listed(self, *key_ids: str) -> Iterator[tuple[str, re.Match[str], Listed]]:
+        """All chunks of one key, or of all: the key's id, what OBJECT finds in the path, and the object."""
+        for key_id in key_ids or self._keys.ids:
+            root = self._root(key_id)
+            for each in self._objects.list(root):
+                if match := OBJECT.fullmatch(each.path.removeprefix(root)):
+                    yield key_id, match, each
 
     def remove_stored(self, stored: Stored) -> None:
         """Removes it."""

@@ -135,6 +135,14 @@ def test_members_put_and_remove_at_once_and_each_put_is_done(directory: Objects,
     assert list(root.iterdir()) == []
 
 
+def test_what_a_killed_member_has_left_of_a_put_goes_with_the_object(directory: Objects, root: Path) -> None:
+    directory.put("1/k/w/f/0", b"abc", create=True)
+    (root / "1/k/w/f/0#1").write_bytes(b"half of it")
+    assert [each.path for each in directory.list("1")] == ["1/k/w/f/0"]
+    directory.remove(["1/k/w/f/0"])
+    assert list(root.iterdir()) == []
+
+
 def test_a_directory_that_isnt_there_refuses_until_it_is(tmp_path: Path) -> None:
     """It is never made: it may be a disk that isn't mounted."""
     objects = objects_of(f"file://{tmp_path}/nothere", Clock())
@@ -371,6 +379,16 @@ def test_nothing_is_asked_and_no_thread_begun_before_the_first_call(server: Serv
     assert server.requests == []
     assert set(threading.enumerate()) == before
     assert objects.facts() == {"answers_s": None, "away_since": None, "why": None, "refused": None}
+
+
+def test_a_profile_of_aws_own_files_is_used(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "credentials").write_text("[team]\naws_access_key_id=AKPROFILE\naws_secret_access_key=s3cret-profile\n")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_PROFILE", "team")
+    assert objects_of("s3://team", Clock()).get("1/x") == b"abc"
+    assert b"Credential=AKPROFILE/" in server.requests[-1]
 
 
 @pytest.mark.parametrize("url", ["az://container/pre", "gs://bucket/pre", "s3://bucket"])
