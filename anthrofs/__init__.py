@@ -37,7 +37,8 @@ close: fs/open_files → fs/contents: seal, fdatasync, one transaction (tree/pro
 sent) → upload/uploader is woken, and in wait mode the close waits (upload/close_waits). An upload thread takes the
 next item of upload/schedule → upload/delivery: `sending` committed → a multipart body streamed from the stage,
 through remote/ → id, and the size that was sent → hard link as kept copy → one transaction (the node has the id, the
-old id is to be deleted) → the waiting close returns, and the stage is removed.
+old id is to be deleted, the content is owed to the fleet's store, if there is one) → the waiting close returns, and the
+stage is removed. The store gets it behind that, from the kept copy (fleet/sharer).
 
 A rename changes rows only (tree/intents): the node's name, the server name that is wanted for it, and that its
 content is to be sent again. upload/restaging makes a stage of what the server has, and an attempt; from there on as
@@ -73,7 +74,7 @@ Words, each for one thing:
     chunk           up to 4 MiB of a file, sealed, as a fleet's store has it
     content         what the handles of an open node share
     deletion queue  ids that the user doesn't want any more; a deleted one leaves a tombstone for an hour
-    drain           the wait until everything is on the server
+    drain           the wait until everything is on the server, and in the fleet's store
     fleet           mounts of one workspace with one key, which share a store of contents, or a board, or both
     gate, probe     whether a kind of request may be made now; the one that finds out (remote/way.py)
     helper file     a program's temporary file, which stays on this machine (a local name)
@@ -89,6 +90,7 @@ Words, each for one thing:
     resend          the content that the server has is to be sent again, under another name or type
     scan            how far a listing was read
     seal            no more writes to a stage; the next one makes a new stage
+    share           a content is put into a fleet's store, or is there; what is owed to that is a row (tree/shares.py)
     stage           unsent content: a file in staging/
     upload queue    the attempts
     view            an entry of .by-id: what an id names, whatever its node holds

@@ -29,7 +29,7 @@ from anthrofs.upload.inquiries import INQUIRE_S
 from anthrofs.upload.permission import Permission
 from anthrofs.upload.plans import DeletePlan, Plans, SendPlan
 from anthrofs.upload.send_order import BIG_THREADS, THREADS, Scene, probe, sendable
-from anthrofs.upload.shares import Shares
+from anthrofs.upload.turns import Turns
 from anthrofs.upload.work import Delete, Item, Pause, Prepare, Send, Task
 
 AGAIN_S: Final = 5.0            # after what another thread is about to find out
@@ -74,7 +74,7 @@ class Schedule:
         self._deletes = Plans[FileId, DeletePlan](DeletePlan)
         self._holdoffs = HoldOffs(holds_new=holds_new)
         self._delete_order = DeleteOrder()
-        self._shares = Shares[Task]()
+        self._turns = Turns[Task]()
         self._waited: Counter[NodeId] = Counter()   # closes that wait for each
         self._overtaken = 0             # times in a row that what a close waits for went before earlier promises
 
@@ -137,14 +137,14 @@ class Schedule:
             return Pause(probe_s)
         if (asked_s := self._permission.awaited_s()) is not None:
             return Pause(asked_s)
-        shares = {Task.SEND: 1.0, Task.PREPARE: 1 / 4, Task.DELETE: ready.share_of_deletions}
+        weights = {Task.SEND: 1.0, Task.PREPARE: 1 / 4, Task.DELETE: ready.share_of_deletions}
         with self._lock:
-            order = self._shares.order(tasks)
+            order = self._turns.order(tasks)
         for task in order:
             item = self._take(task, ready)
             if item is not None:
                 with self._lock:
-                    self._shares.served(task, shares[task])
+                    self._turns.served(task, weights[task])
                 return item
         if ready.probes_uploads or ready.probes_deletions:
             return Pause(AGAIN_S)       # another thread has claimed the probe, and wakes us

@@ -1,6 +1,7 @@
-"""Shares decide which kind of work goes next, so that none starves another: each has its own while there is some of it.
+"""Turns go round among the kinds of work, so that none starves another: each has them by its weight, while there is
+some of it.
 
-Stride scheduling: a kind that was served has passed so much further as its share is small, and the one that has passed
+Stride scheduling: a kind that was served has passed so much further as its weight is small, and the one that has passed
 least is next. One that had nothing to do for a while begins beside the others: it has saved up nothing.
 
 Owns    how far each kind has passed.
@@ -14,7 +15,7 @@ from typing import Generic, TypeVar
 K = TypeVar("K", bound=Hashable)
 
 
-class Shares(Generic[K]):
+class Turns(Generic[K]):
     """Not threadsafe: its owner has a lock."""
 
     def __init__(self) -> None:
@@ -25,7 +26,7 @@ class Shares(Generic[K]):
         """Returns the kinds of which there is work, the next first; of equals the one that is named first."""
         return sorted(ready, key=lambda kind: max(self._now, self._passed.get(kind, 0.0)))
 
-    def served(self, kind: K, share: float) -> None:
-        """Notes that a kind had its turn. `share`: how often it is, compared with the others."""
+    def served(self, kind: K, weight: float) -> None:
+        """Notes that a kind had its turn. `weight`: how often it is, compared with the others."""
         self._now = max(self._now, self._passed.get(kind, 0.0))
-        self._passed[kind] = self._now + 1 / share
+        self._passed[kind] = self._now + 1 / weight

@@ -5,14 +5,14 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anthrofs.upload.shares import Shares
+from anthrofs.upload.turns import Turns
 from tests.fakes import law
 
 
 @law
 @given(st.lists(st.sampled_from([0.25, 0.5, 1.0, 3.0]), min_size=1, max_size=4), st.integers(0, 10**6))
 def test_each_kind_has_its_share_of_any_stretch_of_time(shares: list[float], seed: int) -> None:
-    chance, rounds = random.Random(seed), Shares[int]()
+    chance, rounds = random.Random(seed), Turns[int]()
     for _ in range(chance.randrange(100)):              # kinds that had nothing to do have saved up nothing
         rounds.served(chance.choice(rounds.order(range(len(shares)))), chance.choice(shares))
     counts = [0] * len(shares)
@@ -27,7 +27,7 @@ def test_each_kind_has_its_share_of_any_stretch_of_time(shares: list[float], see
 
 
 def test_a_kind_that_had_nothing_to_do_for_long_does_not_shut_the_others_out() -> None:
-    rounds = Shares[str]()
+    rounds = Turns[str]()
     for _ in range(1000):
         rounds.served("send", 1)
     order = []
