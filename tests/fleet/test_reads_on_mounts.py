@@ -314,3 +314,68 @@ def test_a_mount_ends_while_its_readers_wait_for_a_silent_store(pair: Pair) -> N
     pair.b.end_now()
     reader.join(30)
     assert len(told) == 1
+
+
+# ---- what was wrong is put right
+
+def test_a_generated_file_that_is_wrong_in_the_store_is_put_over_by_who_has_downloaded_it(pair: Pair, tmp_path: Path) -> None:
+    name = pair.generate(LARGE)
+    assert (pair.mount_a() / name).read_bytes() == LARGE
+    wait_until(lambda: len(pair.store.chunks()) == 3, "it is in the store")
+    pair.a.umount()
+    flipped = pair.store.chunks()
+    _flip(flipped[1:2])
+    wrong = flipped[1].read_bytes()
+    pair.b.expects(WRONG)
+    assert (pair.mount_b() / name).read_bytes() == LARGE
+    wait_until(lambda: flipped[1].read_bytes() != wrong, "it was put there again")
+    pair.b.sync()
+    c = Mount(tmp_path / "c", pair.emulator)
+    c.environment |= pair.store.environment()
+    try:
+        path = pair._mount(c)
+        with asks(c):
+            assert (path / name).read_bytes() == LARGE
+    finally:
+        c.finish()
+
+
+def test_an_upload_that_is_wrong_in_the_store_is_put_over_by_its_owner_whom_the_board_tells(pair: Pair, tmp_path: Path) -> None:
+    with RedisServer(tmp_path / "redis") as redis:
+        pair.mount_a("--board", redis.url)
+        name = pair.upload(LARGE)
+        path = pair.mount_b("--board", redis.url) / name
+        _flip(pair.store.chunks())
+        pair.b.expects(WRONG)
+        assert refused(path) == errno.EACCES
+        wait_until(lambda: reads(path, LARGE), "its owner has put it there again")
+        pair.a.umount()
+        pair.b.umount()
+
+
+def test_who_reads_what_is_deleted_meanwhile_reads_on(pair: Pair) -> None:
+    a = pair.mount_a()
+    content = random.Random(7).randbytes(4 * CHUNK_BYTES)
+    name = pair.upload(content)
+    path = pair.mount_b() / name
+    with path.open("rb", buffering=0) as file:
+        assert file.read(1000) == content[:1000]
+        (a / name).unlink()
+        pair.a.sync()
+        pair.b.refresh()
+        assert os.pread(file.fileno(), 5000, 3 * CHUNK_BYTES) == content[3 * CHUNK_BYTES:3 * CHUNK_BYTES + 5000]
+    wait_until(lambda: pair.b.status()["files"] == 0, "nobody has it open any more, and it is gone")
+
+
+def test_a_machine_that_dies_while_it_downloads_keeps_the_others_waiting_for_a_while_only(pair: Pair, tmp_path: Path) -> None:
+    name = pair.generate(SMALL)
+    with RedisServer(tmp_path / "redis") as redis:
+        a, b = pair.mount_a("--board", redis.url), pair.mount_b("--board", redis.url)
+        pair.emulator.fault("download", {"kind": "stall", "seconds": 30, "after_bytes": 1000}, times=1)
+        reader = threading.Thread(target=lambda: reads(a / name, SMALL))
+        reader.start()
+        wait_until(lambda: pair.emulator.requests("download"), "A downloads")
+        pair.a.kill()
+        reader.join(30)
+        assert (b / name).read_bytes() == SMALL
+        pair.b.umount()
