@@ -13,6 +13,8 @@ Never   fails or keeps an upload waiting: without the board the listing alone is
 import json
 import logging
 import secrets
+import threading
+from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
@@ -30,6 +32,8 @@ log = logging.getLogger(__name__)
 
 PURPOSE: Final = "intent"
 OWNER: Final = "intents_owner"
+FILES: Final = 1000         # of whose claims it is remembered how many there are
+CLAIMS: Final = 100         # of one name, size and type: of a file that is saved again and again, older ones are withdrawn
 KINDS: Final = {"owner": str, "stage": int, "sent_ns": int | None, "file_id": str | None}
 
 
@@ -69,6 +73,10 @@ class Intents:
         self._membership = membership   # given
         self._db = db                   # given
 
+        self._lock = threading.Lock()   # guards the following; a leaf
+        self._known_owner: str | None = None
+        self._claims = OrderedDict[str, deque[str]]()       # names of those that stand, by what they are about
+
     def intend(self, attempt: Attempt) -> None:
         """The attempt is about to be sent, as it says."""
         self._put(attempt, None)
@@ -76,13 +84,20 @@ class Intents:
     def claim(self, attempt: Attempt, file: RemoteFile) -> None:
         """The server has it, as this file."""
         self._put(attempt, file.file_id)
+        about = self._about(attempt)
+        with self._lock:
+            names = self._claims.setdefault(about, deque())
+            self._claims.move_to_end(about)
+            names.append(_name(attempt))
+            old = names.popleft() if len(names) > CLAIMS else None
+            if len(self._claims) > FILES:
+                self._claims.popitem(last=False)
+        if old is not None:
+            self._settle(about, old)
 
     def withdraw(self, attempt: Attempt) -> None:
         """This try has surely not been stored."""
-        try:
-            self._board.settle(self._about(attempt), _name(attempt))
-        except BoardAway as exc:
-            log.debug("an intent stays on the board: %s", exc)
+        self._settle(self._about(attempt), _name(attempt))
 
     def whose(self, attempt: Attempt, files: Sequence[RemoteFile]) -> Mapping[FileId, Whose]:
         """Returns whose these files are, each of which the attempt can have stored."""
@@ -95,7 +110,7 @@ class Intents:
             try:
                 intent = intent_of(self._keys.open(PURPOSE, [about], note.body))
             except (Forged, ValueError) as exc:
-                log.warning("the intent %s on the board makes no sense: %s", name, exc)
+                log.warning("the intent %a on the board makes no sense: %s", name, exc)
                 continue
             if intent.owner != owner:
                 others.append(intent)
@@ -111,6 +126,12 @@ class Intents:
         except BoardAway as exc:
             log.debug("an intent isn't on the board: %s", exc)
 
+    def _settle(self, about: str, name: str) -> None:
+        try:
+            self._board.settle(about, name)
+        except BoardAway as exc:
+            log.debug("an intent stays on the board: %s", exc)
+
     def _about(self, attempt: Attempt) -> str:
         assert attempt.name is not None, "it was sent"
         scope = self._membership.scope
@@ -118,11 +139,15 @@ class Intents:
                                attempt.mime_type or "")
 
     def _owner(self) -> str:
-        with self._db.transaction() as tx:
-            owner = tx.get_meta(OWNER) or secrets.token_hex(8)
-            if tx.get_meta(OWNER) is None:
-                tx.set_meta(OWNER, owner)
-        return owner
+        with self._lock:
+            known = self._known_owner
+        if known is None:
+            with self._db.transaction() as tx:
+                known = tx.get_meta(OWNER) or secrets.token_hex(8)
+                tx.set_meta(OWNER, known)
+            with self._lock:
+                self._known_owner = known
+        return known
 
 
 def _name(attempt: Attempt) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from anthrofs.config import Credentials, Service
 from anthrofs.errors import BoardAway, NoAnswer
+from anthrofs.fleet import intents
 from anthrofs.fleet.intents import Intents
 from anthrofs.fleet.keys import FleetKeys
 from anthrofs.fleet.membership import Membership, Scope
@@ -276,7 +277,7 @@ def test_what_makes_no_sense_on_the_board_counts_for_nothing(fleet: Fleet, caplo
     place = list(fleet.wall.notes)[-1][1]
     about, board = place.removeprefix("intents:"), fleet.boards["b"]
     [own] = board.intents(about).values()
-    for name, body in (("forged", b"{}"), ("other key", FleetKeys([b"1" * 32]).seal("intent", [about], b"{}")), ("cut", own.body[:-1]),
+    for name, body in (("forged\x1b[2J", b"{}"), ("other key", FleetKeys([b"1" * 32]).seal("intent", [about], b"{}")), ("cut", own.body[:-1]),
                        ("other place", KEYS.seal("intent", ["other"], KEYS.open("intent", [about], own.body))),
                        ("other facts", KEYS.seal("intent", [about], b'{"owner": 1}')), ("no JSON", KEYS.seal("intent", [about], b"!")),
                        ("other kinds", KEYS.seal("intent", [about], b'{"owner": "x", "stage": "y", "sent_ns": 1}'))):
@@ -285,6 +286,16 @@ def test_what_makes_no_sense_on_the_board_counts_for_nothing(fleet: Fleet, caplo
     assert fleet.content(fleet.a, ours) == b"ours  "
     assert fleet.stored() == [b"ours  "]
     assert len([record for record in caplog.records if "makes no sense" in record.getMessage()]) == 7
+
+
+def test_of_a_file_that_is_saved_again_and_again_some_claims_stand(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intents, "CLAIMS", 5)
+    for number in range(12):
+        fleet.save(fleet.a, "a.txt", f"{number:06}".encode())
+        fleet.work_off()
+    place = next(place for _, place in reversed(fleet.wall.notes))
+    assert len(fleet.boards["b"].intents(place.removeprefix("intents:"))) == 5
+    assert fleet.stored() == [b"000011"]
 
 
 def test_an_intent_names_nothing_that_can_be_read_without_the_key(fleet: Fleet) -> None:
