@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 PURPOSE: Final = "intent"
 OWNER: Final = "intents_owner"
 FILES: Final = 1000         # of whose claims it is remembered how many there are
-CLAIMS: Final = 100         # of one name, size and type: of a file that is saved again and again, older ones are withdrawn
+CLAIMS: Final = 100         # of one name, size and type: of a file that is saved again and again, older ones go
 KINDS: Final = {"owner": str, "stage": int, "sent_ns": int | None, "file_id": str | None}
 
 

@@ -100,7 +100,7 @@ class Arrivals:
                 tx.deletions.doom(file)     # unlinked while it was sent; or renamed, and back again
             return not sure
         self._mirror.stored(tx, attempt, file, found=found, copied=copied)
-        if copied and self._shares:
+        if copied and self._shares and sure:        # else whoever reads it there may get another file's bytes
             tx.shares.owe(file.file_id, attempt.size_bytes)
         if node.remote is not None and node.remote.file_id != file.file_id:
             tx.deletions.doom(node.remote)

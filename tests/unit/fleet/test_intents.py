@@ -172,6 +172,19 @@ def test_after_a_kill_a_mount_knows_its_own_intent(fleet: Fleet) -> None:
     assert fleet.stored() == [b"ours  "]
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_what_may_be_another_mounts_isnt_put_into_the_store_as_ours(fleet: Fleet, known: bool) -> None:
+    """Everybody would read the wrong bytes there."""
+    fleet.a.uploader._delivery._arrivals._shares = True
+    ours = fleet.lose(fleet.a, b"ours  ", stored=True)
+    if not known:
+        fleet.wall.forget()
+    fleet.work_off()
+    assert fleet.content(fleet.a, ours) == b"ours  "
+    with fleet.a.db.reading() as tx:
+        assert tx.shares.waiting()[0] == known
+
+
 # ---- what was removed before it was found
 
 Removed = Callable[[Fleet], None]
