@@ -223,8 +223,10 @@ class ValkeyBoard:
             raise BoardAway(f"what it answers makes no sense ({type(exc).__name__})") from None
 
     def _words_of(self, exc: Exception) -> str:
-        """One line, bounded; a server may repeat what it was sent."""
-        return tame((str(exc) or type(exc).__name__).replace(self._password or "\0", "[secret]").rstrip("."))
+        """One line, bounded: the system's words, if it was the connection. A server may repeat what it was sent."""
+        below = exc.__context__
+        words = (isinstance(below, OSError) and below.strerror) or str(exc) or type(exc).__name__
+        return tame(words.replace(self._password or "\0", "[secret]").rstrip("."))
 
     def _run(self, text: str, keys: list[str], arguments: Sequence[Value]) -> Any:
         return self._scripts[text](keys, arguments)
