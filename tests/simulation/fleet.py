@@ -192,6 +192,9 @@ class SimulatedObjects:
         """The mount ends: nobody waits for a silent store."""
         self._stopped = True
 
+    def hurry(self) -> None:
+        self._rest.hurry()
+
     def facts(self) -> dict[str, Any]:
         away = self._rest.away()
         return {"answers_s": None, "away_since": None if away is None else away.since_ns / 1e9, "why": None if away is None else away.reason, "refused": None}
