@@ -13,7 +13,7 @@ Machines are mounts with states of their own, on one emulator, with a store in a
 read through a store comes from a bucket on this machine, a small server's, beside the same gets by the store's own client. Counts are those of the
 emulator, of all machines together, or of the store; the target is what a fleet promises. A whole team is simulated: the same
 code, on a clock of its own, with a service that takes 500 requests a minute; 200 reads a minute and mount by Zipf's law, of 2,000 files, half of them members'
-uploads, 5 new ones a minute; 2 minutes, after 2 that aren't counted, of mounts whose caches begin empty. Times are medians of {repetitions}, sides alternating. Counts fail a
+uploads, 5 new ones a minute; 2 minutes of mounts that have read all of the others before. Times are medians of {repetitions}, sides alternating. Counts fail a
 run; times never do."""
 
 

@@ -1,7 +1,7 @@
 """How many requests a team of mounts makes of the service, alone and as a fleet, by the package's own rules: whole mounts under the
 simulation's scheduler, which read by Zipf's law and upload now and then, with a service that takes so many requests a minute.
 
-    python -m tests.simulation.team --mounts 50 [--fleet] [--minutes M]     prints what it has counted as JSON
+    python -m tests.simulation.team --mounts 50 [--fleet] [--cold] [--minutes M]      prints what it has counted as JSON
 
 Owns    the run: its mounts, and the programs that use them.
 Trusts  the first mount's state for that of all others: they begin as machines that have mounted the workspace before.
@@ -55,7 +55,8 @@ class Load:
     mounts: int
     fleet: bool
     minutes: float = 2.0            # that are measured
-    warm_s: float = 120.0           # before them
+    warm_s: float = 30.0            # before them
+    cold: bool = False              # no mount has read anything before; else each has all that is generated at the beginning
     files: int = 2000               # at the beginning, half of them generated, half of them members' uploads
     size_bytes: int = 1000
     reads_per_minute: float = 200.0     # of each mount
@@ -168,6 +169,8 @@ class Team:
         """One lists everything; the others begin with its state."""
         first, *others = self.mounts
         self._call(first, first.begin)
+        if not self.load.cold:
+            self._call(first, lambda: all(first.user.read(f"f{number}.txt") for number in range(0, self.load.files, 2)))
         self.scheduler.pass_s(130)          # as long as somebody looks, so that what there is to be found is found
         self._call(first, first.end)
         for mount in others:
@@ -266,8 +269,9 @@ def main() -> None:
     parser.add_argument("--warm", type=float, default=Load.__dataclass_fields__["warm_s"].default)
     parser.add_argument("--files", type=int, default=Load.__dataclass_fields__["files"].default)
     parser.add_argument("--fleet", action="store_true")
+    parser.add_argument("--cold", action="store_true")
     given = parser.parse_args()
-    print(json.dumps(asdict(Team(Load(given.mounts, given.fleet, given.minutes, given.warm, given.files)).run())))
+    print(json.dumps(asdict(Team(Load(given.mounts, given.fleet, given.minutes, given.warm, given.cold, given.files)).run())))
 
 
 if __name__ == "__main__":
