@@ -78,6 +78,10 @@ def look(objects: ObjectStore, keys: FleetKeys, *, writes: bool) -> None:
             raise SetupError("The store can't be used: it gives back other bytes than it was given.")
     except StoreRefuses as exc:
         raise _useless(exc) from None
+    except NotStored:
+        log.warning("what was just put into the store can't be read at once")
+    else:
+        log.info("the store can be read and written")
     try:
         objects.remove([path])
     except StoreRefuses as exc:

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from anthrofs.clock import Clock
-from anthrofs.errors import EXIT_AUTH, EXIT_FAILED, EXIT_USAGE, SetupError, StoreAway, StoreRefuses
+from anthrofs.errors import EXIT_AUTH, EXIT_FAILED, EXIT_USAGE, NotStored, SetupError, StoreAway, StoreRefuses
 from anthrofs.fleet.keys import SECRET_BYTES, FleetKeys
 from anthrofs.fleet.probe import Probe
 from tests.fleet.memory_objects import MemoryObjects
@@ -102,6 +102,15 @@ def test_a_store_that_gives_back_other_bytes_ends_the_mount(objects: MemoryObjec
     probe.begin()
     with pytest.raises(SetupError, match="other bytes"):
         probe.end()
+
+
+def test_a_store_that_gives_nothing_back_at_once_is_said_and_the_probe_goes(objects: MemoryObjects, caplog: pytest.LogCaptureFixture) -> None:
+    def late(call: str, path: str) -> None:
+        if call == "get":
+            raise NotStored(path)
+    objects.mishap = late
+    assert seen(objects, caplog) == ["what was just put into the store can't be read at once"]
+    assert objects.bodies == {}
 
 
 def test_a_store_that_removes_nothing_is_said(objects: MemoryObjects, caplog: pytest.LogCaptureFixture) -> None:

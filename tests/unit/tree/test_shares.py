@@ -50,3 +50,14 @@ def test_what_somebody_else_has_deleted_is_theirs_to_withdraw(db: Database) -> N
         tx.shares.owe(ONE, 7)
         tx.shares.ended(ONE, withdraw=False)
     assert rows(db) == []
+
+
+def test_what_is_to_be_put_is_claimed_and_what_is_to_be_withdrawn_isnt(db: Database) -> None:
+    """Garbage in the store is what nobody claims."""
+    two = FileId("file_2")
+    with db.transaction() as tx:
+        tx.shares.owe(ONE, 7)
+        tx.shares.owe(two, 7)
+        tx.shares.ended(two, withdraw=True)
+    with db.reading() as tx:
+        assert tx.shares.claimed() == {ONE}
