@@ -27,7 +27,7 @@ PR_SET_DUMPABLE: Final = 4      # linux/prctl.h
 PRIVATE: Final = 0o077          # umask: all that it makes is for its user only
 # Names of variables with a key, a token or a password in them, or where those are.
 SECRET: Final = re.compile(r"ANTHROPIC_.*|.*_proxy", re.IGNORECASE)
-SECRET_OF_FLEETS: Final = re.compile(r"ANTHROFS_BOARD_PASSWORD|(AWS|AZURE|GOOGLE)_.*", re.IGNORECASE)
+SECRET_OF_FLEETS: Final = re.compile(r"(ANTHROFS_BOARD|ANTHROFS_STORE|AWS|AZURE|GOOGLE).*", re.IGNORECASE)
 
 
 def keep_private() -> None:

@@ -7,6 +7,8 @@ import contextlib
 import json
 import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -160,6 +162,24 @@ def test_the_secrets_of_a_fleet_are_nowhere(home: Home, redis: RedisServer) -> N
     home.runs("check", "--state-dir", home.mount.state_dir)
     assert home.children.read_bytes()           # it was asked, and what it was given is among what is searched
     assert home.found() == []
+
+
+ENVIRON: Final = """
+import os
+from anthrofs.cli import commands
+from anthrofs.daemon import mount
+mount.Mount.run = lambda self: os.system("env") and 1
+commands.main()
+"""
+
+
+def test_the_program_that_libfuse_starts_gets_no_secret_of_a_fleet(home: Home) -> None:
+    environment = {**home.mount.environment, "ANTHROFS_STORE": f"file://{home.store}", "ANTHROFS_BOARD": f"redis://:{PASSWORD}@127.0.0.1:1",
+                   "AZURE_STORAGE_ACCOUNT_KEY": SECRET_KEY, "GOOGLE_SERVICE_ACCOUNT_KEY": SECRET_KEY}
+    done = subprocess.run([sys.executable, "-c", ENVIRON, "mount", "--foreground", "--state-dir", str(home.mount.state_dir), str(home.mount.path)],
+                          env=environment, capture_output=True, text=True, timeout=60, check=True)
+    assert f"PATH={environment['PATH']}\n" in done.stdout
+    assert found_in(done.stdout.encode()) == []
 
 
 def test_a_wrong_password_is_said_and_not_quoted(home: Home, redis: RedisServer) -> None:

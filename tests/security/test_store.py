@@ -11,6 +11,8 @@ from typing import Final
 
 import pytest
 
+from anthrofs.clock import Clock
+from anthrofs.fleet.objects import objects_of
 from tests.emulator.process import EmulatorProcess
 from tests.mounting import Mount, wait_until
 
@@ -125,3 +127,13 @@ def test_a_store_that_was_tampered_with_makes_a_file_missing_and_never_wrong(att
     (attacked.b.path / "mine.txt").write_text("mine")
     attacked.b.ok("status", attacked.b.path)
     assert (attacked.base / "machine").read_bytes() == b"of this machine\n"
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_what_is_put_over_a_planted_link_goes_nowhere_else(tmp_path: Path, create: bool) -> None:
+    (tmp_path / "machine").write_bytes(b"of this machine\n")
+    (tmp_path / "store" / "1").mkdir(parents=True)
+    (tmp_path / "store" / "1" / "0").symlink_to(tmp_path / "machine")
+    assert objects_of(f"file://{tmp_path / 'store'}", Clock()).put("1/0", b"a chunk", create=create) is not create
+    assert (tmp_path / "machine").read_bytes() == b"of this machine\n"
+    assert create or (tmp_path / "store" / "1" / "0").read_bytes() == b"a chunk"

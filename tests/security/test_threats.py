@@ -86,7 +86,10 @@ THREATS: Final[dict[str, dict[str, list[str]]]] = {
         KEYS: ["test_what_is_sealed_opens_in_its_own_place_only", "test_two_seals_of_one_thing_differ"],
         FLEET: ["test_who_reads_store_and_board_learns_no_content_no_name_and_no_id"]},
     "Whoever writes to a store or a board": {
-        "security/test_store.py": ["test_a_store_that_was_tampered_with_makes_a_file_missing_and_never_wrong"],
+        "security/test_store.py": ["test_a_store_that_was_tampered_with_makes_a_file_missing_and_never_wrong",
+                                   "test_what_is_put_over_a_planted_link_goes_nowhere_else"],
+        "unit/fleet/test_page_notes.py": ["test_what_no_member_has_written_is_not_believed_and_said_once",
+                                          "test_an_old_page_that_is_put_there_again_is_as_old_as_it_was"],
         "unit/fleet/test_seal.py": ["test_it_opens_at_no_other_place", "test_a_changed_byte_is_seen", "test_a_cut_one_and_a_longer_one_are_seen"],
         "unit/fleet/test_shelf.py": ["test_a_lie_is_never_content", "test_a_swapped_chunk_is_never_content", "test_a_squatted_chunk_is_healed"]},
     "A fleet's key": {
@@ -96,6 +99,7 @@ THREATS: Final[dict[str, dict[str, list[str]]]] = {
         FLEET: ["test_the_secrets_of_a_fleet_are_nowhere"]},
     "Passwords of store and board": {
         FLEET: ["test_the_secrets_of_a_fleet_are_nowhere", "test_a_wrong_password_is_said_and_not_quoted",
+                "test_the_program_that_libfuse_starts_gets_no_secret_of_a_fleet",
                 "test_a_board_that_repeats_the_password_makes_nobody_write_it_down",
                 "test_a_store_that_repeats_the_credentials_makes_nobody_write_them_down"],
         "fleet/test_commands.py": ["test_an_address_with_a_secret_or_without_sense_is_a_sentence"],
