@@ -67,7 +67,8 @@ class QuietPoint:
                 self._refresh(mount)        # before the service has named the workspace, nothing comes from the store
         for number, zone in enumerate(world.zones):
             shown = self._recovered(number, self._walk(number))
-            zone.resolve({path: content for path, content in shown.items() if " (file_" not in path})       # what came back isn't in doubt
+            twice = {self._path(name) for name in doubled(world, world.mounts[number])} - set(zone.model.files)
+            zone.resolve({path: content for path, content in shown.items() if " (file_" not in path and path not in twice})     # what came back isn't in doubt
             for path in zone.give_up():
                 self._remove(number, path)
         world.scheduler.pass_s(max(WELL_S if any(mount.uploads.ambiguous for mount in world.mounts) else 1.0, self._denied_s()))
