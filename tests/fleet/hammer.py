@@ -53,7 +53,7 @@ class Result:
         return sum(request["status"] == 429 for request in self.requests)
 
     def most_in(self, window_s: float) -> int:
-        moments = sorted(request["started"] for request in self.requests)
+        moments: list[float] = sorted(request["started"] for request in self.requests)
         return max(sum(at_s <= other_s < at_s + window_s for other_s in moments) for at_s in moments)
 
     def lines(self) -> list[str]:
