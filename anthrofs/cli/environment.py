@@ -97,7 +97,7 @@ def service_of(environ: Mapping[str, str]) -> Service:
     base_url, basic = _base_url(given_url or (profile.base_url if profile else None) or DEFAULT_BASE_URL,
                                 "ANTHROPIC_BASE_URL" if given_url or profile is None
                                 else f"The base_url of the {profile.said}")
-    if urlsplit(base_url).scheme == "http" and not _is_here(urlsplit(base_url).hostname or ""):
+    if urlsplit(base_url).scheme == "http" and not is_here(urlsplit(base_url).hostname or ""):
         warnings.append("The base URL has http, not https: everybody on the way can read your key and your files, and "
                         "change what comes.")
     named = custom.pop("anthropic-workspace-id", None) or (profile.workspace_id if profile else None)
@@ -105,7 +105,7 @@ def service_of(environ: Mapping[str, str]) -> Service:
                    ignored_workspace_id=None if profile else workspace_id, shadows=tuple(warnings))
 
 
-def _is_here(host: str) -> bool:
+def is_here(host: str) -> bool:
     """On this machine: nobody is on the way."""
     try:
         return ipaddress.ip_address(host).is_loopback

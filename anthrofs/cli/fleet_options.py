@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from anthrofs.cli.environment import is_here
 from anthrofs.cli.options import one_of
 from anthrofs.config import Fleet, without_user
 from anthrofs.errors import EXIT_MISSING, EXIT_USAGE, SetupError
@@ -49,6 +50,15 @@ def fleet_of(store: str, board: str, key: str, share: str, environ: Mapping[str,
         if find_spec(library) is None:
             raise SetupError(f"A fleet needs {library}: pip install 'anthrofs[fleet]'", EXIT_MISSING)
     return fleet
+
+
+def warnings(fleet: Fleet | None) -> list[str]:
+    """Sentences about what a person may not expect of what was named."""
+    board = urlsplit(fleet.board_url) if fleet is not None and fleet.board_url is not None else None
+    if (fleet is None or board is None or fleet.board_password is None or board.scheme in ("valkeys", "rediss")
+            or is_here(board.hostname or "")):
+        return []
+    return ["The board is asked without TLS: everybody on the way can read its password. With TLS it is valkeys://."]
 
 
 def check_place(store_url: str, places: Iterable[Path]) -> None:

@@ -65,7 +65,7 @@ def mount(
     """
     from anthrofs.cli import launch
     from anthrofs.cli.environment import select, service_of, state_dir_of
-    from anthrofs.cli.fleet_options import check_place, fleet_of
+    from anthrofs.cli.fleet_options import check_place, fleet_of, warnings
     from anthrofs.cli.options import byte_count, expiry_s, most_kept, one_of, with_options
     from anthrofs.config import DEFAULT_PROFILE, Config, Credentials, Service
 
@@ -94,6 +94,8 @@ def mount(
                                  fleet=fleet_of(store, board, fleet_key, share, environ)), options or [])
     if config.fleet is not None and config.fleet.store_url is not None:
         check_place(config.fleet.store_url, [config.mountpoint, *mountpoint.mounts()])
+    for warning in warnings(config.fleet):
+        output.complain(warning)
     if foreground:
         launch.serve(config, None, demo=demo)
     else:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from anthrofs.cli import fleet_options
-from anthrofs.cli.fleet_options import fleet_of
+from anthrofs.cli.fleet_options import fleet_of, warnings
 from anthrofs.config import Fleet
 from anthrofs.errors import EXIT_MISSING, EXIT_USAGE, SetupError
 
@@ -66,6 +66,17 @@ def test_what_makes_no_sense_is_a_sentence_without_secrets(store: str, board: st
     assert says in str(caught.value)
     assert SECRET not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("board", "password", "said"), [
+    ("redis://cache.internal", SECRET, True), ("valkey://10.0.0.1:6379/0", SECRET, True), ("redis://cache.internal", "", False),
+    ("valkeys://cache.internal", SECRET, False), ("rediss://cache.internal", SECRET, False), ("redis://localhost", SECRET, False),
+    ("redis://127.0.0.1:1", SECRET, False), ("redis://[::1]:1", SECRET, False),
+])
+def test_a_password_that_everybody_on_the_way_can_read_is_said(board: str, password: str, said: bool) -> None:
+    found = warnings(fleet_of("", board, "/k", "all", {"ANTHROFS_BOARD_PASSWORD": password}))
+    assert [("without TLS" in line, SECRET in line) for line in found] == [(True, False)] * said
+    assert warnings(None) == warnings(Fleet(Path("/k"), "s3://b")) == []
 
 
 @pytest.mark.parametrize(("store", "board", "needs"), [("s3://b", "", {"cryptography", "obstore"}), ("", "redis://h", {"cryptography", "valkey"}),
