@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from anthrofs.errors import SetupError
-from anthrofs.model import ROOT, StageId, Workspace
+from anthrofs.model import ROOT, RemoteFile, StageId, Workspace
+from anthrofs.tree.fsck import problems
 from tests.fakes import FakeClock, FakeFiles
 from tests.unit.sync.parts import HOUR_S, PAGE, State, asked
 
@@ -112,3 +113,71 @@ def test_progress_is_told_page_by_page(state: State) -> None:
     told = list[int]()
     state.news.take(since_s=0.0, whole=True, accept=False, progress=told.append)
     assert told == [10, 20, 30, 35]
+
+
+# ---- what other mounts say
+
+def uploaded(state: State, name: str = "told.txt") -> RemoteFile:
+    state.clock.advance(60)
+    state.refresh()
+    state.clock.advance(5)
+    state.files.asked[:] = [("metadata", "an answer has named the workspace")]
+    file: RemoteFile = state.files.generate(name, b"told", downloadable=False)
+    return file
+
+
+def test_what_others_have_stored_shows_for_no_request_and_every_listing_knows_it(state: State) -> None:
+    file = uploaded(state)
+    state.news.told([file, file], [])
+    assert state.index.entry(ROOT, "told.txt").remote == file
+    assert (asked(state, "list"), asked(state, "metadata")) == (0, 1)
+    state.refresh()
+    state.clock.advance(HOUR_S)
+    state.refresh()
+    assert file.file_id in state.shown()
+    assert asked(state, "metadata") == 1        # it was never asked for by its id
+    state.db.close()
+    assert problems(state.path.parent) == []
+    state.mount()
+
+
+def test_what_others_said_of_a_file_that_a_listing_has_not_shown_any_more_changes_nothing(state: State) -> None:
+    file = uploaded(state)
+    state.files.vanish(file.file_id)
+    state.clock.advance(5)
+    state.refresh()
+    state.news.told([file], [])
+    assert file.file_id not in state.shown()
+
+
+def test_what_this_mount_has_removed_is_not_brought_back_by_others_words(state: State) -> None:
+    file = uploaded(state)
+    with state.db.transaction() as tx:
+        tx.deletions.doom(file)
+    state.news.told([file], [])
+    assert file.file_id not in state.shown()
+
+
+def test_what_may_be_an_upload_of_ours_waits_for_the_listing(state: State) -> None:
+    file = uploaded(state)
+    with state.db.transaction() as tx:
+        node_id = tx.nodes.create(ROOT, "told.txt", 0o600, 1, "told.txt")
+        tx.nodes.promise(node_id, StageId(1), 4, 1, "told.txt", sealed=True)
+        tx.uploads.attempt(node_id, StageId(1), 4)
+        attempt = tx.uploads.of(node_id)
+        assert attempt is not None
+        tx.uploads.send(attempt, "told.txt", file.mime_type, 4, None, file.created_ns)
+    state.news.told([file], [])
+    assert file.file_id not in state.shown()
+
+
+def test_what_others_have_removed_goes_and_no_listing_of_before_brings_it_back(state: State) -> None:
+    known, unknown = state.files.files[0], uploaded(state)
+    old = state.files.list(1000)
+    for file in (known, unknown):
+        state.files.vanish(file.file_id)
+    state.news.told([unknown], [known.file_id, unknown.file_id])
+    assert not {known.file_id, unknown.file_id} & state.shown()
+    state.files.list = lambda *_: old
+    state.refresh()
+    assert not {known.file_id, unknown.file_id} & state.shown()
