@@ -6,30 +6,47 @@ Never   keeps a key: what is read goes to the client of the store.
 
 import configparser
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from anthrofs.fleet import store_words
 
 # Any of these says where credentials come from: then no file is looked at, as AWS's tools have it.
 NAMED: Final = ("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
                 "AWS_CONTAINER_CREDENTIALS_FULL_URI")
+AGAIN: Final = timedelta(minutes=10)        # obstore asks again five minutes before
 KEYS: Final = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
 
 
-def settings(environ: Mapping[str, str], home: Path) -> dict[str, str]:
-    """Returns what a client of S3 is to be told besides the environment, by obstore's names."""
-    profile = environ.get("AWS_PROFILE") or "default"
-    found = dict[str, str]()
-    config = _section(Path(environ.get("AWS_CONFIG_FILE") or home / ".aws" / "config"),
-                      profile if profile == "default" else f"profile {profile}")
-    if not any(environ.get(name) for name in NAMED):
-        keys = _section(Path(environ.get("AWS_SHARED_CREDENTIALS_FILE") or home / ".aws" / "credentials"), profile)
-        for each in (keys, config):
-            if KEYS[0] in each and KEYS[1] in each:
-                found = {name: each[name] for name in KEYS if name in each}
-                break
-    if not (environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")) and "region" in config:
-        found["aws_region"] = config["region"]
-    return found
+class Profile:
+    """A user's profile, looked at anew now and then: tools of single sign-on write keys there that live for an hour."""
+
+    def __init__(self, environ: Mapping[str, str], home: Path) -> None:
+        name = environ.get("AWS_PROFILE") or "default"
+        config_name = name if name == "default" else f"profile {name}"
+        config = Path(environ.get("AWS_CONFIG_FILE") or home / ".aws" / "config")
+        keys = Path(environ.get("AWS_SHARED_CREDENTIALS_FILE") or home / ".aws" / "credentials")
+        self._places = ((keys, name), (config, config_name))                        # constant
+        self._is_named = any(environ.get(each) for each in NAMED)                   # constant
+        region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
+        self.region = None if region else _section(config, config_name).get("region")       # constant; None: as it is
+
+    def has_keys(self) -> bool:
+        """Whether the client is to take its keys from here."""
+        return not self._is_named and self._keys() is not None
+
+    def __call__(self) -> dict[str, Any]:
+        """Returns the keys, as obstore wants them. Raises LookupError: they have gone meanwhile."""
+        keys = self._keys()
+        if keys is None:
+            raise LookupError(store_words.GONE)
+        return {"access_key_id": keys[KEYS[0]], "secret_access_key": keys[KEYS[1]], "token": keys.get(KEYS[2]),
+                "expires_at": datetime.now(UTC) + AGAIN}
+
+    def _keys(self) -> Mapping[str, str] | None:
+        found = (_section(*place) for place in self._places)
+        return next((each for each in found if KEYS[0] in each and KEYS[1] in each), None)
 
 
 def _section(path: Path, name: str) -> Mapping[str, str]:

@@ -23,7 +23,8 @@ from obstore import exceptions, store
 
 from anthrofs.clock import Clock
 from anthrofs.errors import NotStored, StoreAway, StoreRefuses
-from anthrofs.fleet import aws_profile, directory, store_words
+from anthrofs.fleet import directory, store_words
+from anthrofs.fleet.aws_profile import Profile
 from anthrofs.fleet.object_store import Listed
 from anthrofs.fleet.rest import Rest
 from anthrofs.fleet.seal import LARGEST_BYTES
@@ -277,8 +278,10 @@ def _client_of(url: str, bound_s: float) -> store.ObjectStore:
     options: store.ClientConfig = {"connect_timeout": timedelta(seconds=CONNECT_S),
                                    "timeout": timedelta(seconds=bound_s), "allow_http": True}
     if url.startswith("s3:"):
-        named = cast("store.S3Config", aws_profile.settings(os.environ, Path.home()))
-        return store.from_url(url, config=named, client_options=options, retry_config=RETRY)
+        profile = Profile(os.environ, Path.home())
+        region = cast("store.S3Config", {} if profile.region is None else {"region": profile.region})
+        return store.from_url(url, config=region, client_options=options, retry_config=RETRY, credential_provider=cast(
+            "store.S3CredentialProvider | None", profile if profile.has_keys() else None))
     return store.from_url(url, client_options=options, retry_config=RETRY)
 
 

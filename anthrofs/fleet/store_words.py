@@ -18,6 +18,7 @@ FULL: Final = re.compile(r"No space left|quota exceeded|QuotaExceeded|Insufficie
 UNSET: Final = re.compile(r"error: ([\w ]+ must be specified)")
 METADATA: Final = re.compile(r"169\.254\.169\.254|metadata\.google\.internal|token request")
 
+GONE: Final = "the profile of AWS's own tools has no keys any more"
 NO_BUCKET: Final = "there is no such bucket"
 # An S3 error's code, or Azure's, and the sentence for it.
 CODES: Final = {
@@ -56,6 +57,8 @@ def meaning(exc: Exception) -> StoreAway:
     code = found[1] if (found := CODE.search(text)) else ""
     if FULL.search(text):
         return StoreRefuses("it is full")
+    if GONE in text:
+        return StoreAway(f"no credentials: {GONE}")
     if METADATA.search(text):
         return StoreAway("no credentials were found in the environment, nor does this machine give any")
     if code in CODES:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -387,8 +388,16 @@ def test_a_profile_of_aws_own_files_is_used(server: Server, monkeypatch: pytest.
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
     monkeypatch.setenv("AWS_PROFILE", "team")
-    assert objects_of("s3://team", Clock()).get("1/x") == b"abc"
+    monkeypatch.setattr("anthrofs.fleet.aws_profile.AGAIN", timedelta())
+    objects = objects_of("s3://team", Clock())
+    assert objects.get("1/x") == b"abc"
     assert b"Credential=AKPROFILE/" in server.requests[-1]
+    (tmp_path / "credentials").write_text("[team]\naws_access_key_id=AKRENEWED\naws_secret_access_key=s3cret-profile\n")
+    assert objects.get("1/x") == b"abc"
+    assert b"Credential=AKRENEWED/" in server.requests[-1]
+    (tmp_path / "credentials").unlink()
+    with pytest.raises(StoreAway, match="no credentials"):
+        objects.get("1/x")
 
 
 @pytest.mark.parametrize("url", ["az://container/pre", "gs://bucket/pre", "s3://bucket"])
