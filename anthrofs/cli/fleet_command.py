@@ -31,8 +31,9 @@ def key() -> None:
          flag("--json", "as_json", "One JSON value on standard output."))
 def check(store: str, board: str, fleet_key: str, as_json: bool) -> None:
     """Find out whether a store and a board are fit for a fleet, by using them."""
-    from anthrofs.cli.fleet_options import fleet_of
+    from anthrofs.cli.fleet_options import fleet_of, warnings
     from anthrofs.clock import Clock
+    from anthrofs.daemon.process import keep_private
 
     named = fleet_of(store, board, fleet_key, "all", os.environ)
     if named is None:
@@ -40,6 +41,9 @@ def check(store: str, board: str, fleet_key: str, as_json: bool) -> None:
                          EXIT_USAGE)
     from anthrofs.fleet.checkup import check_fleet
 
+    keep_private()          # it has the key, too
+    for warning in warnings(named):
+        output.complain(warning)
     logging.getLogger("anthrofs").addHandler(logging.NullHandler())     # what it would say is said here
     found = list[dict[str, Any]]()
     for each in check_fleet(named, Clock()):

@@ -55,7 +55,7 @@ class FleetStage(Stage):
         super().__enter__()
         with ExitStack() as ends:
             ends.push(super().__exit__)
-            self.redis = ends.enter_context(RedisServer(self.base / "redis"))
+            self.redis = ends.enter_context(RedisServer(self.base / "redis", "--databases", "1000"))
             self._servers = ends.pop_all()
         return self
 

@@ -19,7 +19,7 @@ import valkey
 
 from anthrofs.fuse import mountpoint
 from tests.fleet.redis_server import RedisServer
-from tests.mounting import Mount, wait_until
+from tests.mounting import COMMAND, Mount, wait_until
 from tests.security.test_canary import CONTENT, RECORDER, holding
 
 KEY: Final = "8f3c0a6be17d42955b0e9cd1347afe82c6d15e90ab7f23480de16b5ca9f74d03"
@@ -180,6 +180,22 @@ def test_the_program_that_libfuse_starts_gets_no_secret_of_a_fleet(home: Home) -
                           env=environment, capture_output=True, text=True, timeout=60, check=True)
     assert f"PATH={environment['PATH']}\n" in done.stdout
     assert found_in(done.stdout.encode()) == []
+
+
+def test_the_command_that_checks_a_fleet_leaves_no_core(home: Home) -> None:
+    held = threading.Event()
+
+    def hold(_connection: socket.socket) -> None:
+        held.wait(BOUND_S)
+
+    with server(hold) as port:
+        environment = {**home.mount.environment, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
+        with subprocess.Popen(["prlimit", "--core=unlimited", "--", *COMMAND, "fleet", "check", "--store", "s3://bucket/p"], env=environment,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as asking:
+            wait_until(lambda: any(line.startswith("Max core") and line.split()[4:6] == ["0", "0"]
+                                   for line in Path(f"/proc/{asking.pid}/limits").read_text().splitlines()), "it may leave no core")
+            held.set()
+            assert asking.wait(60) != 0
 
 
 def test_a_wrong_password_is_said_and_not_quoted(home: Home, redis: RedisServer) -> None:
