@@ -1,30 +1,62 @@
 """A shared directory beside what obstore does with it: what stands in it is looked at, what was put there outlives a
-power cut, and other users' mounts can read it, if its mode lets them. (obstore syncs nothing, and a mount makes
-everything for its user only.)
+power cut, and other users' mounts can read it, if its mode lets them. (obstore syncs nothing, follows
+links, and lists nothing at all where one name or link is odd; and a mount makes everything for its user only.)
 
 Trusts  the mode of the directory that a person has made: what it lets others do, they may do below.
+Never   follows a link below it, opens a pipe, or removes what isn't a member's. What else stands there is passed over:
+        it is in the way of one object at most.
 """
 
 import contextlib
 import os
+import re
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from anthrofs.errors import StoreRefuses
+from anthrofs.fleet.object_store import Listed
+
 READ_WRITE: Final = 0o666
+NAME: Final = re.compile(r"[\w.-]+", re.ASCII)       # of a member's: what else there is it can't name, or is its stage
 TRIES: Final = 20
 
 
 def look(root: Path, path: str) -> None:
     """Raises FileNotFoundError where no plain file is: a pipe would hold whoever opens it, a link may lead anywhere."""
-    if not stat.S_ISREG((root / path).lstat().st_mode):
+    if not _leads(root, PurePosixPath(path).parent) or not stat.S_ISREG((root / path).lstat().st_mode):
         raise FileNotFoundError(path)
+
+
+def walk(root: Path, prefix: str) -> Iterator[Listed]:
+    """All plain files below the prefix. Raises OSError."""
+    if not _leads(root, PurePosixPath(prefix)):
+        return
+    with contextlib.suppress(FileNotFoundError), os.scandir(root / prefix) as entries:
+        for entry in entries:
+            path = f"{prefix}/{entry.name}"
+            if not NAME.fullmatch(entry.name):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from walk(root, path)
+            elif entry.is_file(follow_symlinks=False):
+                with contextlib.suppress(FileNotFoundError):        # it has just gone
+                    found = entry.stat(follow_symlinks=False)
+                    yield Listed(path, found.st_size, found.st_mtime_ns)
+
+
+def folders(root: Path, prefix: str) -> list[str]:
+    """The names of the folders in that one. Raises OSError."""
+    if not _leads(root, PurePosixPath(prefix)):
+        return []
+    with os.scandir(root / prefix) as entries:
+        return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
 
 
 def put(root: Path, path: str, call: Callable[[], object]) -> None:
     """Puts an object by `call`, durably, with the root's modes: a mount may give up its own copy next. Raises OSError,
-    and what the call raises.
+    StoreRefuses when something else stands in its place, and what the call raises.
     """
     for left in reversed(range(TRIES)):
         try:
@@ -42,7 +74,7 @@ def remove_stages(root: Path, path: str) -> None:
     lists no such thing.) Raises OSError.
     """
     target = root / path
-    for stage in target.parent.glob(f"{target.name}#*") if target.parent.is_dir() else ():
+    for stage in target.parent.glob(f"{target.name}#*") if _leads(root, PurePosixPath(path).parent) else ():
         stage.unlink(missing_ok=True)
 
 
@@ -50,10 +82,16 @@ def _make_folders(root: Path, path: str) -> None:
     mode = stat.S_IMODE(root.stat().st_mode)
     for parent in reversed(PurePosixPath(path).parents[:-1]):
         folder = root / parent
-        with contextlib.suppress(FileExistsError):
+        try:
             folder.mkdir()
-            folder.chmod(mode)
-            _sync(folder.parent)
+        except FileExistsError:
+            if not _is_folder(folder) and os.path.lexists(folder):
+                raise StoreRefuses(f"{folder} is in the way: its folders are to be there") from None
+            continue
+        folder.chmod(mode)
+        _sync(folder.parent)
+    if _is_folder(root / path):
+        raise StoreRefuses(f"{root / path} is in the way: a file is to be there")
 
 
 def _settle(root: Path, path: str) -> None:
@@ -70,6 +108,19 @@ def _fit(path: Path, mode: int) -> None:
     status = path.stat()
     if stat.S_IMODE(status.st_mode) != mode and status.st_uid == os.geteuid():      # else another member does the same
         path.chmod(mode)
+
+
+def _leads(root: Path, path: PurePosixPath) -> bool:
+    """Whether a path below the root is of folders only."""
+    return all(_is_folder(root / each) for each in reversed([path, *path.parents[:-1]]))
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether it is one itself, and no link to one."""
+    try:
+        return stat.S_ISDIR(path.lstat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _sync(path: Path) -> None:

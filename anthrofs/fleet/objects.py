@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, InvalidStateError
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 from urllib.parse import unquote, urlsplit
@@ -103,7 +104,11 @@ class Objects:
     def has(self, path: str) -> bool:
         """See ObjectStore."""
         def head() -> None:
-            obstore.head(self._client(GET_S), path)
+            client = self._client(GET_S)
+            if self._directory is not None:
+                directory.look(self._directory, path)
+            else:
+                obstore.head(client, path)
         try:
             self._ask("reads", head, GET_S)
         except NotStored:
@@ -112,21 +117,33 @@ class Objects:
 
     def list(self, prefix: str) -> Iterator[Listed]:
         """See ObjectStore."""
-        pages: Iterator[Sequence[obstore.ObjectMeta]] | None = None
+        pages: Iterator[Sequence[Listed]] | None = None
 
-        def page() -> "Sequence[obstore.ObjectMeta]":
+        def page() -> Sequence[Listed]:
             nonlocal pages
-            pages = pages or iter(obstore.list(self._client(GET_S), prefix, chunk_size=PAGE))
+            pages = pages or self._pages(prefix)
             return next(pages, ())
         while found := self._ask("listings", page, GET_S):
-            for each in found:
-                changed_ns = (each["last_modified"] - EPOCH) // timedelta(microseconds=1) * 1000
-                yield Listed(each["path"], each["size"], changed_ns)
+            yield from found
+
+    def _pages(self, prefix: str) -> Iterator[Sequence[Listed]]:
+        client = self._client(GET_S)
+        if self._directory is not None:
+            files = directory.walk(self._directory, prefix)
+            while found := list(islice(files, PAGE)):
+                yield found
+            return
+        for page in obstore.list(client, prefix, chunk_size=PAGE):
+            yield [Listed(each["path"], each["size"],
+                          (each["last_modified"] - EPOCH) // timedelta(microseconds=1) * 1000) for each in page]
 
     def folders(self, prefix: str) -> Sequence[str]:
         """See ObjectStore."""
         def folders() -> Sequence[str]:
-            found = obstore.list_with_delimiter(self._client(GET_S), prefix)
+            client = self._client(GET_S)
+            if self._directory is not None:
+                return directory.folders(self._directory, prefix)
+            found = obstore.list_with_delimiter(client, prefix)
             return [each.rstrip("/").rpartition("/")[2] for each in found["common_prefixes"]]
         return self._ask("listings", folders, GET_S)
 
@@ -134,9 +151,11 @@ class Objects:
         """See ObjectStore."""
         for path in paths:
             def remove(path: str = path) -> None:
+                client = self._client(GET_S)
                 if self._directory is not None:
                     directory.remove_stages(self._directory, path)
-                obstore.delete(self._client(GET_S), path)
+                    directory.look(self._directory, path)
+                obstore.delete(client, path)
             try:
                 self._ask("removals", remove, GET_S)
             except NotStored:

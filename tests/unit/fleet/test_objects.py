@@ -160,6 +160,47 @@ def test_what_no_chunk_can_be_isnt_taken_into_memory(directory: Objects, root: P
     assert directory.get("huge") == b""
 
 
+def _loop(place: Path) -> None:
+    place.symlink_to(place)
+
+
+def _full_folder(place: Path) -> None:
+    place.mkdir()
+    (place / "somebody's").write_text("")
+
+
+ODD: Final[dict[str, Callable[[Path], object]]] = {
+    "a pipe": os.mkfifo, "a folder": Path.mkdir, "a full folder": _full_folder, "a loop": _loop,
+    "a link out of it": lambda place: place.symlink_to("/"), "a file": Path.touch}
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("where", ["1/k/w/f/0", "1/k/w/f", "1/k/w/f/\udcff\n"])
+def test_whatever_else_stands_in_a_directory_hides_one_file_at_most(directory: Objects, root: Path, odd: str, where: str,
+                                                                    caplog: pytest.LogCaptureFixture) -> None:
+    """It neither hangs whoever looks, nor makes the store one that is away, nor leads out of it."""
+    directory.put("1/k/w/g/0", b"abc", create=True)
+    (root / where).parent.mkdir(exist_ok=True)
+    ODD[odd](root / where)
+    there = where == "1/k/w/f/0" and odd == "a file"
+    assert sorted(each.path for each in directory.list("1/k/w") if each.path.endswith("/0")) == ["1/k/w/f/0"] * there + ["1/k/w/g/0"]
+    assert list(directory.folders("1/k")) == ["w"]
+    assert directory.has("1/k/w/f/0") == there
+    if not there:
+        with pytest.raises(NotStored):
+            directory.get("1/k/w/f/0")
+    with contextlib.suppress(StoreRefuses):             # it is in the way
+        directory.put("1/k/w/f/0", b"own", create=False)
+        assert directory.get("1/k/w/f/0") == b"own"
+        directory.remove(["1/k/w/f/0"])
+        assert not directory.has("1/k/w/f/0")
+    directory.remove([each.path for each in directory.list("1/k/w/f")])
+    directory.remove(["1/k/w/f/0", "1/k/w/g/1"])
+    assert directory.put("1/k/w/h/0", b"abc", create=True)
+    assert directory.facts()["away_since"] is None
+    assert "is away" not in caplog.text
+
+
 def test_a_directory_that_hangs_is_left_behind(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An NFS server that is gone hangs whoever looks, for ever."""
     gone = threading.Event()
