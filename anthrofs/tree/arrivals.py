@@ -18,6 +18,7 @@ from anthrofs.tree import lost
 from anthrofs.tree.database import Database
 from anthrofs.tree.kept_copies import KeptCopies
 from anthrofs.tree.mirror import Mirror
+from anthrofs.tree.shares import Task
 from anthrofs.tree.transaction import Tx
 from anthrofs.tree.upload_queue import Step
 
@@ -100,8 +101,8 @@ class Arrivals:
                 tx.deletions.doom(file)     # unlinked while it was sent; or renamed, and back again
             return not sure
         self._mirror.stored(tx, attempt, file, found=found, copied=copied)
-        if copied and self._shares and sure:        # else whoever reads it there may get another file's bytes
-            tx.shares.owe(file.file_id, attempt.size_bytes)
+        if copied and self._shares:
+            tx.shares.owe(file.file_id, attempt.size_bytes, Task.OWN if sure else Task.DOUBTED)
         if node.remote is not None and node.remote.file_id != file.file_id:
             tx.deletions.doom(node.remote)
         if node.stage != attempt.stage:

@@ -72,7 +72,7 @@ def _rows(db: Database) -> list[str]:
                                  "kept WHERE here = 1)"):
             found.append(f"{file_id} is owed to the store of a fleet, but its copy was given up")
         found += [f"{file_id} is in the store of a fleet, and owed to it at once" for (file_id,) in tx.all(
-            "SELECT file_id FROM share JOIN shared USING (file_id) WHERE task != 'withdraw'")]
+            "SELECT file_id FROM share JOIN shared USING (file_id) WHERE task IN ('own', 'fetched')")]
         found += [f"an attempt is {attempt.state}, which is no state" for attempt in tx.uploads.every()
                   if attempt.state not in states]
     return found

@@ -85,7 +85,8 @@ SHARES: Final = """
 CREATE TABLE share (                     -- what is owed to the store of a fleet, see shares.py; oldest first
     file_id     TEXT PRIMARY KEY,
     task        TEXT NOT NULL,           -- own: put our own upload there, from its kept copy; fetched: put what was
-                                         -- downloaded, from the cache, if that has all of it; withdraw: remove it
+                                         -- downloaded, from the cache, if that has all of it; withdraw: remove it;
+                                         -- doubted: nothing is, for it may be somebody else's
     size_bytes  INTEGER NOT NULL,        -- of the content; of what is withdrawn 0
     due_ns      INTEGER NOT NULL         -- our clock: not before; 0: at once
 );

@@ -20,6 +20,8 @@ from anthrofs.tree.rows import Rows
 WITHDRAW_NS: Final = 600 * 10**9        # after its deletion: who reads it there has that long
 AT_ONCE: Final = 32                     # rows in memory
 PLACE: Final = "share_place"            # the store that the rows are about, and the key
+_UNLESS_OWED: Final = ("ON CONFLICT (file_id) DO UPDATE SET task = excluded.task, size_bytes = excluded.size_bytes, "
+                       "due_ns = 0 WHERE share.task NOT IN ('own', 'doubted')")
 _WANTED: Final = "NOT EXISTS (SELECT 1 FROM doomed WHERE doomed.file_id = share.file_id)"
 # Uploads by others, or from here without a copy, that nobody here can read.
 _CLOSED: Final = ("file_id IS NOT NULL AND NOT downloadable AND NOT EXISTS (SELECT 1 FROM kept WHERE kept.file_id = "
@@ -33,6 +35,8 @@ class Task(enum.Enum):
     OWN = "own"                 # put it there, from the kept copy: it is the truth, whatever is there
     FETCHED = "fetched"         # put it there, from the cache, if that has all of it by then
     WITHDRAW = "withdraw"       # remove it from there
+    DOUBTED = "doubted"         # never: a listing showed what a lost answer was about, and it may be somebody else's,
+                                # whose readers would get our bytes for theirs
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +58,16 @@ class Shares:
     # ---- what is owed
 
     def owe(self, file_id: FileId, size_bytes: int, task: Task = Task.OWN) -> None:
-        """The store is to have its content, unless it has that already."""
-        if not self.has(file_id):
-            self._rows.run("INSERT INTO share (file_id, task, size_bytes, due_ns) VALUES (?, ?, ?, 0) ON CONFLICT "
-                           "(file_id) DO UPDATE SET task = excluded.task, size_bytes = excluded.size_bytes, due_ns = 0 "
-                           "WHERE share.task != 'own'", file_id, task.value, size_bytes)
+        """The store is to have its content, unless it has that already. What is doubted stays so."""
+        if task is Task.DOUBTED or not self.has(file_id):
+            self._rows.run(f"INSERT INTO share (file_id, task, size_bytes, due_ns) VALUES (?, ?, ?, 0) {_UNLESS_OWED}",
+                           file_id, task.value, size_bytes)
 
     def owe_kept(self) -> None:
         """All own uploads that have a copy here are owed, unless the store has them."""
         self._rows.run("INSERT INTO share (file_id, task, size_bytes, due_ns) SELECT kept.file_id, 'own', kept.bytes, "
                        "0 FROM kept JOIN node USING (file_id) WHERE kept.here = 1 AND kept.file_id NOT IN (SELECT "
-                       "file_id FROM shared) ON CONFLICT (file_id) DO UPDATE SET task = excluded.task, size_bytes = "
-                       "excluded.size_bytes, due_ns = 0 WHERE share.task != 'own'")
+                       f"file_id FROM shared) {_UNLESS_OWED}")
 
     def done(self, share: Share) -> bool:
         """The store has what was put, or has no more what was withdrawn. False: the row has changed meanwhile."""
@@ -103,7 +105,7 @@ class Shares:
         """The store has these."""
         for file_id in file_ids:
             self._rows.run("INSERT OR IGNORE INTO shared VALUES (?)", file_id)
-            self._rows.run("DELETE FROM share WHERE file_id = ? AND task != 'withdraw'", file_id)
+            self._rows.run("DELETE FROM share WHERE file_id = ? AND task IN ('own', 'fetched')", file_id)
 
     def missed(self, file_id: FileId) -> None:
         """The store doesn't have it, or not as it should be, whatever was known: an own copy is owed again."""
@@ -147,7 +149,7 @@ class Shares:
 
     def due(self, not_now: Collection[FileId]) -> Share | None:
         """The next that can be done now; None: there is none."""
-        for task in Task:
+        for task in (Task.OWN, Task.FETCHED, Task.WITHDRAW):
             rows = self._rows.all(f"SELECT file_id, task, size_bytes FROM share WHERE task = ? AND due_ns <= ? AND "
                                   f"{_WANTED if task is not Task.WITHDRAW else 'TRUE'} ORDER BY due_ns, rowid LIMIT ?",
                                   task.value, self._clock.time_ns(), AT_ONCE)

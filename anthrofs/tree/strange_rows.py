@@ -22,7 +22,7 @@ _WRONG: Final = {
     "attempt": f"size_bytes < 0 OR code NOT BETWEEN 1 AND 4095 OR state NOT IN ({_STATES}) OR node_id IN (SELECT "
                "node_id FROM node WHERE directory)",
     "kept": "bytes < 0",
-    "share": "size_bytes < 0 OR due_ns < 0 OR task NOT IN ('own', 'fetched', 'withdraw')",
+    "share": "size_bytes < 0 OR due_ns < 0 OR task NOT IN ('own', 'fetched', 'withdraw', 'doubted')",
 }
 _NUMBER: Final = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 _LARGEST: Final = 2**62         # of a fact: what is counted on from there fits, too

@@ -413,3 +413,21 @@ def test_of_two_who_replace_one_file_at_once_both_stay_readable_on_both(pair: Pa
         for name in os.listdir(path):
             seen(one, path / name)
         assert {(path / name).read_text() for name in os.listdir(path)} == contents
+
+
+def test_what_a_listing_shows_of_a_lost_answer_is_shared_only_when_nobody_else_can_have_sent_it(redis: RedisServer, pair: Pair) -> None:
+    """It may be another's of this name, size and moment, whose readers would get our bytes for theirs. A board can tell."""
+    a = pair.a.mount(*pair.options())
+    (a / "first.txt").write_text("the service is known")
+    pair.a.sync()
+    pair.emulator.fault("upload", {"kind": "cut", "when": "after_commit"})
+    (a / "a.txt").write_text("by A\n")
+    pair.a.sync()
+    assert (shared(a / "a.txt"), len(pair.chunks())) == ("no", 1)
+    assert pair.a.ok("fleet", "share", "--all", a) == f"{a}: nothing to be put there\n"
+    a = pair.a.remount(*pair.options("--board", redis.url))
+    (a / "a.txt").write_text("A again\n")
+    pair.emulator.fault("upload", {"kind": "cut", "when": "after_commit"})
+    (a / "b.txt").write_text("by A\n")
+    pair.a.sync()
+    assert {name: shared(a / name) for name in ("a.txt", "b.txt")} == {"a.txt": "true", "b.txt": "true"}

@@ -95,7 +95,7 @@ class QuietPoint:
                 self._ask(mount, "retry", path=entry["path"], as_is=True)
             for _ in range(TRIES):
                 left = self._ask(mount, "drain", timeout_s=300.0)[-1]
-                if not left["waiting"] and not left["deletions"]:
+                if not left["waiting"] and not left["deletions"] and not left["unshared"]:
                     break
                 world.scheduler.pass_s(60)
             else:

@@ -273,3 +273,20 @@ def test_another_store_gets_what_is_still_owed_and_nothing_of_the_old_one_is_bel
         tx.shares.begin("s3://two")
         assert not tx.shares.has(one)
     assert house.owed() == [(two, "own")]
+
+
+def test_what_may_be_somebody_elses_is_never_put_whatever_becomes_of_it(house: House) -> None:
+    """A mount that took another's upload for its own lost one would put its bytes there in the other's name."""
+    one = house.upload(1, b"one")
+    with house.db.transaction() as tx:
+        tx.run("DELETE FROM share")
+        tx.shares.owe(one, 3, Task.DOUBTED)
+    house.work()
+    house.sharer.share_all()
+    for step in ("owe", "found", "missed"):
+        with house.db.transaction() as tx:
+            {"owe": lambda: tx.shares.owe(one, 3), "found": lambda: tx.shares.found([one]), "missed": lambda: tx.shares.missed(one)}[step]()
+        house.work()
+    assert (house.objects.bodies, house.owed(), house.sharer.left()) == ({}, [(one, "doubted")], [])
+    house.end(one)
+    assert house.owed() == [(one, "withdraw")]
