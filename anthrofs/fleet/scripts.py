@@ -2,7 +2,7 @@
 
 Trusts  KEYS and ARGV to be as the head of each script says. Moments are microseconds, as integers in decimal: a
         double holds them exactly. Bodies are bytes.
-Never   leaves a key without a time to live.
+Never   leaves a key without a time to live, or uses what came after Redis 5.
 """
 
 from typing import Final
@@ -149,7 +149,10 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 
 # KEYS: 1 the stream. ARGV: 1 body, 2 µs that it keeps.
 ANNOUNCE: Final = NOW + """
-redis.call('XADD', KEYS[1], 'MINID', text((now - ARGV[2]) / 1000), '*', 'body', ARGV[1])
+redis.call('XADD', KEYS[1], '*', 'body', ARGV[1])
+for _, old in ipairs(redis.call('XRANGE', KEYS[1], '-', text((now - ARGV[2]) / 1000), 'COUNT', 10)) do
+    redis.call('XDEL', KEYS[1], old[1])
+end
 redis.call('PEXPIRE', KEYS[1], math.floor(ARGV[2] / 1000))
 """
 

@@ -73,6 +73,7 @@ class ValkeyBoard:
 
         self._client = client(TIMEOUT_S)                            # constant
         self._client_of = client                                    # constant
+        self._patient: dict[float, valkey.Valkey] = {}              # by how long they wait; the thread's of `announced`
         self._scripts = {text: self._client.register_script(text) for text in (
             scripts.TAKE, scripts.TELL, scripts.MINUTES, scripts.BLOCK, scripts.PAGE, scripts.PUT_PAGE, scripts.LEASE,
             scripts.RELEASE, scripts.ANNOUNCE, scripts.WRITE, scripts.READ, scripts.ATTEND)}        # constant
@@ -83,7 +84,8 @@ class ValkeyBoard:
 
     def close(self) -> None:
         """Nobody asks any more."""
-        self._client.close()        # type: ignore[no-untyped-call]
+        for client in (self._client, *self._patient.values()):
+            client.close()      # type: ignore[no-untyped-call]
 
     # ---- the promises, in the order of board.py
 
@@ -151,9 +153,8 @@ class ValkeyBoard:
         """See Board."""
         def call(scope: Scope) -> list[Announcement]:
             key = _key(scope, "news")
-            # A connection of this call's: it may wait as long as it is asked to, and its thread alone uses it.
-            with self._client_of(wait_s + TIMEOUT_S) as patient:
-                found: Any = patient.xread({key: after or "0"}, block=_millis(wait_s) if wait_s > 0 else None)
+            patient, block = self._client_for(wait_s), _millis(wait_s) if wait_s > 0 else None
+            found: Any = patient.xread({key: after or "0"}, block=block)
             return [Announcement(bytes(number).decode(), bytes(entry[b"body"]))
                     for _, entries in found for number, entry in entries]
         return self._look(call)
@@ -222,6 +223,14 @@ class ValkeyBoard:
         except (ValueError, TypeError, LookupError) as exc:
             raise BoardAway(f"what it answers makes no sense ({type(exc).__name__})") from None
 
+    def _client_for(self, wait_s: float) -> valkey.Valkey:
+        """Returns one whose answers may take so long."""
+        if wait_s <= 0:
+            return self._client
+        if wait_s not in self._patient:
+            self._patient[wait_s] = self._client_of(wait_s + TIMEOUT_S)
+        return self._patient[wait_s]
+
     def _words_of(self, exc: Exception) -> str:
         """One line, bounded: the system's words, if it was the connection. A server may repeat what it was sent."""
         below = exc.__context__
@@ -266,8 +275,10 @@ class _Secure(SSLConnection, _Dialed):
         return self._timed(super()._connect())      # type: ignore[no-untyped-call]
 
 
+# All names of an organization have one hash tag: a script's keys are in one place of a server that has several.
+
 def _key(scope: Scope, name: str) -> str:
-    return f"anthrofs:1:{{{scope.text}}}:{name}"
+    return f"anthrofs:1:{{{scope.organization}}}/{scope.workspace}:{name}"
 
 
 def _org(scope: Scope, name: str) -> str:

@@ -354,3 +354,39 @@ def gone_within(true: Any) -> None:
     while not true():
         assert time.monotonic() < until_s
         time.sleep(0.01)
+
+
+# ---- on the server
+
+@pytest.mark.parametrize("place", ["redis"], indirect=True)
+def test_every_key_has_a_time_to_live_and_its_organizations_name(place: Place, redis: RedisServer) -> None:
+    """So nothing stays behind, and a server that is several has all of one script's keys in one place."""
+    board = place.board()
+    board.attend(b"here")
+    board.put_page("20:", b"page", board.now(), 30)
+    board.announce(b"news")
+    board.intend("file", "1", b"upload")
+    board.lease("sweep", 30)
+    for number in range(MOST + 1):
+        board.take(ask(number))
+    board.tell([Spent(1000, 1.0)])
+    board.block(5)
+    with closing(redis.client()) as client:
+        keys: Any = client.keys("*")
+        found: Any = [client.ttl(key) for key in keys]
+    lives = dict(zip([key.decode() for key in keys], found, strict=True))
+    assert len(lives) == 10
+    assert all(key.startswith("anthrofs:1:{org}") and 0 < life <= 3600 for key, life in lives.items()), lives
+
+
+def test_the_stream_has_an_hour_of_announcements(place: Place, redis: RedisServer) -> None:
+    board = place.board()
+    if isinstance(board, MemoryBoard):
+        board.announce(b"old")
+        board._wall.news["org/work"][0][1].at_s -= 3601
+    else:
+        with closing(redis.client()) as client:
+            seconds: Any = client.time()
+            client.xadd("anthrofs:1:{org}/work:news", {"body": b"old"}, id=f"{seconds[0] * 1000 - 3_601_000}-0")
+    board.announce(b"new")
+    assert [each.body for each in board.announced(None, 0.0)] == [b"new"]
