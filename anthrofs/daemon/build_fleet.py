@@ -21,6 +21,7 @@ from anthrofs.errors import NotFound
 from anthrofs.fleet import keys
 from anthrofs.fleet.board import Board
 from anthrofs.fleet.counts import Counts
+from anthrofs.fleet.download_leases import DownloadLeases
 from anthrofs.fleet.fetcher import Fetcher
 from anthrofs.fleet.garbage import Garbage
 from anthrofs.fleet.intents import Intents
@@ -34,7 +35,6 @@ from anthrofs.fleet.shelf import Shelf
 from anthrofs.fleet.sightings import Sightings
 from anthrofs.fleet.store_files import Knowledge, StoreFiles, StoreReads
 from anthrofs.fleet.tale import Tale
-from anthrofs.fleet.turns import Turns
 from anthrofs.model import FileId, RemoteFile, Workspace
 from anthrofs.remote.api import RemoteFiles
 from anthrofs.tree.claims import ALONE, Claims
@@ -165,10 +165,10 @@ def _store(fleet: Fleet, url: str, local: Local, found: FleetKeys, membership: M
            counts: Counts, board: Board | None) -> StoreParts:
     objects = objects_of(url, clock)
     shelf = Shelf(objects, found, lambda: membership.scope)
-    sightings, turns = Sightings(), Turns(board, found, clock)
+    sightings, leases = Sightings(), DownloadLeases(board, found, clock)
     sharing = build_sharing(fleet, local, shelf, membership, clock, counts, sightings)
-    sharing.put.listen(turns.end)
-    reads = StoreReads(Fetcher(shelf, counts, clock), turns, sightings, _knowledge(fleet, local, sharing), counts,
+    sharing.put.listen(leases.end)
+    reads = StoreReads(Fetcher(shelf, counts, clock), leases, sightings, _knowledge(fleet, local, sharing), counts,
                        clock)
     return StoreParts(f"{url} {found.ids[0]}", objects, shelf, sharing, reads,
                       Probe(objects, found, clock, writes=fleet.share != "none"))

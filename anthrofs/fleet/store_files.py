@@ -1,7 +1,7 @@
 """Downloads that ask the fleet's store before the service: a wrapper of RemoteFiles outside retry and pace.
 
-    generated   the store's chunk, if it comes soon; else a turn, and the store once more: another may have put it there
-                meanwhile; else the service
+    generated   the store's chunk, if it comes soon; else a lease, and the store once more: another may have put it
+                there meanwhile; else the service
     uploads     the store's chunk, with more patience: the service gives them to nobody. It is asked only for why
 
 Owns    for how long a store that was late isn't asked.
@@ -19,11 +19,11 @@ from typing import Final
 from anthrofs.clock import Clock
 from anthrofs.errors import FleetAway, Forged, FsError, NoAnswer, NotDownloadable, NotStored, Refused, StoreAway
 from anthrofs.fleet.counts import Counts
+from anthrofs.fleet.download_leases import DownloadLeases
 from anthrofs.fleet.fetcher import Fetcher
 from anthrofs.fleet.seal import CHUNK_BYTES, Chunk
 from anthrofs.fleet.sightings import Sightings
 from anthrofs.fleet.store_body import StoreDownload
-from anthrofs.fleet.turns import Turns
 from anthrofs.model import Cursor, FileId, Page, RemoteFile, ServerClock, Workspace
 from anthrofs.remote.api import Body, Download, RemoteFiles
 from anthrofs.store.blocks import BLOCK_BYTES
@@ -49,10 +49,10 @@ class Knowledge:
 class StoreReads:
     """The store, for all downloads of one mount."""
 
-    def __init__(self, fetcher: Fetcher, turns: Turns, sightings: Sightings, knows: Knowledge, counts: Counts,
-                 clock: Clock) -> None:
+    def __init__(self, fetcher: Fetcher, leases: DownloadLeases, sightings: Sightings, knows: Knowledge,
+                 counts: Counts, clock: Clock) -> None:
         self._fetcher = fetcher         # given
-        self._turns = turns             # given
+        self._leases = leases           # given
         self._sightings = sightings     # given
         self._knows = knows             # given
         self._counts = counts           # given
@@ -68,7 +68,7 @@ class StoreReads:
             found = self._found(file_id, file, first, last)
             # Who asks for a part doesn't bring the whole, for which others could wait.
             if found is None and last is None and file is not None and file.downloadable and self._puts(file):
-                return self._in_turn(service, file, first)
+                return self._leased(service, file, first)
         except FleetAway:
             if _is_upload(file):
                 raise
@@ -78,25 +78,25 @@ class StoreReads:
     def _puts(self, file: RemoteFile) -> bool:
         return file.size_bytes <= WAITS_BYTES and self._knows.puts(file.size_bytes)
 
-    def _in_turn(self, service: RemoteFiles, file: RemoteFile, first: int) -> Download:
+    def _leased(self, service: RemoteFiles, file: RemoteFile, first: int) -> Download:
         """From that byte on: from the store, if another has brought it there meanwhile. Raises StoreAway."""
-        if not self._turns.take(file.file_id):
+        if not self._leases.take(file.file_id):
             return service.download(file.file_id, first)
         found = None
         with contextlib.suppress(FleetAway):
             found = self._found(file.file_id, file, first, None)
         if found is not None:
-            self._turns.end(file.file_id)
+            self._leases.end(file.file_id)
             return found
         try:
-            return self._turns.taken(file.file_id, service.download(file.file_id, first))
+            return self._leases.taken(file.file_id, service.download(file.file_id, first))
         except BaseException:
-            self._turns.end(file.file_id)
+            self._leases.end(file.file_id)
             raise
 
     def stop(self, timeout_s: float) -> bool:
         """Every wait for the store ends. False: a thread was left to the process's end."""
-        self._turns.stop()
+        self._leases.stop()
         return self._fetcher.stop(timeout_s)
 
     def _found(self, file_id: FileId, file: RemoteFile | None, first: int, last: int | None) -> Download | None:

@@ -1,8 +1,8 @@
-"""Turns: of all mounts of a fleet one downloads a file from the service, the others wait, and find it in the
-store.
+"""Leases to download a file from the service: of all mounts of a fleet one has it; the others wait, and find the file
+in the store.
 
 Owns    nothing: the board has the leases, each for a bounded time.
-Never   matters for correctness: two who have the turn cost a request. Never makes anybody wait for a mount that has
+Never   matters for correctness: two who have the lease cost a request. Never makes anybody wait for a mount that has
         died, or for longer than PATIENCE_S.
 """
 
@@ -26,7 +26,7 @@ FIRST_LOOK_S: Final = 0.05      # until the board is asked again; doubled each t
 LAST_LOOK_S: Final = 0.4
 
 
-class Turns:
+class DownloadLeases:
     """One mount's. In a fleet without a board it has none, and waits for nobody."""
 
     def __init__(self, board: Board | None, keys: FleetKeys, clock: Clock) -> None:
@@ -36,7 +36,7 @@ class Turns:
         self._stopping = threading.Event()
 
     def take(self, file_id: FileId) -> bool:
-        """Waits for the turn. False: another has it for too long, or there is no board to ask. Raises Stopping."""
+        """Waits for the lease. False: another has it for too long, or there is no board to ask. Raises Stopping."""
         until_s, look_s = self._clock.now_s() + PATIENCE_S, FIRST_LOOK_S
         while (held := self._hold(file_id)) is False:
             if self._clock.now_s() >= until_s:
@@ -47,7 +47,7 @@ class Turns:
         return held is True
 
     def end(self, file_id: FileId) -> None:
-        """Another's turn, if this mount had it."""
+        """Ends the lease, if this mount has it: the file is in the store, or won't come."""
         with contextlib.suppress(FleetAway):
             if self._board is not None:
                 self._board.release(self._name(file_id))
@@ -56,14 +56,14 @@ class Turns:
         """Whoever waits gets Stopping."""
         self._stopping.set()
 
-    def taken(self, file_id: FileId, body: Download) -> "TurnsDownload":
-        """A body that is brought while this mount has the turn: it holds on to it, as long as bytes move. After its
-        clean end the turn goes on, until it is ended, or for LEASE_S.
+    def taken(self, file_id: FileId, body: Download) -> "LeasedDownload":
+        """A body that is brought while this mount has the lease: it holds on to it, as long as bytes move. After its
+        clean end the lease goes on, until it is ended, or for LEASE_S.
         """
-        return TurnsDownload(body, self._clock, lambda: self._hold(file_id), lambda: self.end(file_id))
+        return LeasedDownload(body, self._clock, lambda: self._hold(file_id), lambda: self.end(file_id))
 
     def _hold(self, file_id: FileId) -> bool | None:
-        """Whether this mount has the turn now; None: nobody can say."""
+        """Whether this mount has the lease now; None: nobody can say."""
         if self._board is None:
             return None
         try:
@@ -75,8 +75,8 @@ class Turns:
         return f"get:{self._keys.name('get', file_id)}"
 
 
-class TurnsDownload:
-    """A body, and the turn that it is brought in; see Download."""
+class LeasedDownload:
+    """A body, and the lease that it is brought in; see Download."""
 
     def __init__(self, body: Download, clock: Clock, hold: Callable[[], object], end: Callable[[], None]) -> None:
         self._body = body               # given
@@ -109,7 +109,7 @@ class TurnsDownload:
         self._body.abort()
 
     def park(self) -> None:
-        """See Download. The turn isn't held on to meanwhile."""
+        """See Download. The lease isn't held on to meanwhile."""
         self._body.park()
 
     def resume(self) -> None:

@@ -11,13 +11,13 @@ from anthrofs.clock import Clock
 from anthrofs.config import Credentials, Service
 from anthrofs.errors import Gone, NotFound, Stopping
 from anthrofs.fleet.counts import Counts
+from anthrofs.fleet.download_leases import LEASE_S, PATIENCE_S, RENEW_S, DownloadLeases
 from anthrofs.fleet.fetcher import Fetcher
 from anthrofs.fleet.keys import SECRET_BYTES, FleetKeys
 from anthrofs.fleet.membership import Membership
 from anthrofs.fleet.shelf import Shelf
 from anthrofs.fleet.sightings import Sightings
 from anthrofs.fleet.store_files import WAITS_BYTES, Knowledge, StoreReads
-from anthrofs.fleet.turns import LEASE_S, PATIENCE_S, RENEW_S, Turns
 from anthrofs.model import FileId, RemoteFile, Workspace
 from tests.fakes import FakeClock, FakeFiles
 from tests.fleet.memory_objects import MemoryObjects
@@ -38,8 +38,8 @@ class Machine:
         self.board, self.service, self.sightings = MemoryBoard(wall, membership), service, Sightings()
         self.shelf = Shelf(objects, KEYS, lambda: membership.scope)
         self.fetcher = Fetcher(self.shelf, counts, Clock())
-        self.turns = Turns(self.board, KEYS, clock)
-        self.reads = StoreReads(self.fetcher, self.turns, self.sightings, Knowledge(self._file, lambda *_: None, lambda _: puts, lambda _: None), counts, clock)
+        self.leases = DownloadLeases(self.board, KEYS, clock)
+        self.reads = StoreReads(self.fetcher, self.leases, self.sightings, Knowledge(self._file, lambda *_: None, lambda _: puts, lambda _: None), counts, clock)
 
     def _file(self, file_id: FileId) -> RemoteFile:
         for file in self.service.files:
@@ -52,9 +52,9 @@ class Machine:
             return b"".join(map(bytes, body))
 
     def put(self, file: RemoteFile) -> None:
-        """The sharer's part: it is in the store, and another's turn."""
+        """The sharer's part: it is in the store, and another's lease."""
         self.shelf.put(file.file_id, len(CONTENT), lambda offset, size: CONTENT[offset:offset + size], create=True)
-        self.turns.end(file.file_id)
+        self.leases.end(file.file_id)
 
 
 class Room:
@@ -67,7 +67,7 @@ class Room:
         return self.machines[-1]
 
     def holder(self) -> str | None:
-        """Whose turn it is."""
+        """Whose lease it is."""
         now_s = self.clock.now_s()
         return next((holder for holder, until_s in self.wall.leases.values() if until_s > now_s), None)
 
@@ -80,7 +80,7 @@ def room(tmp_path: Path) -> Iterator[Room]:
         assert machine.fetcher.stop(BOUND_S)
 
 
-def test_who_downloads_has_the_turn_until_the_file_is_in_the_store(room: Room) -> None:
+def test_who_downloads_has_the_lease_until_the_file_is_in_the_store(room: Room) -> None:
     one, file = room.machine(), room.service.generate("a.bin", CONTENT)
     assert one.read(file) == CONTENT
     assert room.holder() == one.board._member
@@ -88,7 +88,7 @@ def test_who_downloads_has_the_turn_until_the_file_is_in_the_store(room: Room) -
     assert room.holder() is None
 
 
-def test_who_waits_looks_into_the_store_once_it_has_the_turn(room: Room) -> None:
+def test_who_waits_looks_into_the_store_once_it_has_the_lease(room: Room) -> None:
     one, other, file = room.machine(), room.machine(), room.service.generate("a.bin", CONTENT)
     assert one.read(file) == CONTENT
     slept = list[float]()
@@ -133,9 +133,9 @@ def test_k_machines_at_once_are_one_download(room: Room) -> None:
     assert sorted(room.service.asked) == [("download", file.file_id) for file in files]
 
 
-def test_who_has_died_keeps_the_turn_no_longer_than_its_lease(room: Room) -> None:
+def test_who_has_died_keeps_the_lease_no_longer_than_it_lasts(room: Room) -> None:
     one, other, file = room.machine(), room.machine(), room.service.generate("a.bin", CONTENT)
-    assert one.turns.take(file.file_id)
+    assert one.leases.take(file.file_id)
     begun_s = room.clock.now_s()
     assert other.read(file) == CONTENT
     assert room.clock.now_s() - begun_s <= LEASE_S + 1
@@ -144,11 +144,11 @@ def test_who_has_died_keeps_the_turn_no_longer_than_its_lease(room: Room) -> Non
 
 def test_who_has_waited_for_long_enough_downloads_besides(room: Room) -> None:
     one, other, file = room.machine(), room.machine(), room.service.generate("a.bin", CONTENT)
-    assert one.turns.take(file.file_id)
+    assert one.leases.take(file.file_id)
     sleep = room.clock.sleep
 
     def renewed(stopping: threading.Event, seconds: float) -> bool:
-        assert one.turns.take(file.file_id)
+        assert one.leases.take(file.file_id)
         return sleep(stopping, seconds)
 
     room.clock.sleep = renewed      # type: ignore[method-assign]
@@ -158,7 +158,7 @@ def test_who_has_waited_for_long_enough_downloads_besides(room: Room) -> None:
     assert room.holder() == one.board._member
 
 
-def test_the_turn_is_held_on_to_while_bytes_move(room: Room) -> None:
+def test_the_lease_is_held_on_to_while_bytes_move(room: Room) -> None:
     one, file = room.machine(), room.service.generate("a.bin", CONTENT)
     with one.reads.download(room.service, file.file_id, 0, None) as body:
         for _ in range(3):
@@ -167,7 +167,7 @@ def test_the_turn_is_held_on_to_while_bytes_move(room: Room) -> None:
             assert room.holder() == one.board._member
 
 
-def test_a_download_that_ends_before_its_end_ends_the_turn(room: Room) -> None:
+def test_a_download_that_ends_before_its_end_ends_the_lease(room: Room) -> None:
     one, file = room.machine(), room.service.generate("a.bin", CONTENT)
     with one.reads.download(room.service, file.file_id, 0, None):
         assert room.holder() == one.board._member
@@ -181,7 +181,7 @@ def test_a_download_that_ends_before_its_end_ends_the_turn(room: Room) -> None:
 def test_who_reads_a_part_or_puts_nothing_or_wants_much_waits_for_nobody(room: Room) -> None:
     one, other, reader = room.machine(), room.machine(), room.machine(puts=False)
     file = room.service.generate("a.bin", CONTENT)
-    assert one.turns.take(file.file_id)
+    assert one.leases.take(file.file_id)
     begun_s = room.clock.now_s()
     assert other.read(file, 0, 99)[:100] == CONTENT[:100]
     assert reader.read(file) == CONTENT
@@ -193,7 +193,7 @@ def test_who_reads_a_part_or_puts_nothing_or_wants_much_waits_for_nobody(room: R
 
 def test_a_board_that_is_away_makes_nobody_wait(room: Room) -> None:
     one, other, file = room.machine(), room.machine(), room.service.generate("a.bin", CONTENT)
-    assert one.turns.take(file.file_id)
+    assert one.leases.take(file.file_id)
     room.wall.away = "it is away"
     begun_s = room.clock.now_s()
     assert other.read(file) == CONTENT
@@ -202,7 +202,7 @@ def test_a_board_that_is_away_makes_nobody_wait(room: Room) -> None:
 
 def test_who_waits_ends_with_the_mount(room: Room) -> None:
     one, other, file = room.machine(), room.machine(), room.service.generate("a.bin", CONTENT)
-    assert one.turns.take(file.file_id)
-    other.turns.stop()
+    assert one.leases.take(file.file_id)
+    other.leases.stop()
     with pytest.raises(Stopping):
         other.read(file)
