@@ -157,18 +157,33 @@ def test_a_wrong_key_is_said_when_a_mount_begins(store: Store, key: Path, mount:
     assert f"and of {other.ids[0]}, which isn't known here" in done.stdout
 
 
-def test_b_reads_from_it_what_a_has_uploaded(store: Store, key: Path, mount: Mount, tmp_path: Path) -> None:
+def test_b_reads_from_it_what_a_has_uploaded_and_no_byte_that_was_changed_there(store: Store, key: Path, mount: Mount, tmp_path: Path,
+                                                                               monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a board: two refreshes later at most. The service is asked for no content."""
     other = Mount(tmp_path / "b", mount.emulator)
     for one in (mount, other):
         one.environment |= store.environment
         one.mount("--store", store.url, "--fleet-key", str(key))
-    try:
-        (mount.path / "large.bin").write_bytes(LARGE)
+    objects = store.objects(monkeypatch)
+
+    def share(name: str) -> Path:
+        (mount.path / name).write_bytes(LARGE)
         mount.sync()
-        wait_until(lambda: other.refresh() and (other.path / "large.bin").exists(), "B shows it")
-        wait_until(lambda: os.getxattr(other.path / "large.bin", "user.anthropic.shared") == b"true", "B knows that it can be read")
-        assert (other.path / "large.bin").read_bytes() == LARGE
+        wait_until(lambda: other.refresh() and (other.path / name).exists(), "B shows it")
+        wait_until(lambda: os.getxattr(other.path / name, "user.anthropic.shared") == b"true", "B knows that it can be read")
+        return other.path / name
+    try:
+        assert share("large.bin").read_bytes() == LARGE
+        before = {each.path for each in objects.list("1")}
+        changed = share("changed.bin")
+        chunk = next(each.path for each in objects.list("1") if each.path not in before and each.path.endswith("/2"))
+        body = bytearray(objects.get(chunk))
+        body[len(body) // 2] ^= 1
+        objects.put(chunk, bytes(body), create=False)
+        with pytest.raises(PermissionError):
+            changed.read_bytes()
+        assert "isn't right in the store, and that isn't used" in other.log()
+        other.expects("isn't right in the store")
         assert mount.emulator.requests("download") == []
     finally:
         other.finish()
