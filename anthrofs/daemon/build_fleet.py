@@ -158,7 +158,8 @@ def build_fleet(config: Config, fleet: Fleet, local: Local, clock: Clock, worksp
     garbage = None if store is None else Garbage(store.objects, store.shelf, membership, local.db, service,
                                                 clock)
     return FleetParts(found, membership, workspace, counts, picture, store, board,
-                      FleetRequests(picture, refuse_all if sharer is None else sharer.share_all, garbage))
+                      FleetRequests(picture, (lambda: None) if board is None else board.roll.step,
+                                    refuse_all if sharer is None else sharer.share_all, garbage))
 
 
 def _store(fleet: Fleet, url: str, local: Local, found: FleetKeys, membership: Membership, clock: Clock,

@@ -12,9 +12,11 @@ from anthrofs.fleet.picture import Picture
 class FleetRequests:
     """Answers each with one JSON object or more."""
 
-    def __init__(self, picture: Picture, share_all: Callable[[], dict[str, Any]], garbage: Garbage | None) -> None:
-        """`garbage`: None: there is no store."""
+    def __init__(self, picture: Picture, look: Callable[[], object], share_all: Callable[[], dict[str, Any]],
+                 garbage: Garbage | None) -> None:
+        """`look` looks at the board now, within its bounds. `garbage`: None: there is no store."""
         self._picture = picture         # given
+        self._look = look               # given
         self._share_all = share_all     # given: puts all own uploads that have a copy here into the store
         self._garbage = garbage         # given
 
@@ -22,6 +24,7 @@ class FleetRequests:
                       "fleet gc": self._on_gc}          # constant
 
     def _on_status(self, _request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        self._look()
         yield self._picture.whole()
 
     def _on_share(self, _request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -77,7 +77,7 @@ def test_the_picture_says_what_each_mount_has_had_of_the_fleet(emulator: Emulato
             picture = json.loads(a.ok("fleet", "status", "--json", a.path))
             return {tale["label"].rpartition(":")[2]: tale for tale in picture["mounts"].values()}
 
-        wait_until(lambda: told().get(str(b.path), {}).get("hits"), "A has heard of it")
+        b.ok("fleet", "status", b.path)         # who is asked tells the others, too, and looks for what they tell
         of_a, of_b = told()[str(a.path)], told()[str(b.path)]
         assert (of_a["puts"], of_a["put_bytes"], of_a["hits"]) == (1, 5, 0)
         assert (of_b["puts"], of_b["hits"], of_b["bytes"], of_b["misses"], of_b["wrong"]) == (0, 1, 5, 0, 0)
