@@ -30,6 +30,7 @@ from anthrofs.fleet.membership import Membership
 from anthrofs.fleet.objects import Objects, objects_of
 from anthrofs.fleet.picture import Picture
 from anthrofs.fleet.probe import Probe
+from anthrofs.fleet.seal import is_one_delivery
 from anthrofs.fleet.sharer import refuse_all
 from anthrofs.fleet.shelf import Shelf
 from anthrofs.fleet.sightings import Sightings
@@ -182,7 +183,8 @@ def _knowledge(fleet: Fleet, local: Local, sharing: StoreSharing) -> Knowledge:
             raise NotFound(file_id)
         return found
 
-    def puts(size_bytes: int) -> bool:
-        return fleet.share == "all" and local.cache.may_keep(size_bytes) and not sharing.reason()
+    def puts(file: RemoteFile) -> bool:
+        return (fleet.share == "all" and local.cache.may_keep(file.size_bytes) and not sharing.reason()
+                and is_one_delivery(file, file.size_bytes))
 
     return Knowledge(file, local.cache.put, puts, sharing.missed)

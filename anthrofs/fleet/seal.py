@@ -11,7 +11,7 @@ from typing import Final
 
 from anthrofs.errors import Forged
 from anthrofs.fleet.keys import OVERHEAD_BYTES, FleetKeys, Part
-from anthrofs.model import FileId
+from anthrofs.model import FileId, RemoteFile
 
 CHUNK_BYTES: Final = 4 * 2**20
 FORMAT: Final = b"AFS1"
@@ -31,6 +31,13 @@ class Chunk:
 def count_of(size_bytes: int) -> int:
     """Returns how many chunks a file has: an empty one has one, too."""
     return max(1, -(-size_bytes // CHUNK_BYTES))
+
+
+def is_one_delivery(file: RemoteFile, size_bytes: int) -> bool:
+    """Whether all members have the same bytes of a file, so that chunks of it that two of them put go together. A clip
+    gets data about its origin at each download: of that only one chunk is surely of one delivery.
+    """
+    return not (file.downloadable and file.may_grow) or count_of(size_bytes) == 1
 
 
 def length_of(size_bytes: int, number: int) -> int:

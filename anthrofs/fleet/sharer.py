@@ -14,6 +14,7 @@ from typing import Any, Final
 from anthrofs.clock import Clock
 from anthrofs.errors import FsError, NotPermitted, NotReadable, StateLost, Stopping, StoreAway, StoreRefuses
 from anthrofs.fleet.counts import Counts
+from anthrofs.fleet.seal import is_one_delivery
 from anthrofs.fleet.shelf import Shelf
 from anthrofs.model import FileId
 from anthrofs.store.block_cache import BlockCache
@@ -136,7 +137,7 @@ class Sharer:
         """
         with contextlib.suppress(FsError), self._db.transaction() as tx:     # its reader has the bytes without it
             file = tx.nodes.holder(file_id).remote
-            if file is None or not file.downloadable or file.shared:
+            if file is None or not file.downloadable or file.shared or not is_one_delivery(file, size_bytes):
                 return
             tx.shares.owe(file_id, size_bytes, Task.FETCHED)
         self.wake()

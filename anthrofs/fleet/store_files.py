@@ -21,7 +21,7 @@ from anthrofs.errors import FleetAway, Forged, FsError, NoAnswer, NotDownloadabl
 from anthrofs.fleet.counts import Counts
 from anthrofs.fleet.download_leases import DownloadLeases
 from anthrofs.fleet.fetcher import Fetcher
-from anthrofs.fleet.seal import CHUNK_BYTES, Chunk
+from anthrofs.fleet.seal import CHUNK_BYTES, Chunk, is_one_delivery
 from anthrofs.fleet.sightings import Sightings
 from anthrofs.fleet.store_body import StoreDownload
 from anthrofs.model import Cursor, FileId, Page, RemoteFile, ServerClock, Workspace
@@ -42,7 +42,7 @@ class Knowledge:
 
     file: Callable[[FileId], RemoteFile]            # as listed. Raises NotFound
     keep: Callable[[FileId, int, list[bytes]], object]      # blocks from that number on, which came besides
-    puts: Callable[[int], bool]         # whether a file of so many bytes goes into the store once it was downloaded
+    puts: Callable[[RemoteFile], bool]  # whether it goes into the store once it was downloaded
     missed: Callable[[FileId], None]    # told that the store lacks it, or has something else in its place
 
 
@@ -76,7 +76,7 @@ class StoreReads:
         return found or service.download(file_id, first, last)
 
     def _puts(self, file: RemoteFile) -> bool:
-        return file.size_bytes <= WAITS_BYTES and self._knows.puts(file.size_bytes)
+        return file.size_bytes <= WAITS_BYTES and self._knows.puts(file)
 
     def _leased(self, service: RemoteFiles, file: RemoteFile, first: int) -> Download:
         """From that byte on: from the store, if another has brought it there meanwhile. Raises StoreAway."""
@@ -106,12 +106,12 @@ class StoreReads:
         number, upload = first // CHUNK_BYTES, _is_upload(file)
         if not upload:
             self._refuse_while_quiet()
-            if first and self._sightings.is_wrong(file_id):
-                return None             # else what comes from there may not be of the delivery that came so far
+            if first and self._may_be_another(file_id, file):
+                return None
         patience_s, bound_s = (None, None) if upload else (HEDGE_S, LATE_S)
         try:
             chunk = self._fetcher.fetch(file_id, number, patience_s, bound_s).result()
-            _refuse_other_length(file, chunk)
+            _judge(file, chunk)
         except (NotStored, Forged) as exc:
             self._counts.add("misses")
             if upload or isinstance(exc, Forged) or (file is not None and file.shared):
@@ -133,6 +133,11 @@ class StoreReads:
         return StoreDownload(first, last, chunk, lambda number: self._fetcher.fetch(file_id, number, None, bound_s),
                              lambda number: self._fetcher.early(file_id, number, bound_s),
                              lambda exc: self._failed(file_id, exc, upload=upload))
+
+    def _may_be_another(self, file_id: FileId, file: RemoteFile | None) -> bool:
+        """Whether what the store has of it may be of another delivery than what has come so far."""
+        grows = file is not None and file.may_grow
+        return self._sightings.is_wrong(file_id) or (grows and not self._sightings.is_given(file_id))
 
     def _failed(self, file_id: FileId, exc: FsError, *, upload: bool) -> FsError:
         """A later chunk didn't come. Returns what the reader is told: NoAnswer, and it asks from there, of whom it may.
@@ -225,12 +230,15 @@ class StoreFiles:
         return self._inner.workspace()
 
 
-def _refuse_other_length(file: RemoteFile | None, chunk: Chunk) -> None:
-    """Raises Forged for a chunk of a file that can't have that length."""
-    if file is None or chunk.size_bytes == file.size_bytes:
+def _judge(file: RemoteFile | None, chunk: Chunk) -> None:
+    """Raises Forged for a chunk of a file that can't have that length, NotStored for one that can't be relied on."""
+    if file is None:
         return
-    if not file.may_grow or _is_upload(file) or chunk.size_bytes < file.size_bytes:
+    exact = not file.may_grow or _is_upload(file)
+    if chunk.size_bytes < file.size_bytes or (exact and chunk.size_bytes > file.size_bytes):
         raise Forged(f"its file is said to have {chunk.size_bytes} bytes instead of {file.size_bytes}")
+    if not is_one_delivery(file, chunk.size_bytes):
+        raise NotStored("its chunks may be of several deliveries")
 
 
 def _is_upload(file: RemoteFile | None) -> bool:

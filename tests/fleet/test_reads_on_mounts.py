@@ -141,6 +141,21 @@ def test_what_one_has_downloaded_the_other_doesnt(pair: Pair) -> None:
             assert (b / name).read_bytes() == content
 
 
+def test_of_a_clip_that_is_downloaded_each_time_anew_only_one_chunk_is_shared(pair: Pair) -> None:
+    """Chunks that two machines put there at once would be of two deliveries."""
+    for name, content in (("long.mp4", LARGE), ("short.mp4", SMALL)):
+        pair.emulator.generate(name, content, "video/mp4")
+    a = pair.mount_a()
+    assert (a / "long.mp4").read_bytes() == LARGE
+    assert (a / "short.mp4").read_bytes() == SMALL
+    wait_until(pair.store.chunks, "the short one is in the store")
+    pair.a.umount()
+    assert len(pair.store.chunks()) == 1
+    b = pair.mount_b()
+    with asks(pair.b, download=1):
+        assert [(b / name).read_bytes() for name in ("long.mp4", "short.mp4")] == [LARGE, SMALL]
+
+
 def test_the_same_files_read_on_several_machines_at_once_are_downloaded_once(pair: Pair, tmp_path: Path) -> None:
     names = [pair.generate(random.Random(number).randbytes(100_000 * (number + 1))) for number in range(8)]
     with RedisServer(tmp_path / "redis") as redis:

@@ -1,11 +1,11 @@
 """Reads through the fleet's store: right bytes or an error, and no request that the store can spare."""
 
-import contextlib
 import errno
 import os
 import random
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -132,6 +132,22 @@ def test_an_image_whose_length_only_a_download_shows_has_the_stores(setting: Set
     assert setting.service.asked == []
 
 
+def test_a_clip_that_was_cut_goes_on_where_it_began(setting: Setting) -> None:
+    """The store may have another delivery of the same length."""
+    file = setting.put(SMALL[::-1], downloadable=True)
+    clip = replace(file, mime_type="video/mp4")
+    setting.service.files[0] = clip
+    with setting.reads.download(setting.service, clip.file_id, BLOCK_BYTES, None) as body:
+        assert bytes(next(iter(body))) != b""
+    assert setting.objects.gets() == 0
+    assert setting.service.asked == [("download", clip.file_id)]
+    assert setting.read(clip) == SMALL[::-1]        # from its beginning
+    assert setting.objects.gets() == 1
+    with setting.reads.download(setting.service, clip.file_id, BLOCK_BYTES, None):
+        assert setting.objects.gets() == 2          # it began there
+    assert len(setting.service.asked) == 1
+
+
 # ---- what isn't
 
 def test_what_the_store_lacks_the_service_gives(setting: Setting) -> None:
@@ -230,22 +246,12 @@ def test_a_chunk_of_the_same_file_with_another_length_is_none(setting: Setting, 
     assert len(allowed()) == 1
 
 
-def test_a_clip_of_two_deliveries_with_two_lengths_is_read_whole_from_one(setting: Setting, allowed: Callable[[], list[str]]) -> None:
-    """Two members have put it there at the same moment, and it was delivered to them with different lengths."""
-    file = setting.service.generate("a.mp4", LARGE, "video/mp4")
-    mine, others = LARGE + b"mine", LARGE[:CHUNK_BYTES] + b"others'" + LARGE[CHUNK_BYTES:]
-    setting.shelf.put(file.file_id, len(others), lambda offset, size: others[offset:offset + size], create=False)
-    second = setting.objects.bodies[setting.path(file, 1)]
-    setting.shelf.put(file.file_id, len(mine), lambda offset, size: mine[offset:offset + size], create=False)
-    setting.objects.bodies[setting.path(file, 1)] = second
-    read: bytes | None = None
-    for _ in range(3):          # who has it open is told that it has another length, and opens it anew
-        with contextlib.suppress(FsError):
-            read = setting.reader.read(file, file.size_bytes, 0, 2**30, lambda: False, exact=False)
-            break
-        setting.reader.leave(file.file_id)
-    assert read in (LARGE, mine, others)
-    assert len(allowed()) == 1
+def test_a_clip_of_several_chunks_is_the_services(setting: Setting) -> None:
+    """Whoever has put it there: two of them at once have put chunks of two deliveries, which may have one length."""
+    file = setting.put(LARGE[::-1], downloadable=True)
+    setting.service.files[0] = clip = replace(file, mime_type="video/mp4")
+    assert setting.read(clip) == setting.service.contents[clip.file_id]
+    assert setting.service.asked == [("download", clip.file_id)]
 
 
 def test_what_is_missing_midway_the_service_gives_from_there(setting: Setting) -> None:
