@@ -106,12 +106,11 @@ class Roll:
 
     def step(self) -> None:
         """Attends once, and looks who else does."""
-        began_s = self._clock.now_s()
-        with self._lock:
-            self._next_s = began_s + ATTEND_S
         scope = self._membership.scope
         if scope is None:
             return
+        with self._lock:
+            self._next_s = self._clock.now_s() + ATTEND_S
         body = self._keys.seal(PURPOSE, (scope.text, self._membership.member), json.dumps(self._tale()).encode())
         try:
             began_s = self._clock.now_s()
