@@ -17,6 +17,7 @@ from anthrofs.fleet.membership import Membership
 from anthrofs.fleet.valkey_board import ValkeyBoard
 from anthrofs.model import Workspace
 from anthrofs.remote.budget import WINDOW_S
+from tests.fakes import FakeClock
 from tests.fleet.redis_server import RedisServer
 from tests.memory_board import MemoryBoard, Wall
 
@@ -390,3 +391,24 @@ def test_the_stream_has_an_hour_of_announcements(place: Place, redis: RedisServe
             client.xadd("anthrofs:1:{org}/work:news", {"body": b"old"}, id=f"{seconds[0] * 1000 - 3_601_000}-0")
     board.announce(b"new")
     assert [each.body for each in board.announced(None, 0.0)] == [b"new"]
+
+
+def test_a_board_that_can_be_read_and_takes_nothing_is_away_until_it_does(tmp_path: Path) -> None:
+    """As a replica, or a server that is full."""
+    clock, membership = FakeClock(), Membership(Service("http://test", Credentials("x-api-key", "key")), "host:/files")
+    membership.join(Workspace("org", "work"))
+    with RedisServer(tmp_path / "replica", "--replicaof", "127.0.0.1 1") as replica, closing(replica.client()) as client:
+        board = ValkeyBoard(Fleet(Path("key"), board_url=replica.url), membership, clock)
+        assert board.roll() == {}
+        with pytest.raises(BoardAway, match="read only replica"):
+            board.attend(b"here")
+        for look in (board.roll, board.now, lambda: board.announced(None, 0.0)):
+            clock.advance(100)
+            with pytest.raises(BoardAway, match="read only replica"):
+                look()
+        assert board.away() is not None
+        client.replicaof("NO", "ONE")
+        assert board.attend(b"here") == 1
+        assert board.away() is None
+        assert len(board.roll()) == 1
+        board.close()
