@@ -81,6 +81,9 @@ class Arrivals:
             log.warning("%r was removed or renamed here before it was known what became of it. The server has such a "
                         "file (%s), stored by us or perhaps by somebody else: it is left there, and shows at the next "
                         "refresh", file.name, file.file_id)
+        elif copied and self._shares and not sure:
+            log.info("%r was found in the listing (%s), and no board says that nobody else has sent such a file: it "
+                     "isn't put into the store, unless it is saved once more", file.name, file.file_id)
         if copied:
             self._staging.remove(attempt.stage)     # who has it open reads on through the descriptor
             if left:
