@@ -316,6 +316,8 @@ def begin(parts: Parts) -> None:
     local = parts.local
     with local.db.transaction() as tx:
         tx.shares.begin(None if parts.fleet is None else parts.fleet.place())
+        if parts.fleet is not None and tx.shares.any():
+            parts.fleet.expect_store()
     local.cache.start()
     forget_cut(local.db, local.mirror, local.cache)
     recover(local.db, local.mirror, local.staging, parts.serving.paths)

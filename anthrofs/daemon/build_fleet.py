@@ -81,6 +81,11 @@ class FleetParts:
         """Returns the store's, as the state remembers it; None: there is none."""
         return None if self.store is None else self.store.place
 
+    def expect_store(self) -> None:
+        """The store is known to have something."""
+        if self.store is not None:
+            self.store.objects.expect()
+
     def begin(self) -> None:
         """Begins to look whether this mount can be in its fleet."""
         if self.store is not None:

@@ -1,6 +1,7 @@
 """A shared directory beside what obstore does with it: what stands in it is looked at, what was put there outlives a
-power cut, and other users' mounts can read it, if its mode lets them. (obstore syncs nothing, follows
-links, and lists nothing at all where one name or link is odd; and a mount makes everything for its user only.)
+power cut, and other users' mounts can read it, if its mode lets them. (obstore syncs nothing, follows links, and lists
+nothing at all where one name or link is odd; and a mount makes everything for its user only.) A mark tells it from the
+empty directory that is there while its disk isn't mounted.
 
 Trusts  the mode of the directory that a person has made: what it lets others do, they may do below.
 Never   follows a link below it, opens a pipe, or removes what isn't a member's. What else stands there is passed over:
@@ -21,12 +22,29 @@ from anthrofs.fleet.object_store import Listed
 READ_WRITE: Final = 0o666
 NAME: Final = re.compile(r"[\w.-]+", re.ASCII)       # of a member's: what else there is it can't name, or is its stage
 TRIES: Final = 20
+MARK: Final = "anthrofs-store"
+MARK_WORDS: Final = b"A fleet of anthrofs mounts has its store here. Without this file they take its disk to be away.\n"
 
 
 def look(root: Path, path: str) -> None:
     """Raises FileNotFoundError where no plain file is: a pipe would hold whoever opens it, a link may lead anywhere."""
     if not _leads(root, PurePosixPath(path).parent) or not stat.S_ISREG((root / path).lstat().st_mode):
         raise FileNotFoundError(path)
+
+
+def is_marked(root: Path) -> bool:
+    """Whether a member has put something there, ever."""
+    return os.path.lexists(root / MARK)
+
+
+def mark(root: Path) -> None:
+    """Marks it. Raises OSError."""
+    descriptor = os.open(root / MARK, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(descriptor, MARK_WORDS)
+    finally:
+        os.close(descriptor)
+    _fit(root / MARK, stat.S_IMODE(root.stat().st_mode) & READ_WRITE)
 
 
 def walk(root: Path, prefix: str) -> Iterator[Listed]:

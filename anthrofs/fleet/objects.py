@@ -62,6 +62,7 @@ class Objects:
         self._took_s: float | None = None       # the last call that the store did
         self._awaited = set[Future[Any]]()      # answers that somebody waits for
         self._stopping = False
+        self._marked = False                    # the directory is known to have a mark, see directory.py
 
         if self._directory is None:             # a directory's may have to wait for it
             with contextlib.suppress(exceptions.BaseError):     # what is wrong is said when it is asked
@@ -78,6 +79,7 @@ class Objects:
                 one()
             else:
                 directory.put(self._directory, path, one)
+                self._mark(self._directory)
         try:
             self._ask("puts", put, PUT_S)
         except exceptions.AlreadyExistsError:
@@ -85,6 +87,11 @@ class Objects:
         except NotStored:
             raise self._refusal("puts", StoreRefuses(_nowhere(self._directory))) from None
         return True
+
+    def expect(self) -> None:
+        """Members have put something there: a directory without a mark isn't the store."""
+        with self._lock:
+            self._marked = True
 
     def get(self, path: str, patience_s: float | None = None) -> bytes:
         """See ObjectStore."""
@@ -273,7 +280,11 @@ class Objects:
             log.warning("the store %s takes %s again", self._url, kind)
 
     def _client(self, bound_s: float) -> store.ObjectStore:
-        """Returns the client whose calls have that bound. Raises what making it raises."""
+        """Returns the client whose calls have that bound. Raises what making it raises, and StoreRefuses when its
+        directory isn't the one that it was.
+        """
+        if self._directory is not None:
+            self._recognize(self._directory)
         with self._lock:
             found = self._clients.get(bound_s)
         if found is None:
@@ -281,6 +292,26 @@ class Objects:
             with self._lock:
                 self._clients[bound_s] = found
         return found
+
+
+    def _recognize(self, root: Path) -> None:
+        if not root.is_dir():
+            raise StoreRefuses(_nowhere(root))
+        there = directory.is_marked(root)
+        with self._lock:
+            lost, self._marked = self._marked and not there, self._marked or there
+        if lost:
+            raise StoreRefuses(f"the directory {root} isn't the store, for there is no {directory.MARK} in it. Is its "
+                               "disk mounted? (If it is empty on purpose, make that file)")
+
+    def _mark(self, root: Path) -> None:
+        with self._lock:
+            if self._marked:
+                return
+        with contextlib.suppress(OSError):      # it is asked again at the next put
+            directory.mark(root)
+            with self._lock:
+                self._marked = True
 
 
 def objects_of(url: str, clock: Clock) -> Objects:
@@ -291,8 +322,6 @@ def objects_of(url: str, clock: Clock) -> Objects:
 def _client_of(url: str, bound_s: float) -> store.ObjectStore:
     path = _directory_of(url)
     if path is not None:
-        if not path.is_dir():
-            raise StoreRefuses(_nowhere(path))
         return store.LocalStore(path, automatic_cleanup=True)
     options: store.ClientConfig = {"connect_timeout": timedelta(seconds=CONNECT_S),
                                    "timeout": timedelta(seconds=bound_s), "allow_http": True}

@@ -143,6 +143,10 @@ class Shares:
         """Whether the store has it, as far as is known."""
         return self._rows.one("SELECT 1 FROM shared WHERE file_id = ?", file_id) is not None
 
+    def any(self) -> bool:
+        """Whether it has something, as far as is known."""
+        return self._rows.one("SELECT 1 FROM shared LIMIT 1") is not None
+
     def is_owed(self, file_id: FileId) -> bool:
         """Whether an own upload is still to be put there."""
         return self._rows.one("SELECT 1 FROM share WHERE file_id = ? AND task = 'own'", file_id) is not None

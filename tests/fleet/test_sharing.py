@@ -217,6 +217,30 @@ def test_sync_and_umount_wait_for_the_store_and_name_what_it_lacks(pair: Pair) -
     assert (b / "a.txt").read_text() == "by A\n"
 
 
+def test_without_the_disk_of_its_directory_nothing_counts_as_shared(pair: Pair) -> None:
+    """Nor are copies given up: what is put into the empty directory would be hidden when the disk is back."""
+    a = pair.a.mount(*pair.options("--keep-uploads", "none"))
+    (a / "before.txt").write_text("before\n")
+    pair.a.sync()
+    disk = pair.store.rename(pair.store.with_name("disk"))
+    pair.store.mkdir()
+    pair.a.expects("refuses (puts|reads|listings): the directory .* isn't the store", "on the server, and not in the fleet's store yet")
+    (a / "meanwhile.txt").write_text("meanwhile\n")
+    left = pair.a.run("umount", "--timeout", "20", a)
+    assert left.returncode == EXIT_LEFT
+    assert "Is its disk mounted?" in left.stderr
+    refused = pair.a.run("mount", "--state-dir", pair.a.state_dir, *pair.options("--keep-uploads", "none"), a)
+    assert refused.returncode == EXIT_USAGE
+    assert "Is its disk mounted?" in refused.stderr
+    assert list(pair.store.iterdir()) == []
+    pair.store.rmdir()
+    disk.rename(pair.store)
+    pair.a.expects("The store can't be used")
+    a = pair.a.mount(*pair.options("--keep-uploads", "none"))
+    pair.a.sync()
+    assert [(a / name).read_text() for name in ("before.txt", "meanwhile.txt")] == ["before\n", "meanwhile\n"]
+
+
 def test_a_kill_between_the_service_and_the_store_loses_nothing(pair: Pair) -> None:
     pair.a.expects("the store .* refuses puts")
     a = pair.a.mount(*pair.options())

@@ -22,6 +22,7 @@ from anthrofs.fleet import keys
 from anthrofs.fleet.objects import CONNECT_S, Objects, objects_of
 from anthrofs.fleet.rest import FIRST_S, Rest
 from tests.fakes import FakeClock
+from tests.mounting import listed
 
 BOUND_S: Final = 30.0
 OK: Final = b'HTTP/1.1 200 OK\r\nContent-Length: 3\r\nLast-Modified: Sat, 28 Nov 2026 19:22:04 GMT\r\nETag: "x"\r\n\r\nabc'
@@ -81,7 +82,7 @@ def test_removal_leaves_no_empty_folders(directory: Objects, root: Path) -> None
     directory.remove(["1/k/w/f/0", "1/k/w/f/1"])
     assert [path.name for path in (root / "1/k/w").iterdir()] == ["g"]
     directory.remove(["1/k/w/g/0"])
-    assert list(root.iterdir()) == []
+    assert listed(root) == ["anthrofs-store"]
 
 
 @pytest.mark.parametrize(("mode", "file_mode"), [(0o700, 0o600), (0o770, 0o660), (0o2775, 0o664)])
@@ -133,7 +134,7 @@ def test_members_put_and_remove_at_once_and_each_put_is_done(directory: Objects,
         each.join(BOUND_S)
     os.umask(before)
     assert failed == []
-    assert list(root.iterdir()) == []
+    assert listed(root) == ["anthrofs-store"]
 
 
 def test_what_a_killed_member_has_left_of_a_put_goes_with_the_object(directory: Objects, root: Path) -> None:
@@ -141,7 +142,7 @@ def test_what_a_killed_member_has_left_of_a_put_goes_with_the_object(directory: 
     (root / "1/k/w/f/0#1").write_bytes(b"half of it")
     assert [each.path for each in directory.list("1")] == ["1/k/w/f/0"]
     directory.remove(["1/k/w/f/0"])
-    assert list(root.iterdir()) == []
+    assert listed(root) == ["anthrofs-store"]
 
 
 def test_a_directory_that_isnt_there_refuses_until_it_is(tmp_path: Path) -> None:
@@ -167,6 +168,29 @@ def _loop(place: Path) -> None:
 def _full_folder(place: Path) -> None:
     place.mkdir()
     (place / "somebody's").write_text("")
+
+
+def test_the_empty_directory_where_its_disk_was_isnt_the_store(directory: Objects, root: Path) -> None:
+    """It would take what is put, and hide it when the disk is back."""
+    directory.put("1/k/w/f/0", b"abc", create=True)
+    disk = root.rename(root.with_name("disk"))
+    root.mkdir()
+    for ask in (lambda: directory.put("1/k/w/f/1", b"", create=True), lambda: directory.get("1/k/w/f/0"),
+                lambda: directory.has("1/k/w/f/0"), lambda: list(directory.list("1"))):
+        with pytest.raises(StoreRefuses, match="isn't the store, for there is no anthrofs-store in it"):
+            ask()
+    assert listed(root) == []
+    root.rmdir()
+    disk.rename(root)
+    assert directory.get("1/k/w/f/0") == b"abc"
+
+
+def test_a_mount_that_knows_of_files_in_a_directory_doesnt_take_an_empty_one_for_it(directory: Objects, root: Path) -> None:
+    directory.expect()
+    with pytest.raises(StoreRefuses, match="Is its disk mounted"):
+        directory.put("1/k/w/f/0", b"abc", create=True)
+    (root / "anthrofs-store").touch()           # as the message says
+    assert directory.put("1/k/w/f/0", b"abc", create=True)
 
 
 ODD: Final[dict[str, Callable[[Path], object]]] = {
