@@ -77,6 +77,7 @@ class Sharer:
         self._shelf.hurry()
         with self._changed:
             paused, self._pause_s, self._until_s = self._until_s > self._clock.now_s(), 0.0, 0.0
+            self._reason = ""           # it is found out anew: a big file may take a while to be put
         with self._db.reading() as tx:
             held = tx.shares.waiting()[0] and tx.shares.next_s() is not None
         if held:

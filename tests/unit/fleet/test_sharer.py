@@ -290,3 +290,16 @@ def test_what_may_be_somebody_elses_is_never_put_whatever_becomes_of_it(house: H
     assert (house.objects.bodies, house.owed(), house.sharer.left()) == ({}, [(one, "doubted")], [])
     house.end(one)
     assert house.owed() == [(one, "withdraw")]
+
+
+def test_who_waits_is_not_told_of_a_failure_that_has_passed_while_a_big_file_is_put(house: House) -> None:
+    """A drain gives up early what can't come."""
+    reasons = list[str]()
+    house.objects.refuses = "no room"
+    house.upload(1, b"one")
+    house.work()
+    assert "no room" in house.sharer.reason()
+    house.objects.refuses, house.objects.mishap = "", lambda *_: reasons.append(house.sharer.reason())
+    house.sharer.hurry()
+    house.work()
+    assert (reasons, house.owed()) == ([""], [])
