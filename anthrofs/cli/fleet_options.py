@@ -85,7 +85,7 @@ def _store_of(url: str) -> str:
     if "@" in parts.netloc:
         raise SetupError(f"--store has a name or a password in its address, {OTHERWISE}", EXIT_USAGE)
     if parts.scheme not in STORES or parts.query or parts.fragment or (
-            not parts.path.startswith("/") if parts.scheme == "file" else not parts.netloc):
+            parts.netloc or not parts.path.startswith("/") if parts.scheme == "file" else not parts.netloc):
         raise SetupError(f"--store takes {', '.join(f'{each}://' for each in STORES)} with a place in it, like "
                          f"{EXAMPLES['--store']} or file:///mnt/team.", EXIT_USAGE)
     return url.rstrip("/") if parts.path.strip("/") else url

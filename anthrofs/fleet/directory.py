@@ -38,13 +38,15 @@ def is_marked(root: Path) -> bool:
 
 
 def mark(root: Path) -> None:
-    """Marks it. Raises OSError."""
+    """Marks it, durably: else it would be refused after a power cut. Raises OSError."""
     descriptor = os.open(root / MARK, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         os.write(descriptor, MARK_WORDS)
     finally:
         os.close(descriptor)
     _fit(root / MARK, stat.S_IMODE(root.stat().st_mode) & READ_WRITE)
+    _sync(root / MARK)
+    _sync(root)
 
 
 def walk(root: Path, prefix: str) -> Iterator[Listed]:

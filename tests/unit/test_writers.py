@@ -23,7 +23,7 @@ WRITERS: Final = {
     "fleet/mount_count.py": {"O_CREAT", "pwrite"},                          # how many mounts there were: without it, one
     "fuse/libfuse3.py": {"truncate"},                                       # the kernel's request, handed on to operations.py
     "remote/budget.py": {"O_CREAT", "pwrite", "ftruncate"},                 # the last minute's requests: a boot takes as long
-    "fleet/directory.py": {"mkdir", "fsync"},           # a store's, which other machines write to as well: synced before it counts as put
+    "fleet/directory.py": {"O_CREAT", "mkdir", "fsync"},        # a store's, which other machines write to as well: synced before it counts as put
     "remote/login.py": {"mkdir"},                                           # of a user's own configuration
     "remote/profiles.py": {"mkstemp", "fsync"},                             # tokens: synced, named, and their name synced
 }
