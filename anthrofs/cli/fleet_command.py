@@ -62,6 +62,7 @@ def check(store: str, board: str, fleet_key: str, as_json: bool) -> None:
          flag("--json", "as_json", "One JSON value on standard output."))
 def gc(directory: Path, look: bool, accept: bool, as_json: bool) -> None:
     """Remove from a fleet's store what the workspace has no more, and what is there for more than seven days."""
+    members_at(directory)
     *_, found = asking.answers("fleet gc", directory, look=look, accept=accept)
     if as_json:
         output.put(json.dumps(found))
@@ -76,10 +77,7 @@ def gc(directory: Path, look: bool, accept: bool, as_json: bool) -> None:
          flag("--json", "as_json", "One JSON value on standard output."))
 def status(directory: Path | None, as_json: bool) -> None:
     """Show a fleet: its store, its board and its mounts, the requests of the last minutes, and what it has spared."""
-    answers, silent = asking.ask_all(directory, "status")
-    members = [root for root, answer in answers.items() if answer.get("fleet") is not None]
-    if directory and not members:
-        raise SetupError(f"{directory} is in no fleet: mount it with --store or --board.", EXIT_USAGE)
+    members, silent = members_at(directory)
     found = dict[Path, dict[str, Any]]()
     for root in members:
         try:
@@ -106,10 +104,7 @@ def share(everything: bool, directory: Path | None) -> None:
     if not everything:
         raise SetupError("What is uploaded from now on is shared by itself; what was before, by `fleet share --all`.",
                          EXIT_USAGE)
-    answers, silent = asking.ask_all(directory, "status")
-    members = [root for root, answer in answers.items() if answer.get("fleet") is not None]
-    if directory and not members:
-        raise SetupError(f"{directory} is in no fleet: mount it with --store.", EXIT_USAGE)
+    members, silent = members_at(directory)
     for root in members:
         try:
             owed = next(control_client.ask(asking.state_dir(root), "fleet share"))
@@ -123,6 +118,17 @@ def share(everything: bool, directory: Path | None) -> None:
         output.show(f"{root}: {words}")
     if silent:
         raise SetupError("\n".join(silent))
+
+
+def members_at(directory: Path | None) -> tuple[list[Path], list[str]]:
+    """Returns the mount there, or all of this user, as far as they are in a fleet; and why others gave no answer.
+    Raises SetupError when the one gives none, or is in no fleet.
+    """
+    answers, silent = asking.ask_all(directory, "status")
+    members = [root for root, answer in answers.items() if answer.get("fleet") is not None]
+    if directory and not members:
+        raise SetupError(f"{directory} is in no fleet: mount it with --store or --board.", EXIT_USAGE)
+    return members, silent
 
 
 def lacking(exc: ModuleNotFoundError) -> SetupError:

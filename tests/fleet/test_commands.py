@@ -53,9 +53,10 @@ def test_a_mount_of_a_fleet_says_so_and_shows_its_picture(mount: Mount, tmp_path
 
 def test_a_mount_for_itself_is_in_no_fleet(mount: Mount) -> None:
     mount.mount()
-    done = mount.run("fleet", "status", mount.path)
-    assert (done.returncode, done.stdout) == (EXIT_USAGE, "")
-    assert done.stderr == f"anthrofs: {mount.path} is in no fleet: mount it with --store or --board.\n"
+    for arguments in (("status",), ("share", "--all"), ("gc",)):
+        done = mount.run("fleet", *arguments, mount.path)
+        assert (done.returncode, done.stdout) == (EXIT_USAGE, "")
+        assert done.stderr == f"anthrofs: {mount.path} is in no fleet: mount it with --store or --board.\n"
     assert mount.status()["fleet"] is None
     assert "fleet" not in mount.ok("status", mount.path)
 

@@ -244,9 +244,11 @@ def age(team: Path) -> None:
         os.utime(path, (then_s, then_s))
 
 
-def test_gc_needs_a_store(mount: Mount) -> None:
-    mount.mount()
-    assert mount.run("fleet", "gc", mount.path).returncode == EXIT_FAILED
+def test_gc_needs_a_store(mount: Mount, key: Path) -> None:
+    mount.expects("the board redis://127.0.0.1:1 is away")
+    mount.mount("--board", "redis://127.0.0.1:1", "--fleet-key", str(key))
+    done = mount.run("fleet", "gc", mount.path)
+    assert (done.returncode, done.stderr) == (EXIT_FAILED, "anthrofs: this mount's fleet has no store: mount it with --store\n")
 
 
 # ---- a directory that can't be used
