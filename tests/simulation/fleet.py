@@ -195,6 +195,9 @@ class SimulatedObjects:
     def hurry(self) -> None:
         self._rest.hurry()
 
+    def expect(self) -> None:
+        """Only a directory can be another one than it was: that where its disk isn't mounted."""
+
     def facts(self) -> dict[str, Any]:
         away = self._rest.away()
         return {"answers_s": None, "away_since": None if away is None else away.since_ns / 1e9, "why": None if away is None else away.reason, "refused": None}
