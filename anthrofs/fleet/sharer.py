@@ -59,12 +59,24 @@ class Sharer:
         self._pause_s = 0.0             # of the last failure; 0: there was a success since
         self._until_s = 0.0             # nothing is tried before
         self._reason = ""               # of the last failure; empty: there was a success since
+        self._refused = dict[FileId, str]()     # why the store has said no to this one
         self._stopping = False
 
     def start(self) -> None:
         """Begins with what an earlier mount left."""
+        with contextlib.suppress(FsError):      # then a minute later
+            self.begin()
         for thread in self._threads:
             thread.start()
+
+    def begin(self) -> bool:
+        """What was refused, to an earlier mount or this one, is tried again now. Returns whether there was such."""
+        with self._db.reading() as tx:
+            held = tx.shares.waiting()[0] and tx.shares.next_s() is not None
+        if held:
+            with self._db.transaction() as tx:
+                tx.shares.hasten()
+        return bool(held)
 
     def wake(self) -> None:
         """Rows have changed, or the workspace is known now."""
@@ -78,12 +90,7 @@ class Sharer:
         with self._changed:
             paused, self._pause_s, self._until_s = self._until_s > self._clock.now_s(), 0.0, 0.0
             self._reason = ""           # it is found out anew: a big file may take a while to be put
-        with self._db.reading() as tx:
-            held = tx.shares.waiting()[0] and tx.shares.next_s() is not None
-        if held:
-            with self._db.transaction() as tx:
-                tx.shares.hasten()
-        if paused or held:
+        if self.begin() or paused:
             self.wake()
 
     def stop(self, timeout_s: float) -> bool:
@@ -102,13 +109,15 @@ class Sharer:
 
     def left(self) -> list[dict[str, Any]]:
         """Names own uploads that the store doesn't have yet, the oldest NAMED of them."""
-        reason = self.reason()
+        with self._changed:
+            reason, refused = self._reason, dict(self._refused)
         with self._db.reading() as tx:
             owed = tx.shares.first_waiting(NAMED)
             paths = tx.nodes.paths_of([file_id for file_id, _ in owed])
-        state = "not in the fleet's store yet" + (f": {reason}" if reason else "")
-        return [{"path": paths[file_id], "bytes": size_bytes, "state": state} for file_id, size_bytes in owed
-                if file_id in paths]
+        whys = [refused.get(file_id, reason) for file_id, _ in owed]
+        return [{"path": paths[file_id], "bytes": size_bytes,
+                 "state": "not in the fleet's store yet" + (f": {why}" if why else "")}
+                for (file_id, size_bytes), why in zip(owed, whys, strict=True) if file_id in paths]
 
     def facts(self) -> dict[str, Any]:
         """Returns what status tells of it."""
@@ -206,10 +215,13 @@ class Sharer:
         except StoreAway as exc:
             self._failed(exc)
             if isinstance(exc, StoreRefuses):
+                with self._changed:
+                    self._refused[share.file_id] = str(exc)
                 with self._db.transaction() as tx:
                     tx.shares.postpone(share, REFUSED_S)
             return
         with self._changed:
+            self._refused.pop(share.file_id, None)
             self._reason, self._pause_s, self._until_s = "", 0.0, 0.0
 
     def _failed(self, exc: StoreAway) -> None:

@@ -41,8 +41,11 @@ class House:
         self.scope: Scope | None = Scope("organization", "workspace")
         self.shelf, self.put = Shelf(self.objects, KEYS, lambda: self.scope), list[FileId]()
         self.wrong = set[FileId]()      # reads have seen something else in its place
-        self.sharer = Sharer(self.db, self.mirror, self.cache, self.copies, self.shelf, lambda: self.scope is not None, self.clock,
-                             Counts(self.clock), self.put.append, self.wrong.__contains__)
+        self.sharer = self.new_sharer()
+
+    def new_sharer(self) -> Sharer:
+        return Sharer(self.db, self.mirror, self.cache, self.copies, self.shelf, lambda: self.scope is not None, self.clock,
+                      Counts(self.clock), self.put.append, self.wrong.__contains__)
 
     def upload(self, number: int, content: bytes) -> FileId:
         """The service has it, from here."""
@@ -145,7 +148,20 @@ def test_what_the_store_refuses_lets_others_have_their_turns(house: House) -> No
     house.clock.advance(FIRST_S)
     assert house.work() == REFUSED_S - FIRST_S
     assert (house.there(one), house.there(two)) == (None, b"two")
+    assert [entry["state"] for entry in house.sharer.left()] == ["not in the fleet's store yet: no room"]      # whatever it takes of others
     house.clock.advance(REFUSED_S)
+    house.work()
+    assert house.there(one) == b"one"
+    assert house.sharer.left() == []
+
+
+def test_what_the_store_has_refused_an_earlier_mount_is_put_at_once(house: House) -> None:
+    one = house.upload(1, b"one")
+    house.objects.refuses = "no room"
+    house.work()
+    house.objects.refuses = ""
+    house.sharer = house.new_sharer()
+    house.sharer.begin()
     house.work()
     assert house.there(one) == b"one"
 
