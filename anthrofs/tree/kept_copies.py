@@ -137,9 +137,10 @@ class KeptCopies:
         return True
 
     def without(self) -> int:
-        """How many of our own uploads have no copy here."""
+        """How many of our own uploads have a copy neither here nor, as far as is known, in the store of a fleet."""
         with self._db.reading() as tx:
-            return int(tx.one("SELECT copyless FROM total")[0])
+            return int(tx.one("SELECT copyless - (SELECT count(*) FROM shared CROSS JOIN kept USING (file_id) WHERE "
+                              "here != 1) FROM total")[0])
 
     def totals(self) -> tuple[int, int]:
         """(copies, their bytes)."""

@@ -65,6 +65,9 @@ def test_a_copy_that_only_makes_a_file_readable_may_be_given_up(kept: Kept) -> N
     assert (kept.here(1), kept.copies.without()) == ([True], 0)
     assert kept.give_up(node_id)
     assert (kept.here(1), kept.copies.without()) == ([False], 1)
+    with kept.db.transaction() as tx:
+        tx.shares.found([FileId("file_1")])
+    assert kept.copies.without() == 0           # the store of a fleet has it
     assert not kept.give_up(node_id)
 
 
