@@ -70,7 +70,7 @@ class Sharer:
             thread.start()
 
     def begin(self) -> bool:
-        """What was refused, to an earlier mount or this one, is tried again now. Returns whether there was such."""
+        """Tries again now what was refused, to an earlier mount or this one. Returns whether there was such."""
         with self._db.reading() as tx:
             held = tx.shares.waiting()[0] and tx.shares.next_s() is not None
         if held:
