@@ -116,7 +116,8 @@ def test_without_the_board_what_was_heard_last_stays_and_status_says_why(wall: W
 
 
 @pytest.mark.parametrize("forged", [b"", b"rubbish" * 10, KEYS.seal(PURPOSE, ("org/work", "somebody else"), b"{}"),
-                                    KEYS.seal("page", ("org/work", "member"), b"{}"), FleetKeys([b"x" * 32]).seal(PURPOSE, ("org/work", "member"), b"{}")])
+                                    KEYS.seal("page", ("org/work", "member"), b"{}"), FleetKeys([b"x" * 32]).seal(PURPOSE, ("org/work", "member"), b"{}")],
+                         ids=["nothing", "no seal", "of another member", "of another kind", "by another key"])
 def test_what_no_member_has_written_there_is_told_once_and_not_believed(wall: Wall, clock: FakeClock, caplog: pytest.LogCaptureFixture,
                                                                         forged: bytes) -> None:
     house, stranger = House(wall, clock), House(wall, clock)
