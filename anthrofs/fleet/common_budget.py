@@ -145,7 +145,8 @@ class CommonBudget:
         """
         now_s, mounts = self._clock.now_s(), self._mounts.get()
         with self._lock:
-            gone = min(1.0, (now_s - self._left_s) / WINDOW_S)
+            # Slowly at first: what they have had may have been a burst just before the board went.
+            gone = min(1.0, (now_s - self._left_s) / WINDOW_S) ** 2
             since = sum(each.began_s > self._left_s for each in self._own)
             rest = self._most - self._others * (1 - gone) - (len(self._own) - since)
             if own < max(1, self._most // mounts) and since < rest / mounts:
