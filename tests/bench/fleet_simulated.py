@@ -14,7 +14,8 @@ BOUND_S: Final = 3600.0
 
 def rows(stage: FleetStage, report: Report) -> None:
     for count, least in stage.sizes.simulated:
-        alone, fleet = simulated(count), simulated(count, "--fleet")
+        options = stage.sizes.simulated_options
+        alone, fleet = simulated(count, *options), simulated(count, *options, "--fleet")
         factor = alone["requests_per_minute"] / fleet["requests_per_minute"]
         met = factor >= least and not fleet["refused_429"]
         report.rows.append(Row(
@@ -33,5 +34,5 @@ def simulated(mounts: int, *options: str) -> dict[str, Any]:
 
 
 def _words(counted: dict[str, Any]) -> str:
-    return (f"{counted['requests_per_minute']:g}, {counted['refused_429']} × 429, {counted['reads_failed']:.0%} of reads refused, new files seen within "
-            f"{counted['staleness_p95_s']:g} s (p95)")
+    return (f"{counted['requests_per_minute']:g}, {counted['refused_429']} × 429, {counted['reads_failed']:.0%} of {counted['reads']} reads refused, "
+            f"new files seen within {counted['staleness_p95_s']:g} s (p95)")

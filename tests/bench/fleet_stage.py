@@ -34,9 +34,10 @@ class FleetSizes:
     big_bytes: int = 100 * 10**6            # read through the store
     repetitions: int = 5
     simulated: Sequence[tuple[int, float]] = ((10, 3.0), (50, 10.0))      # so many mounts, and how many times less a fleet of them asks, at least
+    simulated_options: Sequence[str] = ()
 
 
-SHORT: Final = FleetSizes((1, 3), 6.0, 1.0, 1500, 8, 20_000, 6, 20_000, 10 * 10**6, 2, ((10, 3.0),))
+SHORT: Final = FleetSizes((1, 3), 6.0, 1.0, 1500, 8, 20_000, 6, 20_000, 10 * 10**6, 2, ((10, 3.0),), ("--files", "300", "--minutes", "1"))
 
 
 class FleetStage(Stage):
