@@ -319,6 +319,8 @@ class StoreAway(FleetAway):
 class StoreRefuses(StoreAway):
     """The store has answered that this mount may not, or that it is full."""
 
+    of_one = False      # object only: it takes others
+
 
 class BoardAway(FleetAway):
     """The board doesn't answer, or it rests since it hasn't."""

@@ -106,12 +106,12 @@ def _make_folders(root: Path, path: str) -> None:
             folder.mkdir()
         except FileExistsError:
             if not _is_folder(folder) and os.path.lexists(folder):
-                raise StoreRefuses(f"{folder} is in the way: its folders are to be there") from None
+                raise _in_the_way(folder) from None
             continue
         folder.chmod(mode)
         _sync(folder.parent)
     if _is_folder(root / path):
-        raise StoreRefuses(f"{root / path} is in the way: a file is to be there")
+        raise _in_the_way(root / path)
 
 
 def _settle(root: Path, path: str) -> None:
@@ -128,6 +128,12 @@ def _fit(path: Path, mode: int) -> None:
     status = path.stat()
     if stat.S_IMODE(status.st_mode) != mode and status.st_uid == os.geteuid():      # else another member does the same
         path.chmod(mode)
+
+
+def _in_the_way(path: Path) -> StoreRefuses:
+    refused = StoreRefuses(f"{path} is in the way, and no mount's: remove it")
+    refused.of_one = True
+    return refused
 
 
 def _leads(root: Path, path: PurePosixPath) -> bool:

@@ -266,6 +266,8 @@ class Objects:
         return StoreAway(f"{self._url}: {reason}")
 
     def _refusal(self, kind: str, means: StoreRefuses) -> StoreRefuses:
+        if means.of_one:
+            return means
         with self._lock:
             was, self._refused[kind] = self._refused.get(kind), str(means)
         if was is None:

@@ -213,10 +213,14 @@ class Sharer:
             else:
                 self._bring(share)
         except StoreAway as exc:
-            self._failed(exc)
+            of_one = isinstance(exc, StoreRefuses) and exc.of_one
+            if not of_one:
+                self._failed(exc)
             if isinstance(exc, StoreRefuses):
                 with self._changed:
-                    self._refused[share.file_id] = str(exc)
+                    was, self._refused[share.file_id] = self._refused.get(share.file_id), str(exc)
+                if of_one and was is None:
+                    log.warning("the store can't get %s: %s", self._name_of(share.file_id), exc)
                 with self._db.transaction() as tx:
                     tx.shares.postpone(share, REFUSED_S)
             return

@@ -10,6 +10,7 @@ from anthrofs.errors import StoreAway
 from anthrofs.fleet.counts import Counts
 from anthrofs.fleet.keys import SECRET_BYTES, FleetKeys
 from anthrofs.fleet.membership import Scope
+from anthrofs.fleet.objects import objects_of
 from anthrofs.fleet.sharer import FIRST_S, LONGEST_S, REFUSED_S, Sharer
 from anthrofs.fleet.shelf import Shelf
 from anthrofs.fs.kernel_cache import Surprises
@@ -32,6 +33,7 @@ class House:
     """A mount's rows and copies, a store in memory, and a sharer without its threads."""
 
     def __init__(self, base: Path, most_bytes: int | None = None) -> None:
+        base.mkdir(exist_ok=True)
         self.base, self.clock, self.objects = base, FakeClock(), MemoryObjects()
         self.db = Database(base / "state.db", clock=self.clock)
         self.cache = BlockCache(base, Disk(), 10**9)
@@ -153,6 +155,29 @@ def test_what_the_store_refuses_lets_others_have_their_turns(house: House) -> No
     house.work()
     assert house.there(one) == b"one"
     assert house.sharer.left() == []
+
+
+def test_what_the_store_refuses_of_one_file_doesnt_stop_the_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """In a directory something else stands in its place. Status doesn't say that the store takes nothing."""
+    house, clock = House(tmp_path / "house"), FakeClock()
+    store = tmp_path / "store"
+    store.mkdir()
+    objects = objects_of(f"file://{store}", clock)
+    house.shelf = Shelf(objects, KEYS, lambda: house.scope)
+    house.sharer = house.new_sharer()
+    one, two = house.upload(1, b"one"), house.upload(2, b"two")
+    in_the_way = store / house.shelf.place(one, 0)
+    in_the_way.mkdir(parents=True)
+    assert house.work() == REFUSED_S
+    assert (house.there(one), house.there(two)) == (None, b"two")
+    assert [entry["state"] for entry in house.sharer.left()] == [f"not in the fleet's store yet: {in_the_way} is in the way, and no mount's: remove it"]
+    assert (house.sharer.reason(), objects.facts()["refused"]) == ("", None)
+    assert [record.message for record in caplog.records] == [f"the store can't get 1.txt: {in_the_way} is in the way, and no mount's: remove it"]
+    in_the_way.rmdir()
+    house.sharer.hurry()
+    house.work()
+    assert house.there(one) == b"one"
+    house.db.close()
 
 
 def test_what_the_store_has_refused_an_earlier_mount_is_put_at_once(house: House) -> None:
