@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import valkey
 from valkey.backoff import NoBackoff
 from valkey.connection import Connection, ConnectionPool, SSLConnection
-from valkey.exceptions import ValkeyError
+from valkey.exceptions import ResponseError, ValkeyError
 from valkey.retry import Retry
 
 from anthrofs.clock import Clock
@@ -155,7 +155,7 @@ class ValkeyBoard:
             key = _key(scope, "news")
             patient, block = self._client_for(wait_s), _millis(wait_s) if wait_s > 0 else None
             found: Any = patient.xread({key: after or "0"}, block=block)
-            return [Announcement(bytes(number).decode(), bytes(entry[b"body"]))
+            return [Announcement(bytes(number).decode(), bytes(entry.get(b"body", b"")))      # without: no member's
                     for _, entries in found for number, entry in entries]
         return self._look(call)
 
@@ -238,7 +238,12 @@ class ValkeyBoard:
         return tame(words.replace(self._password or "\0", "[secret]").rstrip("."))
 
     def _run(self, text: str, keys: list[str], arguments: Sequence[Value]) -> Any:
-        return self._scripts[text](keys, arguments)
+        try:
+            return self._scripts[text](keys, arguments)
+        except ResponseError as exc:
+            if str(exc).startswith("WRONGTYPE"):        # no member's: it would be in the way for ever
+                self._client.delete(*keys)
+            raise
 
     def _spent(self, spent: Sequence[Spent]) -> list[Value]:
         return [self._member, _micros(WINDOW_S), _micros(YOUNG_S), _micros(HERE_S), len(spent),

@@ -2,8 +2,8 @@
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -412,3 +412,34 @@ def test_a_board_that_can_be_read_and_takes_nothing_is_away_until_it_does(tmp_pa
         assert board.away() is None
         assert len(board.roll()) == 1
         board.close()
+
+
+def test_what_no_member_has_written_is_in_the_way_once(redis: RedisServer) -> None:
+    """Else it would be for ever: it has no time to live."""
+    clock, membership = FakeClock(), Membership(Service("http://test", Credentials("x-api-key", "key")), "host:/files")
+    membership.join(Workspace("org", "work"))
+    board = ValkeyBoard(Fleet(Path("key"), board_url=redis.url), membership, clock)
+    calls: list[Callable[[], object]] = [
+        lambda: board.attend(b"here"), board.roll, lambda: board.put_page("20:", b"page", Moment(1), 30), lambda: board.page("20:"),
+        lambda: board.announce(b"news"), lambda: board.intend("file", "1", b"upload"), lambda: board.intents("file"),
+        lambda: board.lease("sweep", 30), lambda: board.take(ask(1)), lambda: board.tell([Spent(1000, 1.0)]), board.minutes]
+    with closing(redis.client()) as client:
+        for call in calls:
+            client.flushall()
+            call()
+            names: Any = client.keys("*")
+            for name in names:
+                client.delete(name)
+                client.sadd(name, b"\xff")
+            for each in (call, lambda: board.attend(b"here")):
+                with suppress(BoardAway):
+                    each()
+                clock.advance(100)
+            board.attend(b"here")
+            call()
+            assert board.away() is None
+        client.flushall()
+        client.xadd("anthrofs:1:{org}/work:news", {"other": b"junk"})
+        board.announce(b"news")
+        assert [each.body for each in board.announced(None, 0.0)] == [b"", b"news"]
+    board.close()
