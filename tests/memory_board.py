@@ -17,6 +17,7 @@ from anthrofs.fleet.board import (
     HERE_S,
     INTENT_S,
     LOOK_S,
+    NEWS_AT_ONCE,
     NEWS_S,
     SECONDS,
     TENTH,
@@ -186,7 +187,7 @@ class MemoryBoard:
                          if number > int(after or -1) and not self._old(written)]
                 left_s = until_s - self._wall.clock.now_s()
                 if found or left_s <= 0:
-                    return found
+                    return found[:NEWS_AT_ONCE]
                 self._wall.clock.wait(self._wall.lock, left_s)
 
     def intend(self, about: str, name: str, body: bytes) -> None:

@@ -17,7 +17,8 @@ Moment = NewType("Moment", int)         # microseconds of the board's clock
 SECONDS: Final = round(WINDOW_S)        # that `minutes` tells of
 HERE_S: Final = 30.0                    # a mount that attends is here for so long
 INTENT_S: Final = 3600.0                # an intent stands for so long
-NEWS_S: Final = 3600.0                  # the stream has so much
+NEWS_S: Final = 3600.0                  # the stream has so much,
+NEWS_AT_ONCE: Final = 500               # of which an exchange brings no more: an hour's would outlast its bound
 YOUNG_S: Final = 12.0                   # a board that has lost its counts: until all mounts have told theirs again,
 BURST: Final = 100                      # no more than so many requests are let go
 LOOK_S: Final = 2.0                     # who waits asks again at least that often,
@@ -127,8 +128,8 @@ class Board(Protocol):
         ...
 
     def announced(self, after: str | None, wait_s: float) -> list[Announcement]:
-        """The announcements after that number, None: all that the stream has; waits for the first one at most so long.
-        Over a connection of its own: one thread only.
+        """The announcements after that number, None: from the stream's first on; the next NEWS_AT_ONCE of them at most.
+        Waits for the first one at most so long. Over a connection of its own: one thread only.
         """
         ...
 

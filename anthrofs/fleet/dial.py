@@ -55,7 +55,10 @@ def _addresses(host: str, port: int, bound_s: float) -> Sequence[Address]:
             failed.append(exc)
 
     thread = threading.Thread(target=resolve, name="resolve", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError as exc:     # the system gives no more threads
+        raise OSError(f"no thread to look {host} up: {exc}") from exc
     thread.join(bound_s)
     if failed:
         raise failed[0]

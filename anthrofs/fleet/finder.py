@@ -81,10 +81,12 @@ class Finder:
         self._worker.wake()
 
     def found(self, file_ids: Sequence[FileId]) -> None:
-        """The store has these, as others say."""
+        """The store has these, as others say, or said a while ago. What this mount owes to it isn't taken for paid by
+        that: its copy here would be given up for another's word.
+        """
         if file_ids:
             with self._db.transaction() as tx:
-                tx.shares.found(file_ids)
+                tx.shares.found([file_id for file_id in file_ids if not tx.shares.is_owed(file_id)])
 
     def missed(self, file_id: FileId) -> bool:
         """The store lacks it. Returns whether it was known to have it."""

@@ -27,6 +27,7 @@ from anthrofs.fleet.board import (
     HERE_S,
     INTENT_S,
     LOOK_S,
+    NEWS_AT_ONCE,
     NEWS_S,
     SECONDS,
     TENTH,
@@ -154,7 +155,7 @@ class ValkeyBoard:
         def call(scope: Scope) -> list[Announcement]:
             key = _key(scope, "news")
             patient, block = self._client_for(wait_s), _millis(wait_s) if wait_s > 0 else None
-            found: Any = patient.xread({key: after or "0"}, block=block)
+            found: Any = patient.xread({key: after or "0"}, count=NEWS_AT_ONCE, block=block)
             return [Announcement(bytes(number).decode(), bytes(entry.get(b"body", b"")))      # without: no member's
                     for _, entries in found for number, entry in entries]
         return self._look(call)

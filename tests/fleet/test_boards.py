@@ -12,7 +12,7 @@ import pytest
 from anthrofs.clock import Clock
 from anthrofs.config import Credentials, Fleet, Service
 from anthrofs.errors import BoardAway
-from anthrofs.fleet.board import BURST, SECONDS, Ask, Board, Moment, Spent
+from anthrofs.fleet.board import BURST, NEWS_AT_ONCE, SECONDS, Ask, Board, Moment, Spent
 from anthrofs.fleet.membership import Membership
 from anthrofs.fleet.valkey_board import ValkeyBoard
 from anthrofs.model import Workspace
@@ -179,6 +179,17 @@ def test_announcements_come_in_order_to_who_has_not_had_them(place: Place) -> No
     assert [each.body for each in found] == [b"first", b"\0second\n"]
     assert [each.body for each in other.announced(found[0].number, 0.0)] == [b"\0second\n"]
     assert other.announced(found[1].number, 0.0) == []
+
+
+def test_a_long_stream_comes_in_parts_each_of_which_is_soon_there(place: Place) -> None:
+    """A mount that begins after a busy hour must not take the board for away, again and again."""
+    one, other = place.board(), place.board()
+    said = [b"%d" % number for number in range(NEWS_AT_ONCE + 3)]
+    for body in said:
+        one.announce(body)
+    first = other.announced(None, 0.0)
+    assert [each.body for each in first] == said[:NEWS_AT_ONCE]
+    assert [each.body for each in other.announced(first[-1].number, 0.0)] == said[NEWS_AT_ONCE:]
 
 
 def test_who_waits_for_an_announcement_has_it_at_once(place: Place) -> None:

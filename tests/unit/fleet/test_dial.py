@@ -52,6 +52,15 @@ def test_a_name_that_there_is_not_is_said(monkeypatch: pytest.MonkeyPatch) -> No
         dial("somewhere", 1, 10.0, time.monotonic)
 
 
+def test_a_name_that_cant_be_looked_up_for_want_of_a_thread_is_a_failure_like_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    with pytest.raises(OSError, match="no thread to look somewhere up"):
+        dial("somewhere", 1, 10.0, time.monotonic)
+
+
 def test_all_of_an_exchange_has_one_bound() -> None:
     clock, (one, other) = FakeClock(), socket.socketpair()
     with one, other:

@@ -155,3 +155,14 @@ def test_what_is_missed_is_closed_again_and_looked_for(house: House) -> None:
     house.finder.want(one)
     house.steps(WANTED_S)
     assert (house.shared(), house.finder.facts()) == ({one}, {"readable": 1, "unreadable": 0})
+
+
+def test_what_is_owed_from_here_is_not_taken_for_paid_because_others_say_so(house: House) -> None:
+    """They may mean another store, or have said it before this one lost it: then nobody would put it there again."""
+    one, two = house.list(1, 2)
+    with house.db.transaction() as tx:
+        tx.shares.owe(one, 3)
+    house.finder.found([one, two])
+    with house.db.reading() as tx:
+        assert tx.shares.is_owed(one)
+    assert house.shared() == {two}
