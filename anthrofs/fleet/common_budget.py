@@ -1,7 +1,9 @@
 """One budget of requests for all mounts of an organization: the board counts, and says whose turn it is.
 
 Owns    this mount's own requests of the window, and which of them the board may not know of.
-Trusts  the board's answer, and its count of mounts. While it is away: own requests alone, of most / mounts.
+Trusts  the board's count of mounts; and its answer, but for a board that lets none of this mount's requests go for a
+        whole window, although they are fewer than its share: its clock was set back, or somebody plays with it. While
+        it is away: own requests alone, of most / mounts.
 Never   waits but for one exchange with the board.
 """
 
@@ -12,7 +14,7 @@ from typing import Final
 
 from anthrofs.clock import Clock
 from anthrofs.errors import BoardAway
-from anthrofs.fleet.board import LOOK_S, Ask, Board, Spent
+from anthrofs.fleet.board import LOOK_S, Ask, Board, Spent, Turn
 from anthrofs.fleet.mount_count import MountCount
 from anthrofs.remote.budget import KEPT, WINDOW_S, Work
 from anthrofs.remote.pace import WORK, Priority
@@ -67,6 +69,7 @@ class CommonBudget:
         self._numbers = 0
         self._free: list[int] = []              # numbers that were asked for, and may be counted, but have not begun
         self._until_s: dict[int, float] = {}    # who keeps so much, or more, has to wait: the board isn't asked sooner
+        self._starves_s = float("inf")          # since when the board has let none go, with some left in the share
         self._epoch = ""
         self._left, self._left_s = most, float("-inf")  # as the board said last, and when
         self._others = 0                        # what other mounts had of the window then
@@ -93,15 +96,13 @@ class CommonBudget:
             for each in untold:
                 each.told = True
             self._left, self._left_s = turn.left, now_s
-            wait_s = turn.wait_s
+            wait_s = self._wait_s_locked(turn, own, now_s)
             if wait_s:
-                if own * turn.mounts >= self._most and self._own:       # its share comes back when its oldest leaves
-                    wait_s = max(LEAST_S, min(wait_s, self._own[0].began_s + WINDOW_S - now_s))
                 self._until_s[keep] = now_s + wait_s
                 self._free.append(number)
             else:
                 self._until_s.clear()
-                self._own.append(_Own(number, WORK[priority], now_s, told=True))
+                self._own.append(_Own(number, WORK[priority], now_s, told=not turn.wait_s))
             self._others = max(0, self._most - turn.left - len(self._own))
         self._hear(turn.epoch)
         return wait_s
@@ -155,6 +156,17 @@ class CommonBudget:
             self._free.append(number)
             oldest_s = self._own[0].began_s if self._own else now_s
         return max(LEAST_S, min(LOOK_S, oldest_s + WINDOW_S - now_s))
+
+    def _wait_s_locked(self, turn: Turn, own: int, now_s: float) -> float:
+        """Returns how long to wait by that answer, within bounds; 0: one may begin."""
+        if turn.wait_s and own * turn.mounts < self._most:
+            self._starves_s = min(self._starves_s, now_s)
+            return max(0.0, min(turn.wait_s, self._starves_s + WINDOW_S - now_s))
+        self._starves_s = float("inf")
+        if not turn.wait_s:
+            return 0.0
+        # Its share comes back when its oldest leaves.
+        return max(LEAST_S, min(turn.wait_s, WINDOW_S + (self._own[0].began_s - now_s if self._own else 0.0)))
 
     def _hear(self, epoch: str) -> None:
         """The board has lost its counts if its epoch is another one: it is told again what was this mount's."""

@@ -268,6 +268,36 @@ def test_a_board_that_was_started_anew_hears_of_the_requests_before(tmp_path: Pa
     assert most_in(fleet.moments(), WINDOW_S) == 153
 
 
+def test_a_board_whose_clock_was_set_back_keeps_nobody_from_its_share_for_longer_than_a_minute(tmp_path: Path) -> None:
+    """What it has counted seems to go on for an hour then."""
+    fleet = Fleet(tmp_path, 3)
+    fleet.grown()
+    busy, late, _ = fleet.mounts
+    take_all(busy, 500)
+    take_all(late, 500)
+    counted = fleet.wall.counted["org"]
+    counted.window = {request: at_s + 3600 for request, at_s in counted.window.items()}
+    for mount in (busy, late):
+        fleet.clock.advance(WINDOW_S + 1)
+        fleet.attend()
+        since_s = fleet.clock.now_s()
+        while wait_s := mount.asks(Priority.READ, since_s):
+            fleet.clock.advance(wait_s)
+            fleet.attend()
+            assert fleet.clock.now_s() - since_s <= WINDOW_S + 1
+        assert 0.8 * MOST / 3 < take_all(mount, 500) < MOST / 3     # of its share, a part is kept for saves and listings
+
+
+@pytest.mark.parametrize("wait_s", [3600.0, 1e24])
+def test_a_board_that_says_nonsense_of_when_stops_a_mount_for_a_minute_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wait_s: float) -> None:
+    [mount] = (fleet := Fleet(tmp_path, 1)).mounts
+    fleet.grown()
+    monkeypatch.setattr(mount.board, "take", lambda _: Turn(wait_s, 0, 1, "epoch"))
+    assert mount.asks(Priority.READ, fleet.clock.now_s()) <= WINDOW_S
+    fleet.clock.advance(WINDOW_S)
+    assert not mount.asks(Priority.READ, fleet.clock.now_s())
+
+
 # ---- nobody starves
 
 def crowd(fleet: Fleet) -> Iterator[tuple[OneMount, Priority, float]]:
