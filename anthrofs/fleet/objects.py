@@ -36,6 +36,7 @@ CONNECT_S: Final = 1.0
 GET_S: Final = 15.0             # a chunk, or a page of a listing
 PUT_S: Final = 120.0            # a chunk, over a line of 35 KB/s
 SPARE_S: Final = 3.0            # over that, which a retry may begin anew, until a call is left behind
+HANGING: Final = 64             # calls that were left behind and haven't come back: then no more are begun
 PAGE: Final = 1000              # objects, as most stores list them
 ENDING: Final = "the mount is ending"
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -61,6 +62,7 @@ class Objects:
         self._refused: dict[str, str] = {}      # why, by what is refused; that is said once
         self._took_s: float | None = None       # the last call that the store did
         self._awaited = set[Future[Any]]()      # answers that somebody waits for
+        self._hanging = list[Future[Any]]()     # those that nobody waits for any more
         self._stopping = False
         self._marked = False                    # the directory is known to have a mark, see directory.py
 
@@ -205,11 +207,16 @@ class Objects:
         with self._lock:
             if self._stopping:
                 raise StoreAway(ENDING)
+            self._hanging = hanging = [each for each in self._hanging if not each.done()]
             self._awaited.add(answer)
         try:
+            if len(hanging) >= HANGING:
+                raise self._failed("it hangs", probe=probe)
             return self._await(answer, threading.Thread(
                 target=self._run, args=(answer, kind, call, probe), name="store", daemon=True), bound_s, begins)
         except TimeoutError:            # the client has no bound of its own: it is a directory's
+            with self._lock:
+                self._hanging.append(answer)
             raise self._failed("it hangs", probe=probe) from None
         except RuntimeError:            # the system gives no more threads
             raise self._failed("no thread for a call", probe=probe) from None
@@ -294,7 +301,6 @@ class Objects:
             with self._lock:
                 self._clients[bound_s] = found
         return found
-
 
     def _recognize(self, root: Path) -> None:
         if not root.is_dir():

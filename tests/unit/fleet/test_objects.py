@@ -20,9 +20,9 @@ from anthrofs.clock import Clock
 from anthrofs.errors import NotStored, StoreAway, StoreRefuses
 from anthrofs.fleet import keys
 from anthrofs.fleet.objects import CONNECT_S, Objects, objects_of
-from anthrofs.fleet.rest import FIRST_S, Rest
+from anthrofs.fleet.rest import FIRST_S, LONGEST_S, Rest
 from tests.fakes import FakeClock
-from tests.mounting import listed
+from tests.mounting import listed, wait_until
 
 BOUND_S: Final = 30.0
 OK: Final = b'HTTP/1.1 200 OK\r\nContent-Length: 3\r\nLast-Modified: Sat, 28 Nov 2026 19:22:04 GMT\r\nETag: "x"\r\n\r\nabc'
@@ -239,6 +239,30 @@ def test_a_directory_that_hangs_is_left_behind(root: Path, monkeypatch: pytest.M
             objects.get("1/x")
     finally:
         gone.set()
+
+
+def test_a_directory_that_hangs_for_days_takes_no_more_threads(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone, clock, begun = threading.Event(), FakeClock(), list[int]()
+    monkeypatch.setattr("anthrofs.fleet.objects.GET_S", 0.005)
+    monkeypatch.setattr("anthrofs.fleet.objects.SPARE_S", 0.005)
+    monkeypatch.setattr("anthrofs.fleet.objects.HANGING", 3)
+    monkeypatch.setattr(Path, "is_dir", lambda _path: begun.append(1) or gone.wait(BOUND_S))
+    objects = objects_of(f"file://{root}", clock)
+
+    def probe() -> None:
+        clock.advance(LONGEST_S)
+        objects.has("1/x")
+
+    try:
+        for _ in range(8):
+            with pytest.raises(StoreAway, match="it hangs"):
+                probe()
+        assert len(begun) == 3
+    finally:
+        gone.set()
+    wait_until(lambda: objects.facts()["away_since"] is None, "those that come back end the rest")
+    probe()
+    assert len(begun) > 3
 
 
 # ---- a server
