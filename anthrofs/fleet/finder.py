@@ -11,12 +11,12 @@ Never   looks for what no listing has brought lately, unless somebody wants to r
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from anthrofs.clock import Clock
-from anthrofs.errors import FsError, StateLost, StoreAway
+from anthrofs.errors import FsError, StateLost, StoreAway, StoreRefuses
 from anthrofs.fleet.shelf import Shelf
 from anthrofs.model import FileId
 from anthrofs.tree.database import Database
@@ -153,6 +153,7 @@ class Finder:
         now_s = self._clock.now_s()
         with self._lock:
             due = [file_id for file_id, look in self._looks.items() if look.at_s <= now_s]
+            due.sort(key=lambda file_id: self._looks[file_id].tries >= len(LOOKS_S))    # what somebody wants is last
         with self._db.reading() as tx:
             due = [file_id for file_id in due if not tx.shares.has(file_id)]
         there = self._there(due)
@@ -167,10 +168,12 @@ class Finder:
                                  if file_id in due and file_id not in there and look.tries < len(LOOKS_S)
                                  else float("inf"))
 
-    def _there(self, due: Collection[FileId]) -> set[FileId]:
+    def _there(self, due: Sequence[FileId]) -> set[FileId]:
         if len(due) > MOST_HEADS:
-            return self._shelf.known(due)
-        return {file_id for file_id in due if self._shelf.has(file_id)}
+            with contextlib.suppress(StoreRefuses):
+                return self._shelf.known(due)
+        # Of more, this mount may not have a listing: the last ones are worth a look.
+        return {file_id for file_id in due[-MOST_HEADS:] if self._shelf.has(file_id)}
 
     def _later(self) -> None:
         later_s = self._clock.now_s() + AWAY_S

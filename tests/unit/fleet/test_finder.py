@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from anthrofs.errors import StoreAway
+from anthrofs.errors import StoreAway, StoreRefuses
 from anthrofs.fleet.finder import AWAY_S, LOOKS_S, MOST_HEADS, WANTED_S, Finder
 from anthrofs.fleet.keys import SECRET_BYTES, FleetKeys
 from anthrofs.fleet.membership import Scope
@@ -166,3 +166,37 @@ def test_what_is_owed_from_here_is_not_taken_for_paid_because_others_say_so(hous
     with house.db.reading() as tx:
         assert tx.shares.is_owed(one)
     assert house.shared() == {two}
+
+
+def test_who_may_not_list_the_store_learns_of_what_is_new_and_of_what_is_wanted(house: House) -> None:
+    def refused(call: str, _: str) -> None:
+        if call == "list":
+            raise StoreRefuses("it answered 403")
+
+    many = house.list(*range(1, 100))
+    house.put(*many)
+    house.objects.mishap = refused
+    house.steps(LOOKS_S[-1])
+    assert house.shared() == set(many[-MOST_HEADS:])
+    for file_id in (many[0], many[1]):
+        house.finder.want(file_id)
+    [new] = house.list(100)
+    house.put(new)
+    house.steps(WANTED_S)
+    assert house.shared() == {many[0], many[1], *many[-MOST_HEADS:], new}
+    assert house.finder.due_s() == float("inf")
+
+
+def test_what_somebody_wants_is_looked_for_before_what_is_merely_new(house: House) -> None:
+    def refused(call: str, _: str) -> None:
+        if call == "list":
+            raise StoreRefuses("it answered 403")
+
+    [old] = house.list(1)
+    house.steps(LOOKS_S[-1] + WANTED_S)
+    house.objects.mishap = refused
+    many = house.list(*range(2, 100))
+    house.put(old, *many)
+    house.finder.want(old)
+    house.steps(0)
+    assert house.shared() == {old, *many[1 - MOST_HEADS:]}
