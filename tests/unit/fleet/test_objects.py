@@ -242,12 +242,17 @@ def test_a_directory_that_hangs_is_left_behind(root: Path, monkeypatch: pytest.M
 
 
 def test_a_directory_that_hangs_for_days_takes_no_more_threads(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    gone, clock, begun = threading.Event(), FakeClock(), list[int]()
+    gone, clock, begun = threading.Event(), FakeClock(), list[Path]()
     monkeypatch.setattr("anthrofs.fleet.objects.GET_S", 0.005)
     monkeypatch.setattr("anthrofs.fleet.objects.SPARE_S", 0.005)
     monkeypatch.setattr("anthrofs.fleet.objects.HANGING", 3)
-    monkeypatch.setattr(Path, "is_dir", lambda _path: begun.append(1) or gone.wait(BOUND_S))
     objects = objects_of(f"file://{root}", clock)
+
+    def hang(path: Path) -> bool:
+        begun.append(path)
+        return gone.wait(BOUND_S)
+
+    monkeypatch.setattr(Path, "is_dir", hang)
 
     def probe() -> None:
         clock.advance(LONGEST_S)
