@@ -5,7 +5,6 @@ Never   prints a key anywhere but on standard output, where it was asked for. Im
 """
 
 import json
-import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,8 @@ def key() -> None:
          flag("--json", "as_json", "One JSON value on standard output."))
 def check(store: str, board: str, fleet_key: str, as_json: bool) -> None:
     """Find out whether a store and a board are fit for a fleet, by using them."""
+    import logging
+
     from anthrofs.cli.fleet_options import fleet_of, warnings
     from anthrofs.clock import Clock
     from anthrofs.daemon.process import keep_private

@@ -108,7 +108,7 @@ def _make_folders(root: Path, path: str) -> None:
             if not _is_folder(folder) and os.path.lexists(folder):
                 raise _in_the_way(folder) from None
             continue
-        folder.chmod(mode)
+        _fit(folder, mode)
         _sync(folder.parent)
     if _is_folder(root / path):
         raise _in_the_way(root / path)
@@ -116,6 +116,8 @@ def _make_folders(root: Path, path: str) -> None:
 
 def _settle(root: Path, path: str) -> None:
     mode = stat.S_IMODE(root.stat().st_mode)
+    if os.path.lexists((root / path).parent) and not _leads(root, PurePosixPath(path).parent):
+        raise _in_the_way((root / path).parent)     # it has come meanwhile
     with contextlib.suppress(FileNotFoundError):        # somebody has removed it already
         _fit(root / path, mode & READ_WRITE)
         for parent in PurePosixPath(path).parents[:-1]:     # obstore makes those that went meanwhile, for its user only
@@ -125,9 +127,15 @@ def _settle(root: Path, path: str) -> None:
 
 
 def _fit(path: Path, mode: int) -> None:
-    status = path.stat()
-    if stat.S_IMODE(status.st_mode) != mode and status.st_uid == os.geteuid():      # else another member does the same
-        path.chmod(mode)
+    """Another's is left to that member. A link that has come meanwhile isn't followed: it leads out of the store."""
+    if path.lstat().st_uid != os.geteuid():
+        return
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:
+            os.fchmod(descriptor, mode)
+    finally:
+        os.close(descriptor)
 
 
 def _in_the_way(path: Path) -> StoreRefuses:

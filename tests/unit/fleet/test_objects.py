@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import re
+import shutil
 import socket
 import stat
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 
 from anthrofs.clock import Clock
 from anthrofs.errors import NotStored, StoreAway, StoreRefuses
+from anthrofs.fleet import directory as directory_store
 from anthrofs.fleet import keys
 from anthrofs.fleet.objects import CONNECT_S, Objects, objects_of
 from anthrofs.fleet.rest import FIRST_S, LONGEST_S, Rest
@@ -223,6 +225,23 @@ def test_whatever_else_stands_in_a_directory_hides_one_file_at_most(directory: O
     assert directory.put("1/k/w/h/0", b"abc", create=True)
     assert directory.facts()["away_since"] is None
     assert "is away" not in caplog.text
+
+
+@pytest.mark.parametrize("linked", ["1/k", "1"])
+def test_a_link_that_comes_during_a_put_leads_to_no_change_elsewhere(root: Path, tmp_path: Path, linked: str) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "k").mkdir(parents=True)
+    for each in (elsewhere / "0", elsewhere / "k" / "0"):
+        each.write_bytes(b"somebody's")
+        each.chmod(0o640)
+    before = {each: each.stat().st_mode for each in (elsewhere, *elsewhere.rglob("*"))}
+
+    def call() -> None:
+        shutil.rmtree(root / linked)
+        (root / linked).symlink_to(elsewhere)
+    with pytest.raises(StoreRefuses, match="is in the way"):
+        directory_store.put(root, "1/k/0", call)
+    assert {each: each.stat().st_mode for each in (elsewhere, *elsewhere.rglob("*"))} == before
 
 
 def test_a_directory_that_hangs_is_left_behind(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
