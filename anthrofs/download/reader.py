@@ -250,7 +250,9 @@ class Reader:
                 self._ended += 1
                 self._threads.discard(threading.current_thread())
                 if feed.wants and isinstance(error, (Gone, NotDownloadable, NotTheFile)):
-                    lasting = not isinstance(error, NotTheFile)         # an id that is gone doesn't come back
+                    # An id that is gone doesn't come back. What only the store of a fleet gives may be put there again.
+                    lasting = isinstance(error, Gone) or (feed.expected.file.downloadable
+                                                          and not isinstance(error, NotTheFile))
                     self._refusals[feed.file_id] = error, float("inf") if lasting else self._clock.now_s() + AGAIN_S
                 feed.end(error, ended=ended)
 

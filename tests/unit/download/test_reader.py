@@ -3,6 +3,7 @@
 import random
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +12,7 @@ import pytest
 from anthrofs.clock import Clock
 from anthrofs.download.bodies import PAGE_BYTES
 from anthrofs.download.reader import Reader
-from anthrofs.errors import NotTheFile
+from anthrofs.errors import NotDownloadable, NotTheFile
 from anthrofs.model import FileId, RemoteFile
 from anthrofs.remote.api import Download
 from anthrofs.store.block_cache import BlockCache
@@ -81,6 +82,20 @@ def test_nothing_stays_of_what_turned_out_not_to_be_the_file(setting: Setting) -
     setting.files.made = None
     setting.reader.leave(file.file_id)
     assert setting.read(file, 0, 10) == BIG[:10]
+
+
+def test_a_shared_upload_that_the_store_lacked_can_be_read_on_when_it_is_put_there_again(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody may have it open for days."""
+    def lacking(_: bytes, __: int) -> FakeDownload:
+        raise NotDownloadable("the service gives uploads to nobody")
+
+    monkeypatch.setattr("anthrofs.download.reader.AGAIN_S", 0.0)
+    file = replace(setting.files.generate("a.bin", b"content"), downloadable=False, shared=True)
+    setting.files.made = lacking
+    with pytest.raises(NotDownloadable):
+        setting.read(file, 0, 7)
+    setting.files.made = None
+    assert setting.read(file, 0, 7) == b"content"
 
 
 def test_a_download_gives_its_slot_back_while_nobody_reads_on(setting: Setting) -> None:
