@@ -148,7 +148,11 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 """
 
 # KEYS: 1 the stream. ARGV: 1 body, 2 µs that it keeps.
+# Its numbers are moments. One that is far ahead is no member's, or the clock was set back: behind that nothing would
+# ever grow too old, nor follow the last number that there is.
 ANNOUNCE: Final = NOW + """
+local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
+if last and tonumber(string.match(last[1], '%d+')) * 1000 > now + ARGV[2] then redis.call('DEL', KEYS[1]) end
 redis.call('XADD', KEYS[1], '*', 'body', ARGV[1])
 for _, old in ipairs(redis.call('XRANGE', KEYS[1], '-', text((now - ARGV[2]) / 1000), 'COUNT', 10)) do
     redis.call('XDEL', KEYS[1], old[1])

@@ -156,6 +156,8 @@ class ValkeyBoard:
             key = _key(scope, "news")
             patient, block = self._client_for(wait_s), _millis(wait_s) if wait_s > 0 else None
             found: Any = patient.xread({key: after or "0"}, count=NEWS_AT_ONCE, block=block)
+            if not found and after is not None and self._began_anew(key, after):
+                found = self._client.xread({key: "0"}, count=NEWS_AT_ONCE)
             return [Announcement(bytes(number).decode(), bytes(entry.get(b"body", b"")))      # without: no member's
                     for _, entries in found for number, entry in entries]
         return self._look(call)
@@ -223,6 +225,11 @@ class ValkeyBoard:
             raise BoardAway(self._words_of(exc)) from None
         except (ValueError, TypeError, LookupError) as exc:
             raise BoardAway(f"what it answers makes no sense ({type(exc).__name__})") from None
+
+    def _began_anew(self, stream: str, after: str) -> bool:
+        """Whether a stream ends before that number."""
+        last: Any = self._client.xrevrange(stream, count=1)
+        return bool(last) and _number_of(bytes(last[0][0]).decode()) < _number_of(after)
 
     def _client_for(self, wait_s: float) -> valkey.Valkey:
         """Returns one whose answers may take so long."""
@@ -295,6 +302,10 @@ def _notes(flat: Any) -> dict[str, Note]:
     parts = iter(flat)
     return {bytes(field).decode(): Note(bytes(body), _seconds(age)) for field, age, body in zip(parts, parts, parts,
                                                                                               strict=True)}
+
+
+def _number_of(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split("-"))
 
 
 def _micros(seconds: float) -> int:

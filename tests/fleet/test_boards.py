@@ -454,3 +454,25 @@ def test_what_no_member_has_written_is_in_the_way_once(redis: RedisServer) -> No
         board.announce(b"news")
         assert [each.body for each in board.announced(None, 0.0)] == [b"", b"news"]
     board.close()
+
+
+@pytest.mark.parametrize("number", [f"{2**64 - 1}-{2**64 - 1}", f"{2 * 10**13}-0"])
+def test_a_stream_that_a_stranger_has_ended_or_that_began_anew_before_its_end_is_heard(redis: RedisServer, number: str) -> None:
+    """Its numbers are the server's time: after a day's end in the year 2603, or none that may follow, nothing of today would be heard."""
+    membership = Membership(Service("http://test", Credentials("x-api-key", "key")), "host:/files")
+    membership.join(Workspace("org", "work"))
+    board = ValkeyBoard(Fleet(Path("key"), board_url=redis.url), membership, Clock())
+    with closing(redis.client()) as client:
+        client.flushall()
+        board.announce(b"old")
+        client.xadd("anthrofs:1:{org}/work:news", {"body": b"junk"}, id=number)
+        after = board.announced(None, 0.0)[-1].number
+        assert after == number
+        board.announce(b"new")
+        assert board.away() is None
+        found = board.announced(after, 0.0)
+        assert [each.body for each in found] == [b"new"]
+        assert board.announced(found[-1].number, 0.0) == []
+        left_s: Any = client.ttl("anthrofs:1:{org}/work:news")
+        assert left_s > 0
+    board.close()
