@@ -133,7 +133,7 @@ def test_a_rename_of_anothers_upload_is_sent_as_ones_own(pair: Pair) -> None:
     pair.a.refresh()
     seen(pair.a, a / "final.txt")
     assert (a / "final.txt").read_text() == "by A\n"
-    wait_until(lambda: pair.a.refresh() and not (a / "draft.txt").exists(), "A sees that the old name has gone")
+    wait_until(lambda: not (a / "draft.txt").exists(), "A's kernel asks again for the old name, which has gone")
 
 
 def test_what_was_uploaded_before_there_was_a_store_is_shared_when_a_person_says_so(pair: Pair) -> None:
