@@ -271,12 +271,12 @@ class Sharer:
 
     def _withdraw(self, share: Share) -> None:
         with self._db.reading() as tx:
-            back = self._mirror.knows(tx, share.file_id)        # a listing has lagged: it isn't gone
+            back = self._mirror.knows(tx, share.file_id)
         if not back:
             self._shelf.remove(share.file_id)
         with self._db.transaction() as tx:
             if back:
-                tx.shares.drop(share)
+                tx.shares.back(share)
             else:
                 tx.shares.done(share)
 

@@ -87,7 +87,7 @@ CREATE TABLE share (                     -- what is owed to the store of a fleet
     task        TEXT NOT NULL,           -- own: put our own upload there, from its kept copy; fetched: put what was
                                          -- downloaded, from the cache, if that has all of it; withdraw: remove it;
                                          -- doubted: nothing is, for it may be somebody else's
-    size_bytes  INTEGER NOT NULL,        -- of the content; of what is withdrawn 0
+    size_bytes  INTEGER NOT NULL,        -- of the content; of what is withdrawn 0, unless its copy is here
     due_ns      INTEGER NOT NULL         -- our clock: not before; 0: at once
 );
 CREATE INDEX share_due ON share (task, due_ns);

@@ -91,13 +91,22 @@ class Shares:
 
     def ended(self, file_id: FileId, *, withdraw: bool) -> None:
         """The service has it no more. `withdraw`: it is this mount's to remove it from the store, if it may be there;
-        it may be there in part when it was still owed.
+        it may be there in part when it was still owed. What has its copy here remembers that until then.
         """
-        gone = self._rows.run("DELETE FROM shared WHERE file_id = ?", file_id)
+        doubted = self._rows.run("DELETE FROM share WHERE file_id = ? AND task = 'doubted'", file_id)
+        gone = doubted + self._rows.run("DELETE FROM shared WHERE file_id = ?", file_id)
         gone += self._rows.run("DELETE FROM share WHERE file_id = ? AND task != 'withdraw'", file_id)
         if gone and withdraw:
-            self._rows.run("INSERT OR IGNORE INTO share (file_id, task, size_bytes, due_ns) VALUES (?, 'withdraw', 0, "
-                           "?)", file_id, self._clock.time_ns() + WITHDRAW_NS)
+            row = self._rows.one("SELECT bytes FROM kept WHERE file_id = ? AND here = 1", file_id)
+            self._rows.run("INSERT OR IGNORE INTO share (file_id, task, size_bytes, due_ns) VALUES (?, 'withdraw', ?, "
+                           "?)", file_id, 0 if doubted or row is None else row[0], self._clock.time_ns() + WITHDRAW_NS)
+
+    def back(self, share: Share) -> None:
+        """A listing has lagged: this isn't gone. With a copy here it is owed again, or doubted again."""
+        self.drop(share)
+        row = self._rows.one("SELECT bytes FROM kept WHERE file_id = ? AND here = 1", share.file_id)
+        if row is not None:
+            self.owe(share.file_id, row[0], Task.OWN if share.size_bytes == row[0] else Task.DOUBTED)
 
     # ---- what the store has
 

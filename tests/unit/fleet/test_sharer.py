@@ -264,6 +264,28 @@ def test_what_was_deleted_is_withdrawn_ten_minutes_later_and_not_if_it_is_listed
     assert (house.there(one), house.there(two), house.owed()) == (None, b"two", [])
 
 
+@pytest.mark.parametrize("before", ["owed", "put", "doubted"])
+def test_an_upload_that_a_listing_lacked_for_a_while_is_owed_again_unless_it_is_doubted(house: House, before: str) -> None:
+    """Else nobody would ever put it there, and nobody say so."""
+    one = house.upload(1, b"one")
+    if before == "put":
+        house.work()
+    elif before == "doubted":
+        with house.db.transaction() as tx:
+            tx.run("DELETE FROM share")
+            tx.shares.owe(one, 3, Task.DOUBTED)
+    with house.db.transaction() as tx:
+        house.mirror.vanished(tx, one, NOBODY)
+    with house.db.transaction() as tx:
+        house.mirror.show(tx, remote(1, "1.txt", size_bytes=3, downloadable=False), 2, NOBODY)
+    house.clock.advance(WITHDRAW_NS / 1e9)
+    house.work()
+    assert (house.there(one), house.owed()) == ((None, [(one, "doubted")]) if before == "doubted" else (b"one", []))
+    assert house.sharer.left() == []
+    with house.db.reading() as tx:
+        assert tx.shares.has(one) == (before != "doubted")
+
+
 def test_an_upload_that_is_removed_while_it_is_put_is_withdrawn_all_the_same(house: House) -> None:
     one, calls = house.upload(1, b"one"), itertools.count()
 
