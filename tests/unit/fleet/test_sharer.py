@@ -262,6 +262,7 @@ def test_what_was_deleted_is_withdrawn_ten_minutes_later_and_not_if_it_is_listed
         house.mirror.show(tx, remote(2, "2.txt", size_bytes=3, downloadable=False), 2, NOBODY)
     house.work()
     assert (house.there(one), house.there(two), house.owed()) == (None, b"two", [])
+    assert house.shelf.place(two, 0) not in house.objects.removed
 
 
 @pytest.mark.parametrize("before", ["owed", "put", "doubted"])
