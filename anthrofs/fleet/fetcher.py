@@ -5,6 +5,7 @@ Owns    the threads, and what is under way.
 Never   lets anybody wait longer than the shelf's own bounds, or beyond the mount's end.
 """
 
+import contextlib
 import logging
 import threading
 from typing import Final
@@ -90,11 +91,13 @@ class Fetcher:
         return fetch
 
     def early(self, file_id: FileId, number: int, bound_s: float | None) -> Fetch | None:
-        """A chunk that will probably be wanted soon; None: not now."""
+        """A chunk that will probably be wanted soon; None: not now. Raises Stopping."""
         with self._lock:
             if len(self._under_way) >= EARLY:
                 return None
-        return self.fetch(file_id, number, None, bound_s)
+        with contextlib.suppress(StoreAway):        # no thread: nobody waits for it yet
+            return self.fetch(file_id, number, None, bound_s)
+        return None
 
     def stop(self, timeout_s: float) -> bool:
         """Every wait ends with Stopping. False: a thread was left to the process's end."""

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -15,7 +15,7 @@ from anthrofs.download.reader import Reader
 from anthrofs.errors import FsError, NotDownloadable, NotFound, NotStored, NotTheFile, Stopping, StoreAway
 from anthrofs.fleet.counts import Counts
 from anthrofs.fleet.download_leases import DownloadLeases
-from anthrofs.fleet.fetcher import Fetcher
+from anthrofs.fleet.fetcher import Fetch, Fetcher
 from anthrofs.fleet.keys import SECRET_BYTES, FleetKeys
 from anthrofs.fleet.membership import Scope
 from anthrofs.fleet.seal import CHUNK_BYTES
@@ -120,6 +120,27 @@ def test_reads_in_any_order_are_the_files_bytes(setting: Setting) -> None:
         place, size = chance.randrange(len(LARGE)), chance.choice([1, 1024, BLOCK_BYTES, 2**20])
         assert setting.read(file, place, size) == LARGE[place:place + size]
     assert setting.service.asked == []
+
+
+def test_a_chunk_that_cant_be_fetched_early_for_want_of_a_thread_is_fetched_when_it_is_wanted(setting: Setting,
+                                                                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    """It isn't the read that fails."""
+    file, fetch = setting.put(LARGE, downloadable=False), setting.fetcher.fetch
+
+    def no_thread(*arguments: Any) -> Fetch:
+        raise StoreAway("no thread for a chunk")
+
+    early = setting.fetcher.early
+
+    def tried(*arguments: Any) -> Fetch | None:
+        monkeypatch.setattr(setting.fetcher, "fetch", no_thread)
+        try:
+            return early(*arguments)
+        finally:
+            monkeypatch.setattr(setting.fetcher, "fetch", fetch)
+
+    monkeypatch.setattr(setting.fetcher, "early", tried)
+    assert setting.read(file) == LARGE
 
 
 def test_an_image_whose_length_only_a_download_shows_has_the_stores(setting: Setting) -> None:
