@@ -125,21 +125,14 @@ def test_reads_in_any_order_are_the_files_bytes(setting: Setting) -> None:
 def test_a_chunk_that_cant_be_fetched_early_for_want_of_a_thread_is_fetched_when_it_is_wanted(setting: Setting,
                                                                                            monkeypatch: pytest.MonkeyPatch) -> None:
     """It isn't the read that fails."""
-    file, fetch = setting.put(LARGE, downloadable=False), setting.fetcher.fetch
+    file = setting.put(LARGE, downloadable=False)
 
-    def no_thread(*arguments: Any) -> Fetch:
+    def no_thread(*_: Any) -> Fetch:
         raise StoreAway("no thread for a chunk")
 
-    early = setting.fetcher.early
-
-    def tried(*arguments: Any) -> Fetch | None:
-        monkeypatch.setattr(setting.fetcher, "fetch", no_thread)
-        try:
-            return early(*arguments)
-        finally:
-            monkeypatch.setattr(setting.fetcher, "fetch", fetch)
-
-    monkeypatch.setattr(setting.fetcher, "early", tried)
+    with monkeypatch.context() as patched:
+        patched.setattr(setting.fetcher, "fetch", no_thread)
+        assert setting.fetcher.early(file.file_id, 1, None) is None
     assert setting.read(file) == LARGE
 
 
