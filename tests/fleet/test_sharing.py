@@ -45,7 +45,8 @@ class Pair:
 @pytest.fixture
 def pair(emulator: EmulatorProcess, tmp_path: Path) -> Iterator[Pair]:
     one = Pair(tmp_path, emulator)
-    one.b.expects(r"it can't be read \(`anthrofs ls`")
+    for each in (one.a, one.b):         # who looks before the store is known to have it
+        each.expects(r"it can't be read \(`anthrofs ls`")
     try:
         yield one
     finally:
@@ -70,7 +71,8 @@ def can_be_read(path: Path) -> bool:
 
 def seen(mount: Mount, path: Path) -> None:
     """The mount knows of the file, and that the store has it."""
-    wait_until(lambda: mount.refresh() and path.exists(), f"{path} is listed")
+    mount.refresh()
+    wait_until(path.exists, f"{path} is listed, and the kernel asks for it again")
     wait_until(lambda: shared(path) == "true" or can_be_read(path), f"{path} is found in the store")
 
 
@@ -116,7 +118,8 @@ def test_an_edit_in_place_of_anothers_upload_costs_one_upload_and_one_deletion(p
         file.write("and by B\n")
     assert stored(pair.b) == {"notes.txt": b"by A\nand by B\n"}
     seen(pair.a, a / "notes.txt")
-    wait_until(lambda: pair.a.refresh() and (a / "notes.txt").stat().st_size == 14, "A sees B's edit")
+    pair.a.refresh()
+    wait_until(lambda: (a / "notes.txt").stat().st_size == 14, "A sees B's edit")
     seen(pair.a, a / "notes.txt")
     assert (a / "notes.txt").read_text() == "by A\nand by B\n"
 
@@ -390,7 +393,8 @@ def test_a_rename_while_the_store_is_away_is_sent_when_it_is_back(pair: Pair) ->
 
 def seen_only(mount: Mount, path: Path) -> None:
     """The mount knows of it, and nothing of its content is here."""
-    wait_until(lambda: mount.refresh() and path.exists() and shared(path) == "true", f"{path} is found in the store")
+    mount.refresh()
+    wait_until(lambda: path.exists() and shared(path) == "true", f"{path} is found in the store")
 
 
 def test_what_a_deletes_while_b_has_it_open_b_reads_on_and_it_leaves_no_chunk_owed_by_b(pair: Pair) -> None:
@@ -406,7 +410,8 @@ def test_what_a_deletes_while_b_has_it_open_b_reads_on_and_it_leaves_no_chunk_ow
         assert len(pair.chunks()) == 3      # ten minutes from now they go
         file.seek(0)
         assert b"".join(iter(lambda: file.read(2**20), b"")) == content
-    wait_until(lambda: pair.b.refresh() and not (b / "a.bin").exists(), "B sees that it has gone")
+    pair.b.refresh()
+    wait_until(lambda: not (b / "a.bin").exists(), "B sees that it has gone")
     assert rows(pair.a) == [("withdraw",)]
     assert rows(pair.b) == []
 

@@ -169,7 +169,8 @@ def test_b_reads_from_it_what_a_has_uploaded_and_no_byte_that_was_changed_there(
     def share(name: str) -> Path:
         (mount.path / name).write_bytes(LARGE)
         mount.sync()
-        wait_until(lambda: other.refresh() and (other.path / name).exists(), "B shows it")
+        other.refresh()
+        wait_until((other.path / name).exists, "B shows it")
         wait_until(lambda: os.getxattr(other.path / name, "user.anthropic.shared") == b"true", "B knows that it can be read")
         return other.path / name
     try:
