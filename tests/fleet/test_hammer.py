@@ -15,6 +15,7 @@ MOST = 90
 SERVICE = 100
 
 
+@pytest.mark.fleet
 @pytest.mark.timeout(400)
 def test_six_mounts_that_hammer_are_never_refused_and_all_served(emulator: EmulatorProcess, tmp_path: Path) -> None:
     emulator.switch(requests_per_minute=SERVICE, minute="sliding")

@@ -245,6 +245,7 @@ def test_a_store_that_refuses_costs_uploads_their_reads_and_nothing_else_and_is_
     assert pair.b.log().count("answers again") == 1
 
 
+@pytest.mark.fleet
 @pytest.mark.parametrize("lost", [True, False])
 def test_a_silent_store_makes_uploads_wait_and_generated_files_hardly(pair: Pair, lost: bool) -> None:
     pair.mount_a()
@@ -304,6 +305,7 @@ def test_an_answer_that_is_cut_or_changed_on_the_way_is_no_byte_of_a_file(pair: 
         assert refused(path / upload) in (errno.EIO, errno.EACCES)
 
 
+@pytest.mark.fleet
 @pytest.mark.parametrize("after_requests", [0, 1, 3])
 def test_at_whichever_call_the_store_falls_silent_what_is_read_is_right(pair: Pair, after_requests: int) -> None:
     pair.mount_a()
@@ -383,6 +385,7 @@ def test_who_reads_what_is_deleted_meanwhile_reads_on(pair: Pair) -> None:
     wait_until(lambda: pair.b.status()["files"] == 0, "nobody has it open any more, and it is gone")
 
 
+@pytest.mark.fleet
 def test_a_machine_that_dies_while_it_downloads_keeps_the_others_waiting_for_a_while_only(pair: Pair, tmp_path: Path) -> None:
     name = pair.generate(SMALL)
     with RedisServer(tmp_path / "redis") as redis:
