@@ -305,10 +305,11 @@ class Objects:
     def _recognize(self, root: Path) -> None:
         if not root.is_dir():
             raise StoreRefuses(_nowhere(root))
-        there = directory.is_marked(root)
         with self._lock:
-            lost, self._marked = self._marked and not there, self._marked or there
-        if lost:
+            known = self._marked        # before the look: another thread's put may make the mark meanwhile
+        if directory.is_marked(root):
+            self.expect()
+        elif known:
             raise StoreRefuses(f"the directory {root} isn't the store, for there is no {directory.MARK} in it. Is its "
                                "disk mounted? (If it is empty on purpose, make that file)")
 
@@ -318,8 +319,7 @@ class Objects:
                 return
         with contextlib.suppress(OSError):      # it is asked again at the next put
             directory.mark(root)
-            with self._lock:
-                self._marked = True
+            self.expect()
 
 
 def objects_of(url: str, clock: Clock) -> Objects:

@@ -227,6 +227,19 @@ def test_whatever_else_stands_in_a_directory_hides_one_file_at_most(directory: O
     assert "is away" not in caplog.text
 
 
+def test_a_mark_that_comes_while_it_is_looked_for_isnt_missed(directory: Objects, monkeypatch: pytest.MonkeyPatch,
+                                                              caplog: pytest.LogCaptureFixture) -> None:
+    look = directory_store.is_marked
+
+    def late(root: Path) -> bool:
+        found = look(root)
+        directory.expect()          # another thread has put something there, and marked it
+        return found
+    monkeypatch.setattr(directory_store, "is_marked", late)
+    assert directory.put("1/k/w/f/0", b"abc", create=True)
+    assert "refuses" not in caplog.text
+
+
 @pytest.mark.parametrize("linked", ["1/k", "1"])
 def test_a_link_that_comes_during_a_put_leads_to_no_change_elsewhere(root: Path, tmp_path: Path, linked: str) -> None:
     elsewhere = tmp_path / "elsewhere"
