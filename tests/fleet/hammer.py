@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from tests.emulator.process import EmulatorProcess
 from tests.fleet.redis_server import RedisServer
-from tests.fleet.test_board_on_mounts import Team, finish_all
+from tests.fleet.team import Team, finish_all
 from tests.mounting import Mount
 
 MOUNTS: Final = 6

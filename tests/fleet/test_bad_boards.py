@@ -15,7 +15,7 @@ import pytest
 
 from tests.emulator.process import EmulatorProcess
 from tests.fleet.redis_server import RedisServer
-from tests.fleet.test_board_on_mounts import Team, board_of, finish_all
+from tests.fleet.team import Team, board_of, finish_all
 from tests.fleet.wires import Wire
 from tests.mounting import Mount, stored, wait_until
 

@@ -8,7 +8,7 @@ import pytest
 from tests.emulator.process import EmulatorProcess
 from tests.fleet.hammer import MOUNTS, hammer
 from tests.fleet.redis_server import RedisServer
-from tests.fleet.test_board_on_mounts import Team, finish_all
+from tests.fleet.team import Team, finish_all
 
 FOR_S = 30.0            # who waits then goes on for about a window
 MOST = 90

@@ -16,7 +16,7 @@ import pytest
 from anthrofs.attribute_names import FILE_ID
 from tests.emulator.process import EmulatorProcess
 from tests.fleet.redis_server import RedisServer
-from tests.fleet.test_board_on_mounts import Team, finish_all
+from tests.fleet.team import Team, finish_all
 from tests.mounting import Mount, stored_counted, wait_until
 
 LOST_BEFORE: Final[dict[str, object]] = {"kind": "cut", "when": "before_commit"}

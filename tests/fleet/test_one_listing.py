@@ -2,43 +2,30 @@
 wrong. Real mounts, a real redis-server; the server's log counts the requests.
 """
 
-import contextlib
 import os
 import random
 import signal
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from anthrofs.attribute_names import FILE_ID, SHARED
 from tests.emulator.process import EmulatorProcess
 from tests.fleet.redis_server import RedisServer
-from tests.fleet.test_board_on_mounts import Team, finish_all
+from tests.fleet.team import Team, finish_all
 from tests.fleet.wires import Wire
 from tests.mounting import Mount, wait_until
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 PAGES: Final = 3
 FILES: Final = 3000
-
-
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    with RedisServer(tmp_path / "redis") as server:
-        yield server
-
-
-@pytest.fixture
-def team(emulator: EmulatorProcess, tmp_path: Path, redis: RedisServer) -> Iterator[Team]:
-    made = Team(tmp_path, emulator, redis.url)
-    with contextlib.ExitStack() as stack:       # each of them is finished, whatever becomes of the others
-        stack.push(lambda *_: finish_all(made.mounts))
-        yield made
 
 
 def lists(emulator: EmulatorProcess) -> int:

@@ -313,12 +313,6 @@ def test_what_the_store_has_lost_is_put_there_again_by_whoever_has_it(pair: Pair
 
 # ---- with a board as well
 
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    with RedisServer(tmp_path / "redis") as server:
-        yield server
-
-
 def test_with_a_board_b_reads_what_a_has_closed_without_asking_anybody_for_it(redis: RedisServer, pair: Pair) -> None:
     a, b = (one.mount(*pair.options("--board", redis.url)) for one in (pair.a, pair.b))
     (a / "a.txt").write_text("by A\n")
