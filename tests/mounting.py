@@ -19,7 +19,7 @@ from ctypes.util import find_library
 from pathlib import Path
 from typing import Any, Final
 
-from anthrofs.cli import control_client
+from anthrofs.client import control_client
 from anthrofs.errors import SetupError
 from anthrofs.fuse import mountpoint
 from anthrofs.tree.fsck import problems

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Final
 
 import anthrofs.cli.fleet_command  # noqa: F401 - it has the command `fleet`
-from anthrofs.cli import asking, control_client, fleet_output, output
+from anthrofs.cli import fleet_output, output
 from anthrofs.cli.mount_command import DIRECTORY, LONGEST_S
 from anthrofs.cli.syntax import argument, command, flag, number, option, outline, typed
+from anthrofs.client import asking, control_client
 from anthrofs.errors import EXIT_FAILED, EXIT_USAGE, SetupError
 from anthrofs.fuse import mountpoint
 from anthrofs.text import printable
@@ -235,10 +236,8 @@ def emulator(data: Path | None, port: int, key: list[str] | None) -> None:
     """Run the imitation of the service on this machine's loopback, until interrupted."""
     if data is None:
         raise SetupError("Where? Say --data DIR.", EXIT_USAGE)
-    try:
-        from anthrofs.emulator.server import run as serve
-    except ModuleNotFoundError as exc:
-        raise SetupError(f"The emulator needs {exc.name}: pip install 'anthrofs[demo]'") from exc
+    from anthrofs.emulator.server import run as serve
+
     serve("127.0.0.1", port, data, key or ["demo-key"])
 
 

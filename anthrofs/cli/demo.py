@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from anthrofs.config import Credentials, Service
-from anthrofs.errors import EXIT_MISSING, SetupError
+from anthrofs.errors import SetupError
 from anthrofs.store.state_dir import usable
 
 KEY: Final = "demo-key"
@@ -33,8 +33,6 @@ class Demo:
         line = self._child.stdout.readline()        # it ends with the child, so this can't hang longer than that lives
         if not line:
             _, words = self._child.communicate()
-            if b"No module named" in words:
-                raise SetupError("The demo needs more packages: pip install 'anthrofs[demo]'", EXIT_MISSING)
             raise SetupError(f"The demo's server did not start: {words.decode(errors='replace').strip()[-500:]}")
         self.url = str(json.loads(line)["url"])     # constant
 

@@ -9,8 +9,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from anthrofs.cli import asking, control_client, fleet_output, output
+from anthrofs.cli import fleet_output, output
 from anthrofs.cli.syntax import argument, command, flag, option
+from anthrofs.client import asking, control_client
 from anthrofs.errors import EXIT_MISSING, EXIT_USAGE, SetupError
 
 

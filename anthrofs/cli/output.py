@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from anthrofs.cli import control_client
 from anthrofs.cli.terminal import Bar, Sign, on_terminal
+from anthrofs.client import control_client
 from anthrofs.errors import EXIT_LEFT, SetupError
 from anthrofs.text import printable, printable_lines
 

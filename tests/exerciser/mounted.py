@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Final
 
-from anthrofs.cli import control_client
+from anthrofs.client import control_client
 from anthrofs.errors import SetupError
 from tests.mounting import Mount, wait_until
 

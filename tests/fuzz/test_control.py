@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anthrofs.cli import control_client, output
+from anthrofs.cli import output
+from anthrofs.client import control_client
 from anthrofs.daemon import control
 from anthrofs.daemon.control import Control
 from anthrofs.daemon.control_address import NAME, address

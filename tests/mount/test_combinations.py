@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import pytest
 
-from anthrofs.cli import control_client
+from anthrofs.client import control_client
 from anthrofs.fuse import mountpoint
 from tests.mounting import ROOT, Mount, wait_until
 

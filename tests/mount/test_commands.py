@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from anthrofs.cli import control_client
+from anthrofs.client import control_client
 from anthrofs.fuse import mountpoint
 from tests.mounting import COMMAND, Mount, runs, wait_until
 
@@ -239,7 +239,7 @@ def test_a_command_that_asks_a_mount_imports_little(mount: Mount, command: str) 
     found = imported_by(mount, command, of) - plain
     assert found & HEAVY == set()
     ours = {name for name in found if name.split(".")[0] == "anthrofs"}
-    assert "anthrofs.cli.asking" in ours
+    assert "anthrofs.client.asking" in ours
     assert not any(name.startswith(("anthrofs.model", "anthrofs.config", "anthrofs.store", "anthrofs.tree", "anthrofs.remote")) for name in ours)
     assert {name.split(".")[0] for name in found - ours} <= sys.stdlib_module_names | {"__editable___anthrofs_finder"}
     assert len(found) < 90

@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from anthrofs.cli import control_client
+from anthrofs.client import control_client
 from anthrofs.upload.holdoffs import HOLD_S
 from tests.mounting import Mount, asks, shell, state_of, stored, wait_until
 

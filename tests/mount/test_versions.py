@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from anthrofs.cli import control_client
+from anthrofs.client import control_client
 from tests.mounting import Mount, wait_until
 
 WORD = struct.Struct(">Q")

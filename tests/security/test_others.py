@@ -14,7 +14,7 @@ from typing import Final
 import pytest
 
 from anthrofs.attribute_names import CONTROL
-from anthrofs.cli import asking, control_client
+from anthrofs.client import asking, control_client
 from anthrofs.daemon.control import Control
 from anthrofs.daemon.control_address import user_of
 from anthrofs.errors import SetupError
@@ -99,8 +99,8 @@ def test_the_control_socket_answers_nobody_elses_programs_even_where_its_directo
 @pytest.mark.usefixtures("control")
 def test_a_command_asks_no_other_users_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(control_client.ask(tmp_path, "status")) == [{"secret": "of the mount"}]
-    monkeypatch.setattr("anthrofs.cli.control_client.os.geteuid", lambda: 4321)
-    monkeypatch.setattr("anthrofs.cli.control_client.user_of", lambda _: os.getuid() + 1)
+    monkeypatch.setattr("anthrofs.client.control_client.os.geteuid", lambda: 4321)
+    monkeypatch.setattr("anthrofs.client.control_client.user_of", lambda _: os.getuid() + 1)
     with pytest.raises(SetupError, match="Another user's program"):
         list(control_client.ask(tmp_path, "status"))
 

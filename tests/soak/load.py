@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from anthrofs.cli import control_client
+from anthrofs.client import control_client
 from tests.emulator.process import EmulatorProcess
 from tests.mounting import Mount, wait_until
 from tests.proof.table import Figures

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from anthrofs.cli import control_client
+from anthrofs.client import control_client
 from tests.emulator.process import EmulatorProcess
 from tests.mounting import ROOT, Mount, runs
 from tests.soak.others import SHARED, Others, wrong_in

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from anthrofs.cli import control_client
+from anthrofs.client import control_client
 from tests.mounting import wait_until
 from tests.torture.actors import Actor, Databases, Reader
 from tests.torture.host import Host

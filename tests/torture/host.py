@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from anthrofs.cli import control_client
+from anthrofs.client import control_client
 from anthrofs.errors import SetupError
 from anthrofs.fuse import mountpoint
 from anthrofs.tree.fsck import problems

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from anthrofs.cli import control_client
+from anthrofs.client import control_client
 from anthrofs.daemon import control_address
 from anthrofs.errors import SetupError
 

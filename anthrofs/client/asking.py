@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from anthrofs.attribute_names import CONTROL, FILE_ID, STATE
-from anthrofs.cli import control_client
+from anthrofs.client import control_client
 from anthrofs.errors import EXIT_FAILED, EXIT_LEFT, EXIT_USAGE, SetupError
 from anthrofs.fuse import mountpoint
 from anthrofs.text import printable
