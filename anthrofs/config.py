@@ -12,9 +12,29 @@ from urllib.parse import urlsplit
 
 from anthrofs.local_names import LOCAL_PATTERNS
 from anthrofs.names import Layout
+from anthrofs.text import printable
 
 DEFAULT_PROFILE: Final = "default"
 DEFAULT_BASE_URL: Final = "https://api.anthropic.com"
+
+
+@dataclass(frozen=True, slots=True)
+class KeySource:
+    """A place that has a key or token: remote/key_sources.py reads it, also again."""
+
+    kind: str                   # "environment" (which doesn't change in a process), "file", "command", "credential"
+                                # (systemd's) or "keyring"
+    what: tuple[str, ...] = field(repr=False)   # the variable; the path; the command's words; the path; the service's
+                                                # and user's names
+    token: bool = False         # a bearer token, else an API key
+
+    @property
+    def said(self) -> str:
+        """The place in a sentence, after `the`."""
+        if self.kind == "command":
+            return f"key command {self.what[0]!a}"      # its arguments are its own affair
+        kind = {"environment": "variable", "file": "key file", "credential": "credential", "keyring": "keyring entry"}
+        return f"{kind[self.kind]} {'/'.join(self.what) if self.kind == 'keyring' else printable(self.what[0])}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +43,7 @@ class Credentials:
 
     header: str
     value: str = field(repr=False)
+    source: KeySource | None = field(default=None, compare=False)       # None: nobody can read it again
 
 
 @dataclass(frozen=True, slots=True)

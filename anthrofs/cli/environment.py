@@ -6,6 +6,7 @@ Never   quotes a key, or the value of a header.
 
 import base64
 import ipaddress
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,8 +14,9 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from anthrofs.config import DEFAULT_BASE_URL, Credentials, Profile, Service, without_user
+from anthrofs.config import DEFAULT_BASE_URL, Credentials, KeySource, Profile, Service, without_user
 from anthrofs.errors import EXIT_USAGE, SetupError
+from anthrofs.remote.key_sources import command_of, credential_of, keyring_of, read_key
 from anthrofs.remote.profiles import credentials_in, profile_of, shadowed
 
 HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")         # RFC 9110, 5.6.2
@@ -27,21 +29,22 @@ OWN_HEADERS: Final = frozenset({
 
 
 def credentials_of(environ: Mapping[str, str]) -> Credentials | None:
-    """The key or token that the SDKs use too, the key before the token; an empty value counts as unset. None: neither
-    is set.
+    """The key or token that the SDKs use too, the key before the token; else where a variable of ours says, or what
+    systemd has given this process. An empty value counts as unset. None: nothing of that is there.
 
     Raises SetupError.
     """
-    for variable, header, prefix in (("ANTHROPIC_API_KEY", "x-api-key", ""),
-                                     ("ANTHROPIC_AUTH_TOKEN", "Authorization", "Bearer ")):
-        value = environ.get(variable, "").strip()
-        if not value:
-            continue
-        if not all("!" <= character <= "~" for character in value):
-            raise SetupError(f"{variable} holds a space, a line break or a character outside ASCII: no key has those. "
-                             "Set it again.", EXIT_USAGE)
-        return Credentials(header, prefix + value)
-    return None
+    for variable in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
+        if environ.get(variable, "").strip():
+            return read_key(KeySource("environment", (variable,), token=variable == "ANTHROPIC_AUTH_TOKEN"), environ)
+    if path := environ.get("ANTHROFS_KEY_FILE", ""):
+        return read_key(KeySource("file", (os.path.realpath(path),)))
+    if text := environ.get("ANTHROFS_KEY_COMMAND", ""):
+        return read_key(KeySource("command", command_of("ANTHROFS_KEY_COMMAND", text)), environ)
+    if text := environ.get("ANTHROFS_KEYRING", ""):
+        return read_key(keyring_of(text), environ)
+    found = credential_of(environ.get("ANTHROFS_CREDENTIAL", ""), environ)
+    return None if found is None else read_key(found)
 
 
 def custom_headers_of(environ: Mapping[str, str]) -> tuple[dict[str, str], int]:
