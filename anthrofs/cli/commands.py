@@ -1,5 +1,6 @@
 """The command: `anthrofs umount`, `sync`, `status`, `ls`, `id`, `path`, `retry`, `discard`, `push`, `free`, `fetch`,
-`refresh`, `check`, `emulator`, `help`; mount_command.py has `mount`, fleet_command.py `fleet`.
+`refresh`, `check`, `emulator`; those with a module of their own are
+imported below.
 
 Owns    what each takes, and the exit codes (errors.EXIT_…).
 Never   takes a key as an argument: arguments are seen by everybody on the machine. Imports at its head what only one
@@ -13,7 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-import anthrofs.cli.fleet_command  # noqa: F401 - it has the command `fleet`
+import anthrofs.cli.fleet_command
+import anthrofs.cli.help_command
 from anthrofs.cli import fleet_output, output
 from anthrofs.cli.mount_command import DIRECTORY, LONGEST_S
 from anthrofs.cli.syntax import argument, command, flag, number, option, outline, typed
@@ -239,14 +241,3 @@ def emulator(data: Path | None, port: int, key: list[str] | None) -> None:
     from anthrofs.emulator.server import run as serve
 
     serve("127.0.0.1", port, data, key or ["demo-key"])
-
-
-@command("help", argument("page", "A page; all are listed, without.", count="?"))
-def show_help(page: str | None) -> None:
-    """Show a page of the manual; without a page, list them."""
-    from anthrofs.cli import manual
-
-    if page is None:
-        output.put("\n".join(manual.list_lines()))
-    else:
-        manual.show(manual.page(page))

@@ -9,6 +9,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 
 from anthrofs.cli import output, terminal
+from anthrofs.cli.entries import PREFIX, entries_in, lines_of
 from anthrofs.errors import EXIT_USAGE, SetupError
 
 SUFFIX = ".md"
@@ -28,9 +29,19 @@ def page(name: str) -> str:
     return (_directory() / f"{name}{SUFFIX}").read_text(encoding="utf-8")
 
 
+def explain(said: str) -> list[str]:
+    """The entries for what somebody has read, as lines. Raises SetupError when there are none."""
+    found = [entry for name in names() if name.startswith(PREFIX) for entry in entries_in(page(name))
+             if entry.is_about(said)]
+    if not found:
+        raise SetupError(f"The manual has no entry for {said!r}. Try fewer words of it, without names and numbers; "
+                         "anthrofs help says lists the pages of entries.", EXIT_USAGE)
+    return list(lines_of(found))
+
+
 def list_lines() -> list[str]:
     """One line a page, with its name and its first sentence; then how to see one."""
-    known = names()
+    known = [name for name in names() if not name.startswith(PREFIX)]        # the page `says` lists those
     width = max(map(len, known))
     return [*(f"{name:<{width}}  {first_sentence(page(name))}" for name in known),
             "", "anthrofs help PAGE shows one of these pages; anthrofs COMMAND --help the options of a command."]

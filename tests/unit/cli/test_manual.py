@@ -20,6 +20,7 @@ from anthrofs.cli.syntax import COMMANDS
 from tests.mounting import ROOT
 
 PAGES: Final = sorted(path.stem for path in (ROOT / "anthrofs" / "manual").iterdir())
+LISTED: Final = [name for name in PAGES if not name.startswith("says-")]        # the page `says` lists the others
 README: Final = (ROOT / "README.md").read_text()
 PROSE: Final = {"README": README, **{name: manual.page(name) for name in PAGES}}
 MAX_LINES: Final = 120
@@ -53,12 +54,12 @@ def test_a_page_is_short_and_begins_with_a_sentence_for_the_list(name: str) -> N
     assert len(lines) < MAX_LINES
     assert [line for line in lines if len(line) > MAX_COLUMNS] == []
     assert lines[0].startswith("# ")
-    assert len(f"{max(PAGES, key=len)}  {manual.first_sentence(manual.page(name))}") <= 80      # a line of the list
+    assert len(f"{max(LISTED, key=len)}  {manual.first_sentence(manual.page(name))}") <= 80      # a line of the list
 
 
 def test_the_pages_come_with_the_package() -> None:
     directory = resources.files("anthrofs") / "manual"
-    assert sorted(entry.name for entry in directory.iterdir()) == [f"{name}.md" for name in PAGES]
+    assert {entry.name for entry in directory.iterdir()} == {f"{name}.md" for name in PAGES}
     assert {"promises", "costs", "names", "errors", "files", "limits", "changes", "working"} <= set(PAGES)
     # hatchling takes all files of a package, unless it is told otherwise.
     built = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
@@ -76,8 +77,8 @@ def test_help_prints_a_page_as_it_stands(name: str, monkeypatch: pytest.MonkeyPa
 def test_help_alone_lists_the_pages_each_with_its_first_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert typed(monkeypatch, "help") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines[:len(PAGES)]] == PAGES
-    assert f"{'names':<{max(map(len, PAGES))}}  Every file has a name on the server and a path in the mount." in lines
+    assert [line.split()[0] for line in lines[:len(LISTED)]] == LISTED
+    assert f"{'names':<{max(map(len, LISTED))}}  Every file has a name on the server and a path in the mount." in lines
 
 
 def test_a_page_that_is_not_there_is_an_error_that_names_those_that_are(
@@ -105,6 +106,21 @@ def test_a_terminal_gets_a_page_laid_out_for_its_width(name: str) -> None:
     assert not any("**" in line or line.startswith(("#", "|")) for line in lines)
 
 
+def test_help_of_a_command_is_its_options_where_no_page_has_its_name(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["umount"], ["fleet", "gc"]):
+        assert typed(monkeypatch, "help", *words) == 0
+        told = capsys.readouterr().out
+        assert typed(monkeypatch, *words, "--help") == 0
+        assert capsys.readouterr().out == told
+
+
+def test_help_says_what_to_do_about_a_line_that_was_pasted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert typed(monkeypatch, "help", "says", "anthrofs: /home/me/files is not empty: mounting would hide what is in it. Choose an empty directory.") == 0
+    assert "    choose an empty directory, or move away what is in it." in capsys.readouterr().out.splitlines()
+    assert typed(monkeypatch, "help", "says", "nothing of the kind") == errors.EXIT_USAGE
+    assert "no entry for 'nothing of the kind'" in capsys.readouterr().err
+
+
 # ---- what the pages name
 
 def test_the_readme_links_to_each_page_and_to_nothing_that_is_not_there() -> None:
@@ -115,7 +131,7 @@ def test_the_readme_links_to_each_page_and_to_nothing_that_is_not_there() -> Non
 
 @pytest.mark.parametrize("name", PROSE)
 def test_what_is_said_to_be_a_page_is_one(name: str) -> None:
-    said = re.findall(r"`anthrofs help ([a-z]+)`", PROSE[name])
+    said = re.findall(r"`anthrofs help ([a-z-]+)`", PROSE[name])
     assert [page for page in said if page not in PAGES] == []
 
 

@@ -52,7 +52,7 @@ def test_the_outline_names_every_command() -> None:
     ("path --in d x y", {"ids": ["x", "y"], "directory": Path("d"), "as_json": False}),
     ("refresh d --accept", {"directory": Path("d"), "accept": True, "timeout": 60.0}),
     ("emulator --data d --key a --key b", {"data": Path("d"), "port": 0, "key": ["a", "b"]}),
-    ("help", {"page": None}), ("help names", {"page": "names"}),
+    ("help", {"words": []}), ("help names", {"words": ["names"]}),
     ("fleet key", {}), ("fleet status d --json", {"directory": Path("d"), "as_json": True}),
 ])
 def test_words_are_understood(words: str, values: dict[str, Any]) -> None:
