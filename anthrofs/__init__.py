@@ -25,7 +25,8 @@ Rooms. Each imports only those below it, and its face (__init__.py) says where t
     fleet       what many mounts share: a store of contents, a board of notes; only a mount of a fleet imports it
     remote      the Files API as five calls            tree        state.db: nodes, queues, who has what open
     store       bytes on this disk
-    config · names · attribute_names · local_names · model · clock · worker · errors · text    words that everybody uses
+    config · names · attribute_names · local_names · model · clock · worker · errors · text · journal
+                words that everybody uses
     emulator    apart: it imports nothing of the above, an independent witness of the protocol
 
 A read: kernel (its page cache, if the open let it keep that) → fuse/operations → fs/open_files → fs/contents: the

@@ -14,6 +14,7 @@ from typing import Any, Final
 from anthrofs.cli.terminal import Bar, Sign, on_terminal
 from anthrofs.client import control_client
 from anthrofs.errors import EXIT_LEFT, SetupError
+from anthrofs.journal import ERROR, for_journal, is_journal
 from anthrofs.text import printable, printable_lines
 
 LINES_FROM: Final = 1000    # files of a first listing that takes a while
@@ -70,7 +71,8 @@ def let_go() -> None:
 
 def complain(text: str) -> None:
     """Says on standard error why something can't be done."""
-    print(f"anthrofs: {printable_lines(text)}", file=sys.stderr)
+    words = f"anthrofs: {printable_lines(text)}"
+    print(for_journal(words, ERROR) if is_journal(2) else words, file=sys.stderr)
 
 
 class ListingProgress:

@@ -5,5 +5,5 @@ parts in order, serves, drains and stops them. recovery.py makes sense of a stat
 first look at the service; drain.py waits until everything is sent, after last_closes.py. control.py is the socket that
 commands come through, requests.py the table of what can be asked: report.py (status), left.py (what isn't on the server
 yet), folder_list.py (ls), user_decisions.py (retry, discard, push), holdings.py (free, fetch). process.py has the log,
-the signals and the limits of the process, notify.py tells systemd.
+the signals and the limits of the process; notify.py and watchdog.py tell systemd.
 """

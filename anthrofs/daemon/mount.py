@@ -23,7 +23,8 @@ from anthrofs.daemon.control import Control
 from anthrofs.daemon.greeting import greet, see_session
 from anthrofs.daemon.heap import Heap
 from anthrofs.daemon.log_bound import listed
-from anthrofs.daemon.notify import Notify
+from anthrofs.daemon.notify import Notify, watchdog_s
+from anthrofs.daemon.watchdog import Watchdog
 from anthrofs.errors import EXIT_FAILED, EXIT_LEFT, FsError, SetupError
 from anthrofs.fuse import binding, mountpoint
 from anthrofs.fuse.operations import Operations
@@ -64,6 +65,8 @@ class Mount:
         self._parts = parts = build(config, World(
             clock, chance, Disk(), self._http, self._pacer, self._notify, Heap(clock).trim, self._library.NAME,
             self._library.VERSION))
+        every_s = watchdog_s(os.environ)
+        self._watchdog = None if every_s is None else Watchdog(config.mountpoint, every_s, self._notify, clock)
         serving = parts.serving
         self._operations = Operations(serving.filesystem, serving.renames, serving.links, serving.files,
                                       serving.attributes, config, self._library, self._started)
@@ -129,6 +132,8 @@ class Mount:
         files = self._parts.local.db.nodes.totals()[0]
         log.info("mounted on %s: %d files", self._config.mountpoint, files)
         self._notify.ready(f"{files} files on {self._config.mountpoint}")
+        if self._watchdog is not None:
+            self._watchdog.start()
         self._tell({"ready": True})
 
     # ---- the end
@@ -187,6 +192,8 @@ class Mount:
         self._pacer.stop()
         lost = parts.local.guard.lost()
         stopped = stop(parts, STEP_S)
+        if self._watchdog is not None:
+            self._watchdog.stop(STEP_S)
         self._control.stop()
         if stopped and not in_use:
             self._client.close()

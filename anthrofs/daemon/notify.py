@@ -5,7 +5,9 @@ Never   fails: a mount without systemd, or whose manager went away, goes on.
 """
 
 import contextlib
+import os
 import socket
+from collections.abc import Mapping
 
 
 class Notify:
@@ -23,6 +25,14 @@ class Notify:
         """One line for `systemctl status`."""
         self._send(f"STATUS={text}")
 
+    def failed(self, text: str) -> None:
+        """The reason why there is no mount: `systemctl status` shows it also after the end."""
+        self._send("STATUS=" + text.replace("\n", " "))
+
+    def alive(self) -> None:
+        """The watchdog hears that the mount answers."""
+        self._send("WATCHDOG=1")
+
     def stopping(self, text: str, extend_s: float) -> None:
         """The mount drains; asks for that much more time, from now, before it is killed."""
         self._send(f"STOPPING=1\nSTATUS={text}\nEXTEND_TIMEOUT_USEC={int(extend_s * 1_000_000)}")
@@ -31,4 +41,15 @@ class Notify:
         if not self._address:
             return
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-            sender.sendto(text.encode(), self._address)
+            sender.sendto(text.encode(errors="replace"), self._address)
+
+
+def watchdog_s(environ: Mapping[str, str]) -> float | None:
+    """The time within which a manager wants to hear from this process again and again; None: nobody does."""
+    if environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return None             # it is meant for the one that has started us
+    try:
+        asked_s = int(environ.get("WATCHDOG_USEC", "")) / 1e6
+    except ValueError:
+        return None
+    return asked_s if asked_s > 0 else None

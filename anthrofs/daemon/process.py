@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from anthrofs.daemon.log_bound import Bound
+from anthrofs.journal import for_journal, is_journal, number_of
 from anthrofs.store.state_dir import log_path
 from anthrofs.text import printable, printable_lines
 
@@ -94,18 +95,29 @@ class Lines(logging.Formatter):
         return printable_lines(super().formatException(ei)).replace("\n", "\n  ")
 
 
+class JournalLines(Lines):
+    """The same as systemd's journal takes them."""
+
+    def __init__(self) -> None:
+        super().__init__("%(name)s: %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See logging.Formatter."""
+        return for_journal(super().format(record), number_of(record.levelno))
+
+
 def log_to(state_dir: Path, *, foreground: bool) -> None:
-    """A log file of three times LOG_BYTES at most, made at the first line; in the foreground to standard error, too.
-    Raises SetupError.
+    """A log file of three times LOG_BYTES at most, made at the first line; in the foreground to standard error, too,
+    in the journal's way where that is the journal. Raises SetupError.
     """
     path = log_path(state_dir)
     logging.raiseExceptions = False     # a line that a full disk doesn't take is not worth a traceback
     handlers: list[logging.Handler] = [LogFile(
         path, maxBytes=LOG_BYTES, backupCount=2, delay=True, encoding="utf-8", errors="backslashreplace")]
+    handlers[0].setFormatter(lines := Lines("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     if foreground:
-        handlers.append(logging.StreamHandler())
-    for handler in handlers:
-        handler.setFormatter(Lines("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        handlers.append(shown := logging.StreamHandler())
+        shown.setFormatter(JournalLines() if is_journal(2) else lines)
     logging.basicConfig(level=logging.INFO, handlers=[Bound(handlers)], force=True)
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)       # a line a request would bury the rest
