@@ -16,6 +16,7 @@ from typing import Final
 
 import anthrofs.cli.fleet_command
 import anthrofs.cli.help_command
+import anthrofs.cli.version_command
 from anthrofs.cli import fleet_output, output
 from anthrofs.cli.mount_command import DIRECTORY, LONGEST_S
 from anthrofs.cli.syntax import argument, command, flag, number, option, outline, typed
@@ -53,7 +54,7 @@ def run(words: Sequence[str]) -> None:
     if not words:
         outline().print_help()
         sys.exit(EXIT_USAGE)
-    known, values = typed(words)
+    known, values = typed(["version", *words[1:]] if words[0] in ("--version", "-V") else words)
     known.run(**values)
 
 

@@ -44,7 +44,8 @@ def list_lines() -> list[str]:
     known = [name for name in names() if not name.startswith(PREFIX)]        # the page `says` lists those
     width = max(map(len, known))
     return [*(f"{name:<{width}}  {first_sentence(page(name))}" for name in known),
-            "", "anthrofs help PAGE shows one of these pages; anthrofs COMMAND --help the options of a command."]
+            "", "anthrofs help PAGE shows one of these pages. anthrofs --help lists the commands, COMMAND --help",
+            "the options of one. anthrofs help says WORDS explains an error that you have read."]
 
 
 def first_sentence(text: str) -> str:

@@ -126,6 +126,8 @@ def outline(of: str = "") -> Parser:
     names = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
     shown = {known.name.removeprefix(f"{of} "): known.paragraphs[0] for known in COMMANDS.values()
              if known.name.startswith(f"{of} ") or (not of and " " not in known.name)} | ({} if of else GROUPS)
+    if not of:
+        parser.add_argument("-V", "--version", action="store_true", help="show the versions, and exit")
     for name, paragraph in shown.items():
         first, dot, _ = paragraph.partition(". ")
         names.add_parser(name, add_help=False, help=(first + dot.rstrip()).replace("%", "%%"))

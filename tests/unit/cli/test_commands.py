@@ -1,10 +1,17 @@
 """The commands, as they are typed, where no mount is needed."""
 
+import json
 import os
+import platform
 import subprocess
+import tomllib
+from importlib import metadata
 from pathlib import Path
 
-from tests.mounting import COMMAND
+import pytest
+
+from anthrofs.cli import commands
+from tests.mounting import COMMAND, ROOT
 
 
 def test_help_says_what_each_command_is_for() -> None:
@@ -39,3 +46,25 @@ def test_without_a_command_all_are_listed_and_the_code_is_that_of_a_wrong_line()
     done = subprocess.run(COMMAND, capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stderr) == (2, "")
     assert "  umount " in done.stdout
+
+
+@pytest.mark.parametrize("words", [["--version"], ["-V"], ["version"]], ids=["long", "short", "command"])
+def test_the_version_comes_with_those_of_what_anthrofs_runs_on(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    commands.run(words)
+    said = capsys.readouterr().out.splitlines()
+    assert said[:2] == [f"anthrofs {metadata.version('anthrofs')}", f"Python {platform.python_version()}"]
+    assert any(line.startswith("libfuse ") for line in said)
+
+
+def test_versions_are_one_json_value_where_that_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    commands.run(["--version", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert found["Python"] == platform.python_version()
+    assert found["httpx"] == metadata.version("httpx")
+    assert "ruff" not in found
+
+
+def test_the_version_stands_in_one_place() -> None:
+    """Manual, releases: 'The number stands in `pyproject.toml`, and nowhere else in the code'."""
+    number = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert [path.name for path in (ROOT / "anthrofs").rglob("*.py") if f'"{number}"' in path.read_text()] == []
