@@ -25,6 +25,7 @@ from anthrofs.config import Config
 from anthrofs.daemon.bell import Bell
 from anthrofs.daemon.drain import Drain
 from anthrofs.daemon.folder_list import FolderList
+from anthrofs.daemon.folder_sums import FolderSums
 from anthrofs.daemon.holdings import Holdings
 from anthrofs.daemon.last_closes import LastCloses
 from anthrofs.daemon.left import Left
@@ -35,6 +36,7 @@ from anthrofs.daemon.report import Report
 from anthrofs.daemon.requests import Requests
 from anthrofs.daemon.sharing import NOT_SHARED
 from anthrofs.daemon.user_decisions import UserDecisions
+from anthrofs.daemon.watch_requests import WatchRequests
 from anthrofs.download.readahead import Readahead
 from anthrofs.download.reader import Reader
 from anthrofs.download.whole_files import EditCopies, SealedCopies
@@ -156,6 +158,7 @@ class Parts:
     serving: Serving
     drain: Drain
     requests: Requests
+    watched: WatchRequests
     fleet: "FleetParts | None"      # None: this mount is for itself
 
 
@@ -211,7 +214,7 @@ def build(config: Config, world: World) -> Parts:
     requests = Requests(config.drain_s, clock, decisions, holdings, uploader, refresher, report, folders, drain,
                         way.hurry)
     return Parts(world, local, stopping, way, prober, expirer, refresher, sweeper, reader, uploader, sending.hidden,
-                 serving, drain, requests, fleet)
+                 serving, drain, requests, WatchRequests(world.pacer, FolderSums(local.db, local.cache)), fleet)
 
 
 def _serve_with(config: Config, world: World, local: Local, reader: Reader, refresher: Refresher, lessons: Lessons,

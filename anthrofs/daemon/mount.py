@@ -71,7 +71,7 @@ class Mount:
         self._operations = Operations(serving.filesystem, serving.renames, serving.links, serving.files,
                                       serving.attributes, config, self._library, self._started)
         with usable(config.state_dir):
-            self._control = Control(config.state_dir, {**parts.requests.table, **(
+            self._control = Control(config.state_dir, {**parts.requests.table, **parts.watched.table, **(
                 {} if parts.fleet is None else parts.fleet.requests.table)})
 
         self._drain_s = config.drain_s      # the signal's thread shortens it; read when the end begins

@@ -21,6 +21,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from anthrofs.remote.minutes import Minutes
+
 WINDOW_S: Final = 61.0          # a minute, and one second for requests that are slower on their way than those before
                                 # them
 HEAD: Final = b"anthrofs moments 1\n".ljust(32, b"\0")      # what the file is; then doubles, seconds of CLOCK_MONOTONIC
@@ -106,6 +108,8 @@ class Budget:
         self._used = Counter(work for _, work in self._moments)                     # how many of them each has
         self._held = Counter[Work]()        # that may begin as soon as somebody else has said so, too
 
+        self.minutes = Minutes()            # what this mount has begun, for who looks on
+
         # requests so far, with those of an earlier mount
         self.noted = len(earlier_s)
 
@@ -113,6 +117,7 @@ class Budget:
         """One begins now. Returns its number."""
         self._moments.append((now_s, work))
         self._used[work] += 1
+        self.minutes.note(work, now_s)
         self.noted += 1
         return self.noted - 1
 

@@ -15,6 +15,7 @@ from typing import Final, Protocol
 from anthrofs.clock import Clock
 from anthrofs.errors import RateLimited, RemoteError, Stopping
 from anthrofs.remote.budget import WINDOW_S, Budget, Moments, Work
+from anthrofs.remote.minutes import MINUTE_S
 
 SLOTS: Final = 12
 DOWNLOAD_SLOTS: Final = 8           # and the uploader has ten threads: neither side can take them all
@@ -229,6 +230,15 @@ class Pacer:
             now_s = self._clock.now_s()
             waits_s = [wait_s for ticket in self._queue if (wait_s := self._wait_s_locked(ticket, now_s)) > 0]
             return len(waits_s), min(waits_s, default=0.0)
+
+    def traffic(self) -> tuple[int, list[dict[str, int]], float]:
+        """(how many requests a minute may have; how many each of the last hour's minutes had, by the name of the work,
+        the running one last; how many seconds of that one are over).
+        """
+        with self._turn:
+            now_s = self._clock.now_s()
+            counts = self._budget.minutes.last(now_s)
+        return (self._most, [{work.name.lower(): count[work] for work in Work} for count in counts], now_s % MINUTE_S)
 
     def close(self) -> None:
         """Nobody asks any more."""

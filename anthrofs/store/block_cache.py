@@ -258,6 +258,10 @@ class BlockCache:
         """How much of the disk the blocks take that can be fetched again."""
         return self._stock.used_bytes
 
+    def blocks_bytes(self, file_id: FileId) -> int:
+        """How much of the disk those of one file take."""
+        return self._stock.size_bytes(_name(file_id))
+
     def is_shared(self, file_id: FileId) -> bool:
         """The copy of what was just sent has the same bytes as another copy: that of the name before."""
         with contextlib.suppress(OSError):

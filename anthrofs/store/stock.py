@@ -82,6 +82,10 @@ class Stock:
             with contextlib.suppress(OSError):          # removed meanwhile
                 os.utime(self._root / fallen, ns=(stamp_ns, stamp_ns), follow_symlinks=False)
 
+    def size_bytes(self, name: str) -> int:
+        """How many bytes of the disk one file takes; 0: it isn't there."""
+        return _size_bytes(self._root / name) if self.used_bytes else 0
+
     def forget(self, name: str) -> None:
         """The file is about to be removed."""
         size_bytes = _size_bytes(self._root / name)

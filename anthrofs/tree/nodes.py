@@ -121,6 +121,14 @@ class Nodes:
         return [node_of(row, "") for row in self._rows.all(COLUMNS + "WHERE parent = ? AND name > ? ORDER BY name "
                                                            "LIMIT ?", parent, name, limit)]
 
+    def holdings_after(self, number: int, limit: int) -> list[tuple[int, NodeId, FileId | None, int, int]]:
+        """Up to so many files with a higher number, in its order: their number, folder, id, size, and what the copy
+        takes that makes an own upload readable.
+        """
+        return self._rows.all("SELECT node_id, parent, file_id, size_bytes, iif(kept.here = 1, kept.bytes, 0) FROM "
+                              "node LEFT JOIN kept USING (file_id) WHERE node_id > ? AND NOT directory AND "
+                              f"{IN_TREE} ORDER BY node_id LIMIT ?", number, limit)
+
     def paths_of(self, file_ids: Collection[FileId]) -> dict[FileId, str]:
         """The paths of those that are in the tree."""
         rows = [self._rows.one(COLUMNS + f"WHERE file_id = ? AND {IN_TREE}", each) for each in file_ids]

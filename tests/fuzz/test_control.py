@@ -24,7 +24,7 @@ from tests.core.core import Core
 from tests.fuzz.fuzzing import bodies, deep, judge, numbers, objects, target, texts, values, written
 
 BOUND_S: Final = 20.0
-OPS: Final = ("status", "drain", "retry", "discard", "push", "free", "fetch", "paths", "ls", "refresh", "hurry")
+OPS: Final = ("status", "drain", "retry", "discard", "push", "free", "fetch", "paths", "ls", "refresh", "hurry", "traffic", "held")
 
 paths = st.one_of(texts, st.sampled_from(["", "a.txt", "folder", "folder/b.txt", "/", "a.txt/x", "..", ".by-id", ".by-id/file_000001", "new.txt"]))
 requests = objects(path=paths, file_ids=st.lists(st.one_of(texts, st.just("file_000001")), max_size=3), timeout_s=st.one_of(st.sampled_from([0, 1.5]), numbers),
@@ -39,7 +39,7 @@ def test_a_request_for_anything_is_answered_or_refused(tmp_path_factory: pytest.
     core.others_make("folder/b.txt", b"b")
     core.user.write("new.txt", b"new")
     for op, request in asked:
-        handler: Callable[[dict[str, Any]], Iterator[dict[str, Any]]] = core.parts.requests.table[op]
+        handler: Callable[[dict[str, Any]], Iterator[dict[str, Any]]] = {**core.parts.requests.table, **core.parts.watched.table}[op]
         try:
             for answer in handler(json.loads(written(request))):
                 json.dumps(answer)
