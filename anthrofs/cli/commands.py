@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import anthrofs.cli.completion_command
 import anthrofs.cli.fleet_command
 import anthrofs.cli.help_command
 import anthrofs.cli.version_command
