@@ -17,8 +17,9 @@ from typing import Final
 import anthrofs.cli.completion_command
 import anthrofs.cli.fleet_command
 import anthrofs.cli.help_command
+import anthrofs.cli.log_command
 import anthrofs.cli.version_command
-from anthrofs.cli import fleet_output, output
+from anthrofs.cli import fleet_output, output, past_words
 from anthrofs.cli.mount_command import DIRECTORY, LONGEST_S
 from anthrofs.cli.syntax import argument, command, flag, number, option, outline, typed
 from anthrofs.client import asking, control_client
@@ -117,7 +118,11 @@ def show_entries(path: Path, as_json: bool) -> None:
 
 @command("id", argument("paths", "Files in a mount.", Path, count="+"), TIMEOUT, JSON)
 def show_id(paths: list[Path], timeout: float, as_json: bool) -> None:
-    """The file id of each path, one a line; waits for an upload that is under way."""
+    """The file id of each path, one a line; waits for an upload that is under way.
+
+    A save, a rename and a new type give a file a new id, and the old one is dead: `anthrofs log PATH` shows those
+    before.
+    """
     ids = {str(path): asking.wait_for_id(path, timeout) for path in paths}
     if as_json:
         output.put(json.dumps(ids))
@@ -126,20 +131,28 @@ def show_id(paths: list[Path], timeout: float, as_json: bool) -> None:
 
 
 @command("path", argument("ids", "File ids.", count="+"),
-         option("--in", "directory", "DIR", "The mount point; all mounts, without.", Path), JSON)
-def show_path(ids: list[str], directory: Path | None, as_json: bool) -> None:
-    """Where the file of each id is, one path a line."""
+         option("--in", "directory", "DIR", "The mount point; all mounts, without.", Path),
+         flag("--follow", "follow", "Of an id that was replaced, the path of what has taken its place by now."), JSON)
+def show_path(ids: list[str], directory: Path | None, follow: bool, as_json: bool) -> None:
+    """Where the file of each id is, one path a line; or what became of it."""
     answers, silent = asking.ask_all(directory, "paths", file_ids=ids)
-    found: dict[str, str] = {}
+    found, fates = dict[str, str](), dict[str, str]()
     for root, answer in answers.items():
         found |= {file_id: str(root / path) for file_id, path in answer["paths"].items() if file_id not in found}
+        for file_id, told in answer.get("past", {}).items():        # a mount of an earlier version doesn't tell
+            fates.setdefault(file_id, past_words.fate(root, file_id, told))
+            if follow and told["last"]["path"] is not None:
+                found.setdefault(file_id, str(root / told["last"]["path"]))
     if as_json:
         output.put(json.dumps(found))
     elif found:
         output.show_to_programs(*(found[file_id] for file_id in ids if file_id in found))
     if missing := [file_id for file_id in ids if file_id not in found]:
         where = f"In no mount{' on ' + str(directory) if directory else ''}"
-        raise SetupError("\n".join([f"{where}: {', '.join(missing)}. If it is new: anthrofs refresh DIR.", *silent]))
+        strange = ", ".join(file_id for file_id in missing if file_id not in fates)
+        raise SetupError("\n".join([*(fates[file_id] for file_id in missing if file_id in fates),
+                                    *([f"{where}: {strange}. If it is new: anthrofs refresh DIR."] if strange else []),
+                                    *silent]))
 
 
 @command("retry", argument("paths", "Files, or directories with all that was refused in them.", Path, count="*"),

@@ -96,6 +96,13 @@ def mount_of(directory: Path) -> tuple[Path, Path]:
     raise SetupError(f"{printable(str(directory))} is not in a mount of anthrofs.", EXIT_USAGE)
 
 
+def mount_around(path: Path) -> tuple[Path, Path]:
+    """The same for a path that may be there no more: of what is left of it."""
+    while not os.path.lexists(path) and path != path.parent:
+        path = path.parent
+    return mount_of(path)
+
+
 def wait_for_id(path: Path, timeout_s: float) -> str:
     """The file's id, for which an upload may have to end first. Raises SetupError."""
     until_s, shown, look_s = time.monotonic() + timeout_s, printable(str(path)), FIRST_LOOK_S

@@ -1,4 +1,4 @@
-"""Files as `anthrofs ls` and `anthrofs path` show them.
+"""Files as `anthrofs ls`, `anthrofs path` and `anthrofs log` show them.
 
 Never   changes anything.
 """
@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from anthrofs.daemon import past
 from anthrofs.errors import NotFound
 from anthrofs.fs.attributes import Attributes
 from anthrofs.fs.paths import Paths
@@ -33,6 +34,23 @@ class FolderList:
             with contextlib.suppress(NotFound), self._db.reading() as tx:
                 found[file_id] = tx.nodes.path(tx.nodes.holder(FileId(file_id)))
         return found
+
+    def past_of(self, file_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Returns what became of those of the ids that aren't in the tree, and were."""
+        with self._db.reading() as tx:
+            found = {file_id: past.fate(tx, FileId(file_id)) for file_id in file_ids}
+        return {file_id: told for file_id, told in found.items() if told is not None}
+
+    def log(self, path: str) -> dict[str, Any]:
+        """Returns the ids that a file has had. Raises NotFound for a path that never had one, IsADirectory."""
+        node: Node | None = None
+        with contextlib.suppress(NotFound):
+            node = self._paths.file(path)
+        with self._db.reading() as tx:
+            told = past.log(tx, path, node)
+        if node is None and not told["events"]:
+            raise NotFound(f"{path}: there is no such file, and none is known to have been there")
+        return told
 
     def entries(self, path: str) -> Iterator[list[dict[str, Any]]]:
         """Yields state, id, size and name of what is in a folder, by name and some at a time; of a file, its own.

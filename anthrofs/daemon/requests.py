@@ -39,7 +39,7 @@ class Requests:
         self._drained_s = float("-inf")     # when an unmount's drain had ended
         self.table = {"status": self._on_status, "drain": self._on_drain, "retry": self._on_retry,
                       "discard": self._on_discard, "push": self._on_push, "free": self._on_free,
-                      "fetch": self._on_fetch, "paths": self._on_paths, "ls": self._on_ls,
+                      "fetch": self._on_fetch, "paths": self._on_paths, "ls": self._on_ls, "log": self._on_log,
                       "refresh": self._on_refresh, "hurry": self._on_hurry}
 
     def was_drained(self) -> bool:
@@ -74,7 +74,11 @@ class Requests:
         yield from self._holdings.fetch(_path(request))
 
     def _on_paths(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        yield {"paths": self._folders.paths_of(_ids(request))}
+        paths = self._folders.paths_of(ids := _ids(request))
+        yield {"paths": paths, "past": self._folders.past_of(each for each in ids if each not in paths)}
+
+    def _on_log(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        yield self._folders.log(_path(request))
 
     def _on_ls(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         for some in self._folders.entries(_path(request)):

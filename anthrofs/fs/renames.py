@@ -19,7 +19,7 @@ from anthrofs.fs.contents import Contents
 from anthrofs.fs.kernel_cache import PageCache, Surprises
 from anthrofs.fs.paths import Paths, Place
 from anthrofs.model import Caller, FileId, Node, NodeId
-from anthrofs.tree import intents
+from anthrofs.tree import history, intents
 from anthrofs.tree.database import Database
 from anthrofs.tree.hidden_nodes import HiddenNodes
 from anthrofs.tree.open_table import OpenTable
@@ -73,6 +73,7 @@ class Renames:
             if not newer_stays and self._handles.content_of(node.node_id) is None:
                 intents.unlink(tx, node, self._clock.time_ns())
             elif not newer_stays and not node.is_hidden:
+                intents.ends(tx, node, history.REMOVED)
                 tx.nodes.hide(node.node_id, f"#{node.node_id}", self._clock.time_ns(), by_libfuse=False)
         self._pages.forget(path)
         self.forget_replacement(path)
@@ -178,6 +179,7 @@ class Renames:
                 raise NotEmpty(f"{place.name} is not empty")
             tx.nodes.remove(there.node_id)
         elif self._handles.content_of(there.node_id) is None:
-            intents.unlink(tx, there)
+            intents.unlink(tx, there, why=history.COVERED)
         else:
+            intents.ends(tx, there, history.COVERED)
             tx.nodes.hide(there.node_id, hidden_name or f"#{there.node_id}", self._clock.time_ns(), by_libfuse=False)

@@ -14,7 +14,7 @@ from anthrofs.model import Attempt, FileId, Node, RemoteFile
 from anthrofs.store.block_cache import BlockCache
 from anthrofs.store.block_map import BlockMap
 from anthrofs.store.staging import Staging
-from anthrofs.tree import lost
+from anthrofs.tree import history, lost
 from anthrofs.tree.database import Database
 from anthrofs.tree.kept_copies import KeptCopies
 from anthrofs.tree.mirror import Mirror
@@ -104,6 +104,7 @@ class Arrivals:
                 tx.deletions.doom(file)     # unlinked while it was sent; or renamed, and back again
             return not sure
         self._mirror.stored(tx, attempt, file, found=found, copied=copied)
+        self._remember(tx, node, file)
         if copied and self._shares:
             tx.shares.owe(file.file_id, attempt.size_bytes, Task.OWN if sure else Task.DOUBTED)
         if node.remote is not None and node.remote.file_id != file.file_id:
@@ -111,6 +112,21 @@ class Arrivals:
         if node.stage != attempt.stage:
             queue_newer(tx, node)
         return False
+
+    def _remember(self, tx: Tx, node: Node, file: RemoteFile) -> None:
+        """Notes the path's new id. `node`: as it was; an editor's backup may have what the path had before."""
+        if node.is_hidden:
+            return
+        was = node.remote
+        if was is None:
+            was = next((backup.remote for backup in self._mirror.namesakes(tx, file.name, left=False)), None)
+        if node.stage is not None or was is None:
+            why = history.SAVED
+        elif was.name != file.name:
+            why = history.RENAMED
+        else:
+            why = history.SET if node.listed_bytes is None else history.AGAIN
+        tx.history.began(file.file_id, tx.nodes.path(node), why, None if was is None else was.file_id)
 
 
 def queue_newer(tx: Tx, node: Node) -> None:

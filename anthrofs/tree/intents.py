@@ -18,6 +18,7 @@ from typing import Final
 from anthrofs import names
 from anthrofs.errors import BadName, NameTooLong, NotFound
 from anthrofs.model import Node, NodeId, RemoteFile, StageId, is_view
+from anthrofs.tree import history
 from anthrofs.tree.database import Database
 from anthrofs.tree.mirror import forget_remote, set_remote
 from anthrofs.tree.open_table import OpenTable
@@ -36,6 +37,7 @@ def want(tx: Tx, node: Node, wanted: str | None, *, anew: bool = False) -> None:
         replaced = tx.deletions.reprieve(node.wanted)
         if replaced is not None:
             set_remote(tx, node.node_id, replaced)
+            tx.history.began(replaced.file_id, tx.nodes.path(node), history.BACK)
     tx.nodes.want(node, wanted)
     attempt = tx.uploads.of(node.node_id)
     if attempt is not None and attempt.state in IN_FLIGHT:
@@ -88,12 +90,24 @@ def _lives_s(file: RemoteFile) -> float:
     return 0.0 if file.expires_ns is None else (file.expires_ns - file.created_ns) / 1e9
 
 
-def unlink(tx: Tx, node: Node, now_ns: int | None = None) -> None:
+def ends(tx: Tx, node: Node, why: str) -> None:
+    """Notes that the user takes the node's path from it, and so ends the id that it has."""
+    if node.remote is None or (node.is_hidden and not node.is_undecided):       # that was noted before
+        return
+    path = tx.nodes.path(node)
+    if node.local:          # an editor's backup: what is saved under the old name is its successor
+        with contextlib.suppress(BadName):
+            path, why = names.shown_path_of(node.remote.name), history.COVERED
+    tx.history.ended(node.remote.file_id, path, why)
+
+
+def unlink(tx: Tx, node: Node, now_ns: int | None = None, why: str = history.REMOVED) -> None:
     """Queues the server's file for deletion and withdraws the unsent content. An upload in flight is left alone: when
     it ends it finds no node, and what it stored is queued for deletion.
 
     `now_ns`: the user takes it out of its directory; None: that was before.
     """
+    ends(tx, node, why)
     tx.unneeded(node.stage)
     if node.remote is not None:
         tx.deletions.doom(node.remote, _save_would_be(tx, node))
@@ -124,6 +138,7 @@ def unlink_id(tx: Tx, node: Node) -> bool:
     """
     if node.stage is None or node.remote is None:
         return False
+    ends(tx, node, history.REMOVED)
     tx.deletions.doom(node.remote)
     forget_remote(tx, node.node_id)
     return True
@@ -156,4 +171,5 @@ def unlink_hidden(db: Database, handles: OpenTable, node_ids: Collection[NodeId]
                 if handles.content_of(node.node_id) is None:
                     unlink(tx, node)
                 else:
+                    ends(tx, node, history.REMOVED)
                     tx.nodes.settle(node.node_id)

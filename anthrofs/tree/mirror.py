@@ -15,6 +15,7 @@ from typing import Final
 from anthrofs import names
 from anthrofs.errors import Busy
 from anthrofs.model import HIDDEN, Attempt, FileId, Node, NodeId, RemoteFile, StageId
+from anthrofs.tree import history
 from anthrofs.tree.nodes import COLUMNS, IN_TREE, free_name, indexed, node_of
 from anthrofs.tree.places import Places, Surprises, is_changed, is_newer
 from anthrofs.tree.plain_files import PlainFiles, insert
@@ -99,7 +100,7 @@ class Mirror:
             tx.run("UPDATE node SET parent = ?, name = ? WHERE node_id = ?", HIDDEN, f"#{node.node_id}", node.node_id)
         for node in moved:
             assert node.remote is not None
-            place = self._places.place(tx, node.remote, ())
+            place = self._places.place(tx, node.remote, (), again=True)
             assert place is not None, "nothing is in use"
             tx.run("UPDATE node SET parent = ?, name = ? WHERE node_id = ?", *place, node.node_id)
         for (directory,) in tx.all("SELECT node_id FROM node WHERE directory AND parent != 0 ORDER BY node_id DESC"):
@@ -175,6 +176,8 @@ class Mirror:
             return                              # the user wants it under another name: it is sent from its copy
         self._surprises.note((node.parent, node.name))
         if node.remote is not None:
+            if not node.is_hidden:
+                tx.history.lost(node.remote, tx.nodes.path(node))
             tx.shares.ended(node.remote.file_id, withdraw=node.ours)    # else it is whoever has deleted it that does
         if node.ours and not node.kept and node.remote is not None:
             self.forget_kept(tx, node.remote.file_id)       # without a copy there is nothing to know of it any more
@@ -268,6 +271,8 @@ class Mirror:
             tx.run("UPDATE node SET name = ? WHERE node_id = ?", node.name, newer[0].node_id)
             self._surprises.note((node.parent, newer[0].name))
         set_remote(tx, node.node_id, file)
+        if node.remote != file:
+            tx.history.began(file.file_id, tx.nodes.path(node), history.BACK)
         tx.run("UPDATE node SET stage = NULL, sealed = 0, lacks_code = NULL, resend = 0, confirmed = 0, "
                "size_bytes = ?, mtime_ns = ?, ctime_ns = ? WHERE node_id = ?",
                file.size_bytes, file.created_ns, now_ns, node.node_id)
@@ -314,6 +319,7 @@ class Mirror:
         but these rows leads to the copies of uploads that the service gives to nobody.
         """
         tx.run("DELETE FROM node WHERE parent != 0")
+        tx.history.forget_all()
 
 
 def set_remote(tx: Tx, node_id: NodeId, file: RemoteFile) -> None:

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from anthrofs import names
 from anthrofs.errors import BadName
 from anthrofs.model import ROOT, Node, NodeId, RemoteFile
+from anthrofs.tree import history
 from anthrofs.tree.nodes import COLUMNS, free_name, node_of
 from anthrofs.tree.transaction import Tx
 
@@ -34,8 +35,10 @@ class Places:
         self._waits = waits                 # given: told which node in use others' files wait for
 
     def place(self, tx: Tx, file: RemoteFile, busy: Collection[NodeId], *,
-              late: bool = False) -> tuple[NodeId, str] | None:
-        """Returns (directory, entry) for a file; what stands in the way goes to its id name. None: that is in use."""
+              late: bool = False, again: bool = False) -> tuple[NodeId, str] | None:
+        """Returns (directory, entry) for a file; what stands in the way goes to its id name. None: that is in use.
+        `again`: neither is new.
+        """
         above, parent = list[str](), ROOT
         if self._layout == "flat":
             name = names.entry_name_of(file.name, file.file_id)
@@ -58,7 +61,12 @@ class Places:
             return parent, name
         if held.directory or late or is_changed(held) or is_newer(held, file):
             return parent, free_name(tx, parent, name, file.file_id)
-        return (parent, name) if self._step_aside(tx, held, busy) else None
+        path = tx.nodes.path(held)
+        if not self._step_aside(tx, held, busy):
+            return None
+        if not again and held.remote is not None:
+            tx.history.began(file.file_id, path, history.OTHERS, held.remote.file_id)
+        return parent, name
 
     def _step_aside(self, tx: Tx, node: Node, busy: Collection[NodeId]) -> bool:
         """Gives a node its id name. False: the node is in use."""

@@ -7,7 +7,7 @@ Never   changes a version that was ever used: a new one has a new number, and a 
 
 from typing import Final
 
-VERSION: Final = 7
+VERSION: Final = 8
 
 TOTAL: Final = """
 CREATE TABLE total (                     -- one row: sums over node, which take long when they are wanted at each look.
@@ -94,6 +94,21 @@ CREATE INDEX share_due ON share (task, due_ns);
 CREATE TABLE shared (                    -- ids of which the store has the content, as far as is known here
     file_id     TEXT PRIMARY KEY
 ) WITHOUT ROWID;
+"""
+
+HISTORY: Final = """
+CREATE TABLE history (                   -- the ids that paths have had, see history.py; oldest first
+    number      INTEGER PRIMARY KEY,
+    file_id     TEXT NOT NULL,           -- the id that the path has got, or that came to its end
+    path        TEXT NOT NULL,           -- as it was shown then, from the mount's root
+    why         TEXT NOT NULL,           -- a word of history.py
+    at_ns       INTEGER NOT NULL,        -- our clock
+    was         TEXT                     -- the id that the path had before, and that this one has replaced; NULL: none,
+                                         -- or none that is known
+);
+CREATE INDEX history_path ON history (path);
+CREATE INDEX history_id ON history (file_id);
+CREATE INDEX history_was ON history (was) WHERE was IS NOT NULL;
 """
 
 SCHEMA: Final = f"""{TOTAL}{TOTAL_OWED}{TOTAL_KEPT}INSERT INTO total (files, used_bytes, local) VALUES (0, 0, 0);
@@ -220,7 +235,7 @@ CREATE INDEX attempt_name ON attempt (name);
 CREATE INDEX kept_bytes ON kept (here, bytes) WHERE here = 1;  -- what copies take,
 CREATE INDEX kept_here ON kept (here);                         -- which is the oldest, and how many have none: without a
                                                                -- look at each row
-{SHARES}{BY_TIME}{QUEUES}{KEEP_INSERTED}{KEEP_TOTAL}{KEEP_OWED}{KEEP_KEPT}
+{SHARES}{HISTORY}{BY_TIME}{QUEUES}{KEEP_INSERTED}{KEEP_TOTAL}{KEEP_OWED}{KEEP_KEPT}
 INSERT INTO node (node_id, parent, name, directory, made, mode, mtime_ns, size_bytes)
     VALUES (1, 0, '/', 1, 1, 493, 0, 0);
 INSERT INTO node (node_id, parent, name, directory, made, mode, mtime_ns, size_bytes) VALUES (2, 0, 'hidden', 1, 1, 0,

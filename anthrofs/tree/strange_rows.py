@@ -8,9 +8,11 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final, Protocol
 
+from anthrofs.tree.history import BEGINNINGS, ENDS
 from anthrofs.tree.upload_queue import NEXT
 
 _STATES: Final = ", ".join(sorted({f"'{state}'" for state, _ in NEXT}))
+_WORDS: Final = ", ".join(sorted(f"'{why}'" for why in BEGINNINGS | ENDS))
 # Besides the kinds of their columns.
 _WRONG: Final = {
     "node": "size_bytes < 0 OR server_size < 0 OR stage NOT BETWEEN 1 AND 1 << 60 OR expires_s NOT BETWEEN 0 AND 1 << "
@@ -22,6 +24,7 @@ _WRONG: Final = {
     "attempt": f"size_bytes < 0 OR code NOT BETWEEN 1 AND 4095 OR state NOT IN ({_STATES}) OR node_id IN (SELECT "
                "node_id FROM node WHERE directory)",
     "kept": "bytes < 0",
+    "history": f"path = '' OR why NOT IN ({_WORDS})",
     "share": "size_bytes < 0 OR due_ns < 0 OR task NOT IN ('own', 'fetched', 'withdraw', 'doubted')",
 }
 _NUMBER: Final = re.compile(r"-?[0-9]{1,19}", re.ASCII)

@@ -2,6 +2,7 @@
 
 from anthrofs.clock import Clock
 from anthrofs.tree.deletion_queue import Deletions
+from anthrofs.tree.history import History
 from anthrofs.tree.nodes import Nodes
 from anthrofs.tree.rows import Connection, Rows
 from anthrofs.tree.shares import Shares
@@ -18,4 +19,5 @@ class Tx(Rows):
         self.uploads = Uploads(self)
         self.deletions = Deletions(self, clock)
         self.shares = Shares(self, clock)
+        self.history = History(self, clock)
         self.xattrs = Xattrs(self)

@@ -8,6 +8,7 @@ from typing import Final
 
 from anthrofs.tree.schema import (
     BY_TIME,
+    HISTORY,
     KEEP_INSERTED,
     KEEP_KEPT,
     KEEP_OWED,
@@ -40,7 +41,7 @@ _SPELLED: Final = reduce(lambda text, end: f"replace({text}, '%{end}', '\uff05{e
 
 # From each earlier version to the next. In 1 files were in one directory, and never renamed; 2 counted them at each
 # look; 3 believed what it was told of lengths, modes and refusals; 4 had one time for all changes; 5 looked through all
-# rows for the few that it wanted; 6 knew of no fleet.
+# rows for the few that it wanted; 6 knew of no fleet; 7 forgot the ids that a path had had.
 STEPS: Final = {
     1: """
 ALTER TABLE node ADD COLUMN made INTEGER NOT NULL DEFAULT 0;
@@ -134,4 +135,5 @@ UPDATE total SET (copies, copy_bytes, copyless) = (SELECT coalesce(sum(here = 1)
 {KEEP_KEPT}
 """,
     6: SHARES,
+    7: HISTORY,
 }

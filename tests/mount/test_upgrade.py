@@ -26,6 +26,15 @@ states/version_6.tar.xz is one of schema version 6, killed after its service had
     removed         removed.txt, which is still to be deleted there
     others'         cached.bin (2 MiB and 77) cached whole, unread.txt not, theirs.txt that nobody here can read
     helper file     note.txt~
+
+states/version_7.tar.xz is one of schema version 7, killed after its service had gone.
+    kept copies     sent.txt (saved twice; attribute and mode set), kept.bin (5 MiB and 1,234 bytes), reports/may.csv, and of each below; that of
+                    `given up.txt` was given up
+    unsent          an edit of edited.txt; waiting.txt
+    renamed         renamed.txt to renamed to.txt, which is to be sent; `named there.csv`, which others made, to `named here.csv`
+    removed         removed.txt, which is still to be deleted there
+    others'         cached.bin (2 MiB and 77) cached whole, unread.txt not, theirs.txt that nobody here can read
+    helper file     note.txt~
 """
 
 import os
@@ -78,6 +87,14 @@ def latest(tmp_path: Path) -> Iterator[Mount]:
 def sixth(tmp_path: Path) -> Iterator[Mount]:
     """That of version 6."""
     with _taken_from(STATES / "version_6.tar.xz", tmp_path) as one:
+        one.expects("no connection to 127.0.0.1", r"it can.t be read \(`anthrofs ls` tells of each\)")
+        yield one
+
+
+@pytest.fixture
+def seventh(tmp_path: Path) -> Iterator[Mount]:
+    """That of version 7."""
+    with _taken_from(STATES / "version_7.tar.xz", tmp_path) as one:
         one.expects("no connection to 127.0.0.1", r"it can.t be read \(`anthrofs ls` tells of each\)")
         yield one
 
@@ -330,3 +347,40 @@ def test_a_state_of_version_6_owes_nothing_to_a_store_that_it_knew_nothing_of(si
     sixth.umount()
     with closing(sqlite3.connect(f"file:{sixth.state_dir / 'state.db'}?mode=ro", uri=True)) as raw:
         assert raw.execute("SELECT (SELECT count(*) FROM share), (SELECT count(*) FROM shared)").fetchone() == (0, 0)
+
+
+def test_what_version_7_kept_is_read_offline_and_what_it_had_to_send_is_sent(seventh: Mount) -> None:
+    seventh.mount()
+    assert (seventh.state_dir / "state.db.7").exists()
+    seventh.umount()
+    seventh.emulator.stop()
+    path = seventh.mount()
+    assert (path / "kept.bin").read_bytes() == varied("kept", 5 * 2**20 + 1234)
+    assert (path / "cached.bin").read_bytes() == varied("cached", 2 * 2**20 + 77)
+    assert ((path / "sent.txt").read_bytes(), os.getxattr(path / "sent.txt", "user.colour")) == (b"sent\n", b"green")
+    assert stat.S_IMODE((path / "sent.txt").stat().st_mode) == 0o640
+    assert ((path / "reports" / "may.csv").read_bytes(), (path / "note.txt~").read_bytes()) == (b"1\n", b"a backup\n")
+    seventh.umount()
+    seventh.emulator.start()
+    seventh.mount()
+    seventh.sync()
+    found = stored(seventh)
+    assert {name: found[name] for name in ("edited.txt", "waiting.txt", "renamed to.txt", "named there.csv")} == {
+        "edited.txt": b"before the edit\nand after\n", "waiting.txt": b"waiting\n", "renamed to.txt": b"renamed\n", "named there.csv": b"a,b\n"}
+    assert not {"removed.txt", "renamed.txt", "named here.csv"} & found.keys()
+    for name in ("given up.txt", "theirs.txt"):
+        with pytest.raises(PermissionError):
+            (path / name).read_bytes()
+    assert len(seventh.emulator.files()) == len(found), "nothing is there twice"
+
+
+def test_what_version_7_had_still_to_rename_leads_from_its_old_id_to_the_new_one(seventh: Mount) -> None:
+    with closing(sqlite3.connect(f"file:{seventh.state_dir / 'state.db'}?mode=ro", uri=True)) as raw:
+        ((old,),) = raw.execute("SELECT file_id FROM node WHERE name = 'renamed to.txt'")
+        ((removed,),) = raw.execute("SELECT file_id FROM doomed WHERE server_name = 'removed.txt'")
+    path = seventh.mount()
+    seventh.sync()
+    new = seventh.ok("id", path / "renamed to.txt").strip()
+    assert f"{old} was replaced by {new} on " in seventh.run("path", old).stderr
+    assert seventh.run("path", removed).stderr.startswith("anthrofs: In no mount"), "it was removed when nobody wrote that down"
+    assert seventh.ok("log", path / "sent.txt").endswith("uploaded, as the service says  (now)\n")
