@@ -29,7 +29,8 @@ from anthrofs.errors import EXIT_FAILED, EXIT_LEFT, FsError, SetupError
 from anthrofs.fuse import binding, mountpoint
 from anthrofs.fuse.operations import Operations
 from anthrofs.remote.budget import Moments
-from anthrofs.remote.http import HttpFiles, connect, login_of
+from anthrofs.remote.holders import holder_of
+from anthrofs.remote.http import HttpFiles, connect
 from anthrofs.remote.pace import Pacer
 from anthrofs.store.disk import Disk
 from anthrofs.store.state_dir import StateDir, usable
@@ -59,7 +60,7 @@ class Mount:
         self._client = connect(config.service, config.timeouts)
         self._pacer = Pacer(config.requests_per_minute, clock, Moments(config.state_dir / "requests"))
         self._http = HttpFiles(self._client, clock, config.timeouts.first_s, config.service.scope_id,
-                               login_of(config.service, self._client, clock),
+                               holder_of(config.service, self._client, clock),
                                config.timeouts.answer_s, self._pacer.sent)
         chance = random.Random()            # noqa: S311 - jitter, not a secret
         self._parts = parts = build(config, World(
@@ -139,9 +140,14 @@ class Mount:
     # ---- the end
 
     def _await_signal(self) -> None:
-        """The first one unmounts and drains, within a shorter bound; the next one ends the draining, too."""
+        """The first one unmounts and drains, within a shorter bound; the next one ends the draining, too. A SIGHUP that
+        isn't a terminal's is no end: somebody has put another key where the mount's came from.
+        """
+        ends = process.SIGNALS if process.has_terminal() else process.SIGNALS - {signal.SIGHUP}
         for bound_s in (TERM_DRAIN_S, 0.0):
-            number = signal.sigwait(process.SIGNALS)
+            while (number := signal.sigwait(process.SIGNALS)) not in ends:
+                log.info("got SIGHUP")
+                threading.Thread(target=self._read_key_again, name="key", daemon=True).start()
             log.info("got %s", signal.Signals(number).name)
             self._drain_s = min(self._drain_s, bound_s)
             if not self._serving.is_set():          # still listing: nothing is mounted
@@ -152,6 +158,11 @@ class Mount:
                     self._leave()
             elif not self._ended.is_set():
                 threading.Thread(target=self._unmount, name="unmount", daemon=True).start()
+
+    def _read_key_again(self) -> None:
+        if not self._http.read_key_again():
+            log.warning("the credentials of this mount can't be read again: mount again for others")
+        self._parts.way.hurry()             # a way that a key has closed may be open now
 
     def _leave(self) -> None:
         """The first look hangs in a request, and nothing is mounted, nor can be lost."""

@@ -51,6 +51,15 @@ def forget_secrets(*, fleets: bool) -> None:
             del os.environ[name]
 
 
+def has_terminal() -> bool:
+    """A terminal is this process's own: SIGHUP is its word that it has gone."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
+
+
 def prepare() -> None:
     """Before any thread exists."""
     # Blocked in all threads: libfuse's own handlers never run, and sigwait gets them.

@@ -6,18 +6,17 @@ Trusts  nothing that comes back: answers.py reads it.
 Never   retries, waits for a budget, or logs a header: the key is in one.
 """
 
-import json
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 from urllib.parse import quote
 
 import httpx
 
 from anthrofs.clock import Clock
-from anthrofs.config import Credentials, Profile, Service, Timeouts
+from anthrofs.config import Credentials, Service, Timeouts
 from anthrofs.errors import (
     EXIT_USAGE,
     BadAnswer,
@@ -36,8 +35,7 @@ from anthrofs.remote.bounds import ANSWER_BYTES, ERROR_BYTES, begin_of
 from anthrofs.remote.dates import Dates
 from anthrofs.remote.download import HttpDownload
 from anthrofs.remote.form import Form
-from anthrofs.remote.identity import Identity
-from anthrofs.remote.login import Login, Token
+from anthrofs.remote.identity import Holder, Identity, Token
 from anthrofs.remote.redirects import NEUTRAL, Hop, hop_of
 from anthrofs.remote.transport import Transport
 from anthrofs.remote.words import without_secrets
@@ -47,7 +45,6 @@ ACCEPTED: Final = frozenset({200, 201, 206})
 NO_CONTENT: Final = 204
 DELETED: Final = frozenset({200, 202, NO_CONTENT})
 WORDS_LIMIT: Final = 500        # of what a library says of a connection
-TOKEN_S: Final = 30.0                   # for a new token, as the SDKs wait
 UNCACHED: Final = {"cache-control": "no-cache, no-store", "pragma": "no-cache"}
 CACHED_TRIES: Final = 3             # for a listing that doesn't come out of a cache on the way
 CACHED_LIMITS: Final = 50           # ways to ask for nearly the same number of files
@@ -81,41 +78,17 @@ def connect(service: Service, timeouts: Timeouts, environ: Mapping[str, str] = o
     )
 
 
-def login_of(service: Service, client: httpx.Client, clock: Clock) -> Login | None:
-    """A profile's login; None: a key or token says who asks. The login asks for new tokens by the same way as
-    everything, but with no header that is meant for the service's files.
-    """
-    timeout = httpx.Timeout(TOKEN_S, connect=client.timeout.connect).as_dict()
-
-    def ask(url: str, body: Mapping[str, str], betas: str) -> tuple[int, bytes]:
-        headers = {"content-type": "application/json", "anthropic-beta": betas, "user-agent": "anthrofs/0.1",
-                   "accept-encoding": "identity"}
-        request = httpx.Request("POST", _url(url, "the address of a new token"), headers=headers,
-                                content=json.dumps(body).encode(), extensions={"timeout": timeout})
-        try:
-            with wire.bounded_head():
-                response = client.send(request, stream=True)
-            with closing(response):
-                return response.status_code, _some_of(response, clock)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as exc:
-            raise Offline(f"no connection to {request.url.host}: {_words(exc)}", maybe_stored=False) from exc
-        except httpx.TransportError as exc:
-            raise NoAnswer(f"no new token from {request.url.host}: {_words(exc)}", maybe_stored=False) from exc
-    return Login(service.credentials, ask, clock) if isinstance(service.credentials, Profile) else None
-
-
 class HttpFiles:
     """One workspace behind one pool of connections."""
 
     def __init__(self, client: httpx.Client, clock: Clock, first_s: float = Timeouts.first_s,
-                 scope_id: str | None = None, login: Login | None = None, answer_s: float = Timeouts.answer_s,
+                 scope_id: str | None = None, holder: Holder | None = None, answer_s: float = Timeouts.answer_s,
                  sent: Callable[[], None] = lambda: None) -> None:
         self._client = client                   # given
         self._clock = clock                     # given
         self._sent = sent                       # given: told before each request to the service, of which a call may
                                                 # take several
-        self._identity = Identity(login)        # of whoever a profile names; without a login the client's headers say
-                                                # it
+        self._identity = Identity(holder)       # without a holder the client's headers say it
         self._dates = Dates(clock)              # constant
         self._scope = {} if scope_id is None else {"scope_id": scope_id}    # constant
         limits = client.timeout
@@ -203,6 +176,10 @@ class HttpFiles:
         """See RemoteFiles."""
         return self._identity.workspace()
 
+    def read_key_again(self) -> bool:
+        """Somebody says that there is another key. False: it was given once and for all."""
+        return self._identity.read_again()
+
     def requests(self) -> int:
         """How many requests were sent since the start."""
         with self._lock:
@@ -224,7 +201,7 @@ class HttpFiles:
         try:
             raw = begin_of(response.iter_raw(), self._clock, ANSWER_BYTES)
         except httpx.TransportError as exc:
-            raise NoAnswer(f"the answer was cut: {_words(exc)}") from exc
+            raise NoAnswer(f"the answer was cut: {words_of(exc)}") from exc
         body = answers.decoded(raw, response.headers.get("content-encoding", ""), ANSWER_BYTES)
         if max(len(raw), len(body)) >= ANSWER_BYTES:
             raise BadAnswer(f"the answer is longer than any: more than {ANSWER_BYTES} bytes",
@@ -267,7 +244,7 @@ class HttpFiles:
         if hop is None:
             request = self._client.build_request(method, path, **kwargs)
         else:
-            url = _url(hop.url, "the address that the request was redirected to")
+            url = url_of(hop.url, "the address that the request was redirected to")
             request = self._client.build_request(method, url, **{**kwargs, "params": None})
             request.url = url                       # with its own query, and none of ours
             if not hop.trusted:
@@ -286,17 +263,17 @@ class HttpFiles:
                 response = self._client.send(request, stream=True)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.UnsupportedProtocol) as exc:
             kind = NoAnswer if elsewhere else Offline
-            raise kind(f"no connection to {request.url.host}: {_words(exc)}", maybe_stored=False) from exc
+            raise kind(f"no connection to {request.url.host}: {words_of(exc)}", maybe_stored=False) from exc
         except httpx.PoolTimeout as exc:
             raise NoAnswer("all connections are busy", maybe_stored=False) from exc
         except (httpx.TransportError, httpx.InvalidURL, ValueError) as exc:     # httpx reads a redirect's target, too
-            raise NoAnswer(f"no answer from {request.url.host}: {_words(exc)}") from exc
+            raise NoAnswer(f"no answer from {request.url.host}: {words_of(exc)}") from exc
         if not elsewhere:
             self._dates.answered(response.headers, sent_ns)
         return response
 
     def _error(self, response: httpx.Response) -> RemoteError:
-        body = answers.decoded(_some_of(response, self._clock), response.headers.get("content-encoding", ""),
+        body = answers.decoded(some_of(response, self._clock), response.headers.get("content-encoding", ""),
                                ERROR_BYTES)
         body = without_secrets(body, response.request.headers)
         error = answers.error_of(response.status_code, response.headers, body, self._clock.time_ns() / 1e9)
@@ -329,15 +306,15 @@ def _tell_nothing(exc: RemoteError, request: httpx.Request) -> None:
     exc.args = (said.decode(errors="replace"),)
 
 
-def _url(text: str, what: str) -> httpx.URL:
-    """Raises InTheWay for what urlsplit takes for one, and httpx doesn't."""
+def url_of(text: str, what: str) -> httpx.URL:
+    """An address that somebody else has named. Raises InTheWay for what urlsplit takes for one, and httpx doesn't."""
     try:
         return httpx.URL(text)
     except (httpx.InvalidURL, ValueError):
         raise InTheWay(f"{what} can't be asked", maybe_stored=False) from None
 
 
-def _some_of(response: httpx.Response, clock: Clock) -> bytes:
+def some_of(response: httpx.Response, clock: Clock) -> bytes:
     """The body of an answer that is read for its words only."""
     try:
         return begin_of(response.iter_raw(), clock, ERROR_BYTES)
@@ -345,5 +322,6 @@ def _some_of(response: httpx.Response, clock: Clock) -> bytes:
         return b""              # half of an envelope proves nothing: taken for a proxy's
 
 
-def _words(exc: Exception) -> str:
+def words_of(exc: Exception) -> str:
+    """A library's words of a connection that failed."""
     return (str(exc) or type(exc).__name__)[:WORDS_LIMIT]       # it may quote what came

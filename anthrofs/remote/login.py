@@ -12,8 +12,8 @@ import fcntl
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from anthrofs.clock import Clock
 from anthrofs.config import Federation, Profile
 from anthrofs.errors import AuthFailed, NoAnswer, RemoteError, SetupError
 from anthrofs.remote.grants import BETA, FEDERATION_BETA, RELOGIN, federation_asked, grant_of, refresh_asked, sendable
+from anthrofs.remote.identity import Stamp, Token
 from anthrofs.remote.profiles import credentials_in, load, write_credentials
 
 log = logging.getLogger(__name__)
@@ -34,22 +35,10 @@ POLL_S: Final = 0.1
 
 # (URL, JSON object, betas) to (status, body). Raises RemoteError
 Exchange = Callable[[str, Mapping[str, str], str], tuple[int, bytes]]
-Stamp = tuple[int, int, int]    # of a file: what changes when somebody replaces it
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """One that was read, or given."""
-
-    value: str = field(repr=False)
-    ends_s: float | None            # since the epoch; None: nobody said
-    stamp: Stamp | None = None      # of the file that it was read from, or written to
-    strange: bool = False           # not the start's, and not renewed by us: whose it is has to be seen
-    refresh: str | None = field(default=None, repr=False)       # what renews it, where the file could not be written
-
-
 class Login:
     """The login of one mount."""
+
+    is_login: Final = True
 
     def __init__(self, profile: Profile, exchange: Exchange, clock: Clock,
                  environ: Mapping[str, str] = os.environ) -> None:
@@ -126,6 +115,18 @@ class Login:
         with self._turn:
             if self._token is not None and self._token.value == token.value:
                 self._token = replace(self._token, strange=False)
+
+    def sign(self, headers: MutableMapping[str, str], token: Token) -> None:
+        """Put it into a request."""
+        headers["authorization"] = f"Bearer {token.value}"
+        flags = [flag.strip() for flag in headers.get("anthropic-beta", "").split(",") if flag.strip()]
+        headers["anthropic-beta"] = ",".join([*flags, *([] if BETA in flags else [BETA])])
+
+    def read_again(self) -> None:
+        """A person says that there is another one: its file is looked at before each request anyway."""
+
+    def disowned(self, token: Token) -> None:
+        """Somebody else's token is in the file: until that changes, each answer says so."""
 
     def _left_s(self, token: Token | None) -> float:
         if token is None:

@@ -18,7 +18,9 @@ from anthrofs.config import Config, Profile, Timeouts
 from anthrofs.errors import RemoteError, SetupError
 from anthrofs.fuse import mountpoint
 from anthrofs.remote.budget import Moments
-from anthrofs.remote.http import connect, login_of
+from anthrofs.remote.holders import holder_of
+from anthrofs.remote.http import connect
+from anthrofs.remote.login import Login
 from anthrofs.store.state_dir import StateDir
 from anthrofs.sync.scan import scan_of
 from tests.fakes import FakeClock
@@ -91,8 +93,8 @@ def test_a_login_is_a_token_or_a_sentence(home: Path, config: bytes, kept: bytes
         service = service_of(environ)
         assert isinstance(service.credentials, Profile)
         with connect(service, Timeouts(), environ) as client:
-            login = login_of(service, client, FakeClock())
-            assert login is not None
+            login = holder_of(service, client, FakeClock())
+            assert isinstance(login, Login)
             login._exchange = lambda *_: answer
             token = login.token()
             assert CANARY not in repr(token)

@@ -11,7 +11,8 @@ import pytest
 
 from anthrofs.clock import Clock
 from anthrofs.errors import AuthFailed, NoAnswer, RemoteError, Unavailable
-from anthrofs.remote.login import AGAIN_S, FORCED_S, Login, Token
+from anthrofs.remote.identity import Token
+from anthrofs.remote.login import AGAIN_S, FORCED_S, Login
 from anthrofs.remote.profiles import load
 from tests.fakes import EPOCH_NS, FakeClock
 
