@@ -177,6 +177,8 @@ class Config:
                                         # does
     staging_bytes: int = 0              # of content that isn't sent yet, on the state's disk; 0: no bound but its free
                                         # space
+    glance_bytes: int | None = 64 * 10**6       # downloaded within an hour for thumbnails, types and indexes, see
+                                                # fs/glances; None: no bound
     quota_bytes: int = 10**12           # shown by df
     spare_bytes: int = 512 * 2**20      # free space on the state's disk that writes don't use up
     local_patterns: tuple[str, ...] = LOCAL_PATTERNS

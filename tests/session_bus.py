@@ -11,9 +11,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
-from jeepney import DBusAddress, new_method_call
 from jeepney.io.blocking import DBusConnection, open_dbus_connection
 
 from tests.mounting import runs, wait_until
@@ -85,8 +84,3 @@ class SessionBus:
         connection = open_dbus_connection(self.address)
         self._connections.append(connection)
         return connection
-
-    def calls(self, name: str, path: str, interface: str, method: str, signature: str = "", arguments: tuple[Any, ...] = ()) -> tuple[Any, ...]:
-        """The answer of a service, which the bus starts if it doesn't run."""
-        call = new_method_call(DBusAddress(path, name, interface), method, signature or None, arguments)
-        return tuple(self.connects().send_and_get_reply(call, timeout=CALL_S).body)

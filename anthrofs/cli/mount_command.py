@@ -43,6 +43,8 @@ DIRECTORY: Final = argument("directory", "The mount point.", Path)
            "newest, up to 20G.", default="all"),
     option("--staging-size", "staging_size", "SIZE", "Disk space for what isn't sent yet: 20G; a write beyond it "
            "fails. 0: what the disk has.", default="0"),
+    option("--glances", "glances", "SIZE", "What thumbnailers, indexers and a browser's look at a file's type may "
+           "download in an hour; `all`, `none`.", default="64M"),
     option("--requests-per-minute", "requests_per_minute", "N", "At most, in any 61 seconds; an organization has about "
            "500.", number(1, 10**6, whole=True), default=450),
     option("--binding", "binding", "NAME", "`mfusepy`: libfuse 3; `fusepy`: libfuse 2. Default: libfuse 3, "
@@ -57,8 +59,9 @@ DIRECTORY: Final = argument("directory", "The mount point.", Path)
 def mount(
     directory: Path, foreground: bool, demo: bool, read_only: bool, upload: str, api: str, expires_in: str, layout: str,
     workspace: str, scope: str, profile: str, state_dir: Path | None, refresh_s: float, poll: bool,
-    close_timeout_s: float, cache_size: str, keep_uploads: str, staging_size: str, requests_per_minute: int,
-    binding: str, store: str, board: str, fleet_key: str, share: str, options: list[str] | None,
+    close_timeout_s: float, cache_size: str, keep_uploads: str, staging_size: str, glances: str,
+    requests_per_minute: int, binding: str, store: str, board: str, fleet_key: str, share: str,
+    options: list[str] | None,
 ) -> None:
     """Mount your workspace on DIRECTORY, and return when it is ready. Who you are, $ANTHROPIC_API_KEY or
     `ant auth login` says.
@@ -66,7 +69,7 @@ def mount(
     from anthrofs.cli import launch
     from anthrofs.cli.environment import select, service_of, state_dir_of
     from anthrofs.cli.fleet_options import check_place, fleet_of, warnings
-    from anthrofs.cli.options import byte_count, expiry_s, most_kept, one_of, with_options
+    from anthrofs.cli.options import byte_count, expiry_s, most_glances, most_kept, one_of, with_options
     from anthrofs.config import DEFAULT_PROFILE, Config, Credentials, Service
 
     one_of("--upload", upload, "wait", "queue")
@@ -90,6 +93,7 @@ def mount(
                                  close_timeout_s=close_timeout_s, cache_bytes=byte_count("--cache-size", cache_size),
                                  keep_bytes=most_kept(keep_uploads),
                                  staging_bytes=byte_count("--staging-size", staging_size),
+                                 glance_bytes=most_glances(glances),
                                  requests_per_minute=requests_per_minute, binding=binding,
                                  fleet=fleet_of(store, board, fleet_key, share, environ)), options or [])
     if config.fleet is not None and config.fleet.store_url is not None:

@@ -63,6 +63,12 @@ def most_kept(text: str) -> int | None:
     return byte_count("--keep-uploads", text)
 
 
+def most_glances(text: str) -> int | None:
+    """The value of --glances: None for no bound, 0 for none. Raises SetupError."""
+    words = text.strip().lower()
+    return {"all": None, "none": 0}[words] if words in ("all", "none") else byte_count("--glances", text)
+
+
 def one_of(option: str, text: str, *known: str) -> None:
     """Raises SetupError for another value than those."""
     if text not in known:

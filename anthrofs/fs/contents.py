@@ -16,6 +16,7 @@ from anthrofs.config import Config
 from anthrofs.download.reader import Reader
 from anthrofs.download.whole_files import EditCopies
 from anthrofs.errors import Exists, FsError, NotReadable, NotSupported, TooLarge
+from anthrofs.fs.glances import Glances
 from anthrofs.fs.kernel_cache import Version
 from anthrofs.fs.paths import Place
 from anthrofs.model import FileId, Node, StageId
@@ -42,6 +43,7 @@ class Contents:
         self._clock = clock         # given
         self._config = config       # given
         self._promises = Promises(db, staging, config)       # constant
+        self.glances = Glances(cache, clock, config.glance_bytes)       # constant
 
     def create(self, place: Place, mode: int, process: int) -> Handle:
         """Returns a handle on a new, empty file, of which nothing is promised. Raises Exists, DiskFull."""

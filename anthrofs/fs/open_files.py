@@ -19,6 +19,7 @@ from anthrofs.config import Config
 from anthrofs.download.readahead import Readahead
 from anthrofs.errors import BadHandle, Exists, FsError, Incomplete, NotFound, NotReadable, Revalidate
 from anthrofs.fs.contents import Contents
+from anthrofs.fs.glances import ANY
 from anthrofs.fs.kernel_cache import PageCache, Surprises
 from anthrofs.fs.paths import Paths, Place
 from anthrofs.model import Caller, Node, Opened
@@ -104,8 +105,10 @@ class OpenFiles:
                         self._surprises.settle((now.parent, now.name))
                         self._surprises.expect(now.node_id)
                         raise Revalidate(f"{path} was changed by others")
-                    # A writable one goes through the page cache: a shared mmap needs it.
-                    direct_io = not writes and not local and not now.exact
+                    handle.glance = 0 if local or writes else self._contents.glances.most(now, flags, caller)
+                    # A writable one goes through the page cache: a shared mmap needs it. One that may be for a glance
+                    # doesn't, so that a read comes as long as the program made it.
+                    direct_io = not writes and not local and (not now.exact or 0 < handle.glance < ANY)
                     version = None if local or direct_io else self._contents.version(handle.content)
                     keep = self._pages.opened(handle.number, path, version, writes=writes)
                     return Opened(handle.number, direct_io=direct_io, keep_cache=keep)
@@ -139,11 +142,19 @@ class OpenFiles:
         if not handle.reads:
             raise BadHandle("not open for reading")
         if not handle.was_read:
+            self._begin_reading(handle, size, offset)
             handle.was_read = True      # twice by two threads: no harm
-            with contextlib.suppress(NotFound):         # it was removed, and is still open
-                if handle.content.remote is not None:
-                    self._readahead.step(self._db.nodes.node(handle.content.node_id))
         return self._contents.read(handle.content, size, offset, interrupted)
+
+    def _begin_reading(self, handle: Handle, size: int, offset: int) -> None:
+        """Raises NotReadable for a glance beyond what they have."""
+        with contextlib.suppress(NotFound):         # it was removed, and is still open
+            if handle.content.remote is not None:
+                node = self._db.nodes.node(handle.content.node_id)
+                if handle.glance == ANY or (size <= handle.glance and offset == 0 and size != node.size_bytes):
+                    self._contents.glances.take(node)
+                else:
+                    self._readahead.step(node)
 
     def write(self, number: int, data: bytes, offset: int, interrupted: Callable[[], bool], *, mapped: bool,
               appends: bool) -> int:

@@ -132,6 +132,8 @@ class Handle:
         self.process = process          # constant: thread group that opened it; 0: unknown
 
         self.was_read = False           # one byte, set by any thread
+        self.glance = 0                 # bytes of a first read that is a glance at most, see fs/glances; set before the
+                                        # handle is given out
 
         self.answers = CloseAnswers(content.maps)       # guarded by content.lock
 

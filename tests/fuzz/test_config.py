@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from anthrofs.cli import commands, launch
 from anthrofs.cli.environment import service_of, state_dir_of
-from anthrofs.cli.options import byte_count, expiry_s, most_kept, with_options
+from anthrofs.cli.options import byte_count, expiry_s, most_glances, most_kept, with_options
 from anthrofs.config import Config, Profile, Timeouts
 from anthrofs.errors import RemoteError, SetupError
 from anthrofs.fuse import mountpoint
@@ -149,7 +149,7 @@ mount_options = st.builds(lambda name, value: name + value, st.sampled_from(["ui
 @target(150)
 @given(text=amounts, options=st.lists(mount_options, max_size=3))
 def test_a_value_of_an_option_fits_or_is_a_sentence(text: str, options: list[str]) -> None:
-    for read in (lambda given: byte_count("--cache-size", given), most_kept, expiry_s):
+    for read in (lambda given: byte_count("--cache-size", given), most_kept, most_glances, expiry_s):
         try:
             found = read(text)
             assert found is None or 0 <= found < LARGEST

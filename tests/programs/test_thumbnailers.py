@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from jeepney import DBusAddress, MatchRule, message_bus, new_method_call
 
 from tests.desk import Desk
-from tests.mounting import asks, wait_until
+from tests.mounting import asks
 from tests.samples import chunk, noise
-from tests.session_bus import SessionBus
+from tests.session_bus import CALL_S, SessionBus
 
 pytestmark = pytest.mark.desktop
 
+WAITED: Final = 1000        # signals that may come before the one that is waited for
 SIDE: Final = 1000
 PICTURE: Final = (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", SIDE.to_bytes(4, "big") * 2 + b"\x08\4\0\0\0")
                   + chunk(b"IDAT", zlib.compress(b"".join(b"\0" + noise(2 * SIDE) for _ in range(SIDE)), 0)) + chunk(b"IEND", b""))
@@ -25,14 +27,19 @@ def bus(tmp_path: Path) -> Iterator[SessionBus]:
         yield one
 
 
-def asks_for_thumbnails(bus: SessionBus, paths: list[Path]) -> None:
-    """What a file browser asks of its thumbnailer for what it shows."""
+def makes_thumbnails(bus: SessionBus, paths: list[Path]) -> int:
+    """What a file browser asks of its thumbnailer for what it shows. When that has done what it could, how many there are."""
     name = "org.freedesktop.thumbnails.Thumbnailer1"
-    bus.calls(name, f"/{name.replace('.', '/')}", name, "Queue", "asasssu",
-              ([path.as_uri() for path in paths], ["image/png"] * len(paths), "normal", "foreground", 0))
-
-
-def thumbnails(bus: SessionBus) -> int:
+    address = DBusAddress(f"/{name.replace('.', '/')}", name, name)
+    connection = bus.connects()
+    finished = MatchRule(type="signal", interface=name, member="Finished")
+    with connection.filter(finished, bufsize=WAITED) as ended:
+        connection.send_and_get_reply(message_bus.AddMatch(finished), timeout=CALL_S)
+        queue = new_method_call(address, "Queue", "asasssu", (
+            [path.as_uri() for path in paths], ["image/png"] * len(paths), "normal", "foreground", 0))
+        [handle] = connection.send_and_get_reply(queue, timeout=CALL_S).body
+        while connection.recv_until_filtered(ended, timeout=CALL_S).body != (handle,):
+            pass
     return sum(1 for _ in Path(bus.environment["HOME"], ".cache", "thumbnails").rglob("*.png"))
 
 
@@ -43,5 +50,15 @@ def test_thumbnails_of_own_uploads_cost_no_request(desk: Desk, bus: SessionBus) 
         (desk.files / name).write_bytes(PICTURE)
     desk.prepare("")
     with asks(desk.mount):
-        asks_for_thumbnails(bus, [desk.files / name for name in names])
-        wait_until(lambda: thumbnails(bus) == len(names), "all thumbnails are there")
+        assert makes_thumbnails(bus, [desk.files / name for name in names]) == len(names)
+
+
+def test_a_thumbnailer_downloads_no_workspace(desk: Desk, bus: SessionBus) -> None:
+    """Of 200 pictures of 2 MB, whatever the browser asks for, the hour's 64 MB."""
+    names = [f"picture {number}.png" for number in range(200)]
+    for name in names:
+        desk.mount.emulator.generate(name, PICTURE, "image/png")
+    desk.mount.refresh()
+    with asks(desk.mount, download=31):
+        assert makes_thumbnails(bus, [desk.files / name for name in names]) == 31
+    assert 31 * len(PICTURE) < 64 * 10**6 < 32 * len(PICTURE)
