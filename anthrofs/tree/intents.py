@@ -96,6 +96,8 @@ def ends(tx: Tx, node: Node, why: str) -> None:
         return
     path = tx.nodes.path(node)
     if node.local:          # an editor's backup: what is saved under the old name is its successor
+        if (event := tx.history.fate(node.remote.file_id)) is not None and not event.is_end:
+            return
         with contextlib.suppress(BadName):
             path, why = names.shown_path_of(node.remote.name), history.COVERED
     tx.history.ended(node.remote.file_id, path, why)
