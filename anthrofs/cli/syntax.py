@@ -9,7 +9,7 @@ typer, which brings pydantic, it was 110.) Only the parser of the command that w
 
 import itertools
 import math
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, NoReturn, TypeVar
 
@@ -44,6 +44,15 @@ class Command(NamedTuple):
 COMMANDS: Final[dict[str, Command]] = {}        # by their names, in the order in which --help shows them; those of a
                                                 # group are two words
 GROUPS: Final[dict[str, str]] = {"fleet": "Look after a fleet: mounts on many machines that share a store and a board."}
+
+# How --help shows them: what one wants, and the commands and groups for it. What isn't named here comes last.
+WANTED: Final[dict[str, tuple[str, ...]]] = {
+    "Begin and end": ("init", "mount", "umount", "sync"),
+    "Look": ("status", "ls", "id", "path", "log", "refresh", "web"),
+    "Decide": ("retry", "discard", "push", "free", "fetch"),
+    "Set up": ("config", "service", "desktop", "completion", "states", "fleet"),
+    "Find out what is wrong": ("help", "doctor", "check", "version"),
+}
 
 
 def command(name: str, *parameters: Parameter) -> Callable[[Run], Run]:
@@ -93,10 +102,12 @@ def number(least: float, most: float, *, whole: bool = False) -> Callable[[str],
 class Parser(ArgumentParser):
     """Complains with one sentence, and lays a help's paragraphs out for the terminal's width."""
 
-    def __init__(self, prog: str, paragraphs: Sequence[str] = (), **named: Any) -> None:
+    def __init__(self, prog: str, paragraphs: Sequence[str] = (), listed: Sequence[tuple[str, dict[str, str]]] = (),
+                 **named: Any) -> None:
         # An abbreviation that a script uses today would be another option's, or nobody's, in the next version.
         super().__init__(prog, allow_abbrev=False, **named)
         self._paragraphs = paragraphs       # constant
+        self._listed = listed               # constant: titles, and below each the commands and what they do
 
     def error(self, message: str) -> NoReturn:
         """Raises SetupError."""
@@ -108,8 +119,14 @@ class Parser(ArgumentParser):
         from shutil import get_terminal_size  # noqa: PLC0415 - the same
 
         width = get_terminal_size().columns - 2
-        said = super().format_help().split("\n\n", 1)
-        return "\n\n".join([said[0], *(textwrap.fill(each, width) for each in self._paragraphs), *said[1:]])
+        said = super().format_help().rstrip().split("\n\n", 1)
+        parts = [said[0], *(textwrap.fill(each, width) for each in self._paragraphs), *said[1:]]
+        column = max((len(name) for _, rows in self._listed for name in rows), default=0)
+        for title, rows in self._listed:
+            parts.append("\n".join([f"{title}:", *(textwrap.fill(text, width, subsequent_indent=" " * (column + 4),
+                                                                 initial_indent=f"  {name:<{column}}  ")
+                                                   for name, text in rows.items())]))
+        return "\n\n".join(parts) + "\n"
 
 
 def parser_of(known: Command) -> Parser:
@@ -122,16 +139,29 @@ def parser_of(known: Command) -> Parser:
 
 def outline(of: str = "") -> Parser:
     """Reads the command's name, and shows them all, or those of a group."""
-    parser = Parser(f"{PROGRAM} {of}".rstrip(), [GROUPS[of]] if of else [SUBJECT])
-    names = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
-    shown = {known.name.removeprefix(f"{of} "): known.paragraphs[0] for known in COMMANDS.values()
+    shown = {known.name.removeprefix(f"{of} "): first_sentence(known.paragraphs[0]) for known in COMMANDS.values()
              if known.name.startswith(f"{of} ") or (not of and " " not in known.name)} | ({} if of else GROUPS)
+    parser = Parser(f"{PROGRAM} {of}".rstrip(), [GROUPS[of]] if of else [SUBJECT], wanted(shown, {} if of else WANTED),
+                    usage="%(prog)s COMMAND ...")
+    names = parser.add_subparsers(metavar="COMMAND", dest="command", help=SUPPRESS)
     if not of:
         parser.add_argument("-V", "--version", action="store_true", help="show the versions, and exit")
-    for name, paragraph in shown.items():
-        first, dot, _ = paragraph.partition(". ")
-        names.add_parser(name, add_help=False, help=(first + dot.rstrip()).replace("%", "%%"))
+    for name in shown:
+        names.add_parser(name, add_help=False)
     return parser
+
+
+def wanted(shown: dict[str, str], titles: dict[str, tuple[str, ...]]) -> list[tuple[str, dict[str, str]]]:
+    """The commands below their titles."""
+    named = [(title, {name: shown[name] for name in names if name in shown}) for title, names in titles.items()]
+    others = {name: text for name, text in shown.items() if not any(name in rows for _, rows in named)}
+    return [*named, *([("More" if titles else "Commands", others)] if others else [])]
+
+
+def first_sentence(text: str) -> str:
+    """The beginning of a docstring, for a list."""
+    first, dot, _ = text.partition(". ")
+    return first + dot.rstrip()
 
 
 def typed(words: Sequence[str]) -> tuple[Command, dict[str, Any]]:

@@ -62,8 +62,8 @@ def test_the_pages_come_with_the_package() -> None:
     assert {entry.name for entry in directory.iterdir()} == {f"{name}.md" for name in PAGES}
     assert {"promises", "costs", "names", "errors", "files", "limits", "changes", "working"} <= set(PAGES)
     # hatchling takes all files of a package, unless it is told otherwise.
-    built = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
-    assert built == {"targets": {"wheel": {"packages": ["anthrofs"]}}}
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert wheel == {"packages": ["anthrofs"], "hooks": {"custom": {"path": "scripts/man/hook.py"}}}
 
 
 # ---- the command

@@ -35,7 +35,7 @@ def test_help_shows_each_parameter_and_each_paragraph(known: Command, monkeypatc
 def test_the_outline_names_every_command() -> None:
     groups = {name.split()[0] for name in COMMANDS if " " in name}
     shown = {of: outline(of).format_help() for of in ("", *groups)}
-    assert [name for name in (*COMMANDS, *groups) if f"\n    {name.rpartition(' ')[2]} " not in shown[name.rpartition(" ")[0]]] == []
+    assert [name for name in (*COMMANDS, *groups) if f"\n  {name.rpartition(' ')[2]} " not in shown[name.rpartition(" ")[0]]] == []
 
 
 @pytest.mark.parametrize(("words", "values"), [
