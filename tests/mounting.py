@@ -45,6 +45,7 @@ class Mount:
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("ANTHROPIC_", "NOTIFY_", *FLEETS))},
             "ANTHROPIC_API_KEY": emulator.key, "ANTHROPIC_BASE_URL": emulator.url, "PYTHONPATH": str(ROOT),
+            "XDG_STATE_HOME": str(base / "states"),         # a test's mounts are no mounts of the developer's
             "PYTHONWARNINGS": "error::ResourceWarning"}
         self.hurried = False        # it asks for more in a minute than a user's may: many tests share it, or it asks for thousands
         self._allowed: list[str] = []

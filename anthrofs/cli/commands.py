@@ -1,6 +1,5 @@
-"""The command: `anthrofs umount`, `sync`, `status`, `ls`, `id`, `path`, `retry`, `discard`, `push`, `free`, `fetch`,
-`refresh`, `check`, `emulator`; those with a module of their own are
-imported below.
+"""The command: `anthrofs sync`, `status`, `ls`, `id`, `path`, `retry`, `discard`, `push`, `free`, `fetch`,
+`refresh`, `check`, `emulator`; those with a module of their own are imported below.
 
 Owns    what each takes, and the exit codes (errors.EXIT_…).
 Never   takes a key as an argument: arguments are seen by everybody on the machine. Imports at its head what only one
@@ -20,21 +19,16 @@ import anthrofs.cli.help_command
 import anthrofs.cli.log_command
 import anthrofs.cli.version_command
 from anthrofs.cli import fleet_output, output, past_words
-from anthrofs.cli.mount_command import DIRECTORY, LONGEST_S
+from anthrofs.cli.mount_command import DIRECTORY
 from anthrofs.cli.syntax import argument, command, flag, number, option, outline, typed
-from anthrofs.client import asking, control_client
+from anthrofs.cli.umount_command import TIMEOUT, WAIT_S
+from anthrofs.client import asking, control_client, detached
 from anthrofs.errors import EXIT_FAILED, EXIT_USAGE, SetupError
-from anthrofs.fuse import mountpoint
 from anthrofs.text import printable
-
-LAZY_S: Final = 3.0         # after a lazy unmount: for a process that nobody keeps
-END_S: Final = 400.0        # after an unmount: above the daemon's own bound
 
 FILE: Final = argument("path", "A file in a mount.", Path)
 FILES: Final = argument("paths", "Files in a mount, or directories with all in them.", Path, count="+")
 JSON: Final = flag("--json", "as_json", "One JSON value on standard output.")
-WAIT_S: Final = number(0, LONGEST_S)
-TIMEOUT: Final = option("--timeout", "timeout", "SECONDS", "Seconds to wait at most.", WAIT_S, default=300.0)
 
 
 def main() -> None:
@@ -60,26 +54,6 @@ def run(words: Sequence[str]) -> None:
     known.run(**values)
 
 
-@command("umount", DIRECTORY, TIMEOUT, flag("--lazy", "lazy", "Detach now, also while files are open."))
-def umount(directory: Path, timeout: float, lazy: bool) -> None:
-    """Send what is queued, then unmount. What is left after the timeout is named, kept, and sent after the next mount.
-    """
-    root, state_dir = asking.mount_of(directory)
-    if root != Path(os.path.realpath(directory)):
-        raise SetupError(f"{directory} is in the mount on {root}: anthrofs umount {root}", EXIT_USAGE)
-    left = output.drained(state_dir, timeout, last=True)
-    ending = control_client.ask(state_dir, "wait", patience_s=LAZY_S if lazy else END_S)
-    next(ending)            # connected: from now on its end can't be missed
-    mountpoint.unmount(root, lazy=lazy)
-    try:
-        for _ in ending:
-            pass
-    except SetupError as exc:
-        if "not answered" in str(exc):      # else the connection's end is the process's: that is what we wait for
-            output.complain(f"{root} is detached; its process ends when the last program has left it.")
-    output.say_left(left)
-
-
 @command("sync", DIRECTORY, TIMEOUT)
 def sync(directory: Path, timeout: float) -> None:
     """Wait until everything is on the server, and name what isn't."""
@@ -89,8 +63,7 @@ def sync(directory: Path, timeout: float) -> None:
 @command("status", argument("directory", "The mount point; all, without.", Path, count="?"), JSON)
 def status(directory: Path | None, as_json: bool) -> None:
     """Show what a mount holds, what is still to be sent, and what was refused."""
-    answers, silent = asking.ask_all(directory, "status")
-    found = list(answers.values())
+    found, silent = detached.statuses(directory)
     if as_json:
         output.put(json.dumps(found[0] if directory else found))
     elif not (found or silent):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
+from anthrofs.client.known_states import states_root
 from anthrofs.config import DEFAULT_BASE_URL, Credentials, KeySource, Profile, Service, without_user
 from anthrofs.errors import EXIT_USAGE, SetupError
 from anthrofs.remote.key_sources import command_of, credential_of, keyring_of, read_key
@@ -152,11 +153,7 @@ def state_dir_of(environ: Mapping[str, str], profile: str) -> Path:
     """$XDG_STATE_HOME/anthrofs/<profile>. Raises SetupError for a profile that isn't a plain name."""
     if not profile or profile in (".", "..") or "/" in profile or "\0" in profile:
         raise SetupError(f"--profile takes a plain name, not {profile!r}.", EXIT_USAGE)
-    base = environ.get("XDG_STATE_HOME", "")
-    try:
-        # XDG: relative ones don't count
-        root = Path(base) if base.startswith("/") else Path.home() / ".local" / "state"
-    except RuntimeError as exc:
+    if (root := states_root(environ)) is None:
         raise SetupError("There is no home directory to keep the state in: set HOME or XDG_STATE_HOME, or use "
-                         "--state-dir.", EXIT_USAGE) from exc
-    return root / "anthrofs" / profile
+                         "--state-dir.", EXIT_USAGE)
+    return root / profile

@@ -70,6 +70,8 @@ def mount(
     from anthrofs.cli.environment import select, service_of, state_dir_of
     from anthrofs.cli.fleet_options import check_place, fleet_of, warnings
     from anthrofs.cli.options import byte_count, expiry_s, most_glances, most_kept, one_of, with_options
+    from anthrofs.client.detached import refuse_detached
+    from anthrofs.client.known_states import note, states_root
     from anthrofs.config import DEFAULT_PROFILE, Config, Credentials, Service
 
     one_of("--upload", upload, "wait", "queue")
@@ -82,7 +84,11 @@ def mount(
     if state_dir is None:
         # Whoever mounts several of them side by side needs no names for that.
         state_dir = state_dir_of(os.environ, profile or scope or workspace or ("demo" if demo else DEFAULT_PROFILE))
+    refuse_detached(state_dir)
     mountpoint.check_system()
+    if mountpoint.clear_dead(directory):
+        output.complain(f"The program of the mount on {directory} had ended without unmounting it. What was left of "
+                        "that is cleared.")
     mountpoint.check(directory)
     binding = binding or os.environ.get("ANTHROFS_BINDING", "")
     # A demo is in no fleet of yours, unless you say so.
@@ -100,6 +106,7 @@ def mount(
         check_place(config.fleet.store_url, [config.mountpoint, *mountpoint.mounts()])
     for warning in warnings(config.fleet):
         output.complain(warning)
+    note(states_root(os.environ), config.state_dir)
     if foreground:
         launch.serve(config, None, demo=demo)
     else:

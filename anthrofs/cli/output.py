@@ -135,6 +135,8 @@ def status_lines(one: dict[str, Any]) -> Iterator[str]:
     """The lines of one mount."""
     age_s = one["refreshed_s_ago"]
     yield f"{one['mountpoint']}  ({one['service']}, process {one['pid']})"
+    if one.get("detached"):                 # a mount that is where it belongs doesn't say
+        yield f"  NO LONGER MOUNTED: {printable(one['detached'])}"
     yield (f"  {one['files']} files, {shown_bytes(one['bytes_on_server'])} on the server, "
            + ("read-only" if one["read_only"] else f"upload: {one['upload']}"))
     listing = "not refreshed since the mount" if age_s is None else f"{age_s:.0f} s old"

@@ -1,6 +1,7 @@
 """How other processes ask a running mount: which mount a path is in, and what it answers through its socket.
 
 Begin with asking.py. control_client.py makes one request and reads its answers; the other end is daemon/control.py.
-Commands, and whatever else looks at mounts from outside, stand on this room. Nothing here prints, and nothing here
-touches a state directory but its socket: what can't be had is a SetupError, with the words for a person.
+known_states.py finds the states of this machine, detached.py those whose mount has left its directory, unsent.py what
+an ended one had not sent. Commands, and whatever else looks at mounts from outside, stand on this room. Nothing here
+prints, or touches a state that is in use but by its socket: what can't be had is a SetupError, with the words.
 """

@@ -88,9 +88,11 @@ def mount_of(directory: Path) -> tuple[Path, Path]:
                 return place, Path(os.fsdecode(said))
         except OSError as exc:
             if exc.errno == errno.ENOTCONN:
-                raise SetupError(f"{place} holds the rest of a mount whose program has ended. Clear it with: "
-                                 f"{mountpoint.unmounter()} -u {place}",
-                                 EXIT_FAILED) from exc
+                root = next((each for each in (place, *place.parents) if each in mountpoint.mounts()), place)
+                shown = printable(str(root))
+                raise SetupError(f"{shown} holds the rest of a mount whose program has ended. What it had not sent is "
+                                 f"kept. Mount it again: anthrofs mount {shown}, or only clear it: anthrofs umount "
+                                 f"{shown}", EXIT_FAILED) from exc
             if exc.errno == errno.ENOENT:
                 raise SetupError(f"{printable(str(place))} does not exist.", EXIT_USAGE) from exc
     raise SetupError(f"{printable(str(directory))} is not in a mount of anthrofs.", EXIT_USAGE)
@@ -114,6 +116,8 @@ def wait_for_id(path: Path, timeout_s: float) -> str:
         except OSError as exc:
             if exc.errno in (errno.ENODATA, errno.EOPNOTSUPP):
                 raise SetupError(f"{shown} is not a file in a mount of anthrofs.", EXIT_USAGE) from exc
+            if exc.errno == errno.ENOTCONN:
+                mount_of(path)          # raises what helps
             raise SetupError(f"{shown}: {os.strerror(exc.errno or 0)}.", EXIT_USAGE) from exc
         if state == "local" or state.startswith("failed"):
             raise SetupError(f"{shown} has no id: {state}.")

@@ -12,7 +12,7 @@ import os
 import random
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from anthrofs.clock import Clock
@@ -72,7 +72,8 @@ class Mount:
         self._operations = Operations(serving.filesystem, serving.renames, serving.links, serving.files,
                                       serving.attributes, config, self._library, self._started)
         with usable(config.state_dir):
-            self._control = Control(config.state_dir, {**parts.requests.table, **parts.watched.table, **(
+            self._control = Control(config.state_dir, {
+                **parts.requests.table, **parts.watched.table, "where": self._on_where, **(
                 {} if parts.fleet is None else parts.fleet.requests.table)})
 
         self._drain_s = config.drain_s      # the signal's thread shortens it; read when the end begins
@@ -136,6 +137,12 @@ class Mount:
         if self._watchdog is not None:
             self._watchdog.start()
         self._tell({"ready": True})
+
+    def _on_where(self, _request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """`place`: None, it was detached or unmounted, and this process still has something to do."""
+        place = mountpoint.place_of(self._device)
+        yield {"place": None if place is None else str(place), "device": self._device, "pid": os.getpid(),
+               "mountpoint": str(self._config.mountpoint), "ending": self._ended.is_set()}
 
     # ---- the end
 

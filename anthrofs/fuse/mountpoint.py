@@ -4,10 +4,12 @@ Trusts  /proc/self/mountinfo and fusermount3.
 Never   touches a mount of another program; imports at its head what only an unmount needs: most commands only look.
 """
 
+import contextlib
 import errno
 import os
 import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -27,9 +29,9 @@ def check(path: Path) -> None:
     except NotADirectoryError:
         raise SetupError(f"{path} is not a directory. Choose an empty directory to mount on.", EXIT_USAGE) from None
     except OSError as exc:
-        if exc.errno == errno.ENOTCONN:
-            raise SetupError(f"{path} holds the rest of a mount whose program has ended (Transport endpoint is not "
-                             f"connected). Clear it with: {unmounter()} -u {path}", EXIT_BUSY) from exc
+        if exc.errno == errno.ENOTCONN:         # ours was cleared before
+            raise SetupError(f"{path} holds the rest of another program's or user's mount that has ended (Transport "
+                             f"endpoint is not connected). Clear it with: {unmounter()} -u {path}", EXIT_BUSY) from exc
         raise SetupError(f"{path} can't be read: {exc.strerror}.", EXIT_USAGE) from exc
     try:
         os.path.realpath(path).encode()         # as fusepy does, whatever the locale says
@@ -63,13 +65,20 @@ def mounts() -> list[Path]:
 
 def _entries() -> list[tuple[str, Path]]:
     """(the kernel's number of each mount's file system, where it is); what is on top comes last."""
+    return [(device, path) for kind, device, path, _ in _all_entries() if kind == KIND]
+
+
+def _all_entries() -> list[tuple[str, str, Path, list[str]]]:
+    """(kind, the kernel's number, place, options of the file system) of everything that is mounted, in its order."""
     found = []
     # paths are bytes; they hold no newline
     for line in os.fsdecode(Path("/proc/self/mountinfo").read_bytes()).split("\n"):
         before, _, after = line.partition(" - ")
-        if after.split(" ", 1)[0] == KIND:
+        if after:
             _, _, device, _, path, *_ = before.split(" ")
-            found.append((device, Path(re.sub(r"\\(\d{3})", lambda match: chr(int(match[1], 8)), path))))
+            kind, _, options = [*after.split(" ", 2), "", ""][:3]
+            place = re.sub(r"\\(\d{3})", lambda match: chr(int(match[1], 8)), path)
+            found.append((kind, device, Path(place), options.split(",")))
     return found
 
 
@@ -90,6 +99,61 @@ def is_mounted(path: Path) -> bool:
     # The kernel gives its list out page by page, and an entry can be skipped while another one goes: a no is asked
     # twice.
     return any(Path(os.path.realpath(path)) in mounts() for _ in range(2))
+
+
+def is_dead(path: Path) -> bool:
+    """Whether right there, on top, is what is left of a mount of this user's whose program has ended."""
+    kind, options = next(((kind, options) for kind, _, at, options in reversed(_all_entries()) if at == path),
+                         ("", list[str]()))
+    if kind != KIND or f"user_id={os.geteuid()}" not in options:
+        return False
+    try:
+        path.lstat()
+    except OSError as exc:
+        return exc.errno == errno.ENOTCONN
+    return False
+
+
+def clear_dead(path: Path) -> bool:
+    """Takes what is left of a mount of ours away, so that its directory can be used. Programs that had files open there
+    lose nothing by that: each call was an error already. False: there is no such mount. Raises SetupError.
+    """
+    place = Path(os.path.realpath(path))
+    if not is_dead(place):
+        return False
+    with _alone(place.parent):      # else the mount that another has just made there could be taken for it
+        if is_dead(place):
+            unmount(place, lazy=True)
+    return True
+
+
+@contextlib.contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Only one of our commands clears mounts in a directory at a time. A lock that can't be had isn't waited for
+    for long: it only keeps two that come in the same moment apart.
+    """
+    import fcntl  # noqa: PLC0415 - see the head
+
+    try:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:         # it can be passed through, and not be read
+        yield
+        return
+    try:
+        until_s = time.monotonic() + UNMOUNT_S
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() < until_s:
+                    time.sleep(BUSY_WAITS_S[0])
+                    continue
+            except OSError:     # a file system without locks
+                pass
+            break
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def is_others(path: Path) -> bool:
@@ -123,8 +187,11 @@ def unmount(path: Path, *, lazy: bool = False) -> None:
             break
         time.sleep(wait_s)
     if busy:
-        raise SetupError(f"{path} is in use: close the files and leave the directories there, then try again (who: "
-                         f"fuser -vm {path}), or detach it now with: anthrofs umount --lazy {path}", EXIT_BUSY)
+        from anthrofs.fuse.holders import held_by  # noqa: PLC0415 - see the head
+
+        raise SetupError(f"{path} is in use: close the files and leave the directories there, then try again "
+                         f"({held_by(device_of(path)) or f'who: fuser -vm {path}'}), or detach it now with: anthrofs "
+                         f"umount --lazy {path}", EXIT_BUSY)
     raise SetupError(f"{path} could not be unmounted: {words or done.returncode}")
 
 

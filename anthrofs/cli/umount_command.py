@@ -1,0 +1,97 @@
+"""The command `anthrofs umount`: the end of a mount, whatever has become of it.
+
+Never   takes away what is another user's or program's, nor a mount whose program lives, but by the way that drains.
+"""
+
+import os
+import time
+from pathlib import Path
+from typing import Final
+
+from anthrofs.cli import output
+from anthrofs.cli.mount_command import DIRECTORY, LONGEST_S
+from anthrofs.cli.syntax import command, flag, number, option
+from anthrofs.client import asking, control_client
+from anthrofs.client.detached import Detached, detached_from, of_state
+from anthrofs.client.known_states import known_states, last_place, states_root
+from anthrofs.errors import EXIT_BUSY, EXIT_LEFT, EXIT_USAGE, SetupError
+from anthrofs.fuse import mountpoint
+
+LAZY_S: Final = 3.0         # after a lazy unmount: for a process that nobody keeps
+END_S: Final = 400.0        # after an unmount: above the daemon's own bound
+SOON_S: Final = 1.0         # a detached mount that ends within that needs no words
+
+WAIT_S: Final = number(0, LONGEST_S)
+TIMEOUT: Final = option("--timeout", "timeout", "SECONDS", "Seconds to wait at most.", WAIT_S, default=300.0)
+
+
+@command("umount", DIRECTORY, TIMEOUT, flag("--lazy", "lazy", "Detach now, also while files are open."))
+def umount(directory: Path, timeout: float, lazy: bool) -> None:
+    """Send what is queued, then unmount. What is left after the timeout is named, kept, and sent after the next mount.
+
+    What is left of a mount whose program was killed is cleared; one that was detached is waited for.
+    """
+    if mountpoint.clear_dead(directory):
+        _say_cleared(directory)
+        return
+    try:
+        root, state_dir = asking.mount_of(directory)
+    except SetupError:
+        if (gone := detached_from(directory)) is None:
+            raise
+        _await_end(gone, 0.0 if lazy else timeout)
+        return
+    if root != Path(os.path.realpath(directory)):
+        raise SetupError(f"{directory} is in the mount on {root}: anthrofs umount {root}", EXIT_USAGE)
+    left = output.drained(state_dir, timeout, last=True)
+    ending = control_client.ask(state_dir, "wait", patience_s=LAZY_S if lazy else END_S)
+    next(ending)            # connected: from now on its end can't be missed
+    mountpoint.unmount(root, lazy=lazy)
+    try:
+        for _ in ending:
+            pass
+    except SetupError as exc:
+        if "not answered" in str(exc):      # else the connection's end is the process's: that is what we wait for
+            gone = of_state(state_dir)
+            output.complain(f"{root} is detached; its process ends when the last program has left it." if gone is None
+                            else f"{gone.words()}.")
+    output.say_left(left)
+
+
+def _say_cleared(directory: Path) -> None:
+    """Raises SetupError for what wasn't sent yet."""
+    from anthrofs.client.unsent import refuse_unsent
+
+    place = Path(os.path.realpath(directory))
+    output.complain(f"The program of the mount on {place} had ended without unmounting it. What was left of that is "
+                    "cleared.")
+    states = [each for each in known_states(states_root(os.environ)) if last_place(each) == place]
+    for state_dir in states:
+        refuse_unsent(state_dir, place)
+    if not states:
+        raise SetupError("What it had not sent yet, if there is anything, is kept, and the next mount sends it: "
+                         f"anthrofs mount {place}", EXIT_LEFT)
+
+
+def _await_end(gone: Detached, timeout_s: float) -> None:
+    """Until its process has ended. Raises SetupError for what it had to leave, and when it doesn't end in time."""
+    from anthrofs.client.unsent import refuse_unsent
+
+    until_s = time.monotonic() + timeout_s
+    if not _ends(gone, min(SOON_S, timeout_s)):
+        if timeout_s > SOON_S:
+            output.complain(f"{gone.words()}. Waiting for its end.")
+        if not _ends(gone, until_s - time.monotonic()):
+            raise SetupError(f"{gone.words()}.", EXIT_BUSY)
+    refuse_unsent(gone.state_dir, gone.mountpoint)
+
+
+def _ends(gone: Detached, within_s: float) -> bool:
+    if within_s > 0:
+        try:
+            for _ in control_client.ask(gone.state_dir, "wait", patience_s=within_s):
+                pass
+        except SetupError as exc:
+            if "not answered" in str(exc):
+                return False
+    return of_state(gone.state_dir) is None

@@ -1,0 +1,78 @@
+"""The states that this user's mounts have made on this machine: those below one directory, and those elsewhere
+(--state-dir), to which a mount leaves a link there.
+
+Owns    <states>/.elsewhere/: links, each with a name made of what it leads to.
+Trusts  nothing: what isn't a state, or has gone, isn't told.
+Never   opens a state, or takes its lock.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+ELSEWHERE: Final = ".elsewhere"
+LOCK_BYTES: Final = 4096        # of what a lock file says
+
+
+def states_root(environ: Mapping[str, str]) -> Path | None:
+    """$XDG_STATE_HOME/anthrofs. None: there is no home directory."""
+    base = environ.get("XDG_STATE_HOME", "")
+    try:
+        # XDG: relative ones don't count
+        return (Path(base) if base.startswith("/") else Path.home() / ".local" / "state") / "anthrofs"
+    except RuntimeError:
+        return None
+
+
+def note(root: Path | None, state_dir: Path) -> None:
+    """A mount is about to use that state. A disk that takes no link doesn't matter: then it isn't found by itself."""
+    if root is None or state_dir.parent == root:
+        return
+    import hashlib  # noqa: PLC0415 - for a mount only
+
+    link = root / ELSEWHERE / hashlib.sha256(os.fsencode(state_dir)).hexdigest()[:16]
+    with contextlib.suppress(OSError):
+        link.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        link.symlink_to(state_dir)
+
+
+def known_states(root: Path | None) -> Iterator[Path]:
+    """The directory of each, in the order of their names. Links to what has gone are removed."""
+    if root is None:
+        return
+    for path in _entries(root):
+        if path.name != ELSEWHERE and _is_state(path):
+            yield path
+    for link in _entries(root / ELSEWHERE):
+        with contextlib.suppress(OSError):
+            path = link.readlink()
+            if _is_state(path):
+                yield path
+            elif not os.path.lexists(path):
+                link.unlink()
+
+
+def last_place(state_dir: Path) -> Path | None:
+    """Where the last mount of a state was, as its lock file says."""
+    try:
+        with (state_dir / "lock").open("rb") as file:
+            return Path(json.loads(file.read(LOCK_BYTES))["mountpoint"])
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def _entries(directory: Path) -> list[Path]:
+    try:
+        return sorted(directory.iterdir())
+    except OSError:
+        return []
+
+
+def _is_state(path: Path) -> bool:
+    try:
+        return (path / "lock").is_file() or (path / "state.db").is_file()
+    except OSError:             # another user's
+        return False
