@@ -152,7 +152,7 @@ def test_a_lazy_umount_waits_a_moment_only_for_who_is_in_the_mount(mount: Mount)
     files, pid = mount.mount(), mount.pid()
     with subprocess.Popen(["cat"], cwd=files, stdin=subprocess.PIPE):       # ends with the block
         done = mount.run("umount", "--lazy", files)
-        assert (done.returncode, "its process ends when the last program has left it" in done.stderr) == (0, True)
+        assert (done.returncode, "goes on until the last program has left it" in done.stderr) == (0, True)
         assert not mountpoint.is_mounted(files)
         assert runs(pid)
     mount.wait_for_end(pid)
