@@ -14,7 +14,7 @@ from anthrofs.cli.syntax import command, flag, number, option
 from anthrofs.client import asking, control_client
 from anthrofs.client.detached import Detached, detached_from, of_state
 from anthrofs.client.known_states import known_states, last_place, states_root
-from anthrofs.errors import EXIT_BUSY, EXIT_LEFT, EXIT_USAGE, SetupError
+from anthrofs.errors import EXIT_LEFT, EXIT_USAGE, SetupError
 from anthrofs.fuse import mountpoint
 
 LAZY_S: Final = 3.0         # after a lazy unmount: for a process that nobody keeps
@@ -54,7 +54,7 @@ def umount(directory: Path, timeout: float, lazy: bool) -> None:
         if "not answered" in str(exc):      # else the connection's end is the process's: that is what we wait for
             gone = of_state(state_dir)
             output.complain(f"{root} is detached; its process ends when the last program has left it." if gone is None
-                            else f"{gone.words()}.")
+                            else str(gone.why()))
     output.say_left(left)
 
 
@@ -80,9 +80,9 @@ def _await_end(gone: Detached, timeout_s: float) -> None:
     until_s = time.monotonic() + timeout_s
     if not _ends(gone, min(SOON_S, timeout_s)):
         if timeout_s > SOON_S:
-            output.complain(f"{gone.words()}. Waiting for its end.")
+            output.complain(str(gone.why()))
         if not _ends(gone, until_s - time.monotonic()):
-            raise SetupError(f"{gone.words()}.", EXIT_BUSY)
+            raise gone.why()
     refuse_unsent(gone.state_dir, gone.mountpoint)
 
 

@@ -29,18 +29,19 @@ class Detached(NamedTuple):
     device: str | None          # the kernel's number of its file system
     ending: bool                # it has been left: it sends what is queued, and then ends
 
-    def words(self) -> str:
-        """Words about what it waits for."""
+    def why(self) -> SetupError:
+        """The reason for which its process still runs, and what helps."""
         from anthrofs.fuse.holders import held_by  # noqa: PLC0415 - few have one
 
         where = printable(str(self.mountpoint))
         if self.ending:
-            return (f"{where} is unmounted, and its process ({self.pid}) still sends what is queued. "
-                    f"anthrofs umount {where} waits for that")
+            return SetupError(f"{where} is unmounted, and its process ({self.pid}) still sends what is queued. Wait "
+                              f"for that with: anthrofs umount {where}", EXIT_BUSY)
         who = held_by(self.device) or "held by programs that can't be seen from here"
-        return (f"{where} was detached (by `umount --lazy`, or a file browser's eject), and its process ({self.pid}) "
-                f"goes on until the last program has left it, {who}. Close those and wait with: anthrofs umount "
-                f"{where}. Or end it, which sends what they have saved: kill {self.pid}")
+        return SetupError(f"{where} was detached (by `umount --lazy`, or a file browser's eject), and its process "
+                          f"({self.pid}) goes on until the last program has left it, {who}. Close those and wait with: "
+                          f"anthrofs umount {where}. Or end it, which sends what they have saved: kill {self.pid}",
+                          EXIT_BUSY)
 
 
 def detached_from(directory: Path) -> Detached | None:
@@ -72,7 +73,7 @@ def of_state(state_dir: Path) -> Detached | None:
 def refuse_detached(state_dir: Path) -> None:
     """Raises SetupError, if one of them still uses the state that a mount is to have."""
     if (found := of_state(state_dir)) is not None:
-        raise SetupError(f"The state directory {printable(str(state_dir))} is still in use: {found.words()}.",
+        raise SetupError(f"The state directory {printable(str(state_dir))} is still in use: {found.why()}",
                          EXIT_BUSY)
 
 
@@ -94,4 +95,4 @@ def statuses(directory: Path | None) -> tuple[list[dict[str, Any]], list[str]]:
 
 
 def _status(gone: Detached) -> dict[str, Any]:
-    return {**next(control_client.ask(gone.state_dir, "status")), "detached": gone.words()}
+    return {**next(control_client.ask(gone.state_dir, "status")), "detached": str(gone.why())}

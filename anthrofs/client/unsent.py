@@ -28,9 +28,8 @@ def refuse_unsent(state_dir: Path, mountpoint: Path) -> None:
     rows += [f"  and {len(names) - NAMED} more"] if len(names) > NAMED else []
     rows += [f"  {deletions} files to be deleted there"] if deletions else []
     if rows:
-        said = ("Not on the server yet (kept on this machine, and sent by the next mount: anthrofs mount "
-                f"{printable(str(mountpoint))}):")
-        raise SetupError("\n".join([said, *rows]), EXIT_LEFT)
+        raise SetupError("Not on the server yet (kept on this machine, and sent by the next mount: anthrofs mount "
+                         f"{printable(str(mountpoint))}):\n" + "\n".join(rows), EXIT_LEFT)
 
 
 def _unsent(state_dir: Path, mountpoint: Path) -> tuple[list[str], int] | None:
