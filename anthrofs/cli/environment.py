@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from anthrofs.client.known_states import states_root
 from anthrofs.config import DEFAULT_BASE_URL, Credentials, KeySource, Profile, Service, without_user
 from anthrofs.errors import EXIT_USAGE, SetupError
 from anthrofs.remote.key_sources import command_of, credential_of, keyring_of, read_key
 from anthrofs.remote.profiles import credentials_in, profile_of, shadowed
+from anthrofs.state_place import states_root
 
 HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")         # RFC 9110, 5.6.2
 OURS_WIN: Final = frozenset({"accept-encoding", "content-type"})        # as the SDKs' own do

@@ -71,8 +71,9 @@ def mount(
     from anthrofs.cli.fleet_options import check_place, fleet_of, warnings
     from anthrofs.cli.options import byte_count, expiry_s, most_glances, most_kept, one_of, with_options
     from anthrofs.client.detached import refuse_detached
-    from anthrofs.client.known_states import note, states_root
+    from anthrofs.client.known_states import note
     from anthrofs.config import DEFAULT_PROFILE, Config, Credentials, Service
+    from anthrofs.state_place import states_root
 
     one_of("--upload", upload, "wait", "queue")
     one_of("--layout", layout, "tree", "flat")

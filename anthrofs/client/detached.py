@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from anthrofs.client import asking, control_client
-from anthrofs.client.known_states import known_states, states_root
+from anthrofs.client.known_states import known_states
 from anthrofs.daemon.control_address import NAME
 from anthrofs.errors import EXIT_BUSY, SetupError
+from anthrofs.state_place import states_root
 from anthrofs.text import printable
 
 ANSWER_S: Final = 5.0                  # it knows that by itself

@@ -9,22 +9,12 @@ Never   opens a state, or takes its lock.
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 ELSEWHERE: Final = ".elsewhere"
 LOCK_BYTES: Final = 4096        # of what a lock file says
-
-
-def states_root(environ: Mapping[str, str]) -> Path | None:
-    """$XDG_STATE_HOME/anthrofs. None: there is no home directory."""
-    base = environ.get("XDG_STATE_HOME", "")
-    try:
-        # XDG: relative ones don't count
-        return (Path(base) if base.startswith("/") else Path.home() / ".local" / "state") / "anthrofs"
-    except RuntimeError:
-        return None
 
 
 def note(root: Path | None, state_dir: Path) -> None:
