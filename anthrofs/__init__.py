@@ -16,7 +16,7 @@ This is the map. Five ideas:
 Rooms. Each imports only those below it, and its face (__init__.py) says where to begin:
 
     cli         what people type
-    client      how other processes ask a running mount
+    client      how other processes ask a running mount      settings    what people set: flags, variables, their file
     daemon      one mount's life, and the answers that it gives; build.py has all constructors
     fuse        the kernel's border, and the errno gate
     fs          what each file operation means

@@ -1,5 +1,4 @@
-"""Settings of a mount: frozen values with their defaults. cli/environment.py finds them in the environment,
-cli/options.py in mount(8)'s options.
+"""Settings of a mount: frozen values with their defaults. settings/ finds what people have set of them.
 
 Never   prints or quotes a key: `repr` of a Credentials says only which kind it is.
 """
@@ -141,6 +140,7 @@ class Config:
     mountpoint: Path
     state_dir: Path
     service: Service
+    label: str = ""                     # what it is called beside others: its profile, session or workspace
     timeouts: Timeouts = Timeouts()
 
     layout: Layout = "tree"             # "tree": names with a full-width slash are in directories; "flat": they are not

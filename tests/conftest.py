@@ -13,12 +13,19 @@ import hypothesis
 import pytest
 
 from anthrofs.fuse import mountpoint
+from anthrofs.settings.table import SETTINGS
 
 pytest.register_assert_rewrite("tests.mounting", "tests.desk")
 
 from tests.desk import Desk  # noqa: E402
 from tests.emulator.process import EmulatorProcess  # noqa: E402
-from tests.mounting import Mount  # noqa: E402
+from tests.mounting import OURS, Mount  # noqa: E402
+
+# No test reads the configuration of whoever runs it.
+os.environ["ANTHROFS_CONFIG"] = os.devnull
+for _setting in SETTINGS.values():
+    if _setting.variable.startswith("ANTHROFS_") and _setting.variable not in OURS:
+        os.environ.pop(_setting.variable, None)
 
 # Timings are the benchmarks': a busy machine fails no law.
 hypothesis.settings.register_profile("anthrofs", deadline=None)

@@ -20,6 +20,7 @@ import anthrofs.cli.log_command
 import anthrofs.cli.version_command
 from anthrofs.cli import fleet_output, output, past_words
 from anthrofs.cli.mount_command import DIRECTORY
+from anthrofs.cli.places import mount_point
 from anthrofs.cli.syntax import argument, command, flag, number, option, outline, typed
 from anthrofs.cli.umount_command import TIMEOUT, WAIT_S
 from anthrofs.client import asking, control_client, detached
@@ -60,7 +61,7 @@ def sync(directory: Path, timeout: float) -> None:
     output.say_left(output.drained(asking.state_dir(directory), timeout))
 
 
-@command("status", argument("directory", "The mount point; all, without.", Path, count="?"), JSON)
+@command("status", argument("directory", "The mount point; all, without.", mount_point, count="?"), JSON)
 def status(directory: Path | None, as_json: bool) -> None:
     """Show what a mount holds, what is still to be sent, and what was refused."""
     found, silent = detached.statuses(directory)
@@ -197,8 +198,8 @@ def refresh(directory: Path, accept: bool, timeout: float) -> None:
          option("--state-dir", "state_dir", "DIR", "The state, by its directory.", Path), JSON)
 def check(profile: str | None, state_dir: Path | None, as_json: bool) -> None:
     """Look for damage in the state of a workspace that isn't mounted. Mends nothing."""
-    from anthrofs.cli.environment import state_dir_of
     from anthrofs.config import DEFAULT_PROFILE
+    from anthrofs.settings.environment import state_dir_of
     from anthrofs.store.state_dir import StateDir
     from anthrofs.tree.fsck import problems
 

@@ -25,19 +25,23 @@ def key() -> None:
     output.show(keys.new_line())
 
 
-@command("fleet check", option("--store", "store", "URL", "The store to check.", default=""),
-         option("--board", "board", "URL", "The board to check.", default=""),
-         option("--fleet-key", "fleet_key", "FILE", "The fleet's key.", default=""),
+@command("fleet check", option("--store", "store", "URL", "The store to check."),
+         option("--board", "board", "URL", "The board to check."),
+         option("--fleet-key", "fleet_key", "FILE", "The fleet's key."),
+         option("--profile", "profile", "NAME", "The profile whose fleet it is."),
          flag("--json", "as_json", "One JSON value on standard output."))
-def check(store: str, board: str, fleet_key: str, as_json: bool) -> None:
+def check(store: str | None, board: str | None, fleet_key: str | None, profile: str | None, as_json: bool) -> None:
     """Find out whether a store and a board are fit for a fleet, by using them."""
     import logging
 
-    from anthrofs.cli.fleet_options import fleet_of, warnings
     from anthrofs.clock import Clock
     from anthrofs.daemon.process import keep_private
+    from anthrofs.settings.config_file import read_config
+    from anthrofs.settings.fleet_options import fleet_of, warnings
+    from anthrofs.settings.precedence import settings_of
 
-    named = fleet_of(store, board, fleet_key, "all", os.environ)
+    flags = {"store": store, "board": board, "fleet_key": fleet_key}
+    named = fleet_of(settings_of(flags, os.environ, read_config(os.environ), profile), os.environ)
     if named is None:
         raise SetupError("fleet check needs --store URL or --board URL, or ANTHROFS_STORE or ANTHROFS_BOARD.",
                          EXIT_USAGE)

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Final
 
 from anthrofs.cli import output
-from anthrofs.cli.mount_command import DIRECTORY, LONGEST_S
+from anthrofs.cli.mount_command import DIRECTORY
 from anthrofs.cli.syntax import command, flag, number, option
 from anthrofs.client import asking, control_client
 from anthrofs.client.detached import Detached, detached_from, of_state
 from anthrofs.client.known_states import known_states, last_place
 from anthrofs.errors import EXIT_LEFT, EXIT_USAGE, SetupError
 from anthrofs.fuse import mountpoint
+from anthrofs.settings.table import LONGEST_S
 from anthrofs.state_place import states_root
 
 LAZY_S: Final = 3.0         # after a lazy unmount: for a process that nobody keeps

@@ -12,6 +12,7 @@ from typing import Any, Final
 import fuse
 
 from anthrofs.config import Config
+from anthrofs.fuse import mountpoint
 from anthrofs.fuse.operations import SERVED, Operations
 from anthrofs.fuse.served import Stat, answer
 
@@ -35,7 +36,7 @@ def serve(operations: Operations, config: Config) -> None:
     """Mounts, and returns when it is unmounted. Raises RuntimeError when libfuse refuses."""
     Libfuse2(_Gate(operations), str(config.mountpoint),
              foreground=True,               # libfuse's own fork would lose every thread and client
-             fsname="anthrofs", subtype="anthrofs", raw_fi=True, use_ino=True, big_writes=True,
+             fsname=mountpoint.source_of(config.label), subtype="anthrofs", raw_fi=True, use_ino=True, big_writes=True,
              default_permissions=True,      # else the kernel enforces no modes
              # 12 is the default: 16 stalled readers then stop all reads
              max_background=2048, congestion_threshold=1536,

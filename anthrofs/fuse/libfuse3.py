@@ -19,6 +19,7 @@ from typing import Any, Final
 import mfusepy
 
 from anthrofs.config import Config
+from anthrofs.fuse import mountpoint
 from anthrofs.fuse.operations import SERVED, Operations
 from anthrofs.fuse.served import Stat, answer
 
@@ -71,7 +72,7 @@ def serve(operations: Operations, config: Config) -> None:
     gate = SimpleNamespace(use_ns=True, **{name: partial(operations, name) for name in (*SERVED, *LISTINGS)})
     Libfuse3(gate, str(config.mountpoint), errors="strict",
              foreground=True,               # libfuse's own fork would lose every thread and client
-             fsname="anthrofs", subtype="anthrofs", raw_fi=True,
+             fsname=mountpoint.source_of(config.label), subtype="anthrofs", raw_fi=True,
              default_permissions=True,      # else the kernel enforces no modes
              entry_timeout=config.refresh_s, attr_timeout=config.refresh_s, negative_timeout=1,
              allow_other=config.allow_other, ro=config.read_only, **options)

@@ -11,11 +11,13 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from anthrofs.errors import EXIT_BUSY, EXIT_MISSING, EXIT_USAGE, SetupError
 
 KIND: Final = "fuse.anthrofs"
+SOURCE: Final = "anthrofs"          # what is mounted, as df and mount show it; with a colon and a name behind it, if it
+                                    # has one
 UNMOUNT_S: Final = 30
 BUSY_WAITS_S: Final = (0.05, 0.2, 0.5)      # a program that has just closed its files can keep them busy for a moment
 
@@ -60,38 +62,62 @@ def check_system() -> None:
 
 def mounts() -> list[Path]:
     """Where anthrofs is mounted, as the kernel says."""
-    return [path for _, path in _entries()]
+    return [each.path for each in _entries()]
 
 
-def _entries() -> list[tuple[str, Path]]:
-    """(the kernel's number of each mount's file system, where it is); what is on top comes last."""
-    return [(device, path) for kind, device, path, _ in _all_entries() if kind == KIND]
+def source_of(label: str) -> str:
+    """The name of a mount for everybody who looks at this machine's mounts. libfuse takes it in a list with commas."""
+    return f"{SOURCE}:{re.sub(r'[^A-Za-z0-9@._-]', '_', label)}" if label else SOURCE
 
 
-def _all_entries() -> list[tuple[str, str, Path, list[str]]]:
-    """(kind, the kernel's number, place, options of the file system) of everything that is mounted, in its order."""
+def named(label: str) -> Path | None:
+    """Where a mount of this user with that name is. None: there is none, or there are several."""
+    found = [each.path for each in _entries() if each.source == source_of(label) and not is_others(each.path)]
+    return found[0] if len(found) == 1 else None
+
+
+class _Entry(NamedTuple):
+    """Something that is mounted, as the kernel says."""
+
+    kind: str
+    device: str             # the kernel's number of its file system
+    path: Path
+    source: str             # what it is called
+    options: list[str]      # of the file system
+
+
+def _entries() -> list[_Entry]:
+    """Our mounts; what is on top comes last."""
+    return [each for each in _all_entries() if each.kind == KIND]
+
+
+def _all_entries() -> list[_Entry]:
+    """Everything that is mounted, in the kernel's order."""
     found = []
     # paths are bytes; they hold no newline
     for line in os.fsdecode(Path("/proc/self/mountinfo").read_bytes()).split("\n"):
         before, _, after = line.partition(" - ")
         if after:
             _, _, device, _, path, *_ = before.split(" ")
-            kind, _, options = [*after.split(" ", 2), "", ""][:3]
-            place = re.sub(r"\\(\d{3})", lambda match: chr(int(match[1], 8)), path)
-            found.append((kind, device, Path(place), options.split(",")))
+            kind, source, options = [*after.split(" ", 2), "", ""][:3]
+            found.append(_Entry(kind, device, Path(_unescaped(path)), _unescaped(source), options.split(",")))
     return found
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\(\d{3})", lambda match: chr(int(match[1], 8)), text)
 
 
 def device_of(path: Path) -> str | None:
     """The number of what is mounted right there: as long as that lives, nothing else has it. None: nothing is."""
-    return next((device for device, at in reversed(_entries()) if at == path), None)
+    return next((each.device for each in reversed(_entries()) if each.path == path), None)
 
 
 def place_of(device: str | None) -> Path | None:
     """Where it is now: a directory above may have been renamed. None: nowhere any more, though programs may still have
     files of it open.
     """
-    return next((at for each, at in reversed(_entries()) if each == device), None)
+    return next((each.path for each in reversed(_entries()) if each.device == device), None)
 
 
 def is_mounted(path: Path) -> bool:
@@ -103,9 +129,8 @@ def is_mounted(path: Path) -> bool:
 
 def is_dead(path: Path) -> bool:
     """Whether right there, on top, is what is left of a mount of this user's whose program has ended."""
-    kind, options = next(((kind, options) for kind, _, at, options in reversed(_all_entries()) if at == path),
-                         ("", list[str]()))
-    if kind != KIND or f"user_id={os.geteuid()}" not in options:
+    top = next((each for each in reversed(_all_entries()) if each.path == path), None)
+    if top is None or top.kind != KIND or f"user_id={os.geteuid()}" not in top.options:
         return False
     try:
         path.lstat()

@@ -8,7 +8,6 @@ Never   quotes what it has read, nor what a command prints: neither in an error 
 import os
 import re
 import select
-import shlex
 import stat
 import sys
 from collections.abc import Mapping, Sequence
@@ -58,18 +57,7 @@ def read_key(source: KeySource, environ: Mapping[str, str] = os.environ, clock: 
             else Credentials("x-api-key", value, source))
 
 
-def command_of(name: str, text: str) -> tuple[str, ...]:
-    """The words of a command, as a shell splits them. Raises SetupError."""
-    try:
-        words = shlex.split(text)
-    except ValueError as exc:
-        raise SetupError(f"{name} can't be split into words ({exc}): see its quotes.", EXIT_USAGE) from None
-    if not words or "\0" in text:
-        raise SetupError(f"{name} takes a command with its arguments, like: pass show anthropic", EXIT_USAGE)
-    return tuple(words)
-
-
-def credential_of(name: str, environ: Mapping[str, str]) -> KeySource | None:
+def credential_of(name: str, environ: Mapping[str, str], *, token: bool = False) -> KeySource | None:
     """The systemd credential of that name; without a name, that of the usual one if it is there. Raises SetupError."""
     folder = environ.get("CREDENTIALS_DIRECTORY", "")
     if name and (not folder or "/" in name):
@@ -77,13 +65,13 @@ def credential_of(name: str, environ: Mapping[str, str]) -> KeySource | None:
             "that can't be a name: it has a slash." if folder else "systemd gives this process none "
             "(CREDENTIALS_DIRECTORY isn't set): the unit needs LoadCredential= or SetCredential=."), EXIT_USAGE)
     path = Path(folder) / (name or CREDENTIAL)
-    return KeySource("credential", (str(path),)) if name or (folder and path.is_file()) else None
+    return KeySource("credential", (str(path),), token) if name or (folder and path.is_file()) else None
 
 
-def keyring_of(text: str) -> KeySource:
+def keyring_of(text: str, *, token: bool = False) -> KeySource:
     """SERVICE/USER, or a user of the service `anthrofs`."""
     service, slash, user = text.partition("/")
-    return KeySource("keyring", (service, user) if slash else (KEYRING, text))
+    return KeySource("keyring", (service, user) if slash else (KEYRING, text), token)
 
 
 def _content(path: Path, said: str, *, private: bool) -> str:

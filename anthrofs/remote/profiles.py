@@ -51,6 +51,11 @@ def shadowed(environ: Mapping[str, str]) -> bool:
                 or _federation_of(environ) is not None)
 
 
+def federated(environ: Mapping[str, str]) -> bool:
+    """Whether the environment itself says how tokens are come by."""
+    return _federation_of(environ) is not None
+
+
 def load(environ: Mapping[str, str], name: str) -> Profile:
     """A profile, by its name. Raises SetupError."""
     if name != name.strip() or name.startswith(".") or not name.isprintable() or set(name) & set("/\\"):

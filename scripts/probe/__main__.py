@@ -18,10 +18,10 @@ from datetime import UTC, datetime
 from types import FrameType
 from typing import Any, Final
 
-from anthrofs.cli.environment import service_of
 from anthrofs.config import Credentials
 from anthrofs.config import Service as Whom
 from anthrofs.errors import EXIT_FAILED, EXIT_LEFT, EXIT_USAGE, SetupError
+from anthrofs.settings.environment import service_of
 
 from .litter import Litter
 from .run import Run

@@ -12,8 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anthrofs.cli import commands, launch
-from anthrofs.cli.environment import service_of, state_dir_of
-from anthrofs.cli.options import byte_count, expiry_s, most_glances, most_kept, with_options
 from anthrofs.config import Config, Profile, Timeouts
 from anthrofs.errors import RemoteError, SetupError
 from anthrofs.fuse import mountpoint
@@ -21,6 +19,9 @@ from anthrofs.remote.budget import Moments
 from anthrofs.remote.holders import holder_of
 from anthrofs.remote.http import connect
 from anthrofs.remote.login import Login
+from anthrofs.settings.choosing import chosen, config_of
+from anthrofs.settings.environment import service_of, state_dir_of
+from anthrofs.settings.values import bound, expiry, kept, size
 from anthrofs.store.state_dir import StateDir
 from anthrofs.sync.scan import scan_of
 from tests.fakes import FakeClock
@@ -149,14 +150,16 @@ mount_options = st.builds(lambda name, value: name + value, st.sampled_from(["ui
 @target(150)
 @given(text=amounts, options=st.lists(mount_options, max_size=3))
 def test_a_value_of_an_option_fits_or_is_a_sentence(text: str, options: list[str]) -> None:
-    for read in (lambda given: byte_count("--cache-size", given), most_kept, most_glances, expiry_s):
+    for read in (size, kept, bound, expiry):
         try:
             found = read(text)
             assert found is None or 0 <= found < LARGEST
         except SetupError as exc:
             judge(exc, own=True)
     try:
-        config = with_options(Config(Path("/x"), Path("/y"), service_of({"ANTHROPIC_API_KEY": "key"})), [",".join(options)])
+        environ = {"ANTHROPIC_API_KEY": "key", "ANTHROFS_CONFIG": "/dev/null"}
+        where, settings = chosen(Path("/x"), None, [",".join(options)], {"state_dir": "/y"}, environ)
+        config = config_of(where, settings, service_of(environ, settings), environ)
         assert 0 <= config.umask <= 0o777
         assert 0 <= config.uid < 2**32 - 1
         assert 0 <= config.gid < 2**32 - 1

@@ -123,7 +123,7 @@ def test_a_damaged_state_says_what_to_move_away(mount: Mount) -> None:
     (mount.state_dir / "state.db").unlink()
 
 
-@pytest.mark.parametrize(("option", "says"), [("uid=me", "uid=me: needs a number"), ("umask=9", "octal"), ("frobnicate", "not an option")])
+@pytest.mark.parametrize(("option", "says"), [("uid=me", "uid=me: it takes a number"), ("umask=9", "octal"), ("frobnicate", "not an option")])
 def test_a_wrong_mount_option(mount: Mount, option: str, says: str) -> None:
     refused(mount, "-o", option, mount.path, code=2, says=says)
 
@@ -219,7 +219,7 @@ def test_where_only_one_libfuse_is_there_that_one_is_taken(mount: Mount, gone: s
 
 
 def test_a_binding_that_doesnt_exist_is_said(mount: Mount) -> None:
-    refused(mount, mount.path, "--binding", "pyfuse3", code=2, says="--binding pyfuse3: one of")
+    refused(mount, mount.path, "--binding", "pyfuse3", code=2, says="--binding 'pyfuse3': it takes mfusepy or fusepy")
 
 
 @pytest.mark.root

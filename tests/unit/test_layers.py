@@ -15,7 +15,7 @@ OF_NO_MODULE: Final = {"remote.conformance"}    # one suite for each implementat
 # Each may import those before it, and not those beside it. Inside a room there is no circle.
 ROOMS: Final[list[set[str]]] = [
     {"attribute_names", "errors", "clock", "model", "text", "journal", "state_place"}, {"names", "local_names", "worker"}, {"config"}, {"store", "desktop"}, {"remote", "tree"}, {"sync", "download", "fleet"},
-    {"upload"}, {"fs"}, {"fuse"}, {"daemon"}, {"client"}, {"web", "doctor", "service"}, {"cli"}, {"__main__"},
+    {"upload"}, {"fs"}, {"fuse"}, {"daemon"}, {"client", "settings"}, {"web", "doctor", "service"}, {"cli"}, {"__main__"},
 ]
 RANK: Final = {name: rank for rank, names in enumerate(ROOMS) for name in names}
 
@@ -67,7 +67,7 @@ def _named(origin: str, name: str) -> str:
     return origin
 
 
-HAVE_MODULES: Final = {"fleet", "store", "remote", "tree", "sync", "download", "upload", "fs", "fuse", "daemon", "client", "cli", "emulator"}
+HAVE_MODULES: Final = {"fleet", "store", "remote", "tree", "sync", "download", "upload", "fs", "fuse", "daemon", "client", "settings", "cli", "emulator"}
 
 
 def problem(module: str, imported: str) -> str | None:

@@ -17,7 +17,8 @@ PACKAGE: Final = ROOT / "anthrofs"
 ENTRIES: Final = [entry for name in manual.names() if name.startswith(PREFIX) for entry in entries_in(manual.page(name))]
 # A program that asked for a file is told these by their errno, which says all that there is to say.
 BY_ERRNO: Final = {"NotFound", "Exists", "NotADirectory", "IsADirectory", "NotEmpty", "NameTooLong", "EntryTooLong", "NoAttribute", "BadHandle", "Revalidate", "BadName"}
-SAYING: Final = {"complain", "ArgumentTypeError"} | {name for name, kind in vars(errors).items() if isinstance(kind, type)} - BY_ERRNO
+SAID_LAST: Final = {"finding_at"}       # its last argument is the text
+SAYING: Final = {"complain", "ArgumentTypeError", "unfit"} | SAID_LAST | {name for name, kind in vars(errors).items() if isinstance(kind, type)} - BY_ERRNO
 # The standard library's own words for a command line that makes no sense.
 ARGPARSE: Final = ("unrecognized arguments: ", "the following arguments are required: ", "expected one argument", "invalid choice: ", "ignored explicit argument ")
 VARIABLE: Final = "\0"
@@ -66,7 +67,7 @@ def all_said(root: Path) -> Iterator[Said]:
                      for target in [node.target] if isinstance(target, ast.Name) and isinstance(node.value, ast.Constant | ast.JoinedStr)}
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and node.args and name_of(node.func) in SAYING:
-                for text in variants(node.args[0], constants):
+                for text in variants(node.args[-1 if name_of(node.func) in SAID_LAST else 0], constants):
                     if sum(map(str.isalpha, text)) >= FEWEST_LETTERS:
                         yield Said(plain(text), f"{path.relative_to(root)}:{node.lineno}")
 

@@ -16,7 +16,10 @@ assert commands         # it fills the table
 @pytest.mark.parametrize("known", COMMANDS.values(), ids=lambda known: known.name)
 def test_a_function_takes_what_is_declared_above_it(known: Command) -> None:
     declared = [settings.get("dest", names[0]) for names, settings in known.parameters]
-    assert list(inspect.signature(known.run).parameters) == declared
+    taken = inspect.signature(known.run).parameters
+    named = [name for name, each in taken.items() if each.kind is not each.VAR_KEYWORD]
+    assert declared[:len(named)] == named
+    assert (len(declared) == len(named)) != (len(named) < len(taken))     # the rest of a mount's are as the table of settings has them
     assert known.paragraphs[0].endswith(".")
 
 
@@ -64,14 +67,13 @@ def test_words_are_understood(words: str, values: dict[str, Any]) -> None:
 def test_the_options_of_a_mount_are_understood_wherever_they_stand() -> None:
     _, found = typed(["mount", "-o", "ro,uid=5", "d", "-f", "--upload", "queue", "-oumask=77", "--requests-per-minute", "7", "--refresh", "0.5"])
     assert (found["directory"], found["foreground"], found["upload"], found["options"]) == (Path("d"), True, "queue", ["ro,uid=5", "umask=77"])
-    assert (found["requests_per_minute"], found["refresh_s"], found["close_timeout_s"], found["demo"]) == (7, 0.5, 300.0, False)
+    assert (found["requests_per_minute"], found["refresh"], found["close_timeout"], found["demo"]) == ("7", "0.5", None, None)
 
 
 @pytest.mark.parametrize(("words", "says"), [
-    ("nonsense", "nonsense"), ("--nonsense", "nonsense"), ("status --foo", "--foo"), ("status a b", "b"), ("id", "PATHS"), ("mount", "DIRECTORY"), ("discard a b", "b"),
+    ("nonsense", "nonsense"), ("--nonsense", "nonsense"), ("status --foo", "--foo"), ("status a b", "b"), ("id", "PATHS"), ("discard a b", "b"),
     ("status --js", "--js"), ("sync d --timeout", "--timeout"), ("sync d --timeout abc", "'abc'"), ("sync d --timeout nan", "'nan'"), ("sync d --timeout -1", "--timeout"),
-    ("sync d --timeout 1e10", "'1e10'"), ("mount d --requests-per-minute 0", "whole number from 1"), ("mount d --requests-per-minute 1.5", "'1.5'"),
-    ("mount d --refresh 0", "from 0.1"), ("emulator --port 65536 --data d", "65535"), ("status --json=1", "--json"), ("fleet", "'fleet'"),
+    ("sync d --timeout 1e10", "'1e10'"), ("emulator --port 65536 --data d", "65535"), ("status --json=1", "--json"), ("fleet", "'fleet'"),
     ("fleet nonsense", "nonsense"), ("fleet --json", "--json"), ("fleet key x", "x"),
 ])
 def test_what_is_not_understood_is_one_sentence(words: str, says: str) -> None:

@@ -6,11 +6,12 @@ from typing import Final
 
 import pytest
 
-from anthrofs.cli.environment import credentials_of
 from anthrofs.config import Credentials, KeySource
 from anthrofs.errors import EXIT_FAILED, EXIT_MISSING, EXIT_USAGE, SetupError
 from anthrofs.remote import key_sources
-from anthrofs.remote.key_sources import command_of, credential_of, keyring_of, read_key
+from anthrofs.remote.key_sources import credential_of, keyring_of, read_key
+from anthrofs.settings.environment import service_of
+from anthrofs.settings.values import words
 from tests.mounting import runs, wait_until
 
 KEY: Final = "sk-ant-api03-secret"
@@ -103,10 +104,10 @@ def test_a_command_that_goes_on_printing_is_not_read_for_ever() -> None:
 
 
 def test_a_command_is_split_as_a_shell_does_and_nothing_in_it_is_run_by_one() -> None:
-    assert command_of("X", "pass show 'my key' $(date)") == ("pass", "show", "my key", "$(date)")
+    assert words("pass show 'my key' $(date)") == ("pass", "show", "my key", "$(date)")
     for bad in ("", "  ", "pass 'show"):
-        with pytest.raises(SetupError, match=r"ANTHROFS_KEY_COMMAND"):
-            command_of("ANTHROFS_KEY_COMMAND", bad)
+        with pytest.raises(SetupError, match=r"it takes a command"):
+            words(bad)
 
 
 def test_a_credential_of_systemds_is_found_by_its_name_or_the_usual_one(tmp_path: Path) -> None:
@@ -116,8 +117,8 @@ def test_a_credential_of_systemds_is_found_by_its_name_or_the_usual_one(tmp_path
     (tmp_path / "anthropic-api-key").chmod(0o440)       # as systemd has it where it gives the user access by a list
     (tmp_path / "other").write_text("sk-other")
 
-    assert credentials_of(environ) == Credentials("x-api-key", KEY)
-    assert credentials_of({**environ, "ANTHROFS_CREDENTIAL": "other"}) == Credentials("x-api-key", "sk-other")
+    assert chosen(environ) == KEY
+    assert chosen({**environ, "ANTHROFS_CREDENTIAL": "other"}) == "sk-other"
     assert credential_of("", {}) is None
     with pytest.raises(SetupError, match="LoadCredential"):
         credential_of("other", {})
@@ -133,8 +134,8 @@ def test_variables_say_where_the_key_is_and_the_key_itself_comes_first(tmp_path:
 
 
 def chosen(environ: dict[str, str]) -> str:
-    found = credentials_of(environ)
-    assert found is not None
+    found = service_of(environ).credentials
+    assert isinstance(found, Credentials)
     return found.value
 
 

@@ -5,9 +5,9 @@ from typing import Final
 
 import pytest
 
-from anthrofs.cli.environment import credentials_of, select, service_of, state_dir_of
 from anthrofs.config import DEFAULT_BASE_URL, Config, Credentials, Service
 from anthrofs.errors import EXIT_USAGE, SetupError
+from anthrofs.settings.environment import credentials_of, select, service_of, state_dir_of
 
 KEY: Final = "sk-ant-api03-abc_DEF-123"
 ENVIRONMENT: Final = {"ANTHROPIC_API_KEY": KEY}

@@ -16,8 +16,10 @@ from urllib.parse import unquote, urlsplit
 
 from anthrofs.config import DEFAULT_BASE_URL, Credentials, KeySource, Profile, Service, without_user
 from anthrofs.errors import EXIT_USAGE, SetupError
-from anthrofs.remote.key_sources import command_of, credential_of, keyring_of, read_key
-from anthrofs.remote.profiles import credentials_in, profile_of, shadowed
+from anthrofs.remote.key_sources import credential_of, keyring_of, read_key
+from anthrofs.remote.profiles import credentials_in, federated, load, profile_of, shadowed
+from anthrofs.settings.config_file import ConfigFile
+from anthrofs.settings.precedence import LEVELS, Settings, settings_of
 from anthrofs.state_place import states_root
 
 HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")         # RFC 9110, 5.6.2
@@ -30,22 +32,29 @@ OWN_HEADERS: Final = frozenset({
 
 
 def credentials_of(environ: Mapping[str, str]) -> Credentials | None:
-    """The key or token that the SDKs use too, the key before the token; else where a variable of ours says, or what
-    systemd has given this process. An empty value counts as unset. None: nothing of that is there.
+    """The key or token that the SDKs use too, the key before the token; an empty value counts as unset. None: neither
+    is set.
 
     Raises SetupError.
     """
     for variable in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
         if environ.get(variable, "").strip():
             return read_key(KeySource("environment", (variable,), token=variable == "ANTHROPIC_AUTH_TOKEN"), environ)
-    if path := environ.get("ANTHROFS_KEY_FILE", ""):
-        return read_key(KeySource("file", (os.path.realpath(path),)))
-    if text := environ.get("ANTHROFS_KEY_COMMAND", ""):
-        return read_key(KeySource("command", command_of("ANTHROFS_KEY_COMMAND", text)), environ)
-    if text := environ.get("ANTHROFS_KEYRING", ""):
-        return read_key(keyring_of(text), environ)
-    found = credential_of(environ.get("ANTHROFS_CREDENTIAL", ""), environ)
-    return None if found is None else read_key(found)
+    return None
+
+
+def key_source(settings: Settings, environ: Mapping[str, str]) -> KeySource | None:
+    """Where the settings say that the key is; else what systemd has given this process. None: a login says who asks.
+    Raises SetupError.
+    """
+    place, token = settings.key_place, settings["key_type"] == "token"
+    if place == "key_file":
+        return KeySource("file", (os.path.realpath(settings[place]),), token)
+    if place == "key_command":
+        return KeySource("command", settings[place], token)
+    if place == "keyring":
+        return keyring_of(settings[place], token=token)
+    return None if place == "login" else credential_of(settings["credential"] or "", environ, token=token)
 
 
 def custom_headers_of(environ: Mapping[str, str]) -> tuple[dict[str, str], int]:
@@ -74,39 +83,71 @@ def custom_headers_of(environ: Mapping[str, str]) -> tuple[dict[str, str], int]:
     return found, len([line for line in lines if ":" not in line])
 
 
-def service_of(environ: Mapping[str, str]) -> Service:
-    """The service that the environment names, and as whom, as the official SDKs find it. Raises SetupError."""
+def service_of(environ: Mapping[str, str], settings: Settings | None = None) -> Service:
+    """The service that was set, and as whom, as the official SDKs find it. Raises SetupError."""
+    settings = settings or settings_of({}, environ, ConfigFile(None), None)
     custom, odd_lines = custom_headers_of(environ)
-    given_url = environ.get("ANTHROPIC_BASE_URL", "").strip()
     workspace_id = environ.get("ANTHROPIC_WORKSPACE_ID", "").strip() or None
-    credentials: Credentials | Profile | None = next(
-        (Credentials(name, custom.pop(name)) for name in ("authorization", "x-api-key") if custom.get(name)), None)
     warnings = ([f"{odd_lines} lines of ANTHROPIC_CUSTOM_HEADERS have no colon: they are no headers, and aren't sent."]
                 if odd_lines else [])
-    if credentials is None and (credentials := credentials_of(environ)) is not None:
-        used = "ANTHROPIC_API_KEY" if environ.get("ANTHROPIC_API_KEY", "").strip() else "ANTHROPIC_AUTH_TOKEN"
+    given_url = settings["base_url"]
+    if given_url:               # a login asks there for its tokens, too
+        environ = {**environ, "ANTHROPIC_BASE_URL": given_url}
+    credentials, used = _who(environ, settings, custom)
+    if used in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
         if used == "ANTHROPIC_API_KEY" and environ.get("ANTHROPIC_AUTH_TOKEN", "").strip():
             warnings.append("ANTHROPIC_API_KEY and ANTHROPIC_AUTH_TOKEN are both set: the key is used.")
-        if shadowed(environ):
+        if (place := settings.key_place) and settings.found[place].level != "environment":
+            warnings.append(f"{used} is set and goes before {place} in {settings.where(place)}: unset it to use that.")
+        elif shadowed(environ):
             warnings.append(f"{used} is set and goes before the profile, or the federation, that is set up: unset it "
                             "to use that.")
-    if credentials is None and (credentials := profile_of(environ)) is None:
-        raise SetupError("No credentials: set ANTHROPIC_API_KEY (or ANTHROPIC_AUTH_TOKEN), or log in with `ant auth "
-                         "login`, and mount again. To try anthrofs without a key: anthrofs mount --demo DIR",
-                         EXIT_USAGE)
     profile = credentials if isinstance(credentials, Profile) else None
     if (profile is not None and profile.credentials_path is not None
             and (profile.federation is None or profile.credentials_path.exists())):
         credentials_in(profile.credentials_path)        # what can't be used of it is said now
     base_url, basic = _base_url(given_url or (profile.base_url if profile else None) or DEFAULT_BASE_URL,
-                                "ANTHROPIC_BASE_URL" if given_url or profile is None
+                                settings.where("base_url") or "ANTHROPIC_BASE_URL" if given_url or profile is None
                                 else f"The base_url of the {profile.said}")
+    if base_url.endswith("/v1"):
+        base_url = base_url.removesuffix("/v1").rstrip("/")
+        warnings.append("The base URL ends in /v1, which each request begins with anyway: it is left out.")
     if urlsplit(base_url).scheme == "http" and not is_here(urlsplit(base_url).hostname or ""):
         warnings.append("The base URL has http, not https: everybody on the way can read your key and your files, and "
                         "change what comes.")
     named = custom.pop("anthropic-workspace-id", None) or (profile.workspace_id if profile else None)
     return Service(base_url, credentials, named, headers=tuple({**basic, **custom}.items()),
                    ignored_workspace_id=None if profile else workspace_id, shadows=tuple(warnings))
+
+
+def _who(environ: Mapping[str, str], settings: Settings, custom: dict[str, str]) -> tuple[Credentials | Profile, str]:
+    """(who asks, the variable that says it, if one of the SDKs' does). What of the custom headers says it is taken from
+    them. Raises SetupError.
+    """
+    place = settings.key_place
+    if place is not None and settings.found[place].level == "flag":
+        for name in ("authorization", "x-api-key"):
+            custom.pop(name, None)
+    else:
+        for name in ("authorization", "x-api-key"):
+            if custom.get(name):
+                return Credentials(name, custom.pop(name)), ""
+        if (credentials := credentials_of(environ)) is not None:
+            assert credentials.source is not None
+            return credentials, credentials.source.what[0]
+    if place in (None, "login") or (settings.level(place) > LEVELS.index("environment") and federated(environ)):
+        name = settings["login"]
+        source = key_source(settings, environ) if place is None else None
+        profile = load(environ, name) if name else profile_of(environ) if source is None else None
+        if profile is not None:
+            return profile, ""
+    else:
+        source = key_source(settings, environ)
+    if source is None:
+        raise SetupError("No credentials: set ANTHROPIC_API_KEY (or ANTHROPIC_AUTH_TOKEN), log in with `ant auth "
+                         "login`, or say where the key is (`anthrofs init`), and mount again. To try anthrofs without "
+                         "a key: anthrofs mount --demo DIR", EXIT_USAGE)
+    return read_key(source, environ), ""
 
 
 def is_here(host: str) -> bool:

@@ -5,12 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from anthrofs.cli import fleet_options
-from anthrofs.cli.fleet_options import fleet_of, warnings
 from anthrofs.config import Fleet
 from anthrofs.errors import EXIT_MISSING, EXIT_USAGE, SetupError
+from anthrofs.settings import fleet_options
+from anthrofs.settings.config_file import ConfigFile
+from anthrofs.settings.fleet_options import warnings
+from anthrofs.settings.precedence import settings_of
 
 SECRET = "s3cret-Zq8"
+
+
+def fleet_of(store: str, board: str, key: str, share: str, environ: dict[str, str]) -> Fleet | None:
+    """Of flags, as far as they aren't empty."""
+    flags = {"store": store or None, "board": board or None, "fleet_key": key or None, "share": None if share == "all" else share}
+    return fleet_options.fleet_of(settings_of(flags, environ, ConfigFile(None), None), environ)
 
 
 def test_nothing_named_is_no_fleet() -> None:
@@ -46,7 +54,7 @@ def test_a_boards_password_in_the_environment_is_taken_out_of_its_address() -> N
     ("s3://b", "", "", "all", {}, "need --fleet-key"), ("", "redis://h", "", "all", {}, "need --fleet-key"),
     ("", "", "/k", "all", {}, "--fleet-key is of no use without --store or --board"),
     ("", "", "", "none", {}, "--share is of no use without --store"), ("", "redis://h", "/k", "uploads", {}, "--share is of no use without --store"),
-    ("s3://b", "", "/k", "some", {}, "--share takes uploads or all or none"),
+    ("s3://b", "", "/k", "some", {}, "--share 'some': it takes uploads, all or none"),
     ("http://b/c", "", "/k", "all", {}, "--store takes s3://"), ("b", "", "/k", "all", {}, "--store takes s3://"), ("s3://", "", "/k", "all", {}, "--store takes"),
     ("s3:/b", "", "/k", "all", {}, "--store takes"), ("file://mnt", "", "/k", "all", {}, "--store takes"),
     ("file://mnt/team", "", "/k", "all", {}, "--store takes"), ("s3://b?x=" + SECRET, "", "/k", "all", {}, "--store takes"),

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from anthrofs.cli.environment import is_here
-from anthrofs.cli.options import one_of
 from anthrofs.config import Fleet, without_user
 from anthrofs.errors import EXIT_MISSING, EXIT_USAGE, SetupError
+from anthrofs.settings.environment import is_here
+from anthrofs.settings.precedence import Settings
 
 STORES: Final = ("s3", "gs", "az", "file")
 BOARDS: Final = ("valkey", "valkeys", "redis", "rediss")
@@ -24,19 +24,21 @@ OTHERWISE: Final = ("which everybody on this machine can see, or which is logged
 EXAMPLES: Final = {"--store": "s3://team-bucket/anthrofs", "--board": "valkeys://cache.internal:6379/0"}
 
 
-def fleet_of(store: str, board: str, key: str, share: str, environ: Mapping[str, str]) -> Fleet | None:
-    """Returns the fleet that options and environment name; None: neither a store nor a board is. Raises SetupError,
-    also where a library for it isn't installed.
+def fleet_of(settings: Settings, environ: Mapping[str, str]) -> Fleet | None:
+    """Returns the fleet that was set; None: neither a store nor a board is. Raises SetupError, also where a library for
+    it isn't installed.
     """
-    if board and _parts_of("--board", board).password is not None:
+    store, board, key, share = (settings[name] or "" for name in ("store", "board", "fleet_key", "share"))
+    flagged = {name for name in ("store", "board", "fleet_key", "share") if settings.found[name].level == "flag"}
+    if board and settings.found["board"].level != "environment" and _parts_of("--board", board).password is not None:
         raise SetupError(f"--board has a password in its address, {OTHERWISE}", EXIT_USAGE)
-    one_of("--share", share, "uploads", "all", "none")
-    store, board = store or environ.get("ANTHROFS_STORE", ""), board or environ.get("ANTHROFS_BOARD", "")
-    if not store and (share != "all" or (key and not board)):
+    if not store and (("share" in flagged and share != "all") or ("fleet_key" in flagged and not board)):
         raise SetupError(f"{'--share' if share != 'all' else '--fleet-key'} is of no use without --store"
                          f"{'' if share != 'all' else ' or --board'}.", EXIT_USAGE)
-    key = key or environ.get("ANTHROFS_FLEET_KEY_FILE", "")
-    if not store and not board:
+    # A demo is in no fleet of yours, unless you say so.
+    elsewhere = settings["demo"] and not any(settings.found[name].level in ("flag", "profile")
+                                             for name in ("store", "board"))
+    if elsewhere or not (store or board):
         return None
     if not key:
         raise SetupError("--store and --board need --fleet-key FILE, the same on every machine: `anthrofs fleet key` "

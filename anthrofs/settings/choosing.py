@@ -1,0 +1,102 @@
+"""A mount of what was set: which profile a word names, where it is mounted, and the Config of it all.
+
+Never   mounts, and never asks the service.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from anthrofs.config import DEFAULT_PROFILE, Config, Credentials, Service
+from anthrofs.errors import EXIT_USAGE, SetupError
+from anthrofs.settings.config_file import ConfigFile, read_config
+from anthrofs.settings.environment import select, service_of, state_dir_of
+from anthrofs.settings.findings import ended, unfit_name
+from anthrofs.settings.fleet_options import fleet_of
+from anthrofs.settings.mount_options import PROFILE, flags_of
+from anthrofs.settings.precedence import Settings, directory_of, no_profile, settings_of
+from anthrofs.text import printable
+
+VARIABLE: Final = "ANTHROFS_PROFILE"
+
+
+def chosen(directory: Path | None, profile: str | None, options: Sequence[str], flags: Mapping[str, Any],
+           environ: Mapping[str, str]) -> tuple[Path, Settings]:
+    """(the mount point, all that was set for it). A directory that is there goes before a profile of that name. Raises
+    SetupError.
+    """
+    file = read_config(environ)
+    given = {**flags_of(options), **{name: value for name, value in flags.items() if value is not None}}
+    named = given.pop(PROFILE, None)
+    profile = profile or (named if isinstance(named, str) else None) or environ.get(VARIABLE, "") or None
+    if profile is not None and unfit_name(profile):
+        raise SetupError(f"--profile takes a plain name, not {profile!a}.", EXIT_USAGE)
+    if directory is not None and profile is None and not os.path.lexists(directory):
+        directory, profile = _profile_meant(directory, file)
+    settings = settings_of(given, environ, file, profile)
+    where = directory or settings.directory
+    if where is None:
+        raise SetupError(_no_place(file, profile), EXIT_USAGE)
+    return where, settings
+
+
+def _profile_meant(directory: Path, file: ConfigFile) -> tuple[Path | None, str | None]:
+    """Whether a word that is no directory is a profile's name. Raises SetupError for a profile without a place."""
+    word = str(directory)
+    if word in file.profiles:
+        if directory_of(file, word) is None:
+            raise SetupError(_no_place(file, word), EXIT_USAGE)
+        return None, word
+    if file.profiles and "/" not in word:
+        raise SetupError(f"{printable(word)} does not exist. (Make it, if it is a directory that you mean: mkdir "
+                         f"{printable(word)}.) As a profile, {ended(no_profile(file, word))}", EXIT_USAGE)
+    return directory, None
+
+
+def _no_place(file: ConfigFile, profile: str | None) -> str:
+    if profile is not None and profile in file.profiles:
+        return (f"The profile {printable(profile)} has no directory: name one (anthrofs mount --profile "
+                f"{printable(profile)} DIR), or write directory = \"~/…\" into {file.where('profile', profile)}.")
+    if profile is not None:
+        return (f"Where shall {printable(profile)} be mounted? Name a directory; in the configuration "
+                f"{ended(no_profile(file, profile))}")
+    if file.profiles:
+        return ("Mount what? Name a directory, or a profile of yours: "
+                f"{', '.join(map(printable, sorted(file.profiles)))}.")
+    return ("Mount where? Name an empty directory, like: anthrofs mount ~/files. (`anthrofs init` asks, and remembers "
+            "it.)")
+
+
+def service_for(settings: Settings, environ: Mapping[str, str]) -> Service:
+    """The service that is mounted, and as whom. Raises SetupError."""
+    service = Service("http://demo", Credentials("", "")) if settings["demo"] else service_of(environ, settings)
+    return select(service, shape=settings["api"], workspace_id=settings["workspace"] or "",
+                  scope_id=settings["scope"] or "")
+
+
+def state_for(settings: Settings, environ: Mapping[str, str]) -> Path:
+    """Where the state of such a mount is. Raises SetupError."""
+    found: Path | None = settings["state_dir"]
+    # Whoever mounts several of them side by side needs no names for that.
+    return (found or state_dir_of(environ, label_of(settings) or DEFAULT_PROFILE)).absolute()
+
+
+def label_of(settings: Settings) -> str:
+    """The name by which such a mount is told from others; nothing, if nobody gave it one."""
+    return (settings.profile or settings["scope"] or settings["workspace"]
+            or ("demo" if settings["demo"] else ""))
+
+
+def config_of(where: Path, settings: Settings, service: Service, environ: Mapping[str, str]) -> Config:
+    """All that a mount is built from. Raises SetupError."""
+    scoped = settings["scope"] is not None
+    own = {name: settings[name] for name in ("uid", "gid") if settings[name] is not None}
+    return Config(
+        Path(os.path.realpath(where)), state_for(settings, environ), service, label=label_of(settings),
+        read_only=settings["read_only"] or scoped, upload=settings["upload"], expires_in_s=settings["expires_in"],
+        layout="flat" if settings["layout"] == "flat" else "tree", refresh_s=settings["refresh"],
+        poll=settings["poll"], close_timeout_s=settings["close_timeout"], cache_bytes=settings["cache_size"],
+        keep_bytes=settings["keep_uploads"], staging_bytes=settings["staging_size"], glance_bytes=settings["glances"],
+        requests_per_minute=settings["requests_per_minute"], binding=settings["binding"] or "",
+        allow_other=settings["allow_other"], umask=settings["umask"], fleet=fleet_of(settings, environ), **own)
