@@ -59,6 +59,7 @@ from anthrofs.remote.retry import Retrying
 from anthrofs.remote.way import Way
 from anthrofs.store.block_cache import BlockCache
 from anthrofs.store.disk import Disk
+from anthrofs.store.neighbours import Neighbours
 from anthrofs.store.staging import Staging
 from anthrofs.store.state_guard import StateGuard
 from anthrofs.sync.expirer import Expirer
@@ -223,7 +224,7 @@ def _serve_with(config: Config, world: World, local: Local, reader: Reader, refr
     contents = Contents(local.db, local.staging, local.cache, local.handles, reader,
                         EditCopies(local.staging, local.cache, reader), clock, config)
     paths, pages = Paths(config, local.db), PageCache()
-    attributes = Attributes(config, clock, local.db, paths, local.handles, uploader)
+    attributes = Attributes(config, clock, local.db, paths, local.handles, uploader, local.cache.neighbours.has)
     files = OpenFiles(config, local.db, paths, local.handles, contents, pages, local.surprises,
                       Readahead(clock, local.db.nodes.following, _early(reader)), uploader, lessons)
     renames = Renames(clock, local.db, paths, local.handles, pages, local.surprises, contents, sending.hidden, uploader)
@@ -284,7 +285,8 @@ def _local(config: Config, world: World, expires: Callable[[int], None]) -> Loca
     db = Database(config.state_dir / "state.db", guard, world.clock, staging.remove)
     surprises = Surprises(world.clock, config.refresh_s)
     mirror = Mirror(surprises, config.layout, expires, handles.owe)
-    cache = BlockCache(config.state_dir, world.disk, config.cache_bytes, config.spare_bytes)
+    cache = BlockCache(config.state_dir, world.disk, config.cache_bytes, config.spare_bytes,
+                       Neighbours(config.state_dir, world.clock))
     kept_copies = KeptCopies(db, cache, handles, world.disk, config.state_dir, config.keep_bytes, config.spare_bytes)
     return Local(guard, staging, db, mirror, cache, kept_copies, handles, surprises)
 

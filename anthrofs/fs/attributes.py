@@ -4,6 +4,7 @@ Trusts  the rows. An attribute that a file doesn't have is absent, never empty.
 Never   waits for the network.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from anthrofs import attribute_names
@@ -11,7 +12,7 @@ from anthrofs.clock import Clock
 from anthrofs.config import Config
 from anthrofs.errors import Exists, NoAttribute, NotPermitted, NotSupported
 from anthrofs.fs.paths import Paths
-from anthrofs.model import ROOT, Attempt, Node, RemoteFile
+from anthrofs.model import ROOT, Attempt, FileId, Node, RemoteFile
 from anthrofs.tree import intents, xattrs
 from anthrofs.tree.database import Database
 from anthrofs.tree.open_table import OpenTable
@@ -24,13 +25,14 @@ class Attributes:
     """The attributes of one mount's files."""
 
     def __init__(self, config: Config, clock: Clock, db: Database, paths: Paths, handles: OpenTable,
-                 uploader: Uploader) -> None:
+                 uploader: Uploader, lent: Callable[[FileId, int], bool]) -> None:
         self._config = config           # given
         self._clock = clock             # given
         self._db = db                   # given
         self._paths = paths             # given
         self._handles = handles         # given
         self._uploader = uploader       # given
+        self._lent = lent               # given: whether another state of this user has a copy of so many bytes
 
     def value(self, path: str, name: str) -> str:
         """Raises NoAttribute, NotFound."""
@@ -161,7 +163,9 @@ class Attributes:
             return f"failed: {Attributes.damage(node)}"
         named = f", named here: the server calls it {node.remote.name}" if node.named_here else ""
         lacking = ", no copy here: uploaded from here" if node.ours else ", can't be read: uploaded elsewhere"
-        closed = "" if node.readable else f"{lacking}, and the service keeps uploads to itself"
+        lent = not node.readable and self._lent(node.remote.file_id, node.size_bytes)
+        closed = ("" if node.readable else ", read from the copy of another profile here" if lent
+                  else f"{lacking}, and the service keeps uploads to itself")
         return f"remote{named}{closed}{self._shared_state(node)}"
 
     def _shared_state(self, node: Node) -> str:

@@ -188,7 +188,12 @@ class Contents:
         last, file = self._handles.close(handle), handle.content.remote
         if last and file is not None and not self._handles.is_read(file.file_id):
             self._reader.leave(file.file_id)
+            self._cache.neighbours.give_back(file.file_id)
         return last
+
+    def borrow(self, node: Node) -> bool:
+        """Whether an open node that can't be read otherwise is read from the copy of another state of this user."""
+        return node.remote is not None and self._cache.neighbours.borrow(node.remote.file_id, node.size_bytes)
 
     def finish(self, content: Content) -> bool:
         """The last handle was released: promise what is left, or end an unlinked node. True: there is work for the
@@ -281,7 +286,7 @@ class Contents:
         file = content.remote
         if file is None or content.length == 0:
             return self._replace_locked(content, self._staging.create())
-        if self._cache.has_kept(file.file_id):
+        if self._cache.has_kept(file.file_id) or self._cache.neighbours.borrow(file.file_id, content.length):
             return self._replace_locked(content, self._copies.of_kept(file.file_id, content.length))
         if not file.fetchable:
             raise NotReadable("the service doesn't give this file's content out, so it can only be replaced as a whole")

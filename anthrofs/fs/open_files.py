@@ -96,7 +96,8 @@ class OpenFiles:
                     local = self._contents.attach(handle.content, now)
                     if now.stage is not None and not local:
                         now = self._db.nodes.node(found.node_id)       # sent meanwhile; its copy may not be kept
-                    if not (local or now.readable) and (reads or flags & os.O_APPEND):
+                    if (not (local or now.readable) and (reads or flags & os.O_APPEND)
+                            and not self._contents.borrow(now)):
                         self._count_refused(path, now)
                         if now.remote is not None:
                             self._lessons.closed(now.remote.file_id)

@@ -11,7 +11,6 @@ Never   waits for the network, knows a path name, or fails a read: a full disk t
 
 import contextlib
 import errno
-import hashlib
 import logging
 import os
 import threading
@@ -22,10 +21,11 @@ from typing import Final
 import cachetools
 
 from anthrofs.model import FileId
-from anthrofs.store.block_file import BlockFile, sums_of
+from anthrofs.store.block_file import BlockFile, name_of, sums_of
 from anthrofs.store.block_map import BlockMap
 from anthrofs.store.blocks import spans
 from anthrofs.store.disk import Disk
+from anthrofs.store.neighbours import ALONE, Neighbours
 from anthrofs.store.stock import Stock
 
 log = logging.getLogger(__name__)
@@ -51,8 +51,10 @@ class _Places:
 class BlockCache:
     """Blocks by (file, number): memory in front, disk behind."""
 
-    def __init__(self, state_dir: Path, disk: Disk, limit_bytes: int = 0, spare_bytes: int = 0) -> None:
+    def __init__(self, state_dir: Path, disk: Disk, limit_bytes: int = 0, spare_bytes: int = 0,
+                 neighbours: Neighbours = ALONE) -> None:
         self._disk = disk                               # given
+        self.neighbours = neighbours                    # given
         self._root = state_dir / "cache"                # constant
         self._kept_root = state_dir / "kept"            # constant
         self._stock = Stock(self._root)                 # constant
@@ -89,7 +91,8 @@ class BlockCache:
         if data is None and places.blocks is not None:
             data = places.blocks.read(number)
             if data is not None:
-                self._stock.note(_name(file_id))
+                self._stock.note(name_of(file_id))
+        data = self.neighbours.block(file_id, number) if data is None else data
         if data is not None:
             with self._lock:
                 self._memory[file_id, number] = data
@@ -132,7 +135,7 @@ class BlockCache:
         """Keep a run of blocks that came from the server: in memory, and on the disk if there is room, for which files
         give way that aren't `pinned`. False: there was none, so that they won't stay for long.
         """
-        name, size = _name(file_id), sum(map(len, blocks))
+        name, size = name_of(file_id), sum(map(len, blocks))
         with self._lock:
             for step, data in enumerate(blocks):
                 self._memory[file_id, number + step] = data
@@ -191,7 +194,7 @@ class BlockCache:
         with self._lock:
             places: _Places | None = self._open.get(file_id)
         if places is None:
-            name = _name(file_id)
+            name = name_of(file_id)
             found = _Places(BlockFile.of_copy(self._kept_root / name),
                             BlockFile.of_cache(self._root / name, _key(file_id), create=False))
             with self._lock:
@@ -204,7 +207,7 @@ class BlockCache:
         """A second name for the sealed content that the server has just taken. Raises OSError: the caller keeps the
         stage.
         """
-        target = self._kept_root / _name(file_id)
+        target = self._kept_root / name_of(file_id)
         target.with_suffix(".map").unlink(missing_ok=True)
         try:
             self._disk.link("kept:link", stage, target)
@@ -219,7 +222,7 @@ class BlockCache:
         again if power is lost before the disk has them: a map that is empty, short or zero says nothing. `sums`: made
         while it was sent; None: all of it is read.
         """
-        path = self._kept_root / _name(file_id)
+        path = self._kept_root / name_of(file_id)
         try:
             made = path.with_suffix(".new")
             content = sums_of(path) if sums is None else bytes(sums)
@@ -242,15 +245,15 @@ class BlockCache:
 
     def kept_path(self, file_id: FileId) -> Path:
         """Where a whole copy is, if there is one."""
-        return self._kept_root / _name(file_id)
+        return self._kept_root / name_of(file_id)
 
     def has_kept(self, file_id: FileId) -> bool:
         """There is a whole copy."""
-        return BlockFile.of_copy(self._kept_root / _name(file_id)) is not None
+        return BlockFile.of_copy(self._kept_root / name_of(file_id)) is not None
 
     def is_sound(self, file_id: FileId, size_bytes: int) -> bool:
         """There is a whole copy, and every block of it is as it was: all of it is read."""
-        copy = BlockFile.of_copy(self._kept_root / _name(file_id))
+        copy = BlockFile.of_copy(self._kept_root / name_of(file_id))
         return copy is not None and all(len(copy.read(span.number) or b"") == span.length
                                         for span in spans(0, size_bytes))
 
@@ -260,7 +263,7 @@ class BlockCache:
 
     def blocks_bytes(self, file_id: FileId) -> int:
         """How much of the disk those of one file take."""
-        return self._stock.size_bytes(_name(file_id))
+        return self._stock.size_bytes(name_of(file_id))
 
     def is_shared(self, file_id: FileId) -> bool:
         """The copy of what was just sent has the same bytes as another copy: that of the name before."""
@@ -276,7 +279,7 @@ class BlockCache:
         """Nothing of it is needed here any more: the server has deleted it, or the user gives up what is here of it.
         Returns the bytes that it took on the disk.
         """
-        name, freed = _name(file_id), 0
+        name, freed = name_of(file_id), 0
         for path in (self._root / name, self._kept_root / name):
             with contextlib.suppress(OSError):
                 found = path.stat(follow_symlinks=False)
@@ -287,7 +290,7 @@ class BlockCache:
 
     def drop_blocks(self, file_id: FileId) -> None:
         """Forgets what came from the server: it isn't the file's, or isn't needed. A kept copy stays."""
-        name = _name(file_id)
+        name = name_of(file_id)
         with self._lock:
             for key in [key for key in self._memory if key[0] == file_id]:
                 del self._memory[key]
@@ -301,7 +304,7 @@ class BlockCache:
 
     def _forget_locked(self, name: str) -> None:
         """The name's files are about to be removed: whoever still writes to them writes to nothing."""
-        for file_id in [file_id for file_id in self._open if _name(file_id) == name]:
+        for file_id in [file_id for file_id in self._open if name_of(file_id) == name]:
             blocks = self._open.pop(file_id).blocks
             if blocks is not None:
                 blocks.removed = True
@@ -313,7 +316,7 @@ class BlockCache:
         if self._stock.used_bytes + size <= most_bytes:
             return True
         # hashes: not for each run of blocks, nearly all of which find room
-        victims = self._stock.oldest(most_bytes - size, set(map(_name, pinned)))
+        victims = self._stock.oldest(most_bytes - size, set(map(name_of, pinned)))
         with self._lock:
             for name in victims:
                 self._forget_locked(name)
@@ -331,11 +334,6 @@ class BlockCache:
             except OSError as exc:
                 log.warning("%s can't be removed (%s): the space stays taken until it is deleted by hand", each,
                             exc.strerror)
-
-
-def _name(file_id: FileId) -> str:
-    """Ids are opaque and may hold any character: 32 hexadecimal digits of a hash are a safe file name."""
-    return hashlib.blake2b(file_id.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def _key(file_id: FileId) -> bytes:

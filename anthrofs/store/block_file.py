@@ -7,12 +7,14 @@ Never   closes a descriptor that another thread may be using: the last one to le
 """
 
 import errno
+import hashlib
 import os
 import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Self
 
+from anthrofs.model import FileId
 from anthrofs.store.block_map import MOST_BLOCKS, MOST_BYTES, BlockMap
 from anthrofs.store.blocks import BLOCK_BYTES
 
@@ -113,6 +115,11 @@ def sums_of(content: Path) -> bytes:
         made.set(number, made.entries(number, [data]))
         number += 1
     return bytes(made)
+
+
+def name_of(file_id: FileId) -> str:
+    """Ids are opaque and may hold any character: 32 hexadecimal digits of a hash are a safe file name."""
+    return hashlib.blake2b(file_id.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def _whole(descriptor: _Descriptor) -> bytes:

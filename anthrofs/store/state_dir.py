@@ -25,7 +25,7 @@ OURS: Final = frozenset({"state.db", "lock", "staging", "kept", "cache"})       
 # made before the state, and not only by us
 HARMLESS: Final = frozenset({"anthrofs.log", "emulator", "lost+found"})
 DIRECTORIES: Final = frozenset({"staging", "kept", "cache"})
-FILES: Final = re.compile(r"state\.db(-wal|-shm|-journal|\.\d+(\.part)?)?|lock", re.ASCII)
+FILES: Final = re.compile(r"state\.db(-wal|-shm|-journal|\.\d+(\.part)?)?|lock|workspace(\.new)?", re.ASCII)
 
 
 class StateDir:

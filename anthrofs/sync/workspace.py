@@ -7,6 +7,7 @@ Never   stores a key: its hash only tells whether it is the one of last time.
 
 import enum
 import hashlib
+import json
 import logging
 from dataclasses import replace
 from functools import lru_cache
@@ -14,6 +15,7 @@ from functools import lru_cache
 from anthrofs.config import Config, Credentials, Service, without_user
 from anthrofs.errors import EXIT_USAGE, SetupError
 from anthrofs.model import Workspace
+from anthrofs.store import neighbours
 from anthrofs.tree.database import Database
 from anthrofs.tree.mirror import Mirror
 from anthrofs.tree.transaction import Tx
@@ -90,7 +92,15 @@ def identify(db: Database, mirror: Mirror, config: Config, named: Workspace) -> 
             tx.shares.forget_all()
             forget(tx)
         remember(tx, service, named)
-        return found is Match.OTHER
+        line = _line(tx)
+    neighbours.declare(config.state_dir, line)
+    return found is Match.OTHER
+
+
+def _line(tx: Tx) -> str:
+    """The same of all states of one workspace; of all with one key, where the service doesn't name the workspace."""
+    names = ("base_url", "organization_id", "workspace_id") if tx.get_meta("workspace_id") else ("base_url", "key_hash")
+    return json.dumps({name: tx.get_meta(name) for name in names})
 
 
 def _ignored(config: Config) -> SetupError:

@@ -18,6 +18,7 @@ WRITERS: Final = {
     "store/block_cache.py": {"mkdir"},                                      # as staging's
     # Synced behind their making, as state:above. The lock says who has it, to whoever finds it locked.
     "store/state_dir.py": {"O_CREAT", "mkdir", "pwrite", "ftruncate"},
+    "store/neighbours.py": {"O_CREAT"},         # whose files the state has, for other states here: without it, or with half of it, they lend nothing
     "tree/state_file.py": {"backup", "fsync"},                              # a copy before an upgrade: synced, named, and its name synced
     "tree/state_sum.py": {"write_text", "fsync"},       # only vouches; that it goes is synced before the database is written to
     "fleet/mount_count.py": {"O_CREAT", "pwrite"},                          # how many mounts there were: without it, one
