@@ -10,7 +10,7 @@ It imports nothing of the rest of anthrofs, so it can't share a mistake with the
                 parts (all of it together)
     the wire    connections (TCP, and how to cut it) · exchange (one request: pace, headers, record)
                 form (streaming multipart) · gate (auth, rate, faults around an operation) · enact (what faults do)
-    routes      listing · transfer (upload, download) · files_api (all five) · admin (/_emulator)
+    routes      transfer (upload, download) · files_api (all five) · messages · tokens · admin (/_emulator)
     process     server (uvicorn, ready line, stopping) · __main__
 
 Everything runs on one event loop; only the store is used from other threads, and it has the only lock.

@@ -1,4 +1,4 @@
-"""The five operations of the Files API, and the routes to them.
+"""The five operations of the Files API, and the routes to them and to what takes a file by its id.
 
 Owns    list, metadata and delete, and which path means what.
 Trusts  gate.py: whoever comes here has a key.
@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from . import rules, tokens, transfer
+from . import messages, rules, tokens, transfer
 from .enact import perform
 from .gate import Gate, Operation
 from .shapes import (
@@ -54,6 +54,8 @@ def routes(parts: Parts) -> list[BaseRoute]:
         route("/v1/files/{file_id}", "DELETE", "delete", lambda exchange: perform(exchange, partial(delete, exchange))),
         route("/v1/sessions/{session_id}", "GET", "session",
               lambda exchange: perform(exchange, partial(session, exchange))),
+        route("/v1/messages", "POST", "message",
+              lambda exchange: perform(exchange, partial(messages.message, exchange))),
         Route("/v1/oauth/token",
               Gate(parts, "token", lambda exchange: perform(exchange, partial(tokens.token, exchange)), keyed=False),
               methods=["POST"]),

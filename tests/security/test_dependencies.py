@@ -16,7 +16,7 @@ from tests.mounting import ROOT
 from tests.security import audit
 from tests.security.audit import Advisory
 
-DIRECT: Final = {"cachetools", "fusepy", "httpx", "jeepney", "mfusepy", "msgspec", "python-multipart", "rich", "starlette", "uvicorn", "xxhash"}
+DIRECT: Final = {"cachetools", "fusepy", "httpx", "jeepney", "mfusepy", "msgspec", "python-multipart", "rich", "shtab", "starlette", "uvicorn", "xxhash"}
 FLEET: Final = {"cryptography", "obstore", "valkey"}
 # What those need, of any of their versions. A name that isn't here is new: look at who makes it, what it does when it is
 # imported, and whether it is needed; then add it.
