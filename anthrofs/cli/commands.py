@@ -1,5 +1,5 @@
-"""The command: `anthrofs sync`, `status`, `ls`, `id`, `path`, `retry`, `discard`, `push`, `free`, `fetch`,
-`refresh`, `check`, `emulator`; those with a module of their own are imported below.
+"""The command: `anthrofs sync`, `status`, `ls`, `path`, `discard`, `push`, `free`, `fetch`, `refresh`, `check`,
+`emulator`; those with a module of their own are imported below.
 
 Owns    what each takes, and the exit codes (errors.EXIT_…).
 Never   takes a key as an argument: arguments are seen by everybody on the machine. Imports at its head what only one
@@ -11,25 +11,25 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 import anthrofs.cli.completion_command
 import anthrofs.cli.fleet_command
 import anthrofs.cli.help_command
+import anthrofs.cli.id_command
 import anthrofs.cli.log_command
+import anthrofs.cli.retry_command
+import anthrofs.cli.umount_command
 import anthrofs.cli.version_command
-from anthrofs.cli import fleet_output, output, past_words
+from anthrofs.cli import draining, fleet_output, output, past_words
+from anthrofs.cli.amounts import shown_bytes
+from anthrofs.cli.common_options import FILE, FILES, JSON, TIMEOUT, WAIT_S
 from anthrofs.cli.mount_command import DIRECTORY
 from anthrofs.cli.places import mount_point
 from anthrofs.cli.syntax import argument, command, flag, number, option, outline, typed
-from anthrofs.cli.umount_command import TIMEOUT, WAIT_S
+from anthrofs.cli.teller import Teller
 from anthrofs.client import asking, control_client, detached
 from anthrofs.errors import EXIT_FAILED, EXIT_USAGE, SetupError
 from anthrofs.text import printable
-
-FILE: Final = argument("path", "A file in a mount.", Path)
-FILES: Final = argument("paths", "Files in a mount, or directories with all in them.", Path, count="+")
-JSON: Final = flag("--json", "as_json", "One JSON value on standard output.")
 
 
 def main() -> None:
@@ -58,7 +58,7 @@ def run(words: Sequence[str]) -> None:
 @command("sync", DIRECTORY, TIMEOUT)
 def sync(directory: Path, timeout: float) -> None:
     """Wait until everything is on the server, and name what isn't."""
-    output.say_left(output.drained(asking.state_dir(directory), timeout))
+    draining.say_left(draining.drained(asking.state_dir(directory), timeout))
 
 
 @command("status", argument("directory", "The mount point; all, without.", mount_point, count="?"), JSON)
@@ -90,20 +90,6 @@ def show_entries(path: Path, as_json: bool) -> None:
         output.show(*output.entry_lines(found))
 
 
-@command("id", argument("paths", "Files in a mount.", Path, count="+"), TIMEOUT, JSON)
-def show_id(paths: list[Path], timeout: float, as_json: bool) -> None:
-    """The file id of each path, one a line; waits for an upload that is under way.
-
-    A save, a rename and a new type give a file a new id, and the old one is dead: `anthrofs log PATH` shows those
-    before.
-    """
-    ids = {str(path): asking.wait_for_id(path, timeout) for path in paths}
-    if as_json:
-        output.put(json.dumps(ids))
-    else:
-        output.show_to_programs(*ids.values())
-
-
 @command("path", argument("ids", "File ids.", count="+"),
          option("--in", "directory", "DIR", "The mount point; all mounts, without.", Path),
          flag("--follow", "follow", "Of an id that was replaced, the path of what has taken its place by now."), JSON)
@@ -127,27 +113,6 @@ def show_path(ids: list[str], directory: Path | None, follow: bool, as_json: boo
         raise SetupError("\n".join([*(fates[file_id] for file_id in missing if file_id in fates),
                                     *([f"{where}: {strange}. If it is new: anthrofs refresh DIR."] if strange else []),
                                     *silent]))
-
-
-@command("retry", argument("paths", "Files, or directories with all that was refused in them.", Path, count="*"),
-         flag("--all", "everything", "Everything that was refused in the mount, of the path or of this directory."),
-         flag("--as-is", "as_is", "Also what isn't whole, because a write was refused."))
-def retry(paths: list[Path], everything: bool, as_is: bool) -> None:
-    """Send again what was refused, and try at once what waits."""
-    if not (paths or everything):
-        raise SetupError("Which? Name files or directories, or say --all.", EXIT_USAGE)
-    chosen = [asking.mount_of(path)[0] for path in paths or [Path()]] if everything else paths
-    found = [asking.decide("retry", path, as_is=as_is) for path in chosen]
-    # a mount of an earlier version doesn't tell
-    lacking = [shown for answer in found for shown in answer.get("lacking", ())]
-    lines = [f"{shown} is sent again" for answer in found for shown in answer["paths"]]
-    output.show("\n".join(map(printable, lines))
-                or ("Nothing was refused there; what waits is tried now." if not lacking
-                    else "Nothing is sent again."))
-    if lacking:
-        raise SetupError("Not sent, for a write was refused and so it isn't the whole file: "
-                         + ", ".join(map(printable, lacking)) +
-                         ". Write it anew, give it up (anthrofs discard), or send it as it is (--as-is).")
 
 
 @command("discard", FILE)
@@ -181,16 +146,27 @@ def free(paths: list[Path]) -> None:
 @command("fetch", FILES)
 def fetch(paths: list[Path]) -> None:
     """Download files (or all in a directory) that can be downloaded, so that they can be read without the network."""
-    for line in output.fetched_lines(asking.each("fetch", paths)):
-        output.show(line)
+    lacking = list[str]()
+    with Teller("fetching") as teller:
+        for path, answer in asking.each("fetch", paths):
+            if "fetching" in answer:
+                teller.tell(f"fetching {answer['fetching']}", answer["fetched"], answer.get("of"))
+                continue
+            here = "" if answer["fetched"] or answer["refused"] else ", it was here"
+            with teller.aside():
+                output.show(f"{path}: {shown_bytes(answer['fetched'])} fetched{here}")
+            lacking += map(printable, answer["refused"].values())
+    if lacking:
+        raise SetupError("Not fetched:\n" + "\n".join(f"  {reason}" for reason in lacking))
 
 
 @command("refresh", DIRECTORY, flag("--accept", "accept", "Believe a listing that lacks most of the known files."),
          option("--timeout", "timeout", "SECONDS", "Seconds to wait at most.", WAIT_S, default=60.0))
 def refresh(directory: Path, accept: bool, timeout: float) -> None:
     """Ask the service for its listing now."""
-    answer = next(control_client.ask(asking.state_dir(directory), "refresh", accept=accept, timeout_s=timeout,
-                              patience_s=timeout + 10))
+    with Teller("asking for the listing"):
+        answer = next(control_client.ask(asking.state_dir(directory), "refresh", accept=accept, timeout_s=timeout,
+                                         patience_s=timeout + 10))
     output.put(f"{answer['files']} files")
 
 
@@ -209,7 +185,8 @@ def check(profile: str | None, state_dir: Path | None, as_json: bool) -> None:
     os.umask(0o077)             # what SQLite makes beside its file is as private as that
     lock = StateDir(path, "(a check)")
     try:
-        found = problems(path)
+        with Teller(f"looking at the state in {path}"):
+            found = problems(path)
     finally:
         lock.close()
     if as_json:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from anthrofs.cli import fleet_output, output
+from anthrofs.cli.amounts import shown_bytes
 from anthrofs.cli.syntax import argument, command, flag, option
 from anthrofs.client import asking, control_client
 from anthrofs.errors import EXIT_MISSING, EXIT_USAGE, SetupError
@@ -75,7 +76,7 @@ def gc(directory: Path, look: bool, accept: bool, as_json: bool) -> None:
         return
     output.show(f"{found['files']} files in the store, {found['unknown']} of them of no file of the workspace: "
                 + (f"{found['removed']} removed" if not look else "they would be removed")
-                + f", {output.shown_bytes(found['size_bytes'])}"
+                + f", {shown_bytes(found['size_bytes'])}"
                 + (f"; {found['young']} more are too young" if found["young"] else ""))
 
 
@@ -119,7 +120,7 @@ def share(everything: bool, directory: Path | None) -> None:
                 raise
             silent.append(f"{root}: {exc}")
             continue
-        words = (f"{owed['files']} uploads, {output.shown_bytes(owed['bytes'])}, are being put into the store; "
+        words = (f"{owed['files']} uploads, {shown_bytes(owed['bytes'])}, are being put into the store; "
                  "`anthrofs sync` waits for it") if owed["files"] else "nothing to be put there"
         output.show(f"{root}: {words}")
     if silent:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from anthrofs.cli.output import shown_bytes, shown_time
+from anthrofs.cli.amounts import shown_bytes, shown_time
 from anthrofs.text import printable
 
 Told = Mapping[str, Any]

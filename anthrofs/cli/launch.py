@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anthrofs.cli import output
-from anthrofs.cli.terminal import Sign
+from anthrofs.cli.amounts import shown_count
+from anthrofs.cli.teller import Teller
 from anthrofs.config import Config
 from anthrofs.errors import EXIT_FAILED, SetupError
 
@@ -72,12 +72,11 @@ def start_in_background(config: Config, *, demo: bool) -> None:
     with os.fdopen(os.memfd_create("words"), "w+b") as words, os.fdopen(ours, "rb") as lines:
         child = _fork(config, lines.fileno(), theirs, words.fileno(), demo=demo)
         os.close(theirs)
-        progress = output.ListingProgress()
-        with Sign("mounting") as sign:
+        with Teller("mounting", shown_count) as teller:
             for line in lines:
                 news = json.loads(line)
                 if "progress" in news:
-                    progress.tell(sign, news["progress"])
+                    teller.tell("first listing", news["progress"])
                 elif "error" in news:
                     os.waitpid(child, 0)
                     raise SetupError(news["error"] + _last_words(words), news["code"])

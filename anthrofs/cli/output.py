@@ -1,43 +1,23 @@
-"""A mount as a person sees it: its status in lines, how a drain goes on, what is left.
+"""A mount as a person sees it: its status and its files, in lines.
 
 Never   decides anything: it prints what control has answered.
 """
 
 import math
 import os
+import shlex
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from anthrofs.cli.terminal import Bar, Sign, on_terminal
-from anthrofs.client import control_client
-from anthrofs.errors import EXIT_LEFT, SetupError
+from anthrofs.cli.amounts import shown_bytes, shown_time
+from anthrofs.errors import SetupError
 from anthrofs.journal import ERROR, for_journal, is_journal
 from anthrofs.text import printable, printable_lines
 
-LINES_FROM: Final = 1000    # files of a first listing that takes a while
-LINE_S: Final = 1.0         # between two lines about it
 DELETIONS: Final = 20       # that a status names
-
-
-def drained(state_dir: Path, timeout_s: float, *, last: bool = False) -> dict[str, Any]:
-    """The rest that is left when everything was sent or the time was over; a bar on a terminal shows how it goes on."""
-    left: dict[str, Any] = {"waiting": [], "failed": [], "deletions": []}
-    most_bytes = 1
-    with Bar("sending what is queued") as bar:
-        for left in control_client.ask(state_dir, "drain", timeout_s=timeout_s, last=last):
-            left_bytes = sum(entry["bytes"] - entry["sent"] for entry in left["waiting"])
-            most_bytes = max(most_bytes, left_bytes)
-            words = (f"{len(left['waiting'])} files, {shown_bytes(left_bytes)} to send, {len(left['deletions'])} to "
-                     "delete")
-            words += f", {keeps}" if (keeps := _budget(left)) else ""
-            unshared = left.get("unshared", ())     # a mount of an earlier version has no store
-            words += f", {len(unshared)} not in the fleet's store yet" if unshared else ""
-            if left["waiting"] or left["deletions"] or unshared:
-                bar.show(most_bytes - left_bytes, most_bytes, words)
-    return left
 
 
 def show(*lines: str) -> None:
@@ -75,34 +55,9 @@ def complain(text: str) -> None:
     print(for_journal(words, ERROR) if is_journal(2) else words, file=sys.stderr)
 
 
-class ListingProgress:
-    """The progress of a first listing: in place on a terminal; elsewhere a line now and then, and none for a workspace
-    that is listed at once.
-    """
-
-    def __init__(self) -> None:
-        self._said_s = float("-inf")
-
-    def tell(self, sign: Sign, files: int) -> None:
-        """So many by now."""
-        words = f"first listing: {files} files"
-        sign.show(words)
-        if not on_terminal() and files >= LINES_FROM and time.monotonic() - self._said_s >= LINE_S:
-            self._said_s = time.monotonic()
-            print(words, file=sys.stderr)
-
-
-def say_left(left: dict[str, Any]) -> None:
-    """Raises SetupError, which names it, if anything is."""
-    rows = [f"  {entry['path']}: {entry.get('state') or 'refused: ' + entry['reason']}" for entry in left["waiting"]
-            + left["failed"]]
-    rows += [f"  {entry['file_id']}: to be deleted" for entry in left["deletions"]]
-    unshared = [f"  {entry['path']}: {entry['state']}" for entry in left.get("unshared", ())]  # nor an earlier version
-    said = [*(["Not on the server yet (kept on this machine, and tried again by every mount):", *rows] if rows else []),
-            *(["On the server, but not in the fleet's store yet, so the copy on this machine is the only readable one:",
-               *unshared] if unshared else [])]
-    if said:
-        raise SetupError("\n".join(map(printable, said)), EXIT_LEFT)
+def mention(line: str) -> None:
+    """Says on standard error how something goes on."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def freed_lines(answers: Iterable[tuple[Path, dict[str, Any]]]) -> Iterator[str]:
@@ -116,21 +71,6 @@ def freed_lines(answers: Iterable[tuple[Path, dict[str, Any]]]) -> Iterator[str]
             yield f"  stays: {printable(reason)}"
 
 
-def fetched_lines(answers: Iterable[tuple[Path, dict[str, Any]]]) -> Iterator[str]:
-    """A line for each path: what came of it. Raises SetupError at the end, for what could not be had."""
-    lacking = list[str]()
-    with Sign("fetching") as sign:
-        for path, answer in answers:
-            if "fetching" in answer:
-                sign.show(printable(f"fetching {answer['fetching']}: {shown_bytes(answer['fetched'])}"))
-                continue
-            here = "" if answer["fetched"] or answer["refused"] else ", it was here"
-            yield f"{printable(str(path))}: {shown_bytes(answer['fetched'])} fetched{here}"
-            lacking += map(printable, answer["refused"].values())
-    if lacking:
-        raise SetupError("Not fetched:\n" + "\n".join(f"  {reason}" for reason in lacking))
-
-
 def status_lines(one: dict[str, Any]) -> Iterator[str]:
     """The lines of one mount."""
     age_s = one["refreshed_s_ago"]
@@ -142,14 +82,11 @@ def status_lines(one: dict[str, Any]) -> Iterator[str]:
     listing = "not refreshed since the mount" if age_s is None else f"{age_s:.0f} s old"
     yield f"  {'online' if one['online'] else 'OFFLINE'}, listing {listing}"
     yield f"  {one['requests']} requests since the mount"
-    if keeps := _budget(one):
-        yield f"  {keeps}"
     if one["state_error"]:
         yield f"  NOTHING CAN BE CHANGED OR SENT: {printable(one['state_error'])}"
     if one.get("unreadable_entries"):       # a mount of the version before doesn't say
         yield f"  {one['unreadable_entries']} entries of the listing can't be read, and are not shown"
-    for closed in one.get("closed", ()):    # nor does it say this
-        yield f"  {_closed(closed)}"
+    yield from (f"  {line}" for line in reason_lines(one))
     if one["refresh_error"] and one["online"]:
         yield f"  the last refresh failed: {printable(one['refresh_error'])}"
     if one["cached_bytes"]:
@@ -166,9 +103,9 @@ def status_lines(one: dict[str, Any]) -> Iterator[str]:
     for download in one["downloads"]:
         yield (f"  downloading {printable(download['name'] or download['file_id'])}: "
                f"{shown_bytes(download['bytes'])} of {shown_bytes(download['of'])}")
-    yield from _rows("to be sent", (f"{entry['path']} ({shown_bytes(entry['bytes'])}): {entry['state']}"
-                                    for entry in one["waiting"]))
-    yield from _rows("REFUSED, kept here", (f"{entry['path']}: {entry['reason']}" for entry in one["failed"]))
+    yield from _rows("to be sent", map(_waiting_row, one["waiting"]))
+    yield from _rows("REFUSED, kept here, and not sent again by itself", [
+        *(f"{entry['path']}: {entry['reason']}" for entry in one["failed"]), *_ways_on(one)])
     if (owed := one.get("owed", {"deletions": 0}))["deletions"]:        # a mount of an earlier version doesn't tell
         yield (f"  {owed['deletions']} files to be deleted on the server, the first of them for "
                f"{shown_time(max(0.0, time.time() - owed['since']))}")
@@ -205,10 +142,33 @@ def _closed(closed: dict[str, Any]) -> str:
             "--all`")
 
 
-def _budget(one: dict[str, Any]) -> str:
-    """While nothing seems to move. A mount of an earlier version doesn't tell."""
-    told = one.get("budget", {"waiting": 0})
-    return f"waiting for the request budget: next in {math.ceil(told['next_s'])} s" if told["waiting"] else ""
+def reason_lines(one: dict[str, Any]) -> list[str]:
+    """Why what waits does, where that is no file's own. A mount of an earlier version doesn't tell all of it."""
+    told = one.get("budget") or {"waiting": 0}
+    budget = [f"waiting for the request budget: next in {math.ceil(told['next_s'])} s"] if told["waiting"] else []
+    return [*budget, *map(_closed, one.get("closed") or ())]
+
+
+def _waiting_row(entry: dict[str, Any]) -> str:
+    """How far it is. What this machine has handed on, and what has arrived, is told apart, as far as it differs."""
+    row = f"{entry['path']} ({shown_bytes(entry['bytes'])}): {entry['state']}"
+    on_its_way = entry.get("handed", 0) - entry["sent"]     # a mount of an earlier version doesn't tell
+    if not entry.get("handed") or entry.get("answer_since"):
+        return row
+    return f"{row}, {shown_bytes(entry['sent'])} have arrived" + (
+        f", {shown_bytes(on_its_way)} are on their way" if on_its_way > 0 else "")
+
+
+def _ways_on(one: dict[str, Any]) -> list[str]:
+    """The commands that a person may type for what was refused."""
+    if not one["failed"]:
+        return []
+    root = Path(one["mountpoint"])
+    if len(one["failed"]) == 1:
+        path = shlex.quote(str(root / one["failed"][0]["path"]))
+        return [f"send it again: anthrofs retry {path}", f"give it up: anthrofs discard {path}"]
+    return [f"send all of them again: anthrofs retry --all {shlex.quote(str(root))}",
+            "give one up: anthrofs discard PATH"]
 
 
 def _rows(title: str, rows: Iterable[str]) -> Iterator[str]:
@@ -216,18 +176,3 @@ def _rows(title: str, rows: Iterable[str]) -> Iterator[str]:
     if lines:
         yield f"  {title}:"
         yield from lines
-
-
-def shown_time(seconds: float) -> str:
-    """90 s, 5 min, 3 h"""
-    return (f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min" if seconds < 7200
-            else f"{seconds / 3600:.0f} h")
-
-
-def shown_bytes(count: float) -> str:
-    """1.5 MB"""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"

@@ -3,74 +3,58 @@
 Never   imports rich where no terminal reads, or before there is something to show: that takes 50 ms, and 9 MiB.
 """
 
+import os
 import sys
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
-    from rich.status import Status
+
+WIDE: Final = 60            # columns, from which a bar has room beside the words
+BAR: Final = 20
 
 
 def on_terminal() -> bool:
-    """A person reads standard error."""
-    return sys.stderr.isatty()
+    """A person reads standard error, on something that can take a line back."""
+    return sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
-class Sign:
-    """A sign of life while something takes its time; nothing where no terminal reads."""
+class LastLine:
+    """The terminal's last line, as long as something goes on: words, a bar, and how far it is."""
 
-    def __init__(self, words: str) -> None:
-        self._words = words             # constant
-        self._status: Status | None = None
+    def __init__(self) -> None:
+        from rich.console import Console  # noqa: PLC0415 - see the module's head
 
-    def __enter__(self) -> Self:
-        if on_terminal():
-            from rich.console import Console  # noqa: PLC0415 - see the module's head
-
-            self._status = Console(stderr=True).status(self._words)
-            self._status.start()
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        if self._status is not None:
-            self._status.stop()
-
-    def show(self, words: str) -> None:
-        """From now on."""
-        if self._status is not None:
-            from rich.markup import escape  # noqa: PLC0415 - see the module's head
-
-            self._status.update(escape(words))
-
-
-class Bar:
-    """A bar that says how much is done, from the first time that there is something to do."""
-
-    def __init__(self, words: str) -> None:
-        self._words = words             # constant
+        self._console = Console(stderr=True)        # constant
         self._progress: Progress | None = None
 
-    def __enter__(self) -> Self:
-        return self
+    def draw(self, words: str, done: float, of: float | None, told: str) -> None:
+        """From now on, until it is drawn again or erased. A bar without an end to it only moves."""
+        if self._progress is None:
+            self._progress = self._made()
+            self._progress.add_task("", told="")
+            self._progress.start()
+        self._progress.update(self._progress.task_ids[0], description=words, completed=done, total=of, told=told)
+        self._progress.refresh()
 
-    def __exit__(self, *_exception: object) -> None:
+    def erase(self) -> None:
+        """Leaves its place to what is printed next."""
         if self._progress is not None:
             self._progress.stop()
+            self._progress = None
 
-    def show(self, done: float, total: float, words: str) -> None:
-        """So much of it, and what is left in words."""
-        if not on_terminal():
-            return
-        if self._progress is None:
-            from rich.console import Console  # noqa: PLC0415 - see the module's head
-            from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415 - the same
+    def _made(self) -> "Progress":
+        from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn  # noqa: PLC0415 - as above
+        from rich.table import Column  # noqa: PLC0415 - the same
 
-            self._progress = Progress(TextColumn(self._words), BarColumn(), TextColumn("{task.fields[left]}"),
-                                      console=Console(stderr=True), transient=True)
-            self._progress.add_task("", left="")
-            self._progress.start()
-        self._progress.update(self._progress.task_ids[0], total=total, completed=done, left=words)
+        columns: list[ProgressColumn] = [
+            TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True,
+                                                                               overflow="ellipsis")),
+            TextColumn("{task.fields[told]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis"))]
+        if self._console.width >= WIDE:
+            columns.insert(1, BarColumn(BAR))
+        return Progress(*columns, console=self._console, transient=True, auto_refresh=False, expand=True)
 
 
 def lay_out(text: str, console: "Console | None" = None) -> None:

@@ -8,23 +8,21 @@ import time
 from pathlib import Path
 from typing import Final
 
-from anthrofs.cli import output
+from anthrofs.cli import draining, output
+from anthrofs.cli.common_options import TIMEOUT
 from anthrofs.cli.mount_command import DIRECTORY
-from anthrofs.cli.syntax import command, flag, number, option
+from anthrofs.cli.syntax import command, flag
+from anthrofs.cli.teller import Teller
 from anthrofs.client import asking, control_client
 from anthrofs.client.detached import Detached, detached_from, of_state
 from anthrofs.client.known_states import known_states, last_place
 from anthrofs.errors import EXIT_LEFT, EXIT_USAGE, SetupError
 from anthrofs.fuse import mountpoint
-from anthrofs.settings.table import LONGEST_S
 from anthrofs.state_place import states_root
 
 LAZY_S: Final = 3.0         # after a lazy unmount: for a process that nobody keeps
 END_S: Final = 400.0        # after an unmount: above the daemon's own bound
 SOON_S: Final = 1.0         # a detached mount that ends within that needs no words
-
-WAIT_S: Final = number(0, LONGEST_S)
-TIMEOUT: Final = option("--timeout", "timeout", "SECONDS", "Seconds to wait at most.", WAIT_S, default=300.0)
 
 
 @command("umount", DIRECTORY, TIMEOUT, flag("--lazy", "lazy", "Detach now, also while files are open."))
@@ -45,19 +43,20 @@ def umount(directory: Path, timeout: float, lazy: bool) -> None:
         return
     if root != Path(os.path.realpath(directory)):
         raise SetupError(f"{directory} is in the mount on {root}: anthrofs umount {root}", EXIT_USAGE)
-    left = output.drained(state_dir, timeout, last=True)
+    left = draining.drained(state_dir, timeout, last=True)
     ending = control_client.ask(state_dir, "wait", patience_s=LAZY_S if lazy else END_S)
     next(ending)            # connected: from now on its end can't be missed
     mountpoint.unmount(root, lazy=lazy)
     try:
-        for _ in ending:
-            pass
+        with Teller(f"{root} is unmounted; waiting for the end of its process"):
+            for _ in ending:
+                pass
     except SetupError as exc:
         if "not answered" in str(exc):      # else the connection's end is the process's: that is what we wait for
             gone = of_state(state_dir)
             output.complain(f"{root} is detached; its process ends when the last program has left it." if gone is None
                             else str(gone.why()))
-    output.say_left(left)
+    draining.say_left(left)
 
 
 def _say_cleared(directory: Path) -> None:
@@ -83,7 +82,9 @@ def _await_end(gone: Detached, timeout_s: float) -> None:
     if not _ends(gone, min(SOON_S, timeout_s)):
         if timeout_s > SOON_S:
             output.complain(str(gone.why()))
-        if not _ends(gone, until_s - time.monotonic()):
+        with Teller(f"waiting for the end of the mount that was on {gone.mountpoint}"):
+            ends = _ends(gone, until_s - time.monotonic())
+        if not ends:
             raise gone.why()
     refuse_unsent(gone.state_dir, gone.mountpoint)
 

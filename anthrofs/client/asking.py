@@ -8,7 +8,7 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +22,9 @@ ANSWER_S: Final = 700.0     # the longest silence of a mount that is asked for s
                             # byte may take
 FIRST_LOOK_S: Final = 0.02  # then twice as long each time: between looks for an id that an upload will bring
 LOOKS_S: Final = 0.2        # at most
+MOVING: Final = ("waiting", "uploading", "sent")        # how the states begin in which a file's upload is under way
+
+Tell = Callable[[Path, str, dict[str, Any]], None]
 
 
 def ask_all(directory: Path | None, op: str, **values: Any) -> tuple[dict[Path, dict[str, Any]], list[str]]:
@@ -105,26 +108,43 @@ def mount_around(path: Path) -> tuple[Path, Path]:
     return mount_of(path)
 
 
-def wait_for_id(path: Path, timeout_s: float) -> str:
-    """The file's id, for which an upload may have to end first. Raises SetupError."""
-    until_s, shown, look_s = time.monotonic() + timeout_s, printable(str(path)), FIRST_LOOK_S
+def await_end(path: Path, until_s: float, tell: Tell) -> str:
+    """The state of a file once it doesn't change by itself any more, or when the time (monotonic) is over.
+
+    `tell` gets the path, the state, and why what waits does so, again and again. Raises SetupError for what is no file
+    of a mount.
+    """
+    look_s = FIRST_LOOK_S
     while True:
-        try:
-            state = os.fsdecode(os.getxattr(path, STATE))
-            if state.startswith("remote"):
-                return os.fsdecode(os.getxattr(path, FILE_ID))
-        except OSError as exc:
-            if exc.errno in (errno.ENODATA, errno.EOPNOTSUPP):
-                raise SetupError(f"{shown} is not a file in a mount of anthrofs.", EXIT_USAGE) from exc
-            if exc.errno == errno.ENOTCONN:
-                mount_of(path)          # raises what helps
-            raise SetupError(f"{shown}: {os.strerror(exc.errno or 0)}.", EXIT_USAGE) from exc
-        if state == "local" or state.startswith("failed"):
-            raise SetupError(f"{shown} has no id: {state}.")
-        if time.monotonic() >= until_s:
-            raise SetupError(f"{shown} has no id after {timeout_s:.0f} s: {state}.", EXIT_LEFT)
+        state = _attribute(path, STATE)
+        if not state.startswith(MOVING) or time.monotonic() >= until_s:
+            return state
+        why: dict[str, Any] = {}
         if state == "waiting":
             with contextlib.suppress(SetupError):       # a mount of an earlier version, or another user's
-                list(control_client.ask(state_dir(path), "hurry"))
+                why = next(control_client.ask(state_dir(path), "hurry"), why)
+        tell(path, state, why)
         time.sleep(look_s)
         look_s = min(2 * look_s, LOOKS_S)
+
+
+def id_of(path: Path, state: str, waited_s: float) -> str:
+    """The id of a file that has this state. Raises SetupError when it has none."""
+    if state.startswith("remote"):
+        return _attribute(path, FILE_ID)
+    shown = printable(str(path))
+    if state.startswith(MOVING):
+        raise SetupError(f"{shown} has no id after {waited_s:.0f} s: {state}.", EXIT_LEFT)
+    raise SetupError(f"{shown} has no id: {state}.")
+
+
+def _attribute(path: Path, name: str) -> str:
+    try:
+        return os.fsdecode(os.getxattr(path, name))
+    except OSError as exc:
+        shown = printable(str(path))
+        if exc.errno in (errno.ENODATA, errno.EOPNOTSUPP):
+            raise SetupError(f"{shown} is not a file in a mount of anthrofs.", EXIT_USAGE) from exc
+        if exc.errno == errno.ENOTCONN:
+            mount_of(path)          # raises what helps
+        raise SetupError(f"{shown}: {os.strerror(exc.errno or 0)}.", EXIT_USAGE) from exc

@@ -201,7 +201,7 @@ def build(config: Config, world: World) -> Parts:
 
     serving = _serve_with(config, world, local, reader, refresher, lessons, sending)
     paths, attributes = serving.paths, serving.attributes
-    left = Left(local.db, local.handles, attributes, sending.progress, world.pacer.waiting, shared)
+    left = Left(local.db, local.handles, attributes, sending.progress, world.pacer.waiting, shared, way)
     report = Report(config, local.db, local.cache, local.kept_copies, reader, refresher, local.guard, way, left,
                     lambda: {"requests": world.service.requests(), "binding": world.binding, "libfuse": world.libfuse,
                              "fleet": None if fleet is None else fleet.picture.status()})

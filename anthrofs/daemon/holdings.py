@@ -79,6 +79,7 @@ class Holdings:
         """
         with self._db.reading() as tx:
             alone, files = self._paths.files(tx, path)
+        of = sum(node.size_bytes for node, _ in files if self._lacks(node))
         fetched, brought, refused, lacking = 0, list[tuple[FileId, int, str]](), dict[str, str](), dict[NodeId, bool]()
         for place, (node, shown) in enumerate(files):
             for each, _ in files[place:place + EARLY_FEEDS]:
@@ -95,7 +96,7 @@ class Holdings:
                 size_bytes = 0
                 for count in self._bring(node, shown):
                     fetched, size_bytes = fetched + count, size_bytes + count
-                    yield {"fetching": shown, "fetched": fetched}
+                    yield {"fetching": shown, "fetched": fetched, "of": of}
                 assert node.remote is not None, "it lacks something that the server has"
                 brought.append((node.remote.file_id, size_bytes, shown))
             except FsError as exc:

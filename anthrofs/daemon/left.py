@@ -10,28 +10,30 @@ from typing import Any
 from anthrofs.daemon.sharing import Sharing
 from anthrofs.errors import NotFound
 from anthrofs.fs.attributes import Attributes
+from anthrofs.remote.way import Way
 from anthrofs.tree.database import Database
 from anthrofs.tree.open_table import OpenTable
 from anthrofs.tree.upload_queue import FAILED
-from anthrofs.upload.progress import Progress
+from anthrofs.upload.progress import Progress, Sent
 
 
 class Left:
     """Looks at the rows, the open files and the uploads under way, in an order that misses nothing."""
 
     def __init__(self, db: Database, handles: OpenTable, attributes: Attributes, progress: Progress,
-                 budget: Callable[[], tuple[int, float]], shared: Sharing) -> None:
+                 budget: Callable[[], tuple[int, float]], shared: Sharing, way: Way) -> None:
         self._db = db                       # given
         self._handles = handles             # given
         self._attributes = attributes       # given
         self._progress = progress           # given
         self._budget = budget               # given: see Pacer.waiting
-        self._shared = shared                 # given
+        self._shared = shared               # given
+        self._way = way                     # given
 
     def now(self, stuck: Iterable[dict[str, Any]] = ()) -> dict[str, Any]:
         """Returns it by what can be done about it: waiting, failed (and stuck on this machine), deletions, open, and
         unshared, what the server has and the store of the mount's fleet hasn't; how many deletions are owed, and since
-        when; and how long the minute's budget of requests keeps those that wait for it.
+        when; how long the minute's budget of requests keeps those that wait for it; and what is closed.
 
         Deletions that wait for a failed upload's sake (new before old is gone) are not listed: that one is. But they
         are owed.
@@ -58,7 +60,7 @@ class Left:
         for node_id in dict.fromkeys([*written, *synced]):
             with contextlib.suppress(NotFound):
                 opened.append({"name": self._db.nodes.path(self._db.nodes.node(node_id)), "state": "being written"})
-        sent = self._progress.now()
+        progress = self._progress.now()
         for node_id in {**attempts, **nodes}:           # oldest attempts first; then what has none yet
             node, attempt = nodes.get(node_id), attempts.get(node_id)
             if (node is not None and node.is_hidden) or (attempt is None and (node is None or node.stage is not None)):
@@ -68,11 +70,29 @@ class Left:
             if attempt is not None and attempt.state == FAILED:
                 failed.append({**entry, "reason": attempt.reason})
             else:
-                waiting.append({**entry, "sent": sent[node_id].acknowledged if node_id in sent else 0,
+                waiting.append({**entry, **_told(progress.get(node_id)),
                                 "state": self._attributes.state(node, attempt) if node else "waiting"})
         failed += damaged
         unshared = self._shared.left()        # behind the rows: an upload's end is what makes it owed to the store
-        asking, next_s = self._budget()
         return {"waiting": waiting, "failed": failed, "deletions": deletions, "open": opened, "unshared": unshared,
                 "owed": {"deletions": debts, "since": None if since_ns is None else since_ns / 1e9},
-                "budget": {"waiting": asking, "next_s": next_s}}
+                **self.reasons()}
+
+    def reasons(self) -> dict[str, Any]:
+        """Returns why what waits does, where that is no file's own: the minute's budget, and that nothing, or no upload
+        or deletion, can be asked for; since when, and when it is tried again.
+        """
+        asking, next_s = self._budget()
+        return {"budget": {"waiting": asking, "next_s": next_s},
+                "closed": [{"for": notice.gate, "reason": notice.reason, "since": notice.since_ns / 1e9,
+                            "next_try_s": notice.next_s} for notice in self._way.notices()]}
+
+
+def _told(sent: Sent | None) -> dict[str, Any]:
+    """How far an upload is: bytes that have arrived, bytes that have left this machine's programs, and, once all have
+    arrived, since when the answer is waited for.
+    """
+    if sent is None:
+        return {"sent": 0, "handed": 0, "answer_since": None}
+    return {"sent": sent.acknowledged, "handed": sent.handed,
+            "answer_since": sent.over_ns / 1e9 if sent.awaits_answer else None}

@@ -41,6 +41,10 @@ class Report:
         """Counts the files that are shown."""
         return self._db.nodes.totals()[0]
 
+    def reasons(self) -> dict[str, Any]:
+        """Returns why what waits does: see Left.reasons."""
+        return self._left.reasons()
+
     def status(self) -> dict[str, Any]:
         """Returns what `anthrofs status --json` prints of this mount."""
         files, used_bytes, local = self._db.nodes.totals()
@@ -63,8 +67,5 @@ class Report:
                           for file_id, done, length in running],
             "state_error": self._guard.lost() or None,
             "online": self._way.closed() is None and not isinstance(error, Offline),
-            "closed": [{"for": notice.gate, "reason": notice.reason, "since": notice.since_ns / 1e9,
-                        "next_try_s": notice.next_s}
-                       for notice in self._way.notices()],
             "refreshed_s_ago": self._refresher.age_s(), "refresh_error": None if error is None else str(error),
         }

@@ -85,9 +85,9 @@ class Requests:
             yield {"entries": some}
 
     def _on_hurry(self, _request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """Somebody waits for an id: nothing is held off."""
+        """Somebody waits for an id: nothing is held off; why it may wait all the same."""
         self._uploader.hurry()
-        yield {}
+        yield self._report.reasons()
 
     def _on_refresh(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         for _ in range(CLOSED_TRIES):

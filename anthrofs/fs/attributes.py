@@ -132,7 +132,7 @@ class Attributes:
         if sent.awaits_answer:
             over = datetime.fromtimestamp(sent.over_ns / 1e9)       # noqa: DTZ006 - as the user's clock
             return f"sent, waiting for the answer since {over:%H:%M:%S}"
-        return f"uploading {100 * sent.acknowledged // max(1, sent.size_bytes)}%"
+        return f"uploading {sent.percent}%"
 
     @staticmethod
     def damage(node: Node) -> str:

@@ -103,7 +103,7 @@ class Body(io.FileIO):
     def begin(self, around_bytes: int) -> None:
         """From its beginning; again, if what had all of it has sent us on. So many bytes of the form come first."""
         self.seek(0)
-        self._place, self.begun, self.over_s = 0, True, None
+        self._place, self.begun, self.over_s, self.over_ns, self._acknowledged = 0, True, None, 0, 0
         self._before = around_bytes + (0 if self._carrier is None else self._carrier.handed())
 
     def goes(self, carrier: Carrier) -> bool:
@@ -118,6 +118,11 @@ class Body(io.FileIO):
     def end(self) -> None:
         """The last byte was handed over."""
         self.over_s, self.over_ns = self._clock.now_s(), self._clock.time_ns()
+
+    def handed(self) -> int:
+        """From any thread: how many of its bytes the kernel was given, which may still have them."""
+        carrier, before = self._carrier, self._before
+        return 0 if carrier is None or not self.begun else max(0, min(self._size_bytes, carrier.handed() - before))
 
     def acknowledged(self) -> int:
         """From any thread: how many of its bytes the other side's TCP has. HTTP confirms nothing before its answer."""

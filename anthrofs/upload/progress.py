@@ -18,13 +18,19 @@ class Sent:
     """How far one upload under way has come."""
 
     size_bytes: int
-    acknowledged: int
+    acknowledged: int       # bytes that the other side's TCP has
+    handed: int             # bytes that this machine's kernel was given: what isn't acknowledged of them is on its way
     over_ns: int            # wall clock: when the last byte was handed over; 0: not yet
 
     @property
     def awaits_answer(self) -> bool:
         """Whether the other side has all of it, and says nothing yet."""
         return self.over_ns > 0 and self.acknowledged >= self.size_bytes
+
+    @property
+    def percent(self) -> int:
+        """The part that has arrived, in words for a person: never all of it, as long as something is still to come."""
+        return min(99, 100 * self.acknowledged // max(1, self.size_bytes))
 
 
 class Progress:
@@ -56,7 +62,7 @@ class Progress:
         """Returns how far each is now; without those that still wait for a place in the budget."""
         with self._lock:
             bodies = dict(self._bodies)
-        found = {node_id: (stage, Sent(size, body.acknowledged(), body.over_ns))
+        found = {node_id: (stage, Sent(size, body.acknowledged(), body.handed(), body.over_ns))
                  for node_id, (stage, body, size) in bodies.items() if body.begun}
         with self._lock:
             for node_id, (stage, sent) in found.items():

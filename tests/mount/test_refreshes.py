@@ -45,15 +45,15 @@ def test_a_first_listing_of_several_pages_shows_its_progress_on_a_terminal(mount
         monkeypatch.setenv(name, value)
     with Terminal(command, mount.path.parent) as terminal:
         for files in (1000, 2000, 3000):
-            terminal.shows(f"first listing: {files} files")
+            terminal.shows(f"{files} files")
         assert terminal.ends() == 0
 
 
 def test_a_first_listing_of_several_pages_says_its_progress_in_lines_on_a_pipe(mount: Mount) -> None:
     done = subprocess.run(first_listing(mount), env=mount.environment, text=True, capture_output=True, timeout=60, check=True)
-    lines = [line for line in done.stderr.splitlines() if line.startswith("first listing: ")]
-    assert lines[0] == "first listing: 1000 files"
-    assert 2 <= len(lines) <= 4
+    lines = [line for line in done.stderr.splitlines() if line.startswith("first listing, ")]
+    assert lines[0].startswith(("first listing, 1000 files", "first listing, 2000 files"))
+    assert 1 <= len(lines) <= 4
     assert done.stdout == ""
 
 

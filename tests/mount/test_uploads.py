@@ -222,9 +222,10 @@ def test_a_refused_file_is_kept_named_and_can_be_sent_again(mount: Mount, action
     assert "request id req_" in failed["reason"]
     assert os.getxattr(files / "a.txt", "user.anthropic.state").decode().startswith("failed: ")
     done = mount.run("sync", files)
-    assert (done.returncode, "a.txt: refused:" in done.stderr) == (5, True)
-    assert mount.ok("retry", files / "a.txt") == "a.txt is sent again\n"
-    mount.sync()
+    assert (done.returncode, "Refused, kept on this machine, and not sent again by itself" in done.stderr) == (5, True)
+    assert "Not on the server yet" not in done.stderr
+    retried = mount.ok("retry", files / "a.txt")
+    assert retried == f"a.txt is on the server: {mount.ok('id', files / 'a.txt')}"
     assert stored(mount) == {"a.txt": b"precious"}
 
 

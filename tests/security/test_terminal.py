@@ -7,7 +7,6 @@ import logging
 import os
 import re
 import subprocess
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -47,12 +46,6 @@ def test_a_record_is_one_line_and_a_traceback_can_not_look_like_one() -> None:
     assert not any(re.match(r"\d{4}-", line) for line in rest)
 
 
-def test_a_fetch_of_a_name_that_looks_like_marks_is_no_crash() -> None:
-    """What is under way is shown through a library that reads [bold] and [/bold] as marks."""
-    news = [(Path("/m"), {"fetching": "[/nope] [bold] :warning: \x1b[2J", "fetched": 1}), (Path("/m"), {"fetched": 1, "refused": {}})]
-    assert list(output.fetched_lines(iter(news))) == ["/m: 1 B fetched"]
-
-
 def test_a_name_in_an_error_stays_that_name(capsys: pytest.CaptureFixture[str]) -> None:
     output.complain("[bold]not[/bold] :warning: \x1b[2J\nand more")
     assert capsys.readouterr().err == "anthrofs: [bold]not[/bold] :warning: \\x1b[2J\nand more\n"
@@ -76,7 +69,7 @@ def infested(mount: Mount) -> Mount:
 def test_no_command_and_no_line_of_the_log_hands_such_a_name_to_a_terminal(infested: Mount) -> None:
     files = infested.path
     said = ""
-    for arguments in (("status", files), ("ls", files), ("sync", "--timeout", "0", files), ("retry", "--all", files), ("fetch", files), ("free", files),
+    for arguments in (("status", files), ("ls", files), ("sync", "--timeout", "0", files), ("retry", "--all", "--timeout", "0", files), ("fetch", files), ("free", files),
                       ("id", "--timeout", "0", files / f"waits {EVIL}"), ("discard", files / f"refused {EVIL}"), ("id", files / EVIL), ("path", "file_n\x1b[2J")):
         done = infested.run(*arguments)
         assert "Traceback" not in done.stderr

@@ -1,0 +1,103 @@
+"""Tells on standard error how something goes on that takes longer than a moment: on a terminal in place, with a bar;
+elsewhere by a line now and then.
+
+Owns    one thread from the block's beginning to its end, and the terminal's last line meanwhile.
+Never   shows anything of what is over at once, or fails because nobody reads it.
+"""
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Final, Self
+
+from anthrofs.cli import output
+from anthrofs.cli.amounts import Rate, shown_bytes, shown_progress
+from anthrofs.cli.terminal import LastLine, on_terminal
+from anthrofs.text import printable
+
+FIRST_S: Final = 1.0        # what is over by then needs no words
+FRAME_S: Final = 0.2        # between two looks of a terminal
+LONGEST_S: Final = 30.0     # between two lines elsewhere; it begins with FIRST_S, and doubles
+
+
+class Teller:
+    """`with Teller("fetching") as teller: teller.tell("fetching a.txt", 3, 10)`"""
+
+    def __init__(self, words: str, shown: Callable[[float], str] = shown_bytes) -> None:
+        self._shown = shown             # given: an amount, as a person reads it
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="teller", daemon=True)
+
+        self._drawing = threading.Lock()        # guards the terminal, and the following; taken before the other
+        self._line: LastLine | None = None
+
+        self._lock = threading.Lock()       # guards everything below; a leaf
+        self._words = words
+        self._done: float | None = None
+        self._of: float | None = None
+        self._rate = Rate()
+
+    def __enter__(self) -> Self:
+        if sys.stderr is not None:
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._over.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def tell(self, words: str, done: float | None = None, of: float | None = None) -> None:
+        """The words say what goes on from now on; so much of it is done."""
+        with self._lock:
+            self._words, self._done, self._of = words, done, of
+            if done is not None:
+                self._rate.add(time.monotonic(), done)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """The block prints: what goes on isn't on the terminal meanwhile."""
+        with self._drawing:
+            if self._line is not None:
+                self._line.erase()
+            yield
+
+    def _run(self) -> None:
+        if not self._over.wait(FIRST_S):
+            with suppress(OSError, ValueError):         # nobody reads it any more
+                (self._animate if on_terminal() else self._say)()
+
+    def _animate(self) -> None:
+        with self._drawing:
+            self._line = LastLine()
+        try:
+            while not self._over.wait(FRAME_S):
+                words, done, of, told = self._now()
+                with self._drawing:
+                    self._line.draw(words, done, of, told)
+        finally:
+            with self._drawing:
+                self._line.erase()
+
+    def _say(self) -> None:
+        wait_s, said = FIRST_S, ""
+        while True:
+            words, _, _, told = self._now()
+            if (line := f"{words}{', ' if told else ''}{told}") != said:
+                said = line
+                with self._drawing:
+                    output.mention(line)
+            if self._over.wait(wait_s):
+                return
+            wait_s = min(2 * wait_s, LONGEST_S)
+
+    def _now(self) -> tuple[str, float, float | None, str]:
+        """Returns the words, how much is done, of how much, and that in words."""
+        with self._lock:
+            words, done, of = printable(self._words), self._done, self._of
+            if done is None:
+                return words, 0, None, ""
+            self._rate.add(time.monotonic(), done)
+            return words, done, of, shown_progress(done, of, self._rate, self._shown)

@@ -1,0 +1,188 @@
+"""Manual, commands: 'A command that takes longer than a second says how it goes on'; and what became of what was asked for."""
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.mounting import BOUND_S, COMMAND, Mount, state_of, wait_until
+from tests.terminal import Terminal
+
+ANSWER = "sent, waiting for the answer"      # this machine's own buffers may have all of a body at once
+BAD = {"kind": "status", "status": 400, "message": "not this one"}
+
+
+@pytest.fixture
+def slow(mount: Mount) -> Mount:
+    """A mount with an upload under way that lasts, until the test lets it go on: the server takes a body at 500 kB a second."""
+    mount.mount("--upload", "queue")
+    mount.emulator.switch(bandwidth_bytes_per_s=500_000)
+    (mount.path / "big.bin").write_bytes(os.urandom(4_000_000))
+    wait_until(lambda: mount.status()["waiting"][0]["sent"], "some of it has arrived")
+    return mount
+
+
+# ---- bytes that have arrived, bytes that are on their way, and the wait for the answer
+
+def test_an_upload_tells_what_has_arrived_from_what_is_on_its_way_and_is_never_all_there_before_its_end(slow: Mount) -> None:
+    states, told = set[str](), list[dict[str, object]]()
+
+    def is_sent() -> bool:
+        told.extend(slow.status()["waiting"])
+        states.add(state_of(slow.path / "big.bin"))
+        return state_of(slow.path / "big.bin").startswith("remote")
+
+    wait_until(is_sent, "it is sent")
+    assert not [state for state in states if "100" in state]
+    assert all(entry["sent"] <= entry["handed"] <= entry["bytes"] for entry in told)        # type: ignore[operator]
+    assert {entry["answer_since"] is None for entry in told if entry["sent"] != entry["bytes"]} == {True}
+
+
+def test_a_wait_for_an_answer_is_told_as_such(mount: Mount) -> None:
+    files = mount.mount("--upload", "queue")
+    mount.emulator.fault("upload", {"kind": "delay", "seconds": 3})
+    (files / "a.txt").write_text("a")
+    wait_until(lambda: [each for each in mount.status()["waiting"] if each["answer_since"]], "all of it has arrived")
+    done = mount.run("sync", files)
+    assert done.returncode == 0
+    assert "1 file sent, waiting for the answer for " in done.stderr
+
+
+def test_status_shows_how_far_an_upload_is(slow: Mount) -> None:
+    text = slow.ok("status", slow.path)
+    assert re.search(r"big.bin \(4.0 MB\): (uploading \d+%, .* have arrived|sent, waiting for the answer since )", text)
+    slow.sync()
+
+
+# ---- commands that take longer than a moment
+
+@pytest.mark.parametrize("command", ["sync", "umount", "id"])
+def test_a_command_that_waits_says_so_on_a_pipe(slow: Mount, command: str) -> None:
+    done = slow.run(command, slow.path / "big.bin" if command == "id" else slow.path)
+    assert done.returncode == 0
+    line = done.stderr.splitlines()[0]
+    if command == "id":
+        assert line.startswith(f"{slow.path}/big.bin has no id yet: ")
+    else:
+        assert re.match(r"sending 1 file, .* of [34]\.. MB|1 file " + ANSWER, line)
+
+
+def test_a_sync_on_a_terminal_shows_a_rate_and_the_time_left(slow: Mount, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in slow.environment.items():
+        monkeypatch.setenv(name, value)
+    with Terminal([*COMMAND, "sync", str(slow.path)], slow.path.parent) as terminal:
+        terminal.shows("B/s", ANSWER)
+        assert terminal.ends() == 0
+
+
+def test_what_is_fast_says_nothing(mount: Mount) -> None:
+    files = mount.mount()
+    (files / "a.txt").write_text("a")
+    for command in (("sync", files), ("id", files / "a.txt"), ("refresh", files), ("fetch", files), ("umount", files)):
+        done = mount.run(*command)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_fetch_says_how_much_of_what_it_has(mount: Mount) -> None:
+    mount.emulator.generate("big.bin", os.urandom(3_000_000))
+    files = mount.mount()
+    mount.emulator.switch(bandwidth_bytes_per_s=1_000_000)
+    done = mount.run("fetch", files)
+    assert done.stdout == f"{files}: 3.0 MB fetched\n"
+    assert done.stderr.splitlines()[-1].startswith("fetching big.bin, ")
+    assert " of 3.0 MB" in done.stderr
+
+
+def test_an_id_that_can_not_come_says_at_once_why(mount: Mount) -> None:
+    files = mount.mount("--upload", "queue")
+    mount.expects("can't be asked", "not on the server yet", "no connection", "refresh")
+    mount.emulator.stop()
+    (files / "a.txt").write_text("a")
+    wait_until(lambda: mount.status()["closed"], "the mount has seen that the service is away")
+    with subprocess.Popen([*COMMAND, "id", str(files / "a.txt")], env=mount.environment, text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as waiting:
+        assert waiting.stderr is not None
+        line = waiting.stderr.readline()            # it goes on waiting
+        mount.emulator.start()
+        mount.run("retry", "--all", files)
+        assert waiting.wait(BOUND_S) == 0
+    assert line.startswith(f"{files}/a.txt has no id yet: waiting; THE SERVICE CAN'T BE ASKED since ")
+    done = mount.run("id", "--timeout", "0", files / "a.txt")
+    assert done.returncode == 0
+
+
+# ---- ids of many files
+
+def test_ids_of_files_with_a_folder_among_them_are_printed_and_the_folder_is_named(mount: Mount) -> None:
+    files = mount.mount()
+    (files / "folder").mkdir()
+    for name in ("a.txt", "folder/b.txt", "folder/.c.swp", "z.txt"):
+        (files / name).write_text(name)
+    ids = [os.getxattr(files / name, "user.anthropic.file_id").decode() for name in ("a.txt", "z.txt", "folder/b.txt")]
+    done = subprocess.run(["bash", "-c", f'"$@" {files}/*', "bash", *COMMAND, "id"], env=mount.environment, text=True, capture_output=True,
+                          timeout=BOUND_S, check=False)
+    assert (done.returncode, done.stdout.splitlines()) == (1, ids[:2])
+    assert done.stderr == f"anthrofs: {files}/folder is a folder: anthrofs id -R {files}/folder\n"
+    every = mount.run("id", "-R", files)
+    assert (every.returncode, every.stdout.splitlines()) == (0, [f"{ids[0]}  {files}/a.txt", f"{ids[1]}  {files}/z.txt",
+                                                                 f"{ids[2]}  {files}/folder/b.txt"])
+    assert f"stay on this machine: {files}/folder/.c.swp" in every.stderr
+    assert json.loads(mount.ok("id", "-R", "--json", files / "folder")) == {f"{files}/folder/b.txt": ids[2]}
+
+
+def test_an_id_that_is_missing_keeps_none_of_the_others_back(mount: Mount) -> None:
+    files = mount.mount()
+    (files / "a.txt").write_text("a")
+    done = mount.run("id", files / "missing", files / "a.txt", files / "gone")
+    assert (done.returncode, done.stdout) == (2, mount.ok("id", files / "a.txt"))
+    assert done.stderr.count("No such file") == 2
+    assert json.loads(mount.run("id", "--json", files / "missing", files / "a.txt").stdout) == {str(files / "a.txt"): done.stdout.strip()}
+
+
+# ---- what was refused
+
+def refused(mount: Mount, *names: str) -> Path:
+    files = mount.mount("--upload", "queue")
+    mount.expects("was refused", "not on the server yet")
+    for name in names:
+        mount.emulator.fault({"operation": "upload", "filename": name}, BAD, times=-1)
+        (files / name).write_text(name)
+    wait_until(lambda: len(mount.status()["failed"]) == len(names), "they are refused")
+    return files
+
+
+def test_status_names_what_can_be_done_about_what_was_refused(mount: Mount) -> None:
+    files = refused(mount, "a b.txt")
+    text = mount.ok("status", files)
+    assert "REFUSED, kept here, and not sent again by itself" in text
+    [discard] = [line.partition(": ")[2] for line in text.splitlines() if "give it up" in line]
+    assert f"send it again: anthrofs retry '{files}/a b.txt'" in text
+    done = subprocess.run(["bash", "-c", discard.replace("anthrofs ", '"$@" '), "bash", *COMMAND], env=mount.environment, timeout=BOUND_S, check=True,
+                          capture_output=True)
+    assert b"the server never had it" in done.stdout
+
+
+def test_a_retry_waits_for_what_becomes_of_it_and_fails_with_the_reason_when_it_is_refused_again(mount: Mount) -> None:
+    files = refused(mount, "a.txt", "b.txt")
+    mount.emulator.clear_faults()
+    mount.emulator.fault({"operation": "upload", "filename": "a.txt"}, BAD, times=-1)
+    done = mount.run("retry", "--all", files)
+    assert (done.returncode, done.stdout) == (1, f"b.txt is on the server: {mount.ok('id', files / 'b.txt')}")
+    assert "Refused again, and kept on this machine" in done.stderr
+    assert "a.txt: not this one (HTTP 400" in done.stderr
+    as_json = mount.run("retry", "--json", files / "a.txt")
+    assert (as_json.returncode, list(json.loads(as_json.stdout)["refused"])) == (1, ["a.txt"])
+    mount.ok("discard", files / "a.txt")
+
+
+def test_a_retry_that_takes_too_long_is_still_sent(mount: Mount) -> None:
+    files = refused(mount, "a.txt")
+    mount.emulator.clear_faults()
+    mount.emulator.fault("upload", {"kind": "delay", "seconds": 2})
+    done = mount.run("retry", "--timeout", "0", files / "a.txt")
+    assert (done.returncode, "Sent again, and not on the server yet" in done.stderr) == (5, True)
+    mount.sync()
+    assert state_of(files / "a.txt") == "remote"
