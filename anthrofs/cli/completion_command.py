@@ -26,9 +26,22 @@ END: Final = "# <<< completion of anthrofs <<<"
 # Options that take one of a few words.
 WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "upload": ("wait", "queue"), "api": ("beta", "ga"), "layout": ("tree", "flat"), "share": ("all", "uploads", "none"),
-    "binding": ("mfusepy", "fusepy"), "keep_uploads": ("all", "none"), "shell": SHELLS,
+    "binding": ("mfusepy", "fusepy"), "keep_uploads": ("all", "none"), "key_type": ("key", "token"), "shell": SHELLS,
 }
-DIRECTORIES: Final = frozenset({"directory", "state_dir", "data"})
+DIRECTORIES: Final = frozenset({"state_dir", "data"})
+ASK: Final = f"{PROGRAM} completion profiles 2>/dev/null"
+# A directory, or a profile of the configuration, which is asked for when the key is pressed.
+PLACES: Final = {
+    "bash": "_anthrofs_places", "zsh": "_anthrofs_places", "fish": f"(__fish_complete_directories; {ASK})",
+    "preamble": {
+        "bash": f'_anthrofs_places() {{ compgen -W "$({ASK})" -- "$1"; compgen -d -- "$1"; }}',
+        "zsh": f'_anthrofs_places() {{ local -a found; found=(${{(f)"$({ASK})"}}); compadd -a found; _files -/; }}',
+    },
+}
+PROFILES: Final = {
+    "bash": "_anthrofs_profiles", "zsh": f"($({ASK}))", "fish": f"({ASK})",
+    "preamble": {"bash": f'_anthrofs_profiles() {{ compgen -W "$({ASK})" -- "$1"; }}'},
+}
 
 
 @command("completion install", ONE)
@@ -61,6 +74,15 @@ def remove(shell: str | None) -> None:
 def show(shell: str | None) -> None:
     """Print the shell's file, for a place of your own."""
     output.put(_script(_chosen(shell)[0]))
+
+
+@command("completion profiles")
+def profiles() -> None:
+    """Print the names of the configuration's profiles, one a line: the shell asks for them so."""
+    from anthrofs.settings.config_file import read_config
+
+    if found := read_config(os.environ).profiles:
+        output.put("\n".join(sorted(found)))
 
 
 def _chosen(shell: str | None) -> list[str]:
@@ -171,7 +193,11 @@ def _taught(action: "Action", pages: list[str]) -> None:
 
     if words := WORDS.get(action.dest, tuple(pages)):
         action.choices = words
+    elif action.dest == "directory":
+        action.complete = PLACES                    # type: ignore[attr-defined] # shtab's own way
+    elif action.dest == "profile":
+        action.complete = PROFILES                  # type: ignore[attr-defined] # the same
     elif action.dest in DIRECTORIES:
-        action.complete = shtab.DIRECTORY           # type: ignore[attr-defined] # shtab's own way
+        action.complete = shtab.DIRECTORY           # type: ignore[attr-defined] # the same
     elif action.type is Path or action.dest.endswith(("_file", "_key")):
         action.complete = shtab.FILE                # type: ignore[attr-defined] # the same

@@ -12,6 +12,8 @@ import pytest
 from markdown_it import MarkdownIt
 
 from anthrofs.cli import manual
+from anthrofs.settings.config_file import parsed
+from anthrofs.settings.findings import findings
 from tests.emulator.process import EmulatorProcess
 from tests.mounting import ROOT, Mount
 
@@ -48,12 +50,23 @@ def blocks() -> Iterator[Block]:
 
 
 ALL: Final = list(blocks())
-TYPED: Final = [block for block in ALL if not block.elsewhere]
+SETTINGS: Final = [block for block in ALL if block.text.startswith("[defaults]")]
+TYPED: Final = [block for block in ALL if not block.elsewhere and block not in SETTINGS]
 
 
 def test_what_is_not_typed_here_is_there() -> None:
     assert [beginning for beginning in ELSEWHERE if not any(block.text.startswith(beginning) for block in ALL)] == []
     assert len(TYPED) > 5
+
+
+@pytest.mark.parametrize("block", SETTINGS, ids=str)
+def test_a_file_of_settings_is_one_as_it_stands(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in re.findall(r'key_file = "~/([^"]+)"', block.text):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("sk-ant-one")
+        (tmp_path / name).chmod(0o600)
+    assert findings(parsed(tmp_path / "config.toml", block.text)) == []
 
 
 @pytest.fixture

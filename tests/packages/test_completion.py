@@ -18,6 +18,10 @@ def home(tmp_path: Path) -> Path:
     """A home with a directory of odd names, and `anthrofs` on the path."""
     (tmp_path / "here" / "my files").mkdir(parents=True)
     (tmp_path / "here" / "paper.pdf").touch()
+    config = tmp_path / ".config" / "anthrofs" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(f'[profile.workshop]\ndirectory = "{tmp_path}/w"\n')
+    config.chmod(0o600)
     bin_dir = tmp_path / "bin"
     bin_dir.mkdir()
     (bin_dir / "anthrofs").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m anthrofs "$@"\n')
@@ -45,6 +49,10 @@ def test_bash_completes_commands_options_values_and_paths(home: Path) -> None:
         bash.shows("--lazy ")
         bash.types("my\t")
         bash.shows("my\\ files/")
+        bash.types("\x15anthrofs mount works\t")
+        bash.shows("workshop ")
+        bash.types("--profile wor\t")
+        bash.shows("workshop ")
         bash.types("\x15anthrofs mount --upload q\t")
         bash.shows("queue ")
         bash.types("\x15anthrofs fleet g\t")
@@ -63,6 +71,10 @@ def test_zsh_completes_commands_options_values_and_paths(home: Path) -> None:
         zsh.shows("y ")
         zsh.types("my\t")
         zsh.shows("\\ files/")
+        zsh.types("\x15anthrofs mount works\t")
+        zsh.shows("hop ")
+        zsh.types("--profile wor\t")
+        zsh.shows("kshop ")
         zsh.types("\x15anthrofs mount --upload q\t")
         zsh.shows("ueue ")
         zsh.types("\x15anthrofs fleet g\t")
@@ -72,7 +84,8 @@ def test_zsh_completes_commands_options_values_and_paths(home: Path) -> None:
 @pytest.mark.parametrize(("line", "found"), [
     ("anthrofs umo", "umount"), ("anthrofs umount --laz", "--lazy"), ("anthrofs umount my", "my files/"),
     ("anthrofs mount --upload q", "queue"), ("anthrofs fleet g", "gc"), ("anthrofs id pap", "paper.pdf"), ("anthrofs help promi", "promises"),
-], ids=["command", "option", "directory", "value", "group", "file", "page"])  # fmt: skip
+    ("anthrofs mount works", "workshop"), ("anthrofs mount --profile works", "workshop"), ("anthrofs mount --no-re", "--no-read-only"),
+], ids=["command", "option", "directory", "value", "group", "file", "page", "profile", "profile-of-option", "switch"])  # fmt: skip
 def test_fish_completes_commands_options_values_and_paths(home: Path, line: str, found: str) -> None:
     with shell(home, "fish", "-c", f"complete -C '{line}'") as fish:
         fish.shows(found)
