@@ -18,6 +18,7 @@ import anthrofs.cli.help_command
 import anthrofs.cli.id_command
 import anthrofs.cli.log_command
 import anthrofs.cli.retry_command
+import anthrofs.cli.states_command
 import anthrofs.cli.umount_command
 import anthrofs.cli.version_command
 from anthrofs.cli import draining, fleet_output, output, past_words

@@ -43,7 +43,9 @@ class Command(NamedTuple):
 
 COMMANDS: Final[dict[str, Command]] = {}        # by their names, in the order in which --help shows them; those of a
                                                 # group are two words
-GROUPS: Final[dict[str, str]] = {"fleet": "Look after a fleet: mounts on many machines that share a store and a board."}
+GROUPS: Final[dict[str, str]] = {
+    "fleet": "Look after a fleet: mounts on many machines that share a store and a board.",
+    "states": "Show what mounts keep on this machine, and remove what nobody needs any more."}
 
 # How --help shows them: what one wants, and the commands and groups for it. What isn't named here comes last.
 WANTED: Final[dict[str, tuple[str, ...]]] = {
@@ -170,6 +172,8 @@ def typed(words: Sequence[str]) -> tuple[Command, dict[str, Any]]:
     Raises SetupError; SystemExit when it was help that was asked for.
     """
     of = words[0] if words[0] in GROUPS else ""
+    if f"{of} list" in COMMANDS and (words[1:2] or ["-"])[0].startswith("-") and words[1:2] not in (["-h"], ["--help"]):
+        words = [of, "list", *words[1:]]
     name, rest = words[:2 if of else 1], words[2 if of else 1:]
     if (known := COMMANDS.get(" ".join(name))) is None:
         outline(of).parse_args(name[-1:] if len(name) > bool(of) else [])       # help, or the error

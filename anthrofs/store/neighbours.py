@@ -11,6 +11,7 @@ Never   locks, changes or keeps anything there: a neighbour may drop its copies 
 """
 
 import contextlib
+import json
 import os
 import stat
 import threading
@@ -124,6 +125,14 @@ def declare(state_dir: Path, line: str) -> None:
             os.close(descriptor)
         if whole:
             made.replace(state_dir / NAME)
+
+
+def workspace_of(state_dir: Path) -> str | None:
+    """Returns the id of the workspace that a state has files of. None: the service names none, or nobody knows."""
+    with contextlib.suppress(ValueError, AttributeError, RecursionError):
+        found = json.loads(_line_of(state_dir) or b"{}").get("workspace_id")
+        return found if isinstance(found, str) else None
+    return None
 
 
 def _line_of(state_dir: Path) -> bytes | None:

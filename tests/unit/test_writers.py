@@ -10,6 +10,7 @@ CALLS: Final = {"pwrite", "pwritev", "truncate", "ftruncate", "fsync", "fdatasyn
                 "write_text", "write_bytes", "touch", "rmtree", "copyfile", "copyfileobj", "mkstemp", "backup", "O_CREAT"}
 # What a power cut does to what they write without a label, each by its place.
 WRITERS: Final = {
+    "client/known_states.py": {"symlink_to", "mkdir"},      # a link to a state elsewhere: without it `anthrofs states` doesn't find that
     "store/disk.py": {"pwrite", "fsync", "fdatasync", "hardlink_to"},       # the labelled steps themselves
     # A new stage is an empty file, nothing is promised of it, and a copy for an edit is synced as all that is promised. What is cut is
     # given up. Directories are synced behind their making, as state:dir.
@@ -19,6 +20,8 @@ WRITERS: Final = {
     # Synced behind their making, as state:above. The lock says who has it, to whoever finds it locked.
     "store/state_dir.py": {"O_CREAT", "mkdir", "pwrite", "ftruncate"},
     "store/neighbours.py": {"O_CREAT"},         # whose files the state has, for other states here: without it, or with half of it, they lend nothing
+    "store/state_removal.py": {"O_CREAT", "rmtree"},       # of a state that its user doesn't want; what a power cut leaves is removed again
+    "tree/left_state.py": {"copyfile"},                     # to look at: it goes at once
     "tree/state_file.py": {"backup", "fsync"},                              # a copy before an upgrade: synced, named, and its name synced
     "tree/state_sum.py": {"write_text", "fsync"},       # only vouches; that it goes is synced before the database is written to
     "fleet/mount_count.py": {"O_CREAT", "pwrite"},                          # how many mounts there were: without it, one

@@ -53,6 +53,7 @@ def test_the_outline_names_every_command() -> None:
     ("retry", {"paths": [], "everything": False, "as_is": False, "timeout": 300.0, "as_json": False}),
     ("retry --all a b", {"paths": [Path("a"), Path("b")], "everything": True, "as_is": False, "timeout": 300.0, "as_json": False}),
     ("path --in d x y", {"ids": ["x", "y"], "directory": Path("d"), "follow": False, "as_json": False}),
+    ("states list", {"as_json": False}), ("states remove a b --older 3", {"names": ["a", "b"], "days": 3.0, "with_unsent": False, "with_copies": False}),
     ("log d/a --json", {"path": Path("d/a"), "as_json": True}),
     ("refresh d --accept", {"directory": Path("d"), "accept": True, "timeout": 60.0}),
     ("emulator --data d --key a --key b", {"data": Path("d"), "port": 0, "key": ["a", "b"]}),
@@ -91,3 +92,13 @@ def test_help_is_no_error(words: str, capsys: pytest.CaptureFixture[str]) -> Non
         typed(words.split())
     assert caught.value.code == 0
     assert capsys.readouterr().out.startswith("usage: anthrofs")
+
+
+@pytest.mark.parametrize(("words", "as_json"), [("states", False), ("states --json", True)])
+def test_a_group_that_has_a_list_shows_it_when_nothing_else_is_said(words: str, as_json: bool) -> None:
+    known, found = typed(words.split())
+    assert (known.name, found) == ("states list", {"as_json": as_json})
+    with pytest.raises(SystemExit):
+        typed(["states", "--help"])
+    with pytest.raises(SetupError, match="remve"):
+        typed(["states", "remve"])

@@ -1,0 +1,57 @@
+"""The removal of a state that nobody needs any more.
+
+Owns    nothing.
+Trusts  its caller to have asked the user.
+Never   removes a state that is in use, or a file that isn't anthrofs's: that is named, and stays. Never follows a link.
+        One that was cut is done again: what says that it is a state goes last.
+"""
+
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from anthrofs.errors import EXIT_BUSY, SetupError
+
+_OURS: Final = re.compile(r"state\.db(-wal|-shm|-journal|\.sum|\.\d+(\.part)?)?|requests|mounts|workspace(\.new)?|"
+                          r"anthrofs\.log(\.\d)?|control\.sock|staging|kept|cache|emulator", re.ASCII)
+
+_FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@contextlib.contextmanager
+def held(state_dir: Path) -> Iterator[None]:
+    """No mount can begin on it until the block ends. Raises SetupError: it is in use; OSError."""
+    descriptor = os.open(state_dir / "lock", _FLAGS, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            raise SetupError(f"The state {state_dir} is in use: unmount it first.", EXIT_BUSY) from exc
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def remove(state_dir: Path) -> list[str]:
+    """Removes a held state. Returns the names in it that aren't anthrofs's, which stay. Raises OSError: the rest is
+    there, and can be removed again.
+    """
+    with os.scandir(state_dir) as found:
+        entries = sorted(found, key=lambda entry: entry.name == "state.db")
+    strange = [entry.name for entry in entries if not _OURS.fullmatch(entry.name) and entry.name != "lock"]
+    for entry in entries:
+        if not _OURS.fullmatch(entry.name):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path)
+        else:
+            Path(entry.path).unlink()
+    (state_dir / "lock").unlink()
+    if not strange:
+        state_dir.rmdir()
+    return strange
