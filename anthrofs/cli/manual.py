@@ -41,7 +41,7 @@ def explain(said: str) -> list[str]:
 
 def list_lines() -> list[str]:
     """One line a page, with its name and its first sentence; then how to see one."""
-    known = [name for name in names() if not name.startswith(PREFIX)]        # the page `says` lists those
+    known = [name for name in names() if "-" not in name]       # others are named on a page of these
     width = max(map(len, known))
     return [*(f"{name:<{width}}  {first_sentence(page(name))}" for name in known),
             "", "anthrofs help PAGE shows one of these pages. anthrofs --help lists the commands, COMMAND --help",
