@@ -24,7 +24,7 @@ Rooms. Each imports only those below it, and its face (__init__.py) says where t
     sync        the tree in step with the server       download    from the server to a reader
     fleet       what many mounts share: a store of contents, a board of notes; only a mount of a fleet imports it
     remote      the Files API as five calls            tree        state.db: nodes, queues, who has what open
-    store       bytes on this disk
+    store       bytes on this disk                         desktop    what a desktop is told, if there is one
     config · names · attribute_names · local_names · model · clock · worker · errors · text · journal · state_place
                 words that everybody uses
     emulator    apart: it imports nothing of the above, an independent witness of the protocol

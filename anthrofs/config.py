@@ -183,6 +183,8 @@ class Config:
     spare_bytes: int = 512 * 2**20      # free space on the state's disk that writes don't use up
     local_patterns: tuple[str, ...] = LOCAL_PATTERNS
 
+    notify: bool = True         # the desktop, where there is one, is told of uploads that were refused
+
     uid: int = field(default_factory=os.getuid)
     gid: int = field(default_factory=os.getgid)
     umask: int = 0                      # taken from every mode that is shown

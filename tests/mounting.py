@@ -30,6 +30,7 @@ ROOT: Final = Path(__file__).parents[1]
 # The libfuse that mounts here use: as fuse/binding.py chooses, unless ANTHROFS_BINDING says which.
 LIBFUSE: Final = 2 if os.environ.get("ANTHROFS_BINDING") == "fusepy" or find_library("fuse3") is None else 3
 OURS: Final = ("ANTHROFS_BINDING", "ANTHROFS_PYTHON")   # of a developer's own variables these count in tests, and no others
+SESSION: Final = ("DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR")       # variables by which a mount would find somebody's desktop
 BOUND_S: Final = 60.0           # for any command here
 WAIT_S: Final = 30.0            # for any event here
 
@@ -44,7 +45,7 @@ class Mount:
         self.path.mkdir(parents=True)
         self.environment = {
             **{name: value for name, value in os.environ.items()
-               if not name.startswith(("ANTHROPIC_", "NOTIFY_", "ANTHROFS_", "CREDENTIALS_")) or name in OURS},
+               if not name.startswith(("ANTHROPIC_", "NOTIFY_", "ANTHROFS_", "CREDENTIALS_", *SESSION)) or name in OURS},
             "ANTHROFS_CONFIG": os.devnull,      # nor does a developer's own file
             "ANTHROPIC_API_KEY": emulator.key, "ANTHROPIC_BASE_URL": emulator.url, "PYTHONPATH": str(ROOT),
             "XDG_STATE_HOME": str(base / "states"),         # a test's mounts are no mounts of the developer's

@@ -39,6 +39,7 @@ class SessionBus:
         with self._log.open("w") as log:
             self._process = subprocess.Popen(command, env=given, pass_fds=[said], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         os.close(said)
+        self.pid = self._process.pid            # constant
         with os.fdopen(heard) as answer:
             self.address = answer.readline().strip() if select.select([answer], [], [], READY_S)[0] else ""     # constant
         if not self.address:

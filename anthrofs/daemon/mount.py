@@ -23,8 +23,11 @@ from anthrofs.daemon.control import Control
 from anthrofs.daemon.greeting import greet, see_session
 from anthrofs.daemon.heap import Heap
 from anthrofs.daemon.log_bound import listed
+from anthrofs.daemon.messenger import Messenger
 from anthrofs.daemon.notify import Notify, watchdog_s
 from anthrofs.daemon.watchdog import Watchdog
+from anthrofs.desktop.notifications import Notifications
+from anthrofs.desktop.session_bus import SessionBus, address_of
 from anthrofs.errors import EXIT_FAILED, EXIT_LEFT, FsError, SetupError
 from anthrofs.fuse import binding, mountpoint
 from anthrofs.fuse.operations import Operations
@@ -66,6 +69,7 @@ class Mount:
         self._parts = parts = build(config, World(
             clock, chance, Disk(), self._http, self._pacer, self._notify, Heap(clock).trim, self._library.NAME,
             self._library.VERSION))
+        self._messenger = self._messenger_of(config, clock)
         every_s = watchdog_s(os.environ)
         self._watchdog = None if every_s is None else Watchdog(config.mountpoint, every_s, self._notify, clock)
         serving = parts.serving
@@ -111,6 +115,15 @@ class Mount:
 
     # ---- the beginning
 
+    def _messenger_of(self, config: Config, clock: Clock) -> Messenger | None:
+        """Returns None where there is no desktop, nobody wants to be told there, or nothing is ever sent."""
+        address = address_of(os.environ) if config.notify and not config.read_only else None
+        if address is None:
+            return None
+        one = Messenger(self._parts.local.db, clock, Notifications(SessionBus(address)), config.mountpoint)
+        self._parts.uploader.hear(one.wake)
+        return one
+
     def _greet(self) -> None:
         self._parts.prober.start()
         fleet = self._parts.fleet
@@ -125,6 +138,8 @@ class Mount:
         """The kernel has the mount."""
         self._device = mountpoint.device_of(self._config.mountpoint)
         self._mounted.set()
+        if self._messenger is not None:
+            self._messenger.start()
         if not self._config.read_only:
             self._parts.uploader.start()
         self._parts.sweeper.start()
@@ -210,6 +225,8 @@ class Mount:
         self._pacer.stop()
         lost = parts.local.guard.lost()
         stopped = stop(parts, STEP_S)
+        if self._messenger is not None:
+            stopped = self._messenger.stop(STEP_S) and stopped
         if self._watchdog is not None:
             self._watchdog.stop(STEP_S)
         self._control.stop()

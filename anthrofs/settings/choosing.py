@@ -98,5 +98,6 @@ def config_of(where: Path, settings: Settings, service: Service, environ: Mappin
         layout="flat" if settings["layout"] == "flat" else "tree", refresh_s=settings["refresh"],
         poll=settings["poll"], close_timeout_s=settings["close_timeout"], cache_bytes=settings["cache_size"],
         keep_bytes=settings["keep_uploads"], staging_bytes=settings["staging_size"], glance_bytes=settings["glances"],
+        notify=settings["notify"] == "auto",
         requests_per_minute=settings["requests_per_minute"], binding=settings["binding"] or "",
         allow_other=settings["allow_other"], umask=settings["umask"], fleet=fleet_of(settings, environ), **own)

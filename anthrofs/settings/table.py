@@ -78,6 +78,8 @@ SETTINGS: Final = {each.name: each for each in (
             "hour; `all`, `none`.", bound, "64M"),
     Setting("requests_per_minute", "N", "At most, in any 61 seconds; an organization has about 500.",
             number(1, 10**6, whole=True), "450"),
+    Setting("notify", "WHEN", "Tell a desktop of uploads that were refused: `auto`, where there is one; `never`.",
+            choice("auto", "never"), "auto"),
     Setting("binding", "NAME", "`mfusepy`: libfuse 3; `fusepy`: libfuse 2. Default: libfuse 3, if it is there.",
             choice("mfusepy", "fusepy")),
     Setting("uid", "N", "Whose the files are shown to be. Default: yours.", owner),

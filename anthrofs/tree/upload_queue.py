@@ -104,6 +104,16 @@ class Uploads:
         """All attempts, oldest first."""
         return [found for row in self._rows.all(_COLUMNS + "ORDER BY rowid") if (found := _attempt(row))]
 
+    def refused(self) -> list[Attempt]:
+        """The attempts that a person has to look at, oldest first."""
+        return [found for row in self._rows.all(_COLUMNS + "WHERE state = ? ORDER BY rowid", FAILED)
+                if (found := _attempt(row))]
+
+    def waits(self, node_id: NodeId) -> bool:
+        """Something of the node is to be sent, and wasn't refused."""
+        return self._rows.one("SELECT 1 FROM attempt WHERE node_id = ? AND state != ? UNION SELECT 1 FROM node WHERE "
+                              "node_id = ? AND resend AND stage IS NULL", node_id, FAILED, node_id) is not None
+
     def candidates(self, *, big: bool, among: Collection[NodeId] | None = None) -> Iterator[Attempt]:
         """The attempts that could take a step now, of big files or of small ones, oldest content first: stages are
         numbered as they are made.

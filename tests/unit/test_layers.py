@@ -28,6 +28,7 @@ DOORS: Final[dict[str, set[str]]] = {
     "cachetools": {"store.block_cache", "remote.pace"},
     "fuse": {"fuse.libfuse2"},
     "h11": {"remote.direct"},
+    "jeepney": {"desktop.session_bus"},
     "httpcore": {"remote.direct", "remote.wire"},
     "httpx": {"remote.client_library", "remote.direct", "remote.download", "remote.holders", "remote.http", "remote.transport"},
     "mfusepy": {"fuse.libfuse3"},
@@ -67,7 +68,7 @@ def _named(origin: str, name: str) -> str:
     return origin
 
 
-HAVE_MODULES: Final = {"fleet", "store", "remote", "tree", "sync", "download", "upload", "fs", "fuse", "daemon", "client", "settings", "cli", "emulator"}
+HAVE_MODULES: Final = {"fleet", "store", "desktop", "remote", "tree", "sync", "download", "upload", "fs", "fuse", "daemon", "client", "settings", "cli", "emulator"}
 
 
 def problem(module: str, imported: str) -> str | None:

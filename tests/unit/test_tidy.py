@@ -18,7 +18,6 @@ FOR_OTHERS: Final = {
     "finished": "the same",
     "TRANSITIONS": "a table that people read, and that a test walks",
     "starts": "a column of it",
-    "recv": "the board's library calls it",
 }
 
 
