@@ -13,9 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import anthrofs.cli.completion_command
+import anthrofs.cli.config_command
 import anthrofs.cli.fleet_command
 import anthrofs.cli.help_command
 import anthrofs.cli.id_command
+import anthrofs.cli.init_command
 import anthrofs.cli.log_command
 import anthrofs.cli.retry_command
 import anthrofs.cli.states_command

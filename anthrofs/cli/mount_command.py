@@ -6,7 +6,6 @@ Never   takes a key or a password as an argument: arguments are seen by everybod
 
 import os
 from argparse import BooleanOptionalAction
-from pathlib import Path
 from typing import Any, Final
 
 from anthrofs.cli import output
@@ -28,7 +27,7 @@ def parameter_of(setting: Setting) -> Parameter:
 
 
 @command(
-    "mount", argument("directory", "The mount point; or the name of a profile, which says where it is.", Path,
+    "mount", argument("directory", "The mount point; or the name of a profile, which says where it is.",
                       count="?"),
     flag("-f --foreground", "foreground", "Stay in the foreground; log to standard error."),
     option("--profile", "profile", "NAME", "The profile of the configuration, and the name of the state to use; one "
@@ -36,7 +35,7 @@ def parameter_of(setting: Setting) -> Parameter:
     option("-o", "options", "OPTIONS", "ro, allow_other, uid=N, gid=N, umask=OCTAL, or any option of these; "
            "comma-separated.", repeated=True),
     *map(parameter_of, SETTINGS.values()))
-def mount(directory: Path | None, foreground: bool, profile: str | None, options: list[str] | None,
+def mount(directory: str | None, foreground: bool, profile: str | None, options: list[str] | None,
           **flags: Any) -> None:
     """Mount your workspace on DIRECTORY, and return when it is ready. Who you are, $ANTHROPIC_API_KEY or
     `ant auth login` says, or your configuration (`anthrofs init` makes one).

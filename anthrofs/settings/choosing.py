@@ -21,10 +21,10 @@ from anthrofs.text import printable
 VARIABLE: Final = "ANTHROFS_PROFILE"
 
 
-def chosen(directory: Path | None, profile: str | None, options: Sequence[str], flags: Mapping[str, Any],
+def chosen(word: str | None, profile: str | None, options: Sequence[str], flags: Mapping[str, Any],
            environ: Mapping[str, str]) -> tuple[Path, Settings]:
-    """(the mount point, all that was set for it). A directory that is there goes before a profile of that name. Raises
-    SetupError.
+    """(the mount point, all that was set for it). A word is a directory, or a profile's name where no directory is of
+    that name. Raises SetupError.
     """
     file = read_config(environ)
     given = {**flags_of(options), **{name: value for name, value in flags.items() if value is not None}}
@@ -32,26 +32,25 @@ def chosen(directory: Path | None, profile: str | None, options: Sequence[str], 
     profile = profile or (named if isinstance(named, str) else None) or environ.get(VARIABLE, "") or None
     if profile is not None and unfit_name(profile):
         raise SetupError(f"--profile takes a plain name, not {profile!a}.", EXIT_USAGE)
-    if directory is not None and profile is None and not os.path.lexists(directory):
-        directory, profile = _profile_meant(directory, file)
+    if word is not None and profile is None and "/" not in word and not os.path.lexists(word):
+        word, profile = _profile_meant(word, file)
     settings = settings_of(given, environ, file, profile)
-    where = directory or settings.directory
+    where = Path(word) if word is not None else settings.directory
     if where is None:
         raise SetupError(_no_place(file, profile), EXIT_USAGE)
     return where, settings
 
 
-def _profile_meant(directory: Path, file: ConfigFile) -> tuple[Path | None, str | None]:
+def _profile_meant(word: str, file: ConfigFile) -> tuple[str | None, str | None]:
     """Whether a word that is no directory is a profile's name. Raises SetupError for a profile without a place."""
-    word = str(directory)
     if word in file.profiles:
         if directory_of(file, word) is None:
             raise SetupError(_no_place(file, word), EXIT_USAGE)
         return None, word
-    if file.profiles and "/" not in word:
+    if file.profiles:
         raise SetupError(f"{printable(word)} does not exist. (Make it, if it is a directory that you mean: mkdir "
                          f"{printable(word)}.) As a profile, {ended(no_profile(file, word))}", EXIT_USAGE)
-    return directory, None
+    return word, None
 
 
 def _no_place(file: ConfigFile, profile: str | None) -> str:

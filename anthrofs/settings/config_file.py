@@ -27,7 +27,8 @@ LIMIT_BYTES: Final = 2**20
 DEFAULTS: Final = "defaults"
 PROFILE: Final = "profile"
 HEADER: Final = re.compile(r"\s*\[+(?P<keys>[^\[\]]+)\]+\s*(#.*)?")
-PLACE: Final = re.compile(r"(?P<words>.*?) \(at line (?P<line>\d+), column (?P<column>\d+)\)", re.DOTALL)
+PLACE: Final = re.compile(r"(?P<words>.*?) \(at (line (?P<line>\d+), column (?P<column>\d+)|end of document)\)",
+                          re.DOTALL)
 ASSIGNED: Final = re.compile(r"\s*(?P<keys>[^=#\[\]{}]+?)\s*=")
 
 
@@ -71,15 +72,16 @@ def config_path(environ: Mapping[str, str]) -> Path | None:
     return root / "anthrofs" / "config.toml"
 
 
-def read_config(environ: Mapping[str, str]) -> ConfigFile:
-    """The file; one that isn't there says nothing, unless it was named. Raises SetupError."""
+def read_config(environ: Mapping[str, str], *, made: bool = False) -> ConfigFile:
+    """The file; one that isn't there says nothing, unless it was named and isn't about to be made. Raises SetupError.
+    """
     path = config_path(environ)
     if path is None:
         return ConfigFile(None)
     try:
         text = _text(path)
     except FileNotFoundError:
-        if environ.get(VARIABLE, ""):
+        if environ.get(VARIABLE, "") and not made:
             raise SetupError(f"{VARIABLE} names {printable(str(path))}, and that does not exist. Make it: anthrofs "
                              f"init; or unset {VARIABLE}.", EXIT_USAGE) from None
         return ConfigFile(path)
@@ -96,7 +98,7 @@ def parsed(path: Path, text: str) -> ConfigFile:
         top = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as exc:
         match = PLACE.fullmatch(str(exc))
-        at = f":{match['line']}:{match['column']}" if match else ""
+        at = f":{match['line']}:{match['column']}" if match and match["line"] else f":{text.count(chr(10)) + 1}"
         said = match["words"] if match else "it can't be read as TOML"
         raise SetupError(f"{printable(str(path))}{at}: {_about(said)}.", EXIT_USAGE) from None
     return ConfigFile(path, top, dict(_lines(text)))
@@ -118,7 +120,7 @@ def _text(path: Path) -> str:
         raise
     except OSError as exc:
         raise SetupError(f"{shown} can't be read: {exc.strerror}.", EXIT_USAGE) from exc
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         found = os.fstat(descriptor)
         if stat.S_ISCHR(found.st_mode):
             return ""                   # /dev/null: no settings at all
@@ -130,7 +132,10 @@ def _text(path: Path) -> str:
         if found.st_uid not in (0, os.geteuid()):
             raise SetupError(f"{shown} belongs to another user, and it can name commands: have one of your own.",
                              EXIT_USAGE)
-        data = file.read(LIMIT_BYTES + 1)
+        with os.fdopen(os.dup(descriptor), "rb") as file:
+            data = file.read(LIMIT_BYTES + 1)
+    finally:
+        os.close(descriptor)
     if len(data) > LIMIT_BYTES:
         raise SetupError(f"{shown} is longer than any file of settings: {LIMIT_BYTES} bytes at most.", EXIT_USAGE)
     try:

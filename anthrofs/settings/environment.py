@@ -20,6 +20,7 @@ from anthrofs.remote.key_sources import credential_of, keyring_of, read_key
 from anthrofs.remote.profiles import credentials_in, federated, load, profile_of, shadowed
 from anthrofs.settings.config_file import ConfigFile
 from anthrofs.settings.precedence import LEVELS, Settings, settings_of
+from anthrofs.settings.table import KEYS
 from anthrofs.state_place import states_root
 
 HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")         # RFC 9110, 5.6.2
@@ -120,34 +121,51 @@ def service_of(environ: Mapping[str, str], settings: Settings | None = None) -> 
                    ignored_workspace_id=None if profile else workspace_id, shadows=tuple(warnings))
 
 
-def _who(environ: Mapping[str, str], settings: Settings, custom: dict[str, str]) -> tuple[Credentials | Profile, str]:
-    """(who asks, the variable that says it, if one of the SDKs' does). What of the custom headers says it is taken from
-    them. Raises SetupError.
+def who_says(environ: Mapping[str, str], settings: Settings) -> str | None:
+    """Returns what says who asks: an option of KEYS, a variable's name, or "credential". None: the SDKs' login, if
+    there is one. Nothing is read for that but the names of custom headers. Raises SetupError.
     """
     place = settings.key_place
-    if place is not None and settings.found[place].level == "flag":
+    level = LEVELS.index("built in") if place is None else settings.level(place)
+    if place is not None and level == LEVELS.index("flag"):
+        return place
+    custom, _ = custom_headers_of(environ)
+    for variable, is_there in (("ANTHROPIC_CUSTOM_HEADERS", custom.get("authorization") or custom.get("x-api-key")),
+                               ("ANTHROPIC_API_KEY", environ.get("ANTHROPIC_API_KEY", "").strip()),
+                               ("ANTHROPIC_AUTH_TOKEN", environ.get("ANTHROPIC_AUTH_TOKEN", "").strip())):
+        if is_there:
+            return variable
+    if level > LEVELS.index("environment") and federated(environ):
+        return "ANTHROPIC_FEDERATION_RULE_ID"
+    return place or ("credential" if credential_of("", environ) else None)
+
+
+def _who(environ: Mapping[str, str], settings: Settings, custom: dict[str, str]) -> tuple[Credentials | Profile, str]:
+    """(who asks, what says it). A custom header that says it is taken from those, and one that doesn't count. Raises
+    SetupError.
+    """
+    said = who_says(environ, settings)
+    if said == "ANTHROPIC_CUSTOM_HEADERS":
+        name = next(name for name in ("authorization", "x-api-key") if custom.get(name))
+        return Credentials(name, custom.pop(name)), said
+    if said in KEYS and settings.found[said].level == "flag":
         for name in ("authorization", "x-api-key"):
             custom.pop(name, None)
-    else:
-        for name in ("authorization", "x-api-key"):
-            if custom.get(name):
-                return Credentials(name, custom.pop(name)), ""
-        if (credentials := credentials_of(environ)) is not None:
-            assert credentials.source is not None
-            return credentials, credentials.source.what[0]
-    if place in (None, "login") or (settings.level(place) > LEVELS.index("environment") and federated(environ)):
-        name = settings["login"]
-        source = key_source(settings, environ) if place is None else None
-        profile = load(environ, name) if name else profile_of(environ) if source is None else None
-        if profile is not None:
-            return profile, ""
+    found: Credentials | Profile | None
+    if said in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
+        found = credentials_of(environ)
+    elif said == "login":
+        found = load(environ, settings["login"])
+    elif said in (None, "ANTHROPIC_FEDERATION_RULE_ID"):
+        found = profile_of(environ)
     else:
         source = key_source(settings, environ)
-    if source is None:
+        found = None if source is None else read_key(source, environ)
+    if found is None:
         raise SetupError("No credentials: set ANTHROPIC_API_KEY (or ANTHROPIC_AUTH_TOKEN), log in with `ant auth "
                          "login`, or say where the key is (`anthrofs init`), and mount again. To try anthrofs without "
                          "a key: anthrofs mount --demo DIR", EXIT_USAGE)
-    return read_key(source, environ), ""
+    return found, said or ""
 
 
 def is_here(host: str) -> bool:

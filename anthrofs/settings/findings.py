@@ -16,6 +16,9 @@ from anthrofs.text import printable
 # Names under which a key is likely to be written into the file, or is a secret's beginning.
 LIKE_KEYS: Final = frozenset({"key", "api_key", "apikey", "token", "auth_token", "password", "secret",
                               "anthropic_api_key", "anthropic_auth_token", "board_password"})
+OURS: Final = "ANTHROFS_"           # what our variables begin with
+OTHER_VARIABLES: Final = frozenset({"ANTHROFS_CONFIG", "ANTHROFS_PROFILE", "ANTHROFS_BOARD_PASSWORD", "ANTHROFS_DIR",
+                                    "ANTHROFS_OPTIONS", "ANTHROFS_PYTHON"})
 QUOTED: Final = frozenset({"umask"})        # 027 is no number in TOML, and 27 is another one
 
 
@@ -49,6 +52,47 @@ def findings(file: ConfigFile) -> list[Finding]:
             for profile, table in value.items():
                 found += _profile(file, profile, table)
     return sorted(found, key=lambda each: each.line)
+
+
+def everything(file: ConfigFile, environ: Mapping[str, str]) -> list[Finding]:
+    """All of the file, and more than keeps a mount from beginning: places that aren't there or are used twice, and
+    variables of ours.
+    """
+    return [*findings(file), *_places(file), *_variables(environ)]
+
+
+def _places(file: ConfigFile) -> Iterator[Finding]:
+    users: dict[tuple[str, str], str] = {}
+    for profile, table in file.profiles.items():
+        section = f"{PROFILE}.{profile}"
+        for setting in (DIRECTORY, SETTINGS["state_dir"]):
+            try:
+                text = text_of(setting, table[setting.name])
+                path = setting.read(str(text))
+            except (KeyError, SetupError):      # none; or a mistake, which is known
+                continue
+            keys, shown = (PROFILE, profile, setting.name), f"{setting.name}: {printable(str(path))}"
+            other = users.setdefault((setting.name, os.path.realpath(path)), profile)
+            if other != profile:
+                yield finding_at(file, section, keys, f"{shown} is that of the profile {printable(other)}, too: one "
+                                 "mount at a time can have it")
+            elif setting is DIRECTORY and not os.path.lexists(path):
+                yield finding_at(file, section, keys, f"{shown} does not exist: mkdir -p {printable(str(path))}")
+
+
+def _variables(environ: Mapping[str, str]) -> Iterator[Finding]:
+    known = {each.variable.removeprefix(OURS).lower(): each.variable for each in SETTINGS.values()} | {
+        each.removeprefix(OURS).lower(): each for each in OTHER_VARIABLES}
+    for name in sorted(environ):
+        if name.startswith(OURS) and name not in known.values() and (hint := nearest(name.removeprefix(OURS), known)):
+            yield Finding("", 0, f"The variable {printable(name)} means nothing here: {hint}")
+    for setting in SETTINGS.values():
+        text = environ.get(setting.variable, "").strip()
+        try:
+            if text:
+                setting.read(text)
+        except SetupError as exc:
+            yield Finding("", 0, f"The variable {setting.variable}: {exc}")
 
 
 def of_section(found: Iterable[Finding], *sections: str) -> list[Finding]:
@@ -156,7 +200,7 @@ def _unknown(file: ConfigFile, section: str, keys: tuple[str, ...], known: Mappi
                           "its own (mode 0600) and name that with key_file, or say key_command, or keyring")
     if name == DIRECTORY.name:
         return finding_at(file, section, keys, "a directory is a profile's: two mounts can't be on one")
-    hint = nearest(name, known)
+    hint = nearest(name, list(known))
     return finding_at(file, section, keys, f"{printable(name)}: no option has that name" + (
         f": {hint}" if hint else ". `anthrofs mount --help` has them all"))
 

@@ -158,7 +158,7 @@ def test_a_value_of_an_option_fits_or_is_a_sentence(text: str, options: list[str
             judge(exc, own=True)
     try:
         environ = {"ANTHROPIC_API_KEY": "key", "ANTHROFS_CONFIG": "/dev/null"}
-        where, settings = chosen(Path("/x"), None, [",".join(options)], {"state_dir": "/y"}, environ)
+        where, settings = chosen("/x", None, [",".join(options)], {"state_dir": "/y"}, environ)
         config = config_of(where, settings, service_of(environ, settings), environ)
         assert 0 <= config.umask <= 0o777
         assert 0 <= config.uid < 2**32 - 1
