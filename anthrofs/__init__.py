@@ -16,6 +16,7 @@ This is the map. Five ideas:
 Rooms. Each imports only those below it, and its face (__init__.py) says where to begin:
 
     cli         what people type
+    web         a page in a browser that shows what mounts do
     client      how other processes ask a running mount      settings    what people set: flags, variables, their file
     daemon      one mount's life, and the answers that it gives; build.py has all constructors
     fuse        the kernel's border, and the errno gate

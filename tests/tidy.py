@@ -33,7 +33,7 @@ SMALL: Final = frozenset({"anthrofs", "libfuse", "fusepy", "mfusepy", "fusermoun
                           "fsync", "mmap"})
 # `a.b` in prose, where that isn't a module and what is in it.
 SUFFIXES: Final = frozenset({"db", "sock", "log", "conf", "json", "txt", "map", "md", "toml", "com", "dev", "org", "service", "c", "h", "so", "sql",
-                             "tmp", "wal", "partial", "lock", "gz"})
+                             "tmp", "html", "wal", "partial", "lock", "gz"})
 DOTTED: Final = re.compile(r"(?<![\w./<>{}-])[A-Za-z_][\w/]*(?:\.[A-Za-z_]\w*)+(?![\w/>*…-])")
 SLASHED: Final = re.compile(r"(?<![\w./<>{}-])([a-z_]+)/([a-z_]+)(?![\w./>*-])")
 OWNERS: Final = frozenset({"e", "i", "self", "cls", "user", "security", "system", "trusted"})      # the last ones: of extended attributes

@@ -23,6 +23,7 @@ import anthrofs.cli.retry_command
 import anthrofs.cli.states_command
 import anthrofs.cli.umount_command
 import anthrofs.cli.version_command
+import anthrofs.cli.web_command
 from anthrofs.cli import draining, fleet_output, output, past_words
 from anthrofs.cli.amounts import shown_bytes
 from anthrofs.cli.common_options import FILE, FILES, JSON, TIMEOUT, WAIT_S

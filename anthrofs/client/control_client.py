@@ -51,6 +51,13 @@ def ask(state_dir: Path, op: str, *, patience_s: float = 30.0, **values: Any) ->
         os.close(directory)
 
 
+def only(state_dir: Path, op: str, *, patience_s: float = 30.0, **values: Any) -> dict[str, Any]:
+    """The first answer to a request. Raises SetupError as `ask` does."""
+    for answer in ask(state_dir, op, patience_s=patience_s, **values):
+        return answer
+    raise SetupError(STRANGE)
+
+
 class Answer(dict[str, Any]):
     """A mount's answer. Raises SetupError for what another version's lacks."""
 

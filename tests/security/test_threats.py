@@ -61,6 +61,12 @@ THREATS: Final[dict[str, dict[str, list[str]]]] = {
     "The control socket": {"fuzz/test_control.py": ["test_whatever_is_written_the_next_one_is_answered"], OTHERS: [
         "test_the_control_socket_answers_nobody_elses_programs_even_where_its_directory_is_open", "test_a_command_asks_no_other_users_program",
         "test_a_directory_that_only_says_that_it_is_a_mount_is_none"]},
+    "The page of `anthrofs web`": {
+        "mount/test_web.py": ["test_strangers_get_a_no_and_the_page_loads_nothing_from_elsewhere",
+                              "test_another_users_program_is_cut_off_though_it_has_the_address", "test_a_browser_gets_the_address_and_no_key"],
+        "programs/test_page.py": ["test_names_and_reasons_with_markup_are_text"],
+        "unit/web/test_guard.py": ["test_everybody_else_stays_out"],
+        "unit/web/test_peers.py": ["test_another_users_program_is_not_ours_and_ours_is_not_taken_for_roots"]},
     "A stolen state directory": {CANARY: ["test_secrets_are_nowhere_and_content_is_only_where_the_page_files_says"],
                                  STATE: ["test_a_state_is_private_whatever_the_umask"]},
     "A planted link, pipe or second name in the state": {

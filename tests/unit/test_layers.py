@@ -34,6 +34,8 @@ DOORS: Final[dict[str, set[str]]] = {
     "mfusepy": {"fuse.libfuse3"},
     "obstore": {"fleet.objects"},
     "sqlite3": {"tree.database", "tree.left_state", "tree.rows", "tree.state_file"},
+    "starlette": {"web.app"},
+    "uvicorn": {"web.server"},
     "valkey": {"fleet.valkey_board"},
 }
 

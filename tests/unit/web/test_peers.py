@@ -1,0 +1,50 @@
+"""The kernel says whose connection it is."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from anthrofs.web import peers
+from tests.mounting import USER
+
+
+@pytest.fixture
+def listening() -> socket.socket:
+    return socket.create_server(("127.0.0.1", 0))
+
+
+def test_an_end_is_known_while_it_is_open_and_nobodys_afterwards(listening: socket.socket) -> None:
+    with listening, socket.create_connection(listening.getsockname()) as theirs:
+        ours, _ = listening.accept()
+        with ours:
+            assert peers.user_of(ours.getsockname(), ours.getpeername()) == os.geteuid()
+            assert peers.is_own(ours.getsockname(), ours.getpeername())
+            gone = ours.getpeername()
+            theirs.close()
+            assert not peers.is_own(ours.getsockname(), gone)
+
+
+@pytest.mark.root
+def test_another_users_program_is_not_ours_and_ours_is_not_taken_for_roots(listening: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    with listening:
+        port = listening.getsockname()[1]
+        child = subprocess.Popen(["/bin/bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{port}; read -r line"], user=USER, stdin=subprocess.PIPE, cwd="/")
+        ours, theirs = listening.accept()
+        with child, ours:
+            assert peers.user_of(ours.getsockname(), theirs) == USER
+            assert not peers.is_own(ours.getsockname(), theirs)
+            monkeypatch.setattr(os, "geteuid", lambda: USER)
+            assert peers.is_own(ours.getsockname(), theirs)
+
+
+def test_a_table_that_skips_an_entry_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    head = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+    line = "   0: 0100007F:0400 0100007F:0800 01 00000000:00000000 00:00000000 00000000  1234        0 5 1 0 20 4 30 10 -1\n"
+    tables = [head, head + line, head]
+    monkeypatch.setattr(Path, "read_text", lambda _path: tables.pop(0))
+    monkeypatch.setattr(sys, "byteorder", "little")
+    assert peers.user_of(("127.0.0.1", 0x800), ("127.0.0.1", 0x400)) == 1234
