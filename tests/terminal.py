@@ -9,6 +9,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import time
 from collections.abc import Sequence
@@ -58,6 +59,10 @@ class Terminal:
             assert time.monotonic() < until_s, f"it goes on: {self._said.decode(errors='replace')!r}"
             self._hear()
         return self._process.returncode
+
+    def interrupt(self) -> None:
+        """As Ctrl-C does to who has the terminal."""
+        self._process.send_signal(signal.SIGINT)
 
     def kill(self) -> None:
         """kill -9."""

@@ -61,9 +61,9 @@ def shown_progress(done: float, of: float | None, rate: Rate, shown: Callable[[f
 
 
 def shown_time(seconds: float) -> str:
-    """90 s, 5 min, 3 h"""
+    """90 s, 5 min, 3 h, 7 days"""
     return (f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min" if seconds < 7200
-            else f"{seconds / 3600:.0f} h")
+            else f"{seconds / 3600:.0f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.0f} days")
 
 
 def shown_bytes(count: float) -> str:

@@ -1,4 +1,4 @@
-"""The command: `anthrofs sync`, `status`, `ls`, `path`, `discard`, `push`, `free`, `fetch`, `refresh`, `check`,
+"""The command: `anthrofs sync`, `path`, `discard`, `push`, `free`, `fetch`, `refresh`, `check`,
 `emulator`; those with a module of their own are imported below.
 
 Owns    what each takes, and the exit codes (errors.EXIT_…).
@@ -19,8 +19,10 @@ import anthrofs.cli.help_command
 import anthrofs.cli.id_command
 import anthrofs.cli.init_command
 import anthrofs.cli.log_command
+import anthrofs.cli.ls_command
 import anthrofs.cli.retry_command
 import anthrofs.cli.states_command
+import anthrofs.cli.status_command
 import anthrofs.cli.umount_command
 import anthrofs.cli.version_command
 import anthrofs.cli.web_command
@@ -63,35 +65,6 @@ def run(words: Sequence[str]) -> None:
 def sync(directory: Path, timeout: float) -> None:
     """Wait until everything is on the server, and name what isn't."""
     draining.say_left(draining.drained(asking.state_dir(directory), timeout))
-
-
-@command("status", argument("directory", "The mount point; all, without.", mount_point, count="?"), JSON)
-def status(directory: Path | None, as_json: bool) -> None:
-    """Show what a mount holds, what is still to be sent, and what was refused."""
-    found, silent = detached.statuses(directory)
-    if as_json:
-        output.put(json.dumps(found[0] if directory else found))
-    elif not (found or silent):
-        output.put("No mounts.")
-    else:
-        for one in found:
-            output.show(*output.status_lines(one), *fleet_output.status_lines(one))
-    if silent:
-        raise SetupError("\n".join(silent))
-
-
-@command("ls", argument("path", "A folder or a file in a mount.", Path, count="?", default=Path()), JSON)
-def show_entries(path: Path, as_json: bool) -> None:
-    """State, id, size and name of each file in a folder: which are on the server, waiting, refused, or can't be read,
-    and why.
-    """
-    root, state_dir = asking.mount_of(path)
-    found = [entry for answer in control_client.ask(state_dir, "ls", path=asking.below(root, path))
-             for entry in answer["entries"]]
-    if as_json:
-        output.put(json.dumps(found))
-    elif found:
-        output.show(*output.entry_lines(found))
 
 
 @command("path", argument("ids", "File ids.", count="+"),

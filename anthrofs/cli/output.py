@@ -1,4 +1,4 @@
-"""A mount as a person sees it: its status and its files, in lines.
+"""A mount as a person sees it: its status in lines, and how anything is printed.
 
 Never   decides anything: it prints what control has answered.
 """
@@ -117,20 +117,6 @@ def status_lines(one: dict[str, Any]) -> Iterator[str]:
                      (f"{entry['name']}: {entry['state']}" for entry in one["open"]))
     if not (one["waiting"] or one["failed"] or one["deletions"]):
         yield "  everything is on the server"
-
-
-def entry_lines(entries: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """The lines of a folder: in columns, but for the reason that a state has: it stands behind the name."""
-    rows = []
-    for entry in entries:
-        state, _, reason = entry["state"].partition(": ")
-        size = "" if entry["size"] is None else str(entry["size"])
-        rows.append((printable(state), printable(entry["id"] or "-"), size, printable(entry["name"])
-                     + ("/" if entry["state"] == "folder" else ""), reason))
-    widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
-    for state, file_id, size, name, reason in rows:
-        why = f"  ({printable(reason)})" if reason else ""
-        yield f"{state:<{widths[0]}}  {file_id:<{widths[1]}}  {size:>{widths[2]}}  {name}{why}"
 
 
 def _closed(closed: dict[str, Any]) -> str:

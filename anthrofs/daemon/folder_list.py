@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from anthrofs.daemon import past
 from anthrofs.errors import NotFound
-from anthrofs.fs.attributes import Attributes
+from anthrofs.fs.attributes import Attributes, moment
 from anthrofs.fs.paths import Paths
-from anthrofs.model import FileId, Node
+from anthrofs.model import FileId, Node, NodeId
 from anthrofs.tree.database import Database
 from anthrofs.tree.open_table import OpenTable
 
@@ -52,26 +52,36 @@ class FolderList:
             raise NotFound(f"{path}: there is no such file, and none is known to have been there")
         return told
 
-    def entries(self, path: str) -> Iterator[list[dict[str, Any]]]:
-        """Yields state, id, size and name of what is in a folder, by name and some at a time; of a file, its own.
-        Raises NotFound, NotADirectory.
+    def entries(self, path: str, *, recursive: bool = False) -> Iterator[list[dict[str, Any]]]:
+        """Yields what is told of what is in a folder, by name and some at a time; of a file, its own. `recursive`: also
+        of what is in its folders, whose names are paths then. Raises NotFound, NotADirectory.
         """
         node = self._paths.node(path)
         if not node.directory:
-            yield [self._entry(node)]
+            yield [self._entry(node, node.name)]
             return
-        found = self._db.nodes.following(node.node_id, "", ENTRIES)
-        while found:
-            yield [self._entry(each) for each in found]
-            found = self._db.nodes.following(node.node_id, found[-1].name, ENTRIES)
+        folders = [(node.node_id, "")]
+        while folders:
+            folder, prefix = folders.pop()
+            inner, last = list[tuple[NodeId, str]](), ""
+            while found := self._db.nodes.following(folder, last, ENTRIES):
+                yield [self._entry(each, prefix + each.name) for each in found]
+                inner += [(each.node_id, f"{prefix}{each.name}/") for each in found if recursive and each.directory]
+                last = found[-1].name
+            folders += reversed(inner)
 
-    def _entry(self, node: Node) -> dict[str, Any]:
+    def _entry(self, node: Node, name: str) -> dict[str, Any]:
         if node.directory:
-            return {"name": node.name, "state": "folder", "id": None, "size": None}
+            return {"name": name, "state": "folder", "id": None, "size": None, "downloadable": False, "readable": True,
+                    "created": None, "expires": None}
         content = self._handles.content_of(node.node_id)
         shown = None if content is None else content.shown
         size_bytes = node.size_bytes if shown is None else shown.size_bytes
         with self._db.reading() as tx:
             attempt = tx.uploads.of(node.node_id) if node.unsent else None
-        return {"name": node.name, "state": self._attributes.state(node, attempt), "size": size_bytes,
-                "id": None if node.remote is None else node.remote.file_id}
+        remote = node.remote
+        return {"name": name, "state": self._attributes.state(node, attempt), "size": size_bytes,
+                "id": None if remote is None else remote.file_id,
+                "downloadable": remote is not None and remote.downloadable, "readable": node.readable,
+                "created": None if remote is None else moment(remote.created_ns),
+                "expires": None if remote is None or remote.expires_ns is None else moment(remote.expires_ns)}

@@ -81,8 +81,9 @@ class Requests:
         yield self._folders.log(_path(request))
 
     def _on_ls(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        for some in self._folders.entries(_path(request)):
-            yield {"entries": some}
+        recursive = bool(request.get("recursive"))
+        for some in self._folders.entries(_path(request), recursive=recursive):
+            yield {"entries": some, "recursive": recursive}
 
     def _on_hurry(self, _request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Somebody waits for an id: nothing is held off; why it may wait all the same."""

@@ -58,12 +58,12 @@ class Attributes:
         remote = node.remote
         if remote is not None:
             found |= {attribute_names.FILE_ID: remote.file_id, "user.anthropic.filename": remote.name,
-                      "user.anthropic.created_at": _time(remote.created_ns),
+                      "user.anthropic.created_at": moment(remote.created_ns),
                       "user.anthropic.downloadable": "true" if remote.downloadable else "false"}
             if self._config.has_store:
                 found[attribute_names.SHARED] = self._shared(node, remote)
             if remote.expires_ns is not None:
-                found["user.anthropic.expires_at"] = _time(remote.expires_ns)
+                found["user.anthropic.expires_at"] = moment(remote.expires_ns)
         found |= own
         for name in xattrs.SETTINGS:
             if (value := xattrs.value(node, name)) is not None:
@@ -180,5 +180,6 @@ class Attributes:
         return ", not in the fleet's store yet" if not remote.shared and self._is_owed(remote) else ""
 
 
-def _time(ns: int) -> str:
+def moment(ns: int) -> str:
+    """A point of time, as the API spells it."""
     return datetime.fromtimestamp(ns / 1e9, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

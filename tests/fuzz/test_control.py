@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anthrofs.cli import draining, output
+from anthrofs.cli import draining, ls_command, output
 from anthrofs.client import control_client
 from anthrofs.daemon import control
 from anthrofs.daemon.control import Control
@@ -171,7 +171,7 @@ def test_whatever_a_mount_answers_is_an_answer_or_a_sentence(tmp_path_factory: p
 
 
 @pytest.mark.parametrize("show", [lambda answer: list(output.status_lines(answer)), draining.say_left, lambda answer: answer["paths"],
-                                  lambda answer: list(output.entry_lines([answer])), lambda answer: list(output.freed_lines([(Path(), answer)]))])
+                                  lambda answer: list(ls_command.entry_lines([answer])), lambda answer: list(output.freed_lines([(Path(), answer)]))])
 def test_what_another_version_doesnt_answer_is_a_sentence(tmp_path: Path, show: Callable[[Any], object]) -> None:
     with answering(tmp_path, b'{"some": {"thing": 1}}\n'), pytest.raises(SetupError, match="another version"):
         show(next(control_client.ask(tmp_path, "status", patience_s=BOUND_S)))

@@ -119,7 +119,7 @@ def test_a_bad_answer_is_waited_for_or_said_and_the_file_is_there_once_in_the_en
     assert all(state_of(mount.path / name) == "remote" for name in ANSWERS if name not in refused)
     assert stored_counted(mount) == Counter((name, f"content of {name}".encode()) for name in ANSWERS if name not in refused)
 
-    assert mount.ok("retry", files).count("is sent again") == len(refused)
+    assert mount.ok("retry", files).count("is on the server: file_") == len(refused)
     mount.sync()
     assert stored_counted(mount) == Counter((name, f"content of {name}".encode()) for name in ANSWERS)
     mount.refresh()

@@ -42,14 +42,14 @@ def test_the_outline_names_every_command() -> None:
 
 
 @pytest.mark.parametrize(("words", "values"), [
-    ("status", {"directory": None, "as_json": False}),
-    ("status --json d", {"directory": Path("d"), "as_json": True}),
+    ("status", {"directory": None, "watch": False, "interval": 1.0, "as_json": False}),
+    ("status --json d", {"directory": Path("d"), "watch": False, "interval": 1.0, "as_json": True}),
     ("id a --timeout 3 b", {"paths": [Path("a"), Path("b")], "recursive": False, "timeout": 3.0, "as_json": False}),
     ("id --json -- -a --timeout", {"paths": [Path("-a"), Path("--timeout")], "recursive": False, "timeout": 300.0, "as_json": True}),
     ("id a --timeout=0.5", {"paths": [Path("a")], "recursive": False, "timeout": 0.5, "as_json": False}),
-    ("ls -- --json", {"path": Path("--json"), "as_json": False}), ("ls -", {"path": Path("-"), "as_json": False}),
+    ("ls -- --json", {"path": Path("--json"), "recursive": False, "generated": False, "unsent": False, "unreadable": False, "as_json": False}), ("ls -", {"path": Path("-"), "recursive": False, "generated": False, "unsent": False, "unreadable": False, "as_json": False}),
     ("path --in -d x", {"ids": ["x"], "directory": Path("-d"), "follow": False, "as_json": False}), ("check --profile= ", {"profile": "", "state_dir": None, "as_json": False}),
-    ("ls", {"path": Path(), "as_json": False}),
+    ("ls", {"path": Path(), "recursive": False, "generated": False, "unsent": False, "unreadable": False, "as_json": False}),
     ("retry", {"paths": [], "everything": False, "as_is": False, "timeout": 300.0, "as_json": False}),
     ("retry --all a b", {"paths": [Path("a"), Path("b")], "everything": True, "as_is": False, "timeout": 300.0, "as_json": False}),
     ("path --in d x y", {"ids": ["x", "y"], "directory": Path("d"), "follow": False, "as_json": False}),
