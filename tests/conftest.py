@@ -50,6 +50,20 @@ def pytest_testnodedown(node: Any, error: object) -> None:
         reporter.stats["deselected"] = [SimpleNamespace(nodeid=each) for each in left]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def states(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The states of commands that name none: no developer's. No command may meet what it didn't expect."""
+    root, before = tmp_path_factory.mktemp("states"), os.environ.get("XDG_STATE_HOME")
+    os.environ["XDG_STATE_HOME"] = str(root)
+    yield root
+    if before is None:
+        del os.environ["XDG_STATE_HOME"]
+    else:
+        os.environ["XDG_STATE_HOME"] = before
+    unexpected = root / "anthrofs" / "unexpected.log"
+    assert not unexpected.exists(), unexpected.read_text()
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProcess]:
     with EmulatorProcess(tmp_path_factory.mktemp("server") / "data") as emulator:

@@ -150,6 +150,8 @@ class Mount:
                 raise AssertionError(f"{exc}\n{self.log()}") from exc
         if (self.state_dir / "lock").exists():
             self.wait_for_end()
+        unexpected = Path(self.environment["XDG_STATE_HOME"], "anthrofs", "unexpected.log")
+        assert not unexpected.exists(), unexpected.read_text()
         lines = [line for line in self.log().splitlines() if re.match(r"\S+ \S+ (WARNING|ERROR|CRITICAL)|Traceback", line)
                  and not any(re.search(pattern, line) for pattern in self._allowed)]
         assert not lines, "\n".join(lines) + "\n" + self.log()

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
 
 import anthrofs.cli.completion_command
@@ -39,7 +40,8 @@ from anthrofs.text import printable
 
 
 def main() -> None:
-    """Errors that a person can mend are one sentence and an exit code; the rest are bugs, with a traceback."""
+    """Errors that a person can mend are one sentence and an exit code; so are the rest, whose details a file has."""
+    _speak_plainly()
     try:
         run(sys.argv[1:])
     except SetupError as exc:
@@ -50,6 +52,20 @@ def main() -> None:
         sys.exit(EXIT_FAILED)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as exc:
+        from anthrofs.cli.last_gate import sentence_of
+
+        error = sentence_of(exc)
+        output.complain(str(error))
+        sys.exit(error.exit_code)
+
+
+def _speak_plainly() -> None:
+    """A character that the terminal's encoding lacks is spelled by its number, and a path stays the path."""
+    for stream, otherwise in ((sys.stdout, "surrogateescape"), (sys.stderr, "backslashreplace")):
+        if isinstance(stream, TextIOWrapper):       # it may be closed
+            plain = stream.encoding.lower() not in ("utf-8", "utf8")
+            stream.reconfigure(errors="backslashreplace" if plain else otherwise)
 
 
 def run(words: Sequence[str]) -> None:

@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import sys
-import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,8 +108,14 @@ def _fork(config: Config, parents_fd: int, ready_fd: int, words_fd: int, *, demo
         code = exc.code if isinstance(exc.code, int) else EXIT_FAILED
     except SetupError as exc:           # it was told
         code = exc.exit_code
-    except BaseException:
-        traceback.print_exc()
+    except Exception as exc:
+        from anthrofs.cli.last_gate import sentence_of  # noqa: PLC0415 - as above
+        from anthrofs.daemon.mount import tell_on  # noqa: PLC0415 - the same
+
+        error = sentence_of(exc, getattr(config.service.credentials, "value", ""))
+        code = error.exit_code
+        tell_on(ready_fd)({"error": str(error), "code": code})
+        logging.getLogger(__name__).critical("%s", error)       # also for when nobody waits any more
     finally:
         logging.shutdown()
         sys.stdout.flush()

@@ -52,6 +52,8 @@ def let_go() -> None:
 def complain(text: str) -> None:
     """Says on standard error why something can't be done."""
     words = f"anthrofs: {printable_lines(text)}"
+    if sys.stderr is None:                  # nobody would hear it, and print would say it on standard output
+        return
     print(for_journal(words, ERROR) if is_journal(2) else words, file=sys.stderr)
 
 
