@@ -10,6 +10,7 @@ from importlib.resources.abc import Traversable
 
 from anthrofs.cli import output, terminal
 from anthrofs.cli.entries import PREFIX, entries_in, lines_of
+from anthrofs.cli.syntax import COMMANDS, nearest
 from anthrofs.errors import EXIT_USAGE, SetupError
 
 SUFFIX = ".md"
@@ -24,7 +25,8 @@ def page(name: str) -> str:
     """The text of one page. Raises SetupError, which names all pages, for a page that isn't there."""
     known = names()
     if name not in known:
-        raise SetupError(f"The manual has no page {name!r}. Its pages are {', '.join(known)}. "
+        raise SetupError(f"The manual has no page {name!r}{nearest(name, [*known, *COMMANDS])}. Its pages are "
+                         f"{', '.join(known)}. "
                          "The options of a command: anthrofs COMMAND --help", EXIT_USAGE)
     return (_directory() / f"{name}{SUFFIX}").read_text(encoding="utf-8")
 

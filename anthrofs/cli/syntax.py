@@ -10,7 +10,7 @@ typer, which brings pydantic, it was 110.) Only the parser of the command that w
 import itertools
 import math
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple, NoReturn, TypeVar
 
 from anthrofs.errors import EXIT_USAGE, SetupError
@@ -113,7 +113,9 @@ class Parser(ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raises SetupError."""
-        raise SetupError(f"{message}. See {self.prog} --help", EXIT_USAGE)
+        said, unknown, word = message.partition("unrecognized arguments: ")
+        meant = nearest(word.split()[0].partition("=")[0], self._option_string_actions) if unknown and not said else ""
+        raise SetupError(f"{message}{meant}. See {self.prog} --help", EXIT_USAGE)
 
     def format_help(self) -> str:
         """See argparse."""
@@ -175,10 +177,25 @@ def typed(words: Sequence[str]) -> tuple[Command, dict[str, Any]]:
     if f"{of} list" in COMMANDS and (words[1:2] or ["-"])[0].startswith("-") and words[1:2] not in (["-h"], ["--help"]):
         words = [of, "list", *words[1:]]
     name, rest = words[:2 if of else 1], words[2 if of else 1:]
-    if (known := COMMANDS.get(" ".join(name))) is None:
-        outline(of).parse_args(name[-1:] if len(name) > bool(of) else [])       # help, or the error
-        raise SetupError(f"there is no command {' '.join(name)!a}. See {f'{PROGRAM} {of}'.rstrip()} --help", EXIT_USAGE)
-    return known, vars(parser_of(known).parse_args(_in_order(known, rest)))
+    if (known := COMMANDS.get(" ".join(name))) is not None:
+        return known, vars(parser_of(known).parse_args(_in_order(known, rest)))
+    word = name[-1] if len(name) > bool(of) else ""
+    if word.startswith("-"):
+        outline(of).parse_args([word])          # help, or the error
+    own = [each[len(of):].strip() for each in COMMANDS if each.startswith(f"{of} " if of else "")]
+    see = f"See {f'{PROGRAM} {of}'.rstrip()} --help"
+    if not word:
+        raise SetupError(f"{PROGRAM} {of} needs one more word: {', '.join(own)}. {see}", EXIT_USAGE)
+    near = nearest(word, own if of else [*own, *GROUPS])
+    raise SetupError(f"there is no command {' '.join(name)!a}{near}. {see}", EXIT_USAGE)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Asks whether another was meant."""
+    from difflib import get_close_matches  # noqa: PLC0415 - for mistakes only
+
+    close = get_close_matches(word, list(known), 1)
+    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def _in_order(known: Command, words: Sequence[str]) -> list[str]:

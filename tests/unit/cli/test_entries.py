@@ -20,7 +20,7 @@ BY_ERRNO: Final = {"NotFound", "Exists", "NotADirectory", "IsADirectory", "NotEm
 SAID_LAST: Final = {"finding_at"}       # its last argument is the text
 SAYING: Final = {"complain", "ArgumentTypeError", "unfit"} | SAID_LAST | {name for name, kind in vars(errors).items() if isinstance(kind, type)} - BY_ERRNO
 # The standard library's own words for a command line that makes no sense.
-ARGPARSE: Final = ("unrecognized arguments: ", "the following arguments are required: ", "expected one argument", "invalid choice: ", "ignored explicit argument ")
+ARGPARSE: Final = ("unrecognized arguments: ", "the following arguments are required: ", "expected one argument", "ignored explicit argument ")
 VARIABLE: Final = "\0"
 FEWEST_LETTERS: Final = 8       # of fixed words; with fewer, the words come from elsewhere
 

@@ -74,7 +74,7 @@ def test_the_options_of_a_mount_are_understood_wherever_they_stand() -> None:
 @pytest.mark.parametrize(("words", "says"), [
     ("nonsense", "nonsense"), ("--nonsense", "nonsense"), ("status --foo", "--foo"), ("status a b", "b"), ("id", "PATHS"), ("discard a b", "b"),
     ("status --js", "--js"), ("sync d --timeout", "--timeout"), ("sync d --timeout abc", "'abc'"), ("sync d --timeout nan", "'nan'"), ("sync d --timeout -1", "--timeout"),
-    ("sync d --timeout 1e10", "'1e10'"), ("emulator --port 65536 --data d", "65535"), ("status --json=1", "--json"), ("fleet", "'fleet'"),
+    ("sync d --timeout 1e10", "'1e10'"), ("emulator --port 65536 --data d", "65535"), ("status --json=1", "--json"), ("fleet", "one more word"),
     ("fleet nonsense", "nonsense"), ("fleet --json", "--json"), ("fleet key x", "x"),
 ])
 def test_what_is_not_understood_is_one_sentence(words: str, says: str) -> None:
@@ -102,3 +102,18 @@ def test_a_group_that_has_a_list_shows_it_when_nothing_else_is_said(words: str, 
         typed(["states", "--help"])
     with pytest.raises(SetupError, match="remve"):
         typed(["states", "remve"])
+
+
+@pytest.mark.parametrize(("words", "meant"), [
+    ("statu", "there is no command 'statu' (did you mean status?). See anthrofs --help"),
+    ("fleet chek", "there is no command 'fleet chek' (did you mean check?). See anthrofs fleet --help"),
+    ("mount --uplod", "unrecognized arguments: --uplod (did you mean --upload?). See anthrofs mount --help"),
+    ("status --jsn", "unrecognized arguments: --jsn (did you mean --json?). See anthrofs status --help"),
+    ("--verson", "unrecognized arguments: --verson (did you mean --version?). See anthrofs --help"),
+    ("xyzzy", "there is no command 'xyzzy'. See anthrofs --help"),
+    ("fleet", "anthrofs fleet needs one more word: key, check, gc, status, share. See anthrofs fleet --help"),
+], ids=["command", "of-a-group", "option", "flag", "of-anthrofs", "like-none", "group-alone"])  # fmt: skip
+def test_a_wrong_word_is_a_sentence_with_the_nearest_right_one(words: str, meant: str) -> None:
+    with pytest.raises(SetupError) as found:
+        typed(words.split())
+    assert (str(found.value), found.value.exit_code) == (meant, EXIT_USAGE)
