@@ -167,12 +167,11 @@ def refresh(directory: Path, accept: bool, timeout: float) -> None:
          option("--state-dir", "state_dir", "DIR", "The state, by its directory.", Path), JSON)
 def check(profile: str | None, state_dir: Path | None, as_json: bool) -> None:
     """Look for damage in the state of a workspace that isn't mounted. Mends nothing."""
-    from anthrofs.config import DEFAULT_PROFILE
-    from anthrofs.settings.environment import state_dir_of
+    from anthrofs.settings.choosing import state_named
     from anthrofs.store.state_dir import StateDir
     from anthrofs.tree.fsck import problems
 
-    path = state_dir or state_dir_of(os.environ, DEFAULT_PROFILE if profile is None else profile)
+    path = state_dir or state_named(profile, os.environ)
     if not (path / "state.db").exists():
         raise SetupError(f"There is no state in {path}.", EXIT_USAGE)
     os.umask(0o077)             # what SQLite makes beside its file is as private as that

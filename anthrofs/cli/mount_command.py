@@ -46,14 +46,15 @@ def mount(directory: str | None, foreground: bool, profile: str | None, options:
     from anthrofs.cli import launch
     from anthrofs.client.detached import refuse_detached
     from anthrofs.client.known_states import note
-    from anthrofs.settings.choosing import chosen, config_of, service_for, state_for
+    from anthrofs.settings.choosing import chosen, config_of, doubt, service_for, state_for
     from anthrofs.settings.fleet_options import check_place, warnings
     from anthrofs.state_place import states_root
 
     where, settings = chosen(directory, profile, options or [], flags, os.environ)
     service = service_for(settings, os.environ)
-    for warning in service.warnings():
-        output.complain(warning)
+    for warning in (doubt(settings, os.environ), *service.warnings()):
+        if warning is not None:
+            output.complain(warning)
     refuse_detached(state_for(settings, os.environ))
     mountpoint.check_system()
     if mountpoint.clear_dead(where):

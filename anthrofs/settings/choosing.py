@@ -12,7 +12,7 @@ from anthrofs.config import DEFAULT_PROFILE, Config, Credentials, Service
 from anthrofs.errors import EXIT_USAGE, SetupError
 from anthrofs.settings.config_file import ConfigFile, read_config
 from anthrofs.settings.environment import select, service_of, state_dir_of
-from anthrofs.settings.findings import ended, unfit_name
+from anthrofs.settings.findings import ended, nearest, unfit_name
 from anthrofs.settings.fleet_options import fleet_of
 from anthrofs.settings.mount_options import PROFILE, flags_of
 from anthrofs.settings.precedence import Settings, directory_of, no_profile, settings_of
@@ -67,6 +67,17 @@ def _no_place(file: ConfigFile, profile: str | None) -> str:
             "it.)")
 
 
+def doubt(settings: Settings, environ: Mapping[str, str]) -> str | None:
+    """A sentence about a profile that nobody has written, where one of nearly that name is: a typo would be a state of
+    its own.
+    """
+    name, known = settings.profile, settings.file.profiles
+    if name is None or name in known or not (hint := nearest(name, list(known))) or state_for(
+            settings, environ).exists():
+        return None
+    return f"The configuration has no profile {printable(name)}: {hint} A new state of that name is made."
+
+
 def service_for(settings: Settings, environ: Mapping[str, str]) -> Service:
     """The service that is mounted, and as whom. Raises SetupError."""
     service = Service("http://demo", Credentials("", "")) if settings["demo"] else service_of(environ, settings)
@@ -79,6 +90,13 @@ def state_for(settings: Settings, environ: Mapping[str, str]) -> Path:
     found: Path | None = settings["state_dir"]
     # Whoever mounts several of them side by side needs no names for that.
     return (found or state_dir_of(environ, label_of(settings) or DEFAULT_PROFILE)).absolute()
+
+
+def state_named(profile: str | None, environ: Mapping[str, str]) -> Path:
+    """Where the state of a profile is; of the one that a mount without any has, for None. Raises SetupError."""
+    if profile is not None and unfit_name(profile):
+        raise SetupError(f"--profile takes a plain name, not {profile!a}.", EXIT_USAGE)
+    return state_for(settings_of({}, environ, read_config(environ), profile), environ)
 
 
 def label_of(settings: Settings) -> str:

@@ -62,8 +62,8 @@ class Settings:
 
 def settings_of(flags: Mapping[str, Any], environ: Mapping[str, str], file: ConfigFile,
                 profile: str | None) -> Settings:
-    """Raises SetupError for what makes no sense, with the place where it stands; also for a profile that is named by
-    the file only, or by nobody.
+    """All that holds for a mount by that profile; the profile may be a state's name only. Raises SetupError for what
+    makes no sense, with the place where it stands.
     """
     section = f"{PROFILE}.{profile}"
     if wrong := of_section(findings(file), DEFAULTS, section):

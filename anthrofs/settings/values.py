@@ -11,9 +11,10 @@ from typing import Any, Final
 
 from anthrofs.errors import EXIT_USAGE, SetupError
 
-SIZE: Final = re.compile(r"(?P<number>\d{1,12}(\.\d{1,3})?) ?(?P<unit>[kmgt])?b?", re.ASCII | re.IGNORECASE)
-DURATION: Final = re.compile(r"(?P<number>\d{1,9}) ?(?P<unit>[dhms])?", re.ASCII | re.IGNORECASE)
-ID: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", re.ASCII)
+# Made into patterns by their first use: every command imports this, and few read one of these.
+SIZE: Final = r"(?P<number>\d{1,12}(\.\d{1,3})?) ?(?P<unit>[kmgt])?b?"
+DURATION: Final = r"(?P<number>\d{1,9}) ?(?P<unit>[dhms])?"
+ID: Final = r"[A-Za-z0-9_-][A-Za-z0-9_.-]*"
 LARGEST_BYTES: Final = 2**62        # no disk has more, and no database takes much more
 LARGEST_ID: Final = 2**32 - 2       # of a user or a group; the next one means: none
 SWITCH: Final = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False,
@@ -58,7 +59,7 @@ def number(least: float, most: float, *, whole: bool = False) -> Reader:
 
 def size(text: str) -> int:
     """10G, 500M, 64k, 0: powers of 1000, as disks are sold."""
-    match = SIZE.fullmatch(text.strip())
+    match = re.fullmatch(SIZE, text.strip(), re.ASCII | re.IGNORECASE)
     if match is None:
         raise unfit("a size, like 10G, 500M or 0")
     found = float(match["number"]) * 1000 ** " kmgt".index((match["unit"] or " ").lower())
@@ -71,7 +72,7 @@ def kept(text: str) -> int | None:
     if words in ("all", "none"):
         return None if words == "all" else 0
     # A forgotten unit would cost what nothing brings back; elsewhere 0 means no bound.
-    if words.removesuffix("b")[-1:].isdigit() or SIZE.fullmatch(words) is None:
+    if words.removesuffix("b")[-1:].isdigit() or re.fullmatch(SIZE, words, re.ASCII | re.IGNORECASE) is None:
         raise unfit("all, none, or a size with its unit, like 20G")
     return size(words)
 
@@ -90,7 +91,7 @@ def expiry(text: str) -> int | None:
 
     if text.strip().lower() == "never":
         return None
-    match = DURATION.fullmatch(text.strip())
+    match = re.fullmatch(DURATION, text.strip(), re.ASCII | re.IGNORECASE)
     found = (int(match["number"]) * {"d": 86400, "h": 3600, "m": 60, "s": 1}[(match["unit"] or "s").lower()]
              if match is not None else -1)
     if found not in EXPIRES_S:
@@ -119,7 +120,7 @@ def octal(text: str) -> int:
 def named(example: str) -> Reader:
     """Reads an id of the service's."""
     def read(text: str) -> str:
-        if not ID.fullmatch(text):
+        if not re.fullmatch(ID, text, re.ASCII):
             raise unfit(f"an id, like {example}")
         return text
     return read

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anthrofs.cli import commands, launch
-from anthrofs.config import Config, Profile, Timeouts
+from anthrofs.config import Config, Credentials, Profile, Service, Timeouts
 from anthrofs.errors import RemoteError, SetupError
 from anthrofs.fuse import mountpoint
 from anthrofs.remote.budget import Moments
@@ -20,7 +20,11 @@ from anthrofs.remote.holders import holder_of
 from anthrofs.remote.http import connect
 from anthrofs.remote.login import Login
 from anthrofs.settings.choosing import chosen, config_of
+from anthrofs.settings.config_file import read_config
 from anthrofs.settings.environment import service_of, state_dir_of
+from anthrofs.settings.findings import everything
+from anthrofs.settings.precedence import settings_of
+from anthrofs.settings.table import SETTINGS
 from anthrofs.settings.values import bound, expiry, kept, size
 from anthrofs.store.state_dir import StateDir
 from anthrofs.sync.scan import scan_of
@@ -137,6 +141,35 @@ def test_without_a_home_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> 
         with pytest.raises(SetupError) as raised:
             find()
         judge(raised.value)
+
+
+# ---- a person's file
+
+# As people write it: known and unknown names, values of each kind, and text that is none.
+written_values = st.one_of(st.sampled_from(["true", "1", "0o27", "-1", "1e400", "nan", "1979-05-27", "[]", "{}", "[1]", '["a", "b"]', "''"]), texts.map(json.dumps), st.just(f'"{CANARY}"'))
+written_names = st.one_of(st.sampled_from([*SETTINGS, "directory", "uplaod", "key", "profile.x", '"a b"', '""']), texts.map(json.dumps), st.just(f'"{CANARY}"'))
+lines = st.one_of(st.builds("{} = {}".format, written_names, written_values), st.sampled_from(["[defaults]", "[profile.p]", '[profile."a/b"]', "[profile]", "[[profile.p]]", "", "# x"]),
+                  texts)
+configurations = st.one_of(bodies, st.lists(lines, max_size=8).map(lambda some: "\n".join(some).encode(errors="replace")))
+
+
+@target(150)
+@given(content=configurations, profile=st.sampled_from(["p", "x", None]))
+def test_a_configuration_is_settings_or_sentences(home: Path, content: bytes, profile: str | None) -> None:
+    path = home / "config.toml"
+    path.write_bytes(content)
+    path.chmod(0o600)
+    environ = {"ANTHROFS_CONFIG": str(path)}
+    try:
+        file = read_config(environ)
+        for each in everything(file, environ):
+            judge(each.error(), own=True)
+        settings = settings_of({}, environ, file, profile)
+        assert CANARY not in repr(file)
+        assert settings["refresh"] > 0
+        config_of(home, settings, Service("http://h", Credentials("x-api-key", "key")), environ)
+    except SetupError as exc:
+        judge(exc, own=True)
 
 
 # ---- the command line

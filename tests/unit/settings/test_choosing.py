@@ -7,7 +7,7 @@ import pytest
 
 from anthrofs.config import Config
 from anthrofs.errors import EXIT_USAGE, SetupError
-from anthrofs.settings.choosing import chosen, config_of, service_for
+from anthrofs.settings.choosing import chosen, config_of, doubt, service_for
 
 FILE = """
 [defaults]
@@ -102,6 +102,16 @@ def test_a_base_url_that_ends_in_v1_is_understood(environ: dict[str, str]) -> No
     service = service_for(settings, environ)
     assert service.base_url == "https://gateway.example/anthropic"
     assert "ends in /v1" in "".join(service.warnings())
+
+
+def test_a_typo_in_a_profiles_name_is_asked_about_before_it_becomes_a_state(environ: dict[str, str], tmp_path: Path) -> None:
+    for profile, says in (("wrok", "did you mean work? A new state of that name is made."), ("work", None), ("other", None)):
+        _, settings = chosen("./x", profile, [], {}, environ)
+        assert (doubt(settings, environ) or "").endswith(says or "")
+        assert (doubt(settings, environ) is None) == (says is None)
+    (tmp_path / "state" / "anthrofs" / "wrok").mkdir(parents=True)
+    _, settings = chosen("./x", "wrok", [], {}, environ)
+    assert doubt(settings, environ) is None
 
 
 def test_a_bad_line_of_another_profile_keeps_nobody_from_mounting(environ: dict[str, str], tmp_path: Path) -> None:

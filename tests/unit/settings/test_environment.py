@@ -7,7 +7,9 @@ import pytest
 
 from anthrofs.config import DEFAULT_BASE_URL, Config, Credentials, Service
 from anthrofs.errors import EXIT_USAGE, SetupError
-from anthrofs.settings.environment import credentials_of, select, service_of, state_dir_of
+from anthrofs.settings.config_file import ConfigFile, parsed
+from anthrofs.settings.environment import credentials_of, select, service_of, state_dir_of, who_says
+from anthrofs.settings.precedence import settings_of
 
 KEY: Final = "sk-ant-api03-abc_DEF-123"
 ENVIRONMENT: Final = {"ANTHROPIC_API_KEY": KEY}
@@ -54,6 +56,49 @@ def test_no_repr_shows_the_key() -> None:
         assert KEY not in repr(value)
         assert KEY not in str(value)
     assert "x-api-key" in repr(service)         # which kind it is may be said
+
+
+def file_of(*lines: str) -> ConfigFile:
+    return parsed(Path("/c"), "\n".join(lines))
+
+
+FEDERATION: Final = {"ANTHROPIC_FEDERATION_RULE_ID": "r", "ANTHROPIC_ORGANIZATION_ID": "o", "ANTHROPIC_IDENTITY_TOKEN": "t"}
+OF_A_PROFILE: Final = ("[defaults]", "keyring = 'mine'", "[profile.p]", "key_command = ['echo', 'sk']")
+# From the strongest to the weakest: each of these, with all that come behind it.
+SAYING: Final = ["key_file", "ANTHROPIC_CUSTOM_HEADERS", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "credential", "ANTHROPIC_FEDERATION_RULE_ID", "key_command", "keyring",
+                 "the usual credential", None]
+
+
+@pytest.mark.parametrize("first", range(len(SAYING)), ids=map(str, SAYING))
+def test_one_order_says_who_asks(first: int, tmp_path: Path) -> None:
+    (tmp_path / "anthropic-api-key").write_text("sk")
+    left = SAYING[first:]
+    variables = {"ANTHROPIC_CUSTOM_HEADERS": "x-api-key: sk", "ANTHROPIC_API_KEY": "sk", "ANTHROPIC_AUTH_TOKEN": "sk"}
+    environ = {name: value for name, value in variables.items() if name in left}
+    environ |= {"ANTHROFS_CREDENTIAL": "own"} if "credential" in left else {}
+    environ |= FEDERATION if "ANTHROPIC_FEDERATION_RULE_ID" in left else {}
+    environ |= {"CREDENTIALS_DIRECTORY": str(tmp_path)} if "the usual credential" in left else {}
+    file = file_of(*(OF_A_PROFILE if "key_command" in left else OF_A_PROFILE[:2] if "keyring" in left else ()))
+    flags = {"key_file": "/k"} if "key_file" in left else {}
+
+    said = who_says(environ, settings_of(flags, environ, file, "p"))
+
+    assert said == {"the usual credential": "credential"}.get(left[0] or "", left[0])
+
+
+def test_a_flag_for_the_key_leaves_the_custom_headers_key_out(tmp_path: Path) -> None:
+    (tmp_path / "k").write_text(KEY)
+    (tmp_path / "k").chmod(0o600)
+    environ = {"ANTHROPIC_CUSTOM_HEADERS": "x-api-key: sk-other\nx-team: mine"}
+    service = service_of(environ, settings_of({"key_file": str(tmp_path / "k")}, environ, ConfigFile(None), None))
+    assert (service.credentials, service.headers) == (Credentials("x-api-key", KEY), (("x-team", "mine"),))
+
+
+def test_the_kind_says_into_which_header_it_goes(tmp_path: Path) -> None:
+    (tmp_path / "k").write_text(KEY)
+    (tmp_path / "k").chmod(0o600)
+    environ = {"ANTHROFS_KEY_FILE": str(tmp_path / "k"), "ANTHROFS_KEY_TYPE": "token"}
+    assert service_of(environ).credentials == Credentials("Authorization", f"Bearer {KEY}")
 
 
 # ---- the service

@@ -11,10 +11,9 @@ from anthrofs.settings.precedence import LEVELS, settings_of
 from anthrofs.settings.table import SETTINGS, Setting
 
 NOTHING = ConfigFile(None)
-# Two values of each kind that differ, and differ from what is built in.
+# Values that differ between neighbours; of what takes one of a few words, those words.
 SAMPLES: dict[str, tuple[str, str, str, str]] = {
-    "upload": ("wait", "queue", "wait", "queue"), "api": ("beta", "ga", "beta", "ga"), "layout": ("tree", "flat", "tree", "flat"), "share": ("all", "none", "uploads", "none"),
-    "binding": ("fusepy", "mfusepy", "fusepy", "mfusepy"), "key_type": ("key", "token", "key", "token"), "expires_in": ("1d", "2d", "3d", "4d"), "glances": ("1M", "2M", "all", "none"),
+    "expires_in": ("1d", "2d", "3d", "4d"), "glances": ("1M", "2M", "all", "none"),
     "keep_uploads": ("1G", "2G", "all", "none"), "key_command": ("a b", "c d", "e f", "g h"), "base_url": ("http://a", "http://b", "http://c", "http://d"),
     "store": ("s3://a", "s3://b", "s3://c", "s3://d"), "board": ("redis://a", "redis://b", "redis://c", "redis://d"), "umask": ("1", "2", "3", "4"),
 }
@@ -25,7 +24,19 @@ def sample(setting: Setting, level: int) -> str:
         return ("true", "false")[level % 2]
     if setting.name in SAMPLES:
         return SAMPLES[setting.name][level]
+    if setting.shows not in ("DIR", "FILE") and (known := words_of(setting)):
+        return known[level % len(known)]
     return f"/{level}" if setting.shows in ("DIR", "FILE") else str(11 + level) if setting.shows in ("N", "SECONDS", "SIZE") else f"name{level}"
+
+
+def words_of(setting: Setting) -> list[str]:
+    """The words that an option takes, as its error has them; none, if it takes others."""
+    try:
+        setting.read("\n")
+    except SetupError as exc:
+        known = str(exc).removeprefix("it takes ").rstrip(".").replace(" or ", ", ").split(", ")
+        return known if all(word.isalpha() for word in known) else []
+    return []
 
 
 def in_toml(setting: Setting, text: str) -> str:
