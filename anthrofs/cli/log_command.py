@@ -6,7 +6,8 @@ from pathlib import Path
 from anthrofs.cli import output, past_words
 from anthrofs.cli.syntax import argument, command, flag
 from anthrofs.client import asking, control_client
-from anthrofs.errors import SetupError
+from anthrofs.errors import EXIT_USAGE, SetupError
+from anthrofs.text import printable
 
 
 @command("log", argument("path", "A file in a mount, also one that is there no more.", Path),
@@ -18,6 +19,8 @@ def log(path: Path, as_json: bool) -> None:
     id's place.
     """
     root, state_dir = asking.mount_around(path)
+    if path.is_dir():
+        raise SetupError(f"{printable(str(path))} is a folder, which has no ids: name a file in it.", EXIT_USAGE)
     try:
         told = next(control_client.ask(state_dir, "log", path=asking.below(root, path)))
     except SetupError as exc:

@@ -125,9 +125,10 @@ def _removed(one: "StatePicture", *, with_unsent: bool, with_copies: bool) -> It
             if lost:
                 words = [*(["--with-unsent"] if now.unsent_files or now.local else []),
                          *(["--with-copies"] if now.copies else [])]
-                raise SetupError(f"The state {printable(one.name)} was not removed. Only there: {', '.join(lost)}. A "
-                                 "mount of it sends what isn't sent. To lose them: anthrofs states remove "
-                                 f"{printable(one.name)} {' '.join(words)}", EXIT_LEFT)
+                sent = " A mount of it sends what is not sent." if unsent else ""
+                raise SetupError(f"The state {printable(one.name)} was not removed. Only there: {', '.join(lost)}."
+                                 f"{sent} To remove it with that: anthrofs states remove {printable(one.name)} "
+                                 f"{' '.join(words)}", EXIT_LEFT)
             strange = state_removal.remove(path)
     except OSError as exc:
         raise SetupError(f"The state {printable(one.name)} could not be removed: {exc.strerror} "

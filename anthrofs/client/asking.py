@@ -103,9 +103,15 @@ def mount_of(directory: Path) -> tuple[Path, Path]:
 
 def mount_around(path: Path) -> tuple[Path, Path]:
     """The same for a path that may be there no more: of what is left of it."""
-    while not os.path.lexists(path) and path != path.parent:
-        path = path.parent
-    return mount_of(path)
+    left = path
+    while not os.path.lexists(left) and left != left.parent:
+        left = left.parent
+    try:
+        return mount_of(left)
+    except SetupError as exc:
+        if left != path and exc.exit_code == EXIT_USAGE:
+            raise SetupError(f"{printable(str(path))} does not exist.", EXIT_USAGE) from exc
+        raise
 
 
 def await_end(path: Path, until_s: float, tell: Tell) -> str:

@@ -164,7 +164,7 @@ class Attributes:
         named = f", named here: the server calls it {node.remote.name}" if node.named_here else ""
         lacking = ", no copy here: uploaded from here" if node.ours else ", can't be read: uploaded elsewhere"
         lent = not node.readable and self._lent(node.remote.file_id, node.size_bytes)
-        closed = ("" if node.readable else ", read from the copy of another profile here" if lent
+        closed = ("" if node.readable else ", lent: read from the copy that another profile keeps here" if lent
                   else f"{lacking}, and the service keeps uploads to itself")
         return f"remote{named}{closed}{self._shared_state(node)}"
 

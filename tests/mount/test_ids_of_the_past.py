@@ -167,7 +167,10 @@ def test_an_id_that_was_never_here_and_a_path_that_never_had_one_are_said_to_be_
     assert (done.returncode, done.stderr) == (1, "anthrofs: never.txt: there is no such file, and none is known to have been there\n")
     (files / "note.txt~").write_text("here")
     assert mount.ok("log", files / "note.txt~") == "It has had no id yet: it is still to be sent, or stays on this machine.\n"
-    assert mount.run("log", files).returncode == 1
+    done = mount.run("log", files)
+    assert (done.returncode, done.stderr) == (2, f"anthrofs: {files} is a folder, which has no ids: name a file in it.\n")
+    done = mount.run("log", files.parent / "nowhere" / "x")
+    assert (done.returncode, done.stderr) == (2, f"anthrofs: {files.parent}/nowhere/x does not exist.\n")
 
 
 def test_the_past_costs_no_request_and_no_sync(mount: Mount, tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from tests.emulator.process import EmulatorProcess
 from tests.mounting import Mount, asks, state_of, stored
 
 BIG: Final = 300_000            # three blocks
-LENT = "remote, read from the copy of another profile here"
-CLOSED = "remote, can't be read: uploaded elsewhere, and the service keeps uploads to itself"
+LENT: Final = "remote, lent: read from the copy that another profile keeps here"
+CLOSED: Final = "remote, can't be read: uploaded elsewhere, and the service keeps uploads to itself"
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ def test_what_is_renamed_here_keeps_its_id_as_others_files_do(work: Mount, home:
     with asks(home):
         (files / "paper.bin").rename(files / "mine.bin")
         assert (files / "mine.bin").read_bytes() == content
-    assert state_of(files / "mine.bin").startswith("remote, named here: the server calls it paper.bin, read from the copy")
+    assert state_of(files / "mine.bin").startswith("remote, named here: the server calls it paper.bin, lent: read from the copy")
 
 
 def test_another_keys_state_lends_nothing_where_the_service_names_no_workspace(work: Mount, home: Mount) -> None:

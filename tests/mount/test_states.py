@@ -104,7 +104,7 @@ def test_a_state_of_a_mount_that_was_killed_is_read_with_its_log_and_stays_as_it
     assert (home.states()["work"]["unsent"], home.states()["work"]["in_use"]) == (1, False)
     assert looks_of(home.root) == before
     refused = work.run("states", "remove", "work")
-    assert (refused.returncode, "1 file not sent" in refused.stderr) == (EXIT_LEFT, True)
+    assert (refused.returncode, "1 file not sent. A mount of it sends what is not sent. To" in refused.stderr) == (EXIT_LEFT, True)
     work.mount()
     work.sync()
     assert stored(work) == {"waiting.txt": b"1"}
@@ -120,8 +120,8 @@ def test_what_only_it_has_is_removed_only_by_an_explicit_word(home: Home) -> Non
     work.umount()
     refused = work.run("states", "remove", "work")
     assert refused.returncode == EXIT_LEFT
-    assert refused.stderr == ("anthrofs: The state work was not removed. Only there: 1 helper file, 1 readable copy of uploads (1.0 kB). A mount of it "
-                              "sends what isn't sent. To lose them: anthrofs states remove work --with-unsent --with-copies\n")
+    assert refused.stderr == ("anthrofs: The state work was not removed. Only there: 1 helper file, 1 readable copy of uploads (1.0 kB). To remove it "
+                              "with that: anthrofs states remove work --with-unsent --with-copies\n")
     assert work.run("states", "remove", "work", "--with-unsent").returncode == EXIT_LEFT
     assert work.run("states", "remove", "work", "--with-copies").returncode == EXIT_LEFT
     (work.state_dir / "mine.txt").write_text("somebody's")
@@ -152,6 +152,17 @@ def test_states_that_nobody_used_for_long_go_together_but_for_what_only_they_hav
     removed = old.ok("states", "remove", "--older", "30")
     assert [line.partition(":")[0] for line in removed.splitlines()] == ["sesn_old"]
     assert list(home.states()) == ["kept", "young"]
+
+
+def test_a_state_elsewhere_is_called_by_its_path(home: Home, tmp_path: Path) -> None:
+    work = home.profile("work")
+    work.state_dir = tmp_path / "else where" / "state"
+    work.mount()
+    work.umount()
+    assert list(home.states()) == [str(work.state_dir)]
+    work.ok("states", "remove", work.state_dir)
+    assert not work.state_dir.exists()
+    assert home.states() == {}
 
 
 def test_a_removal_that_was_cut_is_done_again(home: Home) -> None:
