@@ -11,7 +11,7 @@ from rich.text import Text
 
 from scripts.picture.session import COLUMNS, recorded
 
-PICTURE: Final = Path(__file__).parents[2] / "docs" / "session.svg"
+PICTURE: Final = Path(__file__).parent / "session.svg"
 # As rich has it, without its fonts, which every reader's browser would load from elsewhere.
 FORM: Final = """\
 <svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg" role="img">
