@@ -1,4 +1,4 @@
-"""A desktop with a mouse, as somebody at a screen has it: windows of the file browser pcmanfm, and gestures in them.
+"""A desktop with a mouse, as somebody at a screen has it: windows of a file browser, and gestures in them.
 
 Owns    a screen that nobody sees, a window manager and a file browser, all with a home of their own.
 Trusts  what is drawn, and nothing else, to tell whether the browser is ready for the next gesture.
@@ -6,6 +6,7 @@ Never   waits without a bound, nor for a time; touches nobody's session bus, set
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,35 +16,28 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from tests.file_browsers import HEIGHT, PCMANFM, WIDTH, Answer, Program
 from tests.screen import POINTER, WHITE, Picture, Point, Screen, mouse_pointer
+from tests.session_bus import SessionBus
 
 BOUND_S: Final = 30.0
 LOOK_S: Final = 0.05            # between two looks at the screen
-WIDTH, HEIGHT = 460, 360        # of a browser's window
 GAP: Final = 50                 # of bare desktop left and right of a window, where the mouse can rest
 STEP: Final = 4                 # pixels that a hand moves the mouse at once
-_SETTINGS: Final = f"""
-[ui]
-win_width={WIDTH}
-win_height={HEIGHT}
-side_pane_mode=hidden;places
-view_mode=compact
-show_hidden=1
-"""
 RED, GREEN, BLUE = b"\xff\0\0", b"\0\xc0\0", b"\0\0\xff"
+_KEYS: Final = {".": "period", " ": "space"}       # as xdotool has them
 # How the mouse looks while something hangs on it, by the names that the toolkit has for what a drop would do. No theme has them all.
 _POINTERS: Final = {"dnd-none": RED, "dnd-copy": GREEN, "dnd-move": BLUE, "dnd-link": BLUE, "dnd-ask": BLUE}
-# Of GTK 3: its theme leaves files on its own grey, and shades the sides of what can't be scrolled.
-_COLOURS: Final = "scrolledwindow { background-color: white; } overshoot, undershoot { background: none; border: none; box-shadow: none; }"
 
 
 class Desktop:
     """`with Desktop(tmp_path) as desktop: here = desktop.opens(directory); desktop.drags(here, here.shows("a.txt")["a.txt"], there)`."""
 
-    def __init__(self, base: Path) -> None:
+    def __init__(self, base: Path, program: Program = PCMANFM) -> None:
+        self.program = program                          # given
         self._shots = base / "screenshots"              # constant
         self._home = base / "home"                      # constant
-        files = {".config/pcmanfm/default/pcmanfm.conf": _SETTINGS.encode(), ".config/gtk-3.0/gtk.css": _COLOURS.encode(),
+        files = {**{name: content.encode() for name, content in program.settings},
                  **{f"icons/pointers/cursors/{name}": mouse_pointer(colour) for name, colour in _POINTERS.items()}}
         self._shots.mkdir(parents=True)
         for name, content in files.items():
@@ -62,6 +56,9 @@ class Desktop:
             "DBUS_SESSION_BUS_ADDRESS": "disabled:", "GIO_USE_VFS": "local", "GIO_USE_VOLUME_MONITOR": "unix", "NO_AT_BRIDGE": "1",
             "XCURSOR_PATH": str(self._home / "icons"), "XCURSOR_THEME": "pointers"}
         self._log = base / "desktop.log"                # constant
+        self._bus = SessionBus(base, self._environment) if program.needs_bus else None       # constant
+        if self._bus is not None:
+            self._environment["DBUS_SESSION_BUS_ADDRESS"] = self._bus.address
 
     def __enter__(self) -> Self:
         try:
@@ -83,6 +80,8 @@ class Desktop:
         for process in reversed(self._processes):
             os.killpg(process.pid, signal.SIGKILL)
             process.wait(BOUND_S)
+        if self._bus is not None:
+            self._bus.close()
         self._screen.close()
 
     # ---- what is seen
@@ -111,11 +110,11 @@ class Desktop:
     def opens(self, directory: Path) -> "Browser":
         """The first window of the browser on the left, the second on the right."""
         if self._windows == 0:
-            self._starts("pcmanfm", str(directory))
+            self._starts(*self.program.command, str(directory))
         else:
-            subprocess.run(["pcmanfm", "--new-win", str(directory)], env=self._environment, stdin=subprocess.DEVNULL, capture_output=True,
+            subprocess.run([*self.program.another, str(directory)], env=self._environment, stdin=subprocess.DEVNULL, capture_output=True,
                            check=True, timeout=BOUND_S)
-        window = self.window(directory.name)
+        window = self.window(self.program.title.format(directory.name))
         left = GAP + self._windows * (WIDTH + GAP)
         self._windows += 1
         self._xdotool("windowmove", window, left, 10)
@@ -133,11 +132,12 @@ class Desktop:
         """The mouse is where it covers nothing."""
         self._xdotool("mousemove", GAP // 2, HEIGHT // 2)
 
-    def answers(self, title: str, *keys: str) -> None:
-        """What is typed into a dialog, which goes then."""
+    def answers(self, asked: Answer, typed: str = "", *, about: str = "") -> None:
+        """A dialog, into which something may be typed over what is there, is answered, and goes."""
+        title = asked.title.format(about)
         dialog = self.window(title)
-        self.shot(title.lower().replace(" ", "-"))
-        self.types(*keys)
+        self.shot(re.sub(r"\W+", "-", title.lower()).strip("-"))
+        self.types(*(["ctrl+a", *(_KEYS.get(each, each) for each in typed)] if typed else []), *asked.keys)
         self.waits(lambda: self._active() != dialog, f"{title!r} goes")
 
     def types(self, *keys: str) -> None:
@@ -151,21 +151,24 @@ class Desktop:
         self.rests()
         self.waits(lambda: here.line(item) != before and self._active() == here.window, "the item is marked")
 
-    def drags(self, here: "Browser", item: Point, there: "Browser") -> None:
-        """The item is taken with the mouse, and let go over the other window, when that one says that it takes a copy."""
-        spot = there.bare()
+    def drags(self, here: "Browser", item: Point, there: "Browser", *, onto: Point | None = None, moves: bool = False) -> None:
+        """The item is taken with the mouse, and let go over the other window, when that one says that it takes a copy, or `moves` it;
+        `onto` a folder there.
+        """
+        spot = there.bare() if onto is None else Point(onto.x + 20, onto.y)
         self._xdotool("mousemove", item.x, item.y, "mousedown", 1)
         try:
             self._moves(item, spot)
 
             def taken() -> bool:
                 red, green, blue = self.look().at(spot.x - POINTER // 2, spot.y - POINTER // 2)
-                if green > 2 * max(red, blue):      # not the same number everywhere: pointers are blended in
+                # Not the same number everywhere: pointers are blended in.
+                if (blue > 2 * max(red, green)) if moves else (green > 2 * max(red, blue)):
                     return True
                 # A still mouse asks nothing; and the answer takes a moment, so it is looked for the next time.
                 self._xdotool("mousemove", spot.x + 2, spot.y, "mousemove", spot.x, spot.y)
                 return False
-            self.waits(taken, "the other window takes a copy: the mouse pointer is green")
+            self.waits(taken, f"the other window takes it: the mouse pointer is {'blue' if moves else 'green'}")
             self.shot("dragging")
         finally:
             self._xdotool("mouseup", 1)

@@ -10,6 +10,7 @@ import pytest
 
 from tests.desk import Desk, tree
 from tests.desktop import RED, Desktop
+from tests.file_browsers import PCMANFM, THUNAR
 from tests.mounting import asks, wait_until
 from tests.screen import Picture
 
@@ -17,9 +18,9 @@ PAPER = b"%PDF-1.4\n" + bytes(range(256)) * 300
 CHART = Picture((RED * 64,) * 64).png()
 
 
-@pytest.fixture
-def desktop(tmp_path: Path) -> Iterator[Desktop]:
-    with Desktop(tmp_path) as one:
+@pytest.fixture(params=[pytest.param(PCMANFM, id="pcmanfm"), pytest.param(THUNAR, id="thunar", marks=pytest.mark.desktop)])
+def desktop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desktop]:
+    with Desktop(tmp_path, request.param) as one:
         yield one
 
 
@@ -58,7 +59,7 @@ def test_a_file_dragged_in_over_an_old_one_costs_one_upload_and_one_deletion(des
     files.shows("paper.pdf")
     with asks(desk.mount, upload=1, delete=1):
         desktop.drags(out, out.shows("paper.pdf")["paper.pdf"], files)
-        desktop.answers("Confirm File Replacing", "shift+Tab", "Return")       # to the last button, which is "Overwrite"
+        desktop.answers(desktop.program.replaces)
         arrived(desk, {"paper.pdf": PAPER})
     desk.has({"paper.pdf": PAPER})
 
@@ -82,8 +83,8 @@ def test_a_file_that_is_deleted_costs_one_deletion(desk: Desk, desktop: Desktop)
     with asks(desk.mount, delete=1):
         desktop.clicks(files, items["b.txt"])
         desktop.types("Delete")
-        desktop.answers("Confirm", "Return")
-        desktop.answers("Confirm", "Return")
+        for answer in desktop.program.deletes:
+            desktop.answers(answer)
         files.shows("a.txt")
         wait_until(lambda: os.listdir(desk.files) == ["a.txt"], "the file is gone")
     desk.has({"a.txt": "a\n"})
@@ -96,10 +97,40 @@ def test_a_file_that_is_renamed_costs_one_upload_and_one_deletion(desk: Desk, de
     with asks(desk.mount, upload=1, delete=1):
         desktop.clicks(files, items["b.txt"])
         desktop.types("F2")
-        desktop.answers("Rename File", *"new", "Return")
+        desktop.answers(desktop.program.renames, "new.txt", about="b.txt")
         wait_until(lambda: sorted(os.listdir(desk.files)) == ["a.txt", "new.txt"], "the file has its new name")
         files.shows("a.txt", "new.txt")
     desk.has({"a.txt": "a\n", "new.txt": "b\n"})
+
+
+def test_a_folder_that_is_made_costs_nothing_and_a_file_moved_there_an_upload_and_a_deletion(desk: Desk, desktop: Desktop) -> None:
+    desk.prepare("echo a > a.txt; echo b > b.txt")
+    files = desktop.opens(desk.files)
+    items = files.shows("a.txt", "b.txt")
+    with asks(desk.mount):
+        desktop.types("ctrl+shift+n")
+        desktop.answers(desktop.program.makes_folder, "box")
+        items = files.shows("box", "a.txt", "b.txt")
+    with asks(desk.mount, upload=1, delete=1):
+        desktop.drags(files, items["b.txt"], files, onto=items["box"], moves=True)
+        files.shows("box", "a.txt")
+        arrived(desk, {"a.txt": b"a\n", "box/b.txt": b"b\n"})
+    desk.has({"a.txt": "a\n", "box/b.txt": "b\n"})
+
+
+def test_a_file_that_is_refused_is_said_by_the_browser_and_kept(desk: Desk, desktop: Desktop) -> None:
+    """It is in the mount, though the browser says that its copy failed: what came is kept, and can be sent again."""
+    (desk.out / "paper.pdf").write_bytes(PAPER)
+    out, files = desktop.opens(desk.out), desktop.opens(desk.files)
+    files.shows()
+    desk.mount.emulator.fault("upload", {"kind": "status", "status": 413, "message": "too large"})
+    desk.mount.expects("paper.pdf was refused", "'paper.pdf' was refused")
+    desktop.drags(out, out.shows("paper.pdf")["paper.pdf"], files)
+    desktop.answers(desktop.program.tells)
+    assert [each["path"] for each in desk.mount.status()["failed"]] == ["paper.pdf"]
+    assert tree(desk.files) == {"paper.pdf": PAPER}
+    assert "is on the server" in desk.mount.ok("retry", desk.files / "paper.pdf")
+    arrived(desk, {"paper.pdf": PAPER})
 
 
 def arrived(desk: Desk, expected: dict[str, bytes]) -> None:
