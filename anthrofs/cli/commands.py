@@ -35,7 +35,7 @@ from anthrofs.cli.places import mount_point
 from anthrofs.cli.syntax import argument, command, flag, number, option, outline, typed
 from anthrofs.cli.teller import Teller
 from anthrofs.client import asking, control_client, detached
-from anthrofs.errors import EXIT_FAILED, EXIT_USAGE, SetupError
+from anthrofs.errors import EXIT_BUSY, EXIT_FAILED, EXIT_USAGE, SetupError
 from anthrofs.text import printable
 
 
@@ -196,6 +196,12 @@ def emulator(data: Path | None, port: int, key: list[str] | None) -> None:
     """Run the imitation of the service on this machine's loopback, until interrupted."""
     if data is None:
         raise SetupError("Where? Say --data DIR.", EXIT_USAGE)
+    from anthrofs.emulator.server import CannotServe
     from anthrofs.emulator.server import run as serve
 
-    serve("127.0.0.1", port, data, key or ["demo-key"])
+    try:
+        serve("127.0.0.1", port, data, key or ["demo-key"])
+    except CannotServe as exc:
+        raise SetupError(f"The emulator can't start: {exc}.", EXIT_BUSY if exc.in_use else EXIT_USAGE) from exc
+    except OSError as exc:          # its data directory
+        raise SetupError(f"The emulator can't keep its files in {data}: {exc.strerror}.", EXIT_USAGE) from exc

@@ -8,9 +8,10 @@ Never   does more than hand on what it was given.
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
-from .server import DEFAULT_KEY, run
+from .server import DEFAULT_KEY, CannotServe, run
 
 
 def main() -> None:
@@ -22,8 +23,11 @@ def main() -> None:
     parser.add_argument("--exit-with-stdin", action="store_true", help="stop when standard input ends")
     parser.add_argument("--samples", action="store_true", help="put a few files into a new data directory")
     given = parser.parse_args()
-    run(given.host, given.port, given.data, given.api_key or [], exit_with_stdin=given.exit_with_stdin,
-        samples=given.samples)
+    try:
+        run(given.host, given.port, given.data, given.api_key or [], exit_with_stdin=given.exit_with_stdin,
+            samples=given.samples)
+    except CannotServe as exc:
+        sys.exit(f"emulator: {exc}")
 
 
 if __name__ == "__main__":

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import json
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 from typing import TYPE_CHECKING
@@ -27,7 +29,6 @@ from .samples import add_samples
 from .store import Store
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Iterator, Sequence
     from pathlib import Path
     from types import FrameType
@@ -35,6 +36,14 @@ if TYPE_CHECKING:
 DEFAULT_KEY = "demo-key"
 STOP_S = 1
 IDLE_S = 75         # an idle connection is closed after that; longer than clients keep theirs, so they don't race
+
+
+class CannotServe(Exception):
+    """Why it can't start, in one sentence."""
+
+    def __init__(self, message: str, *, in_use: bool) -> None:
+        super().__init__(message)
+        self.in_use = in_use        # by another process, which may end
 
 
 class Server(uvicorn.Server):
@@ -60,14 +69,14 @@ class Server(uvicorn.Server):
 
 def run(host: str, port: int, data: Path, keys: Sequence[str], *, exit_with_stdin: bool = False,
         samples: bool = False) -> None:
-    """Serve until SIGTERM, SIGINT or, if asked, the end of stdin. SystemExit with a sentence if it can't start."""
+    """Serve until SIGTERM, SIGINT or, if asked, the end of stdin. Raises CannotServe."""
     logging.basicConfig(level=logging.WARNING, format="emulator: %(levelname)s %(name)s: %(message)s")
     # A form that can't be read is its client's mistake, and the answer says so.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn raises the signal again after its own orderly stop; this makes that an exit with status 0.
         signal.signal(number, _leave)
-    with _locked(data):
+    with _listening(host, port) as listener, _locked(data):
         store = Store(data)
         try:
             if samples:
@@ -80,7 +89,7 @@ def run(host: str, port: int, data: Path, keys: Sequence[str], *, exit_with_stdi
             server = Server(config, parts)
             if exit_with_stdin:
                 threading.Thread(target=_watch_stdin, args=(server,), name="stdin", daemon=True).start()
-            server.run()
+            server.run(sockets=[listener])
         finally:
             store.close()
 
@@ -97,11 +106,25 @@ def _watch_stdin(server: Server) -> None:
 
 
 @contextlib.contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    """uvicorn would say only that it failed, with an exit code of its own."""
+    try:
+        listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as exc:
+        in_use = exc.errno == errno.EADDRINUSE
+        why = ("is in use by another program. Choose another one with --port, or 0 for any that is free" if in_use
+               else f"can't be had: {exc.strerror}")
+        raise CannotServe(f"Port {port} of {host} {why}", in_use=in_use) from exc
+    with listener:
+        yield listener
+
+
+@contextlib.contextmanager
 def _locked(data: Path) -> Iterator[None]:
     data.mkdir(parents=True, exist_ok=True)
     with (data / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            sys.exit(f"emulator: {data} is used by another emulator")
+            raise CannotServe(f"{data} is used by another emulator", in_use=True) from None
         yield

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import socket
 import subprocess
 import tomllib
 from importlib import metadata
@@ -68,3 +69,19 @@ def test_the_version_stands_in_one_place() -> None:
     """Manual, releases: 'The number stands in `pyproject.toml`, and nowhere else in the code'."""
     number = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert [path.name for path in (ROOT / "anthrofs").rglob("*.py") if f'"{number}"' in path.read_text()] == []
+
+
+def test_a_port_that_is_in_use_is_a_sentence_and_the_code_for_that(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        done = subprocess.run([*COMMAND, "emulator", "--data", str(tmp_path), "--port", str(port)], text=True, capture_output=True,
+                              timeout=30, check=False)
+    assert (done.returncode, done.stdout) == (6, "")
+    assert done.stderr == (f"anthrofs: The emulator can't start: Port {port} of 127.0.0.1 is in use by another program. Choose another one "
+                           "with --port, or 0 for any that is free.\n")
+
+
+def test_a_directory_that_can_not_be_had_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = subprocess.run([*COMMAND, "emulator", "--data", str(tmp_path / "file")], text=True, capture_output=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (2, f"anthrofs: The emulator can't keep its files in {tmp_path}/file: File exists.\n")
