@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 from pathlib import Path
+from typing import Any
 
 import anthrofs.cli.completion_command
 import anthrofs.cli.config_command
@@ -77,10 +78,13 @@ def run(words: Sequence[str]) -> None:
     known.run(**values)
 
 
-@command("sync", DIRECTORY, TIMEOUT)
-def sync(directory: Path, timeout: float) -> None:
+@command("sync", DIRECTORY, TIMEOUT, JSON)
+def sync(directory: Path, timeout: float, as_json: bool) -> None:
     """Wait until everything is on the server, and name what isn't."""
-    draining.say_left(draining.drained(asking.state_dir(directory), timeout))
+    left = draining.drained(asking.state_dir(directory), timeout)
+    if as_json:
+        output.put(json.dumps(left))
+    draining.say_left(left)
 
 
 @command("path", argument("ids", "File ids.", count="+"),
@@ -108,59 +112,79 @@ def show_path(ids: list[str], directory: Path | None, follow: bool, as_json: boo
                                     *silent]))
 
 
-@command("discard", FILE)
-def discard(path: Path) -> None:
+@command("discard", FILE, JSON)
+def discard(path: Path, as_json: bool) -> None:
     """Give up what a file has unsent: its name shows what the server has, also one that it had replaced; or it goes."""
-    output.show(printable(f"{path}: {asking.decide('discard', path)['now']}"))
+    now = asking.decide("discard", path)["now"]
+    if as_json:
+        output.put(json.dumps({str(path): now}))
+    else:
+        output.show(printable(f"{path}: {now}"))
 
 
-@command("push", FILE)
-def push(path: Path) -> None:
+@command("push", FILE, JSON)
+def push(path: Path, as_json: bool) -> None:
     """Send a file (or all in a directory) that is only named here, so that the server has it under this name.
 
     What a tool made becomes an upload by that: the service gives it out to nobody any more.
     """
     found = asking.decide("push", path)["paths"]
+    if as_json:
+        output.put(json.dumps(found))
+        return
     nothing = "Nothing in it is only named here." if path.is_dir() else "The server has it under this name already."
     output.show("\n".join(f"{printable(shown)} is sent under this name" for shown in found) or nothing)
 
 
-@command("free", FILES)
-def free(paths: list[Path]) -> None:
+@command("free", FILES, JSON)
+def free(paths: list[Path], as_json: bool) -> None:
     """Give up what is here of files (or of all in a directory): the copies that make your uploads readable, and what
     was downloaded.
 
     What is still to be sent, stays here, or is open is never given up.
     """
-    for line in output.freed_lines(asking.each("free", paths)):
-        output.show(line)
+    found = dict[str, dict[str, Any]]()
+    try:
+        for path, answer in asking.each("free", paths):
+            found[str(path)] = answer
+            if not as_json:
+                output.show(*output.freed_lines([(path, answer)]))
+    finally:                # what was freed is told, whatever comes behind it
+        if as_json:
+            output.put(json.dumps(found))
 
 
-@command("fetch", FILES)
-def fetch(paths: list[Path]) -> None:
+@command("fetch", FILES, JSON)
+def fetch(paths: list[Path], as_json: bool) -> None:
     """Download files (or all in a directory) that can be downloaded, so that they can be read without the network."""
-    lacking = list[str]()
-    with Teller("fetching") as teller:
-        for path, answer in asking.each("fetch", paths):
-            if "fetching" in answer:
-                teller.tell(f"fetching {answer['fetching']}", answer["fetched"], answer.get("of"))
-                continue
-            here = "" if answer["fetched"] or answer["refused"] else ", it was here"
-            with teller.aside():
-                output.show(f"{path}: {shown_bytes(answer['fetched'])} fetched{here}")
-            lacking += map(printable, answer["refused"].values())
+    found, lacking = dict[str, dict[str, Any]](), list[str]()
+    try:
+        with Teller("fetching") as teller:
+            for path, answer in asking.each("fetch", paths):
+                if "fetching" in answer:
+                    teller.tell(f"fetching {answer['fetching']}", answer["fetched"], answer.get("of"))
+                    continue
+                found[str(path)] = answer
+                lacking += map(printable, answer["refused"].values())
+                if not as_json:
+                    here = "" if answer["fetched"] or answer["refused"] else ", it was here"
+                    with teller.aside():
+                        output.show(f"{path}: {shown_bytes(answer['fetched'])} fetched{here}")
+    finally:                # what was fetched is told, whatever comes behind it
+        if as_json:
+            output.put(json.dumps(found))
     if lacking:
         raise SetupError("Not fetched:\n" + "\n".join(f"  {reason}" for reason in lacking))
 
 
 @command("refresh", DIRECTORY, flag("--accept", "accept", "Believe a listing that lacks most of the known files."),
-         option("--timeout", "timeout", "SECONDS", "Seconds to wait at most.", WAIT_S, default=60.0))
-def refresh(directory: Path, accept: bool, timeout: float) -> None:
+         option("--timeout", "timeout", "SECONDS", "Seconds to wait at most.", WAIT_S, default=60.0), JSON)
+def refresh(directory: Path, accept: bool, timeout: float, as_json: bool) -> None:
     """Ask the service for its listing now."""
     with Teller("asking for the listing"):
         answer = next(control_client.ask(asking.state_dir(directory), "refresh", accept=accept, timeout_s=timeout,
                                          patience_s=timeout + 10))
-    output.put(f"{answer['files']} files")
+    output.put(json.dumps(answer) if as_json else f"{answer['files']} files")
 
 
 @command("check", option("--profile", "profile", "NAME", "Name of the state. Without: `default`."),

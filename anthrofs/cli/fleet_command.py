@@ -11,7 +11,9 @@ from typing import Any
 
 from anthrofs.cli import fleet_output, output
 from anthrofs.cli.amounts import shown_bytes
+from anthrofs.cli.common_options import JSON
 from anthrofs.cli.syntax import argument, command, flag, option
+from anthrofs.cli.teller import Teller
 from anthrofs.client import asking, control_client
 from anthrofs.errors import EXIT_MISSING, EXIT_USAGE, SetupError
 
@@ -30,7 +32,7 @@ def key() -> None:
          option("--board", "board", "URL", "The board to check."),
          option("--fleet-key", "fleet_key", "FILE", "The fleet's key."),
          option("--profile", "profile", "NAME", "The profile whose fleet it is."),
-         flag("--json", "as_json", "One JSON value on standard output."))
+         JSON)
 def check(store: str | None, board: str | None, fleet_key: str | None, profile: str | None, as_json: bool) -> None:
     """Find out whether a store and a board are fit for a fleet, by using them."""
     import logging
@@ -66,7 +68,7 @@ def check(store: str | None, board: str | None, fleet_key: str | None, profile: 
 @command("fleet gc", argument("directory", "The mount point.", Path),
          flag("--dry-run", "look", "Only say what would be removed."),
          flag("--accept", "accept", "Remove it even if it is most of the store."),
-         flag("--json", "as_json", "One JSON value on standard output."))
+         JSON)
 def gc(directory: Path, look: bool, accept: bool, as_json: bool) -> None:
     """Remove from a fleet's store what the workspace has no more, and what is there for more than seven days."""
     members_at(directory)
@@ -81,7 +83,7 @@ def gc(directory: Path, look: bool, accept: bool, as_json: bool) -> None:
 
 
 @command("fleet status", argument("directory", "The mount point; all, without.", Path, count="?"),
-         flag("--json", "as_json", "One JSON value on standard output."))
+         JSON)
 def status(directory: Path | None, as_json: bool) -> None:
     """Show a fleet: its store, its board and its mounts, the requests of the last minutes, and what it has spared."""
     members, silent = members_at(directory)
@@ -105,24 +107,30 @@ def status(directory: Path | None, as_json: bool) -> None:
 
 
 @command("fleet share", flag("--all", "everything", "All uploads from here that have a copy here."),
-         argument("directory", "The mount point; all mounts of a fleet, without.", Path, count="?"))
-def share(everything: bool, directory: Path | None) -> None:
+         argument("directory", "The mount point; all mounts of a fleet, without.", Path, count="?"), JSON)
+def share(everything: bool, directory: Path | None, as_json: bool) -> None:
     """Put own uploads into the fleet's store that aren't there yet."""
     if not everything:
         raise SetupError("What is uploaded from now on is shared by itself; what was before, by `fleet share --all`.",
                          EXIT_USAGE)
     members, silent = members_at(directory)
+    found = dict[str, dict[str, Any]]()
     for root in members:
         try:
-            owed = next(control_client.ask(asking.state_dir(root), "fleet share"))
+            with Teller(f"looking for uploads on {root} that aren't in the store"):
+                owed = next(control_client.ask(asking.state_dir(root), "fleet share", patience_s=asking.ANSWER_S))
         except SetupError as exc:
             if directory:
                 raise
             silent.append(f"{root}: {exc}")
             continue
+        found[str(root)] = owed
         words = (f"{owed['files']} uploads, {shown_bytes(owed['bytes'])}, are being put into the store; "
                  "`anthrofs sync` waits for it") if owed["files"] else "nothing to be put there"
-        output.show(f"{root}: {words}")
+        if not as_json:
+            output.show(f"{root}: {words}")
+    if as_json:
+        output.put(json.dumps(found))
     if silent:
         raise SetupError("\n".join(silent))
 

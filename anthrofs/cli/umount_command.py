@@ -3,13 +3,14 @@
 Never   takes away what is another user's or program's, nor a mount whose program lives, but by the way that drains.
 """
 
+import json
 import os
 import time
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from anthrofs.cli import draining, output
-from anthrofs.cli.common_options import TIMEOUT
+from anthrofs.cli.common_options import JSON, TIMEOUT
 from anthrofs.cli.mount_command import DIRECTORY
 from anthrofs.cli.syntax import command, flag
 from anthrofs.cli.teller import Teller
@@ -25,22 +26,30 @@ END_S: Final = 400.0        # after an unmount: above the daemon's own bound
 SOON_S: Final = 1.0         # a detached mount that ends within that needs no words
 
 
-@command("umount", DIRECTORY, TIMEOUT, flag("--lazy", "lazy", "Detach now, also while files are open."))
-def umount(directory: Path, timeout: float, lazy: bool) -> None:
+@command("umount", DIRECTORY, TIMEOUT, flag("--lazy", "lazy", "Detach now, also while files are open."), JSON)
+def umount(directory: Path, timeout: float, lazy: bool, as_json: bool) -> None:
     """Send what is queued, then unmount. What is left after the timeout is named, kept, and sent after the next mount.
 
     What is left of a mount whose program was killed is cleared; one that was detached is waited for.
     """
+    left = _ended(directory, timeout, lazy=lazy)
+    if as_json:
+        output.put(json.dumps(left))
+    draining.say_left(left)
+
+
+def _ended(directory: Path, timeout: float, *, lazy: bool) -> dict[str, Any]:
+    """Returns what is left to be sent."""
     if mountpoint.clear_dead(directory):
         _say_cleared(directory)
-        return
+        return draining.NOTHING_LEFT
     try:
         root, state_dir = asking.mount_of(directory)
     except SetupError:
         if (gone := detached_from(directory)) is None:
             raise
         _await_end(gone, 0.0 if lazy else timeout)
-        return
+        return draining.NOTHING_LEFT
     if root != Path(os.path.realpath(directory)):
         raise SetupError(f"{directory} is in the mount on {root}: anthrofs umount {root}", EXIT_USAGE)
     left = draining.drained(state_dir, timeout, last=True)
@@ -56,7 +65,7 @@ def umount(directory: Path, timeout: float, lazy: bool) -> None:
             gone = of_state(state_dir)
             output.complain(f"{root} is detached; its process ends when the last program has left it." if gone is None
                             else str(gone.why()))
-    draining.say_left(left)
+    return left
 
 
 def _say_cleared(directory: Path) -> None:

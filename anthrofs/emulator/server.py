@@ -107,7 +107,7 @@ def _watch_stdin(server: Server) -> None:
 
 @contextlib.contextmanager
 def _listening(host: str, port: int) -> Iterator[socket.socket]:
-    """uvicorn would say only that it failed, with an exit code of its own."""
+    """Raises CannotServe. (Of a port that is in use uvicorn says only that it failed, with a code of its own.)"""
     try:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as exc:

@@ -87,3 +87,29 @@ def test_status_is_printed_again_and_again_for_programs(mount: Mount, tmp_path: 
         watching.wait(BOUND_S)
     done = mount.run("status", "--watch", tmp_path)
     assert (done.returncode, "is not in a mount" in done.stderr) == (2, True)
+
+
+def test_what_a_command_did_is_one_json_value(mount: Mount) -> None:
+    """Manual, commands: 'With `--json` a command prints one JSON value on standard output and nothing else there.'"""
+    made = mount.emulator.generate("made.csv", b"made")
+    files = mount.mount("--upload", "queue")
+    (files / "mine.txt").write_text("mine")
+    (files / "made.csv").rename(files / "called otherwise.csv")
+    left = json.loads(mount.ok("sync", "--json", files))
+    assert (left["waiting"], left["failed"], left["deletions"]) == ([], [], [])
+    assert json.loads(mount.ok("refresh", "--json", files)) == {"files": 2}
+    path = str(files / "called otherwise.csv")
+    assert json.loads(mount.ok("fetch", "--json", path)) == {path: {"fetched": 4, "files": 1, "refused": {}}}
+    assert json.loads(mount.ok("free", "--json", path))[path]["files"] == 1
+    assert json.loads(mount.ok("push", "--json", path)) == ["called otherwise.csv"]
+    assert json.loads(mount.ok("retry", "--json", "--all", files)) == {"sent": {}, "refused": {}, "waiting": {}, "lacking": {}}
+    mount.sync()
+    mount.expects("was refused", "not on the server yet")
+    mount.emulator.fault("upload", {"kind": "status", "status": 400}, times=-1)
+    (files / "no.txt").write_text("no")
+    wait_until(lambda: mount.status()["failed"], "the refusal")
+    done = mount.run("sync", "--json", files)
+    assert (done.returncode, json.loads(done.stdout)["failed"][0]["path"]) == (5, "no.txt")
+    assert json.loads(mount.ok("discard", "--json", files / "no.txt")) == {str(files / "no.txt"): "gone: the server never had it"}
+    assert json.loads(mount.ok("umount", "--json", files))["waiting"] == []
+    assert made["id"] not in [file["id"] for file in mount.emulator.files()]

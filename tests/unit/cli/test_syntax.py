@@ -55,7 +55,7 @@ def test_the_outline_names_every_command() -> None:
     ("path --in d x y", {"ids": ["x", "y"], "directory": Path("d"), "follow": False, "as_json": False}),
     ("states list", {"as_json": False}), ("states remove a b --older 3", {"names": ["a", "b"], "days": 3.0, "with_unsent": False, "with_copies": False}),
     ("log d/a --json", {"path": Path("d/a"), "as_json": True}),
-    ("refresh d --accept", {"directory": Path("d"), "accept": True, "timeout": 60.0}),
+    ("refresh d --accept", {"directory": Path("d"), "accept": True, "timeout": 60.0, "as_json": False}),
     ("emulator --data d --key a --key b", {"data": Path("d"), "port": 0, "key": ["a", "b"]}),
     ("help", {"words": []}), ("help names", {"words": ["names"]}),
     ("fleet key", {}), ("fleet status d --json", {"directory": Path("d"), "as_json": True}),
