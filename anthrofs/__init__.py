@@ -18,6 +18,7 @@ Rooms. Each imports only those below it, and its face (__init__.py) says where t
     cli         what people type
     web         a page in a browser that shows what mounts do
     doctor      what is wrong on a machine, and what mends it
+    service     mounts that systemd or mount(8) starts
     client      how other processes ask a running mount      settings    what people set: flags, variables, their file
     daemon      one mount's life, and the answers that it gives; build.py has all constructors
     fuse        the kernel's border, and the errno gate

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ctypes.util import find_library
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from anthrofs.client import control_client
 from anthrofs.errors import SetupError
@@ -33,6 +33,12 @@ OURS: Final = ("ANTHROFS_BINDING", "ANTHROFS_PYTHON")   # of a developer's own v
 SESSION: Final = ("DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR")       # variables by which a mount would find somebody's desktop
 BOUND_S: Final = 60.0           # for any command here
 WAIT_S: Final = 30.0            # for any event here
+
+
+class HasServer(Protocol):
+    """Somebody with an emulator."""
+
+    emulator: EmulatorProcess
 
 
 class Mount:
@@ -217,7 +223,7 @@ def asks(mount: Mount, **counts: int) -> Iterator[None]:
     assert {name: asked.count(name) for name in sorted(set(asked))} == dict(sorted(counts.items()))
 
 
-def stored(mount: Mount) -> dict[str, bytes]:
+def stored(mount: HasServer) -> dict[str, bytes]:
     """Name → content of the files on the server; of those with one name, one."""
     return {file["filename"]: mount.emulator.content(file["id"]) for file in mount.emulator.files()}
 

@@ -23,6 +23,7 @@ import anthrofs.cli.init_command
 import anthrofs.cli.log_command
 import anthrofs.cli.ls_command
 import anthrofs.cli.retry_command
+import anthrofs.cli.service_command
 import anthrofs.cli.states_command
 import anthrofs.cli.status_command
 import anthrofs.cli.umount_command
@@ -33,7 +34,7 @@ from anthrofs.cli.amounts import shown_bytes
 from anthrofs.cli.common_options import FILE, FILES, JSON, TIMEOUT, WAIT_S
 from anthrofs.cli.mount_command import DIRECTORY
 from anthrofs.cli.places import mount_point
-from anthrofs.cli.syntax import argument, command, flag, number, option, outline, typed
+from anthrofs.cli.syntax import PROGRAM, argument, command, flag, number, option, outline, typed
 from anthrofs.cli.teller import Teller
 from anthrofs.client import asking, control_client, detached
 from anthrofs.errors import EXIT_BUSY, EXIT_FAILED, EXIT_USAGE, SetupError
@@ -44,9 +45,18 @@ def main() -> None:
     """Errors that a person can mend are one sentence and an exit code; so are the rest, whose details a file has."""
     _speak_plainly()
     try:
+        program = Path(sys.argv[0]).name
+        if program != PROGRAM or sys.argv[3:4] == ["-o"]:       # it may be mount(8) that calls
+            from anthrofs.cli import mount_call
+
+            mount_call.answer(program, sys.argv[1:])
         run(sys.argv[1:])
     except SetupError as exc:
         output.complain(str(exc))
+        if address := os.environ.get("NOTIFY_SOCKET"):      # systemd has started us, and shows it
+            from anthrofs.daemon.notify import Notify
+
+            Notify(address).failed(str(exc))
         sys.exit(exc.exit_code)
     except BrokenPipeError:
         output.let_go()                 # `anthrofs status | head`

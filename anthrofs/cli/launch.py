@@ -29,7 +29,6 @@ def serve(config: Config, ready_fd: int | None, *, demo: bool) -> None:
 
     client_library.load()               # before the following, which imports httpx
     from anthrofs.daemon.mount import Mount, tell_on  # noqa: PLC0415
-    from anthrofs.daemon.notify import Notify  # noqa: PLC0415
     from anthrofs.daemon.process import forget_secrets, keep_private, log_to  # noqa: PLC0415
 
     told = tell_on(ready_fd)
@@ -54,7 +53,6 @@ def serve(config: Config, ready_fd: int | None, *, demo: bool) -> None:
         code = one.run()
     except SetupError as exc:
         tell({"error": str(exc), "code": exc.exit_code})
-        Notify(os.environ.get("NOTIFY_SOCKET")).failed(str(exc))
         raise
     finally:
         if emulator is not None:

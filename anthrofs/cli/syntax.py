@@ -45,6 +45,7 @@ COMMANDS: Final[dict[str, Command]] = {}        # by their names, in the order i
                                                 # group are two words
 GROUPS: Final[dict[str, str]] = {
     "fleet": "Look after a fleet: mounts on many machines that share a store and a board.",
+    "service": "Have systemd, or mount(8) and fstab, start a mount.",
     "states": "Show what mounts keep on this machine, and remove what nobody needs any more."}
 
 # How --help shows them: what one wants, and the commands and groups for it. What isn't named here comes last.

@@ -6,6 +6,7 @@ Trusts  nobody to stop in time: every step of the end has a bound, and what is l
 """
 
 import contextlib
+import faulthandler
 import json
 import logging
 import os
@@ -70,8 +71,10 @@ class Mount:
             clock, chance, Disk(), self._http, self._pacer, self._notify, Heap(clock).trim, self._library.NAME,
             self._library.VERSION))
         self._messenger = self._messenger_of(config, clock)
-        every_s = watchdog_s(os.environ)
-        self._watchdog = None if every_s is None else Watchdog(config.mountpoint, every_s, self._notify, clock)
+        self._watchdog: Watchdog | None = None
+        if (every_s := watchdog_s(os.environ)) is not None:
+            faulthandler.enable()           # a manager that has waited in vain sends SIGABRT: where everybody stood
+            self._watchdog = Watchdog(config.mountpoint, every_s, self._notify, clock)
         serving = parts.serving
         self._operations = Operations(serving.filesystem, serving.renames, serving.links, serving.files,
                                       serving.attributes, config, self._library, self._started)

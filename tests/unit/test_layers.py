@@ -70,7 +70,7 @@ def _named(origin: str, name: str) -> str:
     return origin
 
 
-HAVE_MODULES: Final = {"doctor", "fleet", "store", "desktop", "remote", "tree", "sync", "download", "upload", "fs", "fuse", "daemon", "client", "settings", "web", "cli", "emulator"}
+HAVE_MODULES: Final = {"doctor", "fleet", "store", "desktop", "remote", "tree", "sync", "download", "upload", "fs", "fuse", "daemon", "client", "settings", "web", "service", "cli", "emulator"}
 
 
 def problem(module: str, imported: str) -> str | None:

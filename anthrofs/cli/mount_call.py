@@ -1,0 +1,64 @@
+"""mount(8) calls this program by these words: service/mount_helper.py reads them.
+
+Owns    the change to another user, which root's line of fstab may ask for.
+Never   starts anything as root that was asked for as somebody else: without that change there is no mount.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from anthrofs.cli import output
+from anthrofs.cli.syntax import typed
+from anthrofs.errors import EXIT_USAGE, SetupError
+from anthrofs.service.mount_helper import Call, called, exit_code
+
+
+def answer(program: str, words: Sequence[str]) -> None:
+    """Do what mount(8) asks for, and exit; return where it was no such call."""
+    try:
+        call = called(program, words)
+        if call is None:
+            return
+        _mount(call)
+    except SetupError as exc:
+        output.complain(str(exc))
+        sys.exit(exit_code(exc.exit_code))
+
+
+def _mount(call: Call) -> NoReturn:
+    if call.run_as:
+        become(call.run_as)
+    if call.settings:
+        os.environ["ANTHROFS_CONFIG"] = call.settings
+    directory = Path(call.words[-1])
+    if not call.fake:
+        known, values = typed(call.words)
+        known.run(**values)
+    elif not directory.is_dir():
+        raise SetupError(f"{directory} is not a directory. Choose an empty directory to mount on.", EXIT_USAGE)
+    sys.exit(0)
+
+
+def become(name: str) -> None:
+    """From now on this process is that user's. Raises SetupError."""
+    import pwd  # noqa: PLC0415 - few calls change the user
+
+    try:
+        user = pwd.getpwnam(name)
+    except KeyError:
+        raise SetupError(f"-o setuid={name}: there is no such user.", EXIT_USAGE) from None
+    if os.getuid() == user.pw_uid:
+        return
+    try:
+        os.initgroups(name, user.pw_gid)
+        os.setgid(user.pw_gid)
+        os.setuid(user.pw_uid)
+    except OSError as exc:
+        raise SetupError(f"-o setuid={name}: only root can mount as somebody else.", EXIT_USAGE) from exc
+    for variable in [each for each in os.environ if each.startswith("XDG_")]:
+        del os.environ[variable]
+    os.environ.update(HOME=user.pw_dir, USER=name, LOGNAME=name)
+    os.chdir("/")

@@ -1,0 +1,233 @@
+"""The commands `anthrofs service …`: a mount that systemd starts, and what mount(8) needs to find anthrofs.
+
+Never   writes a key, or changes a unit that it didn't make but for its own lines in it.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from anthrofs.cli import draining, output
+from anthrofs.cli.syntax import argument, command, flag, option, typed
+from anthrofs.cli.teller import Teller
+from anthrofs.errors import EXIT_FAILED, EXIT_USAGE, SetupError
+
+NAME: Final = argument("name", "The service's name, which is that of its profile, too.", count="?", default="default")
+SYSTEM: Final = flag("--system", "system", "The machine's service, for which one has to be root; else your own.")
+LASTS_S: Final = 60         # for what is queued, before a stop: as long as a SIGTERM gives it
+FSTAB: Final = flag("--fstab", "fstab", "Only the names in /sbin by which mount(8) finds anthrofs.")
+
+
+@command("service install", NAME, SYSTEM,
+         option("--user", "user", "USER", "With --system: as whom it runs.", default=""),
+         option("--dir", "directory", "DIR", "Where it mounts. Default: what the profile says, else ~/anthrofs/NAME.",
+                Path),
+         flag("--no-start", "waits", "Only write the files."), FSTAB)
+def install(name: str, system: bool, user: str, directory: Path | None, waits: bool, fstab: bool) -> None:
+    """Have a mount started with your session, or with --system with the machine; and start it now. It starts again
+    when it has failed, and is watched.
+    """
+    from anthrofs.service import helper_links, units
+    from anthrofs.service.manager import Manager
+
+    program = _program()
+    if fstab:
+        helper_links.make(Path(program[0]))
+        output.show("mount(8) knows the type anthrofs now: mount -t anthrofs anthrofs:PROFILE DIR, and such lines in "
+                    "/etc/fstab (`anthrofs help service`).")
+        return
+    folders = _folders(system=system)
+    unit = units.unit_of(units.checked(name))
+    if system and not user:
+        raise SetupError("As whom shall the machine's service run? Say --user USER: the key, the state and the mount "
+                         "are that user's.", EXIT_USAGE)
+    if user and not system:
+        raise SetupError("--user is for --system: your own service runs as you.", EXIT_USAGE)
+    manager = Manager(system=system)
+    _write(folders.template(), units.text(program, system=system))
+    if system:
+        _write(folders.drop_in(name), units.drop_in_text(user))
+    output.show(f"made: {folders.template()}")
+    environment = folders.environment(name)
+    if not environment.exists():
+        _write(environment, units.ENVIRONMENT.format(name=name), mode=0o600)
+        output.show(f"made: {environment} (for a key, and options, if the profile {name} doesn't have them)")
+    if directory is not None:
+        _set_directory(environment, Path.cwd() / directory.expanduser())
+    manager.do("daemon-reload")
+    if waits:
+        output.show(f"start it: {manager.typed} enable --now {unit}")
+        return
+    with Teller(f"starting {unit}"):
+        manager.start(unit)
+    output.show(f"{unit} is started: {manager.shown([unit]).get(unit, {}).get('StatusText', '')}")
+    if not system and not Path(f"/var/lib/systemd/linger/{_me()}").exists():
+        output.show("It runs while you are logged in; to have it run always: loginctl enable-linger")
+
+
+@command("service remove", NAME, SYSTEM, FSTAB)
+def remove(name: str, system: bool, fstab: bool) -> None:
+    """Stop a service, which sends what is queued first, and have it started no more. Its state, with all that isn't
+    sent yet, and its file of variables stay.
+    """
+    from anthrofs.service import helper_links, units
+    from anthrofs.service.manager import START_S, Manager
+
+    if fstab:
+        helper_links.remove()
+        output.show("mount(8) knows the type anthrofs no more.")
+        return
+    folders, unit = _folders(system=system), units.unit_of(units.checked(name))
+    manager = Manager(system=system)
+    if not folders.template().exists() and manager.state_of(unit) == "inactive":
+        raise SetupError(f"There is no service {name}: {folders.template()} isn't there.", EXIT_USAGE)
+    left = _drained(name, folders)
+    with Teller(f"stopping {unit}"):
+        manager.do("disable", "--now", unit, bound_s=START_S)
+    drop_in = folders.drop_in(name)
+    drop_in.unlink(missing_ok=True)
+    if drop_in.parent.is_dir() and not any(drop_in.parent.iterdir()):
+        drop_in.parent.rmdir()
+    if not _instances(folders):
+        folders.template().unlink(missing_ok=True)
+    manager.do("daemon-reload")
+    output.show(f"{unit} is removed. Its state stays, and {folders.environment(name)}.")
+    if left is not None:
+        draining.say_left(left)
+
+
+@command("service status", argument("name", "The service; all, without.", count="?"), SYSTEM,
+         flag("--json", "as_json", "One JSON value on standard output."))
+def status(name: str | None, system: bool, as_json: bool) -> None:
+    """Show the services: which are started, since when, where they mount, and why one has failed."""
+    from anthrofs.service import units
+    from anthrofs.service.manager import Manager
+
+    folders = _folders(system=system)
+    names = _instances(folders) if name is None else [units.checked(name)]
+    manager = Manager(system=system)
+    loaded = manager.shown([units.unit_of("*")] if name is None else [])
+    wanted = sorted({units.unit_of(each) for each in names} | set(loaded))
+    shown = manager.shown(wanted)
+    found = [_about(unit, shown.get(unit, {})) for unit in wanted]
+    if as_json:
+        output.put(json.dumps(found))
+    elif not found:
+        output.show("No services. Make one: anthrofs service install NAME")
+    else:
+        for one in found:
+            output.show(*_lines(one))
+    if any(one["state"] == "failed" for one in found):
+        sys.exit(EXIT_FAILED)
+
+
+@command("service run", argument("name", "The service's name."))
+def run(name: str) -> None:
+    """Become the mount of a service: what its unit calls."""
+    from anthrofs.service import named_mount
+
+    directory = named_mount.place(name, os.environ)
+    named_mount.prepare(directory)
+    known, values = typed(named_mount.words(name, directory, os.environ))
+    known.run(**values)
+
+
+@command("service clear", argument("name", "The service's name."))
+def clear(name: str) -> None:
+    """Take away what a service's mount leaves when it is killed: what its unit calls behind its end."""
+    from anthrofs.fuse import mountpoint
+    from anthrofs.service import named_mount
+
+    mountpoint.clear_dead(named_mount.place(name, os.environ))
+
+
+def _drained(name: str, folders: Any) -> dict[str, Any] | None:
+    """Returns the rest that a service leaves unsent, after as long as a stop gives it. None: its mount can't be asked.
+    """
+    from anthrofs.client import asking
+    from anthrofs.service import named_mount
+
+    try:
+        variables = named_mount.variables_in(folders.environment(name))
+        state_dir = asking.state_dir(named_mount.place(name, {**os.environ, **variables}))
+        return draining.drained(state_dir, LASTS_S, last=True)
+    except SetupError:
+        return None         # it is stopped already, or another user's
+
+
+def _folders(*, system: bool) -> Any:
+    from anthrofs.service import units
+
+    return units.SYSTEM if system else units.users_folders(os.environ)
+
+
+def _program() -> tuple[str, ...]:
+    """The words by which this very program is started again, from wherever."""
+    typed_as = Path(sys.argv[0])
+    if typed_as.name == "anthrofs" and os.access(typed_as, os.X_OK):
+        return (str(Path.cwd() / typed_as),)    # a link of pipx or uv stays one: it outlives an upgrade
+    return (sys.executable, "-m", "anthrofs")
+
+
+def _write(path: Path, text: str, *, mode: int = 0o644) -> None:
+    """Whole or not at all. Raises SetupError."""
+    new = path.with_name(path.name + ".new")
+    try:
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        new.unlink(missing_ok=True)
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            os.fchmod(descriptor, mode)
+            file.write(text)
+        new.replace(path)
+    except OSError as exc:
+        hint = " Only root can make the machine's services: sudo anthrofs service …" if os.geteuid() else ""
+        raise SetupError(f"The service's file {path} can't be written: {exc.strerror}.{hint}", EXIT_USAGE) from exc
+
+
+def _set_directory(environment: Path, directory: Path) -> None:
+    from anthrofs.service.named_mount import DIRECTORY
+
+    before = environment.read_text(encoding="utf-8").splitlines()
+    lines = [line for line in before if not line.startswith(f"{DIRECTORY}=")]
+    quoted = str(directory).replace("\\", "\\\\").replace('"', '\\"')
+    _write(environment, "\n".join([*lines, f'{DIRECTORY}="{quoted}"', ""]), mode=0o600)
+
+
+def _instances(folders: Any) -> list[str]:
+    """The names of those that are enabled."""
+    return sorted({path.name.removeprefix("anthrofs@").removesuffix(".service")
+                   for path in folders.units.glob("*.wants/anthrofs@*.service")})
+
+
+def _me() -> str:
+    import pwd
+
+    return pwd.getpwuid(os.getuid()).pw_name
+
+
+def _about(unit: str, shown: Any) -> dict[str, Any]:
+    name = unit.removeprefix("anthrofs@").removesuffix(".service")
+    return {
+        "name": name, "unit": unit, "state": shown.get("ActiveState", "inactive"), "step": shown.get("SubState", ""),
+        "enabled": shown.get("UnitFileState", "") == "enabled", "says": shown.get("StatusText", ""),
+        "result": shown.get("Result", ""), "exit_code": int(shown.get("ExecMainStatus") or 0),
+        "since": shown.get("ActiveEnterTimestamp", ""), "pid": int(shown.get("MainPID") or 0) or None,
+        "restarts": int(shown.get("NRestarts") or 0), "installed": shown.get("LoadState", "") == "loaded"}
+
+
+def _lines(one: dict[str, Any]) -> list[str]:
+    since = f" since {one['since']}" if one["state"] == "active" and one["since"] else ""
+    again = f", started again {one['restarts']} times" if one["restarts"] else ""
+    lines = [f"{one['name']}: {one['state']} ({one['step']}){since}{again}"]
+    if not one["installed"]:
+        lines.append(f"  its unit isn't there: anthrofs service install {one['name']}")
+    elif not one["enabled"]:
+        lines.append("  it isn't started by itself")
+    if one["says"]:
+        lines.append(f"  {one['says']}")
+    if one["state"] == "failed":
+        lines.append(f"  it has failed: {one['result']}, exit code {one['exit_code']} (`anthrofs help errors`)")
+    return lines
