@@ -18,7 +18,7 @@ TYPED: Final = (
     "anthrofs ls ~/files/papers",
     "anthrofs id ~/files/papers/b.pdf",
     "head -n 3 ~/files/report.csv     # what code execution made",
-    "anthrofs status",
+    "anthrofs status ~/files",
     "anthrofs umount ~/files",
 )
 IDS: Final = ("file_011CPMxVD3fHLUhvTqtsQA5w", "file_014WjXoR7ybPzkq2NhVdE8uM", "file_01A9sLr3TfcGKbYvWm6pHn2x", "file_01J5tBqZ8wNxhRkDfC4gVe7y")

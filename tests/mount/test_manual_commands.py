@@ -96,9 +96,9 @@ def mount(service: EmulatorProcess, tmp_path: Path, home: Path) -> Iterator[Moun
     """On ~/files, with the state where a user has it."""
     one = Mount(tmp_path / "of", service)
     one.path = home / "files"
-    one.state_dir = home / ".local" / "state" / "anthrofs" / "default"
+    one.state_dir = Path(one.environment["XDG_STATE_HOME"], "anthrofs", "default")
     one.environment |= {"HOME": str(home), "PATH": f"{home / 'bin'}:{os.environ['PATH']}", "SHELL": "/bin/bash"}
-    for name in ("XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"):
+    for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME"):
         one.environment.pop(name, None)
     yield one
     one.finish()
@@ -106,6 +106,9 @@ def mount(service: EmulatorProcess, tmp_path: Path, home: Path) -> Iterator[Moun
 
 def furnish(block: Block, mount: Mount) -> str:
     """What the page has said before, as if it had been done; the block's text, with an id that there is."""
+    for name in re.findall(r"states remove (\w+)", block.text):
+        mount.ok("mount", "--profile", name, mount.path)
+        mount.ok("umount", mount.path)
     if "anthrofs mount ~/files" not in block.text:
         mount.ok("mount", mount.path)
         for name in re.findall(r"files/([\w.-]+\.\w+)", block.text):
