@@ -2,7 +2,7 @@
 
 Owns    a process tree below one `unshare`, with its own processes, mounts, control groups and /run; nothing of it is left when it ends.
 Trusts  /sys/fs/cgroup to be writable: root's.
-Never   touches this machine's systemd, /etc or /run.
+Never   touches this machine's systemd, /etc or /run, nor what is in its /tmp.
 """
 
 import os
@@ -69,6 +69,8 @@ class Systemd:
                               f"lowerdir={lower},upperdir={self._folder}/{name}-upper,workdir={self._folder}/{name}-work {lower};"
                               for name, lower in (("etc", "/etc"), ("sbin", "/usr/sbin")))
             begin = (f"{layers}\nmount -t tmpfs -o mode=755 tmpfs /run; mkdir -p /run/systemd/system\n"
+                     # A boot empties /tmp, and this one sees the machine's.
+                     "for each in /lib/systemd/system/systemd-tmpfiles-*; do ln -s /dev/null /run/systemd/system/${each##*/}; done\n"
                      "printf '[Unit]\\nDefaultDependencies=no\\n' >/run/systemd/system/test.target\n")
             unit = "test.target"
             run = f"exec env -i container=test PATH={os.environ['PATH']} TERM=dumb {SYSTEMD} --system --log-target=console --unit={unit}"
