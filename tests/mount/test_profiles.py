@@ -1,4 +1,4 @@
-"""Manual, config: 'A file holds your profiles: anthrofs mount work mounts one'. The commands, as a person types them."""
+"""Manual, config: 'A file holds your profiles: `anthrofs mount work` mounts one'. The commands, as a person types them."""
 
 import json
 import os
