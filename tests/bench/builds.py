@@ -46,7 +46,7 @@ class Build:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "PYTHONPATH": str(self.root)}
+        return {**os.environ, "PYTHONPATH": str(self.root), "ANTHROFS_CONFIG": os.devnull}
 
     def run(self, *arguments: str) -> str:
         """What its command prints."""
