@@ -1,4 +1,4 @@
-"""The manual's page `security` and the tests that play the attackers: neither without the other.
+"""The manual's pages `security` and `security-fleet` and the tests that play the attackers: neither without the other.
 
 THREATS has each entry of the page, and the tests that it means: by their file below tests/, and their function.
 """
@@ -92,6 +92,9 @@ THREATS: Final[dict[str, dict[str, list[str]]]] = {
     "Temporary files": {CANARY: ["test_secrets_are_nowhere_and_content_is_only_where_the_page_files_says"],
                         "mount/test_credentials.py": ["test_a_token_that_ends_is_renewed_before_and_programs_notice_nothing"]},
     "A state on a disk that is shared": {"unit/store/test_state_dir.py": ["test_a_file_system_without_locks_is_no_other_mount"]},
+    "Packages of others": {"security/test_dependencies.py": ["test_what_a_mount_is_built_on_is_known", "test_what_is_installed_for_it_is_known",
+                                                             "test_no_installed_version_has_an_advisory_and_an_old_list_is_said"]},
+    "The unit": {"unit/test_systemd.py": ["test_the_unit_leaves_no_core_and_takes_the_key_from_a_file"]},
     "Whoever reads a store or a board": {
         KEYS: ["test_what_is_sealed_opens_in_its_own_place_only", "test_two_seals_of_one_thing_differ"],
         FLEET: ["test_who_reads_store_and_board_learns_no_content_no_name_and_no_id"]},
@@ -114,15 +117,13 @@ THREATS: Final[dict[str, dict[str, list[str]]]] = {
                 "test_a_store_that_repeats_the_credentials_makes_nobody_write_them_down"],
         "fleet/test_commands.py": ["test_an_address_with_a_secret_or_without_sense_is_a_sentence"],
         "unit/settings/test_fleet_options.py": ["test_what_makes_no_sense_is_a_sentence_without_secrets"]},
-    "Packages of others": {"security/test_dependencies.py": ["test_what_a_mount_is_built_on_is_known", "test_what_is_installed_for_it_is_known",
-                                                             "test_no_installed_version_has_an_advisory_and_an_old_list_is_said"]},
-    "The unit": {"unit/test_systemd.py": ["test_the_unit_leaves_no_core_and_takes_the_key_from_a_file"]},
 }
 
 
 def entries() -> dict[str, str]:
-    """The page's: name → text."""
-    found = re.findall(r"^- \*\*(.+?)\.\*\* (.+?)(?=\n- \*\*|\n\n|\Z)", manual.page("security"), re.MULTILINE | re.DOTALL)
+    """The pages': name → text."""
+    found = [each for page in ("security", "security-fleet")
+             for each in re.findall(r"^- \*\*(.+?)\.\*\* (.+?)(?=\n- \*\*|\n\n|\Z)", manual.page(page), re.MULTILINE | re.DOTALL)]
     return {" ".join(name.split()): " ".join(text.split()) for name, text in found}
 
 
