@@ -60,8 +60,9 @@ def picture(path: Path, root: Path | None) -> StatePicture:
         return StatePicture(
             **known, mounted_on=told["mountpoint"], in_use=True, service=told["service"],
             workspace=neighbours.workspace_of(path), version=None,
-            unsent=len(told["waiting"]) + len(told["failed"]), helper_files=told["local_names"],
-            deletions=len(told["deletions"]), copies=told["kept_copies"], copy_bytes=told["kept_bytes"], readable=True)
+            unsent=len(told["waiting"]) + len(told["failed"]), helper_files=told.get("local_names", 0),
+            deletions=len(told["deletions"]), copies=told.get("kept_copies", 0), copy_bytes=told.get("kept_bytes", 0),
+            readable=True)      # a mount of an earlier version tells less
     found = look(path)
     return StatePicture(
         **known, mounted_on=None, in_use=_is_locked(path), service=found.service, workspace=found.workspace,
