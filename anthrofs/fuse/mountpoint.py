@@ -70,6 +70,11 @@ def source_of(label: str) -> str:
     return f"{SOURCE}:{re.sub(r'[^A-Za-z0-9@._-]', '_', label)}" if label else SOURCE
 
 
+def source_at(path: Path) -> str:
+    """The name of the mount right there; nothing, if there is none."""
+    return next((each.source for each in reversed(_entries()) if each.path == path), "")
+
+
 def named(label: str) -> Path | None:
     """Where a mount of this user with that name is. None: there is none, or there are several."""
     found = [each.path for each in _entries() if each.source == source_of(label) and not is_others(each.path)]

@@ -23,8 +23,11 @@ def of_silence(path: Path, words: str) -> dict[str, Any]:
     return {**_name(path), "words": printable(words)}
 
 
-def of_mount(path: Path, status: dict[str, Any], traffic: dict[str, Any] | None) -> dict[str, Any]:
-    """A mount that has answered."""
+def of_mount(path: Path, source: str, status: dict[str, Any], traffic: dict[str, Any] | None,
+             left: str = "") -> dict[str, Any]:
+    """A mount that has answered. `source`: its name, as the kernel shows it. `left`: why it still runs though it isn't
+    there any more.
+    """
     uploads = [_upload(entry) for entry in status["waiting"]]
     moving = [entry for entry in uploads if entry["moves"]]
     waiting = [entry for entry in uploads if not entry["moves"]]
@@ -32,11 +35,12 @@ def of_mount(path: Path, status: dict[str, Any], traffic: dict[str, Any] | None)
     unshared = [{**_row(entry), "state": printable(str(entry.get("state", "")))}
                 for entry in status.get("unshared", ())]
     return {
-        **_name(path), "words": "", "service": printable(str(status["service"])), "read_only": status["read_only"],
+        **_name(path), "words": "", "source": printable(source), "left": bool(left),
+        "service": printable(str(status["service"])), "read_only": status["read_only"],
         "upload": status["upload"], "online": status["online"], "files": status["files"],
         "bytes": status["bytes_on_server"], "cached": status["cached_bytes"], "copies": status["kept_copies"],
         "kept": status["kept_bytes"], "requests": status["requests"], "listing_s": status["refreshed_s_ago"],
-        "notes": list(map(printable, _notes(status))), "closed": bool(status.get("closed")),
+        "notes": [printable(note) for note in (left, *_notes(status)) if note], "closed": bool(status.get("closed")),
         "transfers": _some([*moving, *map(_download, status["downloads"])]),
         "waiting": {**_some(waiting), "bytes": sum(entry["bytes"] for entry in waiting)},
         "failed": _some(failed), "unshared": _some(unshared),
@@ -56,14 +60,14 @@ def _row(entry: dict[str, Any]) -> dict[str, Any]:
 
 def _upload(entry: dict[str, Any]) -> dict[str, Any]:
     state = str(entry["state"])
-    return {**_row(entry), "way": "up", "done": entry.get("sent", 0), "state": printable(state),
-            "moves": state.startswith(("uploading", "sent", "sending"))}
+    return {**_row(entry), "way": "up", "done": entry.get("sent", 0), "handed": entry.get("handed", 0),
+            "state": printable(state), "moves": state.startswith(("uploading", "sent", "sending"))}
 
 
 def _download(entry: dict[str, Any]) -> dict[str, Any]:
     path = str(entry["name"] or entry["file_id"])
     return {**_row({"path": path, "bytes": entry["of"]}), "way": "down", "done": entry["bytes"],
-            "state": "downloading"}
+            "handed": 0, "state": "downloading"}
 
 
 def _some(rows: list[dict[str, Any]]) -> dict[str, Any]:

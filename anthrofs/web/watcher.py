@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from anthrofs.client import asking, control_client
+from anthrofs.client.detached import detached_from, every_detached
 from anthrofs.errors import EXIT_USAGE, SetupError
 from anthrofs.fuse import mountpoint
 from anthrofs.web.picture import of_mount, of_silence
@@ -45,6 +46,8 @@ class _Place:
     seen: Seen | None = None
     words: str = ""                     # why it gave no answer, the last time
     looked: bool = False                # it has answered once, or was silent
+    left: bool = False                  # by a mount, whose process may still send: it is shown as long as that answers
+    over: bool = False                  # so was it, and it answers no more
     asked: "asyncio.Future[Seen | None] | None" = None     # under way
     asked_s: float = 0.0
     next_s: float = 0.0
@@ -55,19 +58,29 @@ class _Place:
 
 
 def look(path: Path) -> Seen | None:
-    """Asks the mount there. None: it is another user's. Raises SetupError."""
+    """Asks the mount there, or the one that has left that place and still sends. None: it is another user's. Raises
+    SetupError.
+    """
+    gone = None
     try:
         _, state_dir = asking.mount_of(path)
-        status = control_client.only(state_dir, "status", patience_s=ANSWER_S)
     except SetupError:
         if mountpoint.is_others(path):
             return None
-        raise
+        if (gone := detached_from(path)) is None:
+            raise
+        state_dir = gone.state_dir
+    status = control_client.only(state_dir, "status", patience_s=ANSWER_S)
     try:
         traffic = control_client.only(state_dir, "traffic", patience_s=ANSWER_S)
     except SetupError:
         traffic = None              # a mount of an earlier version doesn't count it
-    return Seen(state_dir, of_mount(path, status, traffic))
+    left = "" if gone is None else str(gone.why())
+    return Seen(state_dir, of_mount(path, mountpoint.source_at(path), status, traffic, left))
+
+
+def _left() -> list[Path]:
+    return [each.mountpoint for each in every_detached()]
 
 
 class Watcher:
@@ -131,6 +144,11 @@ class Watcher:
     # ---- the task
 
     async def _watch(self) -> None:
+        if self._directory is None:
+            left = apart(_left)
+            await asyncio.wait([left], timeout=SILENT_S)
+            if left.done():
+                self._places |= {path: _Place(left=True) for path in left.result() if path not in self._places}
         while self._viewers and not self._ended:
             now_s = asyncio.get_running_loop().time()
             self._note_mounts()
@@ -148,7 +166,14 @@ class Watcher:
 
     def _note_mounts(self) -> None:
         paths = [self._directory] if self._directory else mountpoint.mounts()
-        self._places = {path: self._places.get(path) or _Place() for path in paths}
+        before, self._places = self._places, {}
+        for path in paths:
+            self._places[path] = before.pop(path, _Place())
+            self._places[path].left = self._places[path].over = False
+        for path, place in before.items():
+            place.left = self._directory is None and (place.left or place.seen is not None)
+            if place.left and not place.over:
+                self._places[path] = place
 
     def _answered(self, place: _Place, asked: "asyncio.Future[Seen | None]") -> None:
         now_s = asyncio.get_running_loop().time()
@@ -157,7 +182,7 @@ class Watcher:
         try:
             place.seen = asked.result()
         except SetupError as exc:
-            place.words = str(exc)
+            place.words, place.over = str(exc), place.left
         except Exception:
             log.exception("a mount's answer can't be shown")
             place.words = control_client.STRANGE
@@ -178,6 +203,8 @@ class Watcher:
 
     @staticmethod
     def _told(path: Path, place: _Place, now_s: float) -> dict[str, Any] | None:
+        if place.over:
+            return None
         silent_s = place.silent_s(now_s)
         if silent_s >= SILENT_S:
             return of_silence(path, f"It has not answered for {silent_s:.0f} s.")

@@ -16,6 +16,7 @@ import pytest
 
 from anthrofs.errors import EXIT_BUSY, EXIT_USAGE
 from tests.mount.test_decisions import refused
+from tests.mount.test_detached import detach
 from tests.mounting import BOUND_S, COMMAND, USER, Mount, asks, stored, wait_until
 
 
@@ -151,6 +152,22 @@ def test_a_mount_that_goes_and_comes_back_is_shown_so(mount: Mount) -> None:
         mount.mount()
         named.shows(lambda mounts: not mounts[0]["words"])
         every.shows(shown)
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["named", "all"])
+def test_a_mount_that_was_detached_is_shown_as_long_as_it_has_something_to_do(mount: Mount, named: bool) -> None:
+    files, pid = mount.mount("--upload", "queue"), mount.pid()
+    (files / "a.txt").write_text("a")
+    mount.sync()
+    with page(mount, *([files] if named else []), "--no-browser") as one:
+        def mine(mounts: list[dict[str, Any]]) -> dict[str, Any]:
+            return next((each for each in mounts if each["root"] == str(files)), {})
+        with (files / "a.txt").open():
+            detach(mount)
+            found = mine(one.shows(lambda mounts: mine(mounts).get("left")))
+            assert found["notes"][0].startswith(f"{files} was detached")
+        one.shows(lambda mounts: mine(mounts).get("words", "gone"))
+    mount.wait_for_end(pid)
 
 
 def test_an_end_waits_for_no_browser(mount: Mount) -> None:

@@ -14,7 +14,7 @@ STATUS: Final[dict[str, Any]] = {
 
 
 def told(**changes: Any) -> dict[str, Any]:
-    found = of_mount(Path("/home/me/files"), {**STATUS, **changes}, None)
+    found = of_mount(Path("/home/me/files"), "anthrofs:work", {**STATUS, **changes}, None)
     json.dumps(found)
     return found
 

@@ -6,14 +6,18 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from anthrofs.client import asking
+from anthrofs.daemon.control import Control
 from anthrofs.errors import SetupError
 from anthrofs.fuse import mountpoint
 from anthrofs.web import watcher
 from anthrofs.web.watcher import Seen, Watcher
+from tests.unit.web.test_picture import STATUS
 
 BOUND_S = 20.0
 ONE, TWO = Path("/one"), Path("/two")
@@ -24,12 +28,14 @@ class Mounts:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.there = [ONE, TWO]
+        self.left = list[Path]()
         self.asked = Counter[Path]()
         self.answers: dict[Path, Callable[[], Any]] = {}
         monkeypatch.setattr(watcher, "EVERY_S", 0.01)
         monkeypatch.setattr(watcher, "SILENT_S", 0.05)
         monkeypatch.setattr(watcher, "BEAT_S", 0.05)
         monkeypatch.setattr(watcher, "look", self._look)
+        monkeypatch.setattr(watcher, "every_detached", lambda: [SimpleNamespace(mountpoint=path) for path in self.left])
         monkeypatch.setattr(mountpoint, "mounts", lambda: list(self.there))
 
     def _look(self, path: Path) -> Seen | None:
@@ -118,13 +124,28 @@ def test_a_mount_that_goes_and_comes_back_and_one_that_fails(mounts: Mounts) -> 
         one = Watcher(None)
         await shows(one, lambda found: len(found) == 2)
         mounts.there.remove(TWO)
+        mounts.answers[TWO] = gone
         await shows(one, lambda found: found.keys() == {"/one"})
         mounts.there.append(TWO)
+        mounts.answers.clear()
         await shows(one, lambda found: found.keys() == {"/one", "/two"})
         mounts.answers[ONE] = gone
         await shows(one, lambda found: found["/one"]["words"] == "/one is not in a mount of anthrofs.")
         mounts.answers.clear()
         await shows(one, lambda found: found["/one"]["words"] == "")
+    asyncio.run(look())
+
+
+def test_a_mount_that_had_left_before_anybody_looked_is_shown_until_it_ends(mounts: Mounts) -> None:
+    def gone() -> None:
+        raise SetupError("it has ended")
+
+    async def look() -> None:
+        one, left = Watcher(None), Path("/left")
+        mounts.left = [left]
+        assert (await shows(one, lambda found: "/left" in found)).keys() == {"/one", "/two", "/left"}
+        mounts.answers[left] = gone
+        await shows(one, lambda found: "/left" not in found)
     asyncio.run(look())
 
 
@@ -156,3 +177,15 @@ def test_only_the_directory_that_was_named_is_asked_and_the_end_ends_every_strea
         assert [text async for text in one.pictures()] == []
     asyncio.run(look())
     assert ONE not in mounts.asked
+
+
+def test_a_mount_of_an_earlier_version_counts_nothing_and_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    control = Control(tmp_path, {"status": lambda _request: iter([STATUS])})
+    control.start()
+    monkeypatch.setattr(asking, "mount_of", lambda path: (path, tmp_path))
+    try:
+        found = watcher.look(Path("/m"))
+    finally:
+        control.stop()
+    assert found is not None
+    assert (found.state_dir, found.picture["name"], found.picture["traffic"]) == (tmp_path, "m", None)
