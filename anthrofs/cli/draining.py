@@ -51,6 +51,17 @@ def words_of(left: dict[str, Any]) -> str:
     return "; ".join([*parts, *reason_lines(left)]) if parts else ""
 
 
+def tell_state(teller: Teller, path: Path, words: str, state: str, why: dict[str, Any]) -> None:
+    """Shows how far the upload of one file is: of what its state says in words, the percentage becomes a bar."""
+    kind, _, percent = state.partition(" ")
+    line = "; ".join([f"{words}: {kind if percent.endswith('%') else state}", *reason_lines(why)])
+    try:
+        size_bytes = path.stat().st_size
+        teller.tell(line, size_bytes * int(percent.removesuffix("%")) / 100, size_bytes)
+    except (OSError, ValueError):       # it has gone meanwhile; or it isn't a percentage
+        teller.tell(line)
+
+
 def say_left(left: dict[str, Any]) -> None:
     """Raises SetupError, which names it by what becomes of it, if anything is left."""
     said = list[SetupError]()

@@ -14,6 +14,7 @@ from typing import Any
 
 from anthrofs.cli import output
 from anthrofs.cli.common_options import JSON, TIMEOUT
+from anthrofs.cli.draining import tell_state
 from anthrofs.cli.syntax import argument, command, flag
 from anthrofs.cli.teller import Teller
 from anthrofs.client import asking
@@ -33,7 +34,7 @@ def show_id(paths: list[Path], recursive: bool, timeout: float, as_json: bool) -
     until_s = time.monotonic() + timeout
     with Teller("looking for ids") as teller:
         def tell(path: Path, state: str, why: dict[str, Any]) -> None:
-            teller.tell("; ".join([f"{path} has no id yet: {state}", *output.reason_lines(why)]))
+            tell_state(teller, path, f"{path} has no id yet", state, why)
         for path in files_of(paths) if recursive else paths:
             try:
                 if path.is_dir():

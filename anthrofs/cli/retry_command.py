@@ -10,7 +10,7 @@ from typing import Any
 
 from anthrofs.cli import output
 from anthrofs.cli.common_options import JSON, TIMEOUT
-from anthrofs.cli.draining import rows
+from anthrofs.cli.draining import rows, tell_state
 from anthrofs.cli.syntax import argument, command, flag
 from anthrofs.cli.teller import Teller
 from anthrofs.client import asking
@@ -37,10 +37,10 @@ def retry(paths: list[Path], everything: bool, as_is: bool, timeout: float, as_j
             # a mount of an earlier version doesn't tell
             became[LACKING] |= dict.fromkeys(answer.get("lacking", ()), "a write was refused: it isn't the whole file")
             for number, shown in enumerate(answer["paths"]):
-                def tell(_: Path, state: str, why: dict[str, Any], shown: str = shown,
+                def tell(path: Path, state: str, why: dict[str, Any], shown: str = shown,
                          behind: int = len(answer["paths"]) - number - 1) -> None:
-                    teller.tell("; ".join([f"{shown}: {state}", *([f"{behind} more behind it"] if behind else []),
-                                           *output.reason_lines(why)]))
+                    words = f"{shown}{f' and {behind} more' if behind else ''}"
+                    tell_state(teller, path, f"sending {words} again", state, why)
                 kind, words = outcome(root / shown, until_s, tell)
                 became[kind][shown] = words
                 if kind == SENT and not as_json:
