@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from anthrofs.cli import draining, output
+from anthrofs.cli import again, draining, output
 from anthrofs.cli.syntax import argument, command, flag, option, typed
 from anthrofs.cli.teller import Teller
 from anthrofs.errors import EXIT_FAILED, EXIT_USAGE, SetupError
@@ -32,7 +32,7 @@ def install(name: str, system: bool, user: str, directory: Path | None, waits: b
     from anthrofs.service import helper_links, units
     from anthrofs.service.manager import Manager
 
-    program = _program()
+    program = again.program()
     if fstab:
         helper_links.make(Path(program[0]))
         output.show("mount(8) knows the type anthrofs now: mount -t anthrofs anthrofs:PROFILE DIR, and such lines in "
@@ -161,14 +161,6 @@ def _folders(*, system: bool) -> Any:
     from anthrofs.service import units
 
     return units.SYSTEM if system else units.users_folders(os.environ)
-
-
-def _program() -> tuple[str, ...]:
-    """The words by which this very program is started again, from wherever."""
-    typed_as = Path(sys.argv[0])
-    if typed_as.name == "anthrofs" and os.access(typed_as, os.X_OK):
-        return (str(Path.cwd() / typed_as),)    # a link of pipx or uv stays one: it outlives an upgrade
-    return (sys.executable, "-m", "anthrofs")
 
 
 def _write(path: Path, text: str, *, mode: int = 0o644) -> None:
