@@ -16,6 +16,7 @@ from anthrofs.text import printable
 if TYPE_CHECKING:
     from anthrofs.settings.writing import Value
 
+TRIES: Final = 3            # to paste a key
 PLACES: Final = (
     ("paste", "paste it now: it goes into a file of its own that only you can read"),
     ("file", "in a file that has it already"),
@@ -33,6 +34,13 @@ class Answers(NamedTuple):
     key: "dict[str, Value]"         # what the profile says of it; empty: nothing
     pasted: str | None              # the key itself, which goes elsewhere
     upload: str
+
+    def values(self) -> "dict[str, Value]":
+        """The profile."""
+        key = {name: _absolute(value) if name == "key_file" and isinstance(value, str) else value
+               for name, value in self.key.items()}
+        upload = {"upload": self.upload} if self.upload != "wait" else {}
+        return {"directory": _absolute(self.directory), **key, **upload, **_address()}
 
 
 @command(
@@ -67,17 +75,14 @@ def init(profile: str, directory: str | None, key_stdin: bool, key_file: str | N
         raise SetupError("The key is in one place: name that only.", EXIT_USAGE)
     pasted = _read_key() if key_stdin else None
     answers = Answers(directory or f"~/anthrofs/{profile}", said, pasted, upload or "wait")
-    if not (yes or key_stdin or (directory and said)):
+    if asks := not (yes or key_stdin or (directory and said)):
         answers = _asked(answers, profile, directory, upload, asked_key=not said)
+    if not unchecked:
+        answers = _tried(answers, TRIES if asks and answers.pasted is not None else 1)
     if answers.pasted is not None:
         answers = answers._replace(key={"key_file": str(key_path)})
-    values: dict[str, Value] = {"directory": _absolute(answers.directory),
-                                **{name: _absolute(value) if name == "key_file" and isinstance(value, str) else value
-                                   for name, value in answers.key.items()},
-                                **({"upload": answers.upload} if answers.upload != "wait" else {}), **_address()}
-    where = Path(str(values["directory"])).expanduser()
-    if not unchecked:
-        _try(values, answers.pasted)
+    values = answers.values()
+    where = _usable(str(values["directory"]))
     if answers.pasted is not None:
         add_key(key_path, answers.pasted)
     try:
@@ -95,16 +100,23 @@ def _asked(answers: Answers, profile: str, directory: str | None, upload: str | 
     if not sys.stdin.isatty():
         raise SetupError("There is nobody to ask (standard input is no terminal): say --yes, with --directory, one of "
                          "--key-stdin, --key-file, --key-command, --keyring, --login, and --upload.", EXIT_USAGE)
-    if directory is None:
-        answers = answers._replace(directory=_line(f"1. Where shall your files be? [{answers.directory}] ")
-                                   or answers.directory)
+    while directory is None:
+        directory = _line(f"1. Where shall your files be? [{answers.directory}] ") or answers.directory
+        try:
+            _usable(directory)
+        except SetupError as exc:
+            output.complain(str(exc))
+            directory = None
+            continue
+        answers = answers._replace(directory=directory)
     if asked_key:
+        usual = len(PLACES) if os.environ.get("ANTHROPIC_API_KEY", "").strip() else 1
         output.show("2. Where is the key?", *(f"   {number}  {words}" for number, (_, words) in enumerate(PLACES, 1)))
-        answers = _key_asked(answers, profile, PLACES[_choice("   [1] ", len(PLACES)) - 1][0])
+        answers = _key_asked(answers, profile, PLACES[_choice(len(PLACES), usual) - 1][0])
     if upload is None:
         output.show("3. When is a save done?", "   1  when the server has the file (a copy of many files takes longer)",
                     "   2  when it is safe on this disk; it is sent in the background")
-        answers = answers._replace(upload=("wait", "queue")[_choice("   [1] ", 2) - 1])
+        answers = answers._replace(upload=("wait", "queue")[_choice(2) - 1])
     return answers
 
 
@@ -130,9 +142,9 @@ def _line(question: str) -> str:
         raise SetupError("Nothing was answered, so nothing was written.", EXIT_USAGE) from None
 
 
-def _choice(question: str, most: int) -> int:
+def _choice(most: int, usual: int = 1) -> int:
     while True:
-        text = _line(question) or "1"
+        text = _line(f"   [{usual}] ") or str(usual)
         if text.isascii() and text.isdigit() and 1 <= int(text) <= most:
             return int(text)
         output.complain(f"It takes a number from 1 to {most}.")
@@ -175,6 +187,32 @@ def _address() -> "dict[str, Value]":
     """
     url = os.environ.get("ANTHROPIC_BASE_URL", "").strip()
     return {"base_url": url.rstrip("/").removesuffix("/v1")} if url and "@" not in url else {}
+
+
+def _usable(directory: str) -> Path:
+    """Where the profile would be mounted. Raises SetupError for what is there and can't be mounted on."""
+    from anthrofs.fuse import mountpoint
+    from anthrofs.settings.values import path
+
+    where = path(_absolute(directory))
+    if os.path.lexists(where):
+        mountpoint.check(where)
+    return where
+
+
+def _tried(answers: Answers, tries: int) -> Answers:
+    """The same, with a key that the service takes; one that was mistyped is asked for again. Raises SetupError."""
+    for left in reversed(range(tries)):
+        try:
+            _try(answers.values(), answers.pasted)
+        except SetupError as exc:
+            if exc.exit_code != EXIT_AUTH or not left:
+                raise
+            output.complain(str(exc))
+            answers = answers._replace(pasted=_read_key())
+        else:
+            break
+    return answers
 
 
 def _try(values: "dict[str, Value]", pasted: str | None) -> None:

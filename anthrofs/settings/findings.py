@@ -4,6 +4,7 @@ Never   quotes a value, runs a command, asks a keyring or the service.
 """
 
 import os
+import shutil
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
@@ -62,6 +63,12 @@ def everything(file: ConfigFile, environ: Mapping[str, str]) -> list[Finding]:
 
 
 def _places(file: ConfigFile) -> Iterator[Finding]:
+    for keys, table in (((DEFAULTS,), file.defaults), *(((PROFILE, name), each) for name, each in
+                                                        file.profiles.items())):
+        words = table.get("key_command")
+        if isinstance(words, list) and words and isinstance(words[0], str) and not shutil.which(words[0]):
+            yield finding_at(file, ".".join(keys), (*keys, "key_command"),
+                             f"key_command: there is no program {printable(words[0])} to be run")
     users: dict[tuple[str, str], str] = {}
     for profile, table in file.profiles.items():
         section = f"{PROFILE}.{profile}"

@@ -149,13 +149,19 @@ def test_three_answers_make_a_profile_that_can_be_mounted(person: Person) -> Non
     mount = person.mount
     with person.at_a_terminal("init", person.name) as asks:
         asks.shows("1. Where shall your files be?")
+        asks.types(f"{person.home}\r")
+        asks.shows("is not empty")
         asks.types(f"{mount.path}\r")
         asks.shows("[1]")
+        asks.types("7\r")
+        asks.shows("a number from 1 to 6")
         asks.types("\r")
         asks.shows("it isn't shown")
-        asks.types(f"{mount.emulator.key}\r")
+        asks.types("sk-mistyped\r")
         asks.shows("[1]")
         asks.types("2\r")
+        asks.shows("Nothing was written.\r\n   The key")
+        asks.types(f"{mount.emulator.key}\r")
         asks.shows(f"anthrofs mount {person.name}")
         assert asks.ends() == 0
     key_file = person.config.with_name(f"{person.name}.key")

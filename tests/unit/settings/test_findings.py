@@ -89,3 +89,9 @@ def test_a_check_finds_places_that_are_missing_or_used_twice_and_variables_that_
     assert found == [f"/c:4: directory: {tmp_path}/there is that of the profile x, too: one mount at a time can have it.",
                      f"/c:6: directory: {tmp_path}/gone does not exist: mkdir -p {tmp_path}/gone.", "The variable ANTHROFS_UPLAOD means nothing here: did you mean ANTHROFS_UPLOAD?",
                      "The variable ANTHROFS_CACHE_SIZE: it takes a size, like 10G, 500M or 0."]
+
+
+def test_a_check_finds_a_command_that_isnt_there_and_runs_none(tmp_path: Path) -> None:
+    file = parsed(Path("/c"), f"[defaults]\nkey_command = ['no-such-program', '{SECRET}']\n[profile.p]\nkey_command = ['touch', '{tmp_path}/ran']\n")
+    assert [each.text for each in everything(file, {})] == ["/c:2: key_command: there is no program no-such-program to be run."]
+    assert not (tmp_path / "ran").exists()
