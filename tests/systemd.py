@@ -69,7 +69,7 @@ class Systemd:
                               f"lowerdir={lower},upperdir={self._folder}/{name}-upper,workdir={self._folder}/{name}-work {lower};"
                               for name, lower in (("etc", "/etc"), ("sbin", "/usr/sbin")))
             # A unit pulls in sysinit.target, and that what the machine wants of it (sysctl, binfmt, udev): here it wants nothing.
-            calm = "for each in /lib/systemd/system/*.wants /etc/systemd/system/*.wants; do mount -t tmpfs -o mode=755 tmpfs $each; done\n"
+            calm = "for each in /lib/systemd/system/*.wants /etc/systemd/system/*.wants; do [ ! -d $each ] || mount -t tmpfs -o mode=755 tmpfs $each; done\n"
             begin = (f"{layers}\n{calm}mount -t tmpfs -o mode=755 tmpfs /run; mkdir -p /run/systemd/system\n"
                      # A boot empties /tmp, and this one sees the machine's.
                      "for each in /lib/systemd/system/systemd-tmpfiles-*; do ln -s /dev/null /run/systemd/system/${each##*/}; done\n"
