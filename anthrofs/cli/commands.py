@@ -17,6 +17,7 @@ from typing import Any
 import anthrofs.cli.completion_command
 import anthrofs.cli.config_command
 import anthrofs.cli.desktop_command
+import anthrofs.cli.doctor_command
 import anthrofs.cli.fleet_command
 import anthrofs.cli.help_command
 import anthrofs.cli.id_command

@@ -132,6 +132,13 @@ def is_mounted(path: Path) -> bool:
     return any(Path(os.path.realpath(path)) in mounts() for _ in range(2))
 
 
+def kind_of(path: Path) -> str:
+    """The kind of file system that a directory is on; empty when the kernel doesn't tell."""
+    place = Path(os.path.realpath(path))
+    found = [(len(at.parts), kind) for kind, _, at, *_ in _all_entries() if at in (place, *place.parents)]
+    return max(reversed(found), key=lambda each: each[0], default=(0, ""))[1]
+
+
 def is_dead(path: Path) -> bool:
     """Whether right there, on top, is what is left of a mount of this user's whose program has ended."""
     top = next((each for each in reversed(_all_entries()) if each.path == path), None)

@@ -1,0 +1,88 @@
+"""Mounts: those that serve, that hang, that were killed, and that were detached.
+
+Trusts  the kernel for what is mounted. A mount is asked by another thread, so that one that hangs holds nobody up.
+Never   takes a living mount away.
+"""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from anthrofs.client import asking, control_client
+from anthrofs.client.detached import every_detached
+from anthrofs.doctor.finding import BAD, GOOD, HINT, Finding, Patient
+from anthrofs.errors import SetupError
+from anthrofs.fuse import mountpoint
+from anthrofs.text import printable
+
+MOUNTS: Final = "mounts"
+ANSWER_S: Final = 5.0       # a mount that lives knows its status by itself
+
+
+def look_at_mounts(_patient: Patient) -> Iterator[Finding]:
+    """Each of this user's."""
+    places = list(dict.fromkeys(mountpoint.mounts()))
+    for place in places:
+        yield from _mount(place)
+    for gone in every_detached():
+        yield Finding(MOUNTS, HINT, f"{gone.why()}.", mend=f"anthrofs umount {printable(str(gone.mountpoint))}")
+    if not places:
+        yield Finding(MOUNTS, GOOD, "Nothing is mounted.")
+
+
+def _mount(place: Path) -> Iterator[Finding]:
+    shown = printable(str(place))
+    if mountpoint.is_dead(place):
+        yield Finding(MOUNTS, BAD, f"{shown} holds the rest of a mount whose program has ended.",
+                      "What it had not sent is kept.",
+                      f"anthrofs mount {shown}, or only to clear it: anthrofs umount {shown}",
+                      fix=lambda: _clear(place))
+        return
+    said = _answer(place)
+    if said is None:
+        yield Finding(MOUNTS, BAD, f"The mount on {shown} doesn't answer.", "Programs that look into it may hang.",
+                      f"see anthrofs.log in its state; then: fusermount3 -u -z {shown}")
+    elif isinstance(said, SetupError):
+        if not mountpoint.is_others(place):
+            yield Finding(MOUNTS, BAD, f"The mount on {shown} can't be asked: {said}", mend=f"anthrofs status {shown}")
+    else:
+        troubles = list(_troubles(said, shown))
+        yield from troubles or [Finding(MOUNTS, GOOD, f"The mount on {shown} answers: {said.get('files', 0)} files, "
+                                        f"{len(said.get('waiting', ()))} waiting to be sent.")]
+
+
+def _troubles(said: dict[str, Any], shown: str) -> Iterator[Finding]:
+    before = f"The mount on {shown}"
+    if said.get("state_error"):
+        yield Finding(MOUNTS, BAD, f"{before} can change and send nothing: {said['state_error']}.",
+                      "Somebody has moved or removed its state.", "move it back")
+    if count := len(said.get("failed", ())):
+        yield Finding(MOUNTS, BAD, f"{before} has {count} files that were refused.", "They are kept here only.",
+                      f"anthrofs status {shown}; then anthrofs retry PATH, or anthrofs discard PATH")
+    for closed in said.get("closed", ()):
+        yield Finding(MOUNTS, BAD, f"{before} can't go on now: {closed['reason']}.",
+                      "It tries again by itself.", f"anthrofs retry --all {shown}")
+    if said.get("disk_low"):
+        yield Finding(MOUNTS, BAD, f"{before} runs out of disk: uploads are no longer kept readable.",
+                      "The service gives uploads back to nobody.", f"anthrofs free PATH; anthrofs status {shown}")
+
+
+def _answer(place: Path) -> "dict[str, Any] | SetupError | None":
+    """The status. None: nothing came in time."""
+    found = list[dict[str, Any] | SetupError]()
+
+    def ask() -> None:
+        try:
+            found.append(next(control_client.ask(asking.state_dir(place), "status", patience_s=ANSWER_S)))
+        except SetupError as exc:
+            found.append(exc)
+
+    asker = threading.Thread(target=ask, name="asker", daemon=True)     # the kernel may never let it go
+    asker.start()
+    asker.join(ANSWER_S)
+    return found[0] if found else None
+
+
+def _clear(place: Path) -> None:
+    mountpoint.clear_dead(place)
