@@ -140,6 +140,7 @@ def test_the_keyboard_does_all_and_keeps_its_place(opens: Callable[..., Any], mo
         refused(mount, name, "more than fits")
     with opens(mount, files) as (tabs, _):
         page = tabs.open()
+        expect(page.get_by_role("button", name="Send c.txt again")).to_be_visible()
         reached = list[str]()
         for _ in range(20):
             page.keyboard.press("Tab")
@@ -253,6 +254,7 @@ def test_everybody_can_read_it(opens: Callable[..., Any], mount: Mount, look: st
     files = busy(mount)
     with opens(mount, files, complains="Trusted") as (tabs, _):
         page = tabs.open(scheme=scheme, width=width, reduced_motion="reduce")
+        expect(page.get_by_role("progressbar", name="Upload of under way.bin")).to_be_visible()
         page.get_by_text("What is on this disk, by folder").click()
         expect(page.get_by_role("cell", name="(the top)")).to_be_visible()
         page.get_by_text("As a table").click()
