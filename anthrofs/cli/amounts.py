@@ -60,6 +60,14 @@ def shown_progress(done: float, of: float | None, rate: Rate, shown: Callable[[f
     return ", ".join(parts)
 
 
+def shown_briefly(done: float, of: float | None, rate: Rate, shown: Callable[[float], str]) -> str:
+    """40%, 5 s left: where there is little room."""
+    if of is None:
+        return shown(done)
+    left_s = rate.left_s(of)
+    return f"{100 * min(done, of) // max(1, of):.0f}%" + (f", {shown_time(max(1.0, left_s))} left" if left_s else "")
+
+
 def shown_time(seconds: float) -> str:
     """90 s, 5 min, 3 h, 7 days"""
     return (f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min" if seconds < 7200

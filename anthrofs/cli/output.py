@@ -17,7 +17,7 @@ from anthrofs.errors import SetupError
 from anthrofs.journal import ERROR, for_journal, is_journal
 from anthrofs.text import printable, printable_lines
 
-DELETIONS: Final = 20       # that a status names
+ROWS: Final = 20            # of each kind that a status names; --json has all
 
 
 def show(*lines: str) -> None:
@@ -105,16 +105,16 @@ def status_lines(one: dict[str, Any]) -> Iterator[str]:
     for download in one["downloads"]:
         yield (f"  downloading {printable(download['name'] or download['file_id'])}: "
                f"{shown_bytes(download['bytes'])} of {shown_bytes(download['of'])}")
-    yield from _rows("to be sent", map(_waiting_row, one["waiting"]))
+    under_way_first = sorted(one["waiting"], key=lambda entry: not entry["sent"])
+    yield from _rows("to be sent", _first(map(_waiting_row, under_way_first)))
     yield from _rows("REFUSED, kept here, and not sent again by itself", [
-        *(f"{entry['path']}: {entry['reason']}" for entry in one["failed"]), *_ways_on(one)])
+        *_first(f"{entry['path']}: {entry['reason']}" for entry in one["failed"]), *_ways_on(one)])
     if (owed := one.get("owed", {"deletions": 0}))["deletions"]:        # a mount of an earlier version doesn't tell
         yield (f"  {owed['deletions']} files to be deleted on the server, the first of them for "
                f"{shown_time(max(0.0, time.time() - owed['since']))}")
-    rows = [f"{entry['name']} ({entry['file_id']})" + (f": {entry['reason']}" if entry["reason"] else "")
-            for entry in one["deletions"]]
-    yield from _rows("to be deleted",
-                     [*rows[:DELETIONS], *([f"and {len(rows) - DELETIONS} more"] if len(rows) > DELETIONS else [])])
+    yield from _rows("to be deleted", _first(
+        f"{entry['name']} ({entry['file_id']})" + (f": {entry['reason']}" if entry["reason"] else "")
+        for entry in one["deletions"]))
     yield from _rows("open: the server is told at the last close",
                      (f"{entry['name']}: {entry['state']}" for entry in one["open"]))
     if not (one["waiting"] or one["failed"] or one["deletions"]):
@@ -157,6 +157,12 @@ def _ways_on(one: dict[str, Any]) -> list[str]:
         return [f"send it again: anthrofs retry {path}", f"give it up: anthrofs discard {path}"]
     return [f"send all of them again: anthrofs retry --all {shlex.quote(str(root))}",
             "give one up: anthrofs discard PATH"]
+
+
+def _first(rows: Iterable[str]) -> list[str]:
+    """Some of them, and how many there are more: a queue may have thousands."""
+    every = list(rows)
+    return [*every[:ROWS], *([f"and {len(every) - ROWS} more"] if len(every) > ROWS else [])]
 
 
 def _rows(title: str, rows: Iterable[str]) -> Iterator[str]:

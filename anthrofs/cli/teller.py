@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import Final, Self
 
 from anthrofs.cli import output
-from anthrofs.cli.amounts import Rate, shown_bytes, shown_progress
+from anthrofs.cli.amounts import Rate, shown_briefly, shown_bytes, shown_progress
 from anthrofs.cli.terminal import LastLine, on_terminal
 from anthrofs.text import printable
 
@@ -74,7 +74,7 @@ class Teller:
             self._line = LastLine()
         try:
             while not self._over.wait(FRAME_S):
-                words, done, of, told = self._now()
+                words, done, of, told = self._now(brief=not self._line.is_wide)
                 with self._drawing:
                     self._line.draw(words, done, of, told)
         finally:
@@ -93,11 +93,12 @@ class Teller:
                 return
             wait_s = min(2 * wait_s, LONGEST_S)
 
-    def _now(self) -> tuple[str, float, float | None, str]:
+    def _now(self, *, brief: bool = False) -> tuple[str, float, float | None, str]:
         """Returns the words, how much is done, of how much, and that in words."""
         with self._lock:
             words, done, of = printable(self._words), self._done, self._of
             if done is None:
                 return words, 0, None, ""
             self._rate.add(time.monotonic(), done)
-            return words, done, of, shown_progress(done, of, self._rate, self._shown)
+            tell = shown_briefly if brief else shown_progress
+            return words, done, of, tell(done, of, self._rate, self._shown)

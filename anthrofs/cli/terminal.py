@@ -29,6 +29,11 @@ class LastLine:
         self._console = Console(stderr=True)        # constant
         self._progress: Progress | None = None
 
+    @property
+    def is_wide(self) -> bool:
+        """A bar, and all words, have room."""
+        return self._console.width >= WIDE
+
     def draw(self, words: str, done: float, of: float | None, told: str) -> None:
         """From now on, until it is drawn again or erased. A bar without an end to it only moves."""
         if self._progress is None:
@@ -52,7 +57,7 @@ class LastLine:
             TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True,
                                                                                overflow="ellipsis")),
             TextColumn("{task.fields[told]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis"))]
-        if self._console.width >= WIDE:
+        if self.is_wide:
             columns.insert(1, BarColumn(BAR))
         return Progress(*columns, console=self._console, transient=True, auto_refresh=False, expand=True)
 

@@ -3,7 +3,16 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anthrofs.cli.amounts import STILL_S, WINDOW_S, Rate, shown_bytes, shown_count, shown_progress, shown_time
+from anthrofs.cli.amounts import (
+    STILL_S,
+    WINDOW_S,
+    Rate,
+    shown_briefly,
+    shown_bytes,
+    shown_count,
+    shown_progress,
+    shown_time,
+)
 from tests.fakes import law
 
 steps = st.lists(st.tuples(st.floats(0.1, 5), st.integers(0, 10**6)), min_size=2, max_size=40)
@@ -52,6 +61,16 @@ def test_progress_is_amount_rate_and_time_left() -> None:
     assert shown_progress(2_000_000, 10_000_000, rate, shown_bytes) == "2.0 MB of 10.0 MB, 1.0 MB/s, 8 s left"
     assert shown_progress(2_000_000, None, rate, shown_bytes) == "2.0 MB, 1.0 MB/s"
     assert shown_progress(2_000_000, 2_000_000, rate, shown_bytes) == "2.0 MB of 2.0 MB, 1.0 MB/s"
+
+
+def test_progress_in_little_room_is_a_part_and_the_time_left() -> None:
+    rate = Rate()
+    rate.add(0, 0)
+    rate.add(2, 2_000_000)
+    assert shown_briefly(2_000_000, 10_000_000, rate, shown_bytes) == "20%, 8 s left"
+    assert shown_briefly(2_000_000, None, rate, shown_bytes) == "2.0 MB"
+    assert shown_briefly(2_000_000, 2_000_000, rate, shown_bytes) == "100%"
+    assert shown_briefly(0, 0, Rate(), shown_bytes) == "0%"
 
 
 def test_what_doesnt_move_is_said_not_to() -> None:
