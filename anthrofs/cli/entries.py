@@ -19,10 +19,10 @@ class Entry(NamedTuple):
     texts: tuple[str, ...]      # … stands for what differs
     advice: str
 
-    def is_about(self, said: str) -> bool:
-        """Somebody has pasted one of the texts, whole or in part, or words that stand in it."""
+    def about(self, said: str) -> tuple[str, ...]:
+        """The texts that somebody has pasted, whole or in part, or that have the words in them."""
         words = plain(said)
-        return any(fits(text, words) or words in plain(text) for text in self.texts)
+        return tuple(text for text in self.texts if fits(text, words) or words in plain(text))
 
 
 def entries_in(page: str) -> Iterator[Entry]:
@@ -41,6 +41,21 @@ def fits(text: str, said: str) -> bool:
 def plain(text: str) -> str:
     """One line without marks."""
     return " ".join(text.replace("`", "").split())
+
+
+def nearest(entries: Iterable[Entry], said: str) -> list[Entry]:
+    """The entries about what was said, each with those of its texts that are; what fits more of it comes first, and
+    what fits only a few of its words doesn't come.
+    """
+    found = [Entry(texts, entry.advice) for entry in entries if (texts := entry.about(said))]
+    found.sort(key=_fixed, reverse=True)
+    pasted = found and fits(found[0].texts[0], plain(said))
+    return [entry for entry in found if not pasted or _fixed(entry) * 2 > _fixed(found[0])]
+
+
+def _fixed(entry: Entry) -> int:
+    """How much of it is the same in each case."""
+    return max(len(text.replace("…", "")) for text in entry.texts)
 
 
 def lines_of(found: Iterable[Entry]) -> Iterator[str]:

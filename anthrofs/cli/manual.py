@@ -10,6 +10,7 @@ from importlib.resources.abc import Traversable
 
 from anthrofs.cli import output, terminal
 from anthrofs.cli.entries import PREFIX, entries_in, lines_of
+from anthrofs.cli.entries import nearest as entries_about
 from anthrofs.cli.syntax import COMMANDS, nearest
 from anthrofs.errors import EXIT_USAGE, SetupError
 
@@ -33,8 +34,8 @@ def page(name: str) -> str:
 
 def explain(said: str) -> list[str]:
     """The entries for what somebody has read, as lines. Raises SetupError when there are none."""
-    found = [entry for name in names() if name.startswith(PREFIX) for entry in entries_in(page(name))
-             if entry.is_about(said)]
+    entries = (entry for name in names() if name.startswith(PREFIX) for entry in entries_in(page(name)))
+    found = entries_about(entries, said)
     if not found:
         raise SetupError(f"The manual has no entry for {said!r}. Try fewer words of it, without names and numbers; "
                          "anthrofs help says lists the pages of entries.", EXIT_USAGE)

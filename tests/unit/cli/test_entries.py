@@ -10,7 +10,7 @@ import pytest
 
 from anthrofs import errors
 from anthrofs.cli import manual
-from anthrofs.cli.entries import PREFIX, Entry, entries_in, fits, plain
+from anthrofs.cli.entries import PREFIX, Entry, entries_in, fits, nearest, plain
 from tests.mounting import ROOT
 
 PACKAGE: Final = ROOT / "anthrofs"
@@ -22,7 +22,7 @@ SAYING: Final = {"complain", "ArgumentTypeError", "unfit"} | SAID_LAST | {name f
 # The standard library's own words for a command line that makes no sense.
 ARGPARSE: Final = ("unrecognized arguments: ", "the following arguments are required: ", "expected one argument", "ignored explicit argument ")
 VARIABLE: Final = "\0"
-FEWEST_LETTERS: Final = 8       # of fixed words; with fewer, the words come from elsewhere
+FEWEST_LETTERS: Final = 6       # of fixed words; with fewer, the words come from elsewhere
 
 
 class Said(NamedTuple):
@@ -46,6 +46,12 @@ def variants(of: ast.expr, constants: Mapping[str, ast.expr]) -> list[str]:
         case ast.BoolOp(values=parts):
             return [text for part in parts for text in variants(part, constants)]
         case ast.FormattedValue(value=value):
+            return variants(value, constants)
+        case ast.Call(func=ast.Attribute(value=ast.Constant(value=str(between)), attr="join"), args=[ast.List(elts=parts) | ast.Tuple(elts=parts)]):
+            return [text.removesuffix(between) for text in joined([each for part in parts for each in (part, ast.Constant(between))], constants)]
+        case ast.List(elts=parts):
+            return joined([each for part in parts for each in (part, ast.Constant("\n"))], constants)
+        case ast.Starred(value=value):
             return variants(value, constants)
         case ast.Name(id=name) if name in constants:
             return variants(constants[name], {})
@@ -120,6 +126,14 @@ def test_an_entry_is_read_from_its_line_and_found_by_what_was_said() -> None:
     page = "# Title\n\nText.\n\n- `… is in use: close the files`, `nobody …\n  answers`: close them, or\n  wait.\n- no entry\n"
     assert list(entries_in(page)) == [Entry(("… is in use: close the files", "nobody … answers"), "close them, or wait.")]
     entry = next(entries_in(page))
-    assert entry.is_about("anthrofs: /home/me/files is in use: close the files and leave")
-    assert entry.is_about("in use")
-    assert not entry.is_about("is in a hurry")
+    assert entry.about("anthrofs: /home/me/files is in use: close the files and leave") == entry.texts[:1]
+    assert entry.about("in use") == entry.texts[:1]
+    assert entry.about("is in a hurry") == ()
+
+
+def test_what_fits_best_comes_first_and_what_hardly_fits_does_not_come() -> None:
+    vague, exact, other = Entry(("… can't be asked",), "a"), Entry(("Your systemd can't be asked: …", "no session"), "b"), Entry(("… is full",), "c")
+    assert nearest([vague, exact, other], "anthrofs: Your systemd can't be asked: you have no session") == [exact]
+    assert nearest([vague, other], "the service can't be asked") == [vague]
+    assert nearest([vague, exact], "be asked") == [exact._replace(texts=exact.texts[:1]), vague]
+    assert nearest([vague], "something else") == []
