@@ -1,9 +1,11 @@
 """The command `anthrofs web`."""
 
+import json
 import os
 from pathlib import Path
 
 from anthrofs.cli import output
+from anthrofs.cli.common_options import JSON
 from anthrofs.cli.places import mount_point
 from anthrofs.cli.syntax import argument, command, flag, number, option
 from anthrofs.client import asking
@@ -13,8 +15,8 @@ from anthrofs.errors import EXIT_USAGE, SetupError
 @command("web", argument("directory", "The mount point, or its name; all, without.", mount_point, count="?"),
          option("--port", "port", "N", "The port on this machine's loopback; 0: any free one.",
                 number(0, 65535, whole=True), default=0),
-         flag("--no-browser", "quiet", "Only print the address; open no browser."))
-def web(directory: Path | None, port: int, quiet: bool) -> None:
+         flag("--no-browser", "quiet", "Only print the address; open no browser."), JSON)
+def web(directory: Path | None, port: int, quiet: bool, as_json: bool) -> None:
     """Show what your mounts do on a page in your browser, until interrupted: what is sent, what waits, what was refused
     and can be sent again or given up, the requests of the last hour, what is on this disk.
 
@@ -27,4 +29,8 @@ def web(directory: Path | None, port: int, quiet: bool) -> None:
             raise SetupError(f"{directory} is in the mount on {root}: anthrofs web {root}", EXIT_USAGE)
     from anthrofs.web.server import run
 
-    run(root, port, lambda address: output.put(f"The page is at {address} (Ctrl-C ends it)"), browser=not quiet)
+    def tell(address: str) -> None:
+        output.put(json.dumps({"address": address, "pid": os.getpid()}) if as_json
+                   else f"The page is at {address} (Ctrl-C ends it)")
+
+    run(root, port, tell, browser=not quiet)

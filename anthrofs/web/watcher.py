@@ -147,7 +147,7 @@ class Watcher:
         if self._directory is None:
             left = apart(_left)
             await asyncio.wait([left], timeout=SILENT_S)
-            if left.done():
+            if left.done() and left.exception() is None:        # else those that are mounted are shown
                 self._places |= {path: _Place(left=True) for path in left.result() if path not in self._places}
         while self._viewers and not self._ended:
             now_s = asyncio.get_running_loop().time()

@@ -174,6 +174,18 @@ def test_a_mount_that_was_detached_is_shown_as_long_as_it_has_something_to_do(mo
     mount.wait_for_end(pid)
 
 
+def test_a_program_that_starts_it_gets_the_address_as_json(mount: Mount) -> None:
+    mount.mount()
+    with subprocess.Popen([*COMMAND, "web", "--json", "--no-browser"], env=mount.environment, text=True, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        told = json.loads(process.stdout.readline())
+        assert told["pid"] == process.pid
+        assert httpx.get(told["address"], trust_env=False).status_code == 200
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.read() == ""
+    assert process.returncode == 0
+
+
 def test_an_end_waits_for_no_browser(mount: Mount) -> None:
     """Ctrl-C, while two streams are open and one connection says nothing."""
     files = mount.mount()
