@@ -50,7 +50,7 @@ def nearest(entries: Iterable[Entry], said: str) -> list[Entry]:
     found = [Entry(texts, entry.advice) for entry in entries if (texts := entry.about(said))]
     found.sort(key=_fixed, reverse=True)
     pasted = found and fits(found[0].texts[0], plain(said))
-    return [entry for entry in found if not pasted or _fixed(entry) * 2 > _fixed(found[0])]
+    return [entry for entry in found if not pasted or _fixed(entry) * 3 > _fixed(found[0]) * 2]
 
 
 def _fixed(entry: Entry) -> int:
