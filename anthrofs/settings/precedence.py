@@ -110,7 +110,7 @@ def no_profile(file: ConfigFile, name: str) -> str:
 
 def _flag(setting: Setting, flags: Mapping[str, Any]) -> Found | None:
     given = flags.get(setting.name)
-    if given is None:
+    if given in (None, ""):     # as of a variable in a script that isn't set
         return None
     if isinstance(given, bool):
         return Found(given, LEVELS[0], setting.flag, "true" if given else "false")

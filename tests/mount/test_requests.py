@@ -74,7 +74,7 @@ def test_a_file_that_the_cache_has_no_room_for_is_read_for_one_request_all_the_s
 def test_a_cache_size_that_cant_be_understood_is_refused(mount: Mount, size: str, said: int) -> None:
     done = mount.run("mount", "--state-dir", mount.state_dir, f"--cache-size={size}", mount.path)
     assert done.returncode == said
-    assert not said or f"--cache-size {size}: needs a size, like 10G" in done.stderr
+    assert not said or f"--cache-size {size!r}: it takes a size, like 10G" in done.stderr
 
 
 @pytest.mark.parametrize("ranges", [True, False])

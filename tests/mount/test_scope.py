@@ -164,7 +164,7 @@ def test_a_file_in_such_a_folder_is_saved_as_the_mounts_own_are_and_the_old_one_
 def test_what_is_no_id_is_refused_by_its_own_name(mount: Mount, option: str) -> None:
     done = mount.run("mount", option, "a/b", mount.path)
     assert done.returncode == 2
-    assert f"{option} takes an id" in done.stderr
+    assert f"{option} 'a/b': it takes an id" in done.stderr
 
 
 def test_the_workspace_of_the_command_line_is_the_one_that_is_asked(mount: Mount, tmp_path: Path) -> None:

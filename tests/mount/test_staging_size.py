@@ -106,4 +106,4 @@ def test_a_file_that_is_bigger_than_the_bound_says_so_and_can_be_made_smaller(mo
 def test_a_size_that_cant_be_understood_is_refused(mount: Mount, size: str) -> None:
     done = mount.run("mount", "--state-dir", mount.state_dir, f"--staging-size={size}", mount.path)
     assert done.returncode == 2
-    assert f"--staging-size {size}: needs a size" in done.stderr
+    assert f"--staging-size {size!r}: it takes a size" in done.stderr

@@ -76,7 +76,8 @@ def test_a_profiles_options_are_not_anothers() -> None:
     assert [settings_of({}, {}, file, profile)["upload"] for profile in ("p", "q", None, "of the state only")] == ["queue", "wait", "wait", "wait"]
 
 
-def test_an_empty_variable_says_nothing() -> None:
+def test_an_empty_flag_or_variable_says_nothing() -> None:
+    assert settings_of({"workspace": "", "cache_size": ""}, {}, NOTHING, None).found["cache_size"].level == "built in"
     assert settings_of({}, {"ANTHROFS_UPLOAD": " "}, NOTHING, None)["upload"] == "wait"
 
 
