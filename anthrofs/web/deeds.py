@@ -21,7 +21,9 @@ def retry(mount: Seen, path: str, *, as_is: bool) -> str:
     if lacking:
         raise SetupError(f"{_names(lacking)} isn't whole, for a write was refused: write it anew, discard it, or send "
                          "it as it is.")
-    return f"{_names(sent)} is sent again." if sent else "Nothing was refused there; what waits is tried now."
+    if not sent:
+        return "Nothing was refused there; what waits is tried now."
+    return f"{_names(sent)} {'is' if len(sent) == 1 else 'are'} sent again."
 
 
 def discard(mount: Seen, path: str, reason: str) -> str:

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -245,6 +246,17 @@ def test_what_moves_waits_and_was_asked_is_drawn(opens: Callable[..., Any], moun
     mount.expects("under way.bin")
     for name in ("data.csv", "summary of everything that was ever measured here.txt"):
         mount.ok("discard", files / name)
+
+
+def test_a_transfer_says_how_fast_it_is_and_what_is_left(opens: Callable[..., Any], mount: Mount) -> None:
+    mount.emulator.generate("long.bin", b"l" * 4_000_000)
+    mount.emulator.fault("download", {"kind": "slow_body", "bytes_per_s": 200_000.0})
+    files = mount.mount()
+    with opens(mount, files) as (tabs, _), subprocess.Popen(["cat", files / "long.bin"], stdout=subprocess.DEVNULL) as reader:
+        page = tabs.open()
+        expect(page.get_by_role("progressbar", name="Download of long.bin")).to_be_visible()
+        expect(page.get_by_text(re.compile(r"^downloading: \S+ [kM]B of 4\.0 MB, \S+ kB/s, \d+ s left$"))).to_be_visible()
+        reader.terminate()
 
 
 @pytest.mark.parametrize("look", LOOKS)

@@ -84,7 +84,7 @@ def test_nobody_is_asked_when_nobody_looks(mounts: Mounts) -> None:
         for _ in range(3):
             await shows(one, lambda found: len(found) == 2)
             if one._task is not None:
-                await one._task         # the only one that asks; it ends without being told to
+                await asyncio.wait_for(one._task, BOUND_S)      # the only one that asks; it ends without being told to
             assert one._task is None
         assert mounts.asked[ONE] >= 3
     asyncio.run(look())
