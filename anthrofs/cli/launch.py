@@ -15,6 +15,7 @@ from anthrofs.cli.amounts import shown_count
 from anthrofs.cli.teller import Teller
 from anthrofs.config import Config
 from anthrofs.errors import EXIT_FAILED, SetupError
+from anthrofs.fuse import mountpoint
 
 if TYPE_CHECKING:
     from anthrofs.cli.demo import Demo
@@ -36,6 +37,8 @@ def serve(config: Config, ready_fd: int | None, *, demo: bool) -> None:
     def tell(what: Mapping[str, Any]) -> None:
         told(what)
         if ready_fd is not None and what.get("ready"):
+            if os.getsid(0) != os.getpid():
+                os.setsid()
             _say_to_nobody()
 
     emulator: Demo | None = None
@@ -95,7 +98,8 @@ def _fork(config: Config, parents_fd: int, ready_fd: int, words_fd: int, *, demo
         return child
     code = EXIT_FAILED
     try:
-        os.setsid()
+        if not mountpoint.mounts_at_a_look(config.mountpoint):
+            os.setsid()         # else when the kernel has the mount: until then only systemd's own group may look there
         os.close(parents_fd)
         with Path(os.devnull).open("rb") as nothing:
             os.dup2(nothing.fileno(), 0)

@@ -13,6 +13,7 @@ from typing import NoReturn
 from anthrofs.cli import output
 from anthrofs.cli.syntax import typed
 from anthrofs.errors import EXIT_USAGE, SetupError
+from anthrofs.fuse import mountpoint
 from anthrofs.service.mount_helper import Call, called, exit_code
 
 
@@ -29,11 +30,14 @@ def answer(program: str, words: Sequence[str]) -> None:
 
 
 def _mount(call: Call) -> NoReturn:
+    directory = Path(call.words[-1])
     if call.run_as:
+        if mountpoint.mounts_at_a_look(directory):
+            raise SetupError("-o setuid= and x-systemd.automount don't go together: fusermount3, which mounts for a "
+                             "user, does it on no directory that waits for a first look.", EXIT_USAGE)
         become(call.run_as)
     if call.settings:
         os.environ["ANTHROFS_CONFIG"] = call.settings
-    directory = Path(call.words[-1])
     if not call.fake:
         known, values = typed(call.words)
         known.run(**values)

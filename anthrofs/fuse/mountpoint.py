@@ -139,6 +139,13 @@ def kind_of(path: Path) -> str:
     return max(reversed(found), key=lambda each: each[0], default=(0, ""))[1]
 
 
+def mounts_at_a_look(path: Path) -> bool:
+    """Whether there is nothing yet but systemd's, or autofs's, word that something is mounted at the first look."""
+    place = Path(os.path.realpath(path))
+    top = next((each for each in reversed(_all_entries()) if each.path == place), None)
+    return top is not None and top.kind == "autofs"
+
+
 def is_dead(path: Path) -> bool:
     """Whether right there, on top, is what is left of a mount of this user's whose program has ended."""
     top = next((each for each in reversed(_all_entries()) if each.path == path), None)
