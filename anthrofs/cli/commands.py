@@ -199,10 +199,35 @@ def refresh(directory: Path, accept: bool, timeout: float, as_json: bool) -> Non
     output.put(json.dumps(answer) if as_json else f"{answer['files']} files")
 
 
-@command("check", option("--profile", "profile", "NAME", "Name of the state. Without: `default`."),
+@command("check", argument("directory", "A mount, whose state is looked at while it goes on.", count="?"),
+         option("--profile", "profile", "NAME", "Name of the state. Without: `default`."),
          option("--state-dir", "state_dir", "DIR", "The state, by its directory.", Path), JSON)
-def check(profile: str | None, state_dir: Path | None, as_json: bool) -> None:
-    """Look for damage in the state of a workspace that isn't mounted. Mends nothing."""
+def check(directory: str | None, profile: str | None, state_dir: Path | None, as_json: bool) -> None:
+    """Look for damage in a state: of a mount, or of a workspace that isn't mounted. Mends nothing."""
+    if directory is not None and (profile is not None or state_dir is not None):
+        raise SetupError("Name a mount, or a state; not both.", EXIT_USAGE)
+    found = (_damage_of_mount(mount_point(directory)) if directory is not None
+             else _damage_of_state(profile, state_dir))
+    if as_json:
+        output.put(json.dumps(found))
+    else:
+        output.show("\n".join(map(printable, found)) or "All is well.")
+    if found:
+        sys.exit(EXIT_FAILED)
+
+
+def _damage_of_mount(directory: Path) -> list[str]:
+    """As its program finds it."""
+    root, state_dir = asking.mount_of(directory)
+    found = list[str]()
+    with Teller(f"looking at the state of {root}"):
+        for answer in control_client.ask(state_dir, "check", patience_s=asking.ANSWER_S):
+            found += answer.get("problems", ())
+    return found
+
+
+def _damage_of_state(profile: str | None, state_dir: Path | None) -> list[str]:
+    """Of a state that nobody mounts. Raises SetupError."""
     from anthrofs.settings.choosing import state_named
     from anthrofs.store.state_dir import StateDir
     from anthrofs.tree.fsck import problems
@@ -214,15 +239,9 @@ def check(profile: str | None, state_dir: Path | None, as_json: bool) -> None:
     lock = StateDir(path, "(a check)")
     try:
         with Teller(f"looking at the state in {path}"):
-            found = problems(path)
+            return problems(path)
     finally:
         lock.close()
-    if as_json:
-        output.put(json.dumps(found))
-    else:
-        output.show("\n".join(map(printable, found)) or "All is well.")
-    if found:
-        sys.exit(EXIT_FAILED)
 
 
 @command("emulator", option("--data", "data", "DIR", "Where its files are kept.", Path),

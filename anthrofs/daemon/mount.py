@@ -23,6 +23,7 @@ from anthrofs.daemon.build import World, begin, build, stop
 from anthrofs.daemon.control import Control
 from anthrofs.daemon.greeting import greet, see_session
 from anthrofs.daemon.heap import Heap
+from anthrofs.daemon.live_check import LiveCheck
 from anthrofs.daemon.log_bound import listed
 from anthrofs.daemon.messenger import Messenger
 from anthrofs.daemon.notify import Notify, watchdog_s
@@ -80,7 +81,8 @@ class Mount:
                                       serving.attributes, config, self._library, self._started)
         with usable(config.state_dir):
             self._control = Control(config.state_dir, {
-                **parts.requests.table, **parts.watched.table, "where": self._on_where, **(
+                **parts.requests.table, **parts.watched.table, "where": self._on_where,
+                **LiveCheck(parts.local, config.state_dir).table, **(
                 {} if parts.fleet is None else parts.fleet.requests.table)})
 
         self._drain_s = config.drain_s      # the signal's thread shortens it; read when the end begins

@@ -15,14 +15,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from anthrofs.client.detached import statuses
+from anthrofs.client.detached import every_detached
 from anthrofs.client.known_states import known_states
 from anthrofs.client.state_pictures import picture
 from anthrofs.config import Credentials, Service
 from anthrofs.doctor.finding import Finding, Patient
 from anthrofs.doctor.masks import Masks, secrets_of
+from anthrofs.doctor.places import answer_of
 from anthrofs.errors import EXIT_FAILED, EXIT_USAGE, SetupError
-from anthrofs.fuse import versions
+from anthrofs.fuse import mountpoint, versions
 from anthrofs.settings.config_file import config_path
 from anthrofs.state_place import states_root
 
@@ -81,11 +82,8 @@ def _pages(patient: Patient, found: Iterable[Finding]) -> Iterator[tuple[str, st
         yield "config.toml", text
     mounts = _end_of(Path("/proc/self/mountinfo"), MOUNTS_BYTES) or ""
     yield "mounts.txt", "\n".join(line for line in mounts.splitlines() if " - fuse" in line)
-    try:
-        told, silent = statuses(None)
-    except SetupError as exc:
-        told, silent = [], [str(exc)]
-    yield "status.json", _json({"mounts": told, "silent": silent})
+    yield "status.json", _json({**{str(place): answer_of(place) for place in dict.fromkeys(mountpoint.mounts())},
+                                "detached": [str(gone.why()) for gone in every_detached()]})
     root = states_root(patient.environ)
     if root is None:
         return

@@ -18,6 +18,9 @@ from anthrofs.text import printable
 
 MOUNTS: Final = "mounts"
 ANSWER_S: Final = 5.0       # a mount that lives knows its status by itself
+DEAD: Final = "its program has ended"
+HANGS: Final = "it doesn't answer"
+OTHERS: Final = "it is another user's"
 
 
 def look_at_mounts(_patient: Patient) -> Iterator[Finding]:
@@ -33,18 +36,18 @@ def look_at_mounts(_patient: Patient) -> Iterator[Finding]:
 
 def _mount(place: Path) -> Iterator[Finding]:
     shown = printable(str(place))
-    if mountpoint.is_dead(place):
+    said = answer_of(place)
+    if said == DEAD:
         yield Finding(MOUNTS, BAD, f"{shown} holds the rest of a mount whose program has ended.",
                       "What it had not sent is kept.",
                       f"anthrofs mount {shown}, or only to clear it: anthrofs umount {shown}",
                       fix=lambda: _clear(place))
         return
-    said = _answer(place)
-    if said is None:
+    if said == HANGS:
         yield Finding(MOUNTS, BAD, f"The mount on {shown} doesn't answer.", "Programs that look into it may hang.",
                       f"see anthrofs.log in its state; then: fusermount3 -u -z {shown}")
-    elif isinstance(said, SetupError):
-        if not mountpoint.is_others(place):
+    elif isinstance(said, str):
+        if said != OTHERS:
             yield Finding(MOUNTS, BAD, f"The mount on {shown} can't be asked: {said}", mend=f"anthrofs status {shown}")
     else:
         troubles = list(_troubles(said, shown))
@@ -68,20 +71,23 @@ def _troubles(said: dict[str, Any], shown: str) -> Iterator[Finding]:
                       "The service gives uploads back to nobody.", f"anthrofs free PATH; anthrofs status {shown}")
 
 
-def _answer(place: Path) -> "dict[str, Any] | SetupError | None":
-    """The status. None: nothing came in time."""
-    found = list[dict[str, Any] | SetupError]()
+def answer_of(place: Path) -> dict[str, Any] | str:
+    """The status of a mount, or why there is none: DEAD, HANGS, OTHERS, or a sentence."""
+    found = list[dict[str, Any] | str]()
 
-    def ask() -> None:
+    def look() -> None:
+        if mountpoint.is_dead(place):
+            found.append(DEAD)
+            return
         try:
             found.append(next(control_client.ask(asking.state_dir(place), "status", patience_s=ANSWER_S)))
         except SetupError as exc:
-            found.append(exc)
+            found.append(OTHERS if mountpoint.is_others(place) else str(exc))
 
-    asker = threading.Thread(target=ask, name="asker", daemon=True)     # the kernel may never let it go
+    asker = threading.Thread(target=look, name="asker", daemon=True)     # the kernel may never let it go
     asker.start()
     asker.join(ANSWER_S)
-    return found[0] if found else None
+    return found[0] if found else HANGS
 
 
 def _clear(place: Path) -> None:

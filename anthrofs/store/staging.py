@@ -88,6 +88,7 @@ class Staging:
         self._root = root                       # constant
         self._spare_bytes = spare_bytes         # constant
         self._most_bytes = most_bytes           # constant; 0: no bound but the disk's
+        self.first = 1                          # of this mount's numbers; set once, before anything has a stage
 
         self._lock = threading.Lock()           # guards everything below
         self._numbers = itertools.count(1)
@@ -101,8 +102,9 @@ class Staging:
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._disk.sync_dir("state:dir", self._root.parent)
         self._guard.watch(self._root)
+        self.first = max((*self.numbers(), *promised), default=0) + 1
         with self._lock:
-            self._numbers = itertools.count(max((*self.numbers(), *promised), default=0) + 1)
+            self._numbers = itertools.count(self.first)
 
     def create(self) -> Stage:
         """A new, empty one. Raises DiskFull."""

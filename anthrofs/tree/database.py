@@ -7,12 +7,15 @@ Never   is held while anybody waits for the network or syncs big data. Second in
         cache, reader.
 """
 
+import contextlib
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from anthrofs.clock import Clock
 from anthrofs.errors import DiskFull, FsError
@@ -24,6 +27,9 @@ from anthrofs.tree.state_sum import write_sum
 from anthrofs.tree.transaction import Tx
 
 log = logging.getLogger(__name__)
+
+COPIED_PAGES: Final = 256       # 1 MiB, at a time
+TURN_S: Final = 0.0005          # for who waits meanwhile
 
 
 class Database:
@@ -80,6 +86,21 @@ class Database:
             self._tx.superfluous.clear()
         for stage in superfluous:       # a crash before this leaves files, which `check` names
             self._discard(stage)
+
+    @contextmanager
+    def copied(self) -> Iterator[Tx]:
+        """All rows as they are at one moment, in a file of SQLite's own that nobody else sees. Others wait for a few
+        pages of that at most. Raises FsError.
+        """
+        def let_in(*_progress: int) -> None:
+            self._lock.release()
+            time.sleep(TURN_S)          # a lock that is only given back would be taken again before anybody wakes
+            self._lock.acquire()
+
+        with contextlib.closing(sqlite3.connect("", check_same_thread=False, isolation_level=None)) as copy, _told():
+            with self._lock:            # what others write meanwhile by this connection, SQLite writes to the copy, too
+                self._connection.backup(copy, pages=COPIED_PAGES, progress=let_in)
+            yield Tx(copy, Clock())
 
     def close(self) -> None:
         """No more calls after this."""

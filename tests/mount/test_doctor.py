@@ -127,6 +127,7 @@ def test_the_bundle_has_what_helps_and_no_secret(mount: Mount, tmp_path: Path) -
     config.write_text(f'[profile.other]\ndirectory = "{tmp_path}/other"\nkey_file = "{tmp_path}/key"\nbase_url = "http://me:planted-pass-8@127.0.0.1:9"\n'
                       '[profile.odd]\napi_key = "planted-key-9"\npassword = "planted-word-10"\n')
     config.chmod(0o600)
+    before = mount.log()
     with (mount.state_dir / "anthrofs.log").open("a") as log:
         log.write(f"2026-01-01 00:00:00,000 INFO x: sent {mount.emulator.key} and sk-ant-planted-7 by http://me:planted-pass-11@proxy/ token=planted-tok-12\n")
     unexpected = Path(mount.environment["XDG_STATE_HOME"], "anthrofs", "unexpected.log")
@@ -145,6 +146,7 @@ def test_the_bundle_has_what_helps_and_no_secret(mount: Mount, tmp_path: Path) -
     again = mount.run("doctor", "--offline", "--bundle", bundle)
     assert (again.returncode, "is there already, and isn't overwritten" in again.stderr) == (2, True)
     unexpected.unlink()
+    os.truncate(mount.state_dir / "anthrofs.log", len(before.encode()))
 
 
 def test_the_findings_can_be_read_in_forty_columns_and_without_a_home(mount: Mount) -> None:
