@@ -227,7 +227,7 @@ def _damage_of_mount(directory: Path) -> list[str]:
 
 
 def _damage_of_state(profile: str | None, state_dir: Path | None) -> list[str]:
-    """Of a state that nobody mounts. Raises SetupError."""
+    """As it is found in one that nobody mounts. Raises SetupError."""
     from anthrofs.settings.choosing import state_named
     from anthrofs.store.state_dir import StateDir
     from anthrofs.tree.fsck import problems

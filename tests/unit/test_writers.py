@@ -11,6 +11,7 @@ CALLS: Final = {"pwrite", "pwritev", "truncate", "ftruncate", "fsync", "fdatasyn
 # What a power cut does to what they write without a label, each by its place.
 WRITERS: Final = {
     "client/known_states.py": {"symlink_to", "mkdir"},      # a link to a state elsewhere: without it `anthrofs states` doesn't find that
+    "doctor/bundle.py": {"O_CREAT"},                        # for somebody who helps: made again when it is cut
     "store/disk.py": {"pwrite", "fsync", "fdatasync", "hardlink_to"},       # the labelled steps themselves
     # A new stage is an empty file, nothing is promised of it, and a copy for an edit is synced as all that is promised. What is cut is
     # given up. Directories are synced behind their making, as state:dir.

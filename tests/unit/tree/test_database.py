@@ -262,3 +262,34 @@ def test_a_database_that_is_not_in_its_place_takes_no_transaction(tmp_path: Path
         tx.set_meta("fine", "again")
     assert guard.lost() == ""
     db.close()
+
+
+def test_a_copy_shows_one_moment_and_lets_others_write_meanwhile(db: Database) -> None:
+    """Two rows that are always changed together, between which the database has many pages."""
+    with db.transaction() as tx:
+        tx.set_meta("first", "0")
+        for number in range(400):
+            tx.set_meta(f"filler {number}", "x" * 20_000)
+        tx.set_meta("last", "0")
+    over, written = threading.Event(), [0]
+
+    def write() -> None:
+        while not over.is_set():
+            written[0] += 1
+            with db.transaction() as tx:
+                tx.set_meta("first", str(written[0]))
+                tx.set_meta("last", str(written[0]))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(5):
+            before = written[0]
+            with db.copied() as tx:
+                assert tx.get_meta("first") == tx.get_meta("last")
+                assert int(tx.get_meta("first") or 0) >= before - 1
+                assert [words for (words,) in tx.all("PRAGMA integrity_check")] == ["ok"]
+            assert written[0] > before      # the writer had its turns
+    finally:
+        over.set()
+        writer.join()
