@@ -107,7 +107,12 @@ def mount(service: EmulatorProcess, tmp_path: Path, home: Path) -> Iterator[Moun
     one = Mount(tmp_path / "of", service)
     one.path = home / "files"
     one.state_dir = Path(one.environment["XDG_STATE_HOME"], "anthrofs", "default")
-    one.environment |= {"HOME": str(home), "PATH": f"{home / 'bin'}:{os.environ['PATH']}", "SHELL": "/bin/bash"}
+    config = home / ".config" / "anthrofs" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text('[profile.work]\ndirectory = "~/work"\n')
+    config.chmod(0o600)
+    (home / "work").mkdir()
+    one.environment |= {"HOME": str(home), "ANTHROFS_CONFIG": str(config), "PATH": f"{home / 'bin'}:{os.environ['PATH']}", "SHELL": "/bin/bash"}
     for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME"):
         one.environment.pop(name, None)
     yield one
