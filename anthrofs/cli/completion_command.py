@@ -26,6 +26,7 @@ END: Final = "# <<< completion of anthrofs <<<"
 # Options that take one of a few words.
 WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "upload": ("wait", "queue"), "api": ("beta", "ga"), "layout": ("tree", "flat"), "share": ("all", "uploads", "none"),
+    "notify": ("auto", "never"), "glances": ("all", "none"),
     "binding": ("mfusepy", "fusepy"), "keep_uploads": ("all", "none"), "key_type": ("key", "token"), "shell": SHELLS,
 }
 DIRECTORIES: Final = frozenset({"state_dir", "data"})

@@ -51,7 +51,9 @@ class Messenger:
         self._waited = 0                    # files that waited when the mount began
         self._waiting: list[NodeId] = []    # of them, those that may still do
         self._lacking = 0                   # of the others, those that were refused
-        self._known: set[Key] = set()       # what was refused, and told
+        self._doubtful = True               # something may have been refused since
+        self._refused: list[Attempt] = []   # what was, when it was looked at last
+        self._known: set[Key] = set()       # of it, what was told
         self._together: list[str] = []      # the files of the last message about that
         self._number, self._told_s = 0, float("-inf")       # of that message
 
@@ -64,8 +66,9 @@ class Messenger:
         self._waited = len(self._waiting)
         self._worker.start()
 
-    def wake(self) -> None:
-        """Something was sent, or refused."""
+    def wake(self, sent: bool = False) -> None:
+        """Something was `sent`, or a try has ended otherwise: then it may have been refused."""
+        self._doubtful = self._doubtful or not sent
         self._woken = True
         self._worker.wake()
 
@@ -82,9 +85,13 @@ class Messenger:
         return max(0.0, self._looked_s + REST_S - self._clock.now_s())
 
     def _step(self) -> None:
-        self._woken, self._looked_s = False, self._clock.now_s()        # before the look: a wake meanwhile counts
+        doubtful, self._doubtful = self._doubtful, False        # before the look, both: a wake meanwhile counts
+        self._woken, self._looked_s = False, self._clock.now_s()
         with self._db.reading() as tx:
-            refused = tx.uploads.refused()
+            # All of a queue is read for this, so not after each file that was sent.
+            if doubtful:
+                self._refused = tx.uploads.refused()
+            refused = self._refused
             failed = {attempt.node_id for attempt in refused}
             while self._waiting and not tx.uploads.waits(self._waiting[-1]):
                 self._lacking += self._waiting.pop() in failed

@@ -150,7 +150,7 @@ class _Path:
 
 
 @dataclass(frozen=True, slots=True)
-class _Glance:
+class _Sight:
     """One open, as `released` wants to see it again."""
 
     path: _Path
@@ -165,7 +165,7 @@ class PageCache:
     def __init__(self) -> None:
         self._lock = threading.Lock()           # guards everything below; a leaf
         self._paths: OrderedDict[str, _Path] = OrderedDict()
-        self._glances: dict[int, _Glance] = {}  # by the handle's number
+        self._sights: dict[int, _Sight] = {}  # by the handle's number
 
     def opened(self, handle: int, name: str, version: Version | None, *, writes: bool) -> bool:
         """A handle is about to be open there with that content; None: with content that may change. True: the kernel
@@ -179,7 +179,7 @@ class PageCache:
                 path.holds = None
                 path.changes += 1
             keep = not path.writers and version is not None and path.holds == version
-            self._glances[handle] = _Glance(path, None if path.writers else version, writes, path.changes)
+            self._sights[handle] = _Sight(path, None if path.writers else version, writes, path.changes)
             if len(self._paths) > PATHS:
                 self._paths.pop(next(each for each, known in self._paths.items() if not known.writers), None)
         return keep
@@ -189,12 +189,12 @@ class PageCache:
         `version` is that of the content at the end: through another path it may have become a local one.
         """
         with self._lock:
-            glance = self._glances.pop(handle, None)
-            if glance is None:                  # it was never given out
+            sight = self._sights.pop(handle, None)
+            if sight is None:                  # it was never given out
                 return
-            glance.path.writers -= glance.writes
-            if glance.version is not None and glance.version == version and glance.path.changes == glance.before:
-                glance.path.holds = version
+            sight.path.writers -= sight.writes
+            if sight.version is not None and sight.version == version and sight.path.changes == sight.before:
+                sight.path.holds = version
 
     def forget(self, *names: str) -> None:
         """Other files may come to these paths, or have gone from them. What is still open there notes into nothing."""

@@ -50,14 +50,16 @@ class Uploader:
         self._deletion = deletion       # given
         self._threads = [threading.Thread(target=self._run, name=f"upload-{n}", daemon=True) for n in range(THREADS)]
 
-        self._ended: Callable[[], None] = lambda: None      # constant after `hear`
+        self._ended: Callable[[bool], None] = lambda _: None        # constant after `hear`
 
         self._changed = threading.Condition()       # guards everything below; a leaf
         self._news = 0                  # counts wakes: none is missed between reading the rows and waiting
         self._stopping = False
 
-    def hear(self, ended: Callable[[], None]) -> None:
-        """`ended` is called after each try of an upload, and each close that hands one over. Before `start`."""
+    def hear(self, ended: Callable[[bool], None]) -> None:
+        """`ended` is called after each try of an upload: True, it was the last one, for the server has the file, or
+        nobody wants it any more. Before `start`.
+        """
         self._ended = ended
 
     def start(self) -> None:
@@ -86,7 +88,6 @@ class Uploader:
         """A close has handed this node over."""
         self._schedule.promised(node_id)
         self.wake()
-        self._ended()       # what lacks something is refused at once
 
     def wait(self, node_id: NodeId, stage: StageId, interrupted: Callable[[], bool]) -> None:
         """Waits until the server has this stage; see CloseWaits.wait."""
@@ -182,7 +183,7 @@ class Uploader:
             done = self._schedule.finish(item)
             if isinstance(item, Send):
                 self._progress.end(item.attempt.node_id, done=done)
-                self._ended()
+                self._ended(done)
             self._waits.wake()      # what it has made possible this thread sees itself, which asks for work next
 
     def _prepare(self, item: Prepare) -> None:

@@ -181,7 +181,7 @@ def test_notes_are_bounded_and_writers_are_not_forgotten() -> None:
         pages.opened(handle, f"file {handle}", A, writes=False)
         pages.released(handle, A)
     assert len(pages._paths) == PATHS
-    assert pages._glances.keys() == {writer}, "nothing is noted of a handle that is gone"
+    assert pages._sights.keys() == {writer}, "nothing is noted of a handle that is gone"
     assert not opened(pages, A)
     pages.released(writer, None)
     assert not opened(pages, A)
