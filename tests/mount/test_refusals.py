@@ -369,7 +369,7 @@ def test_a_deletion_that_is_refused_stays_queued_and_visible_and_the_name_stays_
     assert "HTTP 40" in entry["reason"]
     assert f"a.txt ({made['id']}): {entry['reason']}" in mount.ok("status", files)
     done = mount.run("sync", files)                     # doesn't wait for it
-    assert (done.returncode, f"{made['id']}: to be deleted" in done.stderr) == (5, True)
+    assert (done.returncode, "Not deleted on the server yet" in done.stderr, made["id"] in done.stderr) == (5, True, True)
     mount.refresh()
     assert os.listdir(files) == ["b.txt"]
     mount.kill()
