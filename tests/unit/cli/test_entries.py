@@ -1,4 +1,4 @@
-"""Manual, says: 'Each error text of anthrofs has an entry, and each entry is of a text that there is'."""
+"""Manual, says: 'A test finds a text without an entry, and an entry without a text'."""
 
 import ast
 import itertools

@@ -121,6 +121,10 @@ def test_help_says_what_to_do_about_a_line_that_was_pasted(monkeypatch: pytest.M
     assert "no entry for 'nothing of the kind'" in capsys.readouterr().err
 
 
+def test_the_page_of_errors_names_all_pages_of_entries() -> None:
+    assert [name for name in PAGES if name.startswith("says-") and f"`{name}`" not in manual.page("says")] == []
+
+
 # ---- what the pages name
 
 def test_the_readme_links_to_each_page_and_to_nothing_that_is_not_there() -> None:
