@@ -119,7 +119,7 @@ def test_a_key_file_that_cant_be_used_is_a_sentence_and_nothing_is_mounted(mount
     done = mount.run("mount", "--state-dir", mount.state_dir, "--store", f"file://{tmp_path}/store", "--fleet-key", tmp_path / "key", mount.path)
     assert (done.returncode, done.stdout) == (EXIT_USAGE, "")
     assert says in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert done.stderr.removeprefix("mounting\n").count("\n") == 1      # on a busy machine it says so first
     assert SECRET not in done.stderr
     assert not mountpoint.is_mounted(mount.path)
 
@@ -134,7 +134,7 @@ def test_an_address_with_a_secret_or_without_sense_is_a_sentence(mount: Mount, t
     done = mount.run("mount", "--state-dir", mount.state_dir, *options, mount.path, environment={"ANTHROFS_FLEET_KEY_FILE": str(key), **environment})
     assert (done.returncode, done.stdout) == (EXIT_USAGE, "")
     assert says in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert done.stderr.removeprefix("mounting\n").count("\n") == 1      # on a busy machine it says so first
     assert SECRET not in done.stderr
     assert not mountpoint.is_mounted(mount.path)
 
