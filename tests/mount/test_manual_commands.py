@@ -28,6 +28,7 @@ ELSEWHERE: Final = {
     "anthrofs init                       #": "it needs a systemd: tests/services types it in a namespace of its own",
     "sudo anthrofs service": "the same",
     "anthrofs:work  /mnt/work": "the same: a line of fstab",
+    "anthrofs doctor": "it looks at all mounts of the machine, other tests' too, so its answer is another each time: mount/test_doctor.py runs its options",
     "scripts/install test": "these are how the tests came to run",
     ".venv/bin/python -m pytest": "the same",
 }
