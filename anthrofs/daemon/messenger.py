@@ -20,6 +20,7 @@ from anthrofs.worker import Worker
 
 REST_S: Final = 2.0         # between two looks: a folder whose files are all refused is one message, or a few
 TOGETHER_S: Final = 300.0   # what is refused within that is told with what was refused before, in its place
+AGAIN_S: Final = 900.0      # after nobody could be told: a mount may begin long before somebody logs in
 NAMED: Final = 3            # files that a message names
 
 Key = tuple[NodeId, StageId]
@@ -54,6 +55,7 @@ class Messenger:
         self._doubtful = True               # something may have been refused since
         self._refused: list[Attempt] = []   # what was, when it was looked at last
         self._known: set[Key] = set()       # of it, what was told
+        self._untold = False                # something was refused, and nobody could be told
         self._together: list[str] = []      # the files of the last message about that
         self._number, self._told_s = 0, float("-inf")       # of that message
 
@@ -80,25 +82,25 @@ class Messenger:
         return stopped
 
     def _due_s(self) -> float:
-        if not self._woken:
+        if not (self._woken or self._untold):
             return float("inf")
-        return max(0.0, self._looked_s + REST_S - self._clock.now_s())
+        return max(0.0, self._looked_s + (REST_S if self._woken else AGAIN_S) - self._clock.now_s())
 
     def _step(self) -> None:
         doubtful, self._doubtful = self._doubtful, False        # before the look, both: a wake meanwhile counts
         self._woken, self._looked_s = False, self._clock.now_s()
         with self._db.reading() as tx:
             # All of a queue is read for this, so not after each file that was sent.
-            if doubtful:
+            if doubtful or self._untold:
                 self._refused = tx.uploads.refused()
             refused = self._refused
             failed = {attempt.node_id for attempt in refused}
             while self._waiting and not tx.uploads.waits(self._waiting[-1]):
                 self._lacking += self._waiting.pop() in failed
             found = [(attempt, self._path(attempt)) for attempt in refused if _key(attempt) not in self._known]
-        self._known = {_key(attempt) for attempt in refused}
-        if found:
-            self._tell_refused(found)
+        self._untold = bool(found) and not self._tell_refused(found)
+        refused_now = {_key(attempt) for attempt in refused}
+        self._known = self._known & refused_now if self._untold else refused_now
         if self._waited and not self._waiting:
             self._tell_sent()
 
@@ -109,11 +111,12 @@ class Messenger:
                 return self._db.nodes.path(node)
         return attempt.name or "a file"
 
-    def _tell_refused(self, found: Sequence[tuple[Attempt, str]]) -> None:
+    def _tell_refused(self, found: Sequence[tuple[Attempt, str]]) -> bool:
+        """Returns whether somebody was told."""
         now_s = self._clock.now_s()
         if now_s - self._told_s > TOGETHER_S:
             self._together, self._number = [], 0
-        self._together += [path for _, path in found]
+        self._together += [path for _, path in found if path not in self._together]
         self._told_s = now_s
         count, [(attempt, _), *_] = len(self._together), found
         title = f"{self._together[0]} was refused" if count == 1 else f"{count} files were refused"
@@ -121,6 +124,7 @@ class Messenger:
         self._number = self._desktop.show(title, (
             f"{named}{(attempt.reason or 'It is not whole').rstrip('.')}. Kept here, and not on the server: see "
             f"anthrofs status {self._mountpoint}"), error=True, instead_of=self._number)
+        return self._number > 0
 
     def _tell_sent(self) -> None:
         count, sent, self._waited = self._waited, self._waited - self._lacking, 0

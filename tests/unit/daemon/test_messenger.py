@@ -22,10 +22,11 @@ class Told:
     def __init__(self) -> None:
         self.messages: list[tuple[str, str, bool, int]] = []
         self.closed = False
+        self.there = True           # somebody can be told
 
     def show(self, title: str, text: str, *, error: bool, instead_of: int = 0) -> int:
         self.messages.append((title, text, error, instead_of))
-        return len(self.messages)
+        return len(self.messages) if self.there else 0
 
     def close(self) -> None:
         self.closed = True
@@ -113,6 +114,25 @@ def test_what_is_refused_again_is_told_again(db: Database, one: Messenger, told:
     refuse(db, paper, "no")
     one.wake()
     wait_until(lambda: len(told.messages) == 2, "it is told")
+
+
+def test_what_nobody_could_be_told_is_told_later(db: Database, one: Messenger, told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mount that begins with the machine is there before somebody logs in. What was sent meanwhile isn't told any more."""
+    monkeypatch.setattr(messenger, "AGAIN_S", 0.01)
+    told.there = False
+    paper, other = queued(db, "paper.pdf", "other.pdf")
+    refuse(db, paper, "no")
+    refuse(db, other, "no")
+    one.start()
+    wait_until(lambda: len(told.messages) > 2, "it is tried again and again")
+    arrive(db, other)
+    told.there = True
+    wait_until(lambda: not one._untold, "it is told")
+    assert told.titles()[0] == "2 files were refused"
+    count = len(told.messages)
+    one.wake()
+    wait_until(lambda: not one._woken, "it was looked at")
+    assert len(told.messages) == count
 
 
 def test_a_folder_of_refused_files_is_one_message(db: Database, one: Messenger, told: Told) -> None:
