@@ -63,14 +63,14 @@ class Neighbours:
 
     def block(self, file_id: FileId, number: int) -> bytes | None:
         """A block of what was borrowed, checked; None: it wasn't, or the block is damaged."""
-        copy = self._lent.get(file_id)      # without the lock: nearly always there is none
+        with self._lock:
+            copy = self._lent.get(file_id)
         return None if copy is None else copy.read(number)
 
     def give_back(self, file_id: FileId) -> None:
         """Nobody has the file open any more."""
-        if self._lent:                      # the same
-            with self._lock:
-                self._lent.pop(file_id, None)
+        with self._lock:
+            self._lent.pop(file_id, None)
 
     def _copy(self, file_id: FileId, size_bytes: int) -> Path | None:
         """Returns where a neighbour has a whole copy, with its sums. None: nowhere."""
