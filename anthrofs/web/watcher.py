@@ -14,10 +14,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from anthrofs.client import asking, control_client
+from anthrofs.client import control_client
 from anthrofs.client.detached import detached_from, every_detached
 from anthrofs.errors import EXIT_USAGE, SetupError
 from anthrofs.fuse import mountpoint
+from anthrofs.web.finding import state_of
 from anthrofs.web.picture import of_mount, of_silence
 from anthrofs.web.threads import apart
 
@@ -36,6 +37,7 @@ class Seen:
     """A mount's last answer."""
 
     state_dir: Path
+    device: str | None              # the kernel's number of its file system; None: it has left its place
     picture: dict[str, Any]
 
 
@@ -57,13 +59,14 @@ class _Place:
         return 0.0 if self.asked is None else now_s - self.asked_s
 
 
-def look(path: Path) -> Seen | None:
-    """Asks the mount there, or the one that has left that place and still sends. None: it is another user's. Raises
-    SetupError.
+def look(path: Path, before: Seen | None = None) -> Seen | None:
+    """Asks the mount there, or the one that has left that place and still sends. `before`: what was seen there last.
+    None: it is another user's. Raises SetupError.
     """
-    gone = None
+    gone, device = None, mountpoint.device_of(path)
     try:
-        _, state_dir = asking.mount_of(path)
+        same = before is not None and device is not None and before.device == device
+        state_dir = before.state_dir if before is not None and same else state_of(path, device)
     except SetupError:
         if mountpoint.is_others(path):
             return None
@@ -76,7 +79,7 @@ def look(path: Path) -> Seen | None:
     except SetupError:
         traffic = None              # a mount of an earlier version doesn't count it
     left = "" if gone is None else str(gone.why())
-    return Seen(state_dir, of_mount(path, mountpoint.source_at(path), status, traffic, left))
+    return Seen(state_dir, device, of_mount(path, mountpoint.source_at(path), status, traffic, left))
 
 
 def _left() -> list[Path]:
@@ -154,7 +157,7 @@ class Watcher:
             self._note_mounts()
             for path, place in self._places.items():
                 if place.asked is None and place.next_s <= now_s:
-                    place.asked, place.asked_s = apart(partial(look, path)), now_s
+                    place.asked, place.asked_s = apart(partial(look, path, place.seen)), now_s
                     place.asked.add_done_callback(partial(self._answered, place))
             self._publish()
             self._hurry.clear()

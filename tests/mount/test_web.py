@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from anthrofs.errors import EXIT_BUSY, EXIT_USAGE
+from anthrofs.web import watcher
 from tests.mount.test_decisions import refused
 from tests.mount.test_detached import detach
 from tests.mounting import BOUND_S, COMMAND, USER, Mount, asks, stored, wait_until
@@ -119,6 +120,30 @@ def test_a_mount_is_shown_with_what_moves_waits_and_is_refused_and_costs_the_ser
         assert shown["traffic"]["per_minute"] == 450
         held = one.client.get("held", params={"mount": str(files)}).json()
         assert [(each["path"], each["files"], each["kept"]) for each in held["folders"]] == [("", 2, 1)]
+
+
+def test_who_watches_does_not_look_so_the_mount_goes_on_asking_for_nobody(mount: Mount, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look at a file, the mount's own directory included, has it refresh its listing for two minutes."""
+    files = mount.mount()
+    for name in ("HOME", "XDG_STATE_HOME"):
+        monkeypatch.setenv(name, mount.environment[name])
+    for module, name in ((os, "getxattr"), (os, "lstat"), (os, "stat"), (os, "readlink"), (os, "scandir"), (os.path, "realpath"), (os.path, "lexists")):
+        monkeypatch.setattr(module, name, watched(getattr(module, name), files))
+    found = watcher.look(files)
+    assert found is not None
+    assert (found.picture["root"], found.state_dir) == (str(files), mount.state_dir)
+    monkeypatch.setattr(watcher, "state_of", None)          # nor does it search again
+    assert watcher.look(files, found) is not None
+    with pytest.raises(AssertionError, match="looked at"):
+        os.lstat(files)
+    monkeypatch.undo()
+
+
+def watched(call: Callable[..., Any], files: Path) -> Callable[..., Any]:
+    def checked(*arguments: Any, **named: Any) -> Any:
+        assert not (arguments and str(arguments[0]).startswith(str(files))), f"{arguments[0]} was looked at"
+        return call(*arguments, **named)
+    return checked
 
 
 def test_what_was_refused_is_sent_again_or_given_up_and_only_as_it_was_seen(mount: Mount) -> None:

@@ -24,7 +24,7 @@ class FakeMount:
                                                          "retry": [{"paths": ["a.txt"]}]}
         self.control = Control(state_dir, {"status": lambda _: iter([{"failed": self.failed}]),
                                            **dict.fromkeys(self.answers, self._note)})
-        self.seen = Seen(state_dir, {})
+        self.seen = Seen(state_dir, None, {})
 
     def _note(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         self.asked.append(request)

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from anthrofs.client import asking
 from anthrofs.daemon.control import Control
 from anthrofs.errors import SetupError
 from anthrofs.fuse import mountpoint
@@ -38,11 +37,11 @@ class Mounts:
         monkeypatch.setattr(watcher, "every_detached", lambda: [SimpleNamespace(mountpoint=path) for path in self.left])
         monkeypatch.setattr(mountpoint, "mounts", lambda: list(self.there))
 
-    def _look(self, path: Path) -> Seen | None:
+    def _look(self, path: Path, _before: Seen | None) -> Seen | None:
         self.asked[path] += 1
         answer = self.answers.get(path)
         found = self.asked[path] if answer is None else answer()
-        return None if found is None else Seen(path, {"root": str(path), "words": "", "look": found})
+        return None if found is None else Seen(path, None, {"root": str(path), "words": "", "look": found})
 
 
 @pytest.fixture
@@ -182,7 +181,7 @@ def test_only_the_directory_that_was_named_is_asked_and_the_end_ends_every_strea
 def test_a_mount_of_an_earlier_version_counts_nothing_and_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     control = Control(tmp_path, {"status": lambda _request: iter([STATUS])})
     control.start()
-    monkeypatch.setattr(asking, "mount_of", lambda path: (path, tmp_path))
+    monkeypatch.setattr(watcher, "state_of", lambda _path, _device: tmp_path)
     try:
         found = watcher.look(Path("/m"))
     finally:
