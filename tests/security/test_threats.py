@@ -94,7 +94,14 @@ THREATS: Final[dict[str, dict[str, list[str]]]] = {
     "A state on a disk that is shared": {"unit/store/test_state_dir.py": ["test_a_file_system_without_locks_is_no_other_mount"]},
     "Packages of others": {"security/test_dependencies.py": ["test_what_a_mount_is_built_on_is_known", "test_what_is_installed_for_it_is_known",
                                                              "test_no_installed_version_has_an_advisory_and_an_old_list_is_said"]},
-    "The unit": {"unit/test_systemd.py": ["test_the_unit_leaves_no_core_and_takes_the_key_from_a_file"]},
+    "The units": {
+        "unit/service/test_units.py": ["test_the_unit_leaves_no_core_and_takes_the_key_from_a_file", "test_the_machines_unit_is_as_closed_as_a_mount_lets_it_be",
+                                       "test_no_user_writes_lines_into_a_unit"],
+        "services/test_system_unit.py": ["test_its_mount_is_seen_by_all_and_its_process_can_do_nothing_but_mount",
+                                         "test_it_never_runs_as_root_because_nobody_said_as_whom"]},
+    "Words of mount(8)": {
+        "unit/service/test_mount_helper.py": ["test_a_source_is_a_profile_or_a_file_with_the_key"],
+        "services/test_mount_helper.py": ["test_a_file_with_the_key_is_a_source_and_nobody_sees_the_key", "test_roots_line_mounts_as_somebody_else"]},
     "Whoever reads a store or a board": {
         KEYS: ["test_what_is_sealed_opens_in_its_own_place_only", "test_two_seals_of_one_thing_differ"],
         FLEET: ["test_who_reads_store_and_board_learns_no_content_no_name_and_no_id"]},

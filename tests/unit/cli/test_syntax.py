@@ -48,7 +48,7 @@ def test_the_outline_names_every_command() -> None:
     ("id --json -- -a --timeout", {"paths": [Path("-a"), Path("--timeout")], "recursive": False, "timeout": 300.0, "as_json": True}),
     ("id a --timeout=0.5", {"paths": [Path("a")], "recursive": False, "timeout": 0.5, "as_json": False}),
     ("ls -- --json", {"path": Path("--json"), "recursive": False, "generated": False, "unsent": False, "unreadable": False, "as_json": False}), ("ls -", {"path": Path("-"), "recursive": False, "generated": False, "unsent": False, "unreadable": False, "as_json": False}),
-    ("path --in -d x", {"ids": ["x"], "directory": Path("-d"), "follow": False, "as_json": False}), ("check --profile= ", {"profile": "", "state_dir": None, "as_json": False}),
+    ("path --in -d x", {"ids": ["x"], "directory": Path("-d"), "follow": False, "as_json": False}), ("check --profile= ", {"directory": None, "profile": "", "state_dir": None, "as_json": False}),
     ("ls", {"path": Path(), "recursive": False, "generated": False, "unsent": False, "unreadable": False, "as_json": False}),
     ("retry", {"paths": [], "everything": False, "as_is": False, "timeout": 300.0, "as_json": False}),
     ("retry --all a b", {"paths": [Path("a"), Path("b")], "everything": True, "as_is": False, "timeout": 300.0, "as_json": False}),
