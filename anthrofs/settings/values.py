@@ -87,10 +87,10 @@ def bound(text: str) -> int | None:
 
 def expiry(text: str) -> int | None:
     """7d, 12h, 90m, 3600s, 3600, in seconds; None for never."""
-    from anthrofs.tree.xattrs import EXPIRES_S  # noqa: PLC0415 - with it comes SQLite: most commands need neither
-
     if text.strip().lower() == "never":
         return None
+    from anthrofs.tree.xattrs import EXPIRES_S  # noqa: PLC0415 - with it comes SQLite: most commands need neither
+
     match = re.fullmatch(DURATION, text.strip(), re.ASCII | re.IGNORECASE)
     found = (int(match["number"]) * {"d": 86400, "h": 3600, "m": 60, "s": 1}[(match["unit"] or "s").lower()]
              if match is not None else -1)
