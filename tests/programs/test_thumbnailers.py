@@ -1,5 +1,6 @@
 """Manual, desktop: a thumbnailer doesn't download a workspace. Here it is tumbler, which Thunar and others ask."""
 
+import subprocess
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,9 @@ import pytest
 from jeepney import DBusAddress, MatchRule, message_bus, new_method_call
 
 from tests.desk import Desk
-from tests.mounting import asks
+from tests.desktop import Desktop
+from tests.file_browsers import PCMANFM, THUNAR, Program
+from tests.mounting import BOUND_S, Mount, asks, wait_until
 from tests.samples import chunk, noise
 from tests.session_bus import CALL_S, SessionBus
 
@@ -62,3 +65,34 @@ def test_a_thumbnailer_downloads_no_workspace(desk: Desk, bus: SessionBus) -> No
     with asks(desk.mount, download=31):
         assert makes_thumbnails(bus, [desk.files / name for name in names]) == 31
     assert 31 * len(PICTURE) < 64 * 10**6 < 32 * len(PICTURE)
+
+
+@pytest.mark.parametrize("program", [pytest.param(PCMANFM, id="pcmanfm"), pytest.param(THUNAR, id="thunar")])
+def test_a_browser_that_shows_a_folder_downloads_no_workspace(mount: Mount, tmp_path: Path, program: Program) -> None:
+    """It looks into each file whose name tells no type: here four fit into what an hour has."""
+    for number in range(40):
+        mount.emulator.generate(f"output {number}", noise(1_500_000))
+    mount.mount("--glances", "6M", "--refresh", "300")
+    mount.emulator.forget_requests()
+    place = tmp_path / "desktop"
+    place.mkdir()
+    with Desktop(place, program) as desktop:
+        desktop.opens(mount.path)
+        wait_until(lambda: "isn't downloaded for a thumbnail" in mount.log(), "the hour's are used up")
+    asked = [request["operation"] for request in mount.emulator.requests()]
+    assert set(asked) == {"download"}
+    assert len(asked) <= 4
+
+
+def test_a_program_that_asks_gio_for_a_type_downloads_no_more_than_it_may(mount: Mount) -> None:
+    """Here nothing, and then all: GIO does look into such a file."""
+    mount.emulator.generate("output", noise(1_500_000))
+    command = ["gio", "info", "--attributes", "standard::content-type", str(mount.path / "output")]
+    environment = {**mount.environment, "GIO_USE_VFS": "local"}
+    mount.mount("--glances", "none", "--refresh", "300")
+    with asks(mount):
+        done = subprocess.run(command, env=environment, text=True, capture_output=True, check=True, timeout=BOUND_S)
+    assert "application/octet-stream" in done.stdout
+    mount.remount("--glances", "all", "--refresh", "300")
+    with asks(mount, download=1):
+        subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True, timeout=BOUND_S)
