@@ -41,8 +41,9 @@ def look_at_keys(patient: Patient) -> Iterator[Finding]:
         except SetupError as exc:
             if name is None and names and patient.profile is None and "No credentials" in str(exc):
                 continue        # all that is mounted here has a profile
-            yield Finding(of, BAD, str(exc), "Without one the service gives nothing out.",
-                          "anthrofs init, or: export ANTHROPIC_API_KEY=…")
+            none = "No credentials" in str(exc)     # else the sentence says what helps
+            yield Finding(of, BAD, str(exc), "Without a key the service gives nothing out.",
+                          "anthrofs init, or: export ANTHROPIC_API_KEY=…" if none else "")
             continue
         yield Finding(of, GOOD, f"There is one: {_said(service)}.")
         for warning in service.warnings():
@@ -65,8 +66,9 @@ def look_at_way(patient: Patient) -> Iterator[Finding]:
     except SetupError as exc:
         yield Finding("way", BAD, str(exc), "No answer can be trusted.", UNSET)
     if not environ.get("SSL_CERT_FILE", "").strip() and (names := [name for name in OTHERS if environ.get(name)]):
-        yield Finding("way", HINT, f"{' and '.join(names)} name certificates for other programs, and SSL_CERT_FILE "
-                      "none for this one.", "If a proxy of your network signs its own, anthrofs doesn't trust it.",
+        yield Finding("way", HINT, f"Other programs find certificates by {' and '.join(names)}. SSL_CERT_FILE, by "
+                      "which this one would, isn't set.",
+                      "If a proxy of your network signs its own, anthrofs doesn't trust it.",
                       f'export SSL_CERT_FILE="${names[0]}"')
 
 
