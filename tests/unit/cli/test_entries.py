@@ -137,3 +137,9 @@ def test_what_fits_best_comes_first_and_what_hardly_fits_does_not_come() -> None
     assert nearest([vague, other], "the service can't be asked") == [vague]
     assert nearest([vague, exact], "be asked") == [exact._replace(texts=exact.texts[:1]), vague]
     assert nearest([vague], "something else") == []
+
+
+def test_all_fixed_words_of_an_entry_have_to_be_there() -> None:
+    assert fits("… is in use: …close it", "the port is in use: close it")
+    assert not fits("… is in use: … close it", "the port is in use: wait")
+    assert not fits("close … in use", "it is in use: close it")

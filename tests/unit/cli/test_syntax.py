@@ -107,12 +107,14 @@ def test_a_group_that_has_a_list_shows_it_when_nothing_else_is_said(words: str, 
 @pytest.mark.parametrize(("words", "meant"), [
     ("statu", "there is no command 'statu' (did you mean status?). See anthrofs --help"),
     ("fleet chek", "there is no command 'fleet chek' (did you mean check?). See anthrofs fleet --help"),
+    ("fleet statsu", "there is no command 'fleet statsu' (did you mean status?). See anthrofs fleet --help"),
+    ("fleet refrsh", "there is no command 'fleet refrsh'. See anthrofs fleet --help"),
     ("mount --uplod", "unrecognized arguments: --uplod (did you mean --upload?). See anthrofs mount --help"),
     ("status --jsn", "unrecognized arguments: --jsn (did you mean --json?). See anthrofs status --help"),
     ("--verson", "unrecognized arguments: --verson (did you mean --version?). See anthrofs --help"),
     ("xyzzy", "there is no command 'xyzzy'. See anthrofs --help"),
     ("fleet", "anthrofs fleet needs one more word: key, check, gc, status, share. See anthrofs fleet --help"),
-], ids=["command", "of-a-group", "option", "flag", "of-anthrofs", "like-none", "group-alone"])  # fmt: skip
+], ids=["command", "of-a-group", "another-of-it", "not-of-it", "option", "flag", "of-anthrofs", "like-none", "group-alone"])  # fmt: skip
 def test_a_wrong_word_is_a_sentence_with_the_nearest_right_one(words: str, meant: str) -> None:
     with pytest.raises(SetupError) as found:
         typed(words.split())
