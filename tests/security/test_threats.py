@@ -49,7 +49,7 @@ THREATS: Final[dict[str, dict[str, list[str]]]] = {
                                 "test_a_path_is_spelled_on_a_terminal_and_is_itself_for_a_program"]},
     "The log": {TERMINAL: ["test_a_record_is_one_line_and_a_traceback_can_not_look_like_one"]},
     "Traces of the key and of content": {CANARY: ["test_secrets_are_nowhere_and_content_is_only_where_the_page_files_says",
-                                                  "test_the_search_finds_what_it_is_for"]},
+                                                  "test_the_search_finds_what_it_is_for"], "mount/test_doctor.py": ["test_the_bundle_has_what_helps_and_no_secret"]},
     "Programs that the mount starts": {CANARY: ["test_the_program_that_libfuse_starts_gets_no_key", "test_the_demos_server_gets_no_key_and_listens_on_this_machine_only"]},
     "The demo and the emulator": {CANARY: ["test_the_demos_server_gets_no_key_and_listens_on_this_machine_only"]},
     "Core dumps and memory": {CANARY: ["test_a_crash_leaves_no_core",
