@@ -16,9 +16,9 @@ def show_help(words: Sequence[str]) -> None:
 
     name = " ".join(words)
     if not words:
-        output.put("\n".join(manual.list_lines()))
+        manual.put_lines(manual.list_lines())
     elif words[0] == SAYS and len(words) > 1:
-        output.show(*manual.explain(" ".join(words[1:])))
+        manual.put_lines(manual.explain(" ".join(words[1:])))
     elif name in COMMANDS and name not in manual.names():
         output.put(parser_of(COMMANDS[name]).format_help().removesuffix("\n"))
     elif name in GROUPS and name not in manual.names():

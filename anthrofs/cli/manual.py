@@ -4,7 +4,9 @@ Owns    how a page is shown. The pages themselves are anthrofs/manual/*.md; whoe
 Never   changes a page for anything but a terminal: a pipe and a file get its text as it stands.
 """
 
+import re
 import sys
+from collections.abc import Iterable
 from importlib import resources
 from importlib.resources.abc import Traversable
 
@@ -55,6 +57,24 @@ def first_sentence(text: str) -> str:
     """The sentence that a page begins with below its heading, on one line and without marks."""
     paragraph = " ".join(text.split("\n\n")[1].split()).replace("`", "")
     return paragraph.partition(". ")[0].removesuffix(".") + "."
+
+
+def put_lines(lines: Iterable[str]) -> None:
+    """Prints a list, or entries: on a terminal within its width, else as they stand."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        output.put("\n".join(lines))
+        return
+    import shutil  # noqa: PLC0415 - for a terminal only
+    import textwrap  # noqa: PLC0415 - the same
+
+    width = shutil.get_terminal_size().columns
+    output.show(*(textwrap.fill(line, width, subsequent_indent=" " * _hanging(line)) for line in lines))
+
+
+def _hanging(line: str) -> int:
+    """The column in which a line's text begins: behind a name and its gap, or behind the line's own indentation."""
+    found = re.match(r"\s+|[\w-]+ {2,}", line)
+    return found.end() if found else 0
 
 
 def show(text: str) -> None:

@@ -125,6 +125,21 @@ def test_the_page_of_errors_names_all_pages_of_entries() -> None:
     assert [name for name in PAGES if name.startswith("says-") and f"`{name}`" not in manual.page("says")] == []
 
 
+def test_lists_and_entries_fit_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    for words in (["help"], ["help", "says", "in use"]):
+        screen = Screen()
+        monkeypatch.setattr(sys, "stdout", screen)
+        monkeypatch.setenv("COLUMNS", "40")
+        assert typed(monkeypatch, *words) == 0
+        monkeypatch.undo()
+        assert max(map(len, screen.getvalue().splitlines())) <= 40
+        assert "\n            " in screen.getvalue() or "\n    " in screen.getvalue()
+
+
 # ---- what the pages name
 
 def test_the_readme_links_to_each_page_and_to_nothing_that_is_not_there() -> None:
