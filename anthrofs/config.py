@@ -189,6 +189,7 @@ class Config:
     gid: int = field(default_factory=os.getgid)
     umask: int = 0                      # taken from every mode that is shown
     allow_other: bool = False
+    noexec: bool = False                # nothing in the mount is run as a program
     binding: str = ""                   # "mfusepy" or "fusepy", see fuse/binding.py; empty: the better one that is
                                         # there
 

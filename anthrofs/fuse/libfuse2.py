@@ -41,7 +41,7 @@ def serve(operations: Operations, config: Config) -> None:
              # 12 is the default: 16 stalled readers then stop all reads
              max_background=2048, congestion_threshold=1536,
              entry_timeout=config.refresh_s, attr_timeout=config.refresh_s, negative_timeout=1,
-             allow_other=config.allow_other, ro=config.read_only)
+             allow_other=config.allow_other, noexec=config.noexec, ro=config.read_only)
 
 
 class _Gate(SimpleNamespace):

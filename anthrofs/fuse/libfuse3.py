@@ -75,7 +75,7 @@ def serve(operations: Operations, config: Config) -> None:
              fsname=mountpoint.source_of(config.label), subtype="anthrofs", raw_fi=True,
              default_permissions=True,      # else the kernel enforces no modes
              entry_timeout=config.refresh_s, attr_timeout=config.refresh_s, negative_timeout=1,
-             allow_other=config.allow_other, ro=config.read_only, **options)
+             allow_other=config.allow_other, noexec=config.noexec, ro=config.read_only, **options)
 
 
 class Listing:

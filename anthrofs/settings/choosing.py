@@ -117,4 +117,5 @@ def config_of(where: Path, settings: Settings, service: Service, environ: Mappin
         keep_bytes=settings["keep_uploads"], staging_bytes=settings["staging_size"], glance_bytes=settings["glances"],
         notify=settings["notify"] == "auto",
         requests_per_minute=settings["requests_per_minute"], binding=settings["binding"] or "",
-        allow_other=settings["allow_other"], umask=settings["umask"], fleet=fleet_of(settings, environ), **own)
+        allow_other=settings["allow_other"], noexec=settings["noexec"], umask=settings["umask"],
+        fleet=fleet_of(settings, environ), **own)

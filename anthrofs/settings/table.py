@@ -86,6 +86,7 @@ SETTINGS: Final = {each.name: each for each in (
     Setting("gid", "N", "Their group. Default: yours.", owner),
     Setting("umask", "OCTAL", "Taken from the mode of every file.", octal, "0"),
     Setting("allow_other", "", "Other users of this machine may use the mount, as the files' modes say.", switch),
+    Setting("noexec", "", "Nothing in the mount is run as a program.", switch),
     Setting("key_file", "FILE", "A file (mode 0600) that has the key, and nothing else.", path),
     Setting("key_command", "COMMAND", "A command that prints the key.", words),
     Setting("credential", "NAME", "The systemd credential that has the key. Default: anthropic-api-key, if it is "

@@ -182,16 +182,35 @@ def test_what_is_wrong_is_a_sentence_and_mounts_code(machine: Machine, words: st
     assert "Traceback" not in done.stderr
 
 
+ALICE: Final = ("echo alice:x:12345:12345::/run/alice:/bin/sh >>/etc/passwd; echo alice:x:12345: >>/etc/group; mkdir -p /run/alice/.config/anthrofs; "
+                "cp {settings} /run/alice/.config/anthrofs/config.toml; cp {key} /run/alice/key; "
+                "sed -i 's,{key},/run/alice/key,; s,{state},/run/alice/state,' /run/alice/.config/anthrofs/config.toml; "
+                "chown -R alice /run/alice; chmod 700 /run/alice; chown alice {path}")
+AS_ALICE: Final = "HOME=/run/alice setpriv --reuid=alice --clear-groups --regid=alice"
+
+
+def with_alice(machine: Machine) -> None:
+    """She has a home, the profile and the key, and the mount point."""
+    machine.ok(ALICE.format(settings=machine.settings, key=machine.key, state=machine.state_dir, path=machine.path))
+
+
 def test_roots_line_mounts_as_somebody_else(machine: Machine) -> None:
     """The user's configuration, state and mount, into which the kernel lets nobody else."""
-    machine.ok("echo alice:x:12345:12345::/run/alice:/bin/sh >>/etc/passwd; echo alice:x:12345: >>/etc/group; mkdir -p /run/alice/.config/anthrofs; cp "
-               f"{machine.settings} /run/alice/.config/anthrofs/config.toml; cp {machine.key} /run/alice/key; "
-               f"sed -i 's,{machine.key},/run/alice/key,; s,{machine.state_dir},/run/alice/state,' /run/alice/.config/anthrofs/config.toml; "
-               f"chown -R alice /run/alice; chmod 700 /run/alice; chown alice {machine.path}")
+    with_alice(machine)
     machine.fstab("anthrofs:work", "setuid=alice,_netdev")
     machine.ok("mount -a")
-    assert "user_id=0" not in machine.mounted()[2]
+    assert "user_id=12345" in machine.mounted()[2]
     assert machine.run(f"ls {machine.path}").returncode != 0
     machine.emulator.fault("upload", {"kind": "delay", "seconds": 1})
-    machine.ok(f"setpriv --reuid=alice --clear-groups --regid=alice sh -c 'echo hers >{machine.path}/note.txt'; umount {machine.path}")
+    machine.ok(f"{AS_ALICE} sh -c 'echo hers >{machine.path}/note.txt'; umount {machine.path}")
+    wait_until(lambda: stored(machine) == {"note.txt": b"hers\n"}, "it is on the server")
+
+
+def test_a_line_with_user_is_mounted_and_unmounted_by_one(machine: Machine) -> None:
+    with_alice(machine)
+    machine.fstab("anthrofs:work", "user,noauto")
+    machine.ok(f"{AS_ALICE} mount {machine.path}")
+    assert {"user_id=12345", "noexec", "nosuid", "nodev"} <= set(machine.mounted()[2].split(","))
+    machine.ok(f"{AS_ALICE} sh -c 'echo hers >{machine.path}/note.txt; umount {machine.path}'")
+    assert machine.mounted() == []
     wait_until(lambda: stored(machine) == {"note.txt": b"hers\n"}, "it is on the server")
