@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from anthrofs.cli import commands
 from anthrofs.cli.last_gate import MOST_BYTES, NAME, sentence_of
+from anthrofs.errors import SetupError
 from tests.mounting import COMMAND, ROOT
 
 KEY = "sk-ant-api03-verysecret"
@@ -108,3 +110,16 @@ def test_a_mount_that_meets_one_says_so_to_who_has_started_it(tmp_path: Path, mo
     assert (done.returncode, "fault of its own (RuntimeError: with ***" in done.stderr, "Traceback" in done.stderr) == (1, True, False)
     assert "RuntimeError" in written
     assert KEY not in done.stderr + written
+
+
+@pytest.mark.parametrize("command", ["id", "ls", "log", "free", "fetch", "retry", "push", "discard", "status", "sync", "umount", "refresh", "check", "mount"])
+@pytest.mark.parametrize("kind", ["too long", "below a file", "a loop", "half a character"])
+def test_a_path_that_no_system_has_is_expected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, kind: str) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+    (tmp_path / "file").write_text("")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    path = {"too long": str(tmp_path / ("x" * 300)), "below a file": str(tmp_path / "file" / "below"), "a loop": str(tmp_path / "loop" / "below"),
+            "half a character": str(tmp_path / "\udc80")}[kind]
+    with pytest.raises(SetupError) as refused:
+        commands.run([command, path])
+    assert refused.value.exit_code in (1, 2)
