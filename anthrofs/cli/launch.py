@@ -72,7 +72,7 @@ def start_in_background(config: Config, *, demo: bool) -> None:
     with os.fdopen(os.memfd_create("words"), "w+b") as words, os.fdopen(ours, "rb") as lines:
         child = _fork(config, lines.fileno(), theirs, words.fileno(), demo=demo)
         os.close(theirs)
-        with Teller("mounting", shown_count) as teller:
+        with Teller("mounting", shown_count, lines=False) as teller:
             for line in lines:
                 news = json.loads(line)
                 if "progress" in news:

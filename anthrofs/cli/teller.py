@@ -25,8 +25,10 @@ LONGEST_S: Final = 30.0     # between two lines elsewhere; it begins with FIRST_
 class Teller:
     """`with Teller("fetching") as teller: teller.tell("fetching a.txt", 3, 10)`"""
 
-    def __init__(self, words: str, shown: Callable[[float], str] = shown_bytes) -> None:
+    def __init__(self, words: str, shown: Callable[[float], str] = shown_bytes, *, lines: bool = True) -> None:
+        """Without `lines` nothing is said elsewhere than on a terminal, until there is an amount to tell."""
         self._shown = shown             # given: an amount, as a person reads it
+        self._lines = lines             # constant
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="teller", daemon=True)
 
@@ -85,7 +87,7 @@ class Teller:
         wait_s, said = FIRST_S, ""
         while True:
             words, _, _, told = self._now()
-            if (line := f"{words}{', ' if told else ''}{told}") != said:
+            if (line := f"{words}{', ' if told else ''}{told}") != said and (told or self._lines):
                 said = line
                 with self._drawing:
                     output.mention(line)

@@ -96,14 +96,6 @@ def test_a_sync_on_a_terminal_shows_how_it_goes_on(halted: Halted, monkeypatch: 
         assert terminal.ends() == 0
 
 
-def test_what_is_fast_says_nothing(mount: Mount) -> None:
-    files = mount.mount()
-    (files / "a.txt").write_text("a")
-    for command in (("sync", files), ("id", files / "a.txt"), ("refresh", files), ("fetch", files), ("umount", files)):
-        done = mount.run(*command)
-        assert (done.returncode, done.stderr) == (0, "")
-
-
 def test_a_fetch_says_how_much_of_what_it_has(mount: Mount) -> None:
     mount.emulator.generate("big.bin", os.urandom(2_000_000))
     files = mount.mount()

@@ -89,3 +89,11 @@ def test_nobody_who_reads_is_no_error() -> None:
                           timeout=BOUND_S, check=True)
     os.close(theirs)
     assert done.stdout == "in between\nFalse\n"
+
+
+def test_words_alone_are_no_line_where_that_is_not_wanted() -> None:
+    code = SHOWS.replace('Teller("[/nope] sending")', 'Teller("mounting", lines=False)').replace("teller.tell", "teller._over.wait(1.5) or teller.tell")
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert "250 B of 1.0 kB" in process.stderr.readline()
+        process.communicate(timeout=BOUND_S)
