@@ -8,6 +8,7 @@ import os
 import select
 import signal
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -34,8 +35,10 @@ class SessionBus:
         given = {name: value for name, value in environment.items() if not name.startswith(mine)} | private
         Path(private["HOME"]).mkdir(exist_ok=True)
         self._log = base / "bus.log"            # constant
+        self._place = tempfile.TemporaryDirectory(prefix="bus-")        # constant; a socket's path has 108 bytes at most
         # The kernel ends it with us; its services end with it.
-        command = ["setpriv", "--pdeathsig", "TERM", "dbus-daemon", "--session", "--nofork", "--print-address", str(said)]
+        command = ["setpriv", "--pdeathsig", "TERM", "dbus-daemon", "--session", "--nofork", "--print-address", str(said), "--address",
+                   f"unix:path={self._place.name}/bus"]
         with self._log.open("w") as log:
             self._process = subprocess.Popen(command, env=given, pass_fds=[said], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         os.close(said)
@@ -65,6 +68,7 @@ class SessionBus:
             if runs(pid):
                 os.kill(pid, signal.SIGTERM)
         wait_until(lambda: not any(map(runs, services)), "the bus's services end")
+        self._place.cleanup()
 
     def log(self) -> str:
         return self._log.read_text()
