@@ -5,12 +5,16 @@ import os
 import signal
 import subprocess
 import tarfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from anthrofs.client import detached, state_pictures
+from anthrofs.doctor import checkup, places
+from anthrofs.doctor.finding import Patient
 from anthrofs.fuse import mountpoint
 from tests.mounting import Mount, wait_until
 
@@ -62,7 +66,6 @@ def test_a_clock_that_is_wrong_is_seen_by_the_services_date(mount: Mount, monkey
     """Without another program: this machine's clock can't be set for one."""
     from anthrofs.clock import Clock
     from anthrofs.doctor import service
-    from anthrofs.doctor.finding import Patient
 
     class Wrong(Clock):
         def time_ns(self) -> int:
@@ -88,14 +91,19 @@ def test_a_mount_that_was_killed_is_found_and_mended(mount: Mount) -> None:
     assert not mountpoint.is_mounted(mount.path)
 
 
-def test_a_mount_that_hangs_holds_nobody_up(mount: Mount) -> None:
+def test_a_mount_that_hangs_holds_nobody_up(mount: Mount, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without another program, so that the patience can be a short one."""
+    monkeypatch.setenv("XDG_STATE_HOME", mount.environment["XDG_STATE_HOME"])
+    for patience in (f"{places.__name__}.ANSWER_S", f"{detached.__name__}.ANSWER_S", f"{state_pictures.__name__}.PATIENCE_S"):
+        monkeypatch.setattr(patience, 0.5)
     mount.mount()
     os.kill(mount.pid(), signal.SIGSTOP)
     try:
-        _, found = doctor(mount, "--offline")
+        found = [each.what for each in checkup.findings(Patient(mount.environment, asks=False)) if each.grade == "bad"]
     finally:
         os.kill(mount.pid(), signal.SIGCONT)
-    assert [each["what"] for each in of_mine(mount, found, "mounts") if each["grade"] == "bad"] == [f"The mount on {mount.path} doesn't answer."]
+    assert f"The mount on {mount.path} doesn't answer." in found
+    wait_until(lambda: not any(each.name == "asker" for each in threading.enumerate()), "who asked ends")
 
 
 def test_a_refused_file_and_a_detached_mount_are_found(mount: Mount) -> None:
