@@ -30,7 +30,7 @@ DEVICES: Final = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 
 NEEDED: Final = [each for each in (sys.base_prefix, sys.prefix, str(ROOT)) if each.startswith("/root/")]
 PYTHON: Final = "".join([*(f"mkdir -p /run/kept/{number}; mount --bind {each} /run/kept/{number}\n" for number, each in enumerate(NEEDED)),
                          "mount -t tmpfs -o mode=755 tmpfs /root\n" if NEEDED else "",
-                         *(f"mkdir -p {each}; mount --move /run/kept/{number} {each}\n" for number, each in enumerate(NEEDED))])
+                         *(f"mkdir -p {each}; mount --move /run/kept/{number} {each}; mount -o remount,bind,ro {each}\n" for number, each in enumerate(NEEDED))])
 # As much of a machine as units of others ask for.
 TARGETS: Final = ("sysinit", "basic", "shutdown", "local-fs", "local-fs-pre", "remote-fs", "remote-fs-pre", "network", "network-online", "nss-user-lookup",
                   "umount", "multi-user", "default", "test")
@@ -51,7 +51,7 @@ def alone(folder: Path, *, layers: bool) -> str:
               "mkdir /run/dev/shm /run/dev/pts", "ln -s /proc/self/fd /run/dev/fd", "ln -s fd/0 /run/dev/stdin; ln -s fd/1 /run/dev/stdout; ln -s fd/2 /run/dev/stderr",
               ": >/run/dev/console", f"{PYTHON}mount --move /run/dev /dev",
               "mount --bind /proc/sys /proc/sys", "mount -o remount,bind,ro /proc/sys", "mount -o remount,bind,ro /",
-              f"if touch {folder.parent}/written /tmp/written /proc/sys/kernel/hostname 2>/dev/null; then echo 'this machine could be written to'; exit 1; fi"]
+              f"if touch {folder.parent}/written /tmp/written {ROOT}/written {sys.base_prefix}/written /proc/sys/kernel/hostname 2>/dev/null; then echo 'this machine could be written to'; exit 1; fi"]
     return "\n".join(lines) + "\n"
 
 
