@@ -22,7 +22,7 @@ def mixed(mount: Mount) -> Path:
     mount.expects("was refused", "not on the server yet")
     mount.emulator.fault({"operation": "upload", "filename": "deep／no.txt"}, {"kind": "status", "status": 400, "message": "not this one"}, times=-1)
     (files / "deep" / "no.txt").write_text("no")
-    (files / "deep" / "x.swp").write_text("x")
+    (files / "deep" / ".x.swp").write_text("x")
     wait_until(lambda: mount.status()["failed"], "the refusal")
     return files
 
@@ -33,7 +33,7 @@ def names(mount: Mount, *arguments: str | Path) -> list[str]:
 
 def test_ls_goes_into_folders_and_names_what_is_there_by_its_path(mount: Mount, mixed: Path) -> None:
     assert names(mount, mixed) == ["deep", "made.csv", "theirs.txt"]
-    inside = ["deep/er", "deep/mine.txt", "deep/no.txt", "deep/x.swp"]
+    inside = ["deep/.x.swp", "deep/er", "deep/mine.txt", "deep/no.txt"]
     assert names(mount, "-R", mixed) == ["deep", "made.csv", "theirs.txt", *inside, "deep/er/made.png"]
     assert names(mount, "-R", mixed / "deep") == [*(each.removeprefix("deep/") for each in inside), "er/made.png"]
     mount.ok("discard", mixed / "deep" / "no.txt")
