@@ -6,6 +6,7 @@ Never   writes a key, or changes a unit that it didn't make but for its own line
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,6 +47,8 @@ def install(name: str, system: bool, user: str, directory: Path | None, waits: b
     if user and not system:
         raise SetupError("--user is for --system: your own service runs as you.", EXIT_USAGE)
     manager = Manager(system=system)
+    if not waits:
+        manager.do("show-environment")      # else files would be made that nobody reads
     _write(folders.template(), units.text(program, system=system))
     if system:
         _write(folders.drop_in(name), units.drop_in_text(user))
@@ -56,10 +59,12 @@ def install(name: str, system: bool, user: str, directory: Path | None, waits: b
         output.show(f"made: {environment} (for a key, and options, if the profile {name} doesn't have them)")
     if directory is not None:
         _set_directory(environment, Path.cwd() / directory.expanduser())
-    manager.do("daemon-reload")
     if waits:
+        with suppress(SetupError):          # it isn't there yet, and will read them when it is
+            manager.do("daemon-reload")
         output.show(f"start it: {manager.typed} enable --now {unit}")
         return
+    manager.do("daemon-reload")
     with Teller(f"starting {unit}"):
         manager.start(unit)
     output.show(f"{unit} is started: {manager.shown([unit]).get(unit, {}).get('StatusText', '')}")
