@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-import anthrofs.cli.commands  # noqa: F401 - it fills COMMANDS
+import anthrofs.cli.every_command  # noqa: F401 - it fills COMMANDS
 from anthrofs.cli import manual
 from anthrofs.cli.syntax import (
     COMMANDS,

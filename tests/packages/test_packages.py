@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-import anthrofs.cli.commands  # noqa: F401 - it fills COMMANDS
+import anthrofs.cli.every_command  # noqa: F401 - it fills COMMANDS
 from anthrofs.cli import manual
 from anthrofs.cli.syntax import COMMANDS
 from tests.mounting import ROOT

@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from anthrofs import errors
-from anthrofs.cli import commands, manual, terminal
+from anthrofs.cli import commands, every_command, manual, terminal
 from anthrofs.cli.syntax import COMMANDS
 from tests.mounting import ROOT
 
@@ -24,6 +24,7 @@ LISTED: Final = [name for name in PAGES if "-" not in name]         # the page `
 README: Final = (ROOT / "README.md").read_text()
 PROSE: Final = {"README": README, **{name: manual.page(name) for name in PAGES}}
 MAX_LINES: Final = 120
+assert every_command    # it fills COMMANDS
 MAX_COLUMNS: Final = 140
 
 

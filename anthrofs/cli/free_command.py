@@ -1,0 +1,54 @@
+"""The commands `anthrofs free` and `anthrofs fetch`: what of a mount's files is on this disk."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from anthrofs.cli import output
+from anthrofs.cli.amounts import shown_bytes
+from anthrofs.cli.common_options import FILES, JSON
+from anthrofs.cli.syntax import command
+from anthrofs.cli.teller import Teller
+from anthrofs.client import asking
+from anthrofs.errors import SetupError
+from anthrofs.text import printable
+
+
+@command("free", FILES, JSON)
+def free(paths: list[Path], as_json: bool) -> None:
+    """Give up what is here of files (or of all in a directory): the copies that make your uploads readable, and what
+    was downloaded.
+
+    What is still to be sent, stays here, or is open is never given up.
+    """
+    found = dict[str, dict[str, Any]]()
+    try:
+        for path, answer in asking.each("free", paths):
+            found[str(path)] = answer
+            if not as_json:
+                output.show(*output.freed_lines([(path, answer)]))
+    finally:                # what was freed is told, whatever comes behind it
+        if as_json:
+            output.put(json.dumps(found))
+
+@command("fetch", FILES, JSON)
+def fetch(paths: list[Path], as_json: bool) -> None:
+    """Download files (or all in a directory) that can be downloaded, so that they can be read without the network."""
+    found, lacking = dict[str, dict[str, Any]](), list[str]()
+    try:
+        with Teller("fetching") as teller:
+            for path, answer in asking.each("fetch", paths):
+                if "fetching" in answer:
+                    teller.tell(f"fetching {answer['fetching']}", answer["fetched"], answer.get("of"))
+                    continue
+                found[str(path)] = answer
+                lacking += map(printable, answer["refused"].values())
+                if not as_json:
+                    here = "" if answer["fetched"] or answer["refused"] else ", it was here"
+                    with teller.aside():
+                        output.show(f"{path}: {shown_bytes(answer['fetched'])} fetched{here}")
+    finally:                # what was fetched is told, whatever comes behind it
+        if as_json:
+            output.put(json.dumps(found))
+    if lacking:
+        raise SetupError("Not fetched:\n" + "\n".join(f"  {reason}" for reason in lacking))
