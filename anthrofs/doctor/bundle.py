@@ -22,6 +22,7 @@ from anthrofs.config import Credentials, Service
 from anthrofs.doctor.finding import Finding, Patient
 from anthrofs.doctor.masks import Masks, secrets_of
 from anthrofs.doctor.places import answer_of
+from anthrofs.doctor.settings_page import command_told, told
 from anthrofs.errors import EXIT_FAILED, EXIT_USAGE, SetupError
 from anthrofs.fuse import mountpoint, versions
 from anthrofs.settings.config_file import config_path
@@ -75,11 +76,12 @@ def _keys(patient: Patient) -> Iterator[str]:
 def _pages(patient: Patient, found: Iterable[Finding]) -> Iterator[tuple[str, str]]:
     yield "findings.json", _json([each.as_json() for each in found])
     yield "versions.json", _json({**versions.found(), "system": _release(patient), "machine": platform.machine()})
-    yield "environment.txt", "".join(f"{name}={value}\n" for name, value in sorted(patient.environ.items())
+    yield "environment.txt", "".join(f"{name}={_variable(name, value)}\n"
+                                     for name, value in sorted(patient.environ.items())
                                      if name in NAMES or name.startswith(PREFIXES))
     path = config_path(patient.environ)
     if path is not None and (text := _end_of(path, FILE_BYTES)) is not None:
-        yield "config.toml", text
+        yield "config.toml", told(text)
     mounts = _end_of(Path("/proc/self/mountinfo"), MOUNTS_BYTES) or ""
     yield "mounts.txt", "\n".join(line for line in mounts.splitlines() if " - fuse" in line)
     yield "status.json", _json({**{str(place): answer_of(place) for place in dict.fromkeys(mountpoint.mounts())},
@@ -97,6 +99,10 @@ def _pages(patient: Patient, found: Iterable[Finding]) -> Iterator[tuple[str, st
         for name in LOGS:
             if (text := _end_of(state_dir / name, TAIL_BYTES)) is not None:
                 yield f"states/{number}/{name}", text
+
+
+def _variable(name: str, value: str) -> str:
+    return command_told(value) if name.endswith("_COMMAND") else value
 
 
 def _json(value: object) -> str:

@@ -124,7 +124,8 @@ def test_a_refused_file_and_a_detached_mount_are_found(mount: Mount) -> None:
 
 SECRETS: dict[str, str] = {
     "ANTHROPIC_AUTH_TOKEN": "token-planted-1", "ANTHROPIC_CUSTOM_HEADERS": "X-Gate: planted-sesame-2", "HTTP_PROXY": "http://me:planted-pass-3@127.0.0.1:9",
-    "ANTHROFS_BOARD_PASSWORD": "planted-board-4", "AWS_SECRET_ACCESS_KEY": "planted-aws-5"}
+    "ANTHROFS_BOARD_PASSWORD": "planted-board-4", "AWS_SECRET_ACCESS_KEY": "planted-aws-5",
+    "https_proxy": "me:planted-pass-14@127.0.0.1:9"}
 
 
 def test_the_bundle_has_what_helps_and_no_secret(mount: Mount, tmp_path: Path) -> None:
@@ -133,7 +134,7 @@ def test_the_bundle_has_what_helps_and_no_secret(mount: Mount, tmp_path: Path) -
     (tmp_path / "key").chmod(0o600)
     config = tmp_path / "config.toml"
     config.write_text(f'[profile.other]\ndirectory = "{tmp_path}/other"\nkey_file = "{tmp_path}/key"\nbase_url = "http://me:planted-pass-8@127.0.0.1:9"\n'
-                      '[profile.odd]\napi_key = "planted-key-9"\npassword = "planted-word-10"\n')
+                      '[profile.odd]\napi_key = "planted-key-9"\npassword = "planted-word-10"\npin = """\nplanted-pin-15\n"""  # planted-16\nkey_command = ["echo", "planted-17"]\n')
     config.chmod(0o600)
     before = mount.log()
     with (mount.state_dir / "anthrofs.log").open("a") as log:

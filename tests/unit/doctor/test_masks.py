@@ -1,5 +1,7 @@
 """What is secret is taken out of a text, wherever it stands; what isn't stays."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +12,15 @@ from anthrofs.doctor.masks import FEWEST, MASK, Masks, secrets_of
 @pytest.mark.parametrize(("text", "masked"), [
     ("key sk-ant-api03-abcDEF_12 end", f"key {MASK} end"),
     ("proxy http://user:pa%40ss@proxy:3128/", f"proxy http://{MASK}@proxy:3128/"),
-    ("Authorization: Bearer abc.def", f"Authorization: Bearer {MASK}"),
+    ("Authorization: Bearer abc.def", f"Authorization: {MASK}"),
+    ("proxy-authorization: Digest user=abc", f"proxy-authorization: {MASK}"),
+    ("proxy http://me:hunter/22@x@proxy:3128/", f"proxy http://{MASK}@proxy:3128/"),
+    ("{'authorization': 'abc def', 'x-api-key': 'ghi'}", f"{{'authorization': {MASK}, 'x-api-key': {MASK}}}"),
+    ("[(b'x-api-key', b'abc def')]", f"[(b'x-api-key', {MASK})]"),
+    ('api_key = """\nabc def\n"""', f"api_key = {MASK}"),
+    ('key = [\n  "abc def",\n]', f"key = {MASK}"),
+    (r'password = "a\"bc def"', f"password = {MASK}"),
+    ("https://s3/x?X-Amz-Signature=abc&X-Amz-Security-Token=def", f"https://s3/x?X-Amz-Signature={MASK}"),
     ("x-api-key: abcdef", f"x-api-key: {MASK}"),
     ('api_key = "abc def"', f"api_key = {MASK}"),
     ("'password': 'x y z'", f"'password': {MASK}"),
@@ -37,6 +47,16 @@ def test_each_header_of_a_list_of_them_goes() -> None:
 def test_a_password_in_a_url_goes_wherever_it_stands() -> None:
     masks = Masks(secrets_of({"HTTPS_PROXY": "http://me:hunter22@proxy:1"}))
     assert masks.masked("the word is hunter22") == f"the word is {MASK}"
+
+
+def test_a_proxy_needs_no_scheme_for_its_password_to_be_one() -> None:
+    masks = Masks(secrets_of({"https_proxy": "me:hunter22@proxy:1"}))
+    assert masks.masked("https_proxy=me:hunter22@proxy:1") == f"https_proxy={MASK}@proxy:1"
+
+
+def test_a_secret_goes_as_json_and_python_spell_it_too() -> None:
+    secret = 'pa"ss\\wörd\''
+    assert Masks([secret]).masked(f"{json.dumps(secret)} {secret!r}") == f'"{MASK}" \'{MASK}\''
 
 
 @pytest.mark.parametrize("name", ["SSL_CERT_FILE", "SSH_AUTH_SOCK", "ANTHROFS_KEY_FILE"])
