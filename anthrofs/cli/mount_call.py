@@ -39,6 +39,8 @@ def _mount(call: Call) -> NoReturn:
     if call.settings:
         os.environ["ANTHROFS_CONFIG"] = call.settings
     if not call.fake:
+        import anthrofs.cli.mount_command  # noqa: F401, PLC0415 - so that it is known
+
         known, values = typed(call.words)
         known.run(**values)
     elif not os.path.isdir(directory):     # noqa: PTH112 - false, whatever the system says of it
