@@ -60,11 +60,12 @@ def _ended(directory: Path, timeout: float, *, lazy: bool) -> dict[str, Any]:
         with Teller(f"{root} is unmounted; waiting for the end of its process"):
             for _ in ending:
                 pass
-    except SetupError as exc:
-        if "not answered" in str(exc):      # else the connection's end is the process's: that is what we wait for
-            gone = of_state(state_dir)
-            output.complain(f"{root} is detached; its process ends when the last program has left it." if gone is None
-                            else str(gone.why()))
+    except control_client.Silent:
+        gone = of_state(state_dir)
+        output.complain(f"{root} is detached; its process ends when the last program has left it." if gone is None
+                        else str(gone.why()))
+    except SetupError:
+        pass            # the connection's end is the process's: that is what we wait for
     return left
 
 
@@ -103,7 +104,8 @@ def _ends(gone: Detached, within_s: float) -> bool:
         try:
             for _ in control_client.ask(gone.state_dir, "wait", patience_s=within_s):
                 pass
-        except SetupError as exc:
-            if "not answered" in str(exc):
-                return False
+        except control_client.Silent:
+            return False
+        except SetupError:
+            pass        # as above
     return of_state(gone.state_dir) is None

@@ -19,10 +19,14 @@ STRANGE: Final = "The mount's answer can't be understood: it may be of another v
 LINE_BYTES: Final = 2**28       # of an answer: a queue of a million files has less
 
 
+class Silent(SetupError):
+    """Somebody is there, and has said nothing for too long."""
+
+
 def ask(state_dir: Path, op: str, *, patience_s: float = 30.0, **values: Any) -> Iterator[dict[str, Any]]:
     """Yields the answers to a request. `patience_s`: the longest silence between two of them.
 
-    Raises SetupError when nobody answers; FsError's words come as SetupError, too.
+    Raises SetupError when nobody answers, Silent when it takes longer; FsError's words come as SetupError, too.
     """
     try:
         directory = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -81,6 +85,6 @@ def _said(connection: socket.socket, request: bytes, lines: BinaryIO, patience_s
         while line := lines.readline(LINE_BYTES):
             yield line
     except TimeoutError as exc:
-        raise SetupError(f"The mount has not answered for {patience_s:.0f} s.") from exc
+        raise Silent(f"The mount has not answered for {patience_s:.0f} s.") from exc
     except OSError as exc:
         raise SetupError(ENDED) from exc

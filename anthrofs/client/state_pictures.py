@@ -1,11 +1,11 @@
 """This user's states, each as its mount tells of it, or, where none runs, as it was left.
 
-Never   takes a state's lock for longer than a look at it, and changes nothing.
+Never   takes a state's lock, not even for a moment in which a mount could begin, and changes nothing.
 """
 
 import contextlib
-import fcntl
 import os
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,7 @@ from anthrofs.store import neighbours
 from anthrofs.tree.left_state import look
 
 PATIENCE_S: Final = 5.0     # of a mount's answer
+LOCKS: Final = Path("/proc/locks")      # the kernel's list
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,8 @@ def picture(path: Path, root: Path | None) -> StatePicture:
     known: dict[str, Any] = {
         "name": path.name if path.parent == root else str(path), "path": str(path), "last_used": _last_used(path),
         "last_mounted_on": None if place is None else str(place), "size_bytes": _size_bytes(path)}
-    if (told := _told(path)) is not None:
+    told, silent = _told(path)
+    if told is not None:
         return StatePicture(
             **known, mounted_on=told["mountpoint"], in_use=True, service=told["service"],
             workspace=neighbours.workspace_of(path), version=None,
@@ -65,29 +67,27 @@ def picture(path: Path, root: Path | None) -> StatePicture:
             readable=True)      # a mount of an earlier version tells less
     found = look(path)
     return StatePicture(
-        **known, mounted_on=None, in_use=_is_locked(path), service=found.service, workspace=found.workspace,
+        **known, mounted_on=None, in_use=silent or _is_locked(path), service=found.service, workspace=found.workspace,
         version=found.version, unsent=found.unsent_files, helper_files=found.local,
         deletions=found.deletions, copies=found.copies, copy_bytes=found.copy_bytes, readable=found.version > 0)
 
 
-def _told(path: Path) -> dict[str, Any] | None:
-    """Returns what the state's mount says; None: there is none, or it doesn't answer."""
+def _told(path: Path) -> tuple[dict[str, Any] | None, bool]:
+    """(what the state's mount says; whether there is one that doesn't answer)."""
     try:
-        return next(control_client.ask(path, "status", patience_s=PATIENCE_S))
+        return control_client.only(path, "status", patience_s=PATIENCE_S), False
+    except control_client.Silent:
+        return None, True
     except SetupError:
-        return None
+        return None, False
 
 
 def _is_locked(path: Path) -> bool:
-    """Whether a process has it, also one that doesn't answer."""
+    """Whether a process has it that nobody can ask: a mount that begins or ends, or who removes the state."""
     with contextlib.suppress(OSError):
-        descriptor = os.open(path / "lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(descriptor)
+        number = (path / "lock").stat(follow_symlinks=False).st_ino
+        # By the file's number alone: that of its file system isn't the one that btrfs, for instance, tells of files.
+        return re.search(rf"(?m)^\d+: FLOCK .*:{number} 0 EOF$", LOCKS.read_text()) is not None
     return False
 
 

@@ -1,0 +1,27 @@
+"""States, as `anthrofs states` and the doctor look at them, without a mount."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from anthrofs.client.state_pictures import picture
+from anthrofs.store.state_dir import StateDir
+
+
+def test_a_look_takes_no_lock_so_that_a_mount_which_begins_meanwhile_is_not_told_that_its_state_is_in_use(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state_dir = tmp_path / "state"
+    StateDir(state_dir, "/mnt").close()
+    opened = list[str]()
+    monkeypatch.setattr(os, "open", lambda path, *rest, call=os.open, **named: (opened.append(str(path)), call(path, *rest, **named))[1])
+    assert not picture(state_dir, tmp_path).in_use
+    assert str(state_dir / "lock") not in opened
+
+
+def test_a_state_whose_process_answers_nobody_is_in_use(tmp_path: Path) -> None:
+    state_dir = tmp_path / "state"
+    held = StateDir(state_dir, "/mnt")
+    assert picture(state_dir, tmp_path).in_use
+    held.close()
+    assert not picture(state_dir, tmp_path).in_use
