@@ -19,6 +19,8 @@ from ctypes.util import find_library
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+import pytest
+
 from anthrofs.client import control_client
 from anthrofs.errors import SetupError
 from anthrofs.fuse import mountpoint
@@ -221,6 +223,18 @@ def asks(mount: Mount, **counts: int) -> Iterator[None]:
     mount.sync()
     asked = [request["operation"] for request in mount.emulator.requests()]
     assert {name: asked.count(name) for name in sorted(set(asked))} == dict(sorted(counts.items()))
+
+
+def forbid_looks(monkeypatch: pytest.MonkeyPatch, files: Path) -> None:
+    """From now on this process fails when it looks at a mount's files, its root included."""
+    def watched(call: Callable[..., Any]) -> Callable[..., Any]:
+        def checked(*arguments: Any, **named: Any) -> Any:
+            assert not (arguments and str(arguments[0]).startswith(str(files))), f"{arguments[0]} was looked at"
+            return call(*arguments, **named)
+        return checked
+
+    for module, name in ((os, "getxattr"), (os, "lstat"), (os, "stat"), (os, "readlink"), (os, "scandir"), (os.path, "realpath"), (os.path, "lexists")):
+        monkeypatch.setattr(module, name, watched(getattr(module, name)))
 
 
 def stored(mount: HasServer) -> dict[str, bytes]:

@@ -90,7 +90,7 @@ def status(directory: Path | None, as_json: bool) -> None:
     found = dict[Path, dict[str, Any]]()
     for root in members:
         try:
-            found[root] = next(control_client.ask(asking.state_dir(root), "fleet status"))
+            found[root] = control_client.only(asking.state_dir(root), "fleet status")
         except SetupError as exc:
             if directory:
                 raise
@@ -118,7 +118,7 @@ def share(everything: bool, directory: Path | None, as_json: bool) -> None:
     for root in members:
         try:
             with Teller(f"looking for uploads on {root} that aren't in the store"):
-                owed = next(control_client.ask(asking.state_dir(root), "fleet share", patience_s=asking.ANSWER_S))
+                owed = control_client.only(asking.state_dir(root), "fleet share", patience_s=asking.ANSWER_S)
         except SetupError as exc:
             if directory:
                 raise

@@ -23,7 +23,7 @@ def log(path: Path, as_json: bool) -> None:
     if os.path.isdir(path):     # noqa: PTH112 - false, whatever the system says of it
         raise SetupError(f"{printable(str(path))} is a folder, which has no ids: name a file in it.", EXIT_USAGE)
     try:
-        told = next(control_client.ask(state_dir, "log", path=asking.below(root, path)))
+        told = control_client.only(state_dir, "log", path=asking.below(root, path))
     except SetupError as exc:
         if "no request that this version knows" in str(exc):
             raise SetupError(f"The mount on {root} is of an earlier version, which keeps no ids of the past: unmount "

@@ -16,6 +16,6 @@ from anthrofs.client import asking, control_client
 def refresh(directory: Path, accept: bool, timeout: float, as_json: bool) -> None:
     """Ask the service for its listing now."""
     with Teller("asking for the listing"):
-        answer = next(control_client.ask(asking.state_dir(directory), "refresh", accept=accept, timeout_s=timeout,
-                                         patience_s=timeout + 10))
+        answer = control_client.only(asking.state_dir(directory), "refresh", accept=accept, timeout_s=timeout,
+                                     patience_s=timeout + 10)
     output.put(json.dumps(answer) if as_json else f"{answer['files']} files")

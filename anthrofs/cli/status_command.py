@@ -1,7 +1,8 @@
 """The command `anthrofs status`: once, or again and again.
 
 Owns    the screen while it watches.
-Never   costs the service a request: the mounts answer from what they know.
+Never   costs the service a request: the mounts answer from what they know. While it watches it doesn't look at their
+        files, for which they would go on asking for news.
 """
 
 import json
@@ -18,7 +19,7 @@ from anthrofs.cli.amounts import Rate, shown_bytes, shown_time
 from anthrofs.cli.common_options import JSON
 from anthrofs.cli.places import mount_point
 from anthrofs.cli.syntax import argument, command, flag, number, option
-from anthrofs.client import detached
+from anthrofs.client import asking, detached
 from anthrofs.errors import SetupError
 from anthrofs.text import printable_lines
 
@@ -56,38 +57,39 @@ def follow(directory: Path | None, interval_s: float, *, as_json: bool) -> None:
     """Shows it until interrupted: in place on a terminal, elsewhere one after the other. With `as_json` one value a
     line. Raises SetupError when there is nothing to begin with.
     """
-    detached.statuses(directory)
+    known = asking.Mounts()
+    detached.statuses(directory, known)
     if as_json:
         while True:
-            found, _ = looked(directory)
+            found, _ = looked(directory, known)
             output.put(json.dumps(found[0] if directory and found else found))
             time.sleep(interval_s)
     rates = dict[str, Rate]()
     if sys.stdout is None or not sys.stdout.isatty() or os.environ.get("TERM", "dumb") == "dumb":
         while True:
-            output.show(*looks(directory, rates), "")
+            output.show(*looks(directory, known, rates), "")
             time.sleep(interval_s)
     from rich.live import Live  # for a terminal only
     from rich.text import Text
 
     with Live(screen=True, auto_refresh=False, vertical_overflow="ellipsis") as live:
         while True:
-            live.update(Text(printable_lines("\n".join(looks(directory, rates))), overflow="fold"),
+            live.update(Text(printable_lines("\n".join(looks(directory, known, rates))), overflow="fold"),
                         refresh=True)
             time.sleep(interval_s)
 
 
-def looked(directory: Path | None) -> tuple[list[dict[str, Any]], list[str]]:
+def looked(directory: Path | None, known: asking.Mounts) -> tuple[list[dict[str, Any]], list[str]]:
     """As `detached.statuses`; a mount that has gone meanwhile may come back."""
     try:
-        return detached.statuses(directory)
+        return detached.statuses(directory, known)
     except SetupError as exc:
         return [], [str(exc)]
 
 
-def looks(directory: Path | None, rates: dict[str, Rate]) -> list[str]:
-    """The lines of one look. `rates` remembers the looks before."""
-    found, silent = looked(directory)
+def looks(directory: Path | None, known: asking.Mounts, rates: dict[str, Rate]) -> list[str]:
+    """The lines of one look. `known` and `rates` remember the looks before."""
+    found, silent = looked(directory, known)
     lines = [time.strftime("%H:%M:%S")]
     for one in found:
         root = str(one["mountpoint"])

@@ -27,17 +27,38 @@ MOVING: Final = ("waiting", "uploading", "sent")        # how the states begin i
 Tell = Callable[[Path, str, dict[str, Any]], None]
 
 
-def ask_all(directory: Path | None, op: str, **values: Any) -> tuple[dict[Path, dict[str, Any]], list[str]]:
+class Mounts:
+    """Mounts that were found before: as long as the kernel has them there, they are found without a look at them. A
+    look has a mount ask the service for news, and so do looks again and again for as long as they go on.
+    """
+
+    def __init__(self) -> None:
+        self._found = dict[Path, tuple[str, Path, Path]]()      # by what was asked for: the kernel's number, then both
+
+    def around(self, directory: Path) -> tuple[Path, Path]:
+        """As `mount_of`."""
+        if (before := self._found.get(directory)) is not None:
+            device, root, state_dir = before
+            if mountpoint.device_of(root) == device:
+                return root, state_dir
+        root, state_dir = mount_of(directory)
+        if (number := mountpoint.device_of(root)) is not None:
+            self._found[directory] = (number, root, state_dir)
+        return root, state_dir
+
+
+def ask_all(directory: Path | None, op: str, known: Mounts | None = None,
+            **values: Any) -> tuple[dict[Path, dict[str, Any]], list[str]]:
     """The answers of the mount on a directory, or of all mounts of this user, by their mount points; and why others of
-    them gave none.
+    them gave none. `known`: those of the looks before.
 
     Raises SetupError when the one gives none.
     """
     answers, silent = {}, []
     for path in [directory] if directory else mountpoint.mounts():
         try:
-            root, state_dir = mount_of(path)
-            answers[root] = next(control_client.ask(state_dir, op, **values))
+            root, state_dir = mount_of(path) if known is None else known.around(path)
+            answers[root] = control_client.only(state_dir, op, **values)
         except SetupError as exc:
             if directory:
                 raise
@@ -128,7 +149,7 @@ def await_end(path: Path, until_s: float, tell: Tell) -> str:
         why: dict[str, Any] = {}
         if state == "waiting":
             with contextlib.suppress(SetupError):       # a mount of an earlier version, or another user's
-                why = next(control_client.ask(state_dir(path), "hurry"), why)
+                why = control_client.only(state_dir(path), "hurry")
         tell(path, state, why)
         time.sleep(look_s)
         look_s = min(2 * look_s, LOOKS_S)

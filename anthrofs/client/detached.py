@@ -63,7 +63,7 @@ def of_state(state_dir: Path) -> Detached | None:
     if not os.path.exists(state_dir / NAME):     # noqa: PTH110 - false, whatever the system says of it
         return None
     try:
-        found = next(control_client.ask(state_dir, "where", patience_s=ANSWER_S))
+        found = control_client.only(state_dir, "where", patience_s=ANSWER_S)
         if found["place"] is not None:
             return None
         return Detached(Path(found["mountpoint"]), state_dir, found["pid"], found["device"], found["ending"])
@@ -78,12 +78,12 @@ def refuse_detached(state_dir: Path) -> None:
                          EXIT_BUSY)
 
 
-def statuses(directory: Path | None) -> tuple[list[dict[str, Any]], list[str]]:
+def statuses(directory: Path | None, known: asking.Mounts | None = None) -> tuple[list[dict[str, Any]], list[str]]:
     """The status of the mount on a directory, or of all of this user, and of those that have left it; and why others
-    gave none. Raises SetupError when the one gives none.
+    gave none. `known`: those of the looks before. Raises SetupError when the one gives none.
     """
     try:
-        answers, silent = asking.ask_all(directory, "status")
+        answers, silent = asking.ask_all(directory, "status", known)
     except SetupError:
         if directory is None or (gone := detached_from(directory)) is None:
             raise
@@ -96,4 +96,4 @@ def statuses(directory: Path | None) -> tuple[list[dict[str, Any]], list[str]]:
 
 
 def _status(gone: Detached) -> dict[str, Any]:
-    return {**next(control_client.ask(gone.state_dir, "status")), "detached": str(gone.why())}
+    return {**control_client.only(gone.state_dir, "status"), "detached": str(gone.why())}

@@ -80,7 +80,7 @@ def answer_of(place: Path) -> dict[str, Any] | str:
             found.append(DEAD)
             return
         try:
-            found.append(next(control_client.ask(asking.state_dir(place), "status", patience_s=ANSWER_S)))
+            found.append(control_client.only(asking.state_dir(place), "status", patience_s=ANSWER_S))
         except SetupError as exc:
             found.append(OTHERS if mountpoint.is_others(place) else str(exc))
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.mounting import BOUND_S, COMMAND, Mount, asks, wait_until
+from anthrofs.client import asking, detached
+from tests.mounting import BOUND_S, COMMAND, Mount, asks, forbid_looks, wait_until
 from tests.terminal import Terminal
 
 
@@ -87,6 +88,24 @@ def test_status_is_printed_again_and_again_for_programs(mount: Mount, tmp_path: 
         watching.wait(BOUND_S)
     done = mount.run("status", "--watch", tmp_path)
     assert (done.returncode, "is not in a mount" in done.stderr) == (2, True)
+
+
+def test_who_watches_looks_once_so_the_mount_goes_on_asking_for_nobody(mount: Mount, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look at the mount's own directory has it refresh its listing for two minutes, and one a second for ever."""
+    files, known = mount.mount(), asking.Mounts()
+    for name in ("HOME", "XDG_STATE_HOME"):
+        monkeypatch.setenv(name, mount.environment[name])
+    first, _ = detached.statuses(files, known)
+    detached.statuses(None, known)
+    forbid_looks(monkeypatch, files)
+    for directory in (files, None):
+        found, silent = detached.statuses(directory, known)
+        assert ([one["mountpoint"] for one in found].count(str(files)), silent) == (1, [])
+    monkeypatch.undo()
+    mount.umount()
+    mount.mount()
+    again, _ = detached.statuses(files, known)
+    assert again[0]["pid"] != first[0]["pid"], "it is found anew, in the same place"
 
 
 def test_what_a_command_did_is_one_json_value(mount: Mount) -> None:

@@ -18,7 +18,7 @@ from anthrofs.errors import EXIT_BUSY, EXIT_USAGE
 from anthrofs.web import watcher
 from tests.mount.test_decisions import refused
 from tests.mount.test_detached import detach
-from tests.mounting import BOUND_S, COMMAND, USER, Mount, asks, stored, wait_until
+from tests.mounting import BOUND_S, COMMAND, USER, Mount, asks, forbid_looks, stored, wait_until
 
 pytestmark = pytest.mark.desktop
 
@@ -127,8 +127,7 @@ def test_who_watches_does_not_look_so_the_mount_goes_on_asking_for_nobody(mount:
     files = mount.mount()
     for name in ("HOME", "XDG_STATE_HOME"):
         monkeypatch.setenv(name, mount.environment[name])
-    for module, name in ((os, "getxattr"), (os, "lstat"), (os, "stat"), (os, "readlink"), (os, "scandir"), (os.path, "realpath"), (os.path, "lexists")):
-        monkeypatch.setattr(module, name, watched(getattr(module, name), files))
+    forbid_looks(monkeypatch, files)
     found = watcher.look(files)
     assert found is not None
     assert (found.picture["root"], found.state_dir) == (str(files), mount.state_dir)
@@ -137,13 +136,6 @@ def test_who_watches_does_not_look_so_the_mount_goes_on_asking_for_nobody(mount:
     with pytest.raises(AssertionError, match="looked at"):
         os.lstat(files)
     monkeypatch.undo()
-
-
-def watched(call: Callable[..., Any], files: Path) -> Callable[..., Any]:
-    def checked(*arguments: Any, **named: Any) -> Any:
-        assert not (arguments and str(arguments[0]).startswith(str(files))), f"{arguments[0]} was looked at"
-        return call(*arguments, **named)
-    return checked
 
 
 def test_what_was_refused_is_sent_again_or_given_up_and_only_as_it_was_seen(mount: Mount) -> None:

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,8 +14,13 @@ def test_a_look_takes_no_lock_so_that_a_mount_which_begins_meanwhile_is_not_told
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     state_dir = tmp_path / "state"
     StateDir(state_dir, "/mnt").close()
-    opened = list[str]()
-    monkeypatch.setattr(os, "open", lambda path, *rest, call=os.open, **named: (opened.append(str(path)), call(path, *rest, **named))[1])
+    opened, really = list[str](), os.open
+
+    def noted(path: Any, *rest: Any, **named: Any) -> int:
+        opened.append(str(path))
+        return really(path, *rest, **named)
+
+    monkeypatch.setattr(os, "open", noted)
     assert not picture(state_dir, tmp_path).in_use
     assert str(state_dir / "lock") not in opened
 
