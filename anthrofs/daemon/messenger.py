@@ -46,13 +46,15 @@ class Messenger:
         self._mountpoint = mountpoint       # constant
         self._worker = Worker("messenger", clock, self._due_s, self._step)      # constant
 
+        # Set by any thread, taken by the worker's:
+        self._woken = True
+        self._doubtful = True               # something may have been refused since
+
         # Of the worker's thread, after `start`:
         self._looked_s = float("-inf")      # when the rows were looked at
-        self._woken = True
         self._waited = 0                    # files that waited when the mount began
         self._waiting: list[NodeId] = []    # of them, those that may still do
         self._lacking = 0                   # of the others, those that were refused
-        self._doubtful = True               # something may have been refused since
         self._refused: list[Attempt] = []   # what was, when it was looked at last
         self._known: set[Key] = set()       # of it, what was told
         self._untold = False                # something was refused, and nobody could be told
@@ -70,7 +72,8 @@ class Messenger:
 
     def wake(self, sent: bool = False) -> None:
         """Something was `sent`, or a try has ended otherwise: then it may have been refused."""
-        self._doubtful = self._doubtful or not sent
+        if not sent:
+            self._doubtful = True           # written only so: another thread's doubt must not be written over
         self._woken = True
         self._worker.wake()
 
@@ -87,7 +90,9 @@ class Messenger:
         return max(0.0, self._looked_s + (REST_S if self._woken else AGAIN_S) - self._clock.now_s())
 
     def _step(self) -> None:
-        doubtful, self._doubtful = self._doubtful, False        # before the look, both: a wake meanwhile counts
+        # Both before the look: a wake meanwhile counts. A doubt is taken only where there is one, as above.
+        if doubtful := self._doubtful:
+            self._doubtful = False
         self._woken, self._looked_s = False, self._clock.now_s()
         with self._db.reading() as tx:
             # All of a queue is read for this, so not after each file that was sent.

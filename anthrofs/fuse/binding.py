@@ -20,7 +20,7 @@ from anthrofs.fuse.operations import Operations, Request
 log = logging.getLogger(__name__)
 
 PATH: Final = "FUSE_LIBRARY_PATH"       # both bindings load what this names; else mfusepy takes libfuse 2 where it is
-TESTED: Final = frozenset({"2.9", "3.14", "3.18"})      # of libfuse, without what comes behind a second point
+TESTED: Final = frozenset({"2.9", "3.14", "3.17", "3.18"})      # of libfuse, without what comes behind a second point
 
 
 class Library(Request, Protocol):

@@ -179,3 +179,27 @@ def test_without_a_queue_nothing_is_told(db: Database, one: Messenger, told: Tol
     one.wake()
     wait_until(lambda: not one._woken, "it was looked at")
     assert told.messages == []
+
+
+class Meanwhile(Messenger):
+    """Just behind a look at whether something may have been refused, another thread says that it was."""
+
+    doubt, said = False, False
+
+    @property
+    def _doubtful(self) -> bool:
+        before, self.doubt, self.said = self.doubt, True, True
+        return before
+
+    @_doubtful.setter
+    def _doubtful(self, value: bool) -> None:
+        self.doubt = value
+
+
+def test_a_file_that_is_sent_does_not_hide_one_that_is_refused_in_that_moment(db: Database, told: Told) -> None:
+    one = Meanwhile(db, Clock(), told, Path("/home/ada/files"))
+    one.doubt = False           # the rows were looked at
+    one.wake(sent=True)
+    assert one.doubt == one.said
+    one.wake()
+    assert one.doubt

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -85,3 +85,9 @@ def test_who_glances_is_known_by_name_or_by_flag(cache: BlockCache, program: str
 
 def test_names_are_as_the_kernel_cuts_them() -> None:
     assert [name for name in READERS | BROWSERS if len(name) > 15] == []
+
+
+def test_what_another_program_opens_is_not_looked_for_on_the_disk() -> None:
+    """A big file that is here takes milliseconds for that, block by block."""
+    glances = Glances(cast("BlockCache", None), FakeClock(), 0)
+    assert glances.most(node(), os.O_RDONLY, caller("cat")) == 0
