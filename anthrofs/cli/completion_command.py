@@ -6,6 +6,7 @@ Never   changes a line of a shell's own start-up file; it adds lines of its own,
 """
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -30,6 +31,7 @@ WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "binding": ("mfusepy", "fusepy"), "keep_uploads": ("all", "none"), "key_type": ("key", "token"), "shell": SHELLS,
 }
 DIRECTORIES: Final = frozenset({"state_dir", "data"})
+PLAIN: Final = re.compile(r"\w[\w.@+:-]*")
 ASK: Final = f"{PROGRAM} completion profiles 2>/dev/null"
 # A directory, or a profile of the configuration, which is asked for when the key is pressed.
 PLACES: Final = {
@@ -79,10 +81,12 @@ def show(shell: str | None) -> None:
 
 @command("completion profiles")
 def profiles() -> None:
-    """Print the names of the configuration's profiles, one a line: the shell asks for them so."""
+    """Print the names of the configuration's profiles, one a line: the shell asks for them so. A name that a shell
+    could take for more than a word is left out: it would run what is in it.
+    """
     from anthrofs.settings.config_file import read_config
 
-    if found := read_config(os.environ).profiles:
+    if found := [name for name in read_config(os.environ).profiles if PLAIN.fullmatch(name)]:
         output.put("\n".join(sorted(found)))
 
 

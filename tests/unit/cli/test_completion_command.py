@@ -74,3 +74,14 @@ def test_without_a_home_or_with_one_that_cannot_be_written_it_says_so(home: Path
 def test_a_bash_path_with_a_space_is_quoted(capsys: pytest.CaptureFixture[str]) -> None:
     commands.run(["completion", "show", "bash"])
     assert "complete -o bashdefault -o filenames -F _shtab_anthrofs anthrofs" in capsys.readouterr().out
+
+
+def test_a_name_that_a_shell_would_run_is_offered_by_none(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """bash expands the words that it completes, and zsh those in an action."""
+    config = home / "config.toml"
+    names = ["work", "année.2", f"$(touch {home}/run)", f"`touch {home}/run`", "a b", "a;b", "~root", "-x", "*", "a'b"]
+    config.write_text("".join(f'[profile."{name}"]\ndirectory = "/mnt"\n' for name in names))
+    config.chmod(0o600)
+    monkeypatch.setenv("ANTHROFS_CONFIG", str(config))
+    commands.run(["completion", "profiles"])
+    assert capsys.readouterr().out.splitlines() == ["année.2", "work"]
