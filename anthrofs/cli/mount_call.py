@@ -8,13 +8,15 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from anthrofs.cli import output
 from anthrofs.cli.syntax import typed
 from anthrofs.errors import EXIT_USAGE, SetupError
 from anthrofs.fuse import mountpoint
 from anthrofs.service.mount_helper import Call, called, exit_code
+
+THEIRS: Final = frozenset({"PATH", "LANG", "LANGUAGE", "TERM", "TZ"})      # of root's variables, what is anybody's
 
 
 def answer(program: str, words: Sequence[str]) -> None:
@@ -64,7 +66,8 @@ def become(name: str) -> None:
         os.setuid(user.pw_uid)
     except OSError as exc:
         raise SetupError(f"-o setuid={name}: only root can mount as somebody else.", EXIT_USAGE) from exc
-    for variable in [each for each in os.environ if each.startswith("XDG_")]:
+    # Root's other variables may have secrets, and that user's configuration names commands, which would get them.
+    for variable in [each for each in os.environ if each not in THEIRS and not each.startswith("LC_")]:
         del os.environ[variable]
     os.environ.update(HOME=user.pw_dir, USER=name, LOGNAME=name)
     os.chdir("/")

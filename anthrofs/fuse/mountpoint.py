@@ -8,6 +8,7 @@ import contextlib
 import errno
 import os
 import re
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,9 +43,21 @@ def check(path: Path) -> None:
                          "is in its way, or choose another directory.", EXIT_USAGE) from None
     if is_mounted(path):
         raise SetupError(f"anthrofs is already mounted on {path}. Unmount it first: anthrofs umount {path}", EXIT_BUSY)
+    if os.geteuid() and not _is_ours(path):
+        raise SetupError(f"{path} isn't yours to mount on: you may not write to it. Choose a directory of your own.",
+                         EXIT_USAGE)
     if entries:
         raise SetupError(f"{path} is not empty: mounting would hide what is in it. Choose an empty directory.",
                          EXIT_USAGE)
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether this user may mount there, as fusermount sees it. A service of the machine's may mount without that one's
+    help, and must not do it over anything else.
+    """
+    found = path.stat()
+    shared = found.st_mode & stat.S_ISVTX and found.st_uid != os.geteuid()
+    return os.access(path, os.W_OK, effective_ids=True) and not shared
 
 
 def check_system() -> None:

@@ -2,7 +2,7 @@
 
 Trusts  no source: a file that others can read is refused, a command has a bound, and what no key can be is said.
 Never   quotes what it has read, nor what a command prints: neither in an error nor in a log. A command gets no key by
-        its environment.
+        its environment, and no right that systemd has given a mount for itself.
 """
 
 import os
@@ -25,6 +25,10 @@ END_S: Final = 5.0              # for the end of one that was killed
 LIMIT_BYTES: Final = 2**16      # no key is as long
 CREDENTIAL: Final = "anthropic-api-key"         # of systemd's: taken without being named
 KEYRING: Final = "anthrofs"     # the service's name there, where none is said
+# Of a service of the machine's its programs would inherit the right to mount: whoever names the command isn't root.
+RIGHTS: Final = Path("/proc/self/status")
+WITHOUT: Final = ("import ctypes, os, sys; ctypes.CDLL(None).prctl(47, 4, 0, 0, 0); "
+                  "os.execvp(sys.argv[1], sys.argv[1:])")
 OURS: Final = re.compile(r"ANTHROPIC_.*|ANTHROFS_BOARD_PASSWORD")       # variables that no other program needs to see
 
 
@@ -112,8 +116,8 @@ def _output(words: Sequence[str], said: str, environ: Mapping[str, str], clock: 
     until_s = clock.now_s() + COMMAND_S
     try:
         child = subprocess.Popen(
-            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
-            env={name: value for name, value in environ.items() if not OURS.fullmatch(name)})
+            _without_rights(words), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            start_new_session=True, env={name: value for name, value in environ.items() if not OURS.fullmatch(name)})
     except (OSError, ValueError) as exc:
         why = exc.strerror if isinstance(exc, OSError) else "it has a character that no command has"
         raise SetupError(f"{said} can't be run: {why}.{hint}", EXIT_USAGE) from None
@@ -138,6 +142,12 @@ def _output(words: Sequence[str], said: str, environ: Mapping[str, str], clock: 
         return found.decode()
     except ValueError:
         raise SetupError(f"{said} printed what is no text.{hint}", EXIT_USAGE) from None
+
+
+def _without_rights(words: Sequence[str]) -> Sequence[str]:
+    """Returns the command, begun by a program that gives up what it would inherit (PR_CAP_AMBIENT_CLEAR_ALL)."""
+    found = re.search(r"(?m)^CapAmb:\s*0*([1-9a-f])", RIGHTS.read_text())
+    return [sys.executable, "-I", "-S", "-c", WITHOUT, *words] if found else words
 
 
 def _read(pipe: IO[bytes], until_s: float, clock: Clock) -> bytes:

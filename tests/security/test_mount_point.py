@@ -5,9 +5,11 @@ Manual, security: 'A planted link in place of the mount point'
 
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
+from anthrofs.errors import SetupError
 from anthrofs.fuse import mountpoint
 from tests.mounting import Mount
 
@@ -40,3 +42,24 @@ def test_a_link_is_resolved_once_and_the_mount_is_where_it_led_to_then(mount: Mo
     assert mountpoint.is_mounted(tmp_path / "one")
     assert mount.run("umount", tmp_path / "link").returncode == 2           # that one isn't mounted
     mount.ok("umount", tmp_path / "one")
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("mode", [0o755, 0o1777], ids=["of root's", "anybody's, like /tmp"])
+def test_a_user_mounts_on_no_directory_of_another_also_with_the_right_to_mount(mode: int) -> None:
+    """A service of the machine's has that right, and its user says where: on /usr/local/bin root would run what is there."""
+    with TemporaryDirectory(prefix="anthrofs-test-") as found:
+        path = Path(found)
+        path.chmod(mode)
+        os.seteuid(12345)
+        try:
+            with pytest.raises(SetupError, match="isn't yours to mount on"):
+                mountpoint.check(path)
+        finally:
+            os.seteuid(0)
+        os.chown(path, 12345, -1)
+        os.seteuid(12345)
+        try:
+            mountpoint.check(path)
+        finally:
+            os.seteuid(0)

@@ -206,6 +206,18 @@ def test_roots_line_mounts_as_somebody_else(machine: Machine) -> None:
     wait_until(lambda: stored(machine) == {"note.txt": b"hers\n"}, "it is on the server")
 
 
+def test_somebody_elses_command_gets_none_of_roots_variables(machine: Machine) -> None:
+    """The command is in the user's configuration, which the user writes."""
+    with_alice(machine)
+    machine.ok("printf '#!/bin/sh\\nenv >/run/alice/seen; cat /run/alice/key\\n' >/run/alice/ask; chmod 755 /run/alice/ask; "
+               "sed -i 's,^key_file.*,key_command = [\"/run/alice/ask\"],' /run/alice/.config/anthrofs/config.toml")
+    machine.fstab("anthrofs:work", "setuid=alice,_netdev")
+    machine.ok("ANTHROPIC_API_KEY=sk-of-root AWS_SECRET_ACCESS_KEY=of-root SSH_AUTH_SOCK=/of/root mount -a")
+    assert "user_id=12345" in machine.mounted()[2]
+    seen = machine.ok("cat /run/alice/seen")
+    assert ("of-root" in seen, "/of/root" in seen, "HOME=/run/alice" in seen) == (False, False, True)
+
+
 def test_a_line_with_user_is_mounted_and_unmounted_by_one(machine: Machine) -> None:
     with_alice(machine)
     machine.fstab("anthrofs:work", "user,noauto")

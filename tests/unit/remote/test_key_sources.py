@@ -1,6 +1,8 @@
 """A key comes from where a person keeps it, and nothing that was read there shows in what is said."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +14,7 @@ from anthrofs.remote import key_sources
 from anthrofs.remote.key_sources import credential_of, keyring_of, read_key
 from anthrofs.settings.environment import service_of
 from anthrofs.settings.values import words
-from tests.mounting import runs, wait_until
+from tests.mounting import ROOT, runs, wait_until
 
 KEY: Final = "sk-ant-api03-secret"
 
@@ -174,3 +176,18 @@ def test_the_source_is_shown_and_the_key_and_a_commands_arguments_arent(tmp_path
     assert found.source is not None
     assert found.source.said == "key command 'echo'"
     assert key_file(tmp_path).said == f"key file {tmp_path}/key"
+
+
+RIGHTS = """
+from anthrofs.config import KeySource
+from anthrofs.remote.key_sources import read_key
+print(read_key(KeySource("command", ("sh", "-c", "grep CapAmb /proc/self/status | cut -f2"))).value)
+"""
+
+
+@pytest.mark.root
+def test_a_command_gets_no_right_that_systemd_has_given_the_mount() -> None:
+    """A service of the machine's may mount; the command is named by its user, who isn't root."""
+    done = subprocess.run(["setpriv", "--inh-caps", "+sys_admin", "--ambient-caps", "+sys_admin", sys.executable, "-c", RIGHTS], cwd=ROOT, capture_output=True,
+                          text=True, check=False)
+    assert (done.stdout.strip(), done.stderr) == ("0" * 16, "")
