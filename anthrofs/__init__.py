@@ -56,6 +56,7 @@ On disk, below the state directory:
         promised
     cache/, kept/       store/block_cache: blocks that came from the server; whole copies of our own uploads
     requests            remote/budget: the moments of the last minute's
+    workspace           store/neighbours: whose files these are
     lock, control.sock  store/state_dir, daemon/control_address
     anthrofs.log        daemon/process
 
@@ -82,19 +83,24 @@ Words, each for one thing:
     drain           the wait until everything is on the server, and in the fleet's store
     fleet           mounts of one workspace with one key, which share a store of contents, or a board, or both
     gate, probe     whether a kind of request may be made now; the one that finds out (remote/way.py)
+    glance          a read that nobody asked for: a thumbnailer's, an indexer's, a browser's of a file's type
     helper file     a program's temporary file, which stays on this machine (a local name)
+    history         the ids that paths have had
     kept copy       a whole own upload on this disk: the service gives uploads back to nobody
     listing, page   the server's list of files, which comes in pages (the kernel's are in its page cache)
     lookup          a node found by its directory and name
     mirror          what the server has, as the tree shows it
+    neighbour       another state of this user and of the same workspace, from whose kept copies a mount reads
     node            an inode with its one name; its number never changes
     open table      who has which node open
+    profile         a name for what a person has set for a mount, and for its state (the SDKs' profiles are logins)
     promise         the commit by which a name shows a stage
     readahead       the early fetch of files in a directory that is read in order
     refresh, sweep  a listing's newest pages, for what is new; a whole listing, for what is gone
     resend          the content that the server has is to be sent again, under another name or type
     scan            how far a listing was read
     seal            no more writes to a stage; the next one makes a new stage
+    setting         an option of a mount: a flag, a variable and a key in a file at once (settings/table.py)
     share           a content is put into a fleet's store, or is there; what is owed to that is a row (tree/shares.py)
     stage           unsent content: a file in staging/
     upload queue    the attempts

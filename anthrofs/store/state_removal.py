@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Final
 
 from anthrofs.errors import EXIT_BUSY, SetupError
+from anthrofs.store.state_dir import DIRECTORIES, FILES
 
-_OURS: Final = re.compile(r"state\.db(-wal|-shm|-journal|\.sum|\.\d+(\.part)?)?|requests|mounts|workspace(\.new)?|"
-                          r"anthrofs\.log(\.\d)?|control\.sock|staging|kept|cache|emulator", re.ASCII)
+_OURS: Final = re.compile("|".join([FILES.pattern, *DIRECTORIES, r"state\.db\.sum|requests|mounts|control\.sock|"
+                                    r"anthrofs\.log(\.\d)?|emulator"]), re.ASCII)
 
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -43,9 +44,9 @@ def remove(state_dir: Path) -> list[str]:
     """
     with os.scandir(state_dir) as found:
         entries = sorted(found, key=lambda entry: entry.name == "state.db")
-    strange = [entry.name for entry in entries if not _OURS.fullmatch(entry.name) and entry.name != "lock"]
+    strange = [entry.name for entry in entries if not _OURS.fullmatch(entry.name)]
     for entry in entries:
-        if not _OURS.fullmatch(entry.name):
+        if entry.name in ("lock", *strange):
             continue
         if entry.is_dir(follow_symlinks=False):
             shutil.rmtree(entry.path)

@@ -18,7 +18,7 @@ ENTRIES: Final = [entry for name in manual.names() if name.startswith(PREFIX) fo
 # A program that asked for a file is told these by their errno, which says all that there is to say.
 BY_ERRNO: Final = {"NotFound", "Exists", "NotADirectory", "IsADirectory", "NotEmpty", "NameTooLong", "EntryTooLong", "NoAttribute", "BadHandle", "Revalidate", "BadName"}
 SAID_LAST: Final = {"finding_at"}       # its last argument is the text
-SAYING: Final = {"complain", "ArgumentTypeError", "unfit"} | SAID_LAST | {name for name, kind in vars(errors).items() if isinstance(kind, type)} - BY_ERRNO
+SAYING: Final = {"complain", "ArgumentTypeError", "unfit", "Silent"} | SAID_LAST | {name for name, kind in vars(errors).items() if isinstance(kind, type)} - BY_ERRNO
 # The standard library's own words for a command line that makes no sense.
 ARGPARSE: Final = ("unrecognized arguments: ", "the following arguments are required: ", "expected one argument", "ignored explicit argument ")
 VARIABLE: Final = "\0"
