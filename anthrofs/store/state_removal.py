@@ -18,8 +18,8 @@ from typing import Final
 from anthrofs.errors import EXIT_BUSY, SetupError
 from anthrofs.store.state_dir import DIRECTORIES, FILES
 
-_OURS: Final = re.compile("|".join([FILES.pattern, *DIRECTORIES, r"state\.db\.sum|requests|mounts|control\.sock|"
-                                    r"anthrofs\.log(\.\d)?|emulator"]), re.ASCII)
+_OTHERS: Final = r"state\.db\.sum|requests|mounts|control\.sock|anthrofs\.log(\.\d)?|emulator"
+_OURS: Final = re.compile("|".join([FILES.pattern, *DIRECTORIES, _OTHERS]), re.ASCII)
 
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
