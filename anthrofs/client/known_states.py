@@ -48,7 +48,9 @@ def known_states(root: Path | None) -> Iterator[Path]:
 def last_place(state_dir: Path) -> Path | None:
     """Where the last mount of a state was, as its lock file says."""
     try:
-        with (state_dir / "lock").open("rb") as file:
+        # A pipe in its place isn't waited for.
+        descriptor = os.open(state_dir / "lock", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
             return Path(json.loads(file.read(LOCK_BYTES))["mountpoint"])
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None

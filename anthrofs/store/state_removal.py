@@ -2,8 +2,8 @@
 
 Owns    nothing.
 Trusts  its caller to have asked the user.
-Never   removes a state that is in use, or a file that isn't anthrofs's: that is named, and stays. Never follows a link.
-        One that was cut is done again: what says that it is a state goes last.
+Never   removes a state that is in use or another user's, or a file that isn't anthrofs's: that is named, and stays.
+        Never follows a link in it. One that was cut is done again: what says that it is a state goes last.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from anthrofs.errors import EXIT_BUSY, SetupError
+from anthrofs.errors import EXIT_BUSY, EXIT_FAILED, SetupError
 from anthrofs.store.state_dir import DIRECTORIES, FILES
 
 _OTHERS: Final = r"state\.db\.sum|requests|mounts|control\.sock|anthrofs\.log(\.\d)?|emulator"
@@ -26,7 +26,9 @@ _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CL
 
 @contextlib.contextmanager
 def held(state_dir: Path) -> Iterator[None]:
-    """No mount can begin on it until the block ends. Raises SetupError: it is in use; OSError."""
+    """No mount can begin on it until the block ends. Raises SetupError: it is in use, or another user's; OSError."""
+    if state_dir.stat().st_uid != os.geteuid():
+        raise SetupError(f"The state directory {state_dir} belongs to another user, and stays.", EXIT_FAILED)
     descriptor = os.open(state_dir / "lock", _FLAGS, 0o600)
     try:
         try:
@@ -54,5 +56,7 @@ def remove(state_dir: Path) -> list[str]:
             Path(entry.path).unlink()
     (state_dir / "lock").unlink()
     if not strange:
-        state_dir.rmdir()
+        Path(os.path.realpath(state_dir)).rmdir()
+        if state_dir.is_symlink():      # a person has moved it to another disk
+            state_dir.unlink()
     return strange

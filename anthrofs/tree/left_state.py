@@ -10,6 +10,7 @@ import contextlib
 import os
 import shutil
 import sqlite3
+import stat
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -72,6 +73,9 @@ def _of(db: sqlite3.Connection, statement: str) -> tuple[int, ...] | None:
 def _shown(path: Path) -> Iterator[sqlite3.Connection]:
     """The database, without a change to any of its files. Raises sqlite3.Error, OSError."""
     log = path.with_name(f"{path.name}-wal")
+    for each in (path, log):        # a pipe would be waited for, and a link may lead to one
+        if os.path.lexists(each) and not stat.S_ISREG(each.lstat().st_mode):
+            raise sqlite3.OperationalError(f"{each.name} is no plain file")
     with contextlib.ExitStack() as ends:
         if log.exists() and log.stat().st_size:         # a mount was killed
             copies = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="anthrofs-look-")))

@@ -202,6 +202,40 @@ def test_links_in_a_state_lead_nowhere(home: Home, tmp_path: Path) -> None:
     assert not work.state_dir.exists()
 
 
+def test_a_pipe_in_a_state_is_not_waited_for(home: Home) -> None:
+    work = home.profile("work")
+    for name, pipe in (("a", "state.db"), ("b", "lock"), ("c", "state.db-wal")):
+        (home.root / name).mkdir(parents=True)
+        for file in {"lock", "state.db"} - {pipe}:
+            (home.root / name / file).touch()
+        os.mkfifo(home.root / name / pipe)
+    work.mount()
+    assert {name: one["readable"] for name, one in home.states().items()} == {"a": False, "b": False, "c": False, "work": True}
+
+
+def test_a_state_that_was_moved_to_another_disk_goes_with_the_link_to_it(home: Home, tmp_path: Path) -> None:
+    work = home.profile("work")
+    work.mount()
+    work.umount()
+    work.state_dir.rename(tmp_path / "moved")
+    work.state_dir.symlink_to(tmp_path / "moved")
+    work.ok("states", "remove", "work")
+    assert not (tmp_path / "moved").exists()
+    assert not os.path.lexists(work.state_dir)
+
+
+@pytest.mark.root
+def test_a_state_of_another_user_is_not_removed(home: Home) -> None:
+    work = home.profile("work")
+    work.mount()
+    work.umount()
+    os.chown(work.state_dir, 12345, -1)
+    refused = work.run("states", "remove", "work")
+    assert (refused.returncode, "belongs to another user" in refused.stderr) == (1, True)
+    assert (work.state_dir / "state.db").exists()
+    os.chown(work.state_dir, 0, -1)
+
+
 def test_a_wrong_name_names_those_that_there_are(home: Home) -> None:
     work = home.profile("work")
     assert work.ok("states") == "No states.\n"
