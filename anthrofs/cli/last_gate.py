@@ -7,6 +7,7 @@ Never   raises, and never shows a traceback to who has typed a command.
 import contextlib
 import os
 import platform
+import stat
 import time
 import traceback
 from pathlib import Path
@@ -50,7 +51,11 @@ def _written(exc: Exception, masks: Masks) -> Path | None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         descriptor = os.open(path, flags, 0o600)
         try:
-            if os.fstat(descriptor).st_size > MOST_BYTES:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1 or found.st_uid != os.geteuid():
+                return None         # somebody has put another file there
+            os.fchmod(descriptor, 0o600)
+            if found.st_size > MOST_BYTES:
                 os.ftruncate(descriptor, 0)
             os.write(descriptor, f"{head}{words}\n".encode(errors="backslashreplace"))
         finally:

@@ -14,6 +14,7 @@ from anthrofs.cli import again, draining, output
 from anthrofs.cli.syntax import argument, command, flag, option, typed
 from anthrofs.cli.teller import Teller
 from anthrofs.errors import EXIT_FAILED, EXIT_USAGE, SetupError
+from anthrofs.text import printable
 
 NAME: Final = argument("name", "The service's name, which is that of its profile, too.", count="?", default="default")
 SYSTEM: Final = flag("--system", "system", "The machine's service, for which one has to be root; else your own.")
@@ -35,6 +36,7 @@ def install(name: str, system: bool, user: str, directory: Path | None, waits: b
 
     program = again.program()
     if fstab:
+        _warn_root()
         helper_links.make(Path(program[0]))
         output.show("mount(8) knows the type anthrofs now: mount -t anthrofs anthrofs:PROFILE DIR, and such lines in "
                     "/etc/fstab (`anthrofs help service`).")
@@ -46,7 +48,12 @@ def install(name: str, system: bool, user: str, directory: Path | None, waits: b
                          "are that user's.", EXIT_USAGE)
     if user and not system:
         raise SetupError("--user is for --system: your own service runs as you.", EXIT_USAGE)
+    if directory is not None and not str(directory).isprintable():
+        raise SetupError(f"{printable(str(directory))} can't be written into a file of variables: rename it.",
+                         EXIT_USAGE)
     manager = Manager(system=system)
+    if system:
+        _warn_root()
     if not waits:
         manager.do("show-environment")      # else files would be made that nobody reads
     _write(folders.template(), units.text(program, system=system))
@@ -160,6 +167,13 @@ def _drained(name: str, folders: Any) -> dict[str, Any] | None:
         return draining.drained(state_dir, LASTS_S, last=True)
     except SetupError:
         return None         # it is stopped already, or another user's
+
+
+def _warn_root() -> None:
+    """Says that others can change what root will run, or what gets a right that is nearly root's."""
+    if (found := again.others_place()) is not None:
+        output.complain(f"{printable(str(found))}, which this program is in, can be changed by others than root: who "
+                        "may do that can be root by it. Install it for all, as root, and call that one.")
 
 
 def _folders(*, system: bool) -> Any:

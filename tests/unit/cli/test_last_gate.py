@@ -53,6 +53,25 @@ def test_a_missing_package_is_named(tmp_path: Path) -> None:
     assert (code, said.startswith("anthrofs: A package that anthrofs needs is missing (nosuchpackage)")) == (4, True)
 
 
+@pytest.mark.parametrize("plant", ["link", "second name", "pipe"])
+def test_details_go_into_no_file_that_somebody_has_planted(tmp_path: Path, plant: str) -> None:
+    (tmp_path / "anthrofs").mkdir()
+    path, other = tmp_path / "anthrofs" / NAME, tmp_path / "other"
+    other.write_text("mine")
+    {"link": lambda: path.symlink_to(other), "second name": lambda: path.hardlink_to(other), "pipe": lambda: os.mkfifo(path)}[plant]()
+    environ = {**os.environ, "XDG_STATE_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", BROKEN.format("raise KeyError('x')"), "status"], env=environ, text=True, capture_output=True, timeout=60, check=False)
+    assert (done.returncode, "fault of its own" in done.stderr, "The details are in" in done.stderr) == (1, True, False)
+    assert other.read_text() == "mine"
+
+
+def test_a_file_of_details_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
+    (tmp_path / "anthrofs").mkdir()
+    (tmp_path / "anthrofs" / NAME).touch(0o644)
+    typed("raise KeyError('x')", tmp_path)
+    assert (tmp_path / "anthrofs" / NAME).stat().st_mode & 0o777 == 0o600
+
+
 def test_where_nothing_can_be_written_it_is_said_all_the_same(tmp_path: Path) -> None:
     (tmp_path / "anthrofs").write_text("a file is in the way")
     code, said, _ = typed("raise KeyError('x')", tmp_path)
