@@ -35,6 +35,7 @@ class HeldKey:
         self._source = source                       # constant
         self._clock = clock                         # given
         self._environ = dict(environ)               # constant
+        self._first = credentials.value             # constant
 
         self._turn = threading.Condition()          # guards everything below; a leaf
         self._token = Token(credentials.value, None)
@@ -74,12 +75,16 @@ class HeldKey:
             if self._token.value == token.value:
                 self._good = self._token = replace(self._token, strange=False)
 
-    def disowned(self, token: Token) -> None:
+    def disowned(self, token: Token) -> bool:
         """An answer has shown that this one is somebody else's: the one before is asked with, until there is a third.
+        False: it is the start's, behind which a gateway may have several workspaces.
         """
+        if token.value == self._first:
+            return False
         with self._turn:
             if self._token.value == token.value:
                 self._token = self._good
+        return True
 
     def _again(self, token: Token, *, forced: bool) -> bool:
         until_s = self._clock.now_s() + TURN_S

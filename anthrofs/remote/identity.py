@@ -61,8 +61,10 @@ class Holder(Protocol):
         """An answer has shown whose it is: of the mount's workspace."""
         ...
 
-    def disowned(self, token: Token) -> None:
-        """An answer has shown whose it is: somebody else's."""
+    def disowned(self, token: Token) -> bool:
+        """An answer has shown whose it is: another's than before. False: that is no matter, for whose files are shown
+        is what this one says.
+        """
         ...
 
 
@@ -104,15 +106,13 @@ class Identity:
             known = self._workspace
             other = any(one and now and one != now for one, now in ((known.organization_id, named.organization_id),
                                                                      (known.workspace_id, named.workspace_id)))
-            if token is None or not other:
-                self._workspace = Workspace(named.organization_id or known.organization_id,
-                                            named.workspace_id or known.workspace_id)
-        if token is None or self._holder is None:
-            return
-        if other:
-            self._holder.disowned(token)
+        if other and token is not None and self._holder is not None and self._holder.disowned(token):
             raise AuthFailed(OTHER_LOGIN if self._holder.is_login else OTHER_KEY, maybe_stored=well)
-        if token.strange and well:
+        with self._lock:
+            known = self._workspace         # another answer may have named it meanwhile
+            self._workspace = Workspace(named.organization_id or known.organization_id,
+                                        named.workspace_id or known.workspace_id)
+        if token is not None and self._holder is not None and token.strange and well:
             self._holder.known(token)
 
     def read_again(self) -> bool:

@@ -125,8 +125,9 @@ class Login:
     def read_again(self) -> None:
         """A person says that there is another one: its file is looked at before each request anyway."""
 
-    def disowned(self, token: Token) -> None:
+    def disowned(self, token: Token) -> bool:       # noqa: ARG002 - of any
         """Somebody else's token is in the file: until that changes, each answer says so."""
+        return True
 
     def _left_s(self, token: Token | None) -> float:
         if token is None:

@@ -155,6 +155,19 @@ def test_another_workspaces_key_is_put_away_and_the_right_one_serves_when_it_is_
     assert not desk.key.token().strange
 
 
+def test_the_key_of_the_start_says_itself_whose_files_are_shown(desk: Desk) -> None:
+    """A gateway may go to several organizations with what it is given: such a mount goes on, as long as its key is the one that it began with."""
+    identity = Identity(desk.key)
+    for named in (OURS, THEIRS, OURS):
+        identity.answered(named, desk.key.token(), well=True)
+        assert identity.workspace().workspace_id == named["anthropic-workspace-id"]
+    desk.put("key-of-others")
+    desk.key.rejected(desk.key.token())
+    with pytest.raises(AuthFailed, match="read again"):
+        identity.answered(THEIRS, desk.key.token(), well=True)
+    assert identity.workspace().workspace_id == "wrkspc_1"
+
+
 def test_a_key_that_becomes_valid_again_is_no_strangers(desk: Desk) -> None:
     desk.put("key-1")
     desk.key.rejected(desk.key.token())
