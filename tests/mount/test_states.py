@@ -137,6 +137,42 @@ def test_what_only_it_has_is_removed_only_by_an_explicit_word(home: Home) -> Non
     assert not work.state_dir.exists()
 
 
+def test_copies_that_no_row_leads_to_any_more_are_counted_and_stay(home: Home, tmp_path: Path) -> None:
+    """As after a moment with the key of another workspace: with the right one they are readable again."""
+    work = home.profile("work")
+    work.expects("another workspace than before")
+    (work.mount() / "rare.txt").write_text("rare")
+    work.umount()
+    home.emulator.stop()
+    own, home.emulator.data = home.emulator.data, tmp_path / "another's"
+    home.emulator.start()
+    work.mount()
+    work.umount()
+    assert (home.states()["work"]["copies"], home.states()["work"]["copy_bytes"]) == (1, 4)
+    assert "  only here: 1 readable copy of uploads (4 B)\n" in work.ok("states")
+    assert work.run("states", "remove", "work").returncode == EXIT_LEFT
+    assert work.ok("states", "remove", "--older", "0") == "Nothing to remove.\n"
+    home.emulator.stop()
+    home.emulator.data = own
+    home.emulator.start()
+    work.mount()
+    assert (work.path / "rare.txt").read_text() == "rare"
+    (work.path / "rare.txt").unlink()
+    work.sync()
+    work.umount()
+    assert home.states()["work"]["copies"] == 0, "whose upload is deleted isn't missed"
+    work.ok("states", "remove", "work")
+
+
+def test_copies_in_a_state_whose_database_is_damaged_are_counted_with_their_bytes(home: Home) -> None:
+    work = home.profile("work")
+    (work.mount() / "rare.txt").write_text("rare")
+    work.umount()
+    (work.state_dir / "state.db").write_text("no database")
+    assert (home.states()["work"]["copies"], home.states()["work"]["copy_bytes"]) == (1, 4)
+    shutil.rmtree(work.state_dir)
+
+
 def test_states_that_nobody_used_for_long_go_together_but_for_what_only_they_have(home: Home) -> None:
     old, kept, young = home.profile("sesn_old"), home.profile("kept"), home.profile("young")
     for each in (old, kept, young):
