@@ -231,14 +231,18 @@ def _about(unit: str, shown: Any) -> dict[str, Any]:
 
 def _lines(one: dict[str, Any]) -> list[str]:
     since = f" since {one['since']}" if one["state"] == "active" and one["since"] else ""
-    again = f", started again {one['restarts']} times" if one["restarts"] else ""
-    lines = [f"{one['name']}: {one['state']} ({one['step']}){since}{again}"]
+    often = "once" if one["restarts"] == 1 else f"{one['restarts']} times"
+    more = f", started again {often}" if one["restarts"] else ""
+    lines = [f"{one['name']}: {one['state']} ({one['step']}){since}{more}"]
     if not one["installed"]:
         lines.append(f"  its unit isn't there: anthrofs service install {one['name']}")
     elif not one["enabled"]:
         lines.append("  it isn't started by itself")
     if one["says"]:
         lines.append(f"  {one['says']}")
+    if one["state"] == "activating" and (one["restarts"] or one["exit_code"]):
+        ended = f"; the last time it ended with exit code {one['exit_code']}" if one["exit_code"] else ""
+        lines.append(f"  it is tried again by itself{ended}")
     if one["state"] == "failed":
         lines.append(f"  it has failed: {one['result']}, exit code {one['exit_code']} (`anthrofs help errors`)")
     return lines

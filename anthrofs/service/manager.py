@@ -63,8 +63,10 @@ class Manager:
             self.do("restart", unit, bound_s=START_S)
         except SetupError as exc:
             found = self.shown([unit]).get(unit, {})
-            why = found.get("StatusText") or str(exc)
-            raise SetupError(f"{unit} is installed, but it didn't start: {printable(why)}",
+            why = printable(found.get("StatusText") or str(exc))
+            # Its end with one of the unit's RestartPreventExitStatus= leaves it failed.
+            again = " It is tried again by itself." if found.get("ActiveState") == "activating" else ""
+            raise SetupError(f"{unit} is installed, but it didn't start: {why}{again}",
                              int(found.get("ExecMainStatus") or 0) or EXIT_FAILED) from exc
 
     def state_of(self, unit: str) -> str:

@@ -87,6 +87,7 @@ def test_it_is_ready_when_install_returns_and_what_is_saved_arrives(service: Ser
 
 
 def test_a_crash_starts_it_again_with_all_that_was_queued(service: Service) -> None:
+    service.drop_in("RestartSec=1")
     service.install()
     service.emulator.fault("upload", {"kind": "delay", "seconds": 5})
     service.shell(f"echo kept >{service.path}/note.txt")
@@ -97,6 +98,20 @@ def test_a_crash_starts_it_again_with_all_that_was_queued(service: Service) -> N
     wait_until(lambda: stored(service) == {"note.txt": b"kept\n"}, "it is on the server")
     assert len(service.emulator.files()) == 1
     assert service.shown("NRestarts") == "1"
+
+
+def test_a_start_without_a_network_is_tried_until_there_is_one(service: Service) -> None:
+    service.drop_in("RestartSec=100ms")
+    service.emulator.stop()
+    done = service.manager.run(service.manager.program, "service", "install", "work")
+    assert done.returncode == 1
+    assert "anthrofs@work.service is installed, but it didn't start: " in done.stderr
+    assert "It is tried again by itself" in done.stderr
+    wait_until(lambda: int(service.shown("NRestarts")) > 6, "it is tried again and again")
+    said = service.manager.anthrofs("service", "status", "work")
+    assert "it is tried again by itself" in said
+    service.emulator.start()
+    wait_until(lambda: service.shown("ActiveState") == "active", "it is started")
 
 
 def test_a_mount_that_stops_answering_is_ended_and_started_again(service: Service) -> None:
@@ -157,6 +172,7 @@ def test_what_keeps_it_from_starting_is_said_at_once_and_it_isnt_tried_again(ser
     assert done.returncode == code
     assert "anthrofs@work.service is installed, but it didn't start: " in done.stderr
     assert says in done.stderr
+    assert "tried again" not in done.stderr
     assert "sk-wrong" not in done.stderr
     assert (service.shown("NRestarts"), service.shown("ActiveState")) == ("0", "failed")
     found = service.status()

@@ -77,6 +77,15 @@ def test_the_unit_leaves_no_core_and_takes_the_key_from_a_file(system: bool) -> 
     assert not [line for line in lines if line.startswith("Environment=") and "KEY" in line]
 
 
+@pytest.mark.parametrize("system", [False, True], ids=["user", "system"])
+def test_a_failure_that_may_pass_is_tried_again_without_an_end_and_slowly(system: bool) -> None:
+    lines = units.text(("anthrofs",), system=system).splitlines()
+    found = dict(line.partition("=")[::2] for line in lines if line.startswith(("StartLimit", "Restart")) and "Restrict" not in line)
+    assert (found["StartLimitIntervalSec"], found["Restart"], found["RestartPreventExitStatus"]) == ("0", "on-failure", "2 3 4")
+    assert "StartLimitBurst" not in found
+    assert int(found["RestartSec"]) >= 10
+
+
 @pytest.mark.parametrize("name", ["", "a b", "a/b", "-x", ".", "..", "%i", "a\\b", "é", "a\nb"], ids=ascii)
 def test_a_name_that_a_unit_would_spell_otherwise_is_refused(name: str) -> None:
     with pytest.raises(SetupError, match="A service's name has letters"):
