@@ -22,10 +22,11 @@ from anthrofs.config import Credentials, Service
 from anthrofs.doctor.finding import Finding, Patient
 from anthrofs.doctor.masks import Masks, secrets_of
 from anthrofs.doctor.places import answer_of
-from anthrofs.doctor.settings_page import command_told, told
+from anthrofs.doctor.settings_page import command_told, place_told, told
 from anthrofs.errors import EXIT_FAILED, EXIT_USAGE, SetupError
 from anthrofs.fuse import mountpoint, versions
 from anthrofs.settings.config_file import config_path
+from anthrofs.settings.table import SETTINGS
 from anthrofs.state_place import states_root
 
 TAIL_BYTES: Final = 200_000         # of each log
@@ -37,6 +38,7 @@ PREFIXES: Final = ("ANTHROPIC_", "ANTHROFS_", "XDG_", "LC_", "SSL_", "PYTHON", "
                    "NO_PROXY", "no_proxy")
 NAMES: Final = frozenset({"PATH", "HOME", "LANG", "TERM", "SHELL", "CREDENTIALS_DIRECTORY", "INVOCATION_ID",
                           "VIRTUAL_ENV", "FUSE_LIBRARY_PATH"})
+FILES: Final = frozenset(SETTINGS[name].variable for name in ("key_file", "fleet_key"))
 
 
 def write_bundle(path: Path, patient: Patient, found: Iterable[Finding]) -> list[str]:
@@ -102,7 +104,9 @@ def _pages(patient: Patient, found: Iterable[Finding]) -> Iterator[tuple[str, st
 
 
 def _variable(name: str, value: str) -> str:
-    return command_told(value) if name.endswith("_COMMAND") else value
+    if name.endswith("_COMMAND"):
+        return command_told(value)
+    return place_told(value) if name in FILES and value else value
 
 
 def _json(value: object) -> str:

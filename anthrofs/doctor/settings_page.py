@@ -1,7 +1,6 @@
 """A person's file of settings, told without what may be secret in it: no comment, no value of a name that isn't an
-option's, no word of a command but the first.
+option's, or that its option doesn't take, no word of a command but the first.
 
-Trusts  an option's value to be none, but for addresses and commands.
 Never   quotes a line as it stands: a key may have come anywhere.
 """
 
@@ -12,10 +11,15 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from anthrofs.doctor.masks import MASK
+from anthrofs.errors import SetupError
+from anthrofs.settings.findings import text_of
 from anthrofs.settings.shown import ADDRESSES, masked
 from anthrofs.settings.table import DIRECTORY, SETTINGS
 
-NAMES: Final = re.compile(r"\s*(?P<names>\[+[^\[\]#=]+\]+|[^\s#=\[\]\"']+\s*=)", re.ASCII)
+KNOWN: Final = {**SETTINGS, DIRECTORY.name: DIRECTORY}
+NAMED: Final = frozenset({"credential", "keyring", "login"})     # a key that was pasted there looks like a name, too
+TABLE: Final = re.compile(r"\s*(?P<names>\[\s*(?:defaults|profile\s*\.[^\[\]#=]+)\])")
+OPTION: Final = re.compile(r"\s*[\"']?(?P<names>[A-Za-z_-]+)[\"']?\s*=", re.ASCII)
 
 
 def told(text: str) -> str:
@@ -23,7 +27,7 @@ def told(text: str) -> str:
     try:
         top = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError):
-        names = [match["names"] for line in text.splitlines() if (match := NAMES.match(line))]
+        names = list(_names(text))
         return "# it can't be read as TOML: names only\n" + "".join(f"{name}\n" for name in names)
     return "".join(f"{line}\n" for line in _lines(top, ()))
 
@@ -31,7 +35,22 @@ def told(text: str) -> str:
 def command_told(words: object) -> str:
     """Returns a command without its arguments, in which a secret may be."""
     program, *more = (words if isinstance(words, list) else str(words).split(maxsplit=1)) or [""]
-    return f"{program} …" if more else str(program)
+    name = MASK if "=" in str(program) else str(program)        # NAME=value, as before a shell's command
+    return f"{name} …" if more else name
+
+
+def place_told(text: str) -> str:
+    """Returns a path. What isn't one may be what was to be in that file."""
+    return text if text.startswith(("/", "~")) else MASK
+
+
+def _names(text: str) -> Iterator[str]:
+    """Names of tables and options: anything else may be a line of something pasted."""
+    for line in text.splitlines():
+        if match := TABLE.match(line):
+            yield match["names"]
+        elif (match := OPTION.match(line)) and match["names"].replace("-", "_") in KNOWN:
+            yield f"{match['names']} ="
 
 
 def _lines(table: dict[str, Any], above: tuple[str, ...]) -> Iterator[str]:
@@ -49,6 +68,11 @@ def _told(name: str, value: Any) -> Any:
     name = name.replace("-", "_")
     if name == "key_command":
         return command_told(value)
-    if name in ADDRESSES:
-        return masked(str(value))
-    return value if name in SETTINGS or name == DIRECTORY.name else MASK
+    if name not in KNOWN or name in NAMED:
+        return MASK
+    try:
+        text = text_of(KNOWN[name], value)
+        KNOWN[name].read(str(text))
+    except SetupError:      # it doesn't take that: anything may be there
+        return MASK
+    return value if name not in ADDRESSES else masked(str(text)) if "://" in text else MASK
