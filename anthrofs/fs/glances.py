@@ -33,8 +33,10 @@ READERS: Final = frozenset({
     "tracker-extract", "localsearch-ext", "localsearch-3", "tracker-miner-f", "baloo_file", "baloo_file_extr",
     "recollindex"})
 BROWSERS: Final = frozenset({
-    "Thunar", "thunar", "nautilus", "nemo", "caja", "pcmanfm", "pcmanfm-qt", "dolphin", "krusader", "konqueror",
-    "spacefm", "io.elementary.f", "cosmic-files"})
+    "Thunar", "thunar", "nautilus", "nemo", "caja", "pcmanfm", "pcmanfm-qt", "dolphin", "spacefm", "io.elementary.f",
+    "cosmic-files"})       # and neither konqueror nor krusader, which show a file themselves when a person opens it
+# They set the flag, and read whatever room the archive has at the moment.
+ARCHIVERS: Final = frozenset({"tar", "bsdtar"})
 
 
 class Glances:
@@ -61,12 +63,22 @@ class Glances:
         if program in READERS:
             most_bytes = ANY
         elif program in BROWSERS:
-            most_bytes = BROWSER_BYTES
+            # A copy of a small file asks for all of it at once, as a look does, but without the flag.
+            most_bytes = BROWSER_BYTES if flags & os.O_NOATIME or node.size_bytes > BROWSER_BYTES else 0
         else:
             # A backup sets the flag, too, and reads a small file by its length.
-            most_bytes = GIO_BYTES if flags & os.O_NOATIME and node.size_bytes != GIO_BYTES else 0
+            looks = flags & os.O_NOATIME and node.size_bytes != GIO_BYTES and program not in ARCHIVERS
+            most_bytes = GIO_BYTES if looks else 0
         # Last: of 500 MB that are here it takes 8 ms, block by block.
         return 0 if most_bytes and self._is_here(node) else most_bytes
+
+    @staticmethod
+    def is_one(most: int, size: int, offset: int, size_bytes: int) -> bool:
+        """Whether the first read through a handle is one. `most`: as it was said then."""
+        if most in (ANY, 0):
+            return most == ANY
+        fits = size == GIO_BYTES if most == GIO_BYTES else size <= most
+        return fits and offset == 0 and size != size_bytes
 
     def take(self, node: Node) -> None:
         """A glance is about to be taken. Raises NotReadable, when the hour's are used up, and counts it, if not."""

@@ -152,7 +152,7 @@ class OpenFiles:
         with contextlib.suppress(NotFound):         # it was removed, and is still open
             if handle.content.remote is not None:
                 node = self._db.nodes.node(handle.content.node_id)
-                if handle.glance == ANY or (size <= handle.glance and offset == 0 and size != node.size_bytes):
+                if self._contents.glances.is_one(handle.glance, size, offset, node.size_bytes):
                     self._contents.glances.take(node)
                 else:
                     self._readahead.step(node)

@@ -53,8 +53,32 @@ def test_a_glance_downloads_no_more_than_the_hour_has(mount: Mount, program: str
         assert looks(program, flags, size, *files) == [str(size)] * 4
 
 
-@pytest.mark.parametrize(("program", "flags", "size"), [("cp", 0, 4096), ("thunar", 0, 65536), ("borg", os.O_NOATIME, 65536)],
-                         ids=["copy", "browser copies", "backup"])
+COPY: Final = """
+import os, sys
+name, *paths = sys.argv[1:]
+open("/proc/self/comm", "w").write(name)
+out, into = os.pipe()
+for path in paths:
+    file, found = os.open(path, os.O_RDONLY), b""
+    while some := os.splice(file, into, 65536):
+        found += os.read(out, some)
+    print(len(found))
+"""
+
+
+def test_a_browser_copies_small_files_too_when_the_hours_looks_are_used_up(mount: Mount) -> None:
+    """As GIO does it, by splice: the kernel asks for whole pages, and for no more than the file has."""
+    sizes = [1, 100, 4095, 4096, 4097, 10_000, 16_383, 16_384, 16_385, 70_000]
+    for size in sizes:
+        mount.emulator.generate(f"file {size}", noise(size), "application/octet-stream")
+    mount.mount("--glances", "none", "--refresh", "300")
+    done = subprocess.run([sys.executable, "-c", COPY, "nautilus", *(mount.path / f"file {size}" for size in sizes)], text=True, capture_output=True,
+                          timeout=BOUND_S, check=False)
+    assert (done.stdout.split(), done.stderr) == ([str(size) for size in sizes], "")
+
+
+@pytest.mark.parametrize(("program", "flags", "size"), [("cp", 0, 4096), ("thunar", 0, 65536), ("borg", os.O_NOATIME, 65536), ("tar", os.O_NOATIME, 3584),
+                                                        ("own", os.O_NOATIME, 1000)], ids=["copy", "browser copies", "backup", "archive", "own"])
 def test_who_reads_for_somebody_is_not_bounded(mount: Mount, program: str, flags: int, size: int) -> None:
     files = files_of(mount)
     with asks(mount, download=4):

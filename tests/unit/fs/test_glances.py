@@ -76,6 +76,7 @@ def test_no_bound_is_none(cache: BlockCache) -> None:
 @pytest.mark.parametrize(("program", "flags", "size_bytes", "most"), [
     ("tumblerd", 0, 2 * MB, ANY), ("tracker-extract", 0, 2 * MB, ANY),
     ("thunar", 0, 2 * MB, BROWSER_BYTES), ("pcmanfm", os.O_NOATIME, 2 * MB, BROWSER_BYTES),
+    ("thunar", 0, BROWSER_BYTES, 0), ("thunar", os.O_NOATIME, BROWSER_BYTES, BROWSER_BYTES), ("tar", os.O_NOATIME, 2 * MB, 0),
     ("gimp", os.O_NOATIME, 2 * MB, GIO_BYTES), ("borg", os.O_NOATIME, 4096, 0),
     ("cp", 0, 2 * MB, 0), ("", 0, 2 * MB, 0), ("vipsthumbnail", 0, 2 * MB, 0)])
 def test_who_glances_is_known_by_name_or_by_flag(cache: BlockCache, program: str, flags: int, size_bytes: int, most: int) -> None:
