@@ -106,7 +106,9 @@ class OpenFiles:
                         self._surprises.settle((now.parent, now.name))
                         self._surprises.expect(now.node_id)
                         raise Revalidate(f"{path} was changed by others")
-                    handle.glance = 0 if local or writes else self._contents.glances.most(now, flags, caller)
+                    # What the service gives to nobody is read here from a copy of another state: no download.
+                    bounded = now.readable and not (local or writes)
+                    handle.glance = self._contents.glances.most(now, flags, caller) if bounded else 0
                     # A writable one goes through the page cache: a shared mmap needs it. One that may be for a glance
                     # doesn't, so that a read comes as long as the program made it.
                     direct_io = not writes and not local and (not now.exact or 0 < handle.glance < ANY)

@@ -12,6 +12,7 @@ from typing import Final
 import pytest
 
 from tests.emulator.process import EmulatorProcess
+from tests.mount.test_glances import looks
 from tests.mounting import Mount, asks, state_of, stored
 
 BIG: Final = 300_000            # three blocks
@@ -58,6 +59,14 @@ def test_another_profiles_upload_is_read_from_its_copy(work: Mount, home: Mount)
     work.umount()
     home.remount()
     assert (files / "paper.bin").read_bytes() == content, "its state is enough"
+
+
+def test_thumbnailers_are_not_bounded_by_what_costs_no_download(work: Mount, home: Mount) -> None:
+    """Manual, desktop: 'What is on this machine costs nothing and isn't bounded.'"""
+    _uploaded(work)
+    files = home.mount("--glances", "none")
+    with asks(home):
+        assert looks("tumblerd", 0, 4096, files / "paper.bin") == ["4096"]
 
 
 def test_it_is_edited_in_place_and_then_it_is_this_profiles(work: Mount, home: Mount) -> None:
