@@ -85,6 +85,8 @@ class Mount:
                 **LiveCheck(parts.local, config.state_dir).table, **(
                 {} if parts.fleet is None else parts.fleet.requests.table)})
 
+        # One reads the key, and the next one waits for that: more would read the same.
+        self._readings = threading.BoundedSemaphore(2)
         self._drain_s = config.drain_s      # the signal's thread shortens it; read when the end begins
         # the first look at the service is over; the kernel has the mount
         self._serving, self._mounted = threading.Event(), threading.Event()
@@ -174,7 +176,8 @@ class Mount:
         for bound_s in (TERM_DRAIN_S, 0.0):
             while (number := signal.sigwait(process.SIGNALS)) not in ends:
                 log.info("got SIGHUP")
-                threading.Thread(target=self._read_key_again, name="key", daemon=True).start()
+                if self._readings.acquire(blocking=False):
+                    threading.Thread(target=self._read_key_again, name="key", daemon=True).start()
             log.info("got %s", signal.Signals(number).name)
             self._drain_s = min(self._drain_s, bound_s)
             if not self._serving.is_set():          # still listing: nothing is mounted
@@ -187,9 +190,12 @@ class Mount:
                 threading.Thread(target=self._unmount, name="unmount", daemon=True).start()
 
     def _read_key_again(self) -> None:
-        if not self._http.read_key_again():
-            log.warning("the credentials of this mount can't be read again: mount again for others")
-        self._parts.way.hurry()             # a way that a key has closed may be open now
+        try:
+            if not self._http.read_key_again():
+                log.warning("the credentials of this mount can't be read again: mount again for others")
+            self._parts.way.hurry()             # a way that a key has closed may be open now
+        finally:
+            self._readings.release()
 
     def _leave(self) -> None:
         """The first look hangs in a request, and nothing is mounted, nor can be lost."""

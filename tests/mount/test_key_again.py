@@ -87,3 +87,24 @@ def test_a_variable_cant_change_and_the_log_says_so(mount: Mount) -> None:
     wait_until(lambda: "mount again for another key" in mount.log(), "that is said")
     mount.expects("doesn't change while a program runs")
     assert os.listdir(mount.path) == []
+
+
+def test_hangups_in_a_row_wait_for_one_reading_and_not_each_in_a_thread_of_its_own(mount: Mount, tmp_path: Path) -> None:
+    key, slow = mount.environment.pop("ANTHROPIC_API_KEY"), tmp_path / "slow"
+    command = tmp_path / "key"
+    command.write_text(f"#!/bin/sh\nwhile [ -e {slow} ]; do sleep 0.1; done\necho {key}\n")
+    command.chmod(0o700)
+    mount.mount("--refresh", "300", "--key-command", str(command))
+
+    def told(name: str) -> int:
+        lines = Path(f"/proc/{mount.pid()}/status").read_text().splitlines()
+        return next(int(line.split()[1], 16 if name == "ShdPnd:" else 10) for line in lines if line.startswith(name))
+
+    slow.touch()
+    before = told("Threads:")
+    for _ in range(20):
+        os.kill(mount.pid(), signal.SIGHUP)
+        wait_until(lambda: not told("ShdPnd:"), "it is taken")
+    assert told("Threads:") <= before + 3
+    slow.unlink()
+    wait_until(lambda: "the key is the same as before" in mount.log(), "the key is read")
