@@ -4,9 +4,10 @@ Never   opens a state that a mount uses, and removes nothing: `anthrofs states r
 """
 
 import os
+import shlex
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -33,7 +34,7 @@ def look_at_states(patient: Patient) -> Iterator[Finding]:
         yield Finding(STATES, BAD, "There is no home directory to keep states in.",
                       "A mount keeps there what isn't sent yet.", "export HOME=… (or XDG_STATE_HOME)")
         return
-    yield from _root(root)
+    yield from _root(root, patient.environ)
     found = list(known_states(root))
     for path in found:
         yield from _state(path, root)
@@ -46,17 +47,28 @@ def look_at_states(patient: Patient) -> Iterator[Finding]:
                       "It is a fault of anthrofs that somebody should know of.", "anthrofs doctor --bundle FILE")
 
 
-def _root(root: Path) -> Iterator[Finding]:
+def _root(root: Path, environ: Mapping[str, str]) -> Iterator[Finding]:
     nearest = _there(root)
     if not nearest.is_dir():
         yield Finding(STATES, BAD, f"{nearest} is a file, where the directory of the states is to be.",
                       "No mount can begin.", f"mv {nearest} {nearest}.away")
     elif not os.access(nearest, os.W_OK | os.X_OK):
         yield Finding(STATES, BAD, f"{nearest} can't be written to by you.", "No new mount can begin.",
-                      "choose another with XDG_STATE_HOME, or --state-dir" if os.geteuid() == 0
-                      else f"sudo chown -R {os.geteuid()} {nearest}")
+                      _way_out(nearest, environ.get("HOME", "")))
     else:
         yield Finding(STATES, GOOD, f"States are kept in {root}.")
+
+
+def _way_out(directory: Path, home: str) -> str:
+    """Returns what lets this user write there. Only what is in a home of theirs may become theirs."""
+    user = os.geteuid()
+    if user == 0:
+        return "choose another with XDG_STATE_HOME, or --state-dir"
+    if directory.stat().st_uid == user:
+        return f"chmod u+rwx {shlex.quote(str(directory))}"
+    if home.startswith("/") and Path(home) in directory.parents and Path(home).stat().st_uid == user:
+        return f"sudo chown -R {user} {shlex.quote(str(directory))}"
+    return "export HOME=…   # a directory of yours; or XDG_STATE_HOME"
 
 
 def _state(path: Path, root: Path) -> Iterator[Finding]:

@@ -185,6 +185,35 @@ def test_a_file_in_place_of_the_states(patient: Patient) -> None:
     assert "is a file, where the directory of the states is to be" in bad(states.look_at_states(patient))[0][0]
 
 
+@pytest.mark.parametrize(("home", "theirs", "mend"), [
+    ("/nonexistent", (), "export HOME=…   # a directory of yours; or XDG_STATE_HOME"),
+    ("", (), "export HOME=…   # a directory of yours; or XDG_STATE_HOME"),
+    ("home", ("home",), "export HOME=…   # a directory of yours; or XDG_STATE_HOME"),
+    ("home", (), "chmod u+rwx {home}"),
+    ("home", ("home/.local",), "sudo chown -R 1000 {home}/.local"),
+])
+def test_states_that_cannot_be_made_become_mine_only_in_a_home_of_mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str,
+                                                                       theirs: tuple[str, ...], mend: str) -> None:
+    (tmp_path / "home").mkdir()
+    for each in theirs:
+        (tmp_path / each).mkdir(exist_ok=True)
+    one = {"": "", "home": str(tmp_path / "home")}.get(home, home)
+    monkeypatch.setenv("HOME", one)
+    # As a user of that number, whom the system lets write nowhere.
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    real = Path.stat
+
+    def owned(path: Path, **how: bool) -> os.stat_result:
+        found = real(path, **how)
+        mine = path.is_relative_to(tmp_path) and str(path.relative_to(tmp_path)) not in theirs
+        return os.stat_result([*found[:4], 1000 if mine else 0, *found[5:10]])
+
+    monkeypatch.setattr(Path, "stat", owned)
+    found = bad(states.look_at_states(Patient({"HOME": one}, asks=False)))
+    assert found[0][1] == mend.format(home=tmp_path / "home")
+
+
 def test_the_kind_of_a_disk_is_the_kernels_word() -> None:
     assert mountpoint.kind_of(Path("/proc")) == "proc"
     assert mountpoint.kind_of(Path("/proc/self")) == "proc"
