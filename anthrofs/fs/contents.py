@@ -116,8 +116,20 @@ class Contents:
     def truncate(self, content: Content, size_bytes: int, handle: Handle | None,
                  interrupted: Callable[[], bool]) -> None:
         """Cuts it, or lets it grow by a hole; cut to nothing it needs nothing of the old content. Raises as write does;
-        without a handle it never waits for the network: NotSupported.
+        without a handle it never waits for the network: NotSupported. A refused growth (cp's last hole) is a gap, too.
         """
+        try:
+            self._cut(content, size_bytes, handle, interrupted)
+        except (FsError, OSError) as exc:
+            if handle is not None:
+                code = exc.code if isinstance(exc, FsError) else exc.errno or errno.EIO
+                with content.lock:
+                    if (had := content.stage.size_bytes() if content.stage else content.length) < size_bytes:
+                        content.refused_locked(handle, Gap.of(had, size_bytes, code))
+                self._note_gap(content)
+            raise
+
+    def _cut(self, content: Content, size_bytes: int, handle: Handle | None, interrupted: Callable[[], bool]) -> None:
         if size_bytes:
             self._room(size_bytes - 1)
             if handle is not None:

@@ -161,6 +161,35 @@ def test_what_is_cut_below_the_refusal_is_sent(ready: Mount) -> None:
 
 
 @BOTH
+def test_a_copy_whose_holes_reach_too_far_is_not_sent(ready: Mount, tmp_path: Path) -> None:
+    """cp makes a hole at a file's end by ftruncate."""
+    mount = ready
+    with (tmp_path / "big.bin").open("wb") as big:
+        big.truncate(LIMIT + 2**20)
+    with asks(mount):
+        for name in ("a.bin", "b.bin"):
+            done = shell(f"cp {tmp_path}/big.bin {name}", mount.path)
+            assert (done.returncode, "File too large" in done.stderr) == (1, True)
+        wait_until(lambda: sorted(entry["path"] for entry in mount.status()["failed"]) == ["a.bin", "b.bin"], "its last release")
+        assert state(mount, "b.bin").startswith("failed: a write at byte 0 was refused (File too large)")
+    assert stored(mount) == {"a.bin": b"OLD"}
+    with asks(mount, upload=1):
+        (mount.path / "b.bin").write_bytes(b"NEW")
+    assert stored(mount) == {"a.bin": b"OLD", "b.bin": b"NEW"}
+
+
+@BOTH
+def test_a_file_that_was_only_to_be_made_too_long_stays_as_it_is(ready: Mount) -> None:
+    mount = ready
+    with asks(mount):
+        assert shell(f"truncate -s {LIMIT + 1} a.bin", mount.path).returncode == 1
+        with pytest.raises(OSError, match="File too large"):
+            os.truncate(mount.path / "a.bin", LIMIT + 1)
+        assert (state(mount), mount.status()["failed"]) == ("remote", [])
+    assert stored(mount) == {"a.bin": b"OLD"}
+
+
+@BOTH
 def test_a_write_that_is_taken_when_it_is_tried_again_leaves_nothing_lacking(ready: Mount) -> None:
     mount = ready
     (mount.path / ".other.swp").write_bytes(bytes(600_000))
