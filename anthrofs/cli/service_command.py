@@ -6,14 +6,16 @@ Never   writes a key, or changes a unit that it didn't make but for its own line
 import json
 import os
 import sys
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from anthrofs.cli import again, draining, output
-from anthrofs.cli.syntax import argument, command, flag, option, typed
+from anthrofs.cli import again, draining, output, syntax
+from anthrofs.cli.syntax import argument, command, flag, option
 from anthrofs.cli.teller import Teller
-from anthrofs.errors import EXIT_FAILED, EXIT_USAGE, SetupError
+from anthrofs.config import DEFAULT_PROFILE
+from anthrofs.errors import EXIT_FAILED, EXIT_MISSING, EXIT_USAGE, SetupError
 from anthrofs.text import printable
 
 NAME: Final = argument("name", "The service's name, which is that of its profile, too.", count="?", default="default")
@@ -22,17 +24,19 @@ LASTS_S: Final = 60         # for what is queued, before a stop: as long as a SI
 FSTAB: Final = flag("--fstab", "fstab", "Only the names in /sbin by which mount(8) finds anthrofs.")
 
 
-@command("service install", NAME, SYSTEM,
+@command("service install", argument("name", "The service's name, which is that of its profile, too. Default: default, "
+                                     "where that is a profile, or there is none.", count="?"), SYSTEM,
          option("--user", "user", "USER", "With --system: as whom it runs.", default=""),
          option("--dir", "directory", "DIR", "Where it mounts. Default: what the profile says, else ~/anthrofs/NAME.",
                 Path),
          flag("--no-start", "waits", "Only write the files."), FSTAB)
-def install(name: str, system: bool, user: str, directory: Path | None, waits: bool, fstab: bool) -> None:
+def install(name: str | None, system: bool, user: str, directory: Path | None, waits: bool, fstab: bool) -> None:
     """Have a mount started with your session, or with --system with the machine; and start it now. It starts again
     when it has failed, and is watched.
     """
     from anthrofs.service import helper_links, units
-    from anthrofs.service.manager import Manager
+    from anthrofs.service.manager import Manager, typed
+    from anthrofs.settings.config_file import read_config
 
     program = again.program()
     if fstab:
@@ -41,8 +45,6 @@ def install(name: str, system: bool, user: str, directory: Path | None, waits: b
         output.show("mount(8) knows the type anthrofs now: mount -t anthrofs anthrofs:PROFILE DIR, and such lines in "
                     "/etc/fstab (`anthrofs help service`).")
         return
-    folders = _folders(system=system)
-    unit = units.unit_of(units.checked(name))
     if system and not user:
         raise SetupError("As whom shall the machine's service run? Say --user USER: the key, the state and the mount "
                          "are that user's.", EXIT_USAGE)
@@ -51,10 +53,15 @@ def install(name: str, system: bool, user: str, directory: Path | None, waits: b
     if directory is not None and not str(directory).isprintable():
         raise SetupError(f"{printable(str(directory))} can't be written into a file of variables: rename it.",
                          EXIT_USAGE)
-    manager = Manager(system=system)
+    if user and not _is_user(user):
+        raise SetupError(f"This machine has no user {printable(user)}.", EXIT_USAGE)
+    profiles = None if system else read_config(os.environ).profiles     # root's own are nobody's here
+    name = units.checked(_chosen(name, profiles or {}))
+    folders, unit = _folders(system=system), units.unit_of(name)
+    manager = None if waits else Manager(system=system)
     if system:
         _warn_root()
-    if not waits:
+    if manager is not None:
         manager.do("show-environment")      # else files would be made that nobody reads
     _write(folders.template(), units.text(program, system=system))
     if system:
@@ -64,12 +71,14 @@ def install(name: str, system: bool, user: str, directory: Path | None, waits: b
     if not environment.exists():
         _write(environment, units.ENVIRONMENT.format(name=name), mode=0o600)
         output.show(f"made: {environment} (for a key, and options, if the profile {name} doesn't have them)")
+    if profiles is not None and name not in profiles:
+        output.show(f"Your configuration has no profile {name}: its key and its options are what {environment} says.")
     if directory is not None:
         _set_directory(environment, Path.cwd() / directory.expanduser())
-    if waits:
+    if manager is None:
         with suppress(SetupError):          # it isn't there yet, and will read them when it is
-            manager.do("daemon-reload")
-        output.show(f"start it: {manager.typed} enable --now {unit}")
+            Manager(system=system).do("daemon-reload")
+        output.show(f"start it: {typed(system=system)} enable --now {unit}")
         return
     manager.do("daemon-reload")
     with Teller(f"starting {unit}"):
@@ -92,19 +101,30 @@ def remove(name: str, system: bool, fstab: bool) -> None:
         output.show("mount(8) knows the type anthrofs no more.")
         return
     folders, unit = _folders(system=system), units.unit_of(units.checked(name))
-    manager = Manager(system=system)
-    if not folders.template().exists() and manager.state_of(unit) == "inactive":
+    manager, state = None, "inactive"
+    try:
+        manager = Manager(system=system)
+        state = manager.state_of(unit)
+    except SetupError as exc:
+        if exc.exit_code != EXIT_MISSING:
+            raise
+        manager = None      # no systemd runs here, and so no service
+    if not folders.template().exists() and state == "inactive":
         raise SetupError(f"There is no service {name}: {folders.template()} isn't there.", EXIT_USAGE)
     left = _drained(name, folders)
-    with Teller(f"stopping {unit}"):
-        manager.do("disable", "--now", unit, bound_s=START_S)
+    if manager is not None:
+        with Teller(f"stopping {unit}"):
+            manager.do("disable", "--now", unit, bound_s=START_S)
+    for wanted in folders.units.glob(f"*.wants/{unit}"):
+        wanted.unlink(missing_ok=True)
     drop_in = folders.drop_in(name)
     drop_in.unlink(missing_ok=True)
     if drop_in.parent.is_dir() and not any(drop_in.parent.iterdir()):
         drop_in.parent.rmdir()
-    if not _instances(folders):
+    if not _instances(folders) and not any(folders.units.glob("anthrofs@*.service.d/user.conf")):
         folders.template().unlink(missing_ok=True)
-    manager.do("daemon-reload")
+    if manager is not None:
+        manager.do("daemon-reload")
     output.show(f"{unit} is removed. Its state stays, and {folders.environment(name)}.")
     if left is not None:
         draining.say_left(left)
@@ -141,9 +161,9 @@ def run(name: str) -> None:
     from anthrofs.service import named_mount
 
     directory = named_mount.place(name, os.environ)
-    named_mount.prepare(directory)
-    known, values = typed(named_mount.words(name, directory, os.environ))
-    known.run(**values)
+    with named_mount.prepared(directory):
+        known, values = syntax.typed(named_mount.words(name, directory, os.environ))
+        known.run(**values)
 
 
 @command("service clear", argument("name", "The service's name."))
@@ -153,6 +173,24 @@ def clear(name: str) -> None:
     from anthrofs.service import named_mount
 
     mountpoint.clear_dead(named_mount.place(name, os.environ))
+
+
+def _chosen(name: str | None, profiles: Collection[str]) -> str:
+    """Raises SetupError where nobody said which of several."""
+    if name is None and profiles and DEFAULT_PROFILE not in profiles:
+        raise SetupError(f"Which profile shall the service mount? Say its name: {', '.join(sorted(profiles))}.",
+                         EXIT_USAGE)
+    return name or DEFAULT_PROFILE
+
+
+def _is_user(name: str) -> bool:
+    import pwd
+
+    try:
+        pwd.getpwnam(name)
+    except (KeyError, ValueError):      # ValueError: a zero byte is in it
+        return False
+    return True
 
 
 def _drained(name: str, folders: Any) -> dict[str, Any] | None:

@@ -20,6 +20,11 @@ SHOWN: Final = ("Id", "ActiveState", "SubState", "Result", "StatusText", "UnitFi
 UNREACHED: Final = ("connect to bus", "has not been booted", "not been booted with systemd", "Host is down")
 
 
+def typed(*, system: bool) -> str:
+    """How a person asks it."""
+    return "systemctl" if system else "systemctl --user"
+
+
 class Manager:
     """The user's, or the machine's."""
 
@@ -30,11 +35,7 @@ class Manager:
                              "starts others: anthrofs mount --foreground.", EXIT_MISSING)
         self._command = [found, *([] if system else ["--user"])]     # constant
         self._system = system                                       # constant
-
-    @property
-    def typed(self) -> str:
-        """How a person asks it."""
-        return "systemctl" if self._system else "systemctl --user"
+        self._typed = typed(system=system)                          # constant
 
     def do(self, *words: str, bound_s: float = ASK_S) -> str:
         """Returns all that it prints. Raises SetupError with its words."""
@@ -43,7 +44,7 @@ class Manager:
                                   check=False, errors="replace",
                                   env={**os.environ, "SYSTEMD_COLORS": "0", "SYSTEMD_PAGER": ""})
         except subprocess.TimeoutExpired:
-            raise SetupError(f"{self.typed} {' '.join(words)} has not answered for {bound_s:.0f} s.") from None
+            raise SetupError(f"{self._typed} {' '.join(words)} has not answered for {bound_s:.0f} s.") from None
         said = done.stderr.strip()
         if done.returncode and any(each in said for each in UNREACHED):
             if self._system:
@@ -53,7 +54,7 @@ class Manager:
                              "Log in as yourself, or, for a user who never logs in, as root: loginctl enable-linger "
                              "USER, and XDG_RUNTIME_DIR=/run/user/UID in the environment.", EXIT_FAILED)
         if done.returncode:
-            raise SetupError(f"{self.typed} {' '.join(words)}: {printable(said) or f'exit code {done.returncode}'}")
+            raise SetupError(f"{self._typed} {' '.join(words)}: {printable(said) or f'exit code {done.returncode}'}")
         return done.stdout
 
     def start(self, unit: str) -> None:

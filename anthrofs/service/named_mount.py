@@ -4,8 +4,10 @@ Owns    nothing: the profile says where, else $ANTHROFS_DIR, else it is ~/anthro
 Never   takes away a mount that answers, or one of another program.
 """
 
+import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -52,10 +54,21 @@ def variables_in(path: Path) -> dict[str, str]:
         return {}
 
 
-def prepare(directory: Path) -> None:
-    """The directory is there, and nothing of a killed mount on it. Raises SetupError."""
+@contextmanager
+def prepared(directory: Path) -> Iterator[None]:
+    """The directory is there, and nothing of a killed mount on it. What was made of it goes again when the mount fails
+    before it begins. Raises SetupError.
+    """
     mountpoint.clear_dead(directory)
+    made = [each for each in (directory, *directory.parents) if not os.path.lexists(each)]
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
         raise SetupError(f"{printable(str(directory))} can't be made: {exc.strerror}.", EXIT_USAGE) from exc
+    try:
+        yield
+    except SetupError:
+        with suppress(OSError):     # something is in it meanwhile
+            for each in made:
+                each.rmdir()
+        raise

@@ -13,7 +13,8 @@ from typing import Final
 from anthrofs.errors import EXIT_USAGE, SetupError
 from anthrofs.text import printable
 
-TEMPLATE: Final = "anthrofs@.service"
+SUFFIX: Final = ".service"
+TEMPLATE: Final = f"anthrofs@{SUFFIX}"
 PLACE: Final = "@anthrofs@"
 USERS_DROP_IN: Final = "user.conf"
 # What stands for itself in the name of an instance. (A dash does, too, where nobody asks for a path of it.)
@@ -68,6 +69,9 @@ def unit_of(name: str) -> str:
 
 def checked(name: str) -> str:
     """The name. Raises SetupError for one that a unit can't have as it is."""
+    if name.endswith(SUFFIX):
+        raise SetupError(f"A service's name is that of its profile: {printable(name.removesuffix(SUFFIX))}, not that of "
+                         "a unit.", EXIT_USAGE)
     if not NAME.fullmatch(name):
         raise SetupError(f"A service's name has letters, digits, and : _ . - only, not {printable(name)!a}: give the "
                          "profile such a name.", EXIT_USAGE)

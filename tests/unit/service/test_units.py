@@ -92,6 +92,11 @@ def test_a_name_that_a_unit_would_spell_otherwise_is_refused(name: str) -> None:
         units.checked(name)
 
 
+def test_the_name_of_a_unit_is_no_profiles() -> None:
+    with pytest.raises(SetupError, match="A service's name is that of its profile: work"):
+        units.checked("work.service")
+
+
 @pytest.mark.parametrize("name", ["work", "my-work", "a.b_c:d", "9"])
 def test_a_plain_name_is_its_units(name: str) -> None:
     assert units.unit_of(units.checked(name)) == f"anthrofs@{name}.service"
