@@ -83,6 +83,6 @@ def shown_bytes(count: float) -> str:
     return f"{count:.1f} TB"
 
 
-def shown_count(count: float) -> str:
+def shown_count(count: float, one: str = "file") -> str:
     """12 files"""
-    return f"{count:.0f} file{'' if round(count) == 1 else 's'}"
+    return f"{count:.0f} {one}{'' if round(count) == 1 else 's'}"

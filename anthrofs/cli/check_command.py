@@ -37,7 +37,13 @@ def check(directory: str | None, profile: str | None, state_dir: Path | None, as
 
 def _damage_of_mount(directory: Path) -> list[str]:
     """As its program finds it."""
-    root, state_dir = asking.mount_of(directory)
+    try:
+        root, state_dir = asking.mount_of(directory)
+    except SetupError:
+        if os.path.exists(directory / "state.db"):      # noqa: PTH110 - false, whatever the system says of it
+            raise SetupError(f"{printable(str(directory))} is a state, and no mount. Look at it with --state-dir.",
+                             EXIT_USAGE) from None
+        raise
     found = list[str]()
     with Teller(f"looking at the state of {root}"):
         for answer in control_client.ask(state_dir, "check", patience_s=asking.ANSWER_S):
@@ -55,7 +61,7 @@ def _damage_of_state(profile: str | None, state_dir: Path | None) -> list[str]:
     if not os.path.exists(path / "state.db"):     # noqa: PTH110 - false, whatever the system says of it
         raise SetupError(f"There is no state in {path}.", EXIT_USAGE)
     os.umask(0o077)             # what SQLite makes beside its file is as private as that
-    lock = StateDir(path, "(a check)")
+    lock = StateDir(path, "(a check)", passing=True)
     try:
         with Teller(f"looking at the state in {path}"):
             return problems(path)

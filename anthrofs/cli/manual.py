@@ -17,6 +17,8 @@ from anthrofs.cli.syntax import COMMANDS, nearest
 from anthrofs.errors import EXIT_USAGE, SetupError
 
 SUFFIX = ".md"
+ELSEWHERE = {"fstab": "service", "systemd": "service"}      # a subject that is on another's page
+FEWEST_WORDS = 3        # by which something that was read is found, if not by all of it
 
 
 def names() -> list[str]:
@@ -26,7 +28,7 @@ def names() -> list[str]:
 
 def page(name: str) -> str:
     """The text of one page. Raises SetupError, which names all pages, for a page that isn't there."""
-    known = names()
+    known, name = names(), ELSEWHERE.get(name, name)
     if name not in known:
         raise SetupError(f"The manual has no page {name!r}{nearest(name, [*known, *COMMANDS])}. Its pages are "
                          f"{', '.join(known)}. "
@@ -36,8 +38,11 @@ def page(name: str) -> str:
 
 def explain(said: str) -> list[str]:
     """The entries for what somebody has read, as lines. Raises SetupError when there are none."""
-    entries = (entry for name in names() if name.startswith(PREFIX) for entry in entries_in(page(name)))
-    found = entries_about(entries, said)
+    entries = [entry for name in names() if name.startswith(PREFIX) for entry in entries_in(page(name))]
+    words = said.split()
+    # What stands last may be a part of what differs: the system's own words, or a name.
+    tries = [said, *(" ".join(words[:end]) for end in range(len(words) - 1, FEWEST_WORDS - 1, -1))]
+    found = next((about for each in tries if (about := entries_about(entries, each))), [])
     if not found:
         raise SetupError(f"The manual has no entry for {said!r}. Try fewer words of it, without names and numbers; "
                          "anthrofs help says lists the pages of entries.", EXIT_USAGE)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from anthrofs.cli.amounts import shown_bytes, shown_time
+from anthrofs.cli.amounts import shown_bytes, shown_count, shown_time
 from anthrofs.errors import SetupError
 from anthrofs.journal import ERROR, for_journal, is_journal
 from anthrofs.text import printable, printable_lines
@@ -79,11 +79,11 @@ def status_lines(one: dict[str, Any]) -> Iterator[str]:
     yield f"{one['mountpoint']}  ({one['service']}, process {one['pid']})"
     if one.get("detached"):                 # a mount that is where it belongs doesn't say
         yield f"  NO LONGER MOUNTED: {printable(one['detached'])}"
-    yield (f"  {one['files']} files, {shown_bytes(one['bytes_on_server'])} on the server, "
+    yield (f"  {shown_count(one['files'])}, {shown_bytes(one['bytes_on_server'])} on the server, "
            + ("read-only" if one["read_only"] else f"upload: {one['upload']}"))
     listing = "not refreshed since the mount" if age_s is None else f"{age_s:.0f} s old"
     yield f"  {'online' if one['online'] else 'OFFLINE'}, listing {listing}"
-    yield f"  {one['requests']} requests since the mount"
+    yield f"  {shown_count(one['requests'], 'request')} since the mount"
     if one["state_error"]:
         yield f"  NOTHING CAN BE CHANGED OR SENT: {printable(one['state_error'])}"
     if one.get("unreadable_entries"):       # a mount of the version before doesn't say
@@ -94,14 +94,15 @@ def status_lines(one: dict[str, Any]) -> Iterator[str]:
     if one["cached_bytes"]:
         yield f"  {shown_bytes(one['cached_bytes'])} cached here"
     if one["kept_copies"]:
-        yield f"  {one['kept_copies']} own uploads kept readable here, {shown_bytes(one['kept_bytes'])}"
+        yield f"  {shown_count(one['kept_copies'], 'own upload')} kept readable here, {shown_bytes(one['kept_bytes'])}"
     if one.get("uploads_without_copy"):     # a mount of the version before doesn't tell
         yield f"  {one['uploads_without_copy']} own uploads without a copy here: nobody can read them"
     if one.get("disk_low"):
         yield ("  THE DISK RUNS LOW: what is sent now is not kept here, so nobody can read it any more (`anthrofs "
                "free` makes room)")
     if one["local_names"]:
-        yield f"  {one['local_names']} names that stay on this machine"
+        yield (f"  {shown_count(one['local_names'], 'name')} that "
+               f"{'stays' if one['local_names'] == 1 else 'stay'} on this machine")
     for download in one["downloads"]:
         yield (f"  downloading {printable(download['name'] or download['file_id'])}: "
                f"{shown_bytes(download['bytes'])} of {shown_bytes(download['of'])}")
@@ -110,7 +111,7 @@ def status_lines(one: dict[str, Any]) -> Iterator[str]:
     yield from _rows("REFUSED, kept here, and not sent again by itself", [
         *_first(f"{entry['path']}: {entry['reason']}" for entry in one["failed"]), *_ways_on(one)])
     if (owed := one.get("owed", {"deletions": 0}))["deletions"]:        # a mount of an earlier version doesn't tell
-        yield (f"  {owed['deletions']} files to be deleted on the server, the first of them for "
+        yield (f"  {shown_count(owed['deletions'])} to be deleted on the server, the first of them for "
                f"{shown_time(max(0.0, time.time() - owed['since']))}")
     yield from _rows("to be deleted", _first(
         f"{entry['name']} ({entry['file_id']})" + (f": {entry['reason']}" if entry["reason"] else "")

@@ -46,6 +46,8 @@ def flags_of(given: Sequence[str]) -> dict[str, str | bool]:
 
 def unfit_option(name: str) -> SetupError:
     """The rest of a sentence about one that isn't known."""
+    if name == "remount":
+        return SetupError("a mount stays as it is: unmount it, and mount it with the options that you want.")
     hint = nearest(name, [*SETTINGS, *ALIASES])
     return SetupError("not an option of this file system. Known are ro, allow_other, uid=N, gid=N, umask=OCTAL, and "
                       f"all of `anthrofs mount --help`, like upload=queue{f': {hint}' if hint else '.'}")

@@ -31,9 +31,12 @@ FILES: Final = re.compile(r"state\.db(-wal|-shm|-journal|\.\d+(\.part)?)?|lock|w
 class StateDir:
     """The lock on a directory, held until close or the process's end."""
 
-    def __init__(self, path: Path, mountpoint: str, disk: Disk | None = None) -> None:
-        """Raises SetupError: it is in use (by which process, for which mount point), or can't be used."""
+    def __init__(self, path: Path, mountpoint: str, disk: Disk | None = None, *, passing: bool = False) -> None:
+        """One that passes leaves the name of the last mount behind. Raises SetupError: it is in use (by which process,
+        for which mount point), or can't be used.
+        """
         self.path = path                # constant
+        self._last = b""                # constant: what its end leaves in the lock file
         _keep_apart(Path(os.path.realpath(path)), Path(mountpoint))
         with usable(path):
             _make(path, disk or Disk())
@@ -50,20 +53,24 @@ class StateDir:
                     raise               # a file system without locks
                 raise SetupError(f"The state directory {path} is in use {holder}. Unmount that one first, or give this "
                                  "mount a state of its own with --profile NAME.", EXIT_BUSY) from exc
-        self._sign(mountpoint)
+        if passing:
+            with contextlib.suppress(OSError):
+                self._last = os.pread(self._descriptor, 4096, 0)
+        self._sign(json.dumps({"pid": os.getpid(), "mountpoint": mountpoint}).encode())
 
-    def _sign(self, mountpoint: str) -> None:
+    def _sign(self, words: bytes) -> None:
         """Only a help for who finds it locked: a full disk doesn't matter, and what others wrote there stays. Ours may
         be found cut, or in part a hole, once power was lost.
         """
         with contextlib.suppress(OSError):
             if _SIGNED.match(os.pread(self._descriptor, 4096, 0)):
-                words = json.dumps({"pid": os.getpid(), "mountpoint": mountpoint}).encode()
                 os.pwrite(self._descriptor, words, 0)       # in place: that needs no room
                 os.ftruncate(self._descriptor, len(words))
 
     def close(self) -> None:
         """Another mount may use it now."""
+        if self._last:
+            self._sign(self._last)
         os.close(self._descriptor)
 
 

@@ -75,6 +75,15 @@ def test_help_prints_a_page_as_it_stands(name: str, monkeypatch: pytest.MonkeyPa
     assert capsys.readouterr().out == (ROOT / "anthrofs" / "manual" / f"{name}.md").read_text()
 
 
+@pytest.mark.parametrize("subject", sorted(manual.ELSEWHERE))
+def test_a_subject_that_has_no_page_is_on_anothers(subject: str) -> None:
+    assert subject in manual.page(subject)
+
+
+def test_what_was_read_is_found_by_its_beginning_too() -> None:
+    assert any("can't be used" in line for line in manual.explain("can't be used: Read-only"))
+
+
 def test_help_alone_lists_the_pages_each_with_its_first_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert typed(monkeypatch, "help") == 0
     lines = capsys.readouterr().out.splitlines()

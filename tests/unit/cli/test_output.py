@@ -23,6 +23,12 @@ def test_a_long_queue_is_told_by_what_is_under_way_and_by_how_much_there_is_behi
     assert len(lines) == first + 21
 
 
+def test_one_is_no_more_than_one() -> None:
+    lines = list(output.status_lines({**STATUS, "files": 1, "kept_copies": 1, "kept_bytes": 5, "local_names": 1}))
+    assert [line.strip() for line in lines if line.startswith("  1 ")] == [
+        "1 file, 0 B on the server, upload: queue", "1 request since the mount", "1 own upload kept readable here, 5 B", "1 name that stays on this machine"]
+
+
 def test_an_answer_of_the_version_before_has_lines() -> None:
     lines = list(output.status_lines({**STATUS, "waiting": [waiting("a.bin", sent=1_000_000, state="uploading 25%")],
                                       "failed": [{"path": "b", "reason": "no"}, {"path": "c", "reason": "no"}]}))

@@ -43,3 +43,8 @@ def test_a_profile_is_named_by_an_option_too_as_in_fstab() -> None:
 def test_the_nearest_option_is_asked_about() -> None:
     with pytest.raises(SetupError, match=r"did you mean cache_size\?"):
         flags_of(["cache-sise=5G"])
+
+
+def test_a_mount_that_is_there_takes_no_other_options() -> None:
+    with pytest.raises(SetupError, match="-o remount: a mount stays as it is: unmount it"):
+        flags_of(["remount", "ro"])
