@@ -70,8 +70,8 @@ def unit_of(name: str) -> str:
 def checked(name: str) -> str:
     """The name. Raises SetupError for one that a unit can't have as it is."""
     if name.endswith(SUFFIX):
-        raise SetupError(f"A service's name is that of its profile: {printable(name.removesuffix(SUFFIX))}, not that of "
-                         "a unit.", EXIT_USAGE)
+        raise SetupError(f"A service's name is that of its profile: {printable(name.removesuffix(SUFFIX))}, not that "
+                         "of a unit.", EXIT_USAGE)
     if not NAME.fullmatch(name):
         raise SetupError(f"A service's name has letters, digits, and : _ . - only, not {printable(name)!a}: give the "
                          "profile such a name.", EXIT_USAGE)
