@@ -32,9 +32,6 @@ def doctor(profile: str | None, fix: bool, bundle: Path | None, offline: bool, a
 
     What is wrong is said with the command that mends it. The service is asked once; what hangs isn't waited for.
     """
-    from anthrofs.remote import client_library
-
-    client_library.load()               # before what imports httpx
     from anthrofs.doctor.bundle import write_bundle
     from anthrofs.doctor.checkup import findings, mended
     from anthrofs.doctor.finding import BAD, Patient

@@ -62,6 +62,7 @@ def mount(directory: str | None, foreground: bool, profile: str | None, options:
                         "that is cleared.")
     mountpoint.check(where)
     config = config_of(where, settings, service, os.environ)
+    mountpoint.refuse_others(config.allow_other)
     if config.fleet is not None and config.fleet.store_url is not None:
         check_place(config.fleet.store_url, [config.mountpoint, *mountpoint.mounts()])
     for warning in warnings(config.fleet):

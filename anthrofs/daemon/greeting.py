@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from anthrofs.config import Config, Service
+from anthrofs.config import Config, Credentials, Profile, Service
 from anthrofs.errors import EXIT_AUTH, EXIT_FAILED, EXIT_USAGE, AccountRefused, FsError, Offline, SetupError
 from anthrofs.remote.http import HttpFiles
 from anthrofs.sync import workspace
@@ -37,8 +37,8 @@ def greet(config: Config, db: Database, refresher: Refresher, progress: Callable
     try:
         refresher.first(progress)
     except AccountRefused as exc:
-        raise SetupError(f"The service refused the credentials: {exc}. Set ANTHROPIC_API_KEY (or ANTHROPIC_AUTH_TOKEN) "
-                         "to a valid one, or log in again with `ant auth login`, and mount again.", EXIT_AUTH) from exc
+        raise SetupError(f"The service refused the credentials: {exc}. {_remedy(config.service.credentials)}, and "
+                         "mount again.", EXIT_AUTH) from exc
     except Offline as exc:
         why = ("this workspace was never listed here, so there is no saved index to show" if not listed else
                "the key or the address is not the one of last time, so only the service can tell whose files these are")
@@ -47,6 +47,19 @@ def greet(config: Config, db: Database, refresher: Refresher, progress: Callable
     except FsError as exc:
         raise SetupError(f"The first listing failed: {exc}. Nothing was mounted.", EXIT_FAILED) from exc
     refresher.start()
+
+
+def _remedy(held: Credentials | Profile) -> str:
+    """A sentence of what to do, at the place where the key was read, without its end."""
+    source = held.source if isinstance(held, Credentials) else None
+    if source is None:
+        return ("Correct ANTHROPIC_CUSTOM_HEADERS" if isinstance(held, Credentials) else
+                f"They are by the {held.said}: log in again with `ant auth login`")
+    if source.kind == "environment":
+        return f"Set {source.what[0]} to a valid one, or log in with `ant auth login`"
+    if source.kind == "command":
+        return f"They are what the {source.said} prints: have it print a valid one"
+    return f"They are from the {source.said}: put a valid one there"
 
 
 def see_session(service: Service, db: Database, http: HttpFiles) -> None:

@@ -15,7 +15,7 @@ from typing import Final
 
 from anthrofs.doctor.finding import BAD, GOOD, HINT, Finding, Patient
 from anthrofs.errors import SetupError
-from anthrofs.fuse import binding
+from anthrofs.fuse import binding, mountpoint
 
 FUSE: Final = "fuse"
 NO_MOUNT: Final = "Without it nothing can be mounted."
@@ -35,7 +35,7 @@ def look_at_device(patient: Patient) -> Iterator[Finding]:
     except OSError as exc:
         refused = exc.errno in (errno.EPERM, errno.EACCES)
         yield Finding(FUSE, BAD, f"/dev/fuse can't be opened: {exc.strerror}.", NO_MOUNT,
-                      CONTAINER if contained and refused else "sudo chmod 666 /dev/fuse" if refused
+                      CONTAINER if contained and refused else mountpoint.way_to(path) if refused
                       else "sudo modprobe fuse")
     else:
         yield Finding(FUSE, GOOD, "/dev/fuse can be opened.")
@@ -75,7 +75,7 @@ def look_at_libraries(patient: Patient) -> Iterator[Finding]:
 
 def look_at_rights(patient: Patient) -> Iterator[Finding]:
     """The limits that a system sets to mounts of its users."""
-    allows = re.search(r"(?m)^\s*user_allow_other\b", _text(patient.at("/etc/fuse.conf"))) is not None
+    allows = mountpoint.lets_others(patient.at("/etc/fuse.conf"))
     if os.geteuid() and not allows:
         yield Finding("rights", HINT, "Mounts of yours can't be shown to other users.",
                       "-o allow_other needs a line in /etc/fuse.conf.",

@@ -65,10 +65,18 @@ def _troubles(said: dict[str, Any], shown: str) -> Iterator[Finding]:
                       f"anthrofs status {shown}; then anthrofs retry PATH, or anthrofs discard PATH")
     for closed in said.get("closed", ()):
         yield Finding(MOUNTS, BAD, f"{before} can't go on now: {closed['reason']}.",
-                      "It tries again by itself.", f"anthrofs retry --all {shown}")
+                      "It tries again by itself.", _way(closed["reason"], shown))
     if said.get("disk_low"):
         yield Finding(MOUNTS, BAD, f"{before} runs out of disk: uploads are no longer kept readable.",
                       "The service gives uploads back to nobody.", f"anthrofs free PATH; anthrofs status {shown}")
+
+
+def _way(reason: str, shown: str) -> str:
+    """The command that opens it, or what has to be done before."""
+    again = f"anthrofs retry --all {shown}"
+    if "401" in reason or "authentication" in reason or "key" in reason:
+        return f"give it a valid key (anthrofs config show says where it is read); then: {again}"
+    return f"when that is mended, or at once: {again}"
 
 
 def answer_of(place: Path) -> dict[str, Any] | str:

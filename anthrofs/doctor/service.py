@@ -20,7 +20,8 @@ from anthrofs.remote.http import HttpFiles, connect
 from anthrofs.remote.proxies import proxy_of
 from anthrofs.remote.transport import trusted
 from anthrofs.settings.choosing import service_for
-from anthrofs.settings.config_file import read_config
+from anthrofs.settings.config_file import DEFAULTS, PROFILE, read_config
+from anthrofs.settings.findings import findings, of_section
 from anthrofs.settings.precedence import settings_of
 
 PATIENCE: Final = Timeouts(connect_s=10.0, read_s=20.0, write_s=20.0)
@@ -33,16 +34,18 @@ UNSET: Final = "unset the variable, or correct it"
 
 def look_at_keys(patient: Patient) -> Iterator[Finding]:
     """Each profile's key, as a mount would read it."""
-    names = _profiles(patient)
+    names, said = _profiles(patient), set[str]()
     for name in [None, *names]:
         of = "key" if name is None else f"key of {name}"
         try:
             service = service_named(patient, name)
         except SetupError as exc:
-            if name is None and names and patient.profile is None and "No credentials" in str(exc):
-                continue        # all that is mounted here has a profile
             none = "No credentials" in str(exc)     # else the sentence says what helps
-            yield Finding(of, BAD, str(exc), "Without a key the service gives nothing out.",
+            if (none and name is None and names) or str(exc) in said or _is_told(patient, name):
+                continue        # all that is mounted here has a profile; or it was said before
+            said.add(str(exc))
+            yield Finding(of, BAD, str(exc), "Without a key the service gives nothing out." if none else
+                          "No mount that needs it can begin.",
                           "anthrofs init, or: export ANTHROPIC_API_KEY=…" if none else "")
             continue
         yield Finding(of, GOOD, f"There is one: {_said(service)}.")
@@ -120,6 +123,16 @@ def _profiles(patient: Patient) -> list[str]:
         return sorted(read_config(patient.environ).profiles)
     except SetupError:
         return []               # the check of the file says what is wrong in it
+
+
+def _is_told(patient: Patient, profile: str | None) -> bool:
+    """Whether the check of the settings has said the same."""
+    try:
+        file = read_config(patient.environ)
+    except SetupError as exc:
+        return str(exc) == str(patient.services.get(profile))
+    mine = of_section(findings(file), DEFAULTS, *([] if profile is None else [f"{PROFILE}.{profile}"]))
+    return any(each.text == str(patient.services.get(profile)) for each in mine)
 
 
 def _usable(patient: Patient) -> Service | None:

@@ -12,7 +12,7 @@ from typing import Final
 from anthrofs.doctor.finding import BAD, GOOD, HINT, Finding, Patient
 from anthrofs.errors import SetupError
 from anthrofs.settings.config_file import config_path, read_config
-from anthrofs.settings.findings import everything
+from anthrofs.settings.findings import ended, everything
 from anthrofs.text import printable
 
 SETTINGS: Final = "settings"
@@ -29,7 +29,12 @@ def look_at_settings(patient: Patient) -> Iterator[Finding]:
         return
     found = everything(file, patient.environ)
     for each in found:
-        yield Finding(SETTINGS, BAD, each.text, mend="anthrofs config check   # when it is corrected")
+        if each.mend:
+            yield Finding(SETTINGS, BAD, ended(each.text.removesuffix(".").removesuffix(f": {each.mend}")),
+                          mend=each.mend)
+        else:
+            yield Finding(SETTINGS, BAD, each.text, mend=f"correct it there ({path}:{each.line}); then: anthrofs config"
+                          " check" if each.line else "unset it, or correct it; then: anthrofs config check")
     if not found:
         there = path is not None and path.exists()
         yield Finding(SETTINGS, GOOD, f"{path} makes sense." if there else "There is no file of settings.")
@@ -46,7 +51,7 @@ def look_at_units(patient: Patient) -> Iterator[Finding]:
             yield Finding(UNITS, GOOD, f"{shown} starts {printable(program)}.")
         else:
             yield Finding(UNITS, BAD, f"{shown} starts {printable(program)}, which isn't there.",
-                          "The service ends with exit code 203 or 127.", "anthrofs service install")
+                          "The service ends with exit code 203 or 127.", _install(path))
     user = patient.environ.get("USER", "")
     if os.geteuid() and user and units and patient.at("/run/systemd/system").exists() and not patient.at(
             f"/var/lib/systemd/linger/{user}").exists():
@@ -63,6 +68,20 @@ def _units(patient: Patient) -> Iterator[Path]:
             yield from sorted(each for each in directory.glob("anthrofs*.service") if each.is_file())
         except OSError:
             continue
+
+
+def _install(unit: Path) -> str:
+    """The command that writes this unit again, for one of those who use it."""
+    users = sorted(unit.parent.glob("*.wants/anthrofs@*.service"))
+    name = users[0].name.removeprefix("anthrofs@").removesuffix(".service") if users else "NAME"
+    if unit.parent.name != "system":
+        return f"anthrofs service install {printable(name)}"
+    try:
+        lines = (unit.parent / f"anthrofs@{name}.service.d" / "user.conf").read_text(errors="replace").splitlines()
+    except OSError:
+        lines = []
+    user = next((line.partition("=")[2] for line in lines if line.startswith("User=")), "") or "USER"
+    return f"sudo anthrofs service install --system --user {printable(user)} {printable(name)}"
 
 
 def _program(unit: Path) -> str | None:

@@ -52,6 +52,8 @@ def _root(root: Path, environ: Mapping[str, str]) -> Iterator[Finding]:
     if not nearest.is_dir():
         yield Finding(STATES, BAD, f"{nearest} is a file, where the directory of the states is to be.",
                       "No mount can begin.", f"mv {nearest} {nearest}.away")
+    elif os.statvfs(nearest).f_flag & os.ST_RDONLY:
+        return              # its disk's finding says it
     elif not os.access(nearest, os.W_OK | os.X_OK):
         yield Finding(STATES, BAD, f"{nearest} can't be written to by you.", "No new mount can begin.",
                       _way_out(nearest, environ.get("HOME", "")))

@@ -84,7 +84,7 @@ def serve(library: Library, operations: Operations, config: Config) -> None:
     try:
         library.serve(operations, config)
     except RuntimeError as exc:
-        raise SetupError(f"libfuse could not mount {config.mountpoint} (see the lines above).") from exc
+        raise SetupError(f"libfuse could not mount {config.mountpoint} (see its own line, above or below).") from exc
 
 
 def _loaded(binding: _Binding, loads: Callable[[str], Any]) -> Library | None:

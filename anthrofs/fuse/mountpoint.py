@@ -67,10 +67,38 @@ def check_system() -> None:
                          "is a container that wasn't given it (--device /dev/fuse --cap-add SYS_ADMIN). On Debian and "
                          "Ubuntu the package is fuse3.", EXIT_MISSING)
     if not os.access("/dev/fuse", os.R_OK | os.W_OK):
-        raise SetupError("/dev/fuse may not be opened by this user: see its owner and mode, or join the group fuse.",
-                         EXIT_MISSING)
+        raise SetupError(f"/dev/fuse may not be opened by this user: {way_to(Path('/dev/fuse'))}", EXIT_MISSING)
     if _fusermount() is None:
         raise SetupError("fusermount3 is missing. On Debian and Ubuntu: sudo apt-get install fuse3", EXIT_MISSING)
+
+
+def way_to(device: Path) -> str:
+    """The command that lets this user open it."""
+    import grp  # noqa: PLC0415 - see the head
+    import pwd  # noqa: PLC0415 - see the head
+
+    found = device.stat()
+    if found.st_gid and found.st_mode & 0o060 == 0o060:     # its group may: a distribution's way
+        with contextlib.suppress(KeyError):
+            return (f"sudo usermod -aG {grp.getgrgid(found.st_gid).gr_name} {pwd.getpwuid(os.geteuid()).pw_name}   "
+                    "# then log in again")
+    return f"sudo chmod 666 {device}"
+
+
+def refuse_others(asked: bool, conf: Path = Path("/etc/fuse.conf")) -> None:
+    """Raises SetupError for -o allow_other where fusermount would refuse it."""
+    if asked and os.geteuid() and not lets_others(conf):
+        raise SetupError(f"allow_other needs a line in {conf}, which isn't there: echo user_allow_other | sudo tee -a "
+                         f"{conf}", EXIT_USAGE)
+
+
+def lets_others(conf: Path) -> bool:
+    """Whether users of this machine may show their mounts to others."""
+    try:
+        text = conf.read_text(errors="replace")
+    except OSError:
+        return False
+    return re.search(r"(?m)^[ \t]*user_allow_other\b", text) is not None
 
 
 def mounts() -> list[Path]:

@@ -4,9 +4,11 @@ Never   quotes a value, runs a command, asks a keyring or the service.
 """
 
 import os
+import shlex
 import shutil
 import stat
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from anthrofs.errors import EXIT_USAGE, SetupError
@@ -29,6 +31,7 @@ class Finding(NamedTuple):
     section: str        # "defaults", a profile's name behind "profile.", or empty
     line: int           # 0: of none
     text: str           # a sentence, with the place before it
+    mend: str = ""      # the command that mends it, which is in the text, too
 
     def error(self) -> SetupError:
         """The same, for who can't go on."""
@@ -83,8 +86,20 @@ def _places(file: ConfigFile) -> Iterator[Finding]:
             if other != profile:
                 yield finding_at(file, section, keys, f"{shown} is that of the profile {printable(other)}, too: one "
                                  "mount at a time can have it")
-            elif setting is DIRECTORY and not os.path.lexists(path):
-                yield finding_at(file, section, keys, f"{shown} does not exist: mkdir -p {printable(str(path))}")
+            elif setting is DIRECTORY and not _is_there(path):
+                yield finding_at(file, section, keys, f"{shown} does not exist",
+                                 mend=f"mkdir -p {shlex.quote(printable(str(path)))}")
+
+
+def _is_there(path: Path) -> bool:
+    """Also as what is left of a mount whose program has ended, at which nobody can look."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def _variables(environ: Mapping[str, str]) -> Iterator[Finding]:
@@ -194,8 +209,8 @@ def _looked_at(file: ConfigFile, section: str, keys: tuple[str, ...], setting: S
     if not stat.S_ISREG(found.st_mode):
         yield finding_at(file, section, keys, f"{shown} is a directory, or no file at all")
     elif found.st_mode & 0o077:
-        yield finding_at(file, section, keys, f"{shown} can be used by others than you: chmod 600 "
-                         f"{printable(str(path))}")
+        yield finding_at(file, section, keys, f"{shown} can be used by others than you",
+                         mend=f"chmod 600 {shlex.quote(printable(str(path)))}")
     elif not os.access(path, os.R_OK):
         yield finding_at(file, section, keys, f"{shown} can't be read by you")
 
@@ -212,8 +227,9 @@ def _unknown(file: ConfigFile, section: str, keys: tuple[str, ...], known: Mappi
         f": {hint}" if hint else ". `anthrofs mount --help` has them all"))
 
 
-def finding_at(file: ConfigFile, section: str, keys: tuple[str, ...], text: str) -> Finding:
-    return Finding(section, file.line(*keys), f"{file.where(*keys)}: {ended(text)}")
+def finding_at(file: ConfigFile, section: str, keys: tuple[str, ...], text: str, *, mend: str = "") -> Finding:
+    words = f"{text}: {mend}" if mend else text
+    return Finding(section, file.line(*keys), f"{file.where(*keys)}: {ended(words)}", mend)
 
 
 def ended(text: str) -> str:

@@ -36,7 +36,18 @@ def test_a_key_with_a_line_break_is_refused_without_quoting_it(mount: Mount) -> 
 
 def test_a_wrong_key_is_said_at_the_mount(mount: Mount) -> None:
     words = refused(mount, mount.path, code=3, says="refused the credentials", ANTHROPIC_API_KEY="sk-wrong-key")
+    assert "Set ANTHROPIC_API_KEY to a valid one" in words
     assert "sk-wrong-key" not in words
+    mount.expects(".*")
+
+
+def test_a_key_that_is_refused_is_said_with_the_place_where_it_was_read(mount: Mount, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("sk-wrong-key")
+    (tmp_path / "key").chmod(0o600)
+    for options, says in (("--key-file", f"{tmp_path}/key"), f"They are from the key file {tmp_path}/key: put a valid one there"), (
+            ("--key-command", "echo sk-wrong-key"), "They are what the key command 'echo' prints: have it print a valid one"):
+        words = refused(mount, *options, mount.path, code=3, says=says, ANTHROPIC_API_KEY="")
+        assert "ANTHROPIC_API_KEY" not in words
     mount.expects(".*")
 
 

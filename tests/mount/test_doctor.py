@@ -83,6 +83,10 @@ def test_a_mount_that_was_killed_is_found_and_mended(mount: Mount) -> None:
     os.kill(pid, signal.SIGKILL)
     mount.wait_for_end(pid)
     wait_until(lambda: mountpoint.is_dead(mount.path), "the kernel knows")
+    config = mount.state_dir.parent / "config.toml"
+    config.write_text(f'[profile.work]\ndirectory = "{mount.path}"\n')
+    config.chmod(0o600)
+    assert "does not exist" not in mount.run("config", "check", environment={"ANTHROFS_CONFIG": str(config)}).stderr
     code, found = doctor(mount, "--offline")
     [dead] = of_mine(mount, found, "mounts")
     assert (code, dead["grade"], dead["fixable"], f"anthrofs mount {mount.path}" in dead["mend"]) == (1, "bad", True, True)

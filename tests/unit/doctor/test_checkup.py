@@ -1,8 +1,11 @@
 """Manual, doctor: each broken machine is said to be, with the command that mends it; a check that fails itself is a finding."""
 
+import grp
 import os
 import shutil
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -12,6 +15,7 @@ import pytest
 
 from anthrofs.doctor import checkup, machine, service, setup_files, states
 from anthrofs.doctor.finding import BAD, GOOD, HINT, Finding, Patient
+from anthrofs.errors import SetupError
 from anthrofs.fuse import binding, mountpoint
 from anthrofs.tree.database import Database
 
@@ -104,10 +108,96 @@ def test_a_unit_whose_program_has_gone(patient: Patient) -> None:
     path = Path(patient.environ["XDG_CONFIG_HOME"]) / "systemd" / "user" / "anthrofs@.service"
     path.parent.mkdir(parents=True)
     path.write_text("[Service]\nExecStart=/opt/gone/bin/anthrofs mount --foreground %i\n")
-    assert bad(setup_files.look_at_units(patient)) == [(f"{path} starts /opt/gone/bin/anthrofs, which isn't there.", "anthrofs service install")]
+    assert bad(setup_files.look_at_units(patient)) == [(f"{path} starts /opt/gone/bin/anthrofs, which isn't there.", "anthrofs service install NAME")]
     found = program(patient, "anthrofs")
     path.write_text(f"[Service]\nExecStart=-/{found.relative_to(patient.root)} mount\n")
     assert bad(setup_files.look_at_units(patient)) == []
+
+
+def test_a_unit_of_the_machine_is_written_again_for_its_user(patient: Patient) -> None:
+    path = patient.at("/etc/systemd/system/anthrofs@.service")
+    for directory in ("anthrofs@work.service.d", "multi-user.target.wants"):
+        (path.parent / directory).mkdir(parents=True)
+    path.write_text("[Service]\nExecStart=/opt/gone/bin/anthrofs mount\n")
+    assert bad(setup_files.look_at_units(patient))[0][1] == "sudo anthrofs service install --system --user USER NAME"
+    (path.parent / "anthrofs@work.service.d" / "user.conf").write_text("[Service]\nUser=ann\n")
+    (path.parent / "multi-user.target.wants" / "anthrofs@work.service").symlink_to(path)
+    assert bad(setup_files.look_at_units(patient))[0][1] == "sudo anthrofs service install --system --user ann work"
+
+
+def configured(patient: Patient, text: str) -> Path:
+    path = Path(patient.environ["XDG_CONFIG_HOME"]) / "anthrofs" / "config.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    path.chmod(0o600)
+    return path
+
+
+def test_a_profile_that_is_named_needs_no_other_key(patient: Patient) -> None:
+    home = Path(patient.environ["HOME"])
+    (home / "key").write_text("sk-test")
+    (home / "key").chmod(0o600)
+    (home / "work").mkdir()
+    configured(patient, f'[profile.work]\ndirectory = "{home}/work"\nkey_file = "{home}/key"\n')
+    assert bad(service.look_at_keys(Patient(patient.environ, patient.root, profile="work", asks=False))) == []
+
+
+def test_what_is_wrong_is_said_once_with_the_command_that_mends_it(patient: Patient) -> None:
+    home = Path(patient.environ["HOME"])
+    (home / "key").write_text("sk-test")
+    (home / "key").chmod(0o644)
+    (home / "other key").write_text("sk-test")
+    (home / "other key").chmod(0o600)
+    path = configured(patient, f'[profile.work]\ndirectory = "{home}/work place"\nkey_file = "{home}/key"\n[profile.other]\nkey_file = "{home}/other key"\nuplaod = 1\n')
+    looked = [each for check in (setup_files.look_at_settings, service.look_at_keys) for each in check(patient)]
+    assert bad(iter(looked)) == [
+        (f"{path}:3: key_file: {home}/key can be used by others than you.", f"chmod 600 {home}/key"),
+        (f"{path}:6: uplaod: no option has that name: did you mean upload?", f"correct it there ({path}:6); then: anthrofs config check"),
+        (f"{path}:2: directory: {home}/work place does not exist.", f"mkdir -p '{home}/work place'"),
+    ]
+
+
+def test_an_address_that_is_none_is_said_once(patient: Patient) -> None:
+    home = Path(patient.environ["HOME"])
+    (home / "key").write_text("sk-test")
+    (home / "key").chmod(0o600)
+    configured(patient, "".join(f'[profile.{name}]\nkey_file = "{home}/key"\n' for name in ("one", "two", "three")))
+    environ = {**patient.environ, "ANTHROPIC_API_KEY": "sk-test", "ANTHROPIC_BASE_URL": "nonsense"}
+    [found] = [each for each in service.look_at_keys(Patient(environ, patient.root, asks=False)) if each.grade == BAD]
+    assert "ANTHROPIC_BASE_URL" in found.what
+    assert "key" not in found.why
+
+
+def test_a_device_is_opened_by_its_group_where_that_may(patient: Patient) -> None:
+    device = patient.at("/dev/fuse")
+    device.parent.mkdir()
+    device.touch()
+    device.chmod(0o600)
+    assert mountpoint.way_to(device) == f"sudo chmod 666 {device}"
+    if os.geteuid() == 0:
+        os.chown(device, 0, grp.getgrnam("daemon").gr_gid)
+        device.chmod(0o660)
+        assert mountpoint.way_to(device) == "sudo usermod -aG daemon root   # then log in again"
+
+
+def test_allow_other_is_refused_before_fusermount_does(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    conf = patient.root / "fuse.conf"
+    conf.write_text("#user_allow_other\n")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    mountpoint.refuse_others(False, conf)
+    with pytest.raises(SetupError, match="echo user_allow_other"):
+        mountpoint.refuse_others(True, conf)
+    conf.write_text("user_allow_other\n")
+    mountpoint.refuse_others(True, conf)
+
+
+@pytest.mark.parametrize("package", ["msgspec", "httpx", "mfusepy"])
+def test_without_a_package_the_rest_is_looked_at(patient: Patient, package: str) -> None:
+    words = f"import sys; sys.modules['{package}'] = None; sys.argv[1:] = ['doctor', '--offline']; from anthrofs.cli.commands import main; main()"
+    done = subprocess.run([sys.executable, "-c", words], env={**os.environ, **patient.environ, "PATH": os.environ["PATH"]}, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.count(f"the package {package} is missing") == 1
+    assert "good  States are kept in" in done.stdout
 
 
 def test_a_machine_without_a_key_and_one_whose_profile_has_one(patient: Patient) -> None:
@@ -122,7 +212,7 @@ def test_a_machine_without_a_key_and_one_whose_profile_has_one(patient: Patient)
     path.chmod(0o600)
     patient.services.clear()
     (home / "key").chmod(0o644)
-    assert any("chmod 600" in what or "others" in what for what, _ in bad(service.look_at_keys(patient)))
+    assert bad(service.look_at_keys(patient)) == []     # the settings' check says it
     patient.services.clear()
     (home / "key").chmod(0o600)
     assert [each.what for each in service.look_at_keys(patient)] == [f"There is one: from the key file {home}/key."]
