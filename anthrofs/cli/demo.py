@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from anthrofs.config import Credentials, Service
-from anthrofs.errors import SetupError
+from anthrofs.errors import EXIT_BUSY, SetupError
 from anthrofs.store.state_dir import usable
 
 KEY: Final = "demo-key"
@@ -33,6 +33,9 @@ class Demo:
         line = self._child.stdout.readline()        # it ends with the child, so this can't hang longer than that lives
         if not line:
             _, words = self._child.communicate()
+            if "is used by another emulator" in words.decode(errors="replace"):
+                raise SetupError("This demo is mounted already, and one at a time has its files: `anthrofs status` "
+                                 "says where. For another one: anthrofs mount --demo --profile NAME DIR", EXIT_BUSY)
             raise SetupError(f"The demo's server did not start: {words.decode(errors='replace').strip()[-500:]}")
         self.url = str(json.loads(line)["url"])     # constant
 

@@ -40,19 +40,20 @@ def mount(directory: str | None, foreground: bool, profile: str | None, options:
     """Mount your workspace on DIRECTORY, and return when it is ready. Who you are, $ANTHROPIC_API_KEY or
     `ant auth login` says, or your configuration (`anthrofs init` makes one).
 
-    An option counts as it is given here, else as the variable ANTHROFS_… says (ANTHROFS_CACHE_SIZE for --cache-size),
-    else the profile, else the configuration's defaults: see `anthrofs help config`.
+    An option counts as it is given here, else as the variable ANTHROFS_… says (ANTHROFS_CACHE_SIZE for --cache-size;
+    ANTHROPIC_BASE_URL for --base-url), else the profile, else the configuration's defaults: see `anthrofs help config`.
     """
     from anthrofs.cli import launch
     from anthrofs.client.detached import refuse_detached
     from anthrofs.client.known_states import note
     from anthrofs.settings.choosing import chosen, config_of, doubt, service_for, state_for
+    from anthrofs.settings.findings import unread
     from anthrofs.settings.fleet_options import check_place, warnings
     from anthrofs.state_place import states_root
 
     where, settings = chosen(directory, profile, options or [], flags, os.environ)
     service = service_for(settings, os.environ)
-    for warning in (doubt(settings, os.environ), *service.warnings()):
+    for warning in (*(each.text for each in unread(os.environ)), doubt(settings, os.environ), *service.warnings()):
         if warning is not None:
             output.complain(warning)
     refuse_detached(state_for(settings, os.environ))

@@ -32,10 +32,20 @@ def umount(directory: Path, timeout: float, lazy: bool, as_json: bool) -> None:
 
     What is left of a mount whose program was killed is cleared; one that was detached is waited for.
     """
+    directory = Path(os.path.realpath(directory))
+    _step_out(directory)
     left = _ended(directory, timeout, lazy=lazy)
     if as_json:
         output.put(json.dumps(left))
     draining.say_left(left)
+
+
+def _step_out(directory: Path) -> None:
+    """This process holds nobody up: neither by standing there, nor by what it has inherited and doesn't use."""
+    from anthrofs.fuse.holders import let_go
+
+    os.chdir("/")
+    let_go(mountpoint.device_of(directory))
 
 
 def _ended(directory: Path, timeout: float, *, lazy: bool) -> dict[str, Any]:
@@ -50,7 +60,7 @@ def _ended(directory: Path, timeout: float, *, lazy: bool) -> dict[str, Any]:
             raise
         _await_end(gone, 0.0 if lazy else timeout)
         return draining.NOTHING_LEFT
-    if root != Path(os.path.realpath(directory)):
+    if root != directory:
         raise SetupError(f"{directory} is in the mount on {root}: anthrofs umount {root}", EXIT_USAGE)
     left = draining.drained(state_dir, timeout, last=True)
     ending = control_client.ask(state_dir, "wait", patience_s=LAZY_S if lazy else END_S)
@@ -73,7 +83,7 @@ def _say_cleared(directory: Path) -> None:
     """Raises SetupError for what wasn't sent yet."""
     from anthrofs.client.unsent import refuse_unsent
 
-    place = Path(os.path.realpath(directory))
+    place = directory
     output.complain(f"The program of the mount on {place} had ended without unmounting it. What was left of that is "
                     "cleared.")
     states = [each for each in known_states(states_root(os.environ)) if last_place(each) == place]

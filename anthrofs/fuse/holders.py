@@ -51,6 +51,18 @@ def held_by(device: str | None) -> str:
                                    for each in found[:MOST]) + more if found else ""
 
 
+def let_go(device: str | None) -> None:
+    """Lets this process's descriptors there lead nowhere from now on, but those that it prints to."""
+    if device is None or not hasattr(libc := ctypes.CDLL(None), "statx"):
+        return
+    found = [int(path.name) for path in Path("/proc/self/fd").iterdir() if _is_on(path, device, libc)]
+    nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    for descriptor in found:
+        if descriptor not in (1, 2):
+            os.dup2(nowhere, descriptor)
+    os.close(nowhere)
+
+
 def _things(process: Path, device: str, libc: ctypes.CDLL) -> Iterator[str]:
     for name, words in (("cwd", "its directory"), ("root", "its root"), ("exe", "its program")):
         if _is_on(process / name, device, libc):

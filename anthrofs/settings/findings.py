@@ -102,12 +102,18 @@ def _is_there(path: Path) -> bool:
     return True
 
 
-def _variables(environ: Mapping[str, str]) -> Iterator[Finding]:
+def unread(environ: Mapping[str, str]) -> Iterator[Finding]:
+    """The variables that look like ours, and that nothing reads."""
     known = {each.variable.removeprefix(OURS).lower(): each.variable for each in SETTINGS.values()} | {
+        each.name: each.variable for each in SETTINGS.values()} | {
         each.removeprefix(OURS).lower(): each for each in OTHER_VARIABLES}
     for name in sorted(environ):
         if name.startswith(OURS) and name not in known.values() and (hint := nearest(name.removeprefix(OURS), known)):
             yield Finding("", 0, f"The variable {printable(name)} means nothing here: {hint}")
+
+
+def _variables(environ: Mapping[str, str]) -> Iterator[Finding]:
+    yield from unread(environ)
     for setting in SETTINGS.values():
         text = environ.get(setting.variable, "").strip()
         try:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -148,6 +149,19 @@ def test_an_umount_that_finds_the_mount_in_use_leaves_nothing_behind(mount: Moun
     mount.ok("umount", files)
 
 
+@pytest.mark.parametrize("options", [[], ["--lazy"]], ids=str)
+def test_an_umount_never_waits_for_itself(mount: Mount, options: list[str]) -> None:
+    """Whoever calls it may stand there, and leave it files open, which it doesn't use."""
+    files, pid = mount.mount(), mount.pid()
+    (files / "a.txt").write_text("x")
+    command = shlex.join([*COMMAND, "umount", *options, ".."])
+    (files / "sub").mkdir()
+    done = subprocess.run(["sh", "-c", f"exec 4<a.txt <a.txt; cd sub; exec {command}"], cwd=files, env=mount.environment, capture_output=True,
+                          text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr, mountpoint.is_mounted(files)) == (0, "", False)
+    assert not runs(pid)
+
+
 def test_a_lazy_umount_waits_a_moment_only_for_who_is_in_the_mount(mount: Mount) -> None:
     files, pid = mount.mount(), mount.pid()
     with subprocess.Popen(["cat"], cwd=files, stdin=subprocess.PIPE):       # ends with the block
@@ -191,6 +205,24 @@ def test_the_demo_survives_a_remount(mount: Mount, tmp_path: Path) -> None:
         assert (mount.path / "mine.txt").read_text() == "mine"
         command("umount", mount.path)
     assert "demo-key" not in (state / "anthrofs.log").read_text()
+
+
+def test_a_mount_names_the_variables_that_nothing_reads(mount: Mount) -> None:
+    environment = {**mount.environment, "ANTHROFS_UPLAOD": "queue", "ANTHROFS_BASE_URL": "http://127.0.0.1:1"}
+    done = subprocess.run([*COMMAND, "mount", "--state-dir", mount.state_dir, mount.path], env=environment, text=True, capture_output=True,
+                          timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "ANTHROFS_UPLAOD means nothing here: did you mean ANTHROFS_UPLOAD?" in done.stderr
+    assert "ANTHROFS_BASE_URL means nothing here: did you mean ANTHROPIC_BASE_URL?" in done.stderr
+
+
+def test_a_second_demo_is_told_how_to_be_one(mount: Mount, tmp_path: Path) -> None:
+    mount.mount("--demo")
+    second = tmp_path / "second"
+    second.mkdir()
+    done = mount.run("mount", "--demo", "--state-dir", mount.state_dir, second)
+    assert (done.returncode, "anthrofs mount --demo --profile NAME DIR" in done.stderr) == (6, True)
+    assert not mountpoint.is_mounted(second)
 
 
 def test_the_log_and_the_process_list_hold_no_key_and_no_content(mount: Mount) -> None:
