@@ -19,6 +19,7 @@ from anthrofs.errors import EXIT_BUSY, EXIT_MISSING, EXIT_USAGE, SetupError
 KIND: Final = "fuse.anthrofs"
 SOURCE: Final = "anthrofs"          # what is mounted, as df and mount show it; with a colon and a name behind it, if it
                                     # has one
+CAP_SYS_ADMIN: Final = 1 << 21      # as capabilities(7) counts
 UNMOUNT_S: Final = 30
 BUSY_WAITS_S: Final = (0.05, 0.2, 0.5)      # a program that has just closed its files can keep them busy for a moment
 
@@ -87,9 +88,17 @@ def way_to(device: Path) -> str:
 
 def refuse_others(asked: bool, conf: Path = Path("/etc/fuse.conf")) -> None:
     """Raises SetupError for -o allow_other where fusermount would refuse it."""
-    if asked and os.geteuid() and not lets_others(conf):
+    if asked and os.geteuid() and not _mounts_itself() and not lets_others(conf):
         raise SetupError(f"allow_other needs a line in {conf}, which isn't there: echo user_allow_other | sudo tee -a "
                          f"{conf}", EXIT_USAGE)
+
+
+def _mounts_itself() -> bool:
+    """Whether the kernel lets this process mount (CAP_SYS_ADMIN, as the machine's services have): then libfuse asks no
+    fusermount.
+    """
+    found = re.search(r"(?m)^CapEff:\s*([0-9a-f]+)", Path("/proc/self/status").read_text())
+    return found is not None and bool(int(found[1], 16) & CAP_SYS_ADMIN)
 
 
 def lets_others(conf: Path) -> bool:
