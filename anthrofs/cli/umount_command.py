@@ -16,10 +16,9 @@ from anthrofs.cli.syntax import command, flag
 from anthrofs.cli.teller import Teller
 from anthrofs.client import asking, control_client
 from anthrofs.client.detached import Detached, detached_from, of_state
-from anthrofs.client.known_states import known_states, last_place
+from anthrofs.client.mount_again import mount_there_again, states_at
 from anthrofs.errors import EXIT_LEFT, EXIT_USAGE, SetupError
 from anthrofs.fuse import mountpoint
-from anthrofs.state_place import states_root
 
 LAZY_S: Final = 3.0         # after a lazy unmount: for a process that nobody keeps
 END_S: Final = 400.0        # after an unmount: above the daemon's own bound
@@ -86,12 +85,12 @@ def _say_cleared(directory: Path) -> None:
     place = directory
     output.complain(f"The program of the mount on {place} had ended without unmounting it. What was left of that is "
                     "cleared.")
-    states = [each for each in known_states(states_root(os.environ)) if last_place(each) == place]
+    states = states_at(place)
     for state_dir in states:
         refuse_unsent(state_dir, place)
     if not states:
         raise SetupError("What it had not sent yet, if there is anything, is kept, and the next mount sends it: "
-                         f"anthrofs mount {place}", EXIT_LEFT)
+                         f"{mount_there_again(place)}", EXIT_LEFT)
 
 
 def _await_end(gone: Detached, timeout_s: float) -> None:

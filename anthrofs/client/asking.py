@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from anthrofs.attribute_names import CONTROL, FILE_ID, STATE
 from anthrofs.client import control_client
+from anthrofs.client.mount_again import mount_there_again
 from anthrofs.errors import EXIT_FAILED, EXIT_LEFT, EXIT_USAGE, SetupError
 from anthrofs.fuse import mountpoint
 from anthrofs.text import printable
@@ -115,8 +116,8 @@ def mount_of(directory: Path) -> tuple[Path, Path]:
                 root = next((each for each in (place, *place.parents) if each in mountpoint.mounts()), place)
                 shown = printable(str(root))
                 raise SetupError(f"{shown} holds the rest of a mount whose program has ended. What it had not sent is "
-                                 f"kept. Mount it again: anthrofs mount {shown}, or only clear it: anthrofs umount "
-                                 f"{shown}", EXIT_FAILED) from exc
+                                 f"kept. Mount it again: {mount_there_again(root)}, or only clear it: anthrofs "
+                                 f"umount {shown}", EXIT_FAILED) from exc
             if exc.errno == errno.ENOENT:
                 raise SetupError(f"{printable(str(place))} does not exist.", EXIT_USAGE) from exc
     raise SetupError(f"{printable(str(directory))} is not in a mount of anthrofs.", EXIT_USAGE)

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from anthrofs.client.mount_again import mount_again
 from anthrofs.errors import EXIT_BUSY, EXIT_LEFT, SetupError
 from anthrofs.store.state_dir import StateDir
 from anthrofs.text import printable
@@ -28,8 +29,8 @@ def refuse_unsent(state_dir: Path, mountpoint: Path) -> None:
     rows += [f"  and {len(names) - NAMED} more"] if len(names) > NAMED else []
     rows += [f"  {deletions} files to be deleted there"] if deletions else []
     if rows:
-        raise SetupError("Not on the server yet (kept on this machine, and sent by the next mount: anthrofs mount "
-                         f"{printable(str(mountpoint))}):\n" + "\n".join(rows), EXIT_LEFT)
+        raise SetupError("Not on the server yet (kept on this machine, and sent by the next mount: "
+                         f"{mount_again(state_dir, mountpoint)}):\n" + "\n".join(rows), EXIT_LEFT)
 
 
 def _unsent(state_dir: Path, mountpoint: Path) -> tuple[list[str], int] | None:

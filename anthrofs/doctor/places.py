@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from anthrofs.client import asking, control_client
 from anthrofs.client.detached import every_detached
+from anthrofs.client.mount_again import mount_there_again
 from anthrofs.doctor.finding import BAD, GOOD, HINT, Finding, Patient
 from anthrofs.errors import SetupError
 from anthrofs.fuse import mountpoint
@@ -40,7 +41,7 @@ def _mount(place: Path) -> Iterator[Finding]:
     if said == DEAD:
         yield Finding(MOUNTS, BAD, f"{shown} holds the rest of a mount whose program has ended.",
                       "What it had not sent is kept.",
-                      f"anthrofs mount {shown}, or only to clear it: anthrofs umount {shown}",
+                      f"{mount_there_again(place)}, or only to clear it: anthrofs umount {shown}",
                       fix=lambda: _clear(place))
         return
     if said == HANGS:

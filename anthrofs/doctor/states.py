@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from anthrofs.client.known_states import known_states
+from anthrofs.client.mount_again import mount_again
 from anthrofs.client.state_pictures import StatePicture, picture
 from anthrofs.doctor.finding import BAD, GOOD, HINT, Finding, Patient
 from anthrofs.fuse.mountpoint import kind_of
@@ -100,9 +101,9 @@ def _rest(one: StatePicture, shown: str) -> Iterator[Finding]:
         return
     days = (time.time() - one.last_used) / 86400
     if one.unsent:
-        where = f" {printable(one.last_mounted_on)}" if one.last_mounted_on else " DIR"
+        place = Path(one.last_mounted_on) if one.last_mounted_on else None
         yield Finding(STATES, HINT, f"{one.unsent} files of the state {shown} aren't on the server, and it isn't "
-                      "mounted.", "They are kept, and wait for a mount.", f"anthrofs mount --state-dir {shown}{where}")
+                      "mounted.", "They are kept, and wait for a mount.", mount_again(Path(one.path), place))
     elif days > OLD_DAYS and not one.losses:
         yield Finding(STATES, HINT, f"The state {shown} was not used for {days:.0f} days, and has nothing that only it "
                       "has.", "It takes room.", f"anthrofs states remove {printable(one.name)}")
