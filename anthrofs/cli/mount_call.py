@@ -15,6 +15,7 @@ from anthrofs.cli.syntax import typed
 from anthrofs.errors import EXIT_USAGE, SetupError
 from anthrofs.fuse import mountpoint
 from anthrofs.service.mount_helper import Call, called, exit_code
+from anthrofs.text import printable
 
 THEIRS: Final = frozenset({"PATH", "LANG", "LANGUAGE", "TERM", "TZ"})      # of root's variables, what is anybody's
 
@@ -39,6 +40,8 @@ def _mount(call: Call) -> NoReturn:
                              "user, does it on no directory that waits for a first look.", EXIT_USAGE)
         become(call.run_as)
     if call.settings:
+        if not os.path.lexists(call.settings):
+            raise SetupError(f"-o config={printable(call.settings)}: that file does not exist.", EXIT_USAGE)
         os.environ["ANTHROFS_CONFIG"] = call.settings
     if not call.fake:
         import anthrofs.cli.mount_command  # noqa: F401, PLC0415 - so that it is known

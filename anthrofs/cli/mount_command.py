@@ -46,12 +46,15 @@ def mount(directory: str | None, foreground: bool, profile: str | None, options:
     from anthrofs.cli import launch
     from anthrofs.client.detached import refuse_detached
     from anthrofs.client.known_states import note
-    from anthrofs.settings.choosing import chosen, config_of, doubt, service_for, state_for
+    from anthrofs.settings.choosing import chosen, config_of, doubt, hides_profile, service_for, state_for
     from anthrofs.settings.findings import unread
     from anthrofs.settings.fleet_options import check_place, warnings
     from anthrofs.state_place import states_root
 
     where, settings = chosen(directory, profile, options or [], flags, os.environ)
+    if hides_profile(directory, settings):
+        output.complain(f"{directory} is a directory here, and that goes before the profile of the same name, which "
+                        f"is: anthrofs mount --profile {directory}")
     service = service_for(settings, os.environ)
     for warning in (*(each.text for each in unread(os.environ)), doubt(settings, os.environ), *service.warnings()):
         if warning is not None:

@@ -3,6 +3,7 @@
 Never   mounts, and never asks the service.
 """
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,15 +17,17 @@ from anthrofs.settings.findings import ended, nearest, unfit_name
 from anthrofs.settings.fleet_options import fleet_of
 from anthrofs.settings.mount_options import PROFILE, flags_of
 from anthrofs.settings.precedence import Settings, directory_of, no_profile, settings_of
+from anthrofs.settings.table import SETTINGS
 from anthrofs.text import printable
 
 VARIABLE: Final = "ANTHROFS_PROFILE"
+OF_THEIR_OWN: Final = ("demo", "scope", "workspace")        # whose state is of that name, on whatever directory
 
 
 def chosen(word: str | None, profile: str | None, options: Sequence[str], flags: Mapping[str, Any],
            environ: Mapping[str, str]) -> tuple[Path, Settings]:
     """(the mount point, all that was set for it). A word is a directory, or a profile's name where no directory is of
-    that name. Raises SetupError.
+    that name. A profile's own directory is the profile, by whatever path. Raises SetupError.
     """
     file = read_config(environ)
     given = {**flags_of(options), **{name: value for name, value in flags.items() if value is not None}}
@@ -32,13 +35,47 @@ def chosen(word: str | None, profile: str | None, options: Sequence[str], flags:
     profile = profile or (named if isinstance(named, str) else None) or environ.get(VARIABLE, "") or None
     if profile is not None and unfit_name(profile):
         raise SetupError(f"--profile takes a plain name, not {profile!a}.", EXIT_USAGE)
-    if word is not None and profile is None and "/" not in word and not os.path.lexists(word):
-        word, profile = _profile_meant(word, file)
+    if word is not None and profile is None:
+        if "/" not in word and not _is_there(word):
+            word, profile = _profile_meant(word, file)
+        elif not any(given.get(name) or environ.get(SETTINGS[name].variable, "").strip() for name in OF_THEIR_OWN):
+            profile = _profile_at(Path(word), file)
     settings = settings_of(given, environ, file, profile)
     where = Path(word) if word is not None else settings.directory
     if where is None:
         raise SetupError(_no_place(file, profile), EXIT_USAGE)
     return where, settings
+
+
+def _is_there(word: str) -> bool:
+    """So is what can't be looked at, like the rest of a mount that was killed."""
+    try:
+        os.lstat(word)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _profile_at(place: Path, file: ConfigFile) -> str | None:
+    """The profile whose directory that is; of several, the one that is called like it."""
+    found = list[str]()
+    for name in file.profiles:
+        with contextlib.suppress(SetupError):       # a mistake in another profile keeps nobody from mounting
+            if (own := directory_of(file, name)) is not None and _real(own) == _real(place):
+                found.append(name)
+    return found[0] if len(found) == 1 else place.name if place.name in found else None
+
+
+def _real(place: Path) -> Path:
+    """The place without links, and without a question to what is mounted there: that may hang."""
+    place = Path(os.path.abspath(place))            # noqa: PTH100 - resolve() would ask
+    place = Path(os.path.realpath(place.parent), place.name)
+    try:
+        return Path(os.path.realpath(place.parent / place.readlink()))
+    except OSError:
+        return place
 
 
 def _profile_meant(word: str, file: ConfigFile) -> tuple[str | None, str | None]:
@@ -76,6 +113,11 @@ def doubt(settings: Settings, environ: Mapping[str, str]) -> str | None:
             settings, environ).exists():
         return None
     return f"The configuration has no profile {printable(name)}: {hint} A new state of that name is made."
+
+
+def hides_profile(word: str | None, settings: Settings) -> bool:
+    """Whether a directory that is called like a profile, and isn't that one's, was taken."""
+    return word is not None and settings.profile is None and word in settings.file.profiles
 
 
 def service_for(settings: Settings, environ: Mapping[str, str]) -> Service:

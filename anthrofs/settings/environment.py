@@ -19,9 +19,11 @@ from anthrofs.errors import EXIT_USAGE, SetupError
 from anthrofs.remote.key_sources import credential_of, keyring_of, read_key
 from anthrofs.remote.profiles import credentials_in, federated, load, profile_of, shadowed
 from anthrofs.settings.config_file import ConfigFile
-from anthrofs.settings.precedence import LEVELS, Settings, settings_of
+from anthrofs.settings.findings import ended
+from anthrofs.settings.precedence import LEVELS, Settings, no_profile, settings_of
 from anthrofs.settings.table import KEYS
 from anthrofs.state_place import states_root
+from anthrofs.text import printable
 
 HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")         # RFC 9110, 5.6.2
 OURS_WIN: Final = frozenset({"accept-encoding", "content-type"})        # as the SDKs' own do
@@ -161,6 +163,9 @@ def _who(environ: Mapping[str, str], settings: Settings, custom: dict[str, str])
     else:
         source = key_source(settings, environ)
         found = None if source is None else read_key(source, environ)
+    if found is None and settings.profile is not None and settings.profile not in settings.file.profiles:
+        raise SetupError(f"No credentials by the profile {printable(settings.profile)}: "
+                         f"{ended(no_profile(settings.file, settings.profile))}", EXIT_USAGE)
     if found is None:
         raise SetupError("No credentials: set ANTHROPIC_API_KEY (or ANTHROPIC_AUTH_TOKEN), log in with `ant auth "
                          "login`, or say where the key is (`anthrofs init`), and mount again. To try anthrofs without "

@@ -2,13 +2,14 @@
 
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from anthrofs.fuse import mountpoint
-from tests.mounting import COMMAND, Mount, stored
+from tests.mounting import COMMAND, Mount, stored, wait_until
 from tests.terminal import Terminal
 
 
@@ -50,6 +51,41 @@ class Person:
 def person(mount: Mount, tmp_path: Path) -> Person:
     (tmp_path / "home").mkdir()
     return Person(mount, tmp_path / "home")
+
+
+def test_what_is_said_of_a_profile_that_was_killed_mounts_that_profile_again(person: Person) -> None:
+    """Each sentence's command, typed as it stands, where nothing but the profile knows the key."""
+    person.writes('upload = "queue"')
+    mount = person.mount
+    mount.expects("no connection to")
+    mount.ok("mount", person.name)
+    mount.emulator.stop()
+    (mount.path / "note.txt").write_text("late")
+    again = f"anthrofs mount --profile {person.name} {mount.path}"
+
+    def is_killed() -> None:
+        os.kill(mount.pid(), signal.SIGKILL)
+        mount.wait_for_end()
+        wait_until(lambda: mountpoint.is_dead(mount.path), "the kernel knows")
+
+    is_killed()
+    status = mount.run("status", mount.path)
+    assert (status.returncode, f"Mount it again: {again}, or" in status.stderr) == (1, True)
+    found = json.loads(mount.run("doctor", "--offline", "--json").stdout)
+    assert [each["mend"] for each in found if "holds the rest" in each["what"] and str(mount.path) in each["what"]] == [
+        f"{again}, or only to clear it: anthrofs umount {mount.path}"]
+    done = mount.run("umount", person.name)
+    assert (done.returncode, f"sent by the next mount: {again})" in done.stderr) == (5, True)
+    found = json.loads(mount.run("doctor", "--offline", "--json").stdout)
+    assert [each["mend"] for each in found if "aren't on the server, and it isn't" in each["what"]] == [again]
+    mount.emulator.start()
+    mount.ok(*again.split()[1:])
+    mount.sync()
+    assert stored(mount) == {"note.txt": b"late"}
+    is_killed()
+    subprocess.run(["fusermount3", "-u", "-z", mount.path], check=True, timeout=60)
+    mount.ok("mount", mount.path)       # by its directory alone
+    assert os.listdir(mount.path) == ["note.txt"]
 
 
 def test_a_profile_is_mounted_looked_at_and_unmounted_by_its_name(person: Person) -> None:
@@ -144,6 +180,17 @@ def test_config_show_and_check_say_what_is_there(person: Person) -> None:
 
 
 # ---- anthrofs init
+
+def test_what_init_says_mounts_the_profile_also_where_its_directory_is(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = person.home / person.name
+    person.mount.environment["ANTHROPIC_BASE_URL"] = person.mount.emulator.url
+    made = person.mount.ok("init", person.name, "--directory", str(place), "--key-file", str(person.key), "--yes")
+    assert f"anthrofs mount {person.name}\n" in made
+    monkeypatch.chdir(person.home)
+    person.mount.path = place
+    person.mount.ok("mount", person.name)
+    assert mountpoint.source_at(place) == f"anthrofs:{person.name}"
+
 
 def test_three_answers_make_a_profile_that_can_be_mounted(person: Person) -> None:
     mount = person.mount

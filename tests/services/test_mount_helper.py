@@ -174,8 +174,10 @@ def test_an_unmount_with_the_service_away_ends_and_keeps_what_is_left(machine: M
     ("-o upload=sometimes anthrofs:work {path}", 1, "upload"),
     ("-o colour=red anthrofs:work {path}", 1, "colour"),
     ("-o config={settings} anthrofs:work {path}/gone", 1, "does not exist"),
+    ("-o config={settings}.old anthrofs:work {path}", 1, ".old: that file does not exist."),
+    ("-o config={settings} anthrofs:wrok {path}", 1, "did you mean work?"),
     ("-o setuid=nobody-at-all anthrofs:work {path}", 1, "there is no such user"),
-    ("{home} {path}", 1, "is a directory, and no source of files")], ids=["value", "option", "place", "user", "source"])
+    ("{home} {path}", 1, "is a directory, and no source of files")], ids=["value", "option", "place", "settings", "typo", "user", "source"])
 def test_what_is_wrong_is_a_sentence_and_mounts_code(machine: Machine, words: str, code: int, says: str) -> None:
     done = machine.run("mount -t anthrofs " + words.format(path=machine.path, home=machine.home, settings=machine.settings))
     assert (done.returncode, says in done.stderr) == (code, True), done.stderr

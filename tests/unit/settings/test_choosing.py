@@ -7,7 +7,7 @@ import pytest
 
 from anthrofs.config import Config
 from anthrofs.errors import EXIT_USAGE, SetupError
-from anthrofs.settings.choosing import chosen, config_of, doubt, service_for
+from anthrofs.settings.choosing import chosen, config_of, doubt, hides_profile, service_for
 
 FILE = """
 [defaults]
@@ -55,6 +55,41 @@ def test_a_directory_that_is_there_goes_before_a_profile_and_the_option_before_b
     assert config(environ, "work", "work").upload == "queue"
     assert config(environ, "./elsewhere", None, "profile=work").upload == "queue"
     assert config({**environ, "ANTHROFS_PROFILE": "work"}, None).mountpoint == tmp_path / "on"
+
+
+def test_a_profiles_own_directory_is_the_profile_by_whatever_path(environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after `anthrofs init`, which makes it: the profile has the name of its directory."""
+    path = tmp_path / "config.toml"
+    path.write_text(path.read_text() + f'[profile.zz]\ndirectory = "{tmp_path}/zz"\nupload = "queue"\n[profile.bad]\ndirectory = 3\n')
+    (tmp_path / "zz").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "zz")
+    monkeypatch.chdir(tmp_path)
+    environ["ANTHROPIC_API_KEY"] = "sk-mine"
+    for word in ("zz", "./zz", "here/../zz", f"{tmp_path}/zz", f"{tmp_path}/zz/", "link"):
+        found = config(environ, word)
+        assert (found.upload, found.label, found.state_dir.name) == ("queue", "zz", "zz"), word
+        assert found.mountpoint == tmp_path / "zz"
+    assert config(environ, "./here").label == ""
+    assert config(environ, "zz", "work").label == "work"
+    for own in ({"demo": True}, {"scope": "sesn_1"}, {"workspace": "wrkspc_1"}):     # whose files are others, in a state that is another
+        assert config(environ, "zz", **own).label in ("demo", "sesn_1", "wrkspc_1")
+    assert config({**environ, "ANTHROFS_WORKSPACE": "wrkspc_1"}, "zz").label == "wrkspc_1"
+    path.write_text(path.read_text() + f'[profile.other]\ndirectory = "{tmp_path}/link"\n')
+    assert config(environ, "./zz").label == "zz", "of two profiles there, the one that is called so"
+    assert config(environ, "link").label == ""
+
+
+def test_a_directory_that_is_called_like_another_profile_is_said_to_go_before_it(environ: dict[str, str]) -> None:
+    Path("work").mkdir()
+    for word, profile, hides in (("work", None, True), ("work", "work", False), ("./work", None, False), (None, "work", False)):
+        _, settings = chosen(word, profile, [], {}, environ)
+        assert hides_profile(word, settings) == hides
+
+
+def test_without_a_key_a_typo_in_a_profiles_name_is_what_is_said(environ: dict[str, str]) -> None:
+    _, settings = chosen("./x", None, ["profile=wrok"], {}, environ)
+    with pytest.raises(SetupError, match=r"^No credentials by the profile wrok: there is no profile of that name: did you mean work\?$"):
+        service_for(settings, environ)
 
 
 def test_a_path_is_never_a_profile(environ: dict[str, str], tmp_path: Path) -> None:
