@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 from pathlib import Path
+from typing import NoReturn
 
 from anthrofs.cli import output
 from anthrofs.cli.syntax import PROGRAM, outline, typed
@@ -37,12 +38,30 @@ def main() -> None:
         sys.exit(EXIT_FAILED)
     except KeyboardInterrupt:
         sys.exit(130)
+    except FileNotFoundError as exc:
+        if _is_somewhere():
+            _fail(exc)
+        output.complain("The directory that you are in was removed: go to another (cd), and try again.")
+        sys.exit(EXIT_USAGE)
     except Exception as exc:
-        from anthrofs.cli.last_gate import sentence_of
+        _fail(exc)
 
-        error = sentence_of(exc)
-        output.complain(str(error))
-        sys.exit(error.exit_code)
+
+def _is_somewhere() -> bool:
+    """There is a directory that relative paths begin in."""
+    try:
+        return bool(os.getcwd())        # noqa: PTH109 - which says so
+    except FileNotFoundError:
+        return False
+
+
+def _fail(exc: Exception) -> NoReturn:
+    """Says what nobody expected, and exits."""
+    from anthrofs.cli.last_gate import sentence_of
+
+    error = sentence_of(exc)
+    output.complain(str(error))
+    sys.exit(error.exit_code)
 
 
 def _speak_plainly() -> None:

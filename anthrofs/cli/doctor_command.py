@@ -24,8 +24,8 @@ NARROWEST: Final = 30
 
 @command("doctor", argument("profile", "A profile, whose service is asked.", count="?"),
          flag("--fix", "fix", "Mend what can be mended without losing anything."),
-         option("--bundle", "bundle", "FILE", "Pack what was found, versions, settings and the ends of logs, for "
-                "somebody who helps; keys and passwords are left out.", Path),
+         option("--bundle", "bundle", "FILE", "Pack what was found, versions, settings and the ends of logs into a "
+                "tar.gz, for somebody who helps; keys and passwords are left out.", Path),
          flag("--offline", "offline", "Don't ask the service."), JSON)
 def doctor(profile: str | None, fix: bool, bundle: Path | None, offline: bool, as_json: bool) -> None:
     """Find out what is wrong: FUSE, libraries, settings, key, proxy, service, clock, states, disks, mounts, services.
@@ -60,8 +60,8 @@ def doctor(profile: str | None, fix: bool, bundle: Path | None, offline: bool, a
     if bundle is not None:
         names = write_bundle(bundle, patient, found)
         if not as_json:
-            output.show(f"{bundle}: {', '.join(names)}", "Keys and passwords are left out. Names of your files are in "
-                        "it: look before you send it.")
+            output.show(f"{bundle} (a tar.gz, whatever its name): {', '.join(names)}",
+                        "Keys and passwords are left out. Names of your files are in it: look before you send it.")
     if wrong:
         sys.exit(EXIT_FAILED)
 

@@ -10,7 +10,10 @@ from anthrofs.errors import EXIT_BUSY, EXIT_USAGE, SetupError
          option("--port", "port", "N", "0: any free one; it is printed.", number(0, 65535, whole=True), default=0),
          option("--key", "key", "KEY", "An accepted key, for tests. Default: demo-key.", repeated=True))
 def emulator(data: Path | None, port: int, key: list[str] | None) -> None:
-    """Run the imitation of the service on this machine's loopback, until interrupted."""
+    """Run the imitation of the service on this machine's loopback, until interrupted.
+
+    Its routes under /_emulator show what it was asked, and have it refuse, wait or break off: `anthrofs help emulator`.
+    """
     if data is None:
         raise SetupError("Where? Say --data DIR.", EXIT_USAGE)
     from anthrofs.emulator.server import CannotServe

@@ -19,10 +19,12 @@ from anthrofs.cli.syntax import argument, command, flag
 from anthrofs.cli.teller import Teller
 from anthrofs.client import asking
 from anthrofs.errors import EXIT_FAILED, SetupError
+from anthrofs.text import printable
 
 
 @command("id", argument("paths", "Files in a mount.", Path, count="+"),
-         flag("-R --recursive", "recursive", "Also all files in the folders, each with its path behind the id."),
+         flag("-R --recursive", "recursive", "Also all files in the folders, each with its path behind the id. "
+              "Where a name may have a line break: --json."),
          TIMEOUT, JSON)
 def show_id(paths: list[Path], recursive: bool, timeout: float, as_json: bool) -> None:
     """The file id of each path, one a line; waits for uploads that are under way, and says what they wait for.
@@ -49,13 +51,18 @@ def show_id(paths: list[Path], recursive: bool, timeout: float, as_json: bool) -
                 continue
             if not as_json:
                 with teller.aside():
-                    output.show_to_programs(f"{file_id}  {path}" if recursive else file_id)
+                    output.show_to_programs(*([_row(file_id, path)] if recursive else [file_id]))
     if as_json:
         output.put(json.dumps(ids))
     if local:
         output.complain(f"Without an id, as they stay on this machine: {', '.join(local)}.")
     if failed:
         raise SetupError("\n".join(map(str, failed)), failed[0].exit_code)
+
+
+def _row(file_id: str, path: Path) -> str:
+    """One line for a person, whatever is in the name; a program is given the name as it is."""
+    return f"{file_id}  {printable(str(path)) if output.is_terminal() else path}"
 
 
 def files_of(paths: list[Path]) -> Iterator[Path]:

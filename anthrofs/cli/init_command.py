@@ -4,6 +4,7 @@ Never   shows a key, takes one as an argument, or writes it into the configurati
 """
 
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -61,8 +62,14 @@ def init(profile: str, directory: str | None, key_stdin: bool, key_file: str | N
     The key is tried at the service, which costs one request. What is in the configuration stays as it is.
     """
     from anthrofs.settings.config_file import read_config
+    from anthrofs.settings.table import SETTINGS
     from anthrofs.settings.writing import add_key, add_profile, check_new
 
+    if upload is not None:
+        try:
+            SETTINGS["upload"].read(upload)
+        except SetupError as exc:
+            raise SetupError(f"--upload {upload!a}: {exc}", EXIT_USAGE) from None
     file = read_config(os.environ, made=True)
     check_new(file, profile)
     assert file.path is not None
@@ -92,7 +99,7 @@ def init(profile: str, directory: str | None, key_stdin: bool, key_file: str | N
             key_path.unlink(missing_ok=True)
         raise
     _make(where)
-    output.show(f"{path} has the profile {profile} now.", f"Mount it:  anthrofs mount {profile}")
+    output.show(f"{path} has the profile {profile} now.", f"Mount it:  anthrofs mount {shlex.quote(profile)}")
 
 
 def _asked(answers: Answers, profile: str, directory: str | None, upload: str | None, *, asked_key: bool) -> Answers:
@@ -171,6 +178,8 @@ def _read_key() -> str:
         text = getpass("   The key (it isn't shown): ") if sys.stdin.isatty() else sys.stdin.readline()
     except (EOFError, UnicodeDecodeError):
         text = ""
+    if not text.strip():
+        raise SetupError("No key was given, so nothing was written.", EXIT_USAGE)
     # The value alone, as each other source gives it.
     found = read_key(KeySource("environment", ("given here",)), {"given here": text})
     return found.value
@@ -234,8 +243,6 @@ def _try(values: "dict[str, Value]", pasted: str | None) -> None:
     if pasted is not None:
         environ |= {"ANTHROPIC_API_KEY": pasted}
     if "key_command" in values:
-        import shlex
-
         flags["key_command"] = shlex.join(values["key_command"])
     try:
         service = service_for(settings_of(flags, environ, ConfigFile(None), None), environ)

@@ -41,7 +41,8 @@ def mount(directory: str | None, foreground: bool, profile: str | None, options:
     `ant auth login` says, or your configuration (`anthrofs init` makes one).
 
     An option counts as it is given here, else as the variable ANTHROFS_… says (ANTHROFS_CACHE_SIZE for --cache-size;
-    ANTHROPIC_BASE_URL for --base-url), else the profile, else the configuration's defaults: see `anthrofs help config`.
+    ANTHROPIC_BASE_URL for --base-url, ANTHROPIC_PROFILE for --login, ANTHROFS_FLEET_KEY_FILE for --fleet-key), else
+    the profile, else the configuration's defaults: see `anthrofs help config`.
     """
     from anthrofs.cli import launch
     from anthrofs.client.detached import refuse_detached

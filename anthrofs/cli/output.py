@@ -28,7 +28,12 @@ def show(*lines: str) -> None:
 def show_to_programs(*lines: str) -> None:
     """The same, but as they are where it isn't a terminal that reads: what goes on with a path needs the path."""
     text = "\n".join(lines)
-    put(printable_lines(text) if sys.stdout is not None and sys.stdout.isatty() else text)
+    put(printable_lines(text) if is_terminal() else text)
+
+
+def is_terminal() -> bool:
+    """A person reads what is printed."""
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def put(text: str) -> None:

@@ -48,7 +48,7 @@ def look_at_keys(patient: Patient) -> Iterator[Finding]:
                           "No mount that needs it can begin.",
                           "anthrofs init, or: export ANTHROPIC_API_KEY=…" if none else "")
             continue
-        yield Finding(of, GOOD, f"There is one: {_said(service)}.")
+        yield Finding(of, GOOD, f"A key is there: {_said(service)}.")
         for warning in service.warnings():
             yield Finding(of, HINT, warning)
 

@@ -11,9 +11,10 @@ from typing import Any, Final
 
 from anthrofs.config import DEFAULT_PROFILE, Config, Credentials, Service
 from anthrofs.errors import EXIT_USAGE, SetupError
-from anthrofs.settings.config_file import ConfigFile, read_config
+from anthrofs.settings.config_file import DEFAULTS, ConfigFile, read_config
+from anthrofs.settings.config_file import PROFILE as SECTION
 from anthrofs.settings.environment import select, service_of, state_dir_of
-from anthrofs.settings.findings import ended, nearest, unfit_name
+from anthrofs.settings.findings import ended, findings, nearest, of_section, unfit_name
 from anthrofs.settings.fleet_options import fleet_of
 from anthrofs.settings.mount_options import PROFILE, flags_of
 from anthrofs.settings.precedence import Settings, directory_of, no_profile, settings_of
@@ -79,7 +80,11 @@ def _real(place: Path) -> Path:
 
 
 def _profile_meant(word: str, file: ConfigFile) -> tuple[str | None, str | None]:
-    """Whether a word that is no directory is a profile's name. Raises SetupError for a profile without a place."""
+    """Whether a word that is no directory is a profile's name. Raises SetupError for a profile without a place, and
+    for a mistake that may be why it has none.
+    """
+    if wrong := of_section(findings(file), DEFAULTS, f"{SECTION}.{word}"):
+        raise wrong[0].error()
     if word in file.profiles:
         if directory_of(file, word) is None:
             raise SetupError(_no_place(file, word), EXIT_USAGE)

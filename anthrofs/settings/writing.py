@@ -46,7 +46,8 @@ def add_profile(environ: Mapping[str, str], name: str, values: Mapping[str, Valu
         after = f"{before}{'' if not before or before.endswith(chr(10)) else chr(10)}" + (
             "\n" if before else "") + section_of(name, values)
         if wrong := of_section(findings(parsed(file.path, after)), f"{PROFILE}.{name}"):
-            raise wrong[0].error()
+            place = f"{printable(str(file.path))}:{wrong[0].line}: "      # where it would have stood
+            raise SetupError(f"The profile isn't written. {wrong[0].text.removeprefix(place)}", EXIT_USAGE)
         put(file.path, after)
     except OSError as exc:
         raise SetupError(f"{printable(str(file.path))} can't be written: {exc.strerror}.", EXIT_FAILED) from exc

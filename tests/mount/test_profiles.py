@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from anthrofs.fuse import mountpoint
-from tests.mounting import COMMAND, Mount, stored, wait_until
+from tests.mounting import COMMAND, ROOT, Mount, stored, wait_until
 from tests.terminal import Terminal
 
 
@@ -245,6 +245,28 @@ def test_without_a_terminal_the_options_are_said_and_a_profile_is_never_replaced
     assert "name that only" in person.fails("init", "other", "--key-file", "/k", "--login", "x")
     assert "it takes a command" in person.fails("init", "other", "--key-command", "'")
     assert person.config.read_text() == before
+
+
+def test_what_init_cant_take_is_said_without_a_line_of_a_file_that_was_never_written(person: Person) -> None:
+    assert person.fails("init", "new", "--upload", "foo", "--yes", "--no-check") == "anthrofs: --upload 'foo': it takes wait or queue.\n"
+    said = person.fails("init", "new", "--key-file", "/nonexistent/key", "--yes", "--no-check")
+    assert said == "anthrofs: The profile isn't written. key_file: /nonexistent/key can't be read: No such file or directory.\n"
+    done = subprocess.run([*COMMAND, "init", "new", "--key-stdin"], env=person.mount.environment, input="\n", capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (2, "anthrofs: No key was given, so nothing was written.\n")
+    assert not person.config.exists()
+
+
+def test_a_profiles_name_is_quoted_in_the_command_that_is_said(person: Person) -> None:
+    done = person.mount.run("init", "two words", "--yes", "--no-check")
+    assert "anthrofs mount 'two words'" in done.stdout
+
+
+def test_a_directory_that_was_removed_below_the_shell_is_said(person: Person, tmp_path: Path) -> None:
+    for words in (["ls"], ["status", "."], ["mount", "--demo", "x"]):
+        done = subprocess.run(["sh", "-c", 'mkdir gone && cd gone && rmdir ../gone && exec "$@"', "sh", *COMMAND, *words],
+                              env={**person.mount.environment, "PYTHONPATH": str(ROOT)}, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+        assert (done.returncode, done.stderr) == (2, "anthrofs: The directory that you are in was removed: go to another (cd), and try again.\n"), words
+    assert not (person.home / "s" / "anthrofs" / "unexpected.log").exists()
 
 
 def test_a_home_that_takes_no_file_is_said(person: Person) -> None:

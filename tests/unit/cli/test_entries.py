@@ -1,7 +1,9 @@
 """Manual, says: 'A test finds a text without an entry, and an entry without a text'."""
 
 import ast
+import errno
 import itertools
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -82,7 +84,10 @@ def name_of(called: ast.expr) -> str:
     return called.id if isinstance(called, ast.Name) else called.attr if isinstance(called, ast.Attribute) else ""
 
 
-SAID: Final = [*all_said(PACKAGE), *(Said(plain(text), "argparse") for text in ARGPARSE)]
+# A program shows the system's words for an errno; a mount without its program has the kernel say one, and so has one that is read-only.
+TOLD: Final = {kind.code for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.FsError) and name not in BY_ERRNO} | {
+    errno.EINVAL, errno.ENAMETOOLONG, errno.ENOTCONN, errno.EROFS, errno.ESTALE}
+SAID: Final = [*all_said(PACKAGE), *(Said(plain(text), "argparse") for text in ARGPARSE), *(Said(os.strerror(code), errno.errorcode[code]) for code in TOLD)]
 
 
 def test_every_error_text_has_an_entry() -> None:

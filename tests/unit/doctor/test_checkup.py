@@ -241,7 +241,7 @@ def test_a_machine_without_a_key_and_one_whose_profile_has_one(patient: Patient)
     assert bad(service.look_at_keys(patient)) == []     # the settings' check says it
     patient.services.clear()
     (home / "key").chmod(0o600)
-    assert [each.what for each in service.look_at_keys(patient)] == [f"There is one: from the key file {home}/key."]
+    assert [each.what for each in service.look_at_keys(patient)] == [f"A key is there: from the key file {home}/key."]
 
 
 def test_certificates_and_proxies_that_cannot_be_used(patient: Patient) -> None:

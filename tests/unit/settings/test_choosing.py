@@ -110,6 +110,17 @@ def test_what_names_no_place_is_a_sentence_with_what_there_is(environ: dict[str,
     assert caught.value.exit_code == EXIT_USAGE
 
 
+@pytest.mark.parametrize(("text", "says"), [
+    ('[profile.two]\ndirectroy = "~/two"\n', ":2: directroy: no option has that name: did you mean directory?"),
+    ('[profiles.two]\ndirectory = "~/two"\n', ":1: profiles: nothing of that name is known here: did you mean profile?"),
+])
+def test_a_typo_that_leaves_a_profile_without_a_place_is_said(environ: dict[str, str], tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "config.toml").write_text(text)
+    with pytest.raises(SetupError) as caught:
+        chosen("two", None, [], {}, environ)
+    assert str(caught.value) == f"{tmp_path}/config.toml{says}"
+
+
 def test_without_a_configuration_a_mount_says_how_to_begin() -> None:
     with pytest.raises(SetupError, match="anthrofs mount ~/files"):
         chosen(None, None, [], {}, {"ANTHROFS_CONFIG": "/dev/null"})
