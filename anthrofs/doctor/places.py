@@ -75,7 +75,7 @@ def _troubles(said: dict[str, Any], shown: str) -> Iterator[Finding]:
 def _way(reason: str, shown: str) -> str:
     """The command that opens it, or what has to be done before."""
     again = f"anthrofs retry --all {shown}"
-    if "401" in reason or "authentication" in reason or "key" in reason:
+    if "(HTTP 401" in reason:
         return f"give it a valid key (anthrofs config show says where it is read); then: {again}"
     return f"when that is mended, or at once: {again}"
 

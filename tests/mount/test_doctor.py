@@ -126,6 +126,18 @@ def test_a_refused_file_and_a_detached_mount_are_found(mount: Mount) -> None:
     mount.wait_for_end()
 
 
+@pytest.mark.parametrize(("answer", "mend"), [("unauthorized", "give it a valid key"), ("cmek_key_disabled", "when that is mended")])
+def test_a_way_that_is_closed_is_opened_by_what_closed_it(mount: Mount, answer: str, mend: str) -> None:
+    mount.mount("--refresh", "0.2", "--poll")
+    mount.expects(".*")
+    mount.emulator.fault("list", {"kind": "account", "answer": answer}, times=-1)
+    wait_until(lambda: mount.status()["closed"], "the way is closed")
+    _, found = doctor(mount, "--offline")
+    [closed] = [each for each in of_mine(mount, found, "mounts") if "can't go on now" in each["what"]]
+    assert closed["mend"].startswith(mend)
+    assert closed["mend"].endswith(f"anthrofs retry --all {mount.path}")
+
+
 SECRETS: dict[str, str] = {
     "ANTHROPIC_AUTH_TOKEN": "token-planted-1", "ANTHROPIC_CUSTOM_HEADERS": "X-Gate: planted-sesame-2", "HTTP_PROXY": "http://me:planted-pass-3@127.0.0.1:9",
     "ANTHROFS_BOARD_PASSWORD": "planted-board-4", "AWS_SECRET_ACCESS_KEY": "planted-aws-5",
