@@ -115,7 +115,8 @@ class Parser(ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raises SetupError."""
         said, unknown, word = message.partition("unrecognized arguments: ")
-        meant = nearest(word.split()[0].partition("=")[0], self._option_string_actions) if unknown and not said else ""
+        wrong = (word.split() or [""])[0].partition("=")[0]         # one that is empty is like no other
+        meant = nearest(wrong, self._option_string_actions) if unknown and not said and wrong else ""
         raise SetupError(f"{message}{meant}. See {self.prog} --help", EXIT_USAGE)
 
     def format_help(self) -> str:

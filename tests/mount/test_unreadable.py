@@ -146,11 +146,13 @@ def test_ls_tells_state_id_size_and_name(mount: Mount) -> None:
     refused = next(entry for entry in entries if entry["name"] == "no.txt")
     assert (refused["id"], refused["size"], refused["state"].partition(" (")[0]) == (None, 2, "failed: not this one")
     cant = "remote, can't be read: uploaded elsewhere, and the service keeps uploads to itself"
-    assert [entry for entry in entries if entry is not refused] == [
+    told = ("name", "state", "id", "size")
+    assert [{each: entry[each] for each in told} for entry in entries if entry is not refused] == [
         {"name": ".a.swp", "state": "local", "id": None, "size": 1}, {"name": "d", "state": "folder", "id": None, "size": None},
         {"name": "mine.txt", "state": "remote", "id": mine, "size": 4},
         {"name": "theirs.txt", "state": cant, "id": theirs, "size": len(THEIRS)}, {"name": "two\nlines", "state": "remote", "id": lines, "size": 5}]
-    assert below == ([{"name": "report.csv", "state": "remote", "id": made, "size": 4}],) * 2
+    assert [[{each: entry[each] for each in told} for entry in some] for some in below] == (
+        [[{"name": "report.csv", "state": "remote", "id": made, "size": 4}]] * 2)
     first = [line.split()[:2] for line in text.splitlines()]
     assert len(first) == 6
     assert f"remote, can't be read  {theirs}  11  theirs.txt  (uploaded elsewhere, and the service keeps uploads to itself)" in text

@@ -298,7 +298,7 @@ def test_offline_is_said_at_once(probe: Probe) -> None:
 @pytest.mark.parametrize(("changes", "words"), [
     ({"ANTHROPIC_API_KEY": ""}, "No credentials: set ANTHROPIC_API_KEY"),
     ({"ANTHROPIC_BASE_URL": "nonsense"}, "ANTHROPIC_BASE_URL is not a URL"),
-    ({"ANTHROPIC_API_KEY": "two words"}, "ANTHROPIC_API_KEY holds a space"),
+    ({"ANTHROPIC_API_KEY": "two words"}, "The variable ANTHROPIC_API_KEY holds a space"),
 ])
 def test_an_environment_that_is_wrong_is_said_with_2(probe: Probe, changes: dict[str, str], words: str) -> None:
     probe.environment.update(changes)

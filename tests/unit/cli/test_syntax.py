@@ -86,6 +86,11 @@ def test_what_is_not_understood_is_one_sentence(words: str, says: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_word_that_is_empty_is_one_too_many_like_any_other() -> None:
+    with pytest.raises(SetupError, match=r"unrecognized arguments: \. See anthrofs version --help"):
+        typed(["version", ""])
+
+
 @pytest.mark.parametrize("words", ["--help", "-h", "status --help", "mount -h", "fleet --help", "fleet status -h"])
 def test_help_is_no_error(words: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
