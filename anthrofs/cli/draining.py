@@ -25,10 +25,11 @@ def drained(state_dir: Path, timeout_s: float, *, last: bool = False) -> dict[st
         for left in control_client.ask(state_dir, "drain", timeout_s=timeout_s, last=last):
             left_bytes = sum(entry["bytes"] - entry["sent"] for entry in left["waiting"])
             most_bytes = max(most_bytes, left_bytes)
+            why = "; ".join(reason_lines(left))
             if left_bytes:
-                teller.tell(words_of(left), most_bytes - left_bytes, most_bytes)
+                teller.tell(words_of(left), most_bytes - left_bytes, most_bytes, why)
             elif words := words_of(left):
-                teller.tell(words)
+                teller.tell(words, why=why)
     return left
 
 
@@ -48,18 +49,18 @@ def words_of(left: dict[str, Any]) -> str:
         parts.append(f"{shown_count(len(left['deletions']))} to be deleted on the server")
     if unshared:
         parts.append(f"{shown_count(len(unshared))} not in the fleet's store yet")
-    return "; ".join([*parts, *reason_lines(left)]) if parts else ""
+    return "; ".join(parts)
 
 
 def tell_state(teller: Teller, path: Path, words: str, state: str, why: dict[str, Any]) -> None:
     """Shows how far the upload of one file is: of what its state says in words, the percentage becomes a bar."""
     kind, _, percent = state.partition(" ")
-    line = "; ".join([f"{words}: {kind if percent.endswith('%') else state}", *reason_lines(why)])
+    line, reasons = f"{words}: {kind if percent.endswith('%') else state}", "; ".join(reason_lines(why))
     try:
         size_bytes = path.stat().st_size
-        teller.tell(line, size_bytes * int(percent.removesuffix("%")) / 100, size_bytes)
+        teller.tell(line, size_bytes * int(percent.removesuffix("%")) / 100, size_bytes, reasons)
     except (OSError, ValueError):       # it has gone meanwhile; or it isn't a percentage
-        teller.tell(line)
+        teller.tell(line, why=reasons)
 
 
 def say_left(left: dict[str, Any]) -> None:

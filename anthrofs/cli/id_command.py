@@ -35,17 +35,21 @@ def show_id(paths: list[Path], recursive: bool, timeout: float, as_json: bool) -
     ids, local, failed = dict[str, str](), list[str](), list[SetupError]()
     until_s = time.monotonic() + timeout
     with Teller("looking for ids") as teller:
+        why_it_waits = list[str]()
+
         def tell(path: Path, state: str, why: dict[str, Any]) -> None:
+            why_it_waits[:] = output.reason_lines(why)
             tell_state(teller, path, f"{path} has no id yet", state, why)
         for path in files_of(paths) if recursive else paths:
             try:
                 if os.path.isdir(path):     # noqa: PTH112 - false, whatever the system says of it
                     raise SetupError(f"{path} is a folder: anthrofs id -R {shlex.quote(str(path))}", EXIT_FAILED)
+                why_it_waits.clear()
                 state = asking.await_end(path, until_s, tell)
                 if recursive and state == "local":
                     local.append(str(path))
                     continue
-                ids[str(path)] = file_id = asking.id_of(path, state, timeout)
+                ids[str(path)] = file_id = asking.id_of(path, state, timeout, why_it_waits)
             except SetupError as exc:
                 failed.append(exc)
                 continue

@@ -136,11 +136,18 @@ def _closed(closed: dict[str, Any]) -> str:
             "--all`")
 
 
+def _busy(busy: dict[str, Any]) -> str:
+    """A line of what the service itself says that it can't do now."""
+    since = time.strftime("%H:%M:%S", time.localtime(busy["since"]))
+    return (f"the service takes no {busy['for']} since {since}: {printable(busy['reason'])}. Tried again in "
+            f"{math.ceil(busy['next_try_s'])} s")
+
+
 def reason_lines(one: dict[str, Any]) -> list[str]:
     """Why what waits does, where that is no file's own. A mount of an earlier version doesn't tell all of it."""
     told = one.get("budget") or {"waiting": 0}
     budget = [f"waiting for the request budget: next in {math.ceil(told['next_s'])} s"] if told["waiting"] else []
-    return [*budget, *map(_closed, one.get("closed") or ())]
+    return [*budget, *map(_closed, one.get("closed") or ()), *map(_busy, one.get("busy") or ())]
 
 
 def _waiting_row(entry: dict[str, Any]) -> str:
@@ -160,6 +167,8 @@ def _ways_on(one: dict[str, Any]) -> list[str]:
     root = Path(one["mountpoint"])
     if len(one["failed"]) == 1:
         path = shlex.quote(str(root / one["failed"][0]["path"]))
+        if one["failed"][0].get("lacks"):       # a mount of an earlier version doesn't tell
+            return [f"send it as it is: anthrofs retry --as-is {path}", f"give it up: anthrofs discard {path}"]
         return [f"send it again: anthrofs retry {path}", f"give it up: anthrofs discard {path}"]
     return [f"send all of them again: anthrofs retry --all {shlex.quote(str(root))}",
             "give one up: anthrofs discard PATH"]

@@ -39,6 +39,7 @@ class Teller:
         self._words = words
         self._done: float | None = None
         self._of: float | None = None
+        self._why = ""
         self._rate = Rate()
 
     def __enter__(self) -> Self:
@@ -51,10 +52,10 @@ class Teller:
         if self._thread.ident is not None:
             self._thread.join()
 
-    def tell(self, words: str, done: float | None = None, of: float | None = None) -> None:
-        """The words say what goes on from now on; so much of it is done."""
+    def tell(self, words: str, done: float | None = None, of: float | None = None, why: str = "") -> None:
+        """The words say what goes on from now on; so much of it is done. `why` it doesn't go on comes last."""
         with self._lock:
-            self._words, self._done, self._of = words, done, of
+            self._words, self._done, self._of, self._why = words, done, of, why
             if done is not None:
                 self._rate.add(time.monotonic(), done)
 
@@ -76,7 +77,8 @@ class Teller:
             self._line = LastLine()
         try:
             while not self._over.wait(FRAME_S):
-                words, done, of, told = self._now(brief=not self._line.is_wide)
+                words, done, of, told, why = self._now(brief=not self._line.is_wide)
+                words = f"{words}; {why}" if why else words
                 with self._drawing:
                     self._line.draw(words, done, of, told)
         finally:
@@ -86,8 +88,9 @@ class Teller:
     def _say(self) -> None:
         wait_s, said = FIRST_S, ""
         while True:
-            words, _, _, told = self._now()
-            if (line := f"{words}{', ' if told else ''}{told}") != said and (told or self._lines):
+            words, _, _, told, why = self._now()
+            line = f"{words}{', ' if told else ''}{told}{'; ' if why else ''}{why}"
+            if line != said and (told or self._lines):
                 said = line
                 with self._drawing:
                     output.mention(line)
@@ -95,12 +98,12 @@ class Teller:
                 return
             wait_s = min(2 * wait_s, LONGEST_S)
 
-    def _now(self, *, brief: bool = False) -> tuple[str, float, float | None, str]:
-        """Returns the words, how much is done, of how much, and that in words."""
+    def _now(self, *, brief: bool = False) -> tuple[str, float, float | None, str, str]:
+        """Returns the words, how much is done, of how much, that in words, and why it doesn't go on."""
         with self._lock:
-            words, done, of = printable(self._words), self._done, self._of
+            words, done, of, why = printable(self._words), self._done, self._of, printable(self._why)
             if done is None:
-                return words, 0, None, ""
+                return words, 0, None, "", why
             self._rate.add(time.monotonic(), done)
             tell = shown_briefly if brief else shown_progress
-            return words, done, of, tell(done, of, self._rate, self._shown)
+            return words, done, of, tell(done, of, self._rate, self._shown), why

@@ -8,7 +8,7 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -156,13 +156,13 @@ def await_end(path: Path, until_s: float, tell: Tell) -> str:
         look_s = min(2 * look_s, LOOKS_S)
 
 
-def id_of(path: Path, state: str, waited_s: float) -> str:
-    """The id of a file that has this state. Raises SetupError when it has none."""
+def id_of(path: Path, state: str, waited_s: float, why: Iterable[str] = ()) -> str:
+    """The id of a file that has this state. Raises SetupError when it has none; `why` it waits is said then."""
     if state.startswith("remote"):
         return _attribute(path, FILE_ID)
     shown = printable(str(path))
     if state.startswith(MOVING):
-        raise SetupError(f"{shown} has no id after {waited_s:.0f} s: {state}.", EXIT_LEFT)
+        raise SetupError(f"{shown} has no id after {waited_s:.0f} s: {'; '.join([state, *why])}.", EXIT_LEFT)
     raise SetupError(f"{shown} has no id: {state}.")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from anthrofs.daemon.sharing import Sharing
 from anthrofs.errors import NotFound
 from anthrofs.fs.attributes import Attributes
+from anthrofs.remote.gates import BUSY, CLOSED
 from anthrofs.remote.way import Way
 from anthrofs.tree.database import Database
 from anthrofs.tree.open_table import OpenTable
@@ -44,6 +45,7 @@ class Left:
                                             # deletable
             nodes = {node.node_id: node for node in tx.nodes.unsent()}
             deletable = set(tx.deletions.deletable())
+            lacking = {node_id for node_id in nodes if tx.nodes.gap(node_id) is not None}
             # What the server is told at the last close: removed names, and content that is still being written.
             opened = [{"name": node.remote.name, "state": "removed"} for node in tx.nodes.hidden()
                       if node.remote is not None]
@@ -68,7 +70,7 @@ class Left:
             entry = {"path": self._db.nodes.path(node) if node else f"{attempt.name if attempt else ''} (removed)",
                      "bytes": node.size_bytes if node else attempt.size_bytes if attempt else 0}
             if attempt is not None and attempt.state == FAILED:
-                failed.append({**entry, "reason": attempt.reason})
+                failed.append({**entry, "reason": attempt.reason, "lacks": node_id in lacking})
             else:
                 waiting.append({**entry, **_told(progress.get(node_id)),
                                 "state": self._attributes.state(node, attempt) if node else "waiting"})
@@ -80,12 +82,16 @@ class Left:
 
     def reasons(self) -> dict[str, Any]:
         """Returns why what waits does, where that is no file's own: the minute's budget, and that nothing, or no upload
-        or deletion, can be asked for; since when, and when it is tried again.
+        or deletion, can be asked for, or the service itself says that it can't now; since when, and when it is tried
+        again.
         """
         asking, next_s = self._budget()
-        return {"budget": {"waiting": asking, "next_s": next_s},
-                "closed": [{"for": notice.gate, "reason": notice.reason, "since": notice.since_ns / 1e9,
-                            "next_try_s": notice.next_s} for notice in self._way.notices()]}
+        return {"budget": {"waiting": asking, "next_s": next_s}, "closed": self._notices(CLOSED),
+                "busy": self._notices(BUSY)}
+
+    def _notices(self, state: str) -> list[dict[str, Any]]:
+        return [{"for": notice.gate, "reason": notice.reason, "since": notice.since_ns / 1e9,
+                 "next_try_s": notice.next_s} for notice in self._way.notices(state)]
 
 
 def _told(sent: Sent | None) -> dict[str, Any]:

@@ -133,6 +133,7 @@ class Gate:
         self.reason = exc or self.reason
         if self.state == BUSY:
             if was == OPEN:
+                self.since_s, self.since_ns = now_s, now_ns
                 self.pauses = 0         # however soon: between two bad answers there was a good one
                 self._asked(now_s)
             return was != BUSY

@@ -27,7 +27,7 @@ PATIENCE_S: Final = 3.0                 # the longest that a request waits for w
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A closed gate, for people."""
+    """A closed or busy gate, for people."""
 
     gate: str               # "all", "uploads" or "deletions"
     reason: str
@@ -193,12 +193,12 @@ class Way:
             self._wanted = True
             self._changed.notify_all()
 
-    def notices(self) -> list[Notice]:
-        """The closed gates."""
+    def notices(self, state: str = CLOSED) -> list[Notice]:
+        """The closed gates, or those in another state that isn't open."""
         with self._changed:
             now_s = self._clock.now_s()
             return [Notice(gate.name, str(gate.reason), gate.since_ns, max(0.0, gate.due_s - now_s))
-                    for gate in (self._all, *self._own.values()) if gate.state == CLOSED]
+                    for gate in (self._all, *self._own.values()) if gate.state == state]
 
     # ---- for the prober
 

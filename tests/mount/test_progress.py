@@ -175,6 +175,24 @@ def test_status_names_what_can_be_done_about_what_was_refused(mount: Mount) -> N
     assert b"the server never had it" in done.stdout
 
 
+def test_who_waits_is_told_that_the_service_says_it_can_not_now(mount: Mount) -> None:
+    files = mount.mount("--upload", "queue")
+    mount.expects("not on the server yet", "may have been stored by an earlier try")
+    mount.emulator.fault("upload", {"kind": "status", "status": 500}, times=-1)
+    (files / "a.txt").write_text("a")
+    wait_until(lambda: mount.status()["busy"], "it has said so")
+    words = "the service takes no uploads since "
+    assert words in mount.ok("status", files)
+    asked = mount.run("id", "--timeout", "0.5", files / "a.txt")
+    assert (asked.returncode, "a.txt has no id after " in asked.stderr, words in asked.stderr, "HTTP 500" in asked.stderr) == (5, True, True, True)
+    synced = mount.run("sync", "--timeout", "0.5", files)
+    assert (synced.returncode, words in synced.stderr) == (5, True)
+    mount.emulator.clear_faults()
+    mount.ok("retry", "--all", files)
+    mount.sync()
+    assert mount.status()["busy"] == []
+
+
 def test_a_retry_waits_for_what_becomes_of_it_and_fails_with_the_reason_when_it_is_refused_again(mount: Mount) -> None:
     files = refused(mount, "a.txt", "b.txt")
     mount.emulator.clear_faults()

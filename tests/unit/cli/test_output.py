@@ -42,5 +42,7 @@ def test_a_drain_says_what_is_done_about_each_kind_and_why_it_waits() -> None:
             "budget": {"waiting": 3, "next_s": 7.2}, "closed": [{"for": "uploads", "since": 0, "reason": "no room", "next_try_s": 1}]}
     words = draining.words_of(left)
     assert words.startswith("sending 1 file; 1 file sent, waiting for the answer for ")
-    assert "; 1 file to be deleted on the server; waiting for the request budget: next in 8 s; NOTHING CAN BE SENT since " in words
+    assert words.endswith("; 1 file to be deleted on the server")       # what is done of it comes before why it waits
+    budget, closed = output.reason_lines(left)
+    assert (budget, closed[:25]) == ("waiting for the request budget: next in 8 s", "NOTHING CAN BE SENT since")
     assert draining.words_of({**left, "waiting": [], "deletions": []}) == ""

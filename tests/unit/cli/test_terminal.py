@@ -97,3 +97,13 @@ def test_words_alone_are_no_line_where_that_is_not_wanted() -> None:
         assert process.stderr is not None
         assert "250 B of 1.0 kB" in process.stderr.readline()
         process.communicate(timeout=BOUND_S)
+
+
+def test_why_it_does_not_go_on_comes_last() -> None:
+    code = SHOWS.replace("250, 1000", '250, 1000, "no way"')
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        process.communicate(timeout=BOUND_S)
+    assert "3 files, 250 B of" in line
+    assert line.endswith("; no way\n")
