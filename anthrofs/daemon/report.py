@@ -53,6 +53,9 @@ class Report:
         running = self._reader.running()
         with self._db.reading() as tx:
             skipped = unreadable(tx)
+            # The sum has each name's size: where newer content is only here, the server has another one's.
+            used_bytes += sum(node.remote.size_bytes - node.size_bytes for node in tx.nodes.unsent()
+                              if node.remote is not None and not node.is_hidden)
             shown = tx.nodes.paths_of([file_id for file_id, _, _ in running])
         config = self._config
         return {

@@ -75,6 +75,7 @@ def test_it_is_kept_and_shown_and_never_sent(ready: Mount, code: int) -> None:
         assert state(mount).startswith("failed: a write at byte ")
         assert os.strerror(code) in state(mount)
         assert [entry["path"] for entry in mount.status()["failed"]] == ["a.bin"]
+        assert mount.status()["bytes_on_server"] == len(b"OLD")
         assert f"send it as it is: anthrofs retry --as-is {mount.path / 'a.bin'}" in mount.ok("status", mount.path)
         done = mount.run("retry", "--all", mount.path)
         assert (done.returncode, done.stdout) == (1, "Nothing is sent again.\n")
