@@ -56,6 +56,12 @@ class Holdings:
             freed, given_up, closed = freed + count, given_up + (count > 0), closed + last
         return {"freed": freed, "files": given_up, "closed": closed, "refused": refused}
 
+    def last_copies(self, path: str) -> int:
+        """Returns of how many uploads the copy here is the only one that anybody can read. Raises NotFound."""
+        with self._db.reading() as tx:
+            _, files = self._paths.files(tx, path)
+        return sum(node.kept and node.stored is not None and not node.stored.fetchable for node, _ in files)
+
     def _give_up(self, path: str) -> tuple[int, bool]:
         """Returns the bytes, and whether nobody can read it from now on. Raises Busy while it is open, NotPermitted for
         what is still to be sent, or lives here alone.

@@ -39,6 +39,7 @@ class Requests:
         self._drained_s = float("-inf")     # when an unmount's drain had ended
         self.table = {"status": self._on_status, "drain": self._on_drain, "retry": self._on_retry,
                       "discard": self._on_discard, "push": self._on_push, "free": self._on_free,
+                      "last_copies": self._on_last_copies,
                       "fetch": self._on_fetch, "paths": self._on_paths, "ls": self._on_ls, "log": self._on_log,
                       "refresh": self._on_refresh, "hurry": self._on_hurry}
 
@@ -69,6 +70,9 @@ class Requests:
 
     def _on_free(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield self._holdings.free(_path(request))
+
+    def _on_last_copies(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        yield {"count": self._holdings.last_copies(_path(request))}
 
     def _on_fetch(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield from self._holdings.fetch(_path(request))

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from anthrofs.fuse.mountpoint import is_mounted
-from tests.mounting import ROOT, Mount, asks, state_of, wait_until
+from tests.mounting import COMMAND, ROOT, Mount, asks, state_of, wait_until
+from tests.terminal import Terminal
 
 NO_COPY = "remote, no copy here: uploaded from here, and the service keeps uploads to itself"
 SPARE = 512 * 2**20         # Config.spare_bytes
@@ -293,6 +294,23 @@ def test_free_says_how_much_and_refuses_what_is_needed(mount: Mount) -> None:
     done = mount.run("free", files / "nothing", files / "docs/open")        # the second is done all the same
     assert (done.returncode, "409.6 kB freed" in done.stdout) == (2, True), done.stderr
     mount.ok("discard", files / "docs/refused")
+
+
+def test_a_person_is_asked_before_the_last_copy_goes(mount: Mount) -> None:
+    files = mount.mount()
+    for name in ("a", "b"):
+        (files / name).write_bytes(b"x" * 1000)
+    given = [f"{name}={value}" for name, value in mount.environment.items()]
+    for answer, code, left in (("\r", 2, 2), ("n\r", 2, 2), ("y\r", 0, 1)):
+        with Terminal(["env", "-i", *given, *COMMAND, "free", str(files / "a"), str(files / "nothing")][:-1 if code == 0 else None], ROOT) as person:
+            person.shows("Nobody can read 1 upload of yours any more then: only this machine has a copy. Go on? [y/N]")
+            person.types(answer)
+            person.shows(" freed" if code == 0 else "Nothing was given up.")
+            assert person.ends() == code
+        assert kept(mount)[0] == left
+    with Terminal(["env", "-i", *given, *COMMAND, "free", "--yes", str(files / "b")], ROOT) as person:
+        person.shows(" freed")
+        assert person.ends() == 0
 
 
 def test_fetch_brings_what_can_be_had_once_and_says_what_can_not(mount: Mount) -> None:
