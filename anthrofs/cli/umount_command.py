@@ -36,7 +36,10 @@ def umount(directory: Path, timeout: float, lazy: bool, as_json: bool) -> None:
     left = _ended(directory, timeout, lazy=lazy)
     if as_json:
         output.put(json.dumps(left))
-    draining.say_left(left)
+    try:
+        draining.say_left(left)
+    except SetupError as exc:
+        raise SetupError(f"{directory} is unmounted. What is left:\n{exc}", exc.exit_code) from exc
 
 
 def _step_out(directory: Path) -> None:
