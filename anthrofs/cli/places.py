@@ -12,7 +12,7 @@ def mount_point(word: str) -> Path:
     that can't be read.
     """
     path = Path(word)
-    if "/" in word or not word or os.path.lexists(path):
+    if "/" in word or not word or mountpoint.is_there(path):
         return path
     if (named := mountpoint.named(word)) is not None:
         return named

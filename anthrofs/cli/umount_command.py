@@ -31,7 +31,7 @@ def umount(directory: Path, timeout: float, lazy: bool, as_json: bool) -> None:
 
     What is left of a mount whose program was killed is cleared; one that was detached is waited for.
     """
-    directory = Path(os.path.realpath(directory))
+    directory = mountpoint.resolved(directory)
     _step_out(directory)
     left = _ended(directory, timeout, lazy=lazy)
     if as_json:
@@ -57,6 +57,8 @@ def _ended(directory: Path, timeout: float, *, lazy: bool) -> dict[str, Any]:
         return draining.NOTHING_LEFT
     try:
         root, state_dir = asking.mount_of(directory)
+    except control_client.Silent:
+        raise
     except SetupError:
         if (gone := detached_from(directory)) is None:
             raise

@@ -1,6 +1,7 @@
 """The mount that a path is in, and what that mount answers.
 
-Trusts  the kernel: a mount's root tells where its state directory is, and so its control socket.
+Trusts  the kernel: a mount's root tells where its state directory is, and so its control socket. Before that is looked
+        at, the socket says that its process goes on: a look at a mount that hangs never comes back.
 Never   prints: what can't be had is a SetupError, with the words.
 """
 
@@ -14,15 +15,20 @@ from typing import Any, Final
 
 from anthrofs.attribute_names import CONTROL, FILE_ID, STATE
 from anthrofs.client import control_client
+from anthrofs.client.known_states import known_states, last_place, last_process
 from anthrofs.client.mount_again import mount_there_again
+from anthrofs.daemon.control_address import NAME
 from anthrofs.errors import EXIT_FAILED, EXIT_LEFT, EXIT_USAGE, SetupError
 from anthrofs.fuse import mountpoint
+from anthrofs.fuse.patience import within
+from anthrofs.state_place import states_root
 from anthrofs.text import printable
 
 ANSWER_S: Final = 700.0     # the longest silence of a mount that is asked for something: longer than a download's first
                             # byte may take
 FIRST_LOOK_S: Final = 0.02  # then twice as long each time: between looks for an id that an upload will bring
 LOOKS_S: Final = 0.2        # at most
+HEAR_S: Final = 5.0         # a mount that lives knows by itself where it is
 MOVING: Final = ("waiting", "uploading", "sent")        # how the states begin in which a file's upload is under way
 
 Tell = Callable[[Path, str, dict[str, Any]], None]
@@ -105,7 +111,13 @@ def below(root: Path, path: Path) -> str:
 
 def mount_of(directory: Path) -> tuple[Path, Path]:
     """(mount point, state directory) of the mount on, or around, a path. Raises SetupError."""
-    path = Path(os.path.realpath(directory))
+    path = mountpoint.resolved(directory)
+    if (around := mountpoint.around(path)) is not None:
+        if mountpoint.is_others(around):
+            raise _of_another(around)
+        if (found := _state_of(around)) is not None and path == around:
+            return around, found
+        path = Path(os.path.realpath(directory))        # it answers
     for place in (path, *path.parents):
         try:
             said = os.getxattr(place, CONTROL)
@@ -123,10 +135,55 @@ def mount_of(directory: Path) -> tuple[Path, Path]:
     raise SetupError(f"{printable(str(directory))} is not in a mount of anthrofs.", EXIT_USAGE)
 
 
+def _state_of(root: Path) -> Path | None:
+    """The state directory of the mount there, found without a look at it. None: there is none that its process tells
+    of, as in another user's states; but it answers. Raises Silent.
+    """
+    device, hung = mountpoint.device_of(root), None
+    for state_dir in known_states(states_root(os.environ)):
+        if last_place(state_dir) == root and os.path.lexists(state_dir / NAME):
+            try:
+                if control_client.only(state_dir, "where", patience_s=HEAR_S)["device"] == device:
+                    return state_dir
+            except control_client.Silent:
+                hung = state_dir
+            except SetupError:      # it has ended; or is of an earlier version, which doesn't tell
+                pass
+    with contextlib.suppress(OSError):          # said by the look that follows
+        if hung is not None or within(lambda: os.getxattr(root, CONTROL), HEAR_S) is None:
+            raise _hangs(root, hung)
+    return None
+
+
+def _hangs(root: Path, state_dir: Path | None) -> control_client.Silent:
+    shown = printable(str(root))
+    pid = None if state_dir is None else last_process(state_dir)
+    if state_dir is None or pid is None:
+        return control_client.Silent(f"{shown} doesn't answer: its process is stopped, or hangs. End that (ps -C "
+                                     f"anthrofs), then: anthrofs umount {shown}. What it has not sent is kept.")
+    return control_client.Silent(f"{shown} doesn't answer: its process ({pid}) is stopped, or hangs, as anthrofs.log "
+                                 f"in {printable(str(state_dir))} may tell. If it is stopped: kill -CONT {pid}. Else "
+                                 f"end it: kill -9 {pid}; anthrofs umount {shown}. What it has not sent is kept, and "
+                                 "the next mount sends it.")
+
+
+def _of_another(root: Path) -> SetupError:
+    import pwd  # noqa: PLC0415 - most mounts are one's own
+
+    number = mountpoint.owner_of(root)
+    try:
+        name = pwd.getpwuid(number).pw_name
+    except KeyError:
+        name = f"#{number}"
+    shown = printable(str(root))
+    return SetupError(f"The mount on {shown} is another user's ({name}), whom alone it answers. Ask as that one: sudo "
+                      f"-u {name} anthrofs …", EXIT_USAGE)
+
+
 def mount_around(path: Path) -> tuple[Path, Path]:
     """The same for a path that may be there no more: of what is left of it."""
     left = path
-    while not os.path.lexists(left) and left != left.parent:
+    while not mountpoint.is_there(left) and left != left.parent:
         left = left.parent
     try:
         return mount_of(left)

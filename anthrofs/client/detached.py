@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from anthrofs.client import asking, control_client
-from anthrofs.client.known_states import known_states
+from anthrofs.client.known_states import known_states, last_process
 from anthrofs.daemon.control_address import NAME
 from anthrofs.errors import EXIT_BUSY, SetupError
+from anthrofs.fuse import mountpoint
 from anthrofs.state_place import states_root
 from anthrofs.text import printable
 
@@ -47,7 +48,7 @@ class Detached(NamedTuple):
 
 def detached_from(directory: Path) -> Detached | None:
     """The one that was mounted there until a moment ago, or longer."""
-    place = Path(os.path.realpath(directory))
+    place = mountpoint.resolved(directory)
     return next((found for found in every_detached() if found.mountpoint == place), None)
 
 
@@ -58,8 +59,10 @@ def every_detached() -> Iterator[Detached]:
             yield found
 
 
-def of_state(state_dir: Path) -> Detached | None:
-    """The one that uses that state. None: nobody does, or a mount that is where it belongs."""
+def of_state(state_dir: Path, *, silence: bool = False) -> Detached | None:
+    """The one that uses that state. None: nobody does, or a mount that is where it belongs. With `silence` it raises
+    SetupError for one that says nothing.
+    """
     if not os.path.exists(state_dir / NAME):     # noqa: PTH110 - false, whatever the system says of it
         return None
     try:
@@ -67,13 +70,19 @@ def of_state(state_dir: Path) -> Detached | None:
         if found["place"] is not None:
             return None
         return Detached(Path(found["mountpoint"]), state_dir, found["pid"], found["device"], found["ending"])
+    except control_client.Silent as exc:
+        if silence:
+            raise SetupError(f"The state directory {printable(str(state_dir))} is in use by a process that doesn't "
+                             f"answer ({last_process(state_dir)}). Continue it, if it is stopped (kill -CONT), or end "
+                             "it (kill -9), and mount again: what it has not sent is kept.", EXIT_BUSY) from exc
+        return None
     except SetupError:          # it has ended; or it is of an earlier version, which doesn't tell
         return None
 
 
 def refuse_detached(state_dir: Path) -> None:
     """Raises SetupError, if one of them still uses the state that a mount is to have."""
-    if (found := of_state(state_dir)) is not None:
+    if (found := of_state(state_dir, silence=True)) is not None:
         raise SetupError(f"The state directory {printable(str(state_dir))} is still in use: {found.why()}",
                          EXIT_BUSY)
 
@@ -84,6 +93,8 @@ def statuses(directory: Path | None, known: asking.Mounts | None = None) -> tupl
     """
     try:
         answers, silent = asking.ask_all(directory, "status", known)
+    except control_client.Silent:
+        raise
     except SetupError:
         if directory is None or (gone := detached_from(directory)) is None:
             raise

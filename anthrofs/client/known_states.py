@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 ELSEWHERE: Final = ".elsewhere"
 LOCK_BYTES: Final = 4096        # of what a lock file says
@@ -48,11 +48,26 @@ def known_states(root: Path | None) -> Iterator[Path]:
 def last_place(state_dir: Path) -> Path | None:
     """Where the last mount of a state was, as its lock file says."""
     try:
+        return Path(_signed(state_dir)["mountpoint"])
+    except (TypeError, KeyError):
+        return None
+
+
+def last_process(state_dir: Path) -> int | None:
+    """The number of that mount's process."""
+    try:
+        return int(_signed(state_dir)["pid"])
+    except (TypeError, KeyError, ValueError):
+        return None
+
+
+def _signed(state_dir: Path) -> Any:
+    try:
         # A pipe in its place isn't waited for.
         descriptor = os.open(state_dir / "lock", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
-            return Path(json.loads(file.read(LOCK_BYTES))["mountpoint"])
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+            return json.loads(file.read(LOCK_BYTES))
+    except (OSError, ValueError, RecursionError):
         return None
 
 

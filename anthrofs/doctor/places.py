@@ -1,10 +1,9 @@
 """Mounts: those that serve, that hang, that were killed, and that were detached.
 
-Trusts  the kernel for what is mounted. A mount is asked by another thread, so that one that hangs holds nobody up.
+Trusts  the kernel for what is mounted. A mount is asked with patience for some seconds.
 Never   takes a living mount away.
 """
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -82,21 +81,16 @@ def _way(reason: str, shown: str) -> str:
 
 def answer_of(place: Path) -> dict[str, Any] | str:
     """The status of a mount, or why there is none: DEAD, HANGS, OTHERS, or a sentence."""
-    found = list[dict[str, Any] | str]()
-
-    def look() -> None:
-        if mountpoint.is_dead(place):
-            found.append(DEAD)
-            return
-        try:
-            found.append(control_client.only(asking.state_dir(place), "status", patience_s=ANSWER_S))
-        except SetupError as exc:
-            found.append(OTHERS if mountpoint.is_others(place) else str(exc))
-
-    asker = threading.Thread(target=look, name="asker", daemon=True)     # the kernel may never let it go
-    asker.start()
-    asker.join(ANSWER_S)
-    return found[0] if found else HANGS
+    if mountpoint.is_dead(place):
+        return DEAD
+    if mountpoint.is_others(place):
+        return OTHERS
+    try:
+        return control_client.only(asking.state_dir(place), "status", patience_s=ANSWER_S)
+    except control_client.Silent:
+        return HANGS
+    except SetupError as exc:
+        return str(exc)
 
 
 def _clear(place: Path) -> None:

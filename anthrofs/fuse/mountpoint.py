@@ -15,17 +15,23 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from anthrofs.errors import EXIT_BUSY, EXIT_MISSING, EXIT_USAGE, SetupError
+from anthrofs.fuse.patience import within
 
 KIND: Final = "fuse.anthrofs"
 SOURCE: Final = "anthrofs"          # what is mounted, as df and mount show it; with a colon and a name behind it, if it
                                     # has one
 CAP_SYS_ADMIN: Final = 1 << 21      # as capabilities(7) counts
 UNMOUNT_S: Final = 30
+LOOK_S: Final = 5.0         # at a mount that may not answer
+LINKS: Final = 40           # in a path, as for the kernel
 BUSY_WAITS_S: Final = (0.05, 0.2, 0.5)      # a program that has just closed its files can keep them busy for a moment
 
 
 def check(path: Path) -> None:
     """Raises SetupError: why nothing can be mounted there, and what to do."""
+    if not _answers(path):
+        raise SetupError(f"anthrofs is already mounted on {path}, and doesn't answer. What helps, this says: anthrofs "
+                         f"umount {path}", EXIT_BUSY)
     try:
         entries = list(path.iterdir())
     except FileNotFoundError:
@@ -179,19 +185,82 @@ def is_mounted(path: Path) -> bool:
     """Whether anthrofs is mounted right there."""
     # The kernel gives its list out page by page, and an entry can be skipped while another one goes: a no is asked
     # twice.
-    return any(Path(os.path.realpath(path)) in mounts() for _ in range(2))
+    return any(resolved(path) in mounts() for _ in range(2))
+
+
+def resolved(path: Path) -> Path:
+    """The path without links and dots, as os.path.realpath has it, but that no mount of anthrofs is looked at, nor what
+    is in it: one that hangs would hold up whoever asks.
+    """
+    ours, links = frozenset(mounts()), 0
+    if not ours:
+        return Path(os.path.realpath(path))
+    left = list(reversed((Path.cwd() / path).parts[1:]))
+    here = Path("/")
+    while left:
+        name = left.pop()
+        if name == "..":
+            here = here.parent
+            continue
+        here /= name
+        if any(each == here or each in here.parents for each in ours):
+            continue
+        try:
+            target = here.readlink()
+        except OSError:             # none; or it can't be known, as for realpath
+            continue
+        links += 1
+        if links > LINKS:
+            break
+        left += reversed(target.parts[target.is_absolute():])
+        here = Path("/") if target.is_absolute() else here.parent
+    return here.joinpath(*reversed(left))
+
+
+def around(path: Path) -> Path | None:
+    """The mount that a resolved path is in; None: none of anthrofs."""
+    found = [each for each in mounts() if each == path or each in path.parents]
+    return max(found, key=lambda each: len(each.parts), default=None)
+
+
+def is_there(path: Path) -> bool:
+    """Whether something is. So is what can't be looked at, like the rest of a mount that was killed, or one that hangs."""
+    try:
+        place = resolved(path)
+        if (root := around(place)) is None or (place != root and _answers(root)):
+            path.lstat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def _answers(path: Path) -> bool:
+    """Whether a look at what is mounted there comes back, if something of anthrofs is."""
+    if not is_mounted(path):
+        return True
+    try:
+        return within(lambda: _looked_at(path), LOOK_S) is not None
+    except OSError:
+        return True
+
+
+def _looked_at(path: Path) -> bytes:
+    os.statvfs(path)        # the kernel answers lstat by itself for as long as it was told, whoever has ended
+    return b""
 
 
 def kind_of(path: Path) -> str:
     """The kind of file system that a directory is on; empty when the kernel doesn't tell."""
-    place = Path(os.path.realpath(path))
+    place = resolved(path)
     found = [(len(at.parts), kind) for kind, _, at, *_ in _all_entries() if at in (place, *place.parents)]
     return max(reversed(found), key=lambda each: each[0], default=(0, ""))[1]
 
 
 def mounts_at_a_look(path: Path) -> bool:
     """Whether there is nothing yet but systemd's, or autofs's, word that something is mounted at the first look."""
-    place = Path(os.path.realpath(path))
+    place = resolved(path)
     top = next((each for each in reversed(_all_entries()) if each.path == place), None)
     return top is not None and top.kind == "autofs"
 
@@ -202,7 +271,7 @@ def is_dead(path: Path) -> bool:
     if top is None or top.kind != KIND or f"user_id={os.geteuid()}" not in top.options:
         return False
     try:
-        os.statvfs(path)        # the kernel answers lstat by itself for as long as it was told, whoever has ended
+        within(lambda: _looked_at(path), LOOK_S)
     except OSError as exc:
         return exc.errno == errno.ENOTCONN
     return False
@@ -212,7 +281,7 @@ def clear_dead(path: Path) -> bool:
     """Takes what is left of a mount of ours away, so that its directory can be used. Programs that had files open there
     lose nothing by that: each call was an error already. False: there is no such mount. Raises SetupError.
     """
-    place = Path(os.path.realpath(path))
+    place = resolved(path)
     if not is_dead(place):
         return False
     with _alone(place.parent):      # else the mount that another has just made there could be taken for it
@@ -251,14 +320,19 @@ def _alone(directory: Path) -> Iterator[None]:
 
 
 def is_others(path: Path) -> bool:
-    """Another user's mount: the kernel lets nobody else in, not even root, unless it has allow_other."""
-    try:
-        path.lstat()
-    except PermissionError:
-        return True
-    except OSError:
-        pass
-    return False
+    """Whether what is mounted there is another user's, and isn't ours to ask: the kernel lets nobody else in, not even
+    root, unless it has allow_other; and its state is that user's and root's.
+    """
+    place = resolved(path)
+    top = next((each for each in reversed(_entries()) if each.path == place), None)
+    return top is not None and f"user_id={os.geteuid()}" not in top.options and (
+        os.geteuid() != 0 or "allow_other" not in top.options)
+
+
+def owner_of(path: Path) -> int:
+    """The number of the user whose mount is there; of nobody's, -1."""
+    top = next((each for each in reversed(_entries()) if each.path == path), None)
+    return next((int(each[8:]) for each in (top.options if top else ()) if each.startswith("user_id=")), -1)
 
 
 def unmount(path: Path, *, lazy: bool = False) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from anthrofs.config import DEFAULT_PROFILE, Config, Credentials, Service
 from anthrofs.errors import EXIT_USAGE, SetupError
+from anthrofs.fuse import mountpoint
 from anthrofs.settings.config_file import DEFAULTS, ConfigFile, read_config
 from anthrofs.settings.config_file import PROFILE as SECTION
 from anthrofs.settings.environment import select, service_of, state_dir_of
@@ -37,7 +38,7 @@ def chosen(word: str | None, profile: str | None, options: Sequence[str], flags:
     if profile is not None and unfit_name(profile):
         raise SetupError(f"--profile takes a plain name, not {profile!a}.", EXIT_USAGE)
     if word is not None and profile is None:
-        if "/" not in word and not _is_there(word):
+        if "/" not in word and not mountpoint.is_there(Path(word)):
             word, profile = _profile_meant(word, file)
         elif not any(given.get(name) or environ.get(SETTINGS[name].variable, "").strip() for name in OF_THEIR_OWN):
             profile = _profile_at(Path(word), file)
@@ -48,35 +49,14 @@ def chosen(word: str | None, profile: str | None, options: Sequence[str], flags:
     return where, settings
 
 
-def _is_there(word: str) -> bool:
-    """So is what can't be looked at, like the rest of a mount that was killed."""
-    try:
-        os.lstat(word)
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        return False
-    except OSError:
-        return True
-    return True
-
-
 def _profile_at(place: Path, file: ConfigFile) -> str | None:
     """The profile whose directory that is; of several, the one that is called like it."""
     found = list[str]()
     for name in file.profiles:
         with contextlib.suppress(SetupError):       # a mistake in another profile keeps nobody from mounting
-            if (own := directory_of(file, name)) is not None and _real(own) == _real(place):
+            if (own := directory_of(file, name)) is not None and mountpoint.resolved(own) == mountpoint.resolved(place):
                 found.append(name)
     return found[0] if len(found) == 1 else place.name if place.name in found else None
-
-
-def _real(place: Path) -> Path:
-    """The place without links, and without a question to what is mounted there: that may hang."""
-    place = Path(os.path.abspath(place))            # noqa: PTH100 - resolve() would ask
-    place = Path(os.path.realpath(place.parent), place.name)
-    try:
-        return Path(os.path.realpath(place.parent / place.readlink()))
-    except OSError:
-        return place
 
 
 def _profile_meant(word: str, file: ConfigFile) -> tuple[str | None, str | None]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from anthrofs.errors import EXIT_USAGE, SetupError
+from anthrofs.fuse import mountpoint
 from anthrofs.settings.config_file import DEFAULTS, PROFILE, ConfigFile
 from anthrofs.settings.table import DIRECTORY, KEYS, PATHS, SETTINGS, Setting
 from anthrofs.text import printable
@@ -82,24 +83,13 @@ def _places(file: ConfigFile) -> Iterator[Finding]:
             except (KeyError, SetupError):      # none; or a mistake, which is known
                 continue
             keys, shown = (PROFILE, profile, setting.name), f"{setting.name}: {printable(str(path))}"
-            other = users.setdefault((setting.name, os.path.realpath(path)), profile)
+            other = users.setdefault((setting.name, str(mountpoint.resolved(path))), profile)
             if other != profile:
                 yield finding_at(file, section, keys, f"{shown} is that of the profile {printable(other)}, too: one "
                                  "mount at a time can have it")
-            elif setting is DIRECTORY and not _is_there(path):
+            elif setting is DIRECTORY and not mountpoint.is_there(path):
                 yield finding_at(file, section, keys, f"{shown} does not exist",
                                  mend=f"mkdir -p {shlex.quote(printable(str(path)))}")
-
-
-def _is_there(path: Path) -> bool:
-    """Also as what is left of a mount whose program has ended, at which nobody can look."""
-    try:
-        path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError:
-        pass
-    return True
 
 
 def unread(environ: Mapping[str, str]) -> Iterator[Finding]:

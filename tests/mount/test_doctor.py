@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from anthrofs.client import detached, state_pictures
+from anthrofs.client import asking, detached, state_pictures
 from anthrofs.doctor import checkup, places
 from anthrofs.doctor.finding import Patient
 from anthrofs.fuse import mountpoint
@@ -98,7 +98,7 @@ def test_a_mount_that_was_killed_is_found_and_mended(mount: Mount) -> None:
 def test_a_mount_that_hangs_holds_nobody_up(mount: Mount, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without another program, so that the patience can be a short one."""
     monkeypatch.setenv("XDG_STATE_HOME", mount.environment["XDG_STATE_HOME"])
-    for patience in (f"{places.__name__}.ANSWER_S", f"{detached.__name__}.ANSWER_S", f"{state_pictures.__name__}.PATIENCE_S"):
+    for patience in (f"{places.__name__}.ANSWER_S", f"{asking.__name__}.HEAR_S", f"{mountpoint.__name__}.LOOK_S", f"{detached.__name__}.ANSWER_S", f"{state_pictures.__name__}.PATIENCE_S"):
         monkeypatch.setattr(patience, 0.5)
     mount.mount()
     os.kill(mount.pid(), signal.SIGSTOP)
