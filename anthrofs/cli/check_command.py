@@ -58,8 +58,12 @@ def _damage_of_state(profile: str | None, state_dir: Path | None) -> list[str]:
     from anthrofs.tree.fsck import problems
 
     path = state_dir or state_named(profile, os.environ)
-    if not os.path.exists(path / "state.db"):     # noqa: PTH110 - false, whatever the system says of it
-        raise SetupError(f"There is no state in {path}.", EXIT_USAGE)
+    try:
+        (path / "state.db").stat()
+    except PermissionError:
+        raise SetupError(f"The state in {path} is another user's: it can't be looked into.", EXIT_USAGE) from None
+    except OSError:
+        raise SetupError(f"There is no state in {path}.", EXIT_USAGE) from None
     os.umask(0o077)             # what SQLite makes beside its file is as private as that
     lock = StateDir(path, "(a check)", passing=True)
     try:

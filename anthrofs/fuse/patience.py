@@ -1,23 +1,23 @@
 """Looks at a file system that may never answer: a mount whose process stands still.
 
 Owns    a process for one look, which is left behind when the kernel doesn't let it go.
-Never   waits longer than it was told.
+Never   waits longer than it was told; imports at its head what only a look needs: most commands have none.
 """
 
-import contextlib
 import os
-import select
-import signal
-import threading
+import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Final, NoReturn
 
 Look = Callable[[], bytes]
+KILL: Final = 9
 
 
 def within(look: Look, seconds: float) -> bytes | None:
     """Returns what the look says; None: nothing, for that long. Raises the OSError that it does."""
-    said = _of_a_thread(look, seconds) if threading.active_count() > 1 else _of_a_child(look, seconds)
+    threads = sys.modules.get("threading")
+    alone = threads is None or threads.active_count() == 1
+    said = _of_a_child(look, seconds) if alone else _of_a_thread(look, seconds)
     if said is None or said[:1] == b"+":
         return said and said[1:]
     raise OSError(int(said), os.strerror(int(said)))
@@ -32,6 +32,8 @@ def _said(look: Look) -> bytes:
 
 def _of_a_thread(look: Look, seconds: float) -> bytes | None:
     """Asks so in a process with more threads, which must not be forked. It may not end before the look does."""
+    import threading  # noqa: PLC0415 - see the head
+
     found = list[bytes]()
     asker = threading.Thread(target=lambda: found.append(_said(look)), name="asker", daemon=True)
     asker.start()
@@ -41,6 +43,8 @@ def _of_a_thread(look: Look, seconds: float) -> bytes | None:
 
 def _of_a_child(look: Look, seconds: float) -> bytes | None:
     """A thread that the kernel holds would keep its process from ending, and who waits for that; a child doesn't."""
+    import select  # noqa: PLC0415 - see the head
+
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
@@ -48,7 +52,7 @@ def _of_a_child(look: Look, seconds: float) -> bytes | None:
     os.close(writing)
     with os.fdopen(reading, "rb") as answer:
         if not select.select([answer], [], [], seconds)[0]:
-            os.kill(child, signal.SIGKILL)
+            os.kill(child, KILL)
             return None
         said = answer.read()
     os.waitpid(child, 0)
@@ -57,9 +61,7 @@ def _of_a_child(look: Look, seconds: float) -> bytes | None:
 
 def _answer(look: Look, writing: int) -> NoReturn:
     try:
-        for standard in {0, 1, 2} - {writing}:      # else who reads what the parent says would wait for this one, too
-            with contextlib.suppress(OSError):
-                os.close(standard)
+        os.closerange(0, min(3, writing))       # else who reads what the parent says would wait for this one, too
         os.write(writing, _said(look))
     finally:
         os._exit(0)

@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from anthrofs.cli import check_command
 from anthrofs.client import asking
 from anthrofs.doctor import places
 from anthrofs.errors import SetupError
 from anthrofs.fuse import mountpoint
-from tests.mounting import USER, Mount, runs
+from anthrofs.settings import choosing
+from anthrofs.store import state_dir
+from anthrofs.web import finding
+from tests.mounting import USER, Mount, ordinary_user, runs
 
 
 @contextmanager
@@ -89,3 +93,19 @@ def test_another_users_mount_is_said_to_be_that(mount: Mount, monkeypatch: pytes
     assert asking.ask_all(None, "status") == ({}, [])
     assert places.answer_of(files) == places.OTHERS
     assert mountpoint.named("") is None
+
+
+@pytest.mark.root
+def test_another_users_state_is_said_to_be_that(reachable: Mount) -> None:
+    """Neither a place without a state, nor a fault of anthrofs: the web page's look for a mount passes it by."""
+    reachable.mount()
+    reachable.umount()
+    assert choosing
+    assert state_dir        # loaded: its file isn't everybody's to read
+    with ordinary_user():
+        with pytest.raises(SetupError, match=f"^The state in {reachable.state_dir} is another user's"):
+            check_command._damage_of_state(None, reachable.state_dir)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(finding, "known_states", lambda _root: [reachable.state_dir])
+            with pytest.raises(SetupError, match="is not in a mount of anthrofs"):
+                finding.state_of(reachable.path, "0:1")
