@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from anthrofs.fuse import mountpoint
 from anthrofs.settings import choosing
 from anthrofs.store import state_dir
 from anthrofs.web import finding
-from tests.mounting import USER, Mount, ordinary_user, runs
+from tests.mounting import BOUND_S, COMMAND, USER, Mount, ordinary_user, runs
 
 
 @contextmanager
@@ -30,53 +31,27 @@ def stopped(mount: Mount) -> Iterator[int]:
         os.kill(pid, signal.SIGCONT)
 
 
-def test_commands_say_which_process_does_not_answer(mount: Mount) -> None:
-    files = mount.mount()
-    with stopped(mount) as pid:
-        for words in (["status", files], ["status"], ["umount", files], ["ls", files], ["free", files / "no.txt"]):
-            done = mount.run(*words)
-            assert done.returncode == 1, (words, done)
-            assert f"{files} doesn't answer: its process ({pid})" in done.stderr, (words, done)
-        assert runs(pid)
-
-
-def test_a_path_below_and_a_link_to_it_are_the_same(mount: Mount, tmp_path: Path) -> None:
-    files = mount.mount()
-    (tmp_path / "link").symlink_to(files)
-    with stopped(mount) as pid:
-        for place in (tmp_path / "link", files / "deep" / "in.txt", files / ".." / files.name):
-            assert f"its process ({pid})" in mount.run("status", place).stderr
-
-
-def test_the_name_of_what_hangs_can_be_typed_where_it_is(mount: Mount, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = mount.mount()
-    monkeypatch.chdir(files.parent)
-    with stopped(mount) as pid:
-        assert f"its process ({pid})" in mount.run("status", files.name).stderr
-
-
-def test_a_mount_of_it_begins_nothing(mount: Mount) -> None:
-    files = mount.mount()
-    with stopped(mount) as pid:
-        done = mount.run("mount", "--state-dir", mount.state_dir, files)
-        assert (done.returncode, f"({pid})" in done.stderr) == (6, True), done
-        other = mount.run("mount", "--profile", "other", files)
-        assert (other.returncode, "already mounted" in other.stderr) == (6, True), other
-
-
-def test_the_file_of_settings_is_checked_beside_it(mount: Mount, tmp_path: Path) -> None:
+def test_commands_say_which_process_does_not_answer(mount: Mount, tmp_path: Path) -> None:
+    """All at once: a mount that hangs concerns every test that asks for all mounts, so it is over soon."""
     files, config = mount.mount(), tmp_path / "config.toml"
     config.write_text(f'[profile.work]\ndirectory = "{files}"\n')
     config.chmod(0o600)
-    with stopped(mount):
-        done = mount.run("config", "check", environment={"ANTHROFS_CONFIG": str(config)})
-        assert done.returncode == 0, done
-
-
-def test_a_mount_that_goes_on_answers_again(mount: Mount) -> None:
-    files = mount.mount()
-    with stopped(mount):
-        mount.run("status", files)
+    (tmp_path / "link").symlink_to(files)
+    asked: list[list[str | Path]] = [
+        ["status", files], ["status"], ["umount", files], ["ls", files], ["free", files / "no.txt"], ["status", files.name],
+        ["status", tmp_path / "link"], ["status", files / "deep" / "in.txt"], ["status", f"{files}/../{files.name}"]]
+    others: list[list[str | Path]] = [["mount", "--state-dir", mount.state_dir, files], ["mount", "--profile", "other", files], ["config", "check"]]
+    with stopped(mount) as pid:
+        running = [subprocess.Popen([*COMMAND, *map(str, words)], cwd=files.parent, env={**mount.environment, "ANTHROFS_CONFIG": str(config)}, text=True,
+                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE) for words in asked + others]
+        done = [(process.communicate(timeout=BOUND_S)[1], process.returncode) for process in running]
+        assert runs(pid)
+    for words, (said, code) in zip(asked, done, strict=False):
+        assert (code, f"{files} doesn't answer: its process ({pid})" in said) == (1, True), (words, said)
+    own, other, check = done[len(asked):]
+    assert (own[1], f"doesn't answer ({pid})" in own[0]) == (6, True), own
+    assert (other[1], "is already mounted on" in other[0], "doesn't answer" in other[0]) == (6, True, True), other
+    assert check[1] == 0, check
     mount.ok("status", files)
     (files / "a.txt").write_text("a")
     mount.umount()
