@@ -10,11 +10,11 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from anthrofs.errors import EXIT_BUSY, EXIT_MISSING, EXIT_USAGE, SetupError
+from anthrofs.fuse.clearing import alone
 from anthrofs.fuse.patience import within
 
 KIND: Final = "fuse.anthrofs"
@@ -224,7 +224,7 @@ def around(path: Path) -> Path | None:
 
 
 def is_there(path: Path) -> bool:
-    """Whether something is. So is what can't be looked at, like the rest of a mount that was killed, or one that hangs."""
+    """Whether something is. So is what can't be looked at, like the rest of a mount that was killed, or what hangs."""
     try:
         place = resolved(path)
         if (root := around(place)) is None or (place != root and _answers(root)):
@@ -284,39 +284,10 @@ def clear_dead(path: Path) -> bool:
     place = resolved(path)
     if not is_dead(place):
         return False
-    with _alone(place.parent):      # else the mount that another has just made there could be taken for it
+    with alone(place.parent, UNMOUNT_S):      # else the mount that another has just made there could be taken for it
         if is_dead(place):
             unmount(place, lazy=True)
     return True
-
-
-@contextlib.contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    """Only one of our commands clears mounts in a directory at a time. A lock that can't be had isn't waited for
-    for long: it only keeps two that come in the same moment apart.
-    """
-    import fcntl  # noqa: PLC0415 - see the head
-
-    try:
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:         # it can be passed through, and not be read
-        yield
-        return
-    try:
-        until_s = time.monotonic() + UNMOUNT_S
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() < until_s:
-                    time.sleep(BUSY_WAITS_S[0])
-                    continue
-            except OSError:     # a file system without locks
-                pass
-            break
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def is_others(path: Path) -> bool:

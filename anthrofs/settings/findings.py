@@ -8,7 +8,6 @@ import shlex
 import shutil
 import stat
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from anthrofs.errors import EXIT_USAGE, SetupError
