@@ -7,9 +7,11 @@ import json
 import logging
 import os
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from anthrofs.cli.amounts import shown_count
 from anthrofs.cli.teller import Teller
@@ -19,6 +21,8 @@ from anthrofs.fuse import mountpoint
 
 if TYPE_CHECKING:
     from anthrofs.cli.demo import Demo
+
+SILENCE_S: Final = 8.0      # then it is said that nothing has come
 
 
 def serve(config: Config, ready_fd: int | None, *, demo: bool) -> None:
@@ -73,7 +77,13 @@ def start_in_background(config: Config, *, demo: bool) -> None:
         child = _fork(config, lines.fileno(), theirs, words.fileno(), demo=demo)
         os.close(theirs)
         with Teller("mounting", shown_count, lines=False) as teller:
+            host = urlsplit(config.service.base_url).hostname
+            why = f"nothing has come from {host} yet"
+            silence = threading.Timer(SILENCE_S, teller.tell, ("mounting",), {"why": why})
+            silence.daemon = True
+            silence.start()
             for line in lines:
+                silence.cancel()
                 news = json.loads(line)
                 if "progress" in news:
                     teller.tell("first listing", news["progress"])

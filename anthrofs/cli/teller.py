@@ -90,7 +90,7 @@ class Teller:
         while True:
             words, _, _, told, why = self._now()
             line = f"{words}{', ' if told else ''}{told}{'; ' if why else ''}{why}"
-            if line != said and (told or self._lines):
+            if (line != said and (told or self._lines)) or (why and not self._lines):
                 said = line
                 with self._drawing:
                     output.mention(line)

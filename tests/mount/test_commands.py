@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -214,6 +215,19 @@ def test_a_mount_names_the_variables_that_nothing_reads(mount: Mount) -> None:
     assert done.returncode == 0, done.stderr
     assert "ANTHROFS_UPLAOD means nothing here: did you mean ANTHROFS_UPLOAD?" in done.stderr
     assert "ANTHROFS_BASE_URL means nothing here: did you mean ANTHROPIC_BASE_URL?" in done.stderr
+
+
+def test_a_mount_says_that_the_service_does_not_answer(mount: Mount) -> None:
+    mount.expects("no connection to")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        environment = {**mount.environment, "ANTHROPIC_BASE_URL": f"http://127.0.0.1:{silent.getsockname()[1]}"}
+        with subprocess.Popen([*COMMAND, "mount", "--state-dir", mount.state_dir, mount.path], env=environment, text=True,
+                              stderr=subprocess.PIPE) as process:
+            assert process.stderr is not None
+            assert process.stderr.readline() == "mounting; nothing has come from 127.0.0.1 yet\n"
+            silent.close()
+            assert "The service can't be reached" in process.stderr.read()
+    assert process.returncode == 1
 
 
 def test_a_second_demo_is_told_how_to_be_one(mount: Mount, tmp_path: Path) -> None:
