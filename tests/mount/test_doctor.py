@@ -159,7 +159,7 @@ def test_the_bundle_has_what_helps_and_no_secret(mount: Mount, tmp_path: Path) -
     unexpected.write_text("Traceback\nKeyError: 'sk-ant-planted-13'\n")
     bundle = tmp_path / "help.tgz"
     done = mount.run("doctor", "--offline", "--bundle", bundle, environment={**SECRETS, "ANTHROFS_CONFIG": str(config), "NO_PROXY": "127.0.0.1"})
-    assert f"{bundle}: findings.json, versions.json" in done.stdout
+    assert f"{bundle} (a tar.gz, whatever its name): findings.json, versions.json" in done.stdout
     assert bundle.stat().st_mode & 0o777 == 0o600
     with tarfile.open(bundle) as archive:
         texts = {entry.name: archive.extractfile(entry).read().decode() for entry in archive.getmembers()}       # type: ignore[union-attr]
