@@ -28,6 +28,8 @@ ELSEWHERE: Final = {
     "anthrofs init                       #": "it needs a systemd: tests/services types it in a namespace of its own",
     "sudo anthrofs service": "the same",
     "anthrofs:work  /mnt/work": "the same: a line of fstab",
+    "anthrofs emulator --data": "it runs until it is interrupted, on a port that is somebody's: tests/emulator begins it otherwise",
+    "curl -s http://127.0.0.1:8080/_emulator": "it asks that one: tests/emulator/test_manual_emulator.py has the refusal taken",
     "anthrofs doctor": "it looks at all mounts of the machine, other tests' too, so its answer is another each time: mount/test_doctor.py runs its options",
     "scripts/install test": "these are how the tests came to run",
     ".venv/bin/python -m pytest": "the same",
