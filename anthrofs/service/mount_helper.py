@@ -41,6 +41,12 @@ class Call:
     settings: str = ""          # config=FILE
     fake: bool = False          # -f: only look whether it could be
 
+    @property
+    def profile(self) -> str:
+        """The one that the source names; nothing, if it names none."""
+        options = self.words[self.words.index("-o") + 1].split(",") if "-o" in self.words else []
+        return next((each.removeprefix("profile=") for each in reversed(options) if each.startswith("profile=")), "")
+
 
 def called(program: str, words: Sequence[str]) -> Call | None:
     """The call that mount(8) makes by these words, with this name for us; None: a person has typed a command. Raises

@@ -128,6 +128,15 @@ def test_fstab_is_mounted_once_and_all_of_it_again_changes_nothing(machine: Mach
     assert machine.mounted() == before
 
 
+def test_a_profile_without_the_prefix_is_mounted_once_too(machine: Machine) -> None:
+    machine.fstab("work", f"_netdev,config={machine.settings}")
+    machine.ok("cd /run && mount -a")        # mount(8) makes a path of a word that is one here
+    before = machine.mounted()
+    machine.ok("cd /run && mount -a")        # mount(8) makes a path of a word that is one here
+    assert machine.run(f"findmnt -rn -t fuse.anthrofs | grep -c {machine.path}").stdout == "1\n"
+    assert machine.mounted() == before
+
+
 def test_a_file_with_the_key_is_a_source_and_nobody_sees_the_key(machine: Machine) -> None:
     machine.fstab(str(machine.key), f"base_url={machine.emulator.url},state_dir={machine.state_dir}")
     machine.ok("mount -a")
