@@ -56,7 +56,7 @@ def test_the_wheel_has_the_manual_as_pages_of_man_and_no_test(packages: Packages
 def test_the_archive_of_sources_has_what_the_wheel_is_made_of_and_nothing_else(packages: Packages) -> None:
     with tarfile.open(packages.sources) as archive:
         roots = {name.split("/")[1] for name in archive.getnames()}
-    assert roots == {"anthrofs", "scripts", "README.md", "LICENSE", "pyproject.toml", "PKG-INFO", ".gitignore", ".gitattributes"}
+    assert roots == {"anthrofs", "scripts", "systemd", "README.md", "LICENSE", "pyproject.toml", "PKG-INFO", ".gitignore", ".gitattributes"}
 
 
 def test_man_shows_every_page_without_a_warning(packages: Packages, tmp_path: Path) -> None:
