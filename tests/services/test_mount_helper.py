@@ -14,7 +14,7 @@ from tests.emulator.process import EmulatorProcess
 from tests.mounting import BOUND_S, runs, stored, wait_until
 from tests.systemd import PROGRAM, alone
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.services]
 # As at boot: nothing of a person's environment.
 BARE: Final = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
 

@@ -15,7 +15,7 @@ from tests.emulator.process import EmulatorProcess
 from tests.mounting import stored, wait_until
 from tests.systemd import Systemd
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.services]
 HOME: Final = "/run/alice"
 UNIT: Final = "anthrofs@work"
 CAP_SYS_ADMIN: Final = 1 << 21

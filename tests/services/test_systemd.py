@@ -11,7 +11,7 @@ import pytest
 from tests.mounting import ROOT, wait_until
 from tests.systemd import CGROUPS, Systemd
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.services]
 BOOT: Final = """
 import sys, time
 from pathlib import Path

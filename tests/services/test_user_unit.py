@@ -13,7 +13,7 @@ from tests.emulator.process import EmulatorProcess
 from tests.mounting import WAIT_S, stored, wait_until
 from tests.systemd import Systemd
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.services]
 UNIT: Final = "anthrofs@work"
 
 
