@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
+
+DEFAULT_STATE: Final = "default"        # of a mount for which no profile is named
 
 
 def states_root(environ: Mapping[str, str]) -> Path | None:

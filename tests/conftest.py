@@ -76,6 +76,15 @@ def server_defaults(server: EmulatorProcess) -> dict[str, object]:
     return server.switch()
 
 
+@pytest.fixture(autouse=True)
+def umask_of_before() -> Iterator[None]:
+    """Commands that a test runs in its own process set it."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield
+    os.umask(before)
+
+
 @pytest.fixture
 def emulator(server: EmulatorProcess, server_defaults: dict[str, object]) -> EmulatorProcess:
     """An empty workspace, no faults, all switches as they come."""

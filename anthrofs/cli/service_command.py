@@ -14,8 +14,8 @@ from typing import Any, Final
 from anthrofs.cli import again, draining, output, syntax
 from anthrofs.cli.syntax import argument, command, flag, option
 from anthrofs.cli.teller import Teller
-from anthrofs.config import DEFAULT_PROFILE
 from anthrofs.errors import EXIT_FAILED, EXIT_MISSING, EXIT_USAGE, SetupError
+from anthrofs.state_place import DEFAULT_STATE
 from anthrofs.text import printable
 
 NAME: Final = argument("name", "The service's name, which is that of its profile, too.", count="?", default="default")
@@ -177,10 +177,10 @@ def clear(name: str) -> None:
 
 def _chosen(name: str | None, profiles: Collection[str]) -> str:
     """Raises SetupError where nobody said which of several."""
-    if name is None and profiles and DEFAULT_PROFILE not in profiles:
+    if name is None and profiles and DEFAULT_STATE not in profiles:
         raise SetupError(f"Which profile shall the service mount? Say its name: {', '.join(sorted(profiles))}.",
                          EXIT_USAGE)
-    return name or DEFAULT_PROFILE
+    return name or DEFAULT_STATE
 
 
 def _is_user(name: str) -> bool:

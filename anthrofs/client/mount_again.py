@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from anthrofs.client.known_states import known_states, last_place
-from anthrofs.config import DEFAULT_PROFILE
-from anthrofs.state_place import states_root
+from anthrofs.state_place import DEFAULT_STATE, states_root
 from anthrofs.text import printable
 
 OPTIONS: Final = (("wrkspc_", "--workspace"), ("sesn_", "--scope"))     # by how the id begins
@@ -24,7 +23,7 @@ def mount_again(state_dir: Path, place: Path | None) -> str:
     if state_dir.parent != states_root(os.environ):
         return f"anthrofs mount --state-dir {_word(state_dir)} {where}"
     name = state_dir.name
-    if name == DEFAULT_PROFILE:
+    if name == DEFAULT_STATE:
         return f"anthrofs mount {where}"
     if name == "demo" and (state_dir / "emulator").is_dir():
         return f"anthrofs mount --demo {where}"

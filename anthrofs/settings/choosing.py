@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from anthrofs.config import DEFAULT_PROFILE, Config, Credentials, Service
+from anthrofs.config import Config, Credentials, Service
 from anthrofs.errors import EXIT_USAGE, SetupError
 from anthrofs.fuse import mountpoint
 from anthrofs.settings.config_file import DEFAULTS, ConfigFile, read_config
@@ -20,6 +20,7 @@ from anthrofs.settings.fleet_options import fleet_of
 from anthrofs.settings.mount_options import PROFILE, flags_of
 from anthrofs.settings.precedence import Settings, directory_of, no_profile, settings_of
 from anthrofs.settings.table import SETTINGS
+from anthrofs.state_place import DEFAULT_STATE
 from anthrofs.text import printable
 
 VARIABLE: Final = "ANTHROFS_PROFILE"
@@ -116,7 +117,7 @@ def state_for(settings: Settings, environ: Mapping[str, str]) -> Path:
     """Where the state of such a mount is. Raises SetupError."""
     found: Path | None = settings["state_dir"]
     # Whoever mounts several of them side by side needs no names for that.
-    return (found or state_dir_of(environ, label_of(settings) or DEFAULT_PROFILE)).absolute()
+    return (found or state_dir_of(environ, label_of(settings) or DEFAULT_STATE)).absolute()
 
 
 def state_named(profile: str | None, environ: Mapping[str, str]) -> Path:

@@ -23,6 +23,7 @@ PDF: Final = b"%PDF-1.7\nThe revenue of a year.\n"
 # Blocks that aren't typed here, by their beginning, and why.
 ELSEWHERE: Final = {
     "python3 -m venv ~/.venvs/anthrofs": "it installs from the package index: tests/packages/test_readme.py types it",
+    "python3 -m venv /opt/anthrofs": "it installs for the whole machine: the same with another place",
     "pip install '.[fleet]'": "it names a bucket and a board of somebody's: tests/fleet does the same with its own",
     "pip install 'anthrofs[fleet]'": "the same",
     "anthrofs init                       #": "it needs a systemd: tests/services types it in a namespace of its own",

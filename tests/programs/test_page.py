@@ -229,8 +229,8 @@ def test_a_mount_that_goes_and_comes_back_and_the_end_of_the_server(opens: Calla
         served.process.send_signal(signal.SIGINT)
         served.process.wait(BOUND_S)
         expect(page.get_by_role("status").first).to_contain_text("what stands here is old")
-        page.get_by_text("What is on this disk, by folder").last.click()
-        expect(page.get_by_text("Failed to fetch").or_(page.get_by_text("has not answered")).last).to_be_visible()
+        mine.get_by_text("What is on this disk, by folder").click()
+        expect(mine.get_by_text("Failed to fetch").or_(mine.get_by_text("has not answered")).last).to_be_visible()
 
 
 def test_what_moves_waits_and_was_asked_is_drawn(opens: Callable[..., Any], mount: Mount) -> None:

@@ -98,7 +98,8 @@ THREATS: Final[dict[str, dict[str, list[str]]]] = {
         "unit/service/test_units.py": ["test_the_unit_leaves_no_core_and_takes_the_key_from_a_file", "test_the_machines_unit_is_as_closed_as_a_mount_lets_it_be",
                                        "test_no_user_writes_lines_into_a_unit"],
         "services/test_system_unit.py": ["test_its_mount_is_seen_by_all_and_its_process_can_do_nothing_but_mount",
-                                         "test_it_never_runs_as_root_because_nobody_said_as_whom"]},
+                                         "test_it_never_runs_as_root_because_nobody_said_as_whom"],
+        "security/test_mount_point.py": ["test_a_user_mounts_on_no_directory_of_another_also_with_the_right_to_mount"], "unit/remote/test_key_sources.py": ["test_a_command_gets_no_right_that_systemd_has_given_the_mount"]},
     "Words of mount(8)": {
         "unit/service/test_mount_helper.py": ["test_a_source_is_a_profile_or_a_file_with_the_key"],
         "services/test_mount_helper.py": ["test_a_file_with_the_key_is_a_source_and_nobody_sees_the_key", "test_roots_line_mounts_as_somebody_else"]},
