@@ -105,8 +105,10 @@ def _make_folders(root: Path, path: str) -> None:
         try:
             folder.mkdir()
         except FileExistsError:
-            if not _is_folder(folder) and os.path.lexists(folder):
-                raise _in_the_way(folder) from None
+            # One look: by two, a folder that another member removes and makes again would be taken for something else.
+            with contextlib.suppress(FileNotFoundError):
+                if not stat.S_ISDIR(folder.lstat().st_mode):
+                    raise _in_the_way(folder) from None
             continue
         _fit(folder, mode)
         _sync(folder.parent)
