@@ -8,12 +8,12 @@ typer, which brings pydantic, it was 110.) Only the parser of the command that w
 """
 
 import itertools
-import math
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple, NoReturn, TypeVar
 
 from anthrofs.errors import EXIT_USAGE, SetupError
+from anthrofs.settings import values
 
 PROGRAM: Final = "anthrofs"
 SUBJECT: Final = "The Anthropic Files API mounted as a directory."
@@ -89,15 +89,14 @@ def flag(names: str, to: str, helps: str) -> Parameter:
 
 
 def number(least: float, most: float, *, whole: bool = False) -> Callable[[str], float]:
-    """Reads one between those. NaN isn't."""
+    """Reads one between those, as settings do; what was typed may be quoted here."""
+    reader = values.number(least, most, whole=whole)
+
     def read(text: str) -> float:
         try:
-            found = int(text) if whole else float(text)
-        except ValueError:
-            found = math.nan
-        if not least <= found <= most:
-            raise ArgumentTypeError(f"it takes a {'whole ' if whole else ''}number from {least:g} to {most:.0f}, "
-                                    f"not {text!a}")
+            found: float = reader(text)
+        except SetupError as exc:
+            raise ArgumentTypeError(f"{str(exc).removesuffix('.')}, not {text!a}") from exc
         return found
     return read
 
