@@ -213,7 +213,7 @@ def build(config: Config, world: World) -> Parts:
     holdings = Holdings(local.db, paths, local.cache, local.kept_copies, local.handles, reader, clock)
     folders = FolderList(local.db, paths, local.handles, attributes)
     requests = Requests(config.drain_s, clock, decisions, holdings, uploader, refresher, report, folders, drain,
-                        way.hurry)
+                        way.await_turn)
     return Parts(world, local, stopping, way, prober, expirer, refresher, sweeper, reader, uploader, sending.hidden,
                  serving, drain, requests, WatchRequests(world.pacer, FolderSums(local.db, local.cache)), fleet)
 

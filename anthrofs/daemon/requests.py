@@ -24,7 +24,7 @@ class Requests:
 
     def __init__(self, drain_s: float, clock: Clock, decisions: UserDecisions, holdings: Holdings, uploader: Uploader,
                  refresher: Refresher, report: Report, folders: FolderList, drain: Drain,
-                 hurry: Callable[[], None]) -> None:
+                 await_turn: Callable[[], None]) -> None:
         self._drain_s = drain_s         # constant: the longest that a drain waits, unless it is asked otherwise
         self._clock = clock             # given
         self._decisions = decisions     # given
@@ -34,7 +34,7 @@ class Requests:
         self._report = report           # given
         self._folders = folders         # given
         self._drain = drain             # given
-        self._hurry = hurry             # given: finds out at once whether the service can be asked again
+        self._await_turn = await_turn   # given: returns when the service may be asked again
 
         self._drained_s = float("-inf")     # when an unmount's drain had ended
         self.table = {"status": self._on_status, "drain": self._on_drain, "retry": self._on_retry,
@@ -96,7 +96,7 @@ class Requests:
 
     def _on_refresh(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         for _ in range(CLOSED_TRIES):
-            self._hurry()
+            self._await_turn()
             error = self._refresher.refresh(_seconds(request, 60.0), accept=bool(request.get("accept")))
             if not isinstance(error, Closed):
                 break

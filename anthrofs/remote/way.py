@@ -193,6 +193,17 @@ class Way:
             self._wanted = True
             self._changed.notify_all()
 
+    def await_turn(self) -> None:
+        """A person asks, and waits for the answer: returns when a probe for all may go, within APART_S."""
+        self.hurry()
+        with self._changed:
+            until_s = self._clock.now_s() + APART_S
+            while self._all.state == CLOSED and not self._stopping:
+                left_s = min(self._all.due_s, until_s) - self._clock.now_s()
+                if left_s <= 0:
+                    return
+                self._clock.wait(self._changed, left_s)
+
     def notices(self, state: str = CLOSED) -> list[Notice]:
         """The closed gates, or those in another state that isn't open."""
         with self._changed:

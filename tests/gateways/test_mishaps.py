@@ -86,7 +86,8 @@ def test_what_a_gateway_can_not_send_twice_is_found(mount: Mount, through: Throu
 
 
 def test_a_gateways_404_does_not_delete(mount: Mount, through: Through) -> None:
-    mount.expects("an id could not be deleted", "the listing could not be refreshed")      # the latter while nginx restarts
+    # The second one where a listing meets nginx while it restarts.
+    mount.expects("an id could not be deleted", "What is to be sent stays queued")
     running = through(NGINX_DEFAULT)
     files = mount.mount("--refresh", "300")
     write(files / "a.txt", b"a")

@@ -2,10 +2,14 @@
 
 import os
 import shutil
+import sqlite3
+import tempfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from anthrofs.tree.upload_queue import IN_FLIGHT
 from tests.model_machine import Hands, behaves_as_the_model
 from tests.mounting import Mount, wait_until
 
@@ -71,12 +75,19 @@ class Mounted(Hands):
         self.mount.remount(*OPTIONS)
 
     def kill(self) -> None:
+        """Not while a removed file is still open (its name comes back then) or sent, and where an upload is under way, what became of it
+        is known before anything else happens: else its file stays on the server, for it may be somebody else's.
+        """
+        wait_until(lambda: not half_removed(self.mount), "what was removed is gone")
         self.mount.kill()
+        doubted = in_flight(self.mount)
         self.mount.mount(*OPTIONS)
+        if doubted:
+            self.sync()
 
     def others_make(self, path: str, content: bytes) -> None:
         made = self.mount.emulator.generate(path.replace("/", "\uff0f"), content)
-        wait_until(lambda: refreshed(self.mount, path) == made["id"], "it shows")
+        wait_until(lambda: refreshed(self.mount, path) == (made["id"], len(content)), "it shows")
 
     def others_remove(self, path: str) -> None:
         self.mount.emulator.vanish(os.getxattr(self.files / path, "user.anthropic.file_id").decode())
@@ -86,12 +97,29 @@ class Mounted(Hands):
         wait_until(lambda: on_server(self.mount) == expected, f"{on_server(self.mount)} becomes {expected}")
 
 
-def refreshed(mount: Mount, name: str) -> str | None:
+def refreshed(mount: Mount, name: str) -> tuple[str, int] | None:
+    """(id, size) after a refresh. The size may be what the kernel was told before, for as long as a refresh is apart from the next."""
     mount.refresh()
+    path = mount.path / name
     try:
-        return os.getxattr(mount.path / name, "user.anthropic.file_id").decode()
+        return os.getxattr(path, "user.anthropic.file_id").decode(), path.stat().st_size
     except FileNotFoundError:
         return None
+
+
+def half_removed(mount: Mount) -> bool:
+    """The kernel tells of a close a moment after the program had its answer, and what is removed before is renamed until then."""
+    status = mount.status()
+    return bool(status["open"]) or any(entry["path"].endswith("(removed)") for entry in status["waiting"])
+
+
+def in_flight(mount: Mount) -> bool:
+    """Whether a killed mount was sending. Asked of a copy: a look at its database would take in what is in the journal beside it."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("state.db", "state.db-wal"):
+            shutil.copy(mount.state_dir / name, folder)
+        with closing(sqlite3.connect(Path(folder, "state.db"))) as db:
+            return bool(db.execute("SELECT 1 FROM attempt WHERE state IN (?, ?)", IN_FLIGHT).fetchall())
 
 
 def on_server(mount: Mount) -> list[tuple[str, str]]:

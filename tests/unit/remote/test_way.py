@@ -254,6 +254,17 @@ def test_who_comes_ten_seconds_after_the_last_probe_gets_one_and_a_person_at_onc
     assert way.turn_s(Kind.UPLOAD) == 0
 
 
+def test_a_person_who_asks_right_after_no_connection_could_be_made_waits_until_one_is_tried(clock: FakeClock, way: Way) -> None:
+    """A router that restarts: the old answer isn't told again for a second."""
+    way.hear(Kind.DELETE, OFFLINE)
+    way.await_turn()
+    assert clock.now_s() == pytest.approx(APART_S)
+    way.enter(Kind.LIST)
+    way.hear(Kind.LIST, None)
+    way.await_turn()
+    assert clock.now_s() == pytest.approx(APART_S)          # nothing to wait for
+
+
 def test_a_gate_that_closes_again_and_again_is_probed_no_more_often_than_one_that_stays_closed(clock: FakeClock, way: Way) -> None:
     probes = 0
     for _ in range(2 * 600):
