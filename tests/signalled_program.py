@@ -24,6 +24,7 @@ def main(path: str, what: str, name: str, how: str) -> None:
         os.write(descriptor, b"content")
     signal.signal(signal.SIGINT, signal.SIG_DFL)        # else Python handles it
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)       # a shell has what it starts in the background ignore both
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)        # and nohup this one
     signal.signal(number, signal.SIG_DFL if how == "default" else lambda number, _: came.append(number))
     if how != "default":
         signal.siginterrupt(number, how == "handled")

@@ -27,7 +27,8 @@ class Terminal:
     def __init__(self, command: Sequence[str], directory: Path) -> None:
         self._master, slave = pty.openpty()         # constant
         environment = {**os.environ, "TERM": "vt100", "LINES": "24", "COLUMNS": "80", "HOME": str(directory.parent), "LC_ALL": "C.UTF-8"}
-        self._process = subprocess.Popen(command, cwd=directory, env=environment, stdin=slave, stdout=slave, stderr=slave,
+        # What was started with nohup, or in the background of a script, ignores some of what a terminal sends.
+        self._process = subprocess.Popen(["env", "--default-signal", *command], cwd=directory, env=environment, stdin=slave, stdout=slave, stderr=slave,
                                          start_new_session=True)        # constant
         os.close(slave)
         self._said = b""        # since something was last waited for

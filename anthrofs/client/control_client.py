@@ -3,10 +3,11 @@
 Never   prints: no answer, and a refusal, is a SetupError with the words.
 """
 
+import contextlib
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -23,7 +24,7 @@ class Silent(SetupError):
     """Somebody is there, and has said nothing for too long."""
 
 
-def ask(state_dir: Path, op: str, *, patience_s: float = 30.0, **values: Any) -> Iterator[dict[str, Any]]:
+def ask(state_dir: Path, op: str, *, patience_s: float = 30.0, **values: Any) -> Generator[dict[str, Any]]:
     """Yields the answers to a request. `patience_s`: the longest silence between two of them.
 
     Raises SetupError when nobody answers, Silent when it takes longer; FsError's words come as SetupError, too.
@@ -57,8 +58,10 @@ def ask(state_dir: Path, op: str, *, patience_s: float = 30.0, **values: Any) ->
 
 def only(state_dir: Path, op: str, *, patience_s: float = 30.0, **values: Any) -> dict[str, Any]:
     """The first answer to a request. Raises SetupError as `ask` does."""
-    for answer in ask(state_dir, op, patience_s=patience_s, **values):
-        return answer
+    # Closed here: what is raised while an iterator that was left halfway is collected, as by Ctrl-C, would be lost.
+    with contextlib.closing(ask(state_dir, op, patience_s=patience_s, **values)) as answers:
+        for answer in answers:
+            return answer
     raise SetupError(STRANGE)
 
 
