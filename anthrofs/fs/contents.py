@@ -195,13 +195,12 @@ class Contents:
         if stage is not None and gap is not None:
             self._promises.note(content.node_id, stage.number, gap)
 
-    def leave(self, handle: Handle) -> bool:
-        """The handle is gone. Returns whether it was the last of its node, which the caller then has to `finish`."""
-        last, file = self._handles.close(handle), handle.content.remote
-        if last and file is not None and not self._handles.is_read(file.file_id):
+    def leave(self, content: Content) -> None:
+        """The last handle was released, and the tree knows what its readers met: whoever opened it meanwhile, too."""
+        file = content.remote
+        if file is not None and not self._handles.is_read(file.file_id):
             self._reader.leave(file.file_id)
             self._cache.neighbours.give_back(file.file_id)
-        return last
 
     def borrow(self, node: Node) -> bool:
         """Whether an open node that can't be read otherwise is read from the copy of another state of this user."""

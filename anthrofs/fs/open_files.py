@@ -236,7 +236,7 @@ class OpenFiles:
         handle = self._handles.get(number)
         content = handle.content
         self._pages.released(handle.number, self._contents.version(content))
-        last = self._contents.leave(handle)
+        last = self._handles.close(handle)
         try:
             if content.dirty:
                 self._uploader.promising(content.node_id)
@@ -256,3 +256,6 @@ class OpenFiles:
             log.error(  # noqa: TRY400
                 "the content of node %d could not be made durable: %s. It stays in the mount until it is",
                 content.node_id, exc)
+        finally:
+            if last:
+                self._contents.leave(content)

@@ -1,12 +1,16 @@
 """Others' changes show, whatever they are and whenever they are seen: each file of the server is shown once, with its content."""
 
+import errno
 import random
 
 import pytest
 
 from anthrofs.errors import BadAnswer, InTheWay, NoAnswer, Unavailable
+from anthrofs.fs.contents import Contents
+from anthrofs.model import FileId
 from anthrofs.names import SLASH
 from anthrofs.sync import news, scan, sweeper
+from anthrofs.tree.open_table import Content
 from tests.core.core import Core
 
 NAMES = ["a.txt", "b.txt", "d/a.txt", "d/e/c.csv", "e"]
@@ -118,3 +122,25 @@ def test_an_own_upload_that_one_listing_shows_and_the_next_one_does_not_yet_is_a
     core.refresh()
     assert core.user.files() == {"a.txt": b"two"}
     assert core.on_server() == [("a.txt", b"two")]
+
+
+def test_whoever_opens_what_is_gone_while_its_last_reader_leaves_is_told_so_without_a_request(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, finish, met = core.others_make("a.txt", b"a"), Contents.finish, list[int | None]()
+
+    def meanwhile(contents: Contents, content: Content) -> bool:
+        """Another program comes between the last handle's end and the name's."""
+        if not met:
+            met.append(None)
+            with pytest.raises(OSError, match="Stale") as told:
+                core.user.read("a.txt")
+            met.append(told.value.errno)
+        return finish(contents, content)
+
+    monkeypatch.setattr(Contents, "finish", meanwhile)
+    core.expects("read: File 'file_[0-9]+' not found")
+    core.files.vanish(FileId(made))
+    with pytest.raises(OSError, match="Stale"):
+        core.user.read("a.txt")
+    assert met == [None, errno.ESTALE]
+    assert core.counts()["download"] == 1
+    assert core.user.listdir() == []
