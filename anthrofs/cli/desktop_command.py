@@ -14,6 +14,7 @@ from anthrofs.cli.again import program
 from anthrofs.cli.syntax import COMMANDS, GROUPS, argument, command
 from anthrofs.errors import EXIT_FAILED, EXIT_MISSING, EXIT_USAGE, SetupError
 from anthrofs.fuse import mountpoint
+from anthrofs.store.whole_file import put_whole
 from anthrofs.text import printable
 
 if TYPE_CHECKING:
@@ -153,10 +154,8 @@ def _places() -> tuple[Path, Path]:
 
 def _write(path: Path, content: bytes) -> None:
     """Whole, or not at all. Raises SetupError."""
-    new = path.with_name(f".{path.name}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        new.write_bytes(content)
-        new.replace(path)
+        put_whole(path, content, 0o644)
     except OSError as exc:
         raise SetupError(f"{path} can't be written: {exc.strerror}.", EXIT_FAILED) from exc

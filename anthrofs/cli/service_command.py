@@ -16,6 +16,7 @@ from anthrofs.cli.syntax import argument, command, flag, option
 from anthrofs.cli.teller import Teller
 from anthrofs.errors import EXIT_FAILED, EXIT_MISSING, EXIT_USAGE, SetupError
 from anthrofs.state_place import DEFAULT_STATE
+from anthrofs.store.whole_file import put_whole
 from anthrofs.text import printable
 
 NAME: Final = argument("name", "The service's name, which is that of its profile, too.", count="?", default="default")
@@ -222,15 +223,9 @@ def _folders(*, system: bool) -> Any:
 
 def _write(path: Path, text: str, *, mode: int = 0o644) -> None:
     """Whole or not at all. Raises SetupError."""
-    new = path.with_name(path.name + ".new")
     try:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        new.unlink(missing_ok=True)
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            os.fchmod(descriptor, mode)
-            file.write(text)
-        new.replace(path)
+        put_whole(path, text.encode(), mode)
     except OSError as exc:
         hint = " Only root can make the machine's services: sudo anthrofs service …" if os.geteuid() else ""
         raise SetupError(f"The service's file {path} can't be written: {exc.strerror}.{hint}", EXIT_USAGE) from exc

@@ -9,11 +9,9 @@ Trusts  neither file: what the official SDKs refuse is refused here, with the sa
 Never   quotes what a credentials file holds, or follows a link there.
 """
 
-import contextlib
 import json
 import os
 import stat
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +19,7 @@ from urllib.parse import urlsplit
 
 from anthrofs.config import DEFAULT_BASE_URL, DEFAULT_PROFILE, Federation, Profile
 from anthrofs.errors import EXIT_USAGE, SetupError
+from anthrofs.store.whole_file import put_whole
 
 LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})     # where a token may be asked for without TLS
 FILE_TYPE: Final = "oauth_token"
@@ -108,24 +107,7 @@ def credentials_in(path: Path) -> dict[str, Any]:
 
 def write_credentials(path: Path, what: Mapping[str, Any]) -> None:
     """The file, whole or not at all, for its owner only. Raises OSError."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, 0o600)
-            file.write(json.dumps(what, indent=2).encode())
-            file.flush()
-            os.fsync(descriptor)
-        Path(temporary).replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            Path(temporary).unlink()
-        raise
-    with contextlib.suppress(OSError):      # the name survives a power cut, where the file system can do that
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    put_whole(path, json.dumps(what, indent=2).encode(), 0o600)
 
 
 def _json_of(path: Path, what: str, *, forbidden: int, mend: str) -> dict[str, Any]:

@@ -4,11 +4,9 @@ Owns    what is added, and nothing else in the file: comments, order and all oth
 Never   replaces a profile, or a file that has a key.
 """
 
-import contextlib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -16,6 +14,7 @@ from typing import Final
 from anthrofs.errors import EXIT_FAILED, EXIT_USAGE, SetupError
 from anthrofs.settings.config_file import PROFILE, ConfigFile, parsed, read_config
 from anthrofs.settings.findings import findings, of_section, unfit_name
+from anthrofs.store.whole_file import put_whole
 from anthrofs.text import printable
 
 Value = str | Sequence[str]
@@ -85,19 +84,7 @@ def put(path: Path, text: str) -> None:
     """
     real = Path(os.path.realpath(path))
     real.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    mode = real.stat().st_mode & 0o755 if real.exists() else 0o600
-    descriptor, temporary = tempfile.mkstemp(dir=real.parent, prefix=f".{real.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-            os.fchmod(descriptor, mode)
-            out.write(text)
-            out.flush()
-            os.fsync(descriptor)
-        Path(temporary).replace(real)
-    except OSError:
-        with contextlib.suppress(OSError):
-            Path(temporary).unlink()
-        raise
+    put_whole(real, text.encode(), real.stat().st_mode & 0o755 if real.exists() else 0o600)
 
 
 def _quoted(text: str) -> str:
