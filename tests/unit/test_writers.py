@@ -29,11 +29,11 @@ WRITERS: Final = {
     "fuse/libfuse3.py": {"truncate"},                                       # the kernel's request, handed on to operations.py
     "remote/budget.py": {"O_CREAT", "pwrite", "ftruncate"},                 # the last minute's requests: a boot takes as long
     "fleet/directory.py": {"O_CREAT", "mkdir", "fsync"},        # a store's, which other machines write to as well: synced before it counts as put
-    "settings/writing.py": {"mkstemp", "fsync", "mkdir", "O_CREAT"},        # a person's own configuration: synced, then named
+    "store/whole_file.py": {"mkstemp", "fsync"},        # settings, units, tokens: synced, named, and their name synced
+    "settings/writing.py": {"fsync", "mkdir", "O_CREAT"},                   # a key in a file of its own: synced before it counts as written
     "service/helper_links.py": {"symlink_to"},                              # for mount(8); `service install` makes it again
     "service/named_mount.py": {"mkdir"},                                    # a place to mount on, which each start makes
     "remote/login.py": {"mkdir"},                                           # of a user's own configuration
-    "remote/profiles.py": {"mkstemp", "fsync"},                             # tokens: synced, named, and their name synced
 }
 
 
