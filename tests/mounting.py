@@ -104,6 +104,15 @@ class Mount:
     def status(self) -> dict[str, Any]:
         return next(control_client.ask(self.state_dir, "status"))
 
+    def answers(self) -> bool:
+        """The kernel has a mount a moment before its process answers requests; `anthrofs mount` waits for that, where it leaves the
+        foreground.
+        """
+        try:
+            return mountpoint.is_mounted(self.path) and "pid" in control_client.only(self.state_dir, "where")
+        except SetupError:
+            return False
+
     def end_now(self) -> None:
         """Unmounted without waiting for what is queued: two signals, as an impatient person sends them."""
         pid = self.pid()

@@ -10,7 +10,6 @@ from typing import Final
 
 import pytest
 
-from anthrofs.fuse import mountpoint
 from tests.mounting import BOUND_S, COMMAND, Mount, asks, wait_until
 
 LIBRARIES: Final = {"cryptography", "obstore", "valkey"}
@@ -31,8 +30,8 @@ def mounted_in_the_foreground(mount: Mount, said: Path, *options: str) -> Iterat
         process = subprocess.Popen([*COMMAND, "mount", "-f", "--state-dir", str(mount.state_dir), *options, str(mount.path)], stderr=words,
                                    env={**mount.environment, **TOLD})
         try:
-            wait_until(lambda: mountpoint.is_mounted(mount.path) or process.poll() is not None, "it is mounted, or has ended")
-            assert mountpoint.is_mounted(mount.path), said.read_text()[-2000:]
+            wait_until(lambda: mount.answers() or process.poll() is not None, "it is mounted, or has ended")
+            assert process.poll() is None, said.read_text()[-2000:]
             yield
             process.send_signal(signal.SIGTERM)
             assert process.wait(BOUND_S) == 0

@@ -147,7 +147,7 @@ def test_umount_waits_for_a_detached_mount(mount: Mount) -> None:
 def test_umount_after_an_eject_waits_until_everything_is_sent(mount: Mount) -> None:
     """A file browser unmounts, and the mount's process still sends."""
     files, pid = mount.mount("--upload", "queue"), mount.pid()
-    mount.emulator.fault("upload", {"kind": "delay", "seconds": 3})
+    mount.emulator.fault("upload", {"kind": "delay", "seconds": 8})         # longer than a command takes to start, beside other tests
     (files / "a.txt").write_text("a")
     mountpoint.unmount(files)
     assert "still sends what is queued" in mount.run("mount", "--state-dir", mount.state_dir, files).stderr

@@ -15,9 +15,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from anthrofs.client import control_client
-from anthrofs.errors import SetupError
-from anthrofs.fuse import mountpoint
 from tests.mounting import ROOT, Mount, wait_until
 
 MIB: Final = 2**20
@@ -46,14 +43,6 @@ BOUNDS: Final = {
 BACK: Final = ("descriptors", "threads")        # what has to be as it was before the work, within its bound
 
 
-def answers(mount: Mount) -> bool:
-    """The kernel has a mount a moment before its process answers requests."""
-    try:
-        return mountpoint.is_mounted(mount.path) and "pid" in control_client.only(mount.state_dir, "where")
-    except SetupError:
-        return False
-
-
 class Watched:
     """One mount in the foreground, whose heap can be asked for."""
 
@@ -68,7 +57,7 @@ class Watched:
         with theirs:
             self.process = subprocess.Popen(command, env=mount.environment, cwd=ROOT, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
                                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_until(lambda: answers(mount) or self.process.poll() is not None, "it is mounted, and answers")
+        wait_until(lambda: mount.answers() or self.process.poll() is not None, "it is mounted, and answers")
         assert self.process.poll() is None, mount.log()
 
     def heap(self, ask: str = "blocks") -> dict[str, Any]:
