@@ -68,7 +68,7 @@ def test_an_upload_tells_what_has_arrived_from_what_is_on_its_way(halted: Halted
 
 def test_a_wait_for_an_answer_is_told_as_such(mount: Mount) -> None:
     files = mount.mount("--upload", "queue")
-    mount.emulator.fault("upload", {"kind": "delay", "seconds": 3})
+    mount.emulator.fault("upload", {"kind": "delay", "seconds": 8})         # longer than a command takes to start, and waits before it says so
     (files / "a.txt").write_text("a")
     wait_until(lambda: [each for each in mount.status()["waiting"] if each["answer_since"]], "all of it has arrived")
     done = mount.run("sync", files)
