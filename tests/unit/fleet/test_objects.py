@@ -27,7 +27,7 @@ from tests.fakes import FakeClock
 from tests.mounting import listed, wait_until
 
 BOUND_S: Final = 30.0
-OK: Final = b'HTTP/1.1 200 OK\r\nContent-Length: 3\r\nLast-Modified: Sat, 28 Nov 2026 19:22:04 GMT\r\nETag: "x"\r\n\r\nabc'
+OK: Final = b'HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\nLast-Modified: Sat, 28 Nov 2026 19:22:04 GMT\r\nETag: "x"\r\n\r\nabc'
 
 
 @pytest.fixture
@@ -330,7 +330,7 @@ class Server:
             while True:
                 connection, _ = self._socket.accept()
                 connection.settimeout(BOUND_S)
-                request = connection.recv(2**16)
+                request = whole_request(connection)
                 self.requests.append(request)
                 answer = self.answers(request)
                 if answer is None:
@@ -338,6 +338,20 @@ class Server:
                 else:
                     connection.sendall(answer)
                     connection.close()
+
+
+def whole_request(connection: socket.socket) -> bytes:
+    """With its body, which may come after its head: a connection that is closed before all was read is reset."""
+    request = connection.recv(2**16)
+    while more := connection.recv(2**16) if is_half(request) else b"":
+        request += more
+    return request
+
+
+def is_half(request: bytes) -> bool:
+    head, end, body = request.partition(b"\r\n\r\n")
+    length = re.search(rb"(?im)^content-length: (\d+)\r?$", head)
+    return bool(request) and (not end or (length is not None and len(body) < int(length[1])))
 
 
 @pytest.fixture
