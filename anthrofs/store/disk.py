@@ -26,6 +26,15 @@ from typing import Final
 FICLONE: Final = 0x40049409
 
 
+def sync_names(directory: Path) -> None:
+    """Names made, renamed or removed in it survive power loss once this returns. Raises OSError."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 class Disk:
     """The machine's disk."""
 
@@ -39,11 +48,7 @@ class Disk:
 
     def sync_dir(self, label: str, path: Path) -> None:
         """Names made, renamed or removed in a directory survive power loss once this returns."""
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_names(path)
 
     def link(self, label: str, source: Path, target: Path) -> None:
         """A second name for the same file; a target left by an earlier crash is replaced."""

@@ -8,6 +8,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from anthrofs.store.disk import sync_names
+
 
 def put_whole(path: Path, content: bytes, mode: int) -> None:
     """Puts the content there in place of what is there, a link included, and it survives power loss. `mode` holds
@@ -26,8 +28,4 @@ def put_whole(path: Path, content: bytes, mode: int) -> None:
             Path(temporary).unlink()
         raise
     with contextlib.suppress(OSError):      # some file systems can't sync a directory
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_names(path.parent)

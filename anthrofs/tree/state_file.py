@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from anthrofs.errors import EXIT_FAILED, SetupError
+from anthrofs.store.disk import sync_names
 from anthrofs.tree.schema import SCHEMA, VERSION
 from anthrofs.tree.state_sum import forget_sum, is_as_left
 from anthrofs.tree.strange_rows import strange_rows
@@ -110,11 +111,7 @@ def _keep_copy(connection: sqlite3.Connection, copy: Path) -> None:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         raise
-    directory = os.open(copy.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    sync_names(copy.parent)
     log.info("the state is taken over from an earlier version; %s is a copy of its index as it was", copy)
 
 

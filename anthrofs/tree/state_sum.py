@@ -21,6 +21,8 @@ from typing import Final, Protocol
 
 import xxhash
 
+from anthrofs.store.disk import sync_names
+
 PIECE_BYTES: Final = 2**20
 # The database's time is set back by so much: then each later write to it shows, however soon it comes.
 BACK_NS: Final = 10**9
@@ -84,11 +86,7 @@ def forget_sum(path: Path) -> None:
         _place(path).unlink()
     except FileNotFoundError:
         return
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    sync_names(path.parent)
 
 
 def _place(path: Path) -> Path:

@@ -24,7 +24,7 @@ WRITERS: Final = {
     "store/state_removal.py": {"O_CREAT", "rmtree"},       # of a state that its user doesn't want; what a power cut leaves is removed again
     "tree/left_state.py": {"copyfile"},                     # to look at: it goes at once
     "tree/state_file.py": {"backup", "fsync"},                              # a copy before an upgrade: synced, named, and its name synced
-    "tree/state_sum.py": {"write_text", "fsync"},       # only vouches; that it goes is synced before the database is written to
+    "tree/state_sum.py": {"write_text"},                # only vouches; that it goes is synced (sync_names) before the database is written to
     "fleet/mount_count.py": {"O_CREAT", "pwrite"},                          # how many mounts there were: without it, one
     "fuse/libfuse3.py": {"truncate"},                                       # the kernel's request, handed on to operations.py
     "remote/budget.py": {"O_CREAT", "pwrite", "ftruncate"},                 # the last minute's requests: a boot takes as long
