@@ -21,6 +21,7 @@ from tests.screen import POINTER, WHITE, Picture, Point, Screen, mouse_pointer
 from tests.session_bus import SessionBus
 
 BOUND_S: Final = 30.0
+AGAIN_S: Final = 8.0            # then the mouse takes something anew
 LOOK_S: Final = 0.05            # between two looks at the screen
 GAP: Final = 50                 # of bare desktop left and right of a window, where the mouse can rest
 STEP: Final = 4                 # pixels that a hand moves the mouse at once
@@ -156,17 +157,22 @@ class Desktop:
         `onto` a folder there.
         """
         spot = there.bare() if onto is None else Point(onto.x + 20, onto.y)
-        self._xdotool("mousemove", item.x, item.y, "mousedown", 1)
+        self._takes(item, spot)
         try:
-            self._moves(item, spot)
+            again_s = time.monotonic() + AGAIN_S
 
             def taken() -> bool:
+                nonlocal again_s
                 red, green, blue = self.look().at(spot.x - POINTER // 2, spot.y - POINTER // 2)
                 # Not the same number everywhere: pointers are blended in.
                 if (blue > 2 * max(red, green)) if moves else (green > 2 * max(red, blue)):
                     return True
                 # A still mouse asks nothing; and the answer takes a moment, so it is looked for the next time.
                 self._xdotool("mousemove", spot.x + 2, spot.y, "mousemove", spot.x, spot.y)
+                if time.monotonic() > again_s:      # a browser that was busy may have missed the beginning
+                    self._xdotool("key", "Escape", "mouseup", 1)
+                    self._takes(item, spot)
+                    again_s = time.monotonic() + AGAIN_S
                 return False
             self.waits(taken, f"the other window takes it: the mouse pointer is {'blue' if moves else 'green'}")
             self.shot("dragging")
@@ -176,8 +182,9 @@ class Desktop:
 
     # ---- how
 
-    def _moves(self, start: Point, end: Point) -> None:
-        """As a hand does it, in small steps."""
+    def _takes(self, start: Point, end: Point) -> None:
+        """The button is held down from the start to the end, as a hand does it, in small steps."""
+        self._xdotool("mousemove", start.x, start.y, "mousedown", 1)
         steps = max(abs(end.x - start.x), abs(end.y - start.y)) // STEP
         commands: list[str | int] = []
         for step in range(1, steps + 1):

@@ -76,8 +76,9 @@ class Mount:
         return done.stdout
 
     def mount(self, *options: str) -> Path:
-        """Mounted and ready."""
-        self.ok("mount", "--state-dir", self.state_dir, *(("--requests-per-minute", "100000") if self.hurried else ()), *options, self.path)
+        """Mounted and ready. Unless the options say when, no look of the test's asks for the listing: a slow machine adds no requests."""
+        chosen = (*(("--requests-per-minute", "100000") if self.hurried else ()), *(() if "--refresh" in options else ("--refresh", "300")))
+        self.ok("mount", "--state-dir", self.state_dir, *chosen, *options, self.path)
         assert mountpoint.is_mounted(self.path)
         return self.path
 
@@ -163,7 +164,7 @@ class Mount:
                     pass
                 mountpoint.unmount(self.path)
             except SetupError as exc:
-                subprocess.run(["fusermount3", "-u", "-z", str(self.path)], check=False, timeout=BOUND_S)
+                self.kill()         # else it goes on asking the server, which later tests share
                 raise AssertionError(f"{exc}\n{self.log()}") from exc
         if (self.state_dir / "lock").exists():
             self.wait_for_end()
@@ -214,6 +215,16 @@ def wait_until(true: Callable[[], object], what: str) -> None:
     while not true():
         assert time.monotonic() < until_s, f"not within {WAIT_S} s: {what}"
         time.sleep(0.02)
+
+
+def content_of(path: Path) -> bytes | None:
+    """What is read; None: it can't be. (What couldn't be had whole isn't asked for again for a moment while somebody has it open, and the
+    kernel tells of a last close a moment after it.)
+    """
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
 
 
 def runs(pid: int) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import pytest
 
 from anthrofs.store.blocks import BLOCK_BYTES
-from tests.mounting import Mount, asks, shell, wait_until
+from tests.mounting import Mount, asks, content_of, shell, wait_until
 
 SIZE: Final = 400_000
 CONTENT: Final = random.Random(1).randbytes(SIZE)
@@ -117,7 +117,7 @@ def test_of_a_big_file_no_wrong_byte_comes_and_no_other_length(mount: Mount, mis
         assert BIG.startswith(b"".join(got))
         assert os.fstat(data.fileno()).st_size == len(BIG)
     mount.emulator.clear_faults()
-    assert (files / "a.csv").read_bytes() == BIG
+    wait_until(lambda: content_of(files / "a.csv") == BIG, "it can be read again")
 
 
 @pytest.mark.parametrize("place", [0, 9_000_000, 15_000_000])

@@ -144,7 +144,7 @@ def test_retry_finds_out_at_once(mount: Mount) -> None:
     files = mount.mount("--upload", "queue")
     mount.emulator.fault("any", FOR_ALL["401"][0], times=-1)
     (files / "a").write_text("a")
-    mount.emulator.wait_for_requests(5)                 # from now on one each 10 s, and then each 30 s
+    mount.emulator.wait_for_requests(4)                 # from now on one each 10 s, and then each 30 s
     mount.emulator.clear_faults()
     asked = len(mount.emulator.requests())
     mount.ok("retry", "--all", files)

@@ -311,6 +311,7 @@ def test_a_backup_that_is_renamed_back_while_it_is_being_written_is_sent_at_its_
     (files / "note.txt").write_text("three")
     mount.sync()
     (files / "note.txt").unlink()
+    mount.sync()                # else what takes the name is awaited before the old one is deleted
     (files / "note.txt~").rename(files / "note.txt")
     (files / "other.txt").write_text("what could be sent was sent before")
     mount.sync()
