@@ -22,6 +22,7 @@ from anthrofs.upload.uploader import Uploader
 CLOSED_S: Final = 5.0       # while the way to the service is closed, waiting longer is no use
 FIRST_LOOK_S: Final = 0.01  # between two looks at the beginning
 RELEASE_S: Final = 1.0      # the kernel tells of a close a moment later; a deletion waits for the last one
+ENDING_S: Final = 10.0      # far longer than a thread takes to end what is removed and closed, with a disk to write to
 
 
 class Drain:
@@ -57,7 +58,7 @@ class Drain:
             refused = self._uploader.refused_deletions()
             deletions = any(entry["file_id"] not in refused for entry in left["deletions"])
             hoped = finishing or left["waiting"] or deletions or left["unshared"]
-            hoped = hoped or (left["open"] and waited_s < RELEASE_S)
+            hoped = hoped or (left["open"] and waited_s < RELEASE_S) or (left["ending"] and waited_s < ENDING_S)
             closed = not ((left["waiting"] and not self._way.closed(Kind.UPLOAD))
                           or (deletions and not self._way.closed(Kind.DELETE))
                           or (left["unshared"] and not self._shared.reason()))

@@ -33,8 +33,9 @@ class Left:
 
     def now(self, stuck: Iterable[dict[str, Any]] = ()) -> dict[str, Any]:
         """Returns it by what can be done about it: waiting, failed (and stuck on this machine), deletions, open, and
-        unshared, what the server has and the store of the mount's fleet hasn't; how many deletions are owed, and since
-        when; how long the minute's budget of requests keeps those that wait for it; and what is closed.
+        unshared, what the server has and the store of the mount's fleet hasn't; whether some of the removed ones are
+        open no more, and so end in a moment (tree/hidden_nodes.py); how many deletions are owed, and since when; how
+        long the minute's budget of requests keeps those that wait for it; and what is closed.
 
         Deletions that wait for a failed upload's sake (new before old is gone) are not listed: that one is. But they
         are owed.
@@ -47,8 +48,9 @@ class Left:
             deletable = set(tx.deletions.deletable())
             lacking = {node_id for node_id in nodes if tx.nodes.gap(node_id) is not None}
             # What the server is told at the last close: removed names, and content that is still being written.
-            opened = [{"name": node.remote.name, "state": "removed"} for node in tx.nodes.hidden()
-                      if node.remote is not None]
+            removed = [(node, node.remote.name) for node in tx.nodes.hidden() if node.remote is not None]
+            opened = [{"name": name, "state": "removed"} for _, name in removed]
+            ending = any(node.is_undecided or self._handles.content_of(node.node_id) is None for node, _ in removed)
             attempts = {attempt.node_id: attempt for attempt in tx.uploads.every()}
             damaged = [{"path": tx.nodes.path(node), "bytes": node.size_bytes, "reason": self._attributes.damage(node)}
                        for node in tx.nodes.damaged()]
@@ -76,7 +78,8 @@ class Left:
                                 "state": self._attributes.state(node, attempt) if node else "waiting"})
         failed += damaged
         unshared = self._shared.left()        # behind the rows: an upload's end is what makes it owed to the store
-        return {"waiting": waiting, "failed": failed, "deletions": deletions, "open": opened, "unshared": unshared,
+        return {"waiting": waiting, "failed": failed, "deletions": deletions, "open": opened, "ending": ending,
+                "unshared": unshared,
                 "owed": {"deletions": debts, "since": None if since_ns is None else since_ns / 1e9},
                 **self.reasons()}
 

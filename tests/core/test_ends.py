@@ -33,6 +33,18 @@ def test_a_drain_waits_for_renames_and_removals(core: Core) -> None:
     assert core.on_server() == [("c.txt", A)]
 
 
+def test_a_drain_waits_for_what_was_removed_while_it_was_being_closed(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    """libfuse hides it, and the release is so quick that nobody unlinks it: a thread ends it, and takes three seconds to come to that."""
+    core.user.write("a.txt", A)
+    core.sync()
+    settle = core.parts.hidden.settle
+    with monkeypatch.context() as patched:
+        patched.setattr(core.parts.hidden, "settle", lambda: settle(3.0))
+        core.user._hide("a.txt")
+        assert core.drain()["deletions"] == []
+    assert core.on_server() == []
+
+
 def test_a_last_close_that_a_full_disk_has_stopped_is_finished_by_the_drain(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
     core.expects("could not be made durable")
 
