@@ -553,12 +553,16 @@ def test_without_credentials_a_store_can_be_made_and_says_so_when_asked(url: str
 # ---- the fork
 
 FORKS: Final = """
-import os, sys
+import os, sys, time
 from anthrofs.clock import Clock
 from anthrofs.fleet import objects
 if sys.argv[1] == "used":
     objects.GET_S = objects.SPARE_S = 0.3
     objects.objects_of("s3://team", Clock()).get("1/x")
+    def waits(thread):
+        return open(f"/proc/self/task/{thread}/stat").read().rpartition(")")[2].split()[0] == "S"
+    while not all(waits(thread) for thread in os.listdir("/proc/self/task") if int(thread) != os.getpid()):
+        time.sleep(0.01)        # a lock that one of them held would be held in the child for ever
 child = os.fork()
 if child == 0:
     try:
