@@ -66,6 +66,9 @@ def _troubles(said: dict[str, Any], shown: str) -> Iterator[Finding]:
     for closed in said.get("closed", ()):
         yield Finding(MOUNTS, BAD, f"{before} can't go on now: {closed['reason']}.",
                       "It tries again by itself.", _way(closed["reason"], shown))
+    for busy in said.get("busy", ()):
+        yield Finding(MOUNTS, HINT, f"{before} waits: the service takes no {busy['for']} now: {busy['reason']}.",
+                      "It tries again by itself.")
     if said.get("disk_low"):
         yield Finding(MOUNTS, BAD, f"{before} runs out of disk: uploads are no longer kept readable.",
                       "The service gives uploads back to nobody.", f"anthrofs free PATH; anthrofs status {shown}")

@@ -14,11 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from anthrofs.client import control_client
+from anthrofs.client import asking, control_client
 from anthrofs.client.detached import detached_from, every_detached
 from anthrofs.errors import EXIT_USAGE, SetupError
 from anthrofs.fuse import mountpoint
-from anthrofs.web.finding import state_of
 from anthrofs.web.picture import of_mount, of_silence
 from anthrofs.web.threads import apart
 
@@ -66,7 +65,7 @@ def look(path: Path, before: Seen | None = None) -> Seen | None:
     gone, device = None, mountpoint.device_of(path)
     try:
         same = before is not None and device is not None and before.device == device
-        state_dir = before.state_dir if before is not None and same else state_of(path, device)
+        state_dir = before.state_dir if before is not None and same else asking.state_dir(path)
     except SetupError:
         if mountpoint.is_others(path):
             return None

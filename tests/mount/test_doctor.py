@@ -138,6 +138,20 @@ def test_a_way_that_is_closed_is_opened_by_what_closed_it(mount: Mount, answer: 
     assert closed["mend"].endswith(f"anthrofs retry --all {mount.path}")
 
 
+def test_a_service_that_can_not_now_is_told_of_and_nothing_is_wrong_with_the_mount(mount: Mount) -> None:
+    files = mount.mount("--upload", "queue")
+    mount.expects("not on the server yet", "may have been stored by an earlier try")
+    mount.emulator.fault("upload", {"kind": "status", "status": 500}, times=-1)
+    (files / "a.txt").write_text("a")
+    wait_until(lambda: mount.status()["busy"], "it has said so")
+    _, found = doctor(mount, "--offline")
+    [busy] = of_mine(mount, found, "mounts")
+    assert (busy["grade"], "the service takes no uploads now" in busy["what"], "HTTP 500" in busy["what"]) == ("hint", True, True)
+    mount.emulator.clear_faults()
+    mount.ok("retry", "--all", files)
+    mount.sync()
+
+
 SECRETS: dict[str, str] = {
     "ANTHROPIC_AUTH_TOKEN": "token-planted-1", "ANTHROPIC_CUSTOM_HEADERS": "X-Gate: planted-sesame-2", "HTTP_PROXY": "http://me:planted-pass-3@127.0.0.1:9",
     "ANTHROFS_BOARD_PASSWORD": "planted-board-4", "AWS_SECRET_ACCESS_KEY": "planted-aws-5",

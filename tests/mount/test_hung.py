@@ -16,7 +16,6 @@ from anthrofs.errors import SetupError
 from anthrofs.fuse import mountpoint
 from anthrofs.settings import choosing
 from anthrofs.store import state_dir
-from anthrofs.web import finding
 from tests.mounting import BOUND_S, COMMAND, USER, Mount, ordinary_user, runs
 
 
@@ -72,7 +71,7 @@ def test_another_users_mount_is_said_to_be_that(mount: Mount, monkeypatch: pytes
 
 @pytest.mark.root
 def test_another_users_state_is_said_to_be_that(reachable: Mount) -> None:
-    """Neither a place without a state, nor a fault of anthrofs: the web page's look for a mount passes it by."""
+    """Neither a place without a state, nor a fault of anthrofs: the search for a mount's state passes it by."""
     reachable.mount()
     reachable.umount()
     assert choosing
@@ -81,6 +80,7 @@ def test_another_users_state_is_said_to_be_that(reachable: Mount) -> None:
         with pytest.raises(SetupError, match=f"^The state in {reachable.state_dir} is another user's"):
             check_command._damage_of_state(None, reachable.state_dir)
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(finding, "known_states", lambda _root: [reachable.state_dir])
+            patched.setattr(asking, "known_states", lambda _root: [reachable.state_dir])
             with pytest.raises(SetupError, match="is not in a mount of anthrofs"):
-                finding.state_of(reachable.path, "0:1")
+                asking.state_dir(reachable.path)
+            assert asking._state_of(reachable.path) is None

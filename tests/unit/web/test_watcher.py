@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from anthrofs.client import asking
 from anthrofs.daemon.control import Control
 from anthrofs.errors import SetupError
 from anthrofs.fuse import mountpoint
@@ -181,7 +182,7 @@ def test_only_the_directory_that_was_named_is_asked_and_the_end_ends_every_strea
 def test_a_mount_of_an_earlier_version_counts_nothing_and_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     control = Control(tmp_path, {"status": lambda _request: iter([STATUS])})
     control.start()
-    monkeypatch.setattr(watcher, "state_of", lambda _path, _device: tmp_path)
+    monkeypatch.setattr(asking, "state_dir", lambda _path: tmp_path)
     try:
         found = watcher.look(Path("/m"))
     finally:
