@@ -22,7 +22,7 @@ from anthrofs.upload.uploader import Uploader
 CLOSED_S: Final = 5.0       # while the way to the service is closed, waiting longer is no use
 FIRST_LOOK_S: Final = 0.01  # between two looks at the beginning
 RELEASE_S: Final = 1.0      # the kernel tells of a close a moment later; a deletion waits for the last one
-ENDING_S: Final = 10.0      # far longer than a thread takes to end what is removed and closed, with a disk to write to
+ENDING_S: Final = 5.0       # far longer than a thread takes to end what is removed and closed, with a disk to write to
 
 
 class Drain:
