@@ -38,9 +38,11 @@ states/version_7.tar.xz is one of schema version 7, killed after its service had
 """
 
 import os
+import shutil
 import sqlite3
 import stat
 import tarfile
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -111,6 +113,7 @@ def _taken_from(state: Path, tmp_path: Path) -> Iterator[Mount]:
         if hasattr(tarfile, "data_filter"):     # not in each Python 3.11; later ones warn without
             archive.extraction_filter = tarfile.data_filter
         archive.extractall(tmp_path)
+    _live_on(tmp_path)
     with EmulatorProcess(tmp_path / "server") as emulator:
         emulator.switch()
         one = Mount(tmp_path, emulator)
@@ -118,6 +121,23 @@ def _taken_from(state: Path, tmp_path: Path) -> Iterator[Mount]:
             yield one
         finally:
             one.finish()
+
+
+def _live_on(base: Path) -> None:
+    """Files that have expired since the state was made were uploaded now, for as long as they had."""
+    moved = "SET expires_{0} = ?1 + expires_{0} - created_{0}, created_{0} = ?1 WHERE expires_{0} IS NOT NULL"
+    now_ns = time.time_ns()
+    for path, change, now in ((base / "state" / "state.db", "UPDATE node " + moved.format("ns"), now_ns),
+                              (base / "server" / "emulator.db", "UPDATE file " + moved.format("us"), now_ns // 1000)):
+        with closing(sqlite3.connect(path)) as db:
+            db.execute(change, (now,))
+            db.commit()
+            # The log stays as a kill leaves it: a close would write it into the database.
+            parts = [part for part in (path, path.with_name(f"{path.name}-wal")) if part.exists()]
+            for part in parts:
+                shutil.copy2(part, part.with_name(f"{part.name}.moved"))
+        for part in parts:
+            part.with_name(f"{part.name}.moved").replace(part)
 
 
 def test_what_was_unsent_is_sent_and_what_was_kept_can_be_read(old: Mount) -> None:
