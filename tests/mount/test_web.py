@@ -14,6 +14,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
+from anthrofs.client import asking
 from anthrofs.errors import EXIT_BUSY, EXIT_USAGE
 from anthrofs.web import watcher
 from tests.mount.test_decisions import refused
@@ -131,7 +132,7 @@ def test_who_watches_does_not_look_so_the_mount_goes_on_asking_for_nobody(mount:
     found = watcher.look(files)
     assert found is not None
     assert (found.picture["root"], found.state_dir) == (str(files), mount.state_dir)
-    monkeypatch.setattr(watcher, "state_of", None)          # nor does it search again
+    monkeypatch.setattr(asking, "state_dir", None)          # nor does it search again
     assert watcher.look(files, found) is not None
     with pytest.raises(AssertionError, match="looked at"):
         os.lstat(files)
