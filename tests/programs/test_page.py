@@ -166,6 +166,24 @@ def test_the_keyboard_does_all_and_keeps_its_place(opens: Callable[..., Any], mo
     mount.ok("discard", files / "c.txt")
 
 
+def test_a_question_that_is_asked_again_at_once_is_the_one_that_is_answered(opens: Callable[..., Any], mount: Mount) -> None:
+    """The browser tells of a question's end a moment later: that isn't the answer to the next one."""
+    files = mount.mount()
+    refused(mount, "a.txt", "more than fits")
+    with opens(mount, files) as (tabs, _):
+        page = tabs.open()
+        expect(page.get_by_role("button", name="Discard a.txt …")).to_be_visible()
+        page.evaluate("""() => {
+            const discard = document.querySelector('[aria-label="Discard a.txt …"]');
+            discard.click();
+            document.querySelector("dialog").close();
+            discard.click();
+        }""")
+        page.get_by_role("dialog").get_by_role("button", name="Discard it").click()
+        expect(page.get_by_text("everything is on the server")).to_be_visible()
+        assert os.listdir(files) == []
+
+
 def test_names_and_reasons_with_markup_are_text(opens: Callable[..., Any], mount: Mount) -> None:
     mount.expects("was refused")
     files = mount.mount("--upload", "queue")
