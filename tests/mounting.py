@@ -164,7 +164,9 @@ class Mount:
                     pass
                 mountpoint.unmount(self.path)
             except SetupError as exc:
-                self.kill()         # else it goes on asking the server, which later tests share
+                with suppress(OSError):         # it may have ended; else it goes on asking the server, which later tests share
+                    os.kill(self.pid(), signal.SIGKILL)
+                subprocess.run(["fusermount3", "-u", "-z", str(self.path)], check=False, timeout=BOUND_S)
                 raise AssertionError(f"{exc}\n{self.log()}") from exc
         if (self.state_dir / "lock").exists():
             self.wait_for_end()

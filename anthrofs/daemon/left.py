@@ -13,6 +13,7 @@ from anthrofs.fs.attributes import Attributes
 from anthrofs.remote.gates import BUSY, CLOSED
 from anthrofs.remote.way import Way
 from anthrofs.tree.database import Database
+from anthrofs.tree.hidden_nodes import is_ending
 from anthrofs.tree.open_table import OpenTable
 from anthrofs.tree.upload_queue import FAILED
 from anthrofs.upload.progress import Progress, Sent
@@ -50,7 +51,7 @@ class Left:
             # What the server is told at the last close: removed names, and content that is still being written.
             removed = [(node, node.remote.name) for node in tx.nodes.hidden() if node.remote is not None]
             opened = [{"name": name, "state": "removed"} for _, name in removed]
-            ending = any(node.is_undecided or self._handles.content_of(node.node_id) is None for node, _ in removed)
+            ending = any(is_ending(node, self._handles) for node, _ in removed)
             attempts = {attempt.node_id: attempt for attempt in tx.uploads.every()}
             damaged = [{"path": tx.nodes.path(node), "bytes": node.size_bytes, "reason": self._attributes.damage(node)}
                        for node in tx.nodes.damaged()]

@@ -11,12 +11,17 @@ from typing import Final
 
 from anthrofs.clock import Clock
 from anthrofs.errors import FsError, NotFound
-from anthrofs.model import NodeId
+from anthrofs.model import Node, NodeId
 from anthrofs.tree import intents
 from anthrofs.tree.database import Database
 from anthrofs.tree.open_table import OpenTable
 
 SETTLE_S: Final = 0.2           # far longer than libfuse takes between the two steps of a replacement
+
+
+def is_ending(node: Node, handles: OpenTable) -> bool:
+    """Whether a hidden node has to be settled or ended by a thread, and soon: its last release does neither."""
+    return node.is_undecided or handles.content_of(node.node_id) is None
 
 
 class HiddenNodes:
@@ -55,7 +60,7 @@ class HiddenNodes:
         owed = self._still_owed()
         with self._db.reading() as tx:
             hidden = [node.node_id for node in tx.nodes.hidden() if node.node_id not in owed
-                      and (node.is_undecided or self._handles.content_of(node.node_id) is None)]
+                      and is_ending(node, self._handles)]
         now_s = self._clock.now_s()
         with self._lock:
             self._since_s = {node_id: self._since_s.get(node_id, now_s) for node_id in hidden}

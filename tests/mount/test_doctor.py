@@ -16,6 +16,7 @@ from anthrofs.client import asking, detached, state_pictures
 from anthrofs.doctor import checkup, places
 from anthrofs.doctor.finding import Patient
 from anthrofs.fuse import mountpoint
+from tests.mount.test_progress import unable
 from tests.mounting import Mount, wait_until
 
 
@@ -139,17 +140,10 @@ def test_a_way_that_is_closed_is_opened_by_what_closed_it(mount: Mount, answer: 
 
 
 def test_a_service_that_can_not_now_is_told_of_and_nothing_is_wrong_with_the_mount(mount: Mount) -> None:
-    files = mount.mount("--upload", "queue")
-    mount.expects("not on the server yet", "may have been stored by an earlier try")
-    mount.emulator.fault("upload", {"kind": "status", "status": 500}, times=-1)
-    (files / "a.txt").write_text("a")
-    wait_until(lambda: mount.status()["busy"], "it has said so")
-    _, found = doctor(mount, "--offline")
+    with unable(mount):
+        _, found = doctor(mount, "--offline")
     [busy] = of_mine(mount, found, "mounts")
     assert (busy["grade"], "the service takes no uploads now" in busy["what"], "HTTP 500" in busy["what"]) == ("hint", True, True)
-    mount.emulator.clear_faults()
-    mount.ok("retry", "--all", files)
-    mount.sync()
 
 
 SECRETS: dict[str, str] = {

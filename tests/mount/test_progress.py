@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -175,21 +176,28 @@ def test_status_names_what_can_be_done_about_what_was_refused(mount: Mount) -> N
     assert b"the server never had it" in done.stdout
 
 
-def test_who_waits_is_told_that_the_service_says_it_can_not_now(mount: Mount) -> None:
+@contextmanager
+def unable(mount: Mount) -> Iterator[Path]:
+    """The service has said that it can't take a.txt now; after the block it can, and has it."""
     files = mount.mount("--upload", "queue")
     mount.expects("not on the server yet", "may have been stored by an earlier try")
     mount.emulator.fault("upload", {"kind": "status", "status": 500}, times=-1)
     (files / "a.txt").write_text("a")
     wait_until(lambda: mount.status()["busy"], "it has said so")
-    words = "the service takes no uploads since "
-    assert words in mount.ok("status", files)
-    asked = mount.run("id", "--timeout", "0.5", files / "a.txt")
-    assert (asked.returncode, "a.txt has no id after " in asked.stderr, words in asked.stderr, "HTTP 500" in asked.stderr) == (5, True, True, True)
-    synced = mount.run("sync", "--timeout", "0.5", files)
-    assert (synced.returncode, words in synced.stderr) == (5, True)
+    yield files
     mount.emulator.clear_faults()
     mount.ok("retry", "--all", files)
     mount.sync()
+
+
+def test_who_waits_is_told_that_the_service_says_it_can_not_now(mount: Mount) -> None:
+    with unable(mount) as files:
+        words = "the service takes no uploads since "
+        assert words in mount.ok("status", files)
+        asked = mount.run("id", "--timeout", "0.5", files / "a.txt")
+        assert (asked.returncode, "a.txt has no id after " in asked.stderr, words in asked.stderr, "HTTP 500" in asked.stderr) == (5, True, True, True)
+        synced = mount.run("sync", "--timeout", "0.5", files)
+        assert (synced.returncode, words in synced.stderr) == (5, True)
     assert mount.status()["busy"] == []
 
 

@@ -49,6 +49,7 @@ def python(script: str) -> str:
     ("", "f = tarfile.open('a', 'w'); f.add(out / 'new', 'new'); f.close(); assert tarfile.open('a').getnames() == ['new']; os.truncate('a', 1)",
      {"upload": 2, "delete": 1}, {"a": "."}),
     ("echo a > a", "Path('a').write_text('')", OVER, {"a": ""}),
+    ("echo a > a", "os.truncate('a', 1); Path('a').write_text('')", None, {"a": ""}),
     ("", "pickle.dump([1], open('a', 'wb')); assert pickle.load(open('a', 'rb')) == [1]; Path('a').write_bytes(b'x')", {"upload": 2, "delete": 1}, {"a": "x"}),
     ("", "f = open('a', 'w+b'); f.truncate(100_000); m = mmap.mmap(f.fileno(), 0); m[50_000:50_003] = b'abc'; m.flush(); m.close(); f.close()",
      NEW, {"a": bytes(50_000) + b"abc" + bytes(49_997)}),
